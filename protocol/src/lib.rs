@@ -1,0 +1,50 @@
+//! What is said between `swarm` and the updaters, and what both of them keep on disk.
+//!
+//! Pure data and parsing: no I/O, no async, no clock. A type that both sides need lives here, so
+//! that neither side ever depends on the other.
+
+mod api;
+mod digest;
+mod event;
+mod manifest;
+mod name;
+mod outcome;
+mod path;
+mod phase;
+mod problem;
+mod quantity;
+mod record;
+
+pub use api::{
+    ActiveRelease, AppHealth, AppReleases, Health, LastTransaction, OrderOptions, ProbeReport,
+    Proof, Release, ReleaseState, Releases, RollbackOrder, SlotRelease, TransactionResult,
+    UpdateOrder, header,
+};
+pub use digest::{Digest, DigestError, content_digest, parse_content_digest};
+pub use event::{Event, EventKind};
+pub use manifest::{
+    BuildSection, Command, HooksSection, ManifestError, MigrationsSection, PackSection,
+    ReleaseManifest, RunSection, UnitsSection,
+};
+pub use name::{AppName, HostName, LabelError, NameError, TransactionId, parse_label};
+pub use outcome::{HostOutcome, Outcome, Status};
+pub use path::{
+    EntryName, LinkTarget, PART_BYTES, PATH_BYTES, PATH_DEPTH, PathRule, ReleasePath, normalised,
+};
+pub use phase::{Kind, Phase};
+pub use problem::{Code, Holder, Problem, Space};
+pub use quantity::{Bytes, Period, QuantityError};
+pub use record::{RELEASE_RECORD, ReleaseRecord};
+
+/// The version of every stored format and of `/health`. A program that meets a higher one says so
+/// and changes nothing.
+pub const FORMAT: u32 = 1;
+
+/// The port on which an updater listens unless it is told otherwise.
+pub const DEFAULT_UPDATER_PORT: u16 = 8766;
+
+/// The app that an order means when it names none.
+pub const DEFAULT_APP: &str = "agent";
+
+/// The app name under which the updater's own releases are kept.
+pub const SELF_APP: &str = "updater";

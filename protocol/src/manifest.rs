@@ -1,0 +1,196 @@
+//! `release.toml`: what a release says about itself.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::Period;
+
+/// Why a `release.toml` was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// Not TOML, or not of this shape.
+    #[error("read release.toml: {0}")]
+    Malformed(String),
+    /// A text that would not be one line on a screen.
+    #[error("read release.toml: {0} must be one line of at most 128 printable characters")]
+    Text(&'static str),
+}
+
+/// A command and its arguments: a list of words, or one line that is split at white space.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "CommandForm")]
+pub struct Command(pub Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum CommandForm {
+    Words(Vec<String>),
+    Line(String),
+}
+
+impl From<CommandForm> for Command {
+    fn from(form: CommandForm) -> Self {
+        match form {
+            CommandForm::Words(words) => Self(words),
+            CommandForm::Line(line) => Self(line.split_whitespace().map(str::to_owned).collect()),
+        }
+    }
+}
+
+/// The whole file. What the host's configuration sets wins over it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReleaseManifest {
+    /// What is released.
+    pub name: Option<String>,
+    /// Which version of it.
+    pub version: Option<String>,
+    /// The operating system that it is for, as `uname -s` in lower case: `linux`.
+    pub os: Option<String>,
+    /// The architecture that it is for, as `uname -m`: `x86_64`, `aarch64`.
+    pub arch: Option<String>,
+    /// What `swarm pack` takes.
+    pub pack: Option<PackSection>,
+    /// How it is built on the host.
+    pub build: Option<BuildSection>,
+    /// How it is started.
+    pub run: Option<RunSection>,
+    /// Commands around the switch.
+    pub hooks: Option<HooksSection>,
+    /// Changes of stored data.
+    pub migrations: Option<MigrationsSection>,
+    /// Unit files that it ships.
+    pub units: Option<UnitsSection>,
+}
+
+/// `[pack]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PackSection {
+    /// Globs of what is packed, instead of what git tracks.
+    pub include: Vec<String>,
+    /// Globs of what is left out of that.
+    pub exclude: Vec<String>,
+}
+
+/// `[build]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BuildSection {
+    /// The command, run in the release. Empty builds nothing.
+    pub command: Option<Command>,
+    /// How long it may take.
+    pub timeout: Option<Period>,
+}
+
+/// `[run]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunSection {
+    /// The command that starts it in the foreground.
+    pub command: Option<Command>,
+}
+
+/// `[hooks]`. Each runs in the release, as the app's user.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HooksSection {
+    /// Before `active` goes to this release; a failure ends the update.
+    pub before_switch: Option<Command>,
+    /// After the switch, before the agent is started; a failure reverses.
+    pub after_switch: Option<Command>,
+    /// Before `active` leaves this release.
+    pub before_rollback: Option<Command>,
+    /// After `active` has left this release.
+    pub after_rollback: Option<Command>,
+}
+
+/// `[migrations]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MigrationsSection {
+    /// Brings stored data to this release's form.
+    pub up: Option<Command>,
+    /// Brings it back.
+    pub down: Option<Command>,
+    /// Copies it first.
+    pub backup: Option<Command>,
+    /// Whether `down` undoes `up`.
+    pub reversible: Option<bool>,
+}
+
+/// `[units]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UnitsSection {
+    /// Unit files in the release, by their name on the host.
+    #[serde(flatten)]
+    pub files: BTreeMap<String, String>,
+}
+
+impl ReleaseManifest {
+    /// The name of the file at the root of a release.
+    pub const FILE: &'static str = "release.toml";
+
+    /// Parses the file's text. Unknown keys are errors.
+    pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        let manifest: Self = toml::from_str(text)
+            .map_err(|error| ManifestError::Malformed(error.to_string().trim().to_owned()))?;
+        check_line("name", manifest.name.as_deref())?;
+        check_line("version", manifest.version.as_deref())?;
+        Ok(manifest)
+    }
+
+    /// The first thing in the file that this version cannot carry out. Taking such a release
+    /// without it would be a silent lie.
+    pub fn unsupported(&self) -> Option<&'static str> {
+        if self.hooks.as_ref().is_some_and(|hooks| *hooks != HooksSection::default()) {
+            return Some("[hooks]");
+        }
+        if self.migrations.is_some() {
+            return Some("[migrations]");
+        }
+        self.units.is_some().then_some("[units]")
+    }
+}
+
+fn check_line(what: &'static str, text: Option<&str>) -> Result<(), ManifestError> {
+    let fine = |text: &str| {
+        !text.is_empty()
+            && text.len() <= 128
+            && text.chars().all(|c| c == ' ' || c.is_ascii_graphic())
+    };
+    if text.is_none_or(fine) { Ok(()) } else { Err(ManifestError::Text(what)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_is_read() {
+        let manifest = ReleaseManifest::parse(
+            "name = 'web'\nversion = '1.2'\n[build]\ncommand = 'make all'\ntimeout = '5m'\n\
+             [run]\ncommand = ['bin/web', '--port', '80']",
+        )
+        .unwrap();
+        assert_eq!(manifest.version.as_deref(), Some("1.2"));
+        let build = manifest.build.unwrap();
+        assert_eq!(build.command, Some(Command(vec!["make".into(), "all".into()])));
+        assert_eq!(manifest.run.unwrap().command.unwrap().0.len(), 3);
+    }
+
+    #[test]
+    fn unknown_keys_and_control_characters_are_refused() {
+        for bad in ["nmae = 'x'", "name = \"a\\u001b[2J\"", "version = ''", "[build]\ncmd = 'x'"] {
+            assert!(ReleaseManifest::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_carried_out_is_named() {
+        let manifest = ReleaseManifest::parse("[migrations]\nup = 'bin/up'").unwrap();
+        assert_eq!(manifest.unsupported(), Some("[migrations]"));
+    }
+}

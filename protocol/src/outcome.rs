@@ -1,0 +1,122 @@
+//! How things end: a transaction on its host, and a host in the master's table.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How a transaction ended, as the worker's history has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The release is on the disk, whole and built; nothing was activated.
+    Staged,
+    /// The new release runs and was proven.
+    Updated,
+    /// The release asked for ran already.
+    AlreadyCurrent,
+    /// The old release runs and was proven (or, after a first install, nothing runs).
+    RolledBack,
+    /// Nothing was touched: the transaction ended before its switch.
+    Interrupted,
+    /// Neither release could be proven healthy.
+    Stranded,
+}
+
+impl Outcome {
+    /// The name on the wire and on the screen.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Staged => "staged",
+            Self::Updated => "updated",
+            Self::AlreadyCurrent => "already_current",
+            Self::RolledBack => "rolled_back",
+            Self::Interrupted => "interrupted",
+            Self::Stranded => "stranded",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+/// The `status` of an answer to an order: a transaction's outcome, or why there was none yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// As [`Outcome::Staged`].
+    Staged,
+    /// As [`Outcome::Updated`].
+    Updated,
+    /// As [`Outcome::AlreadyCurrent`].
+    AlreadyCurrent,
+    /// As [`Outcome::RolledBack`]. With a `code` it was the updater's own doing; without one it
+    /// was ordered.
+    RolledBack,
+    /// As [`Outcome::Interrupted`].
+    Interrupted,
+    /// As [`Outcome::Stranded`].
+    Stranded,
+    /// The order was refused, or failed before anything was switched.
+    Failed,
+    /// Proven, and waiting for `POST /confirm/{transaction}` on a new connection.
+    Confirming,
+    /// The new updater has been started; it must answer on a new connection.
+    SelfUpdateQueued,
+}
+
+impl From<Outcome> for Status {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Staged => Self::Staged,
+            Outcome::Updated => Self::Updated,
+            Outcome::AlreadyCurrent => Self::AlreadyCurrent,
+            Outcome::RolledBack => Self::RolledBack,
+            Outcome::Interrupted => Self::Interrupted,
+            Outcome::Stranded => Self::Stranded,
+        }
+    }
+}
+
+/// How a host came out of an update or a rollback, as the master tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostOutcome {
+    /// The release asked for runs there and was proven.
+    Updated,
+    /// It ran there already.
+    AlreadyCurrent,
+    /// The old release runs there and was proven.
+    RolledBack,
+    /// The order was refused or failed; what ran before still runs.
+    Failed,
+    /// The host could not be asked.
+    Unreachable,
+    /// Neither release could be proven there.
+    Stranded,
+    /// The host was left out, for the reason in its row.
+    Skipped,
+}
+
+impl HostOutcome {
+    /// The name on the wire and on the screen.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Updated => "updated",
+            Self::AlreadyCurrent => "already_current",
+            Self::RolledBack => "rolled_back",
+            Self::Failed => "failed",
+            Self::Unreachable => "unreachable",
+            Self::Stranded => "stranded",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+impl fmt::Display for HostOutcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}

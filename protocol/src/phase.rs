@@ -1,0 +1,90 @@
+//! Where a transaction stands.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a transaction is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Puts a release on the disk and does not activate it (`PUT /releases/{digest}`).
+    Stage,
+    /// Activates a release, staging it before if it came along.
+    Update,
+    /// Activates a release that was active before.
+    Rollback,
+    /// Replaces the updater itself.
+    SelfUpdate,
+}
+
+/// The states of a transaction, in their order. `Reversing` can follow any after `Switching`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Nothing is under way.
+    Idle,
+    /// The archive is taken: hashed, inflated, checked and written in one pass.
+    Receiving,
+    /// The end of the stream, the digest and the bounds are checked.
+    Verifying,
+    /// The release's build runs.
+    Building,
+    /// The release is whole and on the disk; nothing points to it yet.
+    Staged,
+    /// The `active` link is about to change.
+    Switching,
+    /// The agent is being stopped and started.
+    Restarting,
+    /// The new release has to prove that it answers.
+    Probing,
+    /// The master has to reach the updater on a new connection.
+    Confirming,
+    /// The proven release is looked at for a while longer.
+    Watching,
+    /// The `active` link goes back to where it was.
+    Reversing,
+}
+
+impl Phase {
+    /// The name on the wire and on the screen.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Receiving => "receiving",
+            Self::Verifying => "verifying",
+            Self::Building => "building",
+            Self::Staged => "staged",
+            Self::Switching => "switching",
+            Self::Restarting => "restarting",
+            Self::Probing => "probing",
+            Self::Confirming => "confirming",
+            Self::Watching => "watching",
+            Self::Reversing => "reversing",
+        }
+    }
+}
+
+impl Kind {
+    /// The name on the wire and on the screen.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stage => "stage",
+            Self::Update => "update",
+            Self::Rollback => "rollback",
+            Self::SelfUpdate => "self_update",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}

@@ -1,0 +1,39 @@
+//! `.release.json`: what a release directory says of itself.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::Digest;
+
+/// The name of the record in a release's directory. It is written last: a directory without it is
+/// litter.
+pub const RELEASE_RECORD: &str = ".release.json";
+
+/// What a release is, as its host wrote it down when it was whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseRecord {
+    /// The version of this format.
+    pub format: u32,
+    /// The SHA-256 of the archive that it came in.
+    pub digest: Digest,
+    /// The name in its `release.toml`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The version in its `release.toml`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The label that the sender gave it (a git commit). A label only: the digest is the identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha: Option<String>,
+    /// When it was whole on this host.
+    #[serde(with = "time::serde::rfc3339")]
+    pub installed_at: OffsetDateTime,
+    /// The archive's size.
+    pub archive_bytes: u64,
+    /// The size of its files before the build.
+    pub unpacked_bytes: u64,
+    /// The number of its entries before the build.
+    pub entries: u64,
+    /// How it was built: `none`, `command`, `python`, `cargo`, `npm`, `make`.
+    pub build: String,
+}
