@@ -1,0 +1,66 @@
+//! `GET /events` and `GET /evidence/{transaction}`.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use protocol::{AppName, Code, Problem, TransactionId};
+use serde::Deserialize;
+
+use crate::api::follow::server_sent;
+use crate::api::{ApiError, Asked, Caller};
+use crate::daemon::Daemon;
+use crate::transaction::{Evidence, Wanted, evidence_file};
+
+/// Query parameters of `GET /events`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct EventsQuery {
+    app: Option<AppName>,
+}
+
+/// `GET /events`: from now on, or from `Last-Event-ID`.
+pub(super) async fn events(
+    State(daemon): State<Arc<Daemon>>,
+    Asked(query): Asked<EventsQuery>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    caller.require_master()?;
+    if query.app.as_ref().is_some_and(|app| *app != daemon.own.name) {
+        daemon.app(query.app.as_ref())?;
+    }
+    let after = match headers.get("last-event-id") {
+        None => daemon.events.last(),
+        Some(id) => id
+            .to_str()
+            .ok()
+            .and_then(|id| id.parse().ok())
+            .ok_or_else(|| ApiError::bad_request("Last-Event-ID is not a number"))?,
+    };
+    let wanted = Wanted { app: query.app, transaction: None, after };
+    Ok(server_sent(daemon.events.listen(wanted)))
+}
+
+/// `GET /evidence/{transaction}`: what was kept of a failure.
+pub(super) async fn evidence(
+    State(daemon): State<Arc<Daemon>>,
+    Path(transaction): Path<String>,
+    caller: Caller,
+) -> Result<Response, ApiError> {
+    caller.require_master()?;
+    let transaction: TransactionId =
+        transaction.parse().map_err(|error| ApiError::bad_request(format!("failed to {error}")))?;
+    for app in daemon.apps.values().chain([&daemon.own]) {
+        if let Ok(text) = tokio::fs::read(evidence_file(&app.files.evidence(), &transaction)).await
+        {
+            let evidence: Evidence = serde_json::from_slice(&text).map_err(|error| {
+                ApiError::internal(format!("the evidence cannot be read: {error}"))
+            })?;
+            return Ok(axum::Json(evidence).into_response());
+        }
+    }
+    let detail = format!("nothing is kept of {transaction}: it did not fail, or is too long ago");
+    Err(Problem::new(Code::UnknownTransaction, detail).into())
+}

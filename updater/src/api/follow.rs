@@ -1,0 +1,152 @@
+//! Answers to orders: once at the end, or a stream of events until then.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response, Sse, sse};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use http::{HeaderMap, HeaderValue, StatusCode, header::ACCEPT, header::CONTENT_TYPE};
+use protocol::{Event, EventKind, Kind, Phase, Status, TransactionId, TransactionResult, header};
+
+use crate::api::ApiError;
+use crate::transaction::{App, Wanted};
+
+/// How the caller wants to be told, and until when.
+#[derive(Debug, Clone)]
+pub(super) struct Follow {
+    /// Whether it wants a line for each event.
+    pub(super) stream: bool,
+    /// Whether its answer ends when the master has to come back on a new connection.
+    pub(super) early: bool,
+    /// The last event before the order.
+    pub(super) after: u64,
+}
+
+impl Follow {
+    /// What the request's headers ask for.
+    pub(super) fn new(headers: &HeaderMap, early: bool, after: u64) -> Self {
+        let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let stream = accept
+            .split(',')
+            .any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == header::NDJSON));
+        Self { stream, early, after }
+    }
+
+    /// Answers with what becomes of a transaction that was begun.
+    pub(super) async fn transaction(self, app: &App, transaction: TransactionId) -> Response {
+        let wanted = Wanted {
+            app: Some(app.name.clone()),
+            transaction: Some(transaction.clone()),
+            after: self.after,
+        };
+        let events = until_early(app.listen(wanted), self.early);
+        let mut response = if self.stream { lines(events) } else { at_the_end(events).await };
+        if let Ok(value) = HeaderValue::from_str(transaction.as_str()) {
+            response.headers_mut().insert(header::TRANSACTION, value);
+        }
+        response
+    }
+
+    /// Answers with a result that needed no transaction.
+    pub(super) fn result(self, app: &App, result: TransactionResult) -> Response {
+        if !self.stream {
+            return answer(result);
+        }
+        let event = Event {
+            id: self.after,
+            time: crate::sys::wall_clock(),
+            app: app.name.clone(),
+            transaction: None,
+            kind: EventKind::Result(Box::new(result)),
+        };
+        lines(futures_util::stream::iter([event]))
+    }
+}
+
+/// One answer, with the HTTP status that goes with it.
+pub(super) fn answer(result: TransactionResult) -> Response {
+    match (result.problem, result.status) {
+        (Some(problem), _) => ApiError::from(problem).into_response(),
+        (None, Status::Staged) => {
+            let result = TransactionResult { problem: None, ..result };
+            (StatusCode::CREATED, axum::Json(result)).into_response()
+        }
+        (None, _) => axum::Json(TransactionResult { problem: None, ..result }).into_response(),
+    }
+}
+
+/// Server-sent events, with the ids that `Last-Event-ID` takes.
+pub(super) fn server_sent(events: impl Stream<Item = Event> + Send + 'static) -> Response {
+    let events = events.map(|event| {
+        let data = serde_json::to_string(&event).unwrap_or_default();
+        Ok::<_, std::convert::Infallible>(sse::Event::default().id(event.id.to_string()).data(data))
+    });
+    Sse::new(events).keep_alive(sse::KeepAlive::default()).into_response()
+}
+
+fn lines(events: impl Stream<Item = Event> + Send + 'static) -> Response {
+    let lines = events.map(|event| {
+        serde_json::to_vec(&event).map(|mut line| {
+            line.push(b'\n');
+            Bytes::from(line)
+        })
+    });
+    ([(CONTENT_TYPE, header::NDJSON)], Body::from_stream(lines)).into_response()
+}
+
+async fn at_the_end(events: impl Stream<Item = Event>) -> Response {
+    let mut events = std::pin::pin!(events);
+    while let Some(event) = events.next().await {
+        if let EventKind::Result(result) = event.kind {
+            return answer(TransactionResult { transaction: event.transaction, ..*result });
+        }
+    }
+    ApiError::internal("the transaction ended without a result").into_response()
+}
+
+/// Where the master has to come back on a new connection, the answer ends before it: this one must
+/// not be the proof.
+fn until_early(
+    events: impl Stream<Item = Event> + Send + 'static,
+    wanted: bool,
+) -> impl Stream<Item = Event> + Send + 'static {
+    let start = (Box::pin(events), None, false);
+    futures_util::stream::unfold(start, move |(mut events, queued, ended)| async move {
+        if ended {
+            return None;
+        }
+        if let Some(end) = queued {
+            return Some((end, (events, None, true)));
+        }
+        let event = events.next().await?;
+        let ended = matches!(event.kind, EventKind::Result(_));
+        let queued = early_status(&event).filter(|_| wanted);
+        let queued = queued.map(|status| early_result(&event, status));
+        Some((event, (events, queued, ended)))
+    })
+}
+
+/// The phases in which an order is answered before its end.
+fn early_status(event: &Event) -> Option<Status> {
+    match event.kind {
+        EventKind::Phase { phase: Phase::Confirming, .. } => Some(Status::Confirming),
+        EventKind::Phase { phase: Phase::Probing, kind: Kind::SelfUpdate, .. } => {
+            Some(Status::SelfUpdateQueued)
+        }
+        _ => None,
+    }
+}
+
+fn early_result(event: &Event, status: Status) -> Event {
+    let result = TransactionResult {
+        status,
+        code: None,
+        transaction: None,
+        release: None,
+        from: None,
+        to: None,
+        probe: None,
+        duration_ms: 0,
+        problem: None,
+    };
+    Event { kind: EventKind::Result(Box::new(result)), ..event.clone() }
+}

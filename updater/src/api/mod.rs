@@ -1,0 +1,18 @@
+//! The HTTP API. A route parses, calls one function of the core, and renders; it decides nothing.
+
+mod archive;
+mod asked;
+mod caller;
+mod error;
+mod events;
+mod follow;
+mod health;
+mod metrics;
+mod orders;
+mod router;
+
+pub(crate) use asked::Asked;
+pub use caller::{Caller, Who};
+pub use error::ApiError;
+pub(crate) use health::app_releases;
+pub use router::router;

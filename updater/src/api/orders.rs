@@ -1,0 +1,304 @@
+//! `PUT /releases/{digest}`, `POST /update`, `POST /rollback`, `POST /confirm/{transaction}`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, StatusCode};
+use protocol::{
+    AppName, Code, Digest, Kind, OrderOptions, Problem, RollbackOrder, Status, TransactionId,
+    TransactionResult, UpdateOrder, header,
+};
+use serde::Deserialize;
+
+use crate::api::archive::{Announced, Form, Upload, announced, length};
+use crate::api::follow::Follow;
+use crate::api::{ApiError, Asked, Caller};
+use crate::daemon::Daemon;
+use crate::transaction::{App, Begun, Order, Target};
+
+/// Bytes of a JSON body.
+const JSON_BYTES: usize = 64 << 10;
+
+/// Query parameters of an order.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "these are the parameters as they are named")]
+pub(super) struct OrderQuery {
+    app: Option<AppName>,
+    sha: Option<String>,
+    force: bool,
+    retry_quarantined: bool,
+    confirm: bool,
+    watch: Option<protocol::Period>,
+    confirm_self: bool,
+}
+
+/// An order that has been understood, before it meets its app.
+struct Head {
+    caller: Caller,
+    headers: HeaderMap,
+    kind: Kind,
+    options: OrderOptions,
+}
+
+/// `PUT /releases/{digest}`: puts a release on the disk.
+pub(super) async fn stage(
+    State(daemon): State<Arc<Daemon>>,
+    Path(digest): Path<String>,
+    Asked(query): Asked<OrderQuery>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
+    caller.require_master()?;
+    let app = daemon.app(query.app.as_ref())?;
+    check_order(&daemon, request.headers()).await?;
+    let digest: Digest =
+        digest.parse().map_err(|error| ApiError::bad_request(format!("failed to {error}")))?;
+    if app.is_kept(&digest) {
+        let result = staged(&app, digest);
+        return Ok((StatusCode::OK, axum::Json(result)).into_response());
+    }
+    let (parts, body) = request.into_parts();
+    if announced(&parts.headers)?.is_some_and(|announced| announced != digest) {
+        return Err(ApiError::bad_request("the Content-Digest is not the one in the path"));
+    }
+    let (sha, options) = query.split();
+    let head = Head { caller, headers: parts.headers, kind: Kind::Stage, options };
+    let announced = Announced { digest: Some(digest), label: sha, confirm_self: false };
+    receive(&daemon, app, head, body, announced).await
+}
+
+/// `POST /update`: activates a staged release (JSON), or takes one and activates it.
+pub(super) async fn update(
+    State(daemon): State<Arc<Daemon>>,
+    Asked(query): Asked<OrderQuery>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
+    caller.require_master()?;
+    let app = daemon.app(query.app.as_ref())?;
+    let (parts, body) = request.into_parts();
+    let (sha, options) = query.split();
+    match Form::of(&parts.headers)? {
+        Form::Json => {
+            let order: UpdateOrder = json(body, daemon.config.limits.body_timeout.0).await?;
+            let head =
+                Head { caller, headers: parts.headers, kind: Kind::Update, options: order.options };
+            activate(&daemon, app, head, Target::Digest(order.digest)).await
+        }
+        form => {
+            let digest = announced(&parts.headers)?;
+            if digest.is_none() && form == Form::Archive {
+                let detail = "send the archive's digest as Content-Digest: sha-256=:<base64>:";
+                return Err(Problem::new(Code::DigestMissing, detail).into());
+            }
+            let head = Head { caller, headers: parts.headers, kind: Kind::Update, options };
+            let announced = Announced { digest, label: sha, confirm_self: false };
+            receive(&daemon, app, head, body, announced).await
+        }
+    }
+}
+
+/// `POST /update-self`: takes a release of the updater itself.
+pub(super) async fn update_self(
+    State(daemon): State<Arc<Daemon>>,
+    Asked(query): Asked<OrderQuery>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
+    caller.require_master()?;
+    let (parts, body) = request.into_parts();
+    let form = Form::of(&parts.headers)?;
+    let digest = announced(&parts.headers)?;
+    if form == Form::Json || (form == Form::Archive && digest.is_none()) {
+        let detail = "send the updater's archive, and its digest as Content-Digest";
+        return Err(Problem::new(Code::DigestMissing, detail).into());
+    }
+    if form == Form::Archive && !query.confirm_self {
+        let detail = "say confirm_self=true: this replaces the updater itself";
+        return Err(ApiError::bad_request(detail));
+    }
+    daemon.check_idle()?;
+    let announced =
+        Announced { digest, label: query.sha.clone(), confirm_self: query.confirm_self };
+    let (_, options) = query.split();
+    let head = Head { caller, headers: parts.headers, kind: Kind::SelfUpdate, options };
+    receive(&daemon, Arc::clone(&daemon.own), head, body, announced).await
+}
+
+/// `POST /rollback`: to `prev`, or to a release that is on the disk.
+pub(super) async fn rollback(
+    State(daemon): State<Arc<Daemon>>,
+    Asked(query): Asked<OrderQuery>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
+    caller.require_master()?;
+    let app = daemon.app(query.app.as_ref())?;
+    let (parts, body) = request.into_parts();
+    let order: RollbackOrder = json(body, daemon.config.limits.body_timeout.0).await?;
+    let target = order.digest.map_or(Target::Previous, Target::Digest);
+    let (_, asked) = query.split();
+    let options = OrderOptions {
+        force: order.options.force || asked.force,
+        retry_quarantined: order.options.retry_quarantined || asked.retry_quarantined,
+        confirm: order.options.confirm || asked.confirm,
+        watch: order.options.watch.or(asked.watch),
+    };
+    let head = Head { caller, headers: parts.headers, kind: Kind::Rollback, options };
+    activate(&daemon, app, head, target).await
+}
+
+/// `POST /confirm/{transaction}`: the master has come back on a new connection.
+pub(super) async fn confirm(
+    State(daemon): State<Arc<Daemon>>,
+    Path(transaction): Path<String>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    caller.require_master()?;
+    check_order(&daemon, &headers).await?;
+    let transaction: TransactionId =
+        transaction.parse().map_err(|error| ApiError::bad_request(format!("failed to {error}")))?;
+    let after = daemon.events.last();
+    for app in daemon.apps.values() {
+        match app.confirm(&transaction, caller.connection) {
+            Some(true) => {
+                let follow = Follow::new(&headers, false, after);
+                return Ok(follow.transaction(app, transaction).await);
+            }
+            Some(false) => {
+                let detail = "a confirmation has to come on another connection than its order";
+                return Err(ApiError::bad_request(detail));
+            }
+            None => {}
+        }
+    }
+    let detail = format!("{transaction} does not wait for a confirmation");
+    Err(Problem::new(Code::UnknownTransaction, detail).into())
+}
+
+/// `DELETE /update`: comes later.
+pub(super) async fn abandon(caller: Caller) -> Result<Response, ApiError> {
+    caller.require_master()?;
+    let detail = "a running transaction cannot be stopped by this version";
+    Err(Problem::new(Code::NotSupported, detail).into())
+}
+
+/// Takes an archive, unless the release is here already.
+async fn receive(
+    daemon: &Arc<Daemon>,
+    app: Arc<App>,
+    head: Head,
+    body: Body,
+    announced: Announced,
+) -> Result<Response, ApiError> {
+    let form = Form::of(&head.headers).unwrap_or(Form::Archive);
+    let timeout = app.limits.body_timeout.0;
+    let length = length(&head.headers);
+    let (upload, archive) = Upload::new(announced, length, timeout);
+    let follow = Follow::new(&head.headers, true, daemon.events.last());
+    let headers = head.headers.clone();
+    match begin(daemon, &app, head, Target::Archive(archive)).await? {
+        Begun::Current(result) => Ok(follow.result(&app, *result)),
+        Begun::Running { transaction, receives } => {
+            if receives && form == Form::Multipart {
+                upload.multipart(&headers, body)?;
+            } else if receives {
+                upload.body(body).await;
+            }
+            Ok(follow.transaction(&app, transaction).await)
+        }
+    }
+}
+
+async fn activate(
+    daemon: &Arc<Daemon>,
+    app: Arc<App>,
+    head: Head,
+    target: Target,
+) -> Result<Response, ApiError> {
+    let follow = Follow::new(&head.headers, true, daemon.events.last());
+    match begin(daemon, &app, head, target).await? {
+        Begun::Current(result) => Ok(follow.result(&app, *result)),
+        Begun::Running { transaction, .. } => Ok(follow.transaction(&app, transaction).await),
+    }
+}
+
+async fn begin(
+    daemon: &Arc<Daemon>,
+    app: &Arc<App>,
+    head: Head,
+    target: Target,
+) -> Result<Begun, ApiError> {
+    let epoch = check_order(daemon, &head.headers).await?;
+    let key = head.headers.get(header::IDEMPOTENCY_KEY).and_then(|value| value.to_str().ok());
+    let order = Order {
+        kind: head.kind,
+        target,
+        options: head.options,
+        caller: head.caller.name().to_owned(),
+        connection: head.caller.connection,
+        epoch,
+        order: key.map(|key| key.chars().take(100).collect()),
+    };
+    let app = Arc::clone(app);
+    let begun = tokio::task::spawn_blocking(move || app.begin(order)).await;
+    begun.map_err(|error| ApiError::internal(error.to_string()))?.map_err(Into::into)
+}
+
+/// Whether orders are taken, and from this master. The epoch is kept on the disk, so this blocks.
+async fn check_order(daemon: &Arc<Daemon>, headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
+    let epoch = headers.get(header::EPOCH).map(|value| {
+        let number = value.to_str().ok().and_then(|value| value.parse().ok());
+        number.ok_or_else(|| ApiError::bad_request("Swarm-Epoch is not a number"))
+    });
+    let epoch = epoch.transpose()?;
+    let daemon = Arc::clone(daemon);
+    tokio::task::spawn_blocking(move || daemon.check_order(epoch))
+        .await
+        .map_err(|error| ApiError::internal(error.to_string()))??;
+    Ok(epoch)
+}
+
+/// An empty body is an empty object.
+async fn json<T: for<'de> Deserialize<'de>>(body: Body, timeout: Duration) -> Result<T, ApiError> {
+    let reading = tokio::time::timeout(timeout, axum::body::to_bytes(body, JSON_BYTES));
+    let Ok(read) = reading.await else {
+        return Err(ApiError::bad_request("the sender fell silent"));
+    };
+    let bytes =
+        read.map_err(|error| ApiError::bad_request(format!("the body cannot be read: {error}")))?;
+    let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+    serde_json::from_slice(text)
+        .map_err(|error| ApiError::bad_request(format!("the JSON body: {error}")))
+}
+
+fn staged(app: &App, digest: Digest) -> TransactionResult {
+    TransactionResult {
+        status: Status::Staged,
+        code: None,
+        transaction: None,
+        release: Some(app.slot_release("store", &digest)),
+        from: None,
+        to: None,
+        probe: None,
+        duration_ms: 0,
+        problem: None,
+    }
+}
+
+impl OrderQuery {
+    fn split(self) -> (Option<String>, OrderOptions) {
+        let options = OrderOptions {
+            force: self.force,
+            retry_quarantined: self.retry_quarantined,
+            confirm: self.confirm,
+            watch: self.watch,
+        };
+        (self.sha, options)
+    }
+}

@@ -1,0 +1,262 @@
+//! Real builds, with the machine's own tools. Those whose tool is missing have nothing to show.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{BuildError, BuildKind, BuildReport, Contents, plan, run_build};
+use crate::config::{AppConfig, Config};
+use crate::sys::user::User;
+use protocol::ReleaseManifest;
+
+/// An app's directories, with releases beside each other as in a store.
+struct Fixture {
+    directory: tempfile::TempDir,
+    config: AppConfig,
+}
+
+impl Fixture {
+    /// With `lines` in the app's section.
+    fn new(lines: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+        let text = format!("[app.agent]\ninstall_dir = '/opt/agent'\n{lines}\n");
+        let config = Config::parse(&text).unwrap().apps.into_values().next().unwrap();
+        Self { directory, config }
+    }
+
+    fn release(&self, name: &str, files: &[(&str, &str)]) -> PathBuf {
+        let release = self.directory.path().join("store").join(name);
+        fs::create_dir_all(&release).unwrap();
+        for (name, text) in files {
+            let path = release.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        }
+        release
+    }
+
+    fn build(&self, release: &Path, user: Option<&User>) -> Result<BuildReport, BuildError> {
+        let contents = Contents::read(release).unwrap();
+        let plan = plan(&self.config, &ReleaseManifest::default(), &contents);
+        run_build(&plan, &self.config, release, user, &self.directory.path().join("cache"))
+    }
+
+    fn kind(&self, release: &Path) -> BuildKind {
+        let contents = Contents::read(release).unwrap();
+        plan(&self.config, &ReleaseManifest::default(), &contents).kind
+    }
+}
+
+fn there_is(tool: &str) -> bool {
+    ["/usr/local/bin", "/usr/bin", "/bin"].iter().any(|path| Path::new(path).join(tool).exists())
+}
+
+/// What a program of the release prints.
+fn printed(program: &Path, arguments: &[&str]) -> String {
+    let ran = Command::new(program).args(arguments).env_clear().output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn lesson_17_a_build_inherits_nothing_of_the_updater() {
+    let fixture = Fixture::new("build = 'env'\nbuild_env = { TOKEN = 'of the host' }");
+    let report = fixture.build(&fixture.release("a", &[]), None).unwrap();
+    let mut names: Vec<&str> =
+        report.tail.iter().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["HOME", "LANG", "LOGNAME", "PATH", "TMPDIR", "TOKEN", "USER"]);
+    let ours = |name: &String| !names.contains(&name.as_str());
+    assert!(std::env::vars().any(|(name, _)| ours(&name)), "this process has more than that");
+}
+
+#[test]
+fn lesson_17_a_build_that_does_not_end_is_ended_with_all_that_it_started() {
+    let script = "#!/bin/sh\nsetsid sleep 1000 &\necho $! > pid\necho sleeping\nsleep 1000\n";
+    let fixture = Fixture::new("build = './build'\nbuild_timeout = '500ms'");
+    let release = fixture.release("a", &[("build", script)]);
+    let error = fixture.build(&release, None).unwrap_err();
+    assert!(matches!(error, BuildError::TimedOut { .. }), "{error}");
+    assert_eq!(error.to_string(), "build the release within 500ms: `./build` was ended");
+    assert_eq!(error.tail(), ["$ ./build", "sleeping"]);
+    let pid = fs::read_to_string(release.join("pid")).unwrap();
+    assert!(!Path::new("/proc").join(pid.trim()).exists());
+}
+
+#[test]
+fn lesson_17_a_build_that_prints_without_end_is_ended() {
+    let fixture = Fixture::new("build = 'yes'\nbuild_output = '1MiB'");
+    let error = fixture.build(&fixture.release("a", &[]), None).unwrap_err();
+    assert!(matches!(error, BuildError::TooMuchOutput { .. }), "{error}");
+    assert!(error.tail().len() <= 40);
+}
+
+#[test]
+fn lesson_36_the_last_lines_of_a_failed_build_are_kept() {
+    let script = "#!/bin/sh\nseq 1 1000\necho the reason >&2\nexit 3\n";
+    let fixture = Fixture::new("build = './build'");
+    let error = fixture.build(&fixture.release("a", &[("build", script)]), None).unwrap_err();
+    assert_eq!(error.to_string(), "build the release: `./build` exited with status 3");
+    assert_eq!(error.tail().last().unwrap(), "the reason");
+    assert_eq!(error.tail().len(), 40);
+}
+
+#[test]
+fn a_missing_tool_is_named_with_what_to_install() {
+    let fixture = Fixture::new("build_env = { PATH = '/nonexistent' }");
+    let error = fixture.build(&fixture.release("a", &[("Makefile", "")]), None).unwrap_err();
+    assert!(
+        error.to_string().contains("find make in /nonexistent: install the package make"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_home_lives_across_builds_and_the_temporary_directory_does_not() {
+    let script =
+        "#!/bin/sh\nls -A \"$HOME\" \"$TMPDIR\"\ntouch \"$HOME/in-home\" \"$TMPDIR/in-tmp\"\n";
+    let fixture = Fixture::new("build = './build'");
+    let release = fixture.release("a", &[("build", script)]);
+    fixture.build(&release, None).unwrap();
+    let tail = fixture.build(&release, None).unwrap().tail.join("\n");
+    assert!(tail.contains("in-home") && !tail.contains("in-tmp"), "{tail}");
+}
+
+/// Only root can run programs as somebody else.
+#[test]
+fn a_build_runs_as_the_user_of_the_app() {
+    let own = User::current().unwrap();
+    let Ok(nobody) = User::by_name("nobody") else { return };
+    if own.uid != 0 {
+        return;
+    }
+    let script = "#!/bin/sh\nid -un\ntouch made \"$HOME/x\" \"$TMPDIR/x\"\n\
+                  touch ../beside || echo refused\ngrep NoNewPrivs /proc/self/status\n";
+    let fixture = Fixture::new("build = './build'");
+    let release = fixture.release("a", &[("build", script)]);
+    chown(&release, Some(nobody.uid), Some(nobody.gid)).unwrap();
+    let tail = fixture.build(&release, Some(&nobody)).unwrap().tail;
+    assert_eq!(tail[1], "nobody");
+    assert!(tail.contains(&"refused".to_owned()), "{tail:?}");
+    assert!(tail.contains(&"NoNewPrivs:\t1".to_owned()), "{tail:?}");
+}
+
+#[test]
+fn a_build_without_network_has_none_or_says_that_it_cannot() {
+    let fixture = Fixture::new("build = ['cat', '/proc/self/net/dev']\nbuild_network = false");
+    match fixture.build(&fixture.release("a", &[]), None) {
+        Ok(report) => {
+            let devices: Vec<&str> = report
+                .tail
+                .iter()
+                .filter_map(|line| Some(line.split_once(':')?.0.trim()))
+                .collect();
+            assert_eq!(devices, ["lo"]);
+        }
+        Err(error) => assert!(matches!(error, BuildError::Run { .. }), "{error}"),
+    }
+}
+
+#[test]
+fn memory_is_bounded_for_each_process() {
+    let script = "#!/bin/sh\nulimit -v\n";
+    let fixture = Fixture::new("build = './build'\nbuild_memory = '512MiB'");
+    let report = fixture.build(&fixture.release("a", &[("build", script)]), None).unwrap();
+    assert_eq!(report.tail.last().unwrap(), "524288");
+}
+
+#[test]
+fn make_is_run_where_there_is_a_makefile() {
+    if !there_is("make") {
+        return;
+    }
+    let fixture = Fixture::new("");
+    let release = fixture.release("a", &[("Makefile", "all:\n\techo made > out\n")]);
+    fixture.build(&release, None).unwrap();
+    assert_eq!(fs::read_to_string(release.join("out")).unwrap(), "made\n");
+}
+
+#[test]
+fn npm_runs_the_script_build() {
+    if !there_is("npm") {
+        return;
+    }
+    let package = r#"{"name": "a", "version": "1.0.0", "scripts": {"build": "echo built > out"}}"#;
+    let fixture = Fixture::new("");
+    let release = fixture.release("a", &[("package.json", package)]);
+    fixture.build(&release, None).unwrap();
+    assert_eq!(fs::read_to_string(release.join("out")).unwrap(), "built\n");
+}
+
+#[test]
+fn cargo_leaves_the_binary_in_the_release() {
+    let Some(cargo) = std::env::var_os("CARGO").map(PathBuf::from) else { return };
+    let path = format!("{}:/usr/bin:/bin", cargo.parent().unwrap().display());
+    let fixture = Fixture::new(&format!("build_env = {{ PATH = '{path}' }}"));
+    let manifest = "[package]\nname = 'hello'\nversion = '1.0.0'\nedition = '2024'\n[workspace]\n";
+    let main = "fn main() { println!(\"hello\") }\n";
+    let release = fixture.release("a", &[("Cargo.toml", manifest), ("src/main.rs", main)]);
+    fixture.build(&release, None).unwrap();
+    assert_eq!(printed(&release.join("target/release/hello"), &[]), "hello");
+}
+
+/// A wheel of the package `dependency` in a version, made without any tool of Python's.
+fn wheel(release: &Path, version: &str) {
+    let script = "import sys, zipfile\n\
+        path, version = sys.argv[1:]\n\
+        info = f'dependency-{version}.dist-info/'\n\
+        with zipfile.ZipFile(f'{path}/dependency-{version}-py3-none-any.whl', 'w') as wheel:\n\
+        \x20   wheel.writestr('dependency.py', f'VERSION = {version!r}\\n')\n\
+        \x20   wheel.writestr(info + 'METADATA', f'Metadata-Version: 2.1\\nName: dependency\\nVersion: {version}\\n')\n\
+        \x20   wheel.writestr(info + 'WHEEL', 'Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n\
+        \x20   wheel.writestr(info + 'RECORD', '')\n";
+    printed(
+        Path::new("/usr/bin/python3"),
+        &["-c", script, &release.display().to_string(), version],
+    );
+}
+
+#[test]
+fn lesson_04_each_release_has_a_virtualenv_of_its_own() {
+    if !there_is("python3") {
+        return;
+    }
+    let fixture = Fixture::new("build_env = { PIP_NO_INDEX = '1' }");
+    let main = "import dependency, sys\nprint(dependency.VERSION, sys.prefix)\n";
+    let releases = ["1.0", "2.0"].map(|version| {
+        let requirements = format!("./dependency-{version}-py3-none-any.whl\n");
+        let files = [("requirements.txt", requirements.as_str()), ("main.py", main)];
+        let release = fixture.release(version, &files);
+        wheel(&release, version);
+        assert_eq!(fixture.kind(&release), BuildKind::Python);
+        fixture.build(&release, None).unwrap();
+        release
+    });
+    for (release, version) in releases.iter().zip(["1.0", "2.0"]) {
+        let python = release.join(".venv/bin/python");
+        let venv = release.join(".venv");
+        let main = release.join("main.py").display().to_string();
+        assert_eq!(printed(&python, &[&main]), format!("{version} {}", venv.display()));
+        // The tree will be read-only: there is nothing left to compile.
+        assert!(release.join("__pycache__").is_dir());
+    }
+}
+
+#[test]
+fn a_project_that_lists_nothing_gets_a_bare_virtualenv() {
+    if !there_is("python3") {
+        return;
+    }
+    let fixture = Fixture::new("build_env = { PIP_NO_INDEX = '1' }");
+    let pyproject = "[project]\nname = 'service'\nversion = '1.0'\n";
+    // The archive brings a virtualenv of another machine, and a source that is not Python's.
+    let files =
+        [("pyproject.toml", pyproject), (".venv/bin/python", "elf"), ("templates/x.py", "{{ x }")];
+    let release = fixture.release("a", &files);
+    fixture.build(&release, None).unwrap();
+    let python = release.join(".venv/bin/python");
+    assert_eq!(printed(&python, &["-c", "print(1 + 1)"]), "2");
+}

@@ -1,0 +1,75 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use protocol::{AppName, Digest};
+
+/// Keeps the programs of this host up to date.
+#[derive(Debug, Parser)]
+#[command(name = "updater", version, about, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon: this is what the systemd unit starts
+    Run(Common),
+    /// Say everything that is wrong with the configuration, the identity and the directories
+    Check(CheckArgs),
+    /// Show what runs here, and how the last update ended
+    Status(StatusArgs),
+    /// Go back to the previous release, or to another one that is kept here
+    Rollback(RollbackArgs),
+}
+
+/// What every subcommand needs.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "/etc/updater/updater.toml")]
+    pub config: PathBuf,
+}
+
+/// `updater check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// Expect the daemon to be running: its port is then taken, as it should be
+    #[arg(long)]
+    pub running: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `updater status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `updater rollback`.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// Of which app
+    #[arg(long, default_value = protocol::DEFAULT_APP)]
+    pub app: AppName,
+    /// To which release: its digest, as `updater status` shows it; the previous one if absent
+    #[arg(long, value_name = "DIGEST")]
+    pub to: Option<Digest>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,41 @@
+//! `updater check`: all that is wrong, at once.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use crate::cli::args::CheckArgs;
+use crate::cli::errors::CliError;
+use crate::config::{Config, Finding, check_file, has_errors};
+use crate::server::LOCAL_SOCKET;
+use crate::sys::wall_clock;
+
+pub(super) fn check(asked: &CheckArgs) -> Result<bool, CliError> {
+    let running = asked.running || daemon_runs(&asked.common.config);
+    let findings = check_file(&asked.common.config, wall_clock(), running).findings;
+    let text = if asked.json {
+        serde_json::to_string_pretty(&findings)? + "\n"
+    } else {
+        render(&findings)
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(!has_errors(&findings))
+}
+
+/// Whether our own daemon has the port: it answers on its local socket.
+fn daemon_runs(config: &Path) -> bool {
+    let config = Config::load(config);
+    config.is_ok_and(|config| UnixStream::connect(config.state_dir.join(LOCAL_SOCKET)).is_ok())
+}
+
+fn render(findings: &[Finding]) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        let _ = writeln!(text, "{}: {finding}", finding.severity.name());
+    }
+    if !has_errors(findings) {
+        text.push_str("ok: the updater can run with this configuration\n");
+    }
+    text
+}

@@ -1,0 +1,71 @@
+//! Errors as a person reads them: what failed, why, and what to do.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// What a subcommand failed with.
+#[derive(Debug)]
+pub struct CliError {
+    error: Box<dyn Error + Send + Sync>,
+    hint: Option<String>,
+}
+
+impl CliError {
+    /// With what to do about it.
+    pub fn hint(error: impl Into<Box<dyn Error + Send + Sync>>, hint: impl Into<String>) -> Self {
+        Self { error: error.into(), hint: Some(hint.into()) }
+    }
+}
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for CliError {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), hint: None }
+    }
+}
+
+/// Prints what failed to stderr, and turns it into the exit status: 0 fine, 1 not.
+pub fn exit_code(done: Result<bool, CliError>) -> ExitCode {
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            let _ = std::io::stderr().write_all(render(&error).as_bytes());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The error, its causes, and the hint.
+pub fn render(error: &CliError) -> String {
+    let mut text = format!("error: failed to {}\n", error.error);
+    let mut source = error.error.source();
+    while let Some(cause) = source {
+        let _ = writeln!(text, "  caused by: {cause}");
+        source = cause.source();
+    }
+    if let Some(hint) = &error.hint {
+        let _ = writeln!(text, "  hint: {hint}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("read the configuration")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn an_error_says_what_why_and_what_to_do() {
+        let error = CliError::hint(Outer(std::io::Error::other("no such file")), "write one");
+        insta::assert_snapshot!(render(&error), @r"
+        error: failed to read the configuration
+          caused by: no such file
+          hint: write one
+        ");
+    }
+}

@@ -1,0 +1,25 @@
+//! The program `updater`: what the unit starts, and what a person on the host types.
+
+mod args;
+mod check;
+mod client;
+mod errors;
+mod rollback;
+mod run;
+mod status;
+
+pub use args::{Arguments, Command};
+pub use errors::{CliError, exit_code, render};
+
+use std::process::ExitCode;
+
+/// Carries out what was typed.
+pub fn main(arguments: &Arguments) -> ExitCode {
+    let done = match &arguments.command {
+        Command::Run(asked) => run::run(asked),
+        Command::Check(asked) => check::check(asked),
+        Command::Status(asked) => status::status(asked),
+        Command::Rollback(asked) => rollback::rollback(asked),
+    };
+    exit_code(done)
+}

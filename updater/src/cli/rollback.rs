@@ -1,0 +1,88 @@
+//! `updater rollback`: through the daemon, or by itself if the daemon is dead.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use http::Method;
+use protocol::{EventKind, Kind, OrderOptions, RollbackOrder, TransactionResult};
+
+use crate::cli::args::RollbackArgs;
+use crate::cli::client::{ClientError, ask};
+use crate::cli::errors::CliError;
+use crate::config::Config;
+use crate::transaction::{App, Begun, Events, Order, Recovery, Target, Wanted};
+
+pub(super) fn rollback(asked: &RollbackArgs) -> Result<bool, CliError> {
+    let config = Config::load(&asked.common.config)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let order = RollbackOrder { digest: asked.to, options: OrderOptions::default() };
+    let path = format!("/rollback?app={}", asked.app);
+    let result = runtime.block_on(async {
+        match ask(&config.state_dir, Method::POST, &path, Some(&order)).await {
+            Err(ClientError::NotRunning(_)) => alone(&config, asked).await,
+            answered => Ok(answered?),
+        }
+    })?;
+    let text =
+        if asked.json { serde_json::to_string_pretty(&result)? + "\n" } else { render(&result) };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(result.problem.is_none())
+}
+
+/// The daemon is dead: this process holds the lock, finishes what the daemon began, and rolls back.
+async fn alone(config: &Config, asked: &RollbackArgs) -> Result<TransactionResult, CliError> {
+    let events = Events::new(crate::sys::wall_clock());
+    let handle = tokio::runtime::Handle::current();
+    let app = Arc::new(App::new(asked.app.clone(), config, Arc::clone(&events), handle)?);
+    let after = events.last();
+    match app.recover() {
+        Recovery::Idle => {}
+        Recovery::Finishing => drop(end_of(&events, after).await),
+        Recovery::Locked => return Err("take this app's lock: another updater has it".into()),
+        Recovery::Blocked(why) => return Err(why.into()),
+    }
+    let after = events.last();
+    let order = Order {
+        kind: Kind::Rollback,
+        target: asked.to.map_or(Target::Previous, Target::Digest),
+        options: OrderOptions::default(),
+        caller: "local".to_owned(),
+        connection: 0,
+        epoch: None,
+        order: None,
+    };
+    match app.begin(order).map_err(|problem| problem.detail)? {
+        Begun::Current(result) => Ok(*result),
+        Begun::Running { .. } => {
+            end_of(&events, after).await.ok_or_else(|| "learn how the rollback ended".into())
+        }
+    }
+}
+
+async fn end_of(events: &Arc<Events>, after: u64) -> Option<TransactionResult> {
+    let mut events = Box::pin(events.listen(Wanted { after, ..Wanted::default() }));
+    while let Some(event) = events.next().await {
+        if let EventKind::Result(result) = event.kind {
+            return Some(*result);
+        }
+    }
+    None
+}
+
+fn render(result: &TransactionResult) -> String {
+    if let Some(problem) = &result.problem {
+        let mut text = format!("not rolled back: {}\n", problem.detail);
+        for line in &problem.output {
+            let _ = writeln!(text, "  | {line}");
+        }
+        return text;
+    }
+    let release = result.release.as_ref().map_or("nothing".to_owned(), |release| {
+        let version = release.version.as_deref().unwrap_or("no version");
+        format!("{} ({version})", release.digest)
+    });
+    format!("{release} is active and was proven\n")
+}

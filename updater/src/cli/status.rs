@@ -1,0 +1,126 @@
+//! `updater status`: what runs here, from the daemon, or from the disk if it is dead.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::Arc;
+
+use http::Method;
+use protocol::{AppHealth, AppName, AppReleases, Health, Releases};
+use serde::Serialize;
+use time::format_description::well_known::Rfc3339;
+
+use crate::cli::args::StatusArgs;
+use crate::cli::client::{ClientError, ask};
+use crate::cli::errors::CliError;
+use crate::config::Config;
+use crate::transaction::{App, Events};
+
+/// What is shown, and printed as JSON.
+#[derive(Debug, Serialize)]
+struct Shown {
+    /// The daemon's answer; absent if it is dead.
+    updater: Option<Health>,
+    apps: std::collections::BTreeMap<AppName, ShownApp>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownApp {
+    #[serde(flatten)]
+    health: AppHealth,
+    releases: AppReleases,
+}
+
+pub(super) fn status(asked: &StatusArgs) -> Result<bool, CliError> {
+    let config = Config::load(&asked.common.config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let shown = runtime.block_on(async {
+        match ask::<(), Health>(&config.state_dir, Method::GET, "/health", None).await {
+            Ok(health) => {
+                let releases: Releases =
+                    ask::<(), _>(&config.state_dir, Method::GET, "/releases", None).await?;
+                Ok(from_daemon(health, releases))
+            }
+            Err(ClientError::NotRunning(_)) => from_disk(&config, runtime.handle()),
+            Err(error) => Err(error.into()),
+        }
+    })?;
+    let text =
+        if asked.json { serde_json::to_string_pretty(&shown)? + "\n" } else { render(&shown) };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(shown.updater.is_some() && shown.apps.values().all(|app| app.health.healthy))
+}
+
+fn from_daemon(health: Health, mut releases: Releases) -> Shown {
+    let apps = health.apps.iter().filter_map(|(name, app)| {
+        let releases = releases.apps.remove(name)?;
+        Some((name.clone(), ShownApp { health: app.clone(), releases }))
+    });
+    Shown { apps: apps.collect(), updater: Some(health) }
+}
+
+fn from_disk(config: &Config, handle: &tokio::runtime::Handle) -> Result<Shown, CliError> {
+    let events = Events::new(crate::sys::wall_clock());
+    let mut apps = std::collections::BTreeMap::new();
+    for name in config.apps.keys() {
+        let app = App::new(name.clone(), config, Arc::clone(&events), handle.clone())?;
+        app.refresh();
+        let shown =
+            ShownApp { health: app.status().health(), releases: crate::api::app_releases(&app)? };
+        apps.insert(name.clone(), shown);
+    }
+    Ok(Shown { updater: None, apps })
+}
+
+fn render(shown: &Shown) -> String {
+    let mut text = String::new();
+    match &shown.updater {
+        Some(health) => {
+            let _ = writeln!(
+                text,
+                "updater {} on {}, up {} s, release {}",
+                health.version,
+                health.host,
+                health.uptime_seconds,
+                health.digest.short()
+            );
+        }
+        None => text.push_str("the updater does not run; this is what its files say\n"),
+    }
+    for (name, app) in &shown.apps {
+        render_app(&mut text, name, app);
+    }
+    text
+}
+
+fn render_app(text: &mut String, name: &AppName, app: &ShownApp) {
+    let health = &app.health;
+    let pid = health.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
+    let _ = writeln!(text, "\n{name}: {}, agent {}{pid}", health.state, health.agent);
+    for release in &app.releases.releases {
+        let slot = match Some(release.digest) {
+            digest if digest == app.releases.active => "active",
+            digest if digest == app.releases.prev => "prev",
+            _ => "",
+        };
+        let state = if release.quarantined {
+            "failed, quarantined".to_owned()
+        } else {
+            serde_json::to_value(release.state)
+                .ok()
+                .and_then(|value| value.as_str().map(str::to_owned))
+                .unwrap_or_default()
+        };
+        let version = release.version.as_deref().unwrap_or("-");
+        let _ = writeln!(text, "  {slot:<7}{}  {version:<12} {state}", release.digest);
+    }
+    if let Some(last) = &health.last {
+        let when = last.ended_at.format(&Rfc3339).unwrap_or_default();
+        let _ = writeln!(text, "  last: {} {} at {when}", last.kind, last.outcome);
+        if let Some(detail) = &last.detail {
+            let _ = writeln!(text, "        {detail}");
+        }
+    }
+    for warning in &health.warnings {
+        let _ = writeln!(text, "  warning: {warning}");
+    }
+}

@@ -1,0 +1,109 @@
+//! Holds the manual, `docs/configuration.md`, to the configuration as it is.
+
+use std::collections::BTreeSet;
+
+use super::keys::KEYS;
+use super::{Config, has_errors, validate};
+
+const MANUAL: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md"));
+
+/// The first block of TOML: the whole file.
+fn example() -> &'static str {
+    let (_, rest) = MANUAL.split_once("```toml\n").unwrap();
+    rest.split_once("```").unwrap().0
+}
+
+/// The part below a heading.
+fn section(heading: &str) -> &'static str {
+    let (_, rest) = MANUAL.split_once(&format!("\n## {heading}\n")).unwrap();
+    rest.split_once("\n## ").map_or(rest, |(section, _)| section)
+}
+
+/// The keys in the first column of a section's tables, and the defaults in the second.
+fn rows(section: &'static str) -> Vec<(&'static str, &'static str)> {
+    section
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
+            Some((cells.next()?.strip_suffix('`')?, cells.next()?))
+        })
+        .collect()
+}
+
+#[test]
+fn the_example_is_a_configuration_without_errors_that_has_every_key() {
+    let config = Config::parse(example()).unwrap();
+    assert!(!has_errors(&validate(&config)), "{:#?}", validate(&config));
+    let table: toml::Table = example().parse().unwrap();
+    let mut missing = Vec::new();
+    for key in KEYS {
+        let here =
+            key.path.split('.').try_fold(vec![toml::Value::Table(table.clone())], |at, part| {
+                let next: Vec<_> = at
+                    .iter()
+                    .filter_map(|value| value.as_table())
+                    .flat_map(|table| table.iter())
+                    .filter(|(name, _)| part == "*" || *name == part)
+                    .map(|(_, value)| value.clone())
+                    .collect();
+                (!next.is_empty()).then_some(next)
+            });
+        missing.extend(here.is_none().then_some(key.path));
+    }
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
+#[test]
+fn every_key_is_explained_in_its_section_and_no_other() {
+    for (heading, prefix) in [
+        ("The daemon", ""),
+        ("`[limits]`", "limits."),
+        ("`[self]`", "self."),
+        ("`[app.<name>]`", "app.*."),
+        ("`[app.<name>.run]`", "app.*.run."),
+        ("`[app.<name>.health]`", "app.*.health."),
+    ] {
+        let section = section(heading);
+        let section = section.split("\n### ").next().unwrap();
+        let explained: BTreeSet<_> = rows(section).into_iter().map(|(key, _)| key).collect();
+        let known: BTreeSet<_> = KEYS
+            .iter()
+            .filter_map(|key| key.path.strip_prefix(prefix))
+            .filter(|rest| !rest.contains('.'))
+            .collect();
+        assert_eq!(explained, known, "{heading}");
+    }
+}
+
+#[test]
+fn the_defaults_in_the_manual_are_the_defaults() {
+    let minimal = "[app.agent]\ninstall_dir = '/opt/agent'\n";
+    for (heading, prefix) in [
+        ("The daemon", ""),
+        ("`[limits]`", "limits."),
+        ("`[self]`", "self."),
+        ("`[app.<name>]`", "app.agent."),
+        ("`[app.<name>.run]`", "app.agent.run."),
+        ("`[app.<name>.health]`", "app.agent.health."),
+    ] {
+        let section = section(heading).split("\n### ").next().unwrap();
+        for (key, default) in rows(section) {
+            let Some(value) = default.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'))
+            else {
+                continue;
+            };
+            let text = format!("{prefix}{key} = {value}\n{}", required_after(prefix));
+            let with = Config::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(with, Config::parse(minimal).unwrap(), "{prefix}{key} = {value}");
+        }
+    }
+}
+
+/// What else the file needs: a section that dotted keys have opened cannot be opened again.
+fn required_after(prefix: &str) -> &'static str {
+    if prefix.starts_with("app.") {
+        "app.agent.install_dir = '/opt/agent'\n"
+    } else {
+        "[app.agent]\ninstall_dir = '/opt/agent'\n"
+    }
+}

@@ -1,0 +1,21 @@
+//! `/etc/updater/updater.toml`: what this host keeps up to date, and every bound that it has.
+//!
+//! Every deadline and every limit has a key and a default here. Parsing never touches the disk.
+
+mod check;
+mod finding;
+mod keys;
+#[cfg(test)]
+mod manual;
+mod model;
+mod parse;
+mod validate;
+
+pub use check::{Checked, check_file};
+pub use finding::{Finding, Severity, has_errors};
+pub use model::{
+    AppConfig, BuildSetting, Config, HealthConfig, LimitsConfig, RunConfig, RunnerKind, SelfConfig,
+    Strategy,
+};
+pub use parse::ConfigError;
+pub use validate::validate;

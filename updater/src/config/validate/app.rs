@@ -1,0 +1,184 @@
+//! `[app.<name>]` and `[app.<name>.run]`.
+
+use std::collections::BTreeMap;
+
+use protocol::{AppName, SELF_APP};
+
+use super::daemon::refuse_few;
+use super::refuse_zero;
+use crate::config::{AppConfig, BuildSetting, Finding, RunConfig, RunnerKind, Strategy};
+
+pub(super) fn validate(
+    section: &str,
+    name: &AppName,
+    app: &AppConfig,
+    findings: &mut Vec<Finding>,
+) {
+    if name.as_str() == SELF_APP {
+        findings.push(
+            Finding::error(section, "is the name of the updater's own releases")
+                .hint("they are configured in [self]; give the app another name"),
+        );
+    }
+    refuse_few(&format!("{section}.keep"), app.keep, findings);
+    validate_user(section, app, findings);
+    validate_build(section, app, findings);
+    refuse_zero(format!("{section}.confirm_window"), app.confirm_window.0.is_zero(), findings);
+    validate_run(&format!("{section}.run"), &app.run, findings);
+}
+
+fn validate_user(section: &str, app: &AppConfig, findings: &mut Vec<Finding>) {
+    let key = format!("{section}.user");
+    match app.user.as_deref() {
+        Some(user) if user.is_empty() || user.contains([':', '/', '\0', '\n', ' ']) => {
+            findings.push(Finding::error(key, format!("{user:?} is not the name of a user")));
+        }
+        Some("root") => findings.push(
+            Finding::warning(key, "builds and runs every release as root")
+                .hint("make a user for the app"),
+        ),
+        _ => {}
+    }
+}
+
+fn validate_build(section: &str, app: &AppConfig, findings: &mut Vec<Finding>) {
+    refuse_zero(format!("{section}.build_timeout"), app.build_timeout.0.is_zero(), findings);
+    refuse_zero(format!("{section}.build_output"), app.build_output.0 == 0, findings);
+    if app.build_memory.is_some_and(|memory| memory.0 < 64 << 20) {
+        findings.push(
+            Finding::error(format!("{section}.build_memory"), "is too little for any tool")
+                .hint("it bounds the address space of each process: 64MiB or more"),
+        );
+    }
+    if !app.build_network {
+        findings.push(
+            Finding::note(
+                format!("{section}.build_network"),
+                "to take the network away takes root, and the capability SYS_ADMIN",
+            )
+            .hint("under systemd, the drop-in builds-without-network.conf gives it"),
+        );
+    }
+    if let BuildSetting::Command(words) = &app.build
+        && words.first().is_some_and(String::is_empty)
+    {
+        findings.push(Finding::error(format!("{section}.build"), "begins with an empty word"));
+    }
+    validate_environment(&format!("{section}.build_env"), &app.build_env, findings);
+}
+
+fn validate_run(section: &str, run: &RunConfig, findings: &mut Vec<Finding>) {
+    let later = "is not in this version: orders for this app are answered with 501";
+    if run.kind == RunnerKind::Systemd {
+        findings.push(
+            Finding::warning(format!("{section}.kind"), format!("the runner \"systemd\" {later}"))
+                .hint("use \"process\""),
+        );
+    } else if !run.units.is_empty() {
+        findings.push(Finding::warning(
+            format!("{section}.units"),
+            "only the runner \"systemd\" starts units",
+        ));
+    }
+    if run.strategy == Strategy::Handover {
+        findings.push(
+            Finding::warning(
+                format!("{section}.strategy"),
+                format!("the strategy \"handover\" {later}"),
+            )
+            .hint("use \"restart\""),
+        );
+    }
+    match &run.command {
+        None => findings.push(Finding::note(
+            format!("{section}.command"),
+            "is not set: every release has to say it in its release.toml",
+        )),
+        Some(command) if command.0.first().is_none_or(String::is_empty) => {
+            findings.push(Finding::error(format!("{section}.command"), "is empty"));
+        }
+        Some(_) => {}
+    }
+    refuse_zero(format!("{section}.log_bytes"), run.log_bytes.0 == 0, findings);
+    refuse_zero(format!("{section}.backoff"), run.backoff.0.is_zero(), findings);
+    if run.backoff_max < run.backoff {
+        findings.push(Finding::error(format!("{section}.backoff_max"), "is less than backoff"));
+    }
+    validate_environment(&format!("{section}.env"), &run.env, findings);
+}
+
+fn validate_environment(
+    key: &str,
+    environment: &BTreeMap<String, String>,
+    findings: &mut Vec<Finding>,
+) {
+    for (name, value) in environment {
+        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            findings.push(Finding::error(key, format!("{name:?} cannot be set")));
+        } else if name.starts_with("RELEASE_") {
+            findings.push(
+                Finding::error(key, format!("{name} is a name of the updater's"))
+                    .hint("RELEASE_DIGEST, RELEASE_VERSION and RELEASE_PATH name the release"),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{assert_said, said, said_of_app};
+
+    #[test]
+    fn the_name_of_the_updater_is_reserved() {
+        let found = said("[app.updater]\ninstall_dir = '/opt/x'\n");
+        assert_said(&found, "error: app.updater: is the name of the updater's own releases");
+    }
+
+    #[test]
+    fn what_this_version_cannot_do_is_an_error() {
+        let found =
+            said_of_app("[app.agent.run]\nkind = 'systemd'\nunits = ['a']\nstrategy = 'handover'");
+        assert_said(&found, "warning: app.agent.run.kind: the runner \"systemd\" is not in this");
+        assert_said(&found, "warning: app.agent.run.strategy: ");
+    }
+
+    #[test]
+    fn bounds_and_environments_are_checked() {
+        let found = said_of_app(
+            "keep = 0\nbuild_timeout = '0'\nbuild_memory = '1MiB'\nbuild = ['']\n\
+             build_env = { 'A=B' = 'x', RELEASE_PATH = '/' }\nconfirm_window = '0s'\n\
+             [app.agent.run]\ncommand = ''\nbackoff = '2m'\nlog_bytes = '0'\n",
+        );
+        for expected in [
+            "error: app.agent.keep: ",
+            "error: app.agent.build_timeout: ",
+            "error: app.agent.build_memory: ",
+            "error: app.agent.build: ",
+            "error: app.agent.build_env: \"A=B\"",
+            "error: app.agent.build_env: RELEASE_PATH",
+            "error: app.agent.confirm_window: ",
+            "error: app.agent.run.command: is empty",
+            "error: app.agent.run.backoff_max: ",
+            "error: app.agent.run.log_bytes: ",
+        ] {
+            assert_said(&found, expected);
+        }
+    }
+
+    #[test]
+    fn what_a_build_without_network_takes_is_a_note() {
+        let found = said_of_app("build_network = false\n");
+        assert_said(&found, "note: app.agent.build_network: ");
+    }
+
+    #[test]
+    fn a_missing_command_is_a_note_since_the_release_may_have_it() {
+        assert_said(&said_of_app(""), "note: app.agent.run.command: ");
+    }
+
+    #[test]
+    fn an_app_that_is_root_is_warned_of() {
+        let found = said("[app.a]\ninstall_dir = '/opt/a'\nuser = 'root'\n");
+        assert_said(&found, "warning: app.a.user: ");
+    }
+}

@@ -1,0 +1,153 @@
+//! The highest epoch of a master that was seen. A master that was replaced has a lower one, and is
+//! refused.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use protocol::FORMAT;
+use serde::{Deserialize, Serialize};
+
+use crate::sys::write_durably;
+
+/// The highest epoch, in memory and on the disk.
+#[derive(Debug)]
+pub struct Epoch {
+    path: PathBuf,
+    highest: AtomicU64,
+    /// One change at a time. Reading never waits for the disk.
+    changing: Mutex<()>,
+    /// Why the file could not be read at the start. No order is taken then: who the master is
+    /// cannot be told. Everything else goes on.
+    damage: Option<String>,
+}
+
+/// Why an epoch was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum EpochError {
+    /// A newer master has taken over.
+    #[error("take an order of epoch {given}: a master of epoch {highest} was here")]
+    Stale {
+        /// The order's.
+        given: u64,
+        /// The highest that was seen.
+        highest: u64,
+    },
+    /// What was kept cannot be read.
+    #[error(
+        "read the master's epoch in {path}: {why}; put the file right, or remove it to take the \
+         next master's epoch, and restart the updater",
+        path = path.display()
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The disk refused.
+    #[error("keep the epoch in {path}", path = path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    format: u32,
+    highest: u64,
+}
+
+impl Epoch {
+    /// Reads it from the state directory. A file that cannot be read keeps nobody from starting:
+    /// an updater that does not answer could not say what is wrong.
+    pub fn open(state_dir: &Path) -> Self {
+        let path = state_dir.join("epoch.json");
+        let (highest, damage) = match read(&path) {
+            Ok(highest) => (highest, None),
+            Err(error) => (0, Some(error.to_string())),
+        };
+        let highest = AtomicU64::new(highest);
+        Self { path, highest, changing: Mutex::new(()), damage }
+    }
+
+    /// Why no order can be taken, if the file could not be read.
+    pub fn check(&self) -> Result<(), EpochError> {
+        self.damage.as_ref().map_or(Ok(()), |why| {
+            Err(EpochError::Damaged { path: self.path.clone(), why: why.clone() })
+        })
+    }
+
+    /// The highest that was seen.
+    pub fn highest(&self) -> u64 {
+        self.highest.load(Ordering::SeqCst)
+    }
+
+    /// Takes an order's epoch, and keeps it before the order is carried out.
+    pub fn accept(&self, given: u64) -> Result<(), EpochError> {
+        self.check()?;
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let highest = self.highest();
+        if given < highest {
+            return Err(EpochError::Stale { given, highest });
+        }
+        if given > highest {
+            let io = |source| EpochError::Io { path: self.path.clone(), source };
+            let text = serde_json::to_vec(&Stored { format: FORMAT, highest: given })
+                .map_err(|error| io(error.into()))?;
+            write_durably(&self.path, &text).map_err(io)?;
+            self.highest.store(given, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> io::Result<u64> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let stored: Stored = serde_json::from_slice(&text)?;
+    if stored.format > FORMAT {
+        let text = format!("it has format {}, this updater knows {FORMAT}", stored.format);
+        return Err(io::Error::other(text));
+    }
+    Ok(stored.highest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_only_grows_also_across_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let epoch = Epoch::open(directory.path());
+        epoch.accept(3).unwrap();
+        epoch.accept(3).unwrap();
+        assert!(matches!(epoch.accept(2), Err(EpochError::Stale { given: 2, highest: 3 })));
+        let epoch = Epoch::open(directory.path());
+        assert_eq!(epoch.highest(), 3);
+        assert!(epoch.accept(2).is_err());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_stops_orders_and_stays_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("epoch.json");
+        for text in ["", "garbage", r#"{"format": 99, "highest": 7}"#] {
+            fs::write(&path, text).unwrap();
+            let epoch = Epoch::open(directory.path());
+            assert!(matches!(epoch.accept(9), Err(EpochError::Damaged { .. })), "{text}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        fs::remove_file(&path).unwrap();
+        Epoch::open(directory.path()).accept(9).unwrap();
+    }
+}

@@ -1,0 +1,8 @@
+//! The running updater: its apps, its epoch, and what it says of itself.
+
+mod epoch;
+mod state;
+mod supervisor;
+
+pub use epoch::{Epoch, EpochError};
+pub use state::{Daemon, DaemonError};

@@ -1,0 +1,203 @@
+//! What all routes share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use protocol::{AppName, Code, DEFAULT_APP, Digest, FORMAT, Health, HostName, Problem};
+use tokio::runtime::Handle;
+
+use crate::api::{Caller, Who};
+use crate::config::Config;
+use crate::daemon::{Epoch, EpochError};
+use crate::own::{OwnExecutable, Takeover};
+use crate::sys::wall_clock;
+use crate::transaction::{App, AppError, Events, Recovery, chain};
+
+/// The running updater.
+pub struct Daemon {
+    /// The host's name, from its certificate.
+    pub host: HostName,
+    /// The digest of the release that it runs from.
+    pub digest: Digest,
+    /// How it was configured.
+    pub config: Config,
+    /// What it keeps up to date.
+    pub apps: BTreeMap<AppName, Arc<App>>,
+    /// Its own releases.
+    pub own: Arc<App>,
+    /// What happens.
+    pub events: Arc<Events>,
+    epoch: Epoch,
+    started: Instant,
+    /// False while an older updater still owns the apps.
+    in_charge: AtomicBool,
+    answered: tokio::sync::Notify,
+}
+
+/// Why the updater cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// An app cannot be kept up to date.
+    #[error("prepare the app {name}")]
+    App {
+        /// Which one.
+        name: AppName,
+        /// Why not.
+        source: AppError,
+    },
+    /// Its own releases cannot be kept.
+    #[error("prepare the updater's own releases")]
+    Own {
+        /// Why not.
+        source: AppError,
+    },
+}
+
+impl Daemon {
+    /// An updater that touches nothing until [`Daemon::take_charge`].
+    pub fn new(
+        config: Config,
+        host: HostName,
+        executable: OwnExecutable,
+        takeover: Arc<Takeover>,
+        handle: &Handle,
+    ) -> Result<Arc<Self>, DaemonError> {
+        let events = Events::new(wall_clock());
+        let mut apps = BTreeMap::new();
+        for name in config.apps.keys() {
+            let app = App::new(name.clone(), &config, Arc::clone(&events), handle.clone())
+                .map_err(|source| DaemonError::App { name: name.clone(), source })?;
+            app.refresh();
+            apps.insert(name.clone(), Arc::new(app));
+        }
+        let epoch = Epoch::open(&config.state_dir);
+        if let Err(error) = epoch.check() {
+            tracing::error!("no order can be taken: failed to {error}");
+        }
+        let digest = executable.digest;
+        let own = App::own(&config, executable, takeover, Arc::clone(&events), handle.clone());
+        let own = own.map_err(|source| DaemonError::Own { source })?;
+        Ok(Arc::new(Self {
+            own: Arc::new(own),
+            epoch,
+            started: Instant::now(),
+            in_charge: AtomicBool::new(false),
+            answered: tokio::sync::Notify::new(),
+            host,
+            digest,
+            config,
+            apps,
+            events,
+        }))
+    }
+
+    /// Finishes what an earlier updater began, and sees from now on that the agents run.
+    pub fn take_charge(self: &Arc<Self>) {
+        for app in self.apps.values().chain([&self.own]) {
+            if matches!(app.recover(), Recovery::Locked) {
+                recover_later(Arc::clone(app));
+            }
+            app.refresh();
+        }
+        self.in_charge.store(true, Ordering::SeqCst);
+        for app in self.apps.values() {
+            super::supervisor::supervise(Arc::clone(app));
+        }
+    }
+
+    /// Whether no transaction is under way: the updater itself is replaced only then.
+    pub fn check_idle(&self) -> Result<(), Problem> {
+        let busy = self.apps.values().find_map(|app| {
+            let status = app.status();
+            status.holder().map(|holder| (app, holder, status.began))
+        });
+        let Some((app, holder, began)) = busy else { return Ok(()) };
+        let detail = format!("{} of {} is under way; wait for it", holder.kind, app.name);
+        let problem = Problem::new(Code::UpdateInProgress, detail);
+        Err(Problem { holder: Some(holder), since: Some(began), ..problem })
+    }
+
+    /// Whether an order may begin: this updater owns the apps, and the master is not a stale one.
+    pub fn check_order(&self, epoch: Option<u64>) -> Result<(), Problem> {
+        if !self.in_charge.load(Ordering::SeqCst) || self.own.status().running.is_some() {
+            let detail = "the updater itself is being updated; try again when it is done";
+            return Err(Problem::new(Code::UpdateInProgress, detail));
+        }
+        let internal = |error: &EpochError| {
+            Problem::new(Code::Internal, format!("failed to {}", chain(error)))
+        };
+        self.epoch.check().map_err(|error| internal(&error))?;
+        let Some(given) = epoch else {
+            if !self.config.require_epoch {
+                return Ok(());
+            }
+            let detail = "this host takes no order without the header Swarm-Epoch";
+            return Err(Problem::new(Code::BadRequest, detail));
+        };
+        self.epoch.accept(given).map_err(|error| match error {
+            EpochError::Stale { highest, .. } => {
+                let problem = Problem::new(Code::StaleMaster, format!("failed to {error}"));
+                Problem { epoch: Some(highest), ..problem }
+            }
+            EpochError::Io { .. } | EpochError::Damaged { .. } => internal(&error),
+        })
+    }
+
+    /// The app that an order means.
+    pub fn app(&self, name: Option<&AppName>) -> Result<Arc<App>, Problem> {
+        let name = name.map_or(DEFAULT_APP, AppName::as_str);
+        let found = self.apps.iter().find(|(known, _)| known.as_str() == name);
+        found.map(|(_, app)| Arc::clone(app)).ok_or_else(|| {
+            let known: Vec<_> = self.apps.keys().map(AppName::as_str).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            Problem::new(
+                Code::UnknownApp,
+                format!("no app is called {name}; this host has {known}"),
+            )
+        })
+    }
+
+    /// For `GET /health`.
+    pub fn health(&self) -> Health {
+        let apps = self.apps.iter();
+        Health {
+            format: FORMAT,
+            status: "ok".to_owned(),
+            host: self.host.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            digest: self.digest,
+            uptime_seconds: self.started.elapsed().as_secs(),
+            epoch: self.epoch.highest(),
+            apps: apps.map(|(name, app)| (name.clone(), app.status().health())).collect(),
+        }
+    }
+
+    /// Notes that `/health` was answered to a caller. A new updater has to answer the master.
+    pub fn answered(&self, caller: &Caller) {
+        if matches!(&caller.who, Who::Peer(peer) if peer.role == pki::Role::Master) {
+            self.answered.notify_one();
+        }
+    }
+
+    /// Waits until the master was answered.
+    pub async fn master_was_answered(&self) {
+        self.answered.notified().await;
+    }
+}
+
+/// Somebody on the host acts for the dead updater, and may end half way.
+fn recover_later(app: Arc<App>) {
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let trying = Arc::clone(&app);
+            let tried = tokio::task::spawn_blocking(move || trying.recover()).await;
+            if !matches!(tried, Ok(Recovery::Locked)) {
+                app.refresh();
+                return;
+            }
+        }
+    });
+}

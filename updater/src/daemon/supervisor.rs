@@ -1,0 +1,85 @@
+//! Outside of transactions: agents that should run are started, and started again, ever more
+//! slowly, when they die. What an operator stopped is left alone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::EventKind;
+
+use crate::release::Slot;
+use crate::runner::Instance;
+use crate::transaction::{App, chain};
+
+/// How often the size of an agent's log is looked at.
+const LOG_LOOKS: Duration = Duration::from_secs(10);
+
+/// Looks after an app's agent for as long as the updater runs.
+pub(super) fn supervise(app: Arc<App>) {
+    tokio::spawn(async move {
+        let mut pause = Duration::ZERO;
+        loop {
+            let looking = Arc::clone(&app);
+            let found = tokio::task::spawn_blocking(move || looking.instance()).await;
+            if let Ok(Some(instance)) = found {
+                if lived_long(&app, &instance).await {
+                    pause = Duration::ZERO;
+                }
+                let looking = Arc::clone(&app);
+                let _ = tokio::task::spawn_blocking(move || looking.refresh()).await;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = app.changed.notified() => pause = Duration::ZERO,
+            }
+            let (first, most) = (app.config.run.backoff.0, app.config.run.backoff_max.0);
+            pause = (pause * 2).clamp(first, most.max(first));
+            let starting = Arc::clone(&app);
+            let _ = tokio::task::spawn_blocking(move || start_if_wanted(&starting)).await;
+        }
+    });
+}
+
+/// Waits for the agent's end, and keeps its log within its bound meanwhile. True if it lived longer
+/// than the longest pause, so that its death is a new story.
+async fn lived_long(app: &Arc<App>, instance: &Instance) -> bool {
+    let since = tokio::time::Instant::now();
+    let mut looks = tokio::time::interval(LOG_LOOKS);
+    loop {
+        tokio::select! {
+            _ = instance.exited() => break,
+            _ = looks.tick() => {
+                let app = Arc::clone(app);
+                let _ = tokio::task::spawn_blocking(move || bound_log(&app)).await;
+            }
+        }
+    }
+    since.elapsed() >= app.config.run.backoff_max.0
+}
+
+fn bound_log(app: &App) {
+    let Ok(runner) = app.runner() else { return };
+    if let Err(error) = runner.log().rotate_if_needed() {
+        tracing::warn!(app = %app.name, "failed to {}", chain(&error));
+    }
+}
+
+fn start_if_wanted(app: &App) {
+    // A transaction that is past its switch has the agent in its hands: this waits for its end.
+    let _held = app.hold_agent();
+    let active = app.layout.slot(Slot::Active).ok().flatten();
+    let (Ok(runner), Some(active)) = (app.runner(), active) else { return };
+    if app.files.stopped().exists() || app.instance().is_some() || app.has_journal_past_switch() {
+        return;
+    }
+    let launched = match app.launch(&active) {
+        Ok(launch) => runner.start(&launch).map_err(|error| chain(&error)),
+        Err(failure) => Err(failure.problem.detail.clone()),
+    };
+    let detail = match launched {
+        Ok(instance) => format!("started as process {}", instance.process().pid),
+        Err(error) => format!("could not be started: failed to {error}"),
+    };
+    tracing::info!(app = %app.name, "the agent: {detail}");
+    app.tell(None, EventKind::Agent { detail });
+    app.refresh();
+}

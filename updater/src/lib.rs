@@ -1,0 +1,15 @@
+//! The worker's daemon. It owns the release directories of a host's programs, and it is the
+//! rescuer: whatever a release does, the updater still answers, and puts the last good one back.
+
+pub mod api;
+pub mod build;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod own;
+pub mod probe;
+pub mod release;
+pub mod runner;
+pub mod server;
+pub mod sys;
+pub mod transaction;

@@ -1,0 +1,24 @@
+//! The updater's own update.
+//!
+//! `updater run` is a small parent that owns the listening socket and outlives every updater. It
+//! starts the updater proper, and, when that one asks for it, a second one beside it on the same
+//! socket. The old one stops to accept while the new one is tried, and leaves when the new one has
+//! answered the master; else the new one is ended and the old one goes on. No connection is ever
+//! refused, because the socket is never closed.
+
+mod channel;
+mod executable;
+mod parent;
+mod takeover;
+
+pub use channel::{Channel, ChannelError, FromParent, ToParent};
+pub use executable::{OwnExecutable, PROGRAM, own_digest};
+pub use parent::{ParentError, run_parent};
+pub use takeover::{Takeover, TakeoverError};
+
+/// The environment variable that tells an updater which descriptor its socket is.
+pub const LISTEN_FD: &str = "UPDATER_LISTEN_FD";
+/// The environment variable that tells an updater which descriptor leads to its parent.
+pub const CHANNEL_FD: &str = "UPDATER_CHANNEL_FD";
+/// The environment variable that says that an older updater is still in charge.
+pub const CANDIDATE: &str = "UPDATER_CANDIDATE";

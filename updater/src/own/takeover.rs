@@ -1,0 +1,145 @@
+//! The old updater's side of its own replacement.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use crate::own::{Channel, ChannelError, FromParent, ToParent};
+use crate::server::Gate;
+use crate::sys::run::{Bounds, run_bounded};
+use crate::sys::spawn::Spawn;
+use crate::sys::user::User;
+
+/// How a new updater is checked, tried, and put in charge.
+pub struct Takeover {
+    channel: Arc<Channel>,
+    heard: tokio::sync::Mutex<mpsc::UnboundedReceiver<FromParent>>,
+    gate: Gate,
+    config: std::path::PathBuf,
+    handle: Handle,
+}
+
+/// Why a new updater did not take over.
+#[derive(Debug, thiserror::Error)]
+pub enum TakeoverError {
+    /// It could not be asked.
+    #[error("run `updater check` of the new updater")]
+    Check(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// `updater check` found something.
+    #[error("pass `updater check` with the new updater")]
+    Refused {
+        /// What it printed.
+        output: Vec<String>,
+    },
+    /// The parent cannot be reached.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// It ended.
+    #[error("start the new updater: {0}")]
+    Failed(String),
+    /// It accepted connections, and the master never came.
+    #[error("be asked by the master within {0:?}")]
+    Unanswered(Duration),
+}
+
+impl Takeover {
+    /// With what the parent says coming in through `heard`.
+    pub fn new(
+        channel: Arc<Channel>,
+        heard: mpsc::UnboundedReceiver<FromParent>,
+        gate: Gate,
+        config: std::path::PathBuf,
+        handle: Handle,
+    ) -> Arc<Self> {
+        Arc::new(Self { channel, heard: tokio::sync::Mutex::new(heard), gate, config, handle })
+    }
+
+    /// Whether the new program starts, reads the configuration and has its identity.
+    pub fn check(&self, program: &Path, window: Duration) -> Result<(), TakeoverError> {
+        let words = [program, Path::new("check"), Path::new("--running"), Path::new("--config")];
+        let words = words.into_iter().chain([self.config.as_path()]);
+        let command: Vec<_> = words.map(|word| word.display().to_string()).collect();
+        let user = User::current().map_err(|error| TakeoverError::Check(error.into()))?;
+        let spawn = Spawn::new(&command, Path::new("/"), user, &BTreeMap::new())
+            .map_err(|error| TakeoverError::Check(error.into()))?;
+        let bounds = Bounds { timeout: window, output_bytes: 1 << 20 };
+        match run_bounded(spawn, bounds, |_| {}) {
+            Ok(finished) if finished.status.success() => Ok(()),
+            Ok(finished) => Err(TakeoverError::Refused { output: finished.tail }),
+            Err(error) => Err(TakeoverError::Check(error.into())),
+        }
+    }
+
+    /// Starts the new one and waits until it has answered the master. On any failure the new one
+    /// is ended, and this updater goes on accepting: nothing has happened.
+    pub fn try_new(&self, program: &Path, window: Duration) -> Result<(), TakeoverError> {
+        let tried = self.start_and_wait(program, window);
+        if tried.is_err() {
+            self.give_up();
+        }
+        tried
+    }
+
+    /// Ends the new one after all.
+    pub fn give_up(&self) {
+        let _ = self.channel.send(&ToParent::Stop);
+        self.gate.set(true);
+    }
+
+    /// Waits, as the new one, until the old one is gone.
+    pub async fn in_charge(&self) -> Result<(), TakeoverError> {
+        let mut heard = self.heard.lock().await;
+        while let Some(message) = heard.recv().await {
+            if message == FromParent::InCharge {
+                return Ok(());
+            }
+        }
+        Err(TakeoverError::Failed("its parent is gone".to_owned()))
+    }
+
+    /// Leaves. The parent puts the new one in charge when this process is gone.
+    pub fn leave(&self) -> Result<(), ChannelError> {
+        self.channel.send(&ToParent::HandOver)
+    }
+
+    fn start_and_wait(&self, program: &Path, window: Duration) -> Result<(), TakeoverError> {
+        let deadline = Instant::now() + window;
+        self.drain();
+        self.channel.send(&ToParent::Start(program.to_owned()))?;
+        self.wait_for(&FromParent::Ready, deadline, window)?;
+        // From here on every new connection is the new one's.
+        self.gate.set(false);
+        self.wait_for(&FromParent::Answered, deadline, window)
+    }
+
+    fn wait_for(
+        &self,
+        wanted: &FromParent,
+        deadline: Instant,
+        window: Duration,
+    ) -> Result<(), TakeoverError> {
+        let mut heard = self.heard.blocking_lock();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let next =
+                self.handle.block_on(async { tokio::time::timeout(left, heard.recv()).await });
+            match next {
+                Ok(Some(FromParent::Failed(why))) => return Err(TakeoverError::Failed(why)),
+                Ok(Some(message)) if message == *wanted => return Ok(()),
+                Ok(Some(_)) => {}
+                Ok(None) => return Err(TakeoverError::Failed("its parent is gone".to_owned())),
+                Err(_) => return Err(TakeoverError::Unanswered(window)),
+            }
+        }
+    }
+
+    /// What an earlier attempt left unheard.
+    fn drain(&self) {
+        let mut heard = self.heard.blocking_lock();
+        while heard.try_recv().is_ok() {}
+    }
+}

@@ -1,0 +1,67 @@
+//! Asking once.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::command::{self, Setting};
+use super::target::Target;
+use super::{Answer, Expectation, Plan, ProbeError, http};
+use crate::config::AppConfig;
+
+/// How an app is asked whether it is healthy.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    target: Target,
+    setting: Setting,
+    plan: Plan,
+}
+
+impl Probe {
+    /// Reads the configuration. `identity` is the directory of the updater's own, which an HTTPS
+    /// probe shows if it was given none.
+    pub fn from_config(app: &AppConfig, identity: &Path) -> Result<Self, ProbeError> {
+        Ok(Self {
+            target: Target::read(app, identity)?,
+            setting: Setting::read(app),
+            plan: Plan::read(&app.health),
+        })
+    }
+
+    /// `http`, `https`, `tcp`, `command` or `none`.
+    pub fn kind(&self) -> &'static str {
+        match &self.target {
+            Target::Http(target) if target.tls.is_some() => "https",
+            Target::Http(_) => "http",
+            Target::Tcp(_) => "tcp",
+            Target::Command(_) => "command",
+            Target::Nothing => "none",
+        }
+    }
+
+    /// When it is asked, and how often.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Asks once, within the configured time.
+    pub async fn ask(&self, expected: &Expectation) -> Answer {
+        match &self.target {
+            Target::Http(target) => self.within(http::ask_http(target, expected)).await,
+            Target::Tcp(address) => self.within(http::ask_tcp(address, expected)).await,
+            // It has its time limit itself, and is ended at it.
+            Target::Command(words) => command::ask(words, &self.setting, expected).await,
+            Target::Nothing => {
+                // There is nobody to ask: to have stayed up is the answer.
+                tokio::time::sleep(self.plan.interval).await;
+                command::ask_process(expected)
+            }
+        }
+    }
+
+    async fn within(&self, answer: impl Future<Output = Answer>) -> Answer {
+        let timeout: Duration = self.plan.timeout;
+        tokio::time::timeout(timeout, answer)
+            .await
+            .unwrap_or_else(|_| Answer::failure(format!("no answer within {timeout:?}")))
+    }
+}

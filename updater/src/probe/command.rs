@@ -1,0 +1,111 @@
+//! Asking by a command, and asking nothing but whether the process lives.
+
+use std::collections::BTreeMap;
+
+use protocol::Proof;
+
+use super::{Answer, Expectation};
+use crate::config::AppConfig;
+use crate::runner::Launch;
+use crate::sys::run::{Bounds, RunError, describe, run_bounded};
+use crate::sys::spawn::Spawn;
+use crate::sys::user::{User, UserError};
+
+/// Bytes of a probe's output that are read before it is ended.
+const OUTPUT_BYTES: u64 = 1 << 20;
+
+/// What a command runs with besides its words.
+#[derive(Debug, Clone)]
+pub(super) struct Setting {
+    user: Option<String>,
+    environment: BTreeMap<String, String>,
+    timeout: std::time::Duration,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error(transparent)]
+    User(#[from] UserError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+impl Setting {
+    pub(super) fn read(app: &AppConfig) -> Self {
+        Self {
+            user: app.user.clone(),
+            environment: app.run.env.clone(),
+            timeout: app.health.timeout.0,
+        }
+    }
+}
+
+/// Runs the command in the release. It proves its release if the agent is the same before and
+/// after.
+pub(super) async fn ask(command: &[String], setting: &Setting, expected: &Expectation) -> Answer {
+    let launch = Launch {
+        release_path: expected.path.clone(),
+        digest: expected.digest,
+        version: expected.version.clone(),
+        command: command.to_vec(),
+        environment: setting.environment.clone(),
+    };
+    let setting = setting.clone();
+    let before = alive(expected);
+    let ran = tokio::task::spawn_blocking(move || run(&launch, &setting)).await;
+    let Ok(ran) = ran else {
+        return Answer::failure("the probe's command was given up".to_owned());
+    };
+    let (outcome, tail) = match ran {
+        Ok(finished) if finished.status.success() => {
+            (Ok("the probe's command exited with status 0".to_owned()), finished.tail)
+        }
+        Ok(finished) => {
+            let last = finished.tail.last().map(|line| format!(": {line}")).unwrap_or_default();
+            (Err(format!("the probe's command {}{last}", describe(finished.status))), finished.tail)
+        }
+        Err(error) => {
+            let tail = match &error {
+                CommandError::Run(error) => error.tail().to_vec(),
+                CommandError::User(_) => Vec::new(),
+            };
+            (Err(format!("the probe's command failed to {}", super::http::chain(&error))), tail)
+        }
+    };
+    let mut answer = match outcome {
+        Ok(detail) => Answer::healthy(detail, before.and(alive(expected))),
+        Err(detail) => Answer::failure(detail),
+    };
+    answer.body = Some(tail.join("\n")).filter(|text| !text.is_empty());
+    answer
+}
+
+/// Whether the agent's process is the one that was started, and lives.
+pub(super) fn ask_process(expected: &Expectation) -> Answer {
+    match alive(expected) {
+        Ok(proof) => Answer::healthy(
+            format!("the agent runs as process {}", expected.instance.process().pid),
+            Ok(proof),
+        ),
+        Err(why) => Answer::failure(why),
+    }
+}
+
+fn run(launch: &Launch, setting: &Setting) -> Result<crate::sys::run::Finished, CommandError> {
+    let user = match &setting.user {
+        Some(name) => User::by_name(name)?,
+        None => User::current()?,
+    };
+    let spawn = Spawn::new(&launch.command, &launch.release_path, user, &launch.variables())
+        .map_err(RunError::from)?;
+    let bounds = Bounds { timeout: setting.timeout, output_bytes: OUTPUT_BYTES };
+    Ok(run_bounded(spawn, bounds, |_| {})?)
+}
+
+fn alive(expected: &Expectation) -> Result<Proof, String> {
+    if expected.instance.is_alive() {
+        Ok(Proof::Process)
+    } else {
+        Err("the agent's process is gone".to_owned())
+    }
+}

@@ -1,0 +1,135 @@
+//! Asking until there is a verdict. An exit of the agent is seen when it happens.
+
+use std::fmt;
+use std::pin::pin;
+use std::time::Duration;
+
+use protocol::ProbeReport;
+use tokio::time::{Instant, sleep_until};
+
+use super::{Answer, Expectation, Next, Probe, Verdict, Watch};
+use crate::runner::ExitReport;
+
+/// Why a watch ended before its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WatchFailure {
+    /// The agent ended.
+    Exited(ExitReport),
+    /// It failed too often in a row.
+    Unhealthy {
+        /// How often.
+        failures: u32,
+        /// What was seen last.
+        detail: String,
+    },
+}
+
+impl fmt::Display for WatchFailure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(exit) => {
+                write!(formatter, "the agent {} during the watch", exit.describe())
+            }
+            Self::Unhealthy { failures: 1, detail } => {
+                write!(formatter, "a failure during the watch: {detail}")
+            }
+            Self::Unhealthy { failures, detail } => {
+                write!(
+                    formatter,
+                    "{failures} failures in a row during the watch, the last: {detail}"
+                )
+            }
+        }
+    }
+}
+
+/// Asks until the release is proven or has failed. `on_answer` gets every answer that counts.
+pub async fn prove(
+    probe: &Probe,
+    expected: &Expectation,
+    mut on_answer: impl FnMut(&Answer),
+) -> ProbeReport {
+    let mut report = ProbeReport {
+        passed: false,
+        kind: probe.kind().to_owned(),
+        proof: None,
+        attempts: 0,
+        detail: String::new(),
+    };
+    let started = Instant::now();
+    let mut verdict = Verdict::new(probe.plan().clone(), started);
+    let mut exited = pin!(expected.instance.exited());
+    let mut at = verdict.first(started);
+    loop {
+        let asked = async {
+            sleep_until(at).await;
+            (Instant::now(), probe.ask(expected).await)
+        };
+        let (asked, answer) = tokio::select! {
+            biased;
+            exit = &mut exited => {
+                report.detail = format!("the agent {}", exit.describe());
+                return report;
+            }
+            answer = asked => answer,
+        };
+        let now = Instant::now();
+        let next = verdict.take(asked, now, &answer);
+        report.attempts = verdict.attempts();
+        if report.attempts > 0 {
+            on_answer(&answer);
+        }
+        report.detail = answer.detail;
+        match next {
+            Next::Ask(then) => at = then,
+            Next::Passed => {
+                report.passed = true;
+                report.proof = answer.proof;
+                return report;
+            }
+            Next::Failed => {
+                if report.attempts == 0 {
+                    let waited = now - started;
+                    report.detail = format!(
+                        "nothing answered within {waited:.1?}, the last: {}",
+                        report.detail
+                    );
+                }
+                return report;
+            }
+        }
+    }
+}
+
+/// Goes on asking for `remaining`. Dropping it ends it; nothing is left behind.
+pub async fn watch(
+    probe: &Probe,
+    expected: &Expectation,
+    remaining: Duration,
+    mut on_answer: impl FnMut(&Answer),
+) -> Result<(), WatchFailure> {
+    let started = Instant::now();
+    let mut watch = Watch::new(probe.plan().clone(), started, remaining);
+    let end = watch.end();
+    let mut exited = pin!(expected.instance.exited());
+    let mut next = watch.first(started);
+    loop {
+        let Next::Ask(at) = next else { return Ok(()) };
+        let asked = async {
+            sleep_until(at).await;
+            (Instant::now(), probe.ask(expected).await)
+        };
+        let (asked, answer) = tokio::select! {
+            biased;
+            exit = &mut exited => return Err(WatchFailure::Exited(exit)),
+            () = sleep_until(end) => return Ok(()),
+            answer = asked => answer,
+        };
+        on_answer(&answer);
+        next = watch.take(asked, Instant::now(), &answer);
+        if next == Next::Failed {
+            let failures = probe.plan().watch_failures;
+            return Err(WatchFailure::Unhealthy { failures, detail: answer.detail });
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Whether the *new* release answers.
+//!
+//! A 200 proves that something is alive, not that the update happened: an old process that would
+//! not die answers 200 too. So an answer passes only with a proof of who gave it, and what cannot
+//! be established has not been established.
+
+mod answer;
+mod ask;
+mod command;
+mod drive;
+mod echo;
+mod http;
+mod owner;
+mod sockets;
+mod target;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+pub use answer::{Answer, Expectation};
+pub use ask::Probe;
+pub use drive::{WatchFailure, prove, watch};
+pub use target::ProbeError;
+pub use verdict::{Next, Plan, Verdict, Watch};

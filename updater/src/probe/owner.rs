@@ -1,0 +1,126 @@
+//! The proof by process: the other end of the probe's own connection is held by the new agent.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+
+use super::sockets::{Socket, table};
+use crate::runner::Instance;
+use crate::sys::proc;
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// The agent holds the accepted end.
+    Accepted,
+    /// The accepted end is held by nobody (not yet, or not any more), and nobody but the agent
+    /// holds what listens there.
+    Listens,
+    /// Somebody else does; who, in words.
+    Foreign(String),
+    /// Nothing that listens there is to be seen.
+    Unknown,
+}
+
+/// How often it is looked again where things moved meanwhile.
+const LOOKS: usize = 10;
+
+/// Looks who is at the other end of a connection, which has to be open still.
+///
+/// The kernel's tables are not one snapshot: a socket may be accepted or closed, and a process
+/// forked, between two reads. What does not fit together is looked at again.
+pub(super) fn standing(instance: &Instance, local: SocketAddr, peer: SocketAddr) -> Standing {
+    let (local, peer) = (canonical(local), canonical(peer));
+    (0..LOOKS).find_map(|_| look(instance, local, peer)).unwrap_or_else(|| {
+        Standing::Foreign(format!("{peer} is answered by a process that is not to be seen"))
+    })
+}
+
+/// One look; `None` if things moved.
+fn look(instance: &Instance, local: SocketAddr, peer: SocketAddr) -> Option<Standing> {
+    let members = instance.members();
+    let tables = networks(&members);
+    // After the tables: what was accepted before them is held by now.
+    let held: BTreeSet<u64> = members.iter().flat_map(|pid| proc::sockets(*pid)).collect();
+    let accepted = tables
+        .iter()
+        .flatten()
+        .find(|socket| socket.local == peer && socket.remote == local && socket.inode != 0);
+    if let Some(accepted) = accepted.filter(|socket| !held.contains(&socket.inode)) {
+        let who = stranger(instance, accepted.inode)?;
+        let text = format!("{peer} is answered by {who}, which is not of the new release");
+        return Some(Standing::Foreign(text));
+    }
+    // Those of another network than the answer's do not matter.
+    let listening: Vec<&Socket> = tables
+        .iter()
+        .find(|table| table.iter().any(|socket| is_listener(socket, peer)))
+        .map(|table| table.iter().filter(|socket| is_listener(socket, peer)).collect())
+        .unwrap_or_default();
+    if let Some(other) = listening.iter().find(|socket| !held.contains(&socket.inode)) {
+        let who = stranger(instance, other.inode)?;
+        let text = format!("{who} listens at {} and is not of the new release", other.local);
+        return Some(Standing::Foreign(text));
+    }
+    if accepted.is_some() {
+        return Some(Standing::Accepted);
+    }
+    if listening.is_empty() {
+        return Some(Standing::Unknown);
+    }
+    // Where somebody shares what listens, that one may have answered.
+    let shared = listening
+        .iter()
+        .find_map(|socket| holders(socket.inode).into_iter().find(|pid| !members.contains(pid)));
+    match shared {
+        None => Some(Standing::Listens),
+        Some(pid) if instance.owns(pid) => None,
+        Some(pid) => Some(Standing::Foreign(format!(
+            "{} shares the listening socket and is not of the new release",
+            describe(pid)
+        ))),
+    }
+}
+
+/// What would be given a connection to `peer`.
+fn is_listener(socket: &Socket, peer: SocketAddr) -> bool {
+    let host = socket.local.ip();
+    socket.listens
+        && socket.local.port() == peer.port()
+        && (host == peer.ip() || host.is_unspecified())
+}
+
+/// The tables of the networks that the agent is in, each once, and then of the updater's own.
+fn networks(members: &[u32]) -> Vec<Vec<Socket>> {
+    let network = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/net"));
+    let mut seen = BTreeSet::new();
+    let candidates = members.iter().map(u32::to_string).chain(["self".to_owned()]);
+    candidates
+        .filter(|pid| network(pid).is_ok_and(|network| seen.insert(network)))
+        .map(|pid| table(&pid))
+        .collect()
+}
+
+/// Who holds a socket, if none of them is of the agent.
+fn stranger(instance: &Instance, inode: u64) -> Option<String> {
+    let holders = holders(inode);
+    let members = instance.members();
+    let first = holders.first().filter(|_| !holders.iter().any(|pid| members.contains(pid)))?;
+    Some(describe(*first))
+}
+
+fn holders(inode: u64) -> Vec<u32> {
+    let all = proc::all().unwrap_or_default();
+    all.into_iter()
+        .map(|stat| stat.pid)
+        .filter(|pid| proc::sockets(*pid).contains(&inode))
+        .collect()
+}
+
+fn describe(pid: u32) -> String {
+    format!("pid {pid} ({})", proc::name(pid))
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}

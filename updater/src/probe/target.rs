@@ -1,0 +1,98 @@
+//! What is asked, read from the configuration once.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use http::Uri;
+use http::uri::Scheme;
+use pki::{Credentials, IdentityError, Paths, ProbeTrust, TlsError, probe_client_config};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+
+use crate::config::{AppConfig, HealthConfig};
+
+/// What a probe asks.
+#[derive(Debug, Clone)]
+pub(super) enum Target {
+    Http(HttpTarget),
+    Tcp(String),
+    Command(Vec<String>),
+    /// The process itself.
+    Nothing,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct HttpTarget {
+    pub(super) uri: Uri,
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// Absent for plain HTTP.
+    pub(super) tls: Option<(ServerName<'static>, Arc<ClientConfig>)>,
+    pub(super) pointer: Option<String>,
+}
+
+/// Why an app cannot be probed as it is configured.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// Not a URL that can be asked.
+    #[error("use {0:?} as the health url: expected http://host:port/path or https://…")]
+    Url(String),
+    /// The certificate for the probe cannot be used.
+    #[error("load the identity of the probe")]
+    Identity(#[from] IdentityError),
+    /// TLS cannot be set up.
+    #[error("set up the TLS of the probe")]
+    Tls(#[from] TlsError),
+}
+
+impl Target {
+    pub(super) fn read(app: &AppConfig, identity: &Path) -> Result<Self, ProbeError> {
+        let health = &app.health;
+        if let Some(url) = &health.url {
+            return HttpTarget::read(url, health, identity).map(Self::Http);
+        }
+        if let Some(address) = &health.tcp {
+            return Ok(Self::Tcp(address.clone()));
+        }
+        Ok(match &health.command {
+            Some(command) if !command.0.is_empty() => Self::Command(command.0.clone()),
+            _ => Self::Nothing,
+        })
+    }
+}
+
+impl HttpTarget {
+    fn read(url: &str, health: &HealthConfig, identity: &Path) -> Result<Self, ProbeError> {
+        let wrong = || ProbeError::Url(url.to_owned());
+        let uri: Uri = url.parse().map_err(|_| wrong())?;
+        let host = uri.host().ok_or_else(wrong)?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let secure = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTP => false,
+            Some(scheme) if *scheme == Scheme::HTTPS => true,
+            _ => return Err(wrong()),
+        };
+        let tls = if secure {
+            let name = ServerName::try_from(host.clone()).map_err(|_| wrong())?;
+            Some((name, client_config(health, identity)?))
+        } else {
+            None
+        };
+        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        Ok(Self { host, port, tls, pointer: health.release_pointer.clone(), uri })
+    }
+}
+
+fn client_config(health: &HealthConfig, identity: &Path) -> Result<Arc<ClientConfig>, ProbeError> {
+    if health.anonymous && !health.verify {
+        return Ok(probe_client_config(None, ProbeTrust::Anyone)?);
+    }
+    let credentials = match &health.identity {
+        Some(directory) => Credentials::load(&Paths::client(directory))?,
+        None => Credentials::load(&Paths::updater(identity))?,
+    };
+    let trust =
+        if health.verify { ProbeTrust::Roots(credentials.roots()) } else { ProbeTrust::Anyone };
+    let shown = Some(&credentials).filter(|_| !health.anonymous);
+    Ok(probe_client_config(shown, trust)?)
+}

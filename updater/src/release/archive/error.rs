@@ -1,0 +1,126 @@
+//! Why an archive was not taken.
+
+use std::io;
+
+use protocol::PathRule;
+
+use crate::release::archive::Rule;
+
+/// Why an archive was not unpacked. What was written by then is in the directory, for the caller
+/// to remove.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// More archive bytes than the limit.
+    #[error("take the archive: it has more than {limit} bytes")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// The archive breaks a rule.
+    #[error("unpack {}: {detail}", entry.as_deref().unwrap_or("the archive"))]
+    Rejected {
+        /// Which.
+        rule: Rule,
+        /// The entry's name, made printable; absent where the stream itself is at fault.
+        entry: Option<String>,
+        /// What the rule asks for, and what was found.
+        detail: String,
+    },
+    /// The sender went away, or was told to.
+    #[error("receive the archive")]
+    Interrupted {
+        /// What the source said.
+        source: io::Error,
+    },
+    /// This host's disk, or another of its resources, refused.
+    #[error("{what}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl UnpackError {
+    /// Whether the disk, its inodes or a quota are used up.
+    pub fn is_no_space(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. }
+            if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+
+    pub(in crate::release) fn io(what: impl Into<String>, source: io::Error) -> Self {
+        Self::Io { what: what.into(), source }
+    }
+}
+
+/// Why one thread of the pipeline stopped.
+#[derive(Debug)]
+pub(in crate::release) enum Stop {
+    /// Its neighbour went first, and knows why.
+    Neighbour,
+    /// By itself.
+    Failed(UnpackError),
+}
+
+impl Stop {
+    /// A broken rule, with what was found.
+    pub(in crate::release) fn rule(rule: impl Into<Rule>, found: &str) -> Self {
+        let rule = rule.into();
+        Self::from(UnpackError::Rejected { rule, entry: None, detail: format!("{rule}; {found}") })
+    }
+
+    /// Names the entry that this is about, if it is about one that has not been named.
+    pub(in crate::release) fn at(mut self, name: &[u8]) -> Self {
+        if let Self::Failed(UnpackError::Rejected { entry: entry @ None, .. }) = &mut self {
+            *entry = Some(shown(name));
+        }
+        self
+    }
+}
+
+impl From<PathRule> for Stop {
+    fn from(rule: PathRule) -> Self {
+        Rule::from(rule).into()
+    }
+}
+
+impl From<Rule> for Stop {
+    fn from(rule: Rule) -> Self {
+        Self::Failed(UnpackError::Rejected { rule, entry: None, detail: rule.to_string() })
+    }
+}
+
+impl From<UnpackError> for Stop {
+    fn from(error: UnpackError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A name for a message: its beginning, on one line, without what a terminal would obey.
+pub(in crate::release) fn shown(name: &[u8]) -> String {
+    let show = |character: char| match character {
+        '\\' | '\'' | '"' => character.to_string(),
+        _ => character.escape_debug().to_string(),
+    };
+    String::from_utf8_lossy(&name[..name.len().min(1024)]).chars().map(show).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_shown_on_one_line() {
+        assert_eq!(shown(b"a\n\x1b[2J\xff\\"), "a\\n\\u{1b}[2J\u{fffd}\\");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_a_broken_one() {
+        let error = |code| UnpackError::io("write a", io::Error::from_raw_os_error(code));
+        assert!(error(nix::libc::ENOSPC).is_no_space());
+        assert!(error(nix::libc::EDQUOT).is_no_space());
+        assert!(!error(nix::libc::EIO).is_no_space());
+    }
+}

@@ -1,0 +1,280 @@
+//! The install directory: where its links and directories are, and the flip of `active`.
+//!
+//! Slots are relative symbolic links into `store/`. A flip is one `rename(2)` of a link, so there
+//! is no instant at which `current` dangles or shows half a release.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use protocol::{Digest, TransactionId};
+
+use crate::sys::{checkpoint, remove_durably, sync_directory};
+
+/// The paths of one app's install directory.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    install: PathBuf,
+}
+
+/// The links that name a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slot {
+    /// What runs.
+    Active,
+    /// Where a plain rollback goes.
+    Prev,
+    /// Where `active` is about to go.
+    New,
+}
+
+impl Slot {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Prev => "prev",
+            Self::New => "active.new",
+        }
+    }
+}
+
+impl Layout {
+    /// The layout under an install directory, which need not exist yet.
+    pub fn new(install: impl Into<PathBuf>) -> Self {
+        Self { install: install.into() }
+    }
+
+    /// The install directory.
+    pub fn install(&self) -> &Path {
+        &self.install
+    }
+
+    /// `current`, for units, crontabs and people.
+    pub fn current(&self) -> PathBuf {
+        self.install.join("current")
+    }
+
+    /// What lives across releases.
+    pub fn shared(&self) -> PathBuf {
+        self.install.join("shared")
+    }
+
+    /// Where releases are, by their digest.
+    pub fn store(&self) -> PathBuf {
+        self.releases().join("store")
+    }
+
+    /// Where archives are unpacked.
+    pub fn incoming(&self) -> PathBuf {
+        self.releases().join("incoming")
+    }
+
+    /// Where one transaction unpacks its archive.
+    pub fn staging(&self, transaction: &TransactionId) -> PathBuf {
+        self.incoming().join(transaction.as_str())
+    }
+
+    /// The directory of one release.
+    pub fn release(&self, digest: &Digest) -> PathBuf {
+        self.store().join(digest.hex())
+    }
+
+    /// Makes the directories that every release needs.
+    pub fn create(&self) -> io::Result<()> {
+        let needed = [self.store(), self.incoming(), self.shared()];
+        if needed.iter().all(|directory| directory.is_dir()) {
+            return Ok(());
+        }
+        for directory in needed {
+            fs::create_dir_all(directory)?;
+        }
+        sync_directory(&self.releases())?;
+        sync_directory(&self.install)
+    }
+
+    /// Which release a slot names; `None` if the link is not there or does not lead into the
+    /// store.
+    pub fn slot(&self, slot: Slot) -> io::Result<Option<Digest>> {
+        match fs::read_link(self.link(slot)) {
+            Ok(target) => {
+                Ok(target.strip_prefix("store").ok().and_then(|name| name.to_str()?.parse().ok()))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Points `active` to a release, and makes `current` if this is the first. Idempotent.
+    pub fn flip(&self, digest: &Digest) -> io::Result<()> {
+        self.point(Slot::New, digest)?;
+        sync_directory(&self.releases())?;
+        checkpoint("new_link_made");
+        fs::rename(self.link(Slot::New), self.link(Slot::Active))?;
+        sync_directory(&self.releases())?;
+        checkpoint("active_flipped");
+        self.make_current()?;
+        checkpoint("current_made");
+        Ok(())
+    }
+
+    /// Takes the first release away again: `current` goes before `active`, so that it never
+    /// dangles. Idempotent.
+    pub fn clear(&self) -> io::Result<()> {
+        remove_durably(&self.current())?;
+        remove_durably(&self.link(Slot::New))?;
+        remove_durably(&self.link(Slot::Active))?;
+        checkpoint("active_removed");
+        Ok(())
+    }
+
+    /// Points `prev` to a release, or removes it. Idempotent.
+    pub fn set_prev(&self, digest: Option<&Digest>) -> io::Result<()> {
+        let Some(digest) = digest else { return remove_durably(&self.link(Slot::Prev)) };
+        if self.slot(Slot::Prev)? == Some(*digest) {
+            return Ok(());
+        }
+        let temporary = self.releases().join("prev.new");
+        remake_link(&store_target(digest), &temporary)?;
+        fs::rename(temporary, self.link(Slot::Prev))?;
+        sync_directory(&self.releases())
+    }
+
+    /// Removes what an interrupted flip left. `active` and `prev` are not touched.
+    pub fn sweep_links(&self) -> io::Result<()> {
+        remove_durably(&self.link(Slot::New))?;
+        remove_durably(&self.releases().join("prev.new"))?;
+        remove_durably(&self.install.join("current.new"))
+    }
+
+    /// The digests of all directories in the store. Names that are no digest are not ours.
+    pub fn stored(&self) -> io::Result<Vec<Digest>> {
+        let mut digests = Vec::new();
+        let entries = match fs::read_dir(self.store()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(digests),
+            entries => entries?,
+        };
+        for entry in entries {
+            let name = entry?.file_name();
+            digests.extend(name.to_str().and_then(|name| name.parse::<Digest>().ok()));
+        }
+        digests.sort_unstable();
+        Ok(digests)
+    }
+
+    fn releases(&self) -> PathBuf {
+        self.install.join("releases")
+    }
+
+    fn link(&self, slot: Slot) -> PathBuf {
+        self.releases().join(slot.name())
+    }
+
+    fn point(&self, slot: Slot, digest: &Digest) -> io::Result<()> {
+        remake_link(&store_target(digest), &self.link(slot))
+    }
+
+    fn make_current(&self) -> io::Result<()> {
+        let target = Path::new("releases/active");
+        if fs::read_link(self.current()).is_ok_and(|found| found == target) {
+            return Ok(());
+        }
+        let temporary = self.install.join("current.new");
+        remake_link(target, &temporary)?;
+        fs::rename(temporary, self.current())?;
+        sync_directory(&self.install)
+    }
+}
+
+fn store_target(digest: &Digest) -> PathBuf {
+    Path::new("store").join(digest.hex())
+}
+
+/// A link cannot be replaced in place; this one is only ever a temporary name.
+fn remake_link(target: &Path, link: &Path) -> io::Result<()> {
+    match fs::remove_file(link) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    symlink(target, link)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(byte: u8) -> Digest {
+        Digest::from_bytes([byte; 32])
+    }
+
+    fn layout() -> (tempfile::TempDir, Layout) {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::new(directory.path().join("agent"));
+        layout.create().unwrap();
+        for byte in [1, 2] {
+            fs::create_dir(layout.release(&digest(byte))).unwrap();
+        }
+        (directory, layout)
+    }
+
+    #[test]
+    fn a_flip_moves_active_and_current_follows() {
+        let (_directory, layout) = layout();
+        assert_eq!(layout.slot(Slot::Active).unwrap(), None);
+        assert!(!layout.current().exists());
+        for byte in [1, 2, 2] {
+            layout.flip(&digest(byte)).unwrap();
+            assert_eq!(layout.slot(Slot::Active).unwrap(), Some(digest(byte)));
+            assert_eq!(layout.slot(Slot::New).unwrap(), None);
+            let real = fs::canonicalize(layout.current()).unwrap();
+            assert_eq!(real, fs::canonicalize(layout.release(&digest(byte))).unwrap());
+        }
+        assert_eq!(fs::read_link(layout.current()).unwrap(), Path::new("releases/active"));
+    }
+
+    #[test]
+    fn lesson_11_current_resolves_at_every_instant_of_a_flip() {
+        let (_directory, layout) = layout();
+        layout.flip(&digest(1)).unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    assert!(fs::metadata(layout.current()).unwrap().is_dir());
+                }
+            });
+            for round in 0..100 {
+                layout.flip(&digest(1 + round % 2)).unwrap();
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            watcher.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_first_release_can_be_taken_away_again() {
+        let (_directory, layout) = layout();
+        layout.flip(&digest(1)).unwrap();
+        layout.clear().unwrap();
+        layout.clear().unwrap();
+        assert!(fs::symlink_metadata(layout.current()).is_err());
+        assert_eq!(layout.slot(Slot::Active).unwrap(), None);
+    }
+
+    #[test]
+    fn prev_is_set_and_removed() {
+        let (_directory, layout) = layout();
+        layout.set_prev(Some(&digest(1))).unwrap();
+        layout.set_prev(Some(&digest(2))).unwrap();
+        assert_eq!(layout.slot(Slot::Prev).unwrap(), Some(digest(2)));
+        layout.set_prev(None).unwrap();
+        assert_eq!(layout.slot(Slot::Prev).unwrap(), None);
+    }
+
+    #[test]
+    fn a_link_that_leads_elsewhere_names_no_release() {
+        let (_directory, layout) = layout();
+        symlink("/etc", layout.link(Slot::Prev)).unwrap();
+        assert_eq!(layout.slot(Slot::Prev).unwrap(), None);
+    }
+}

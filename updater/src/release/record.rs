@@ -1,0 +1,107 @@
+//! Reading and writing `.release.json`.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use protocol::{FORMAT, RELEASE_RECORD, ReleaseRecord};
+
+use crate::sys::write_durably;
+
+/// Why a release's record could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// There is none: the directory is litter.
+    #[error("find {}", .0.display())]
+    Absent(PathBuf),
+    /// The disk refused.
+    #[error("read {path}", path = path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Not JSON, or not a record.
+    #[error("understand {path}", path = path.display())]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A newer updater wrote it.
+    #[error("read {path}: it has format {found} and this updater knows {FORMAT}", path = path.display())]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+}
+
+/// Reads the record of a release's directory.
+pub fn read_record(release: &Path) -> Result<ReleaseRecord, RecordError> {
+    let path = release.join(RELEASE_RECORD);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(RecordError::Absent(path));
+        }
+        Err(source) => return Err(RecordError::Io { path, source }),
+    };
+    match serde_json::from_slice::<ReleaseRecord>(&text) {
+        Ok(record) if record.format > FORMAT => {
+            Err(RecordError::Newer { path, found: record.format })
+        }
+        Ok(record) => Ok(record),
+        Err(source) => Err(RecordError::Malformed { path, source }),
+    }
+}
+
+/// Writes the record, which makes the directory a release. Everything else in it must be on the
+/// disk by now.
+pub fn write_record(release: &Path, record: &ReleaseRecord) -> io::Result<()> {
+    let text = serde_json::to_vec_pretty(record)?;
+    let path = release.join(RELEASE_RECORD);
+    write_durably(&path, &text)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VERSION_1: &str = r#"{
+        "format": 1,
+        "digest": "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "version": "1.0",
+        "installed_at": "2026-01-02T03:04:05Z",
+        "archive_bytes": 10,
+        "unpacked_bytes": 20,
+        "entries": 3,
+        "build": "none"
+    }"#;
+
+    #[test]
+    fn a_record_of_version_1_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(RELEASE_RECORD), VERSION_1).unwrap();
+        let record = read_record(directory.path()).unwrap();
+        assert_eq!(record.version.as_deref(), Some("1.0"));
+        write_record(directory.path(), &record).unwrap();
+        assert_eq!(read_record(directory.path()).unwrap(), record);
+    }
+
+    #[test]
+    fn a_newer_or_damaged_record_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(matches!(read_record(directory.path()), Err(RecordError::Absent(_))));
+        let path = directory.path().join(RELEASE_RECORD);
+        fs::write(&path, VERSION_1.replace("\"format\": 1", "\"format\": 9")).unwrap();
+        assert!(matches!(read_record(directory.path()), Err(RecordError::Newer { .. })));
+        fs::write(&path, "{").unwrap();
+        assert!(matches!(read_record(directory.path()), Err(RecordError::Malformed { .. })));
+    }
+}

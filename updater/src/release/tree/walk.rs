@@ -1,0 +1,115 @@
+//! The walk through a tree, by handles, in the order of the names.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use crate::release::archive::shown;
+use crate::sys::fs::{self, Kind, Status};
+
+/// Directories in each other, at most: each of them is an open handle while the walk is in it.
+const DEPTH: usize = 128;
+
+/// Why something could not be done to a tree.
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    /// The disk refused.
+    #[error("{what} {path}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On what, relative to the tree.
+        path: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A device, a FIFO or a socket.
+    #[error("keep {0}: a release must not have devices, FIFOs or sockets")]
+    Special(String),
+    /// A file that has another name outside of the tree, through which it could change.
+    #[error("keep {0}: it is a hardlink to a file outside of the release")]
+    Hardlink(String),
+    /// More directories in each other than anything needs.
+    #[error("enter {0}: a release has at most {DEPTH} directories in each other")]
+    TooDeep(String),
+}
+
+/// Something in a tree.
+pub(super) struct Found<'walk> {
+    /// The directory that it is in.
+    pub(super) parent: BorrowedFd<'walk>,
+    /// Its name there.
+    pub(super) name: &'walk CStr,
+    /// Its path, relative to the tree.
+    pub(super) path: &'walk [u8],
+    /// What it is.
+    pub(super) status: Status,
+}
+
+impl Found<'_> {
+    /// An error about it.
+    pub(super) fn failed(&self, what: &'static str) -> impl FnOnce(io::Error) -> TreeError + use<> {
+        failed(what, self.path)
+    }
+}
+
+fn failed(what: &'static str, path: &[u8]) -> impl FnOnce(io::Error) -> TreeError + use<> {
+    let path = shown(path);
+    move |source| TreeError::Io { what, path, source }
+}
+
+/// A step of the walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Something that is no directory.
+    Leaf,
+    /// A directory whose content comes next.
+    Enter,
+    /// A directory whose content is done.
+    Leave,
+}
+
+/// An error about the tree itself.
+pub(super) fn root_failed(what: &'static str) -> impl Fn(io::Error) -> TreeError {
+    move |source| TreeError::Io { what, path: "the release".to_owned(), source }
+}
+
+/// Visits all that is in `root`.
+pub(super) fn walk(
+    root: BorrowedFd<'_>,
+    visit: &mut dyn FnMut(Step, &Found<'_>) -> Result<(), TreeError>,
+) -> Result<(), TreeError> {
+    let names = fs::names(root).map_err(root_failed("list"))?;
+    descend(root, names, &mut Vec::new(), 0, visit)
+}
+
+fn descend(
+    parent: BorrowedFd<'_>,
+    names: Vec<CString>,
+    path: &mut Vec<u8>,
+    depth: usize,
+    visit: &mut dyn FnMut(Step, &Found<'_>) -> Result<(), TreeError>,
+) -> Result<(), TreeError> {
+    let base = path.len();
+    for name in names {
+        if base > 0 {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name.as_bytes());
+        let status = fs::status_at(parent, &*name).map_err(failed("look at", path))?;
+        if status.kind == Kind::Directory {
+            if depth == DEPTH {
+                return Err(TreeError::TooDeep(shown(path)));
+            }
+            visit(Step::Enter, &Found { parent, name: &name, path, status })?;
+            let opened = fs::open_directory_at(parent, &*name).map_err(failed("open", path))?;
+            let inside = fs::names(&opened).map_err(failed("list", path))?;
+            descend(opened.as_fd(), inside, path, depth + 1, visit)?;
+            visit(Step::Leave, &Found { parent, name: &name, path, status })?;
+        } else {
+            visit(Step::Leaf, &Found { parent, name: &name, path, status })?;
+        }
+        path.truncate(base);
+    }
+    Ok(())
+}

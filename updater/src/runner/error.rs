@@ -1,0 +1,52 @@
+//! What can go wrong with an agent's process.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::sys::spawn::SpawnError;
+use crate::sys::user::UserError;
+
+/// Why an agent could not be started, stopped or found.
+#[derive(Debug, thiserror::Error)]
+pub enum RunnerError {
+    /// The app's configuration asks for what this updater cannot do.
+    #[error("run the app with {0}: this updater cannot do that yet")]
+    NotSupported(&'static str),
+    /// Nobody says how the release is started.
+    #[error(
+        "find the command that starts the release: write `command` under `[run]` in its \
+         release.toml, or under the app's `run` section in the updater's configuration"
+    )]
+    NoCommand,
+    /// The app's user is not there.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// The process could not be started.
+    #[error("start the agent")]
+    Start(#[from] SpawnError),
+    /// One runs already.
+    #[error("start the agent: it runs already, as process {pid}")]
+    Running {
+        /// The process that runs.
+        pid: u32,
+    },
+    /// Some of it would not go.
+    #[error("stop the agent: of its processes {left} did not go although they were killed")]
+    Stuck {
+        /// The processes, as `123 (python3), 124 (sh)`.
+        left: String,
+    },
+    /// A file about the agent could not be read or written.
+    #[error("{act} {path}", path = path.display())]
+    File {
+        /// What was being done to it.
+        act: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system did not let the process be followed.
+    #[error("follow the agent's process")]
+    Follow(#[source] io::Error),
+}

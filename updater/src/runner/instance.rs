@@ -1,0 +1,172 @@
+//! One start of an agent: which processes it is, and how it ended.
+
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::sync::Arc;
+
+use protocol::Digest;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use tokio::sync::watch;
+
+use super::RunnerError;
+use super::members::Signs;
+use crate::sys::process::{ProcessHandle, ProcessId};
+use crate::sys::run::describe;
+use crate::sys::{proc, wall_clock};
+
+/// `instance.json`: the start of an agent that an updater wrote down, for the next updater.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) format: u32,
+    /// The value of the variable that marks its processes.
+    pub(super) mark: String,
+    /// Its first process; absent while it is being started.
+    #[serde(default)]
+    pub(super) leader: Option<ProcessId>,
+    pub(super) digest: Digest,
+    #[serde(default)]
+    pub(super) version: Option<String>,
+    pub(super) release_path: PathBuf,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(super) started_at: OffsetDateTime,
+    /// Where in the log its output begins.
+    #[serde(default)]
+    pub(super) log_start: u64,
+}
+
+/// One start of an agent. Cheap to clone; it holds nothing that keeps the agent alive.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    record: Record,
+    signs: Signs,
+    exit: watch::Receiver<Option<ExitReport>>,
+}
+
+/// How the first process of an agent ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExitReport {
+    /// Its exit status. Unknown where an earlier updater started it: it is not this one's child.
+    pub status: Option<ExitStatus>,
+    /// When it was seen.
+    pub at: OffsetDateTime,
+}
+
+impl ExitReport {
+    /// In words: `exited with status 3`.
+    pub fn describe(&self) -> String {
+        self.status.map_or_else(|| "ended".to_owned(), describe)
+    }
+}
+
+impl Instance {
+    /// Follows an agent from now on. A thread waits for its end, and reaps it if it is a child, so
+    /// that it never stays behind as a zombie, whoever asks or does not ask.
+    pub(super) fn follow(record: Record, leader: ProcessHandle) -> Result<Self, RunnerError> {
+        let signs = Signs { leader: leader.id().clone(), mark: record.variable() };
+        let (sender, exit) = watch::channel(None);
+        std::thread::Builder::new()
+            .name("agent-exit".to_owned())
+            .stack_size(64 * 1024)
+            .spawn(move || {
+                // Without a deadline it returns when the process has ended.
+                let _ = leader.wait(None);
+                let report = ExitReport { status: leader.reap(), at: wall_clock() };
+                sender.send_replace(Some(report));
+            })
+            .map_err(RunnerError::Follow)?;
+        Ok(Self { inner: Arc::new(Inner { record, signs, exit }) })
+    }
+
+    /// The first process.
+    pub fn process(&self) -> &ProcessId {
+        &self.inner.signs.leader
+    }
+
+    /// Which release it runs.
+    pub fn digest(&self) -> Digest {
+        self.inner.record.digest
+    }
+
+    /// The version of that release.
+    pub fn version(&self) -> Option<&str> {
+        self.inner.record.version.as_deref()
+    }
+
+    /// The directory of that release.
+    pub fn release_path(&self) -> &PathBuf {
+        &self.inner.record.release_path
+    }
+
+    /// When it was started.
+    pub fn started_at(&self) -> OffsetDateTime {
+        self.inner.record.started_at
+    }
+
+    /// Whether its first process lives.
+    pub fn is_alive(&self) -> bool {
+        self.process().is_alive()
+    }
+
+    /// Whether this is the same start of the same agent.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.inner.record.mark == other.inner.record.mark
+    }
+
+    /// The numbers of all its living processes.
+    pub fn members(&self) -> Vec<u32> {
+        let members = self.signs().members().unwrap_or_default();
+        members.into_iter().map(|stat| stat.pid).collect()
+    }
+
+    /// Whether a process is one of its own.
+    pub fn owns(&self, pid: u32) -> bool {
+        self.members().contains(&pid)
+    }
+
+    /// Waits for the end of its first process. Ready at once if that was before.
+    pub async fn exited(&self) -> ExitReport {
+        let mut exit = self.inner.exit.clone();
+        let report = exit.wait_for(Option::is_some).await;
+        let unknown = || ExitReport { status: None, at: wall_clock() };
+        report.ok().and_then(|report| report.clone()).unwrap_or_else(unknown)
+    }
+
+    /// How its first process ended, if it has.
+    pub fn exit(&self) -> Option<ExitReport> {
+        self.inner.exit.borrow().clone()
+    }
+
+    pub(super) fn signs(&self) -> &Signs {
+        &self.inner.signs
+    }
+
+    pub(super) fn log_start(&self) -> u64 {
+        self.inner.record.log_start
+    }
+}
+
+impl Record {
+    /// The first process, also where the updater was killed between starting it and writing its
+    /// number down: then it is the one that carries the mark and leads its session.
+    pub(super) fn find_leader(&self) -> Option<ProcessId> {
+        if let Some(leader) = &self.leader {
+            return Some(leader.clone());
+        }
+        let mark = self.variable();
+        let all = proc::all().ok()?;
+        all.iter()
+            .find(|stat| stat.pid == stat.session && proc::was_given(stat.pid, &mark))
+            .map(ProcessId::from_stat)
+    }
+
+    /// `RELEASE_INSTANCE=…`, as it stands in the environment.
+    pub(super) fn variable(&self) -> String {
+        format!("{}={}", super::members::MARK, self.mark)
+    }
+}

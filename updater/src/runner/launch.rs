@@ -1,0 +1,95 @@
+//! What an agent is started with: the release, the command, the whole environment.
+//!
+//! It is made anew for every start, so that nothing meant for one start sticks to the next.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use protocol::{Digest, RunSection};
+
+use super::RunnerError;
+use crate::config::RunConfig;
+use crate::sys::spawn::STANDARD_PATH;
+
+/// One start of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// The release's own directory, without links in it.
+    pub release_path: PathBuf,
+    /// Which release it is.
+    pub digest: Digest,
+    /// The version that it says it has.
+    pub version: Option<String>,
+    /// The command. Its first word is looked up in the PATH, or with a slash in it in the release.
+    pub command: Vec<String>,
+    /// What the environment has besides the small standard one and the `RELEASE_*` variables.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// The command that starts a release: the host's configuration wins over what the release says.
+pub fn command_of(
+    config: &RunConfig,
+    manifest: Option<&RunSection>,
+) -> Result<Vec<String>, RunnerError> {
+    let configured = config.command.as_ref();
+    let command = configured.or_else(|| manifest.and_then(|run| run.command.as_ref()));
+    command
+        .map(|command| command.0.clone())
+        .filter(|words| !words.is_empty())
+        .ok_or(RunnerError::NoCommand)
+}
+
+/// The PATH of what runs in a release: its virtualenv's programs come first, if it has one.
+pub fn release_path_variable(release: &Path, configured: Option<&str>) -> String {
+    let path = configured.unwrap_or(STANDARD_PATH);
+    let environment = release.join(".venv/bin");
+    if environment.is_dir() { format!("{}:{path}", environment.display()) } else { path.to_owned() }
+}
+
+impl Launch {
+    /// What is added to the standard environment, the `RELEASE_*` variables among it.
+    pub fn variables(&self) -> BTreeMap<String, String> {
+        let mut variables = self.environment.clone();
+        let configured = variables.get("PATH").map(String::as_str);
+        let path = release_path_variable(&self.release_path, configured);
+        variables.extend([
+            ("PATH".to_owned(), path),
+            ("RELEASE_DIGEST".to_owned(), self.digest.to_string()),
+            ("RELEASE_VERSION".to_owned(), self.version.clone().unwrap_or_default()),
+            ("RELEASE_PATH".to_owned(), self.release_path.to_string_lossy().into_owned()),
+        ]);
+        variables
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::Command;
+
+    use super::*;
+
+    fn section(words: &[&str]) -> RunSection {
+        let words = words.iter().copied().map(str::to_owned).collect();
+        RunSection { command: Some(Command(words)) }
+    }
+
+    #[test]
+    fn the_hosts_command_wins_and_none_says_what_to_write() {
+        let config = RunConfig { command: section(&["a"]).command, ..RunConfig::default() };
+        assert_eq!(command_of(&config, Some(&section(&["b"]))).unwrap(), ["a"]);
+        let config = RunConfig::default();
+        assert_eq!(command_of(&config, Some(&section(&["b"]))).unwrap(), ["b"]);
+        let error = command_of(&config, None).unwrap_err();
+        assert!(error.to_string().contains("release.toml"), "{error}");
+        assert!(command_of(&config, Some(&section(&[]))).is_err());
+    }
+
+    #[test]
+    fn a_virtualenv_comes_first_in_the_path() {
+        let release = tempfile::tempdir().unwrap();
+        assert_eq!(release_path_variable(release.path(), Some("/x")), "/x");
+        std::fs::create_dir_all(release.path().join(".venv/bin")).unwrap();
+        let path = release_path_variable(release.path(), None);
+        assert_eq!(path, format!("{}/.venv/bin:{STANDARD_PATH}", release.path().display()));
+    }
+}

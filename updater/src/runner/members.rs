@@ -1,0 +1,69 @@
+//! Which processes belong to a start of an agent.
+//!
+//! Those in the session or the group of its first process; those that carry its mark in the
+//! environment that they were started with, whatever sessions they made; and all descendants of
+//! these. The limit: a process that cleared its environment is found only while its parent, or the
+//! first process of its session, lives. The proof of a probe fails closed for one that is not found.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use crate::sys::proc::{self, Stat};
+use crate::sys::process::{ProcessId, boot_id};
+
+/// The variable that marks the processes of one start.
+pub(super) const MARK: &str = "RELEASE_INSTANCE";
+
+/// What tells the processes of one start from all others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Signs {
+    /// The first process.
+    pub(super) leader: ProcessId,
+    /// `RELEASE_INSTANCE=…`.
+    pub(super) mark: String,
+}
+
+impl Signs {
+    /// All living processes of this start.
+    pub(super) fn members(&self) -> io::Result<Vec<Stat>> {
+        // After a restart of the machine, no number means what it meant.
+        if self.leader.boot_id != boot_id() {
+            return Ok(Vec::new());
+        }
+        let all: Vec<Stat> = proc::all()?
+            .into_iter()
+            .filter(|stat| stat.start_time >= self.leader.start_time)
+            .collect();
+        let leader_there = all.iter().any(|stat| self.is_leader(stat));
+        let mut members: BTreeSet<u32> = all
+            .iter()
+            .filter(|stat| self.is_leader(stat) || self.shows(stat, leader_there))
+            .map(|stat| stat.pid)
+            .collect();
+        loop {
+            let before = members.len();
+            members.extend(
+                all.iter()
+                    .filter(|stat| members.contains(&stat.parent))
+                    .map(|stat| stat.pid)
+                    .collect::<Vec<_>>(),
+            );
+            if members.len() == before {
+                break;
+            }
+        }
+        members.remove(&std::process::id());
+        Ok(all.into_iter().filter(|stat| members.contains(&stat.pid) && !stat.is_dead()).collect())
+    }
+
+    fn is_leader(&self, stat: &Stat) -> bool {
+        stat.pid == self.leader.pid && stat.start_time == self.leader.start_time
+    }
+
+    /// While the leader is there, even as a zombie, nobody else can have its number as a session
+    /// or group. After that somebody may, and only the mark tells.
+    fn shows(&self, stat: &Stat, leader_there: bool) -> bool {
+        let grouped = stat.session == self.leader.pid || stat.group == self.leader.pid;
+        (grouped && leader_there) || proc::was_given(stat.pid, &self.mark)
+    }
+}

@@ -1,0 +1,22 @@
+//! What starts, stops and finds an app's agent.
+//!
+//! An agent outlives the updater, and the next updater finds it again. Nothing is ever done to a
+//! process because it looks like the agent: only to what a runner started, or what descends from it.
+
+mod error;
+mod instance;
+mod launch;
+mod log;
+mod members;
+mod process;
+mod stop;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use error::RunnerError;
+pub use instance::{ExitReport, Instance};
+pub use launch::{Launch, command_of, release_path_variable};
+pub use log::AgentLog;
+pub use process::{Runner, for_app};

@@ -1,0 +1,86 @@
+//! Real agents for tests: scripts that can tell the test that they are up.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use protocol::Digest;
+use tempfile::TempDir;
+
+use super::{ExitReport, Instance, Launch, Runner, for_app};
+use crate::config::AppConfig;
+
+/// An app whose agent is a script, and which can tell the test that it is up.
+pub(crate) struct App {
+    directory: TempDir,
+    listener: UnixListener,
+    pub(crate) runner: Box<dyn Runner>,
+}
+
+impl App {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(directory.path().join("socket")).unwrap();
+        let runner = runner(directory.path());
+        fs::create_dir(directory.path().join("release")).unwrap();
+        Self { directory, listener, runner }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn launch(&self, script: &str) -> Launch {
+        let file = self.path("release/agent");
+        fs::write(&file, script).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        Launch {
+            release_path: self.path("release"),
+            digest: Digest::from_bytes([7; 32]),
+            version: Some("1.2".to_owned()),
+            command: vec!["./agent".to_owned()],
+            environment: BTreeMap::new(),
+        }
+    }
+
+    /// A Python program that connects to the test and then runs `rest`.
+    pub(crate) fn python(&self, rest: &str) -> Launch {
+        self.launch(&format!(
+            "#!/usr/bin/env python3\nimport os, signal, socket, subprocess, sys, time\n\
+             def connect():\n    s = socket.socket(socket.AF_UNIX)\n    s.connect({:?})\n    \
+             os.set_inheritable(s.fileno(), True)\n    return s\n{rest}\n",
+            self.path("socket"),
+        ))
+    }
+
+    pub(crate) fn accept(&self) -> UnixStream {
+        self.listener.accept().unwrap().0
+    }
+
+    pub(crate) fn another_updater(&self) -> Box<dyn Runner> {
+        runner(self.directory.path())
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        let _ = self.another_updater().clear(Duration::ZERO);
+    }
+}
+
+fn runner(directory: &Path) -> Box<dyn Runner> {
+    for_app(&AppConfig::new("/unused"), directory).unwrap()
+}
+
+pub(crate) fn exit_of(instance: &Instance) -> ExitReport {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(instance.exited())
+}
+
+/// The other end is closed when no process holds it any more.
+pub(crate) fn all_gone(mut connection: UnixStream) {
+    connection.read_to_end(&mut Vec::new()).unwrap();
+}

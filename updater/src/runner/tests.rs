@@ -1,0 +1,208 @@
+//! The process runner, with real agents.
+
+use std::fs;
+use std::io::Read as _;
+use std::time::Duration;
+
+use super::testing::{App, all_gone, exit_of};
+use super::*;
+use crate::config::{AppConfig, RunnerKind, Strategy};
+use crate::sys::process::ProcessId;
+
+const LONG: Duration = Duration::from_mins(1);
+
+#[test]
+fn lesson_17_an_agent_gets_the_stated_environment_and_nothing_else() {
+    let app = App::new();
+    let mut launch = app.launch("#!/bin/sh\nenv\n");
+    launch.environment.insert("PASSIVE".to_owned(), "1".to_owned());
+    let instance = app.runner.start(&launch).unwrap();
+    assert_eq!(exit_of(&instance).describe(), "exited with status 0");
+    let mut lines = app.runner.output_tail(&instance, 40);
+    // What the shell itself sets.
+    lines.retain(|line| !line.starts_with("PWD=") && !line.starts_with("RELEASE_INSTANCE="));
+    lines.sort();
+    let user = crate::sys::user::User::current().unwrap();
+    let release = launch.release_path.display();
+    let expected = [
+        format!("HOME={}", user.home.display()),
+        "LANG=C.UTF-8".to_owned(),
+        format!("LOGNAME={}", user.name),
+        "PASSIVE=1".to_owned(),
+        format!("PATH={}", crate::sys::spawn::STANDARD_PATH),
+        format!("RELEASE_DIGEST=sha256:{}", "07".repeat(32)),
+        format!("RELEASE_PATH={release}"),
+        "RELEASE_VERSION=1.2".to_owned(),
+        format!("USER={}", user.name),
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn lesson_25_a_flag_for_one_start_is_gone_at_the_next() {
+    let app = App::new();
+    let mut launch = app.launch("#!/bin/sh\necho passive=$PASSIVE\n");
+    launch.environment.insert("PASSIVE".to_owned(), "1".to_owned());
+    exit_of(&app.runner.start(&launch).unwrap());
+    launch.environment.clear();
+    let second = app.runner.start(&launch).unwrap();
+    exit_of(&second);
+    assert_eq!(app.runner.output_tail(&second, 40), ["passive="]);
+}
+
+#[test]
+fn an_exit_is_seen_when_it_happens_and_leaves_no_zombie() {
+    let app = App::new();
+    let instance = app.runner.start(&app.launch("#!/bin/sh\necho why >&2\nexit 3\n")).unwrap();
+    let report = exit_of(&instance);
+    assert_eq!(report.describe(), "exited with status 3");
+    assert_eq!(instance.exit(), Some(report));
+    assert!(!instance.is_alive());
+    assert_eq!(instance.process().stat(), None);
+    assert_eq!(app.runner.output_tail(&instance, 5), ["why"]);
+    assert!(app.runner.find().unwrap().is_none());
+}
+
+#[test]
+fn an_agent_that_ignores_term_is_killed_with_its_own_sessions() {
+    let app = App::new();
+    let launch = app.python(
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n\
+         s = connect()\n\
+         child = subprocess.Popen(['sleep', '1000'], start_new_session=True, close_fds=False)\n\
+         if os.fork() == 0:\n    os.setsid()\n    if os.fork():\n        os._exit(0)\n    \
+         s.send(str(os.getpid()).encode())\n    time.sleep(1000)\n\
+         time.sleep(1000)",
+    );
+    let instance = app.runner.start(&launch).unwrap();
+    let mut connection = app.accept();
+    let mut number = [0; 16];
+    let read = connection.read(&mut number).unwrap();
+    let orphan: u32 = std::str::from_utf8(&number[..read]).unwrap().parse().unwrap();
+    assert!(instance.owns(orphan));
+    assert!(instance.owns(instance.process().pid));
+    assert!(!instance.owns(std::process::id()));
+    app.runner.stop(&instance, Duration::from_millis(50)).unwrap();
+    all_gone(connection);
+    assert!(instance.members().is_empty());
+    assert_eq!(exit_of(&instance).describe(), "was killed by SIGKILL");
+    assert!(!app.path("instance.json").exists());
+}
+
+#[test]
+fn an_agent_that_hears_term_is_not_killed() {
+    let app = App::new();
+    let launch = app.python(
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\ns = connect()\ntime.sleep(1000)",
+    );
+    let instance = app.runner.start(&launch).unwrap();
+    let connection = app.accept();
+    app.runner.stop(&instance, LONG).unwrap();
+    all_gone(connection);
+    assert_eq!(exit_of(&instance).describe(), "exited with status 7");
+}
+
+#[test]
+fn lesson_19_an_agent_outlives_its_updater_and_the_next_one_finds_it() {
+    let app = App::new();
+    let launch = app.python("s = connect()\ntime.sleep(1000)");
+    let started = app.runner.start(&launch).unwrap();
+    let connection = app.accept();
+    let next = app.another_updater();
+    let found = next.find().unwrap().unwrap();
+    assert!(found.is_same(&started));
+    assert_eq!(found.process(), started.process());
+    assert_eq!(found.digest(), launch.digest);
+    assert_eq!(found.release_path(), &launch.release_path);
+    assert!(matches!(next.start(&launch), Err(RunnerError::Running { .. })));
+    next.stop(&found, LONG).unwrap();
+    all_gone(connection);
+    assert!(app.runner.find().unwrap().is_none());
+}
+
+#[test]
+fn an_agent_is_found_though_the_updater_died_before_it_wrote_its_number_down() {
+    let app = App::new();
+    let started = app.runner.start(&app.python("s = connect()\ntime.sleep(1000)")).unwrap();
+    let connection = app.accept();
+    let record = app.path("instance.json");
+    let mut text: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    text["leader"] = serde_json::Value::Null;
+    fs::write(&record, text.to_string()).unwrap();
+    let next = app.another_updater();
+    assert_eq!(next.find().unwrap().unwrap().process(), started.process());
+    next.clear(Duration::ZERO).unwrap();
+    all_gone(connection);
+}
+
+#[test]
+fn lesson_20_a_stranger_with_the_agents_number_is_let_live() {
+    let app = App::new();
+    exit_of(&app.runner.start(&app.launch("#!/bin/sh\n")).unwrap());
+    let mut stranger =
+        std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let record = app.path("instance.json");
+    let mut text: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    let id = ProcessId::of(stranger.id()).unwrap();
+    text["leader"]["pid"] = id.pid.into();
+    text["leader"]["start_time"] = (id.start_time - 1).into();
+    fs::write(&record, text.to_string()).unwrap();
+    let next = app.another_updater();
+    assert!(next.find().unwrap().is_none());
+    next.clear(Duration::ZERO).unwrap();
+    assert!(id.is_alive());
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+}
+
+#[test]
+fn what_a_dead_agent_left_behind_is_ended_by_the_next_start() {
+    let app = App::new();
+    let launch = app.python(
+        "s = connect()\n\
+         subprocess.Popen(['sleep', '1000'], start_new_session=True, close_fds=False)",
+    );
+    let first = app.runner.start(&launch).unwrap();
+    let connection = app.accept();
+    exit_of(&first);
+    assert_eq!(first.members().len(), 1);
+    let second = app.runner.start(&app.launch("#!/bin/sh\n")).unwrap();
+    all_gone(connection);
+    assert!(!second.is_same(&first));
+}
+
+#[test]
+fn lesson_05_an_agent_that_cannot_be_started_is_an_error_value() {
+    let app = App::new();
+    let mut launch = app.launch("#!/no/such/interpreter\n");
+    assert!(matches!(app.runner.start(&launch), Err(RunnerError::Start(_))));
+    launch.command = vec!["no-such-program".to_owned()];
+    assert!(matches!(app.runner.start(&launch), Err(RunnerError::Start(_))));
+    assert!(!app.path("instance.json").exists());
+    assert!(app.runner.find().unwrap().is_none());
+}
+
+#[test]
+fn what_is_not_built_is_refused_before_anything_is_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = AppConfig::new("/unused");
+    config.run.strategy = Strategy::Handover;
+    assert!(matches!(for_app(&config, directory.path()), Err(RunnerError::NotSupported(_))));
+    let mut config = AppConfig::new("/unused");
+    config.run.kind = RunnerKind::Systemd;
+    assert!(matches!(for_app(&config, directory.path()), Err(RunnerError::NotSupported(_))));
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_record_of_a_newer_updater_is_left_alone() {
+    let app = App::new();
+    exit_of(&app.runner.start(&app.launch("#!/bin/sh\n")).unwrap());
+    let record = app.path("instance.json");
+    let text = fs::read_to_string(&record).unwrap();
+    let newer = text.replace("\"format\": 1", "\"format\": 2");
+    fs::write(&record, &newer).unwrap();
+    assert!(app.another_updater().find().is_err());
+    assert!(app.another_updater().clear(Duration::ZERO).is_err());
+    assert_eq!(fs::read_to_string(&record).unwrap(), newer);
+}

@@ -1,0 +1,52 @@
+//! One connection: HTTP/1.1 with deadlines, and a close that lets the last answer arrive.
+
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tower::ServiceExt as _;
+
+use crate::api::Caller;
+use crate::config::LimitsConfig;
+
+/// Bytes that a sender who was refused may still send before the connection is cut.
+const LINGER_BYTES: u64 = 512 << 20;
+
+/// Serves one connection to its end.
+pub(super) async fn serve_connection<S>(
+    stream: S,
+    router: Router,
+    caller: Caller,
+    limits: &LimitsConfig,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = hyper::service::service_fn(move |mut request: http::Request<_>| {
+        request.extensions_mut().insert(caller.clone());
+        router.clone().oneshot(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout.0)
+        .max_buf_size(64 << 10)
+        .serve_connection(TokioIo::new(stream), service);
+    match connection.without_shutdown().await {
+        Ok(parts) => linger(parts.io.into_inner(), limits.body_timeout.0).await,
+        Err(error) => tracing::debug!(%error, "a connection broke"),
+    }
+}
+
+/// Closes our side first and takes what is still under way. A close with unread bytes would be a
+/// reset, and the reset would overtake the answer that says why.
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, deadline: Duration) {
+    let drain = async {
+        if stream.shutdown().await.is_err() {
+            return;
+        }
+        let mut rest = (&mut stream).take(LINGER_BYTES);
+        let _ = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await;
+    };
+    let _ = tokio::time::timeout(deadline, drain).await;
+}

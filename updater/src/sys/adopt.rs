@@ -1,0 +1,20 @@
+//! Descriptors that a parent has passed on.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+
+use super::unsafe_calls;
+
+/// Takes over the descriptor whose number is in the environment variable `name`. It is not passed
+/// on further. To be called once for each name.
+pub fn adopt_descriptor(name: &str) -> io::Result<OwnedFd> {
+    let number = std::env::var(name).ok().and_then(|number| number.parse().ok());
+    let Some(number) = number.filter(|number| *number >= 3) else {
+        return Err(io::Error::other(format!("{name} is not the number of a descriptor")));
+    };
+    let descriptor = unsafe_calls::adopt(number)?;
+    fcntl(&descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    Ok(descriptor)
+}

@@ -1,0 +1,52 @@
+//! The two clocks: the wall's, for people, and the machine's, for deadlines.
+
+use std::fs;
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+/// A moment since the machine was started. It goes on through a suspend, nobody can set it, and
+/// it means nothing after a reboot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootTime {
+    /// Which boot (`/proc/sys/kernel/random/boot_id`).
+    pub boot_id: String,
+    /// Milliseconds since then (`CLOCK_BOOTTIME`).
+    pub millis: u64,
+}
+
+impl BootTime {
+    /// This moment.
+    pub fn now() -> Self {
+        let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .map(|id| id.trim().to_owned())
+            .unwrap_or_default();
+        let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default();
+        Self { boot_id, millis: u64::try_from(now.as_millis()).unwrap_or(u64::MAX) }
+    }
+
+    /// How much has passed since `earlier`; `None` if the machine was started anew since.
+    pub fn since(&self, earlier: &Self) -> Option<Duration> {
+        (self.boot_id == earlier.boot_id)
+            .then(|| Duration::from_millis(self.millis.saturating_sub(earlier.millis)))
+    }
+}
+
+/// The wall clock, for what people read. It may jump: nothing is decided by it.
+pub fn wall_clock() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_since_another_boot_is_unknown() {
+        let at = |boot: &str, millis| BootTime { boot_id: boot.to_owned(), millis };
+        assert_eq!(at("a", 9).since(&at("a", 4)), Some(Duration::from_millis(5)));
+        assert_eq!(at("b", 9).since(&at("a", 4)), None);
+    }
+}

@@ -1,0 +1,19 @@
+//! The operating system: small durable files, clocks, processes, directories by their handles.
+
+mod adopt;
+mod checkpoint;
+mod clock;
+mod durable;
+pub mod fs;
+pub mod proc;
+pub mod process;
+pub mod run;
+pub mod spawn;
+mod unsafe_calls;
+pub mod user;
+
+pub use adopt::adopt_descriptor;
+pub use checkpoint::{CHECKPOINTS, CRASH_AT, checkpoint};
+pub use clock::{BootTime, wall_clock};
+pub use durable::{append_durably, remove_durably, sync_directory, write_durably};
+pub use fs::free_space;

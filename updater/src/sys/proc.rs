@@ -1,0 +1,115 @@
+//! `/proc`, read: which processes there are, and what the kernel says of them (proc(5)).
+//!
+//! A process may end between any two reads: what is gone is `None`, never an error.
+
+use std::fs;
+use std::io;
+
+/// A line of `/proc/<pid>/stat`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// The process.
+    pub pid: u32,
+    /// Its state: `R`, `S`, `Z` …
+    pub state: char,
+    /// Its parent.
+    pub parent: u32,
+    /// Its process group.
+    pub group: u32,
+    /// Its session.
+    pub session: u32,
+    /// Its threads.
+    pub threads: u32,
+    /// When it started, in clock ticks since the machine was started.
+    pub start_time: u64,
+}
+
+impl Stat {
+    /// Whether it only waits to be reaped. A process whose first thread ended while others go on
+    /// shows as a zombie too, and is none.
+    pub fn is_dead(&self) -> bool {
+        self.state == 'X' || (self.state == 'Z' && self.threads <= 1)
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        // The name is in parentheses, and may hold parentheses and spaces itself.
+        let (front, rest) = line.rsplit_once(')')?;
+        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+        let number = |index: usize| fields.get(index)?.parse::<u32>().ok();
+        Some(Self {
+            pid: front.split_once(' ')?.0.parse().ok()?,
+            state: fields.first()?.chars().next()?,
+            parent: number(1)?,
+            group: number(2)?,
+            session: number(3)?,
+            threads: number(17)?,
+            start_time: fields.get(19)?.parse().ok()?,
+        })
+    }
+}
+
+/// What the kernel says of a process; `None` if there is none.
+pub fn stat(pid: u32) -> Option<Stat> {
+    Stat::parse(&String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?))
+}
+
+/// All processes.
+pub fn all() -> io::Result<Vec<Stat>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let Ok(entry) = entry else { continue };
+        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        found.extend(pid.and_then(stat));
+    }
+    Ok(found)
+}
+
+/// The name of a process's program, for people.
+pub fn name(pid: u32) -> String {
+    fs::read(format!("/proc/{pid}/comm"))
+        .map_or_else(|_| "unknown".to_owned(), |name| crate::sys::run::printable(&name))
+}
+
+/// Whether a process was started with this `NAME=value` in its environment.
+pub fn was_given(pid: u32, variable: &str) -> bool {
+    fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|all| all.split(|byte| *byte == 0).any(|one| one == variable.as_bytes()))
+}
+
+/// The sockets that a process holds, by their inodes.
+pub fn sockets(pid: u32) -> Vec<u64> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let inode = |target: std::path::PathBuf| {
+        target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    };
+    entries.flatten().filter_map(|entry| fs::read_link(entry.path()).ok().and_then(inode)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_shift_the_fields() {
+        let line = "42 (a) b (c)) S 1 40 39 0 -1 0 0 0 0 0 0 0 0 0 20 0 3 0 777 0";
+        let stat = Stat::parse(line).unwrap();
+        assert_eq!((stat.pid, stat.parent, stat.group, stat.session), (42, 1, 40, 39));
+        assert_eq!((stat.threads, stat.start_time), (3, 777));
+    }
+
+    #[test]
+    fn this_process_is_among_all() {
+        let own = std::process::id();
+        assert!(all().unwrap().iter().any(|stat| stat.pid == own && !stat.is_dead()));
+        assert_eq!(stat(0), None);
+    }
+
+    #[test]
+    fn sockets_are_found_by_their_inodes() {
+        let before = sockets(std::process::id());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let after = sockets(std::process::id());
+        drop(listener);
+        assert!(after.iter().any(|inode| !before.contains(inode)));
+    }
+}

@@ -1,0 +1,406 @@
+//! Running a command to its end within bounds of time and output.
+//!
+//! Nothing that the command started outlives it: a keeper stands between it and the updater, to
+//! which every orphan falls, whatever sessions it made. The limit of that: where the updater is not
+//! root, a command runs as the updater's own user and could kill its keeper.
+
+use std::collections::VecDeque;
+use std::io::{self, PipeReader, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
+
+use super::spawn::{Lifetime, Output, Spawn, SpawnError};
+
+/// Lines that are kept of an output.
+pub const TAIL_LINES: usize = 40;
+/// Characters that are kept of a line.
+const LINE_CHARACTERS: usize = 500;
+/// How long killed processes may take to be gone.
+const KILL_WAIT: Duration = Duration::from_secs(10);
+
+/// What a command may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// How long it may run.
+    pub timeout: Duration,
+    /// Bytes of its output that are read before it is ended.
+    pub output_bytes: u64,
+}
+
+/// How a command ended by itself.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit status, which may be a failure.
+    pub status: ExitStatus,
+    /// The last lines of its output.
+    pub tail: Vec<String>,
+    /// Bytes of its output.
+    pub output_bytes: u64,
+}
+
+/// Why a command did not run to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It could not be started.
+    #[error(transparent)]
+    Start(#[from] SpawnError),
+    /// It took too long.
+    #[error("finish within {timeout:?}: it was ended")]
+    TimedOut {
+        /// The bound.
+        timeout: Duration,
+        /// The last lines of its output.
+        tail: Vec<String>,
+    },
+    /// It printed too much.
+    #[error("finish within {limit} bytes of output: it was ended")]
+    TooMuchOutput {
+        /// The bound.
+        limit: u64,
+        /// The last lines of its output.
+        tail: Vec<String>,
+    },
+    /// It was killed, and is still there: the kernel does not let it go.
+    #[error("end the command: process {pid} does not go although it was killed")]
+    Stuck {
+        /// The process.
+        pid: u32,
+        /// The last lines of its output.
+        tail: Vec<String>,
+    },
+    /// It could not be followed.
+    #[error("follow the command")]
+    Follow(#[source] io::Error),
+}
+
+impl RunError {
+    /// The last lines of the command's output.
+    pub fn tail(&self) -> &[String] {
+        match self {
+            Self::TimedOut { tail, .. }
+            | Self::TooMuchOutput { tail, .. }
+            | Self::Stuck { tail, .. } => tail,
+            Self::Start(_) | Self::Follow(_) => &[],
+        }
+    }
+}
+
+/// Says how a process ended: `exited with status 3`, `was killed by SIGKILL`.
+pub fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exited with status {code}"),
+        (None, Some(signal)) => match Signal::try_from(signal) {
+            Ok(signal) => format!("was killed by {signal}"),
+            Err(_) => format!("was killed by signal {signal}"),
+        },
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+/// Runs a command to its end, and gives each line of its output to `on_line` when it comes.
+///
+/// Blocks; for a plain thread. The thread's end would end the command. When this returns, no
+/// descendant of the command is alive, and nobody who holds the output's pipe can make it wait.
+pub fn run_bounded(
+    mut spawn: Spawn,
+    bounds: Bounds,
+    mut on_line: impl FnMut(&str),
+) -> Result<Finished, RunError> {
+    let deadline = Instant::now() + bounds.timeout;
+    let (reader, writer) = io::pipe().map_err(RunError::Follow)?;
+    rustix::fs::fcntl_setfl(&reader, rustix::fs::OFlags::NONBLOCK)
+        .map_err(|error| RunError::Follow(error.into()))?;
+    spawn.output = Output::Pipe(writer);
+    spawn.lifetime = Lifetime::Kept;
+    let mut running = Running::new(spawn.start()?)?;
+    let mut lines = Lines { reader, partial: Vec::new(), tail: VecDeque::new(), bytes: 0 };
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let stuck = running.kill();
+            lines.drain(bounds.output_bytes, &mut on_line).map_err(RunError::Follow)?;
+            let tail = lines.finish(&mut on_line);
+            stuck.map_err(|pid| RunError::Stuck { pid, tail: tail.clone() })?;
+            return Err(RunError::TimedOut { timeout: bounds.timeout, tail });
+        }
+        let ended = running.wait_or_readable(&lines.reader, left)?;
+        lines.drain(bounds.output_bytes, &mut on_line).map_err(RunError::Follow)?;
+        if lines.bytes > bounds.output_bytes {
+            let stuck = running.kill();
+            let tail = lines.finish(&mut on_line);
+            stuck.map_err(|pid| RunError::Stuck { pid, tail: tail.clone() })?;
+            return Err(RunError::TooMuchOutput { limit: bounds.output_bytes, tail });
+        }
+        if ended {
+            let status = running.child.wait().map_err(RunError::Follow)?;
+            let output_bytes = lines.bytes;
+            return Ok(Finished { status, tail: lines.finish(&mut on_line), output_bytes });
+        }
+    }
+}
+
+/// The keeper of a command. Dropped, it ends the command.
+struct Running {
+    child: Child,
+    handle: OwnedFd,
+    output_open: bool,
+}
+
+impl Running {
+    fn new(child: Child) -> Result<Self, RunError> {
+        let handle = Pid::from_raw(child.id().cast_signed())
+            .ok_or(rustix::io::Errno::SRCH)
+            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
+            .map_err(|error| RunError::Follow(error.into()))?;
+        Ok(Self { child, handle, output_open: true })
+    }
+
+    /// Waits until the keeper has ended, which is `true`, or there is something to read.
+    fn wait_or_readable(&mut self, reader: &PipeReader, left: Duration) -> Result<bool, RunError> {
+        let mut watched = vec![PollFd::new(self.handle.as_fd(), PollFlags::POLLIN)];
+        if self.output_open {
+            watched.push(PollFd::new(reader.as_fd(), PollFlags::POLLIN));
+        }
+        wait(&mut watched, left).map_err(|error| RunError::Follow(error.into()))?;
+        let happened = |index: usize| {
+            watched.get(index).and_then(PollFd::revents).unwrap_or(PollFlags::empty())
+        };
+        let ended = happened(0).contains(PollFlags::POLLIN);
+        let output = happened(1);
+        drop(watched);
+        if output.contains(PollFlags::POLLHUP) && !output.contains(PollFlags::POLLIN) {
+            self.output_open = false;
+        }
+        Ok(ended)
+    }
+
+    /// Ends the command and all that it started. The error is the process that would not go.
+    fn kill(&mut self) -> Result<(), u32> {
+        let _ = pidfd_send_signal(&self.handle, rustix::process::Signal::TERM);
+        let deadline = Instant::now() + KILL_WAIT;
+        loop {
+            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
+                return Ok(());
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(self.child.id());
+            }
+            let mut watched = [PollFd::new(self.handle.as_fd(), PollFlags::POLLIN)];
+            let _ = wait(&mut watched, left);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
+
+fn wait(watched: &mut [PollFd<'_>], left: Duration) -> Result<(), Errno> {
+    // A poll that ends before its time would come back at once, over and over.
+    let left = left + Duration::from_millis(1);
+    match poll(watched, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+struct Lines {
+    reader: PipeReader,
+    partial: Vec<u8>,
+    tail: VecDeque<String>,
+    bytes: u64,
+}
+
+impl Lines {
+    /// Reads what is there, until there is more than `limit`.
+    fn drain(&mut self, limit: u64, on_line: &mut impl FnMut(&str)) -> io::Result<()> {
+        let mut buffer = [0; 16 * 1024];
+        while self.bytes <= limit {
+            match self.reader.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(read) => {
+                    self.bytes += read as u64;
+                    self.take(buffer.get(..read).unwrap_or_default(), on_line);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, bytes: &[u8], on_line: &mut impl FnMut(&str)) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            // Beyond what will be shown of a line, its bytes are not kept.
+            let room = (LINE_CHARACTERS * 4 + 1).saturating_sub(self.partial.len());
+            self.partial.extend(piece.iter().take(room));
+            if piece.ends_with(b"\n") {
+                self.end_line(on_line);
+            }
+        }
+    }
+
+    fn end_line(&mut self, on_line: &mut impl FnMut(&str)) {
+        let line = printable(&self.partial);
+        self.partial.clear();
+        on_line(&line);
+        if self.tail.len() == TAIL_LINES {
+            self.tail.pop_front();
+        }
+        self.tail.push_back(line);
+    }
+
+    fn finish(mut self, on_line: &mut impl FnMut(&str)) -> Vec<String> {
+        if !self.partial.is_empty() {
+            self.end_line(on_line);
+        }
+        self.tail.into()
+    }
+}
+
+/// A line as it may stand on a terminal and in a log: without its end, with control characters
+/// escaped, and of bounded length.
+pub fn printable(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    let text = text.trim_end_matches(['\n', '\r']);
+    let mut shown = String::new();
+    for (index, character) in text.chars().enumerate() {
+        if index == LINE_CHARACTERS {
+            shown.push('…');
+            break;
+        }
+        match character {
+            '\t' => shown.push('\t'),
+            _ if character.is_control() || is_direction(character) => {
+                shown.extend(character.escape_default());
+            }
+            _ => shown.push(character),
+        }
+    }
+    shown
+}
+
+/// Characters that change the direction of what follows, and so what a reader believes to read.
+fn is_direction(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+    use crate::sys::user::User;
+
+    fn shell(script: &str) -> Spawn {
+        let command = ["/bin/sh", "-c", script].map(str::to_owned);
+        let user = User::current().unwrap();
+        Spawn::new(&command, "/".as_ref(), user, &BTreeMap::new()).unwrap()
+    }
+
+    fn bounds(seconds: u64) -> Bounds {
+        Bounds { timeout: Duration::from_secs(seconds), output_bytes: 1 << 20 }
+    }
+
+    /// A process that holds a connection to this socket, for as long as it lives.
+    fn holding(path: &std::path::Path) -> String {
+        format!(
+            "python3 -c 'import socket,time; s=socket.socket(socket.AF_UNIX); s.connect(\"{}\"); \
+             time.sleep(1000)'",
+            path.display()
+        )
+    }
+
+    #[test]
+    fn status_and_output_of_both_streams_are_told() {
+        let mut seen = Vec::new();
+        let spawn = shell("echo out; echo err >&2; printf 'a\\033[2Jb'; exit 3");
+        let finished = run_bounded(spawn, bounds(60), |line| seen.push(line.to_owned())).unwrap();
+        assert_eq!(finished.status.code(), Some(3));
+        assert_eq!(finished.tail, ["out", "err", "a\\u{1b}[2Jb"]);
+        assert_eq!(finished.tail, seen);
+        assert_eq!(describe(finished.status), "exited with status 3");
+    }
+
+    #[test]
+    fn a_death_by_signal_is_told_as_one() {
+        let finished = run_bounded(shell("kill -SEGV $$"), bounds(60), |_| {}).unwrap();
+        assert_eq!(describe(finished.status), "was killed by SIGSEGV");
+    }
+
+    #[test]
+    fn only_the_last_lines_are_kept() {
+        let finished = run_bounded(shell("seq 1 1000"), bounds(60), |_| {}).unwrap();
+        assert_eq!(finished.tail.len(), TAIL_LINES);
+        assert_eq!(finished.tail.last().unwrap(), "1000");
+    }
+
+    #[test]
+    fn lesson_17_the_build_sees_nothing_of_the_daemons_environment() {
+        let finished = run_bounded(shell("env; ls /proc/self/fd"), bounds(60), |_| {}).unwrap();
+        let text = finished.tail.join("\n");
+        assert!(!text.contains("CARGO"), "{text}");
+        assert!(text.contains("LANG=C.UTF-8"), "{text}");
+    }
+
+    #[test]
+    fn lesson_17_a_build_without_end_is_ended() {
+        let error = run_bounded(
+            shell("echo begun; sleep 1000"),
+            Bounds { timeout: Duration::from_millis(300), output_bytes: 100 },
+            |_| {},
+        )
+        .unwrap_err();
+        assert!(matches!(error, RunError::TimedOut { .. }), "{error}");
+        assert_eq!(error.tail(), ["begun"]);
+    }
+
+    #[test]
+    fn lesson_17_endless_output_is_ended() {
+        let bounds = Bounds { timeout: Duration::from_mins(1), output_bytes: 100_000 };
+        let error = run_bounded(shell("yes"), bounds, |_| {}).unwrap_err();
+        assert!(matches!(error, RunError::TooMuchOutput { .. }), "{error}");
+        assert_eq!(error.tail().len(), TAIL_LINES);
+    }
+
+    #[test]
+    fn a_background_child_in_its_own_session_is_ended_with_the_command() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        // The command ends when its background child, which holds the pipe too, is up.
+        let script = format!(
+            "mkfifo {up}; setsid {} & read line < {up}; echo done",
+            holding(&path),
+            up = directory.path().join("up").display()
+        );
+        let up = directory.path().join("up");
+        let accepting = std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            std::fs::write(up, "go\n").unwrap();
+            connection.read_to_end(&mut Vec::new()).unwrap();
+        });
+        let finished = run_bounded(shell(&script), bounds(60), |_| {}).unwrap();
+        assert_eq!(finished.tail, ["done"]);
+        // The end of the connection is the end of the process that held it.
+        accepting.join().unwrap();
+    }
+
+    #[test]
+    fn long_lines_are_cut() {
+        assert_eq!(printable(&[b'x'; 10_000]).chars().count(), LINE_CHARACTERS + 1);
+        assert_eq!(printable("a\u{202e}b\r\n".as_bytes()), "a\\u{202e}b");
+    }
+}

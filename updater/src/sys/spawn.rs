@@ -1,0 +1,454 @@
+//! Starting a process that inherits nothing which it was not given.
+//!
+//! Never passes on the updater's environment, descriptors, signal mask, umask or session.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nix::libc;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, Uid};
+
+use super::unsafe_calls;
+use super::user::User;
+
+/// The PATH of a process that was given none.
+pub const STANDARD_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What a process is started with: all of it, since it inherits nothing.
+#[derive(Debug)]
+pub struct Spawn {
+    /// The program's file.
+    pub program: PathBuf,
+    /// What follows the program's name.
+    pub arguments: Vec<String>,
+    /// Where it starts.
+    pub directory: PathBuf,
+    /// Its whole environment.
+    pub environment: BTreeMap<String, String>,
+    /// Who it runs as.
+    pub user: User,
+    /// Where its standard output and error go.
+    pub output: Output,
+    /// The address space that it may have, in bytes.
+    pub address_space: Option<u64>,
+    /// It and its descendants never gain rights by setuid programs.
+    pub no_new_privileges: bool,
+    /// It gets a network of its own, in which there is nothing. Needs root.
+    pub no_network: bool,
+    /// How long it may live.
+    pub lifetime: Lifetime,
+    /// Open descriptors that it gets under these numbers, from 3 on.
+    pub inherit: Vec<(OwnedFd, RawFd)>,
+}
+
+/// How long a process may live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// As long as it likes: it outlives the updater.
+    Own,
+    /// It gets TERM when the thread that started it ends. The thread, not the process: prctl(2).
+    ParentThread,
+    /// A keeper stands between, and ends with it and all that it started, or with the thread that
+    /// started it. The child that `start` returns is the keeper.
+    Kept,
+}
+
+/// Where standard output and error go.
+#[derive(Debug)]
+pub enum Output {
+    /// To `/dev/null`.
+    Null,
+    /// Both to this file.
+    File(File),
+    /// Both to this end of a pipe.
+    Pipe(io::PipeWriter),
+    /// To where the updater's own go; for the updater's own successor only.
+    Same,
+}
+
+/// Why a process could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// No command.
+    #[error("start an empty command")]
+    Empty,
+    /// No directory of the PATH has the program.
+    #[error("find the program {program:?} in the PATH {path}")]
+    NotInPath {
+        /// The program's name.
+        program: String,
+        /// Where it was looked for.
+        path: String,
+    },
+    /// The program is not there, or is no file that can be executed.
+    #[error("execute {program}: {why}")]
+    NotExecutable {
+        /// The program's file.
+        program: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The directory to start in is not there.
+    #[error("start in {directory}: it is not a directory")]
+    NoDirectory {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// Another user was asked for, and the updater is not root.
+    #[error("become the user {0:?}: the updater does not run as root")]
+    NotRoot(String),
+    /// No network was asked for, and the updater is not root.
+    #[error("take the network away from a build: the updater does not run as root")]
+    Network,
+    /// A descriptor could not be passed on.
+    #[error("pass an open descriptor on to {program}")]
+    Inherit {
+        /// The program's file.
+        program: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system did not start it.
+    #[error("start {program} as {user}")]
+    Start {
+        /// The program's file.
+        program: PathBuf,
+        /// The user that it should run as.
+        user: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// PATH, HOME, LANG and USER: what every process of a user gets.
+pub fn standard_environment(user: &User) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("PATH".to_owned(), STANDARD_PATH.to_owned()),
+        ("HOME".to_owned(), user.home.to_string_lossy().into_owned()),
+        ("LANG".to_owned(), "C.UTF-8".to_owned()),
+        ("USER".to_owned(), user.name.clone()),
+        ("LOGNAME".to_owned(), user.name.clone()),
+    ])
+}
+
+/// Finds a command's program as the process itself would: a word without a slash in its PATH, one
+/// with a slash from its directory.
+pub fn resolve(word: &str, directory: &Path, path: &str) -> Result<PathBuf, SpawnError> {
+    if word.is_empty() {
+        return Err(SpawnError::Empty);
+    }
+    if word.contains('/') {
+        let program = directory.join(word);
+        return match executable(&program) {
+            Ok(()) => Ok(program),
+            Err(why) => Err(SpawnError::NotExecutable { program, why }),
+        };
+    }
+    path.split(':')
+        .filter(|part| !part.is_empty())
+        .map(|part| directory.join(part).join(word))
+        .find(|candidate| executable(candidate).is_ok())
+        .ok_or_else(|| SpawnError::NotInPath { program: word.to_owned(), path: path.to_owned() })
+}
+
+fn executable(file: &Path) -> Result<(), &'static str> {
+    let metadata = std::fs::metadata(file).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file",
+        _ => "it cannot be read",
+    })?;
+    if !metadata.is_file() {
+        return Err("it is not a file");
+    }
+    if metadata.permissions().mode() & 0o111 == 0 {
+        return Err("it is not executable: pack it with mode 0755");
+    }
+    Ok(())
+}
+
+impl Spawn {
+    /// A command that runs as `user` in `directory`, with the standard environment and `given`
+    /// over it. Its output is dropped unless that is changed.
+    pub fn new(
+        command: &[String],
+        directory: &Path,
+        user: User,
+        given: &BTreeMap<String, String>,
+    ) -> Result<Self, SpawnError> {
+        let (word, arguments) = command.split_first().ok_or(SpawnError::Empty)?;
+        let mut environment = standard_environment(&user);
+        environment.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let path = environment.get("PATH").map_or(STANDARD_PATH, String::as_str);
+        Ok(Self {
+            program: resolve(word, directory, path)?,
+            arguments: arguments.to_vec(),
+            directory: directory.to_owned(),
+            environment,
+            user,
+            output: Output::Null,
+            address_space: None,
+            no_new_privileges: false,
+            no_network: false,
+            lifetime: Lifetime::Own,
+            inherit: Vec::new(),
+        })
+    }
+
+    /// Starts it, in a session and a process group of its own. The caller reaps it.
+    pub fn start(self) -> Result<Child, SpawnError> {
+        let is_root = Uid::effective().is_root();
+        if !is_root && !self.user.is_current() {
+            return Err(SpawnError::NotRoot(self.user.name));
+        }
+        if !is_root && self.no_network {
+            return Err(SpawnError::Network);
+        }
+        if !self.directory.is_dir() {
+            return Err(SpawnError::NoDirectory { directory: self.directory });
+        }
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .current_dir(&self.directory)
+            .env_clear()
+            .envs(&self.environment)
+            .stdin(Stdio::null());
+        let failed = |program: &Path, source| SpawnError::Start {
+            program: program.to_owned(),
+            user: self.user.name.clone(),
+            source,
+        };
+        connect(&mut command, self.output).map_err(|source| failed(&self.program, source))?;
+        let inherited = reserve(self.inherit)
+            .map_err(|source| SpawnError::Inherit { program: self.program.clone(), source })?;
+        let preparation = Preparation {
+            user: is_root.then(|| Ids::of(&self.user)),
+            address_space: self.address_space,
+            no_new_privileges: self.no_new_privileges,
+            no_network: self.no_network,
+            lifetime: self.lifetime,
+            parent: nix::unistd::getpid().as_raw(),
+            inherited: inherited.iter().map(|(file, number)| (file.as_raw_fd(), *number)).collect(),
+        };
+        unsafe_calls::before_exec(&mut command, move || preparation.apply());
+        let child = command.spawn().map_err(|source| failed(&self.program, source))?;
+        drop(inherited);
+        Ok(child)
+    }
+}
+
+fn connect(command: &mut Command, output: Output) -> io::Result<()> {
+    match output {
+        Output::Null => command.stdout(Stdio::null()).stderr(Stdio::null()),
+        Output::File(file) => command.stdout(file.try_clone()?).stderr(file),
+        Output::Pipe(pipe) => command.stdout(pipe.try_clone()?).stderr(pipe),
+        Output::Same => command.stdout(Stdio::inherit()).stderr(Stdio::inherit()),
+    };
+    Ok(())
+}
+
+/// Takes the wanted numbers in this process too where they are free: the pipe by which the child
+/// reports a failed `exec` must not get one of them, since it would be overwritten.
+fn reserve(inherit: Vec<(OwnedFd, RawFd)>) -> io::Result<Vec<(OwnedFd, RawFd)>> {
+    use rustix::io::fcntl_dupfd_cloexec;
+    let highest = inherit.iter().map(|(_, number)| *number).max().unwrap_or(2);
+    let mut reserved = Vec::new();
+    for (file, number) in inherit {
+        if number < 3 {
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
+        // The source is moved above all numbers, so that placing one never overwrites another.
+        let source = fcntl_dupfd_cloexec(&file, highest + 1)?;
+        let holder = fcntl_dupfd_cloexec(&file, number)?;
+        let held = holder.as_raw_fd();
+        reserved.push((source, number));
+        if held == number {
+            reserved.push((holder, number));
+        }
+    }
+    Ok(reserved)
+}
+
+struct Ids {
+    uid: Uid,
+    gid: Gid,
+    groups: Vec<Gid>,
+}
+
+impl Ids {
+    fn of(user: &User) -> Self {
+        Self {
+            uid: Uid::from_raw(user.uid),
+            gid: Gid::from_raw(user.gid),
+            groups: user.groups.iter().copied().map(Gid::from_raw).collect(),
+        }
+    }
+}
+
+struct Preparation {
+    user: Option<Ids>,
+    address_space: Option<u64>,
+    no_new_privileges: bool,
+    no_network: bool,
+    lifetime: Lifetime,
+    parent: libc::pid_t,
+    inherited: Vec<(RawFd, RawFd)>,
+}
+
+impl Preparation {
+    /// Runs between `fork` and `exec`: nothing here allocates.
+    fn apply(&self) -> io::Result<()> {
+        unsafe_calls::reset_signals()?;
+        if self.lifetime == Lifetime::Kept {
+            unsafe_calls::fork_under_keeper(self.parent)?;
+        }
+        nix::unistd::setsid()?;
+        umask(Mode::from_bits_truncate(0o022));
+        setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+        if let Some(bytes) = self.address_space {
+            setrlimit(Resource::RLIMIT_AS, bytes, bytes)?;
+        }
+        if self.no_network {
+            unsafe_calls::leave_network()?;
+        }
+        if let Some(ids) = &self.user {
+            nix::unistd::setgroups(&ids.groups)?;
+            nix::unistd::setgid(ids.gid)?;
+            nix::unistd::setuid(ids.uid)?;
+        }
+        if self.no_new_privileges {
+            unsafe_calls::no_new_privileges()?;
+        }
+        // After `setuid`, which would forget it.
+        if self.lifetime == Lifetime::ParentThread {
+            unsafe_calls::die_with_parent(self.parent, libc::SIGTERM)?;
+        }
+        unsafe_calls::close_on_exec();
+        for (source, number) in &self.inherited {
+            unsafe_calls::place(*source, *number)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::sys::run::{Bounds, run_bounded};
+
+    fn command(words: &[&str]) -> Vec<String> {
+        words.iter().copied().map(str::to_owned).collect()
+    }
+
+    fn spawn(words: &[&str], directory: &Path) -> Result<Spawn, SpawnError> {
+        Spawn::new(&command(words), directory, User::current().unwrap(), &BTreeMap::new())
+    }
+
+    fn output(spawn: Spawn) -> Vec<String> {
+        let bounds = Bounds { timeout: std::time::Duration::from_mins(1), output_bytes: 1 << 20 };
+        run_bounded(spawn, bounds, |_| {}).unwrap().tail
+    }
+
+    #[test]
+    fn lesson_05_a_command_that_does_not_exist_is_an_error_value() {
+        let root = Path::new("/");
+        let missing = spawn(&["no-such-program"], root).unwrap_err().to_string();
+        assert!(missing.contains("no-such-program"), "{missing}");
+        assert!(spawn(&["bin/no-such-program"], root).is_err());
+        assert!(spawn(&["/etc/passwd"], root).unwrap_err().to_string().contains("0755"));
+        assert!(spawn(&[], root).is_err());
+        let mut gone = spawn(&["/bin/true"], root).unwrap();
+        gone.program = "/no/such/file".into();
+        assert!(matches!(gone.start(), Err(SpawnError::Start { .. })));
+        let mut gone = spawn(&["/bin/true"], root).unwrap();
+        gone.directory = "/no/such/directory".into();
+        assert!(matches!(gone.start(), Err(SpawnError::NoDirectory { .. })));
+    }
+
+    #[test]
+    fn a_word_without_a_slash_is_looked_up_in_the_given_path() {
+        let directory = tempfile::tempdir().unwrap();
+        let tool = directory.path().join("tool");
+        std::fs::copy("/bin/true", &tool).unwrap();
+        let path = directory.path().to_str().unwrap();
+        assert_eq!(resolve("tool", Path::new("/"), path).unwrap(), tool);
+        assert!(resolve("tool", Path::new("/"), STANDARD_PATH).is_err());
+        assert_eq!(resolve("./tool", directory.path(), "").unwrap(), directory.path().join("tool"));
+    }
+
+    #[test]
+    fn a_child_has_a_session_of_its_own_and_no_open_descriptor_but_its_three() {
+        let file = File::open("/dev/null").unwrap();
+        // As if some library had opened it without the flag.
+        rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).unwrap();
+        let script = "umask; ulimit -c; [ $(cut -d' ' -f6 /proc/$$/stat) = $$ ] && echo leads; \
+                      ls /proc/$$/fd";
+        let lines = output(spawn(&["/bin/sh", "-c", script], Path::new("/")).unwrap());
+        assert_eq!(lines, ["0022", "0", "leads", "0", "1", "2"]);
+    }
+
+    #[test]
+    fn sigpipe_is_not_ignored_in_a_child() {
+        let script = "grep SigIgn /proc/self/status";
+        let lines = output(spawn(&["/bin/sh", "-c", script], Path::new("/")).unwrap());
+        let mask = lines[0].rsplit('\t').next().unwrap();
+        assert_eq!(u64::from_str_radix(mask, 16).unwrap() & (1 << (libc::SIGPIPE - 1)), 0);
+    }
+
+    #[test]
+    fn passed_descriptors_arrive_under_their_numbers() {
+        let (reader, writer) = io::pipe().unwrap();
+        let (mut second, second_writer) = io::pipe().unwrap();
+        let mut spawn =
+            spawn(&["/bin/sh", "-c", "echo a >&3; echo b >&4"], Path::new("/")).unwrap();
+        spawn.inherit = vec![(second_writer.into(), 4), (writer.into(), 3)];
+        let status = spawn.start().unwrap().wait().unwrap();
+        assert!(status.success());
+        let mut text = String::new();
+        { reader }.read_to_string(&mut text).unwrap();
+        second.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "a\nb\n");
+    }
+
+    #[test]
+    fn a_failed_start_is_told_even_with_passed_descriptors() {
+        let mut spawn = spawn(&["/bin/true"], Path::new("/")).unwrap();
+        spawn.program = "/no/such/file".into();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        spawn.inherit = vec![(listener.into(), 3)];
+        assert!(matches!(spawn.start(), Err(SpawnError::Start { .. })));
+    }
+
+    #[test]
+    fn another_user_gets_its_ids_and_groups_and_no_more() {
+        let Ok(nobody) = User::by_name("nobody") else { return };
+        if !Uid::effective().is_root() {
+            return;
+        }
+        let words = command(&["/bin/sh", "-c", "id -u; id -g; id -G; cat /proc/self/status"]);
+        let mut spawn = Spawn::new(&words, "/".as_ref(), nobody.clone(), &BTreeMap::new()).unwrap();
+        spawn.no_new_privileges = true;
+        spawn.no_network = true;
+        spawn.arguments = command(&[
+            "-c",
+            "id -u; id -g; id -G; grep NoNewPrivs /proc/self/status; tail -n +3 /proc/net/dev | wc -l",
+        ]);
+        let lines = output(spawn);
+        let expected = [
+            nobody.uid.to_string(),
+            nobody.gid.to_string(),
+            nobody.groups.iter().map(u32::to_string).collect::<Vec<_>>().join(" "),
+            "NoNewPrivs:\t1".to_owned(),
+            "1".to_owned(),
+        ];
+        assert_eq!(lines, expected);
+    }
+}

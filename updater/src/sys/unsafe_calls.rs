@@ -1,0 +1,238 @@
+//! The system calls that need `unsafe`; the only module that may have it.
+//!
+//! What runs between `fork` and `exec` may only call what is async-signal-safe: no allocation, no
+//! lock, no formatting.
+#![expect(unsafe_code, reason = "fork, exec and signal dispositions have no safe form")]
+
+use std::io;
+use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use nix::libc;
+
+/// Runs `prepare` in the child, after `fork` and before `exec`.
+///
+/// `prepare` may only call what is async-signal-safe.
+pub(super) fn before_exec<F>(command: &mut Command, prepare: F)
+where
+    F: FnMut() -> io::Result<()> + Send + Sync + 'static,
+{
+    // SAFETY: the only callers are in `spawn`, whose closure calls system calls alone.
+    unsafe {
+        command.pre_exec(prepare);
+    }
+}
+
+/// Every signal gets its default action, and none is blocked. `exec` keeps what is ignored and
+/// what is blocked, so a child would else inherit both.
+pub(super) fn reset_signals() -> io::Result<()> {
+    // SAFETY: `signal` and `sigprocmask` are async-signal-safe; the set is initialised by
+    // `sigemptyset` before it is read. KILL and STOP refuse, which is right.
+    unsafe {
+        for signal in 1..=libc::SIGRTMAX() {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        let mut none = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        checked(libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()))
+    }
+}
+
+/// Every descriptor from 3 on is closed by `exec`, whoever opened it and however.
+pub(super) fn close_on_exec() {
+    // SAFETY: these calls touch nothing but flags of descriptors of this process.
+    unsafe {
+        let flags = libc::CLOSE_RANGE_CLOEXEC.cast_signed();
+        if libc::close_range(3, libc::c_uint::MAX, flags) == 0 {
+            return;
+        }
+        // Linux before 5.11.
+        for descriptor in 3..open_limit() {
+            libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC);
+        }
+    }
+}
+
+/// Takes over a descriptor that the parent has passed on under a number.
+pub(super) fn adopt(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: F_GETFD only asks whether the descriptor is open. It was put there for this process
+    // by its parent, and the caller takes it once.
+    unsafe {
+        if libc::fcntl(number, libc::F_GETFD) == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(OwnedFd::from_raw_fd(number))
+    }
+}
+
+/// Asks the kernel to begin writing a file's data to the disk, and does not wait for it.
+pub(super) fn start_writeback(file: RawFd) {
+    // SAFETY: touches no memory. It is a hint: what it says is of no use to anybody.
+    unsafe {
+        libc::sync_file_range(file, 0, 0, libc::SYNC_FILE_RANGE_WRITE);
+    }
+}
+
+fn open_limit() -> RawFd {
+    // SAFETY: reads a number.
+    let limit = unsafe { libc::sysconf(libc::_SC_OPEN_MAX) };
+    RawFd::try_from(limit.clamp(256, 1 << 20)).unwrap_or(1024)
+}
+
+/// Gives an open descriptor a number, under which it survives `exec`.
+pub(super) fn place(descriptor: RawFd, number: RawFd) -> io::Result<()> {
+    // SAFETY: both calls only change this process's table of descriptors.
+    unsafe {
+        if descriptor == number {
+            return checked(libc::fcntl(descriptor, libc::F_SETFD, 0));
+        }
+        checked(libc::dup2(descriptor, number))
+    }
+}
+
+/// Makes a network of its own for this process, with nothing in it.
+pub(super) fn leave_network() -> io::Result<()> {
+    // SAFETY: changes the namespaces of this process only.
+    checked(unsafe { libc::unshare(libc::CLONE_NEWNET) })
+}
+
+/// This process gets `signal` when its parent's thread ends.
+pub(super) fn die_with_parent(parent: libc::pid_t, signal: libc::c_int) -> io::Result<()> {
+    // SAFETY: prctl with these arguments reads no memory; `getppid` cannot fail.
+    unsafe {
+        checked(libc::prctl(libc::PR_SET_PDEATHSIG, signal))?;
+        // The parent may have ended before the call.
+        if libc::getppid() != parent {
+            return Err(io::Error::from_raw_os_error(libc::ECHILD));
+        }
+    }
+    Ok(())
+}
+
+/// This process and its descendants never gain rights by `exec`.
+pub(super) fn no_new_privileges() -> io::Result<()> {
+    // SAFETY: prctl with these arguments reads no memory.
+    checked(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
+}
+
+/// Forks. The caller becomes a keeper, which never returns; its child returns.
+///
+/// The keeper is the reaper of all that descends from its child, whatever sessions they make. It
+/// ends when its child has ended, as its child has ended, or on TERM; in both cases it has killed
+/// and reaped all of them before. It gets TERM when the thread of `parent` that made it ends.
+pub(super) fn fork_under_keeper(parent: libc::pid_t) -> io::Result<()> {
+    // SAFETY: this runs in a child between `fork` and `exec`, so there is one thread. Everything
+    // that is called here is async-signal-safe, and all memory is on the stack.
+    unsafe {
+        checked(libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))?;
+        let mut watched = std::mem::zeroed();
+        libc::sigemptyset(&raw mut watched);
+        libc::sigaddset(&raw mut watched, libc::SIGCHLD);
+        libc::sigaddset(&raw mut watched, libc::SIGTERM);
+        checked(libc::sigprocmask(libc::SIG_BLOCK, &raw const watched, std::ptr::null_mut()))?;
+        match libc::fork() {
+            -1 => Err(io::Error::last_os_error()),
+            0 => reset_signals(),
+            child => keep(child, parent, &watched),
+        }
+    }
+}
+
+unsafe fn keep(child: libc::pid_t, parent: libc::pid_t, watched: &libc::sigset_t) -> ! {
+    // SAFETY: as in `fork_under_keeper`.
+    unsafe {
+        if die_with_parent(parent, libc::SIGTERM).is_err() {
+            libc::raise(libc::SIGTERM);
+        }
+        // Among them the pipe by which the parent learns that `exec` was done.
+        if libc::close_range(0, libc::c_uint::MAX, 0) != 0 {
+            for descriptor in 0..open_limit() {
+                libc::close(descriptor);
+            }
+        }
+        libc::setsid();
+        let name = c"build-keeper";
+        libc::prctl(libc::PR_SET_NAME, name.as_ptr());
+        let mut ended = None;
+        while ended.is_none() {
+            let signal = libc::sigwaitinfo(watched, std::ptr::null_mut());
+            let mut status = 0;
+            loop {
+                let reaped = libc::waitpid(-1, &raw mut status, libc::WNOHANG);
+                if reaped == child {
+                    ended = Some(status);
+                }
+                if reaped <= 0 {
+                    break;
+                }
+            }
+            if signal == libc::SIGTERM {
+                break;
+            }
+        }
+        kill_all_children(child);
+        match ended {
+            Some(status) if libc::WIFEXITED(status) => libc::_exit(libc::WEXITSTATUS(status)),
+            Some(status) if libc::WIFSIGNALED(status) => die_of(libc::WTERMSIG(status)),
+            _ => die_of(libc::SIGKILL),
+        }
+    }
+}
+
+/// Kills children until there are none. What a killed child leaves behind becomes a child of this
+/// process, so that a round more finds it; a child's number cannot be used again before it is
+/// reaped, so that nothing else is hit.
+unsafe fn kill_all_children(group: libc::pid_t) {
+    // SAFETY: as in `fork_under_keeper`; the buffer is read no further than it was filled.
+    unsafe {
+        let mut buffer = [0_u8; 4096];
+        loop {
+            let path = c"/proc/thread-self/children";
+            let file = libc::open(path.as_ptr(), libc::O_RDONLY);
+            if file == -1 {
+                // A kernel without this list: the group is what can be named.
+                libc::kill(-group, libc::SIGKILL);
+                return;
+            }
+            let read = libc::read(file, buffer.as_mut_ptr().cast(), buffer.len());
+            libc::close(file);
+            let read = usize::try_from(read).unwrap_or(0);
+            // A number that the buffer's end cut is not a number: only what a space follows is.
+            let mut number: libc::pid_t = 0;
+            for byte in buffer.iter().take(read) {
+                if byte.is_ascii_digit() {
+                    number = number.wrapping_mul(10).wrapping_add(libc::pid_t::from(byte - b'0'));
+                } else {
+                    if number > 1 {
+                        libc::kill(number, libc::SIGKILL);
+                    }
+                    number = 0;
+                }
+            }
+            let mut status = 0;
+            if libc::waitpid(-1, &raw mut status, 0) == -1 && errno() != libc::EINTR {
+                return;
+            }
+        }
+    }
+}
+
+unsafe fn die_of(signal: libc::c_int) -> ! {
+    // SAFETY: as in `fork_under_keeper`.
+    unsafe {
+        let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
+        let _ = reset_signals();
+        libc::kill(libc::getpid(), signal);
+        libc::_exit(128 + signal)
+    }
+}
+
+fn errno() -> i32 {
+    io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+fn checked(result: libc::c_int) -> io::Result<()> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -1,0 +1,233 @@
+//! The end of a transaction: what it proved is written down, `prev` is set, the history gets its
+//! line, and only then the journal goes. Each of these can be done twice.
+
+use protocol::{
+    Code, Digest, EventKind, FORMAT, LastTransaction, Outcome, Phase, Problem, TransactionResult,
+};
+
+use crate::sys::fs::free_space;
+use crate::sys::{checkpoint, wall_clock};
+use crate::transaction::evidence::memory_available;
+use crate::transaction::machine::Direction;
+use crate::transaction::order::chain;
+use crate::transaction::{Blame, Facts, Failure, Journal, add_line};
+
+use super::Engine;
+
+impl Engine {
+    /// Ends the transaction and says how it went.
+    pub(super) fn finish(mut self, outcome: Outcome) -> TransactionResult {
+        if self.journal.failure.is_some() && self.journal.direction == Direction::Forward {
+            self.keep_evidence();
+        }
+        self.journal.outcome = Some(outcome);
+        let problem = self.problem(outcome);
+        if let Err(error) = self.settle(outcome, problem.as_ref()) {
+            tracing::error!(app = %self.app.name, %error, "the end could not be written down");
+            self.app.update_status(|status| status.blocked = Some(error));
+        }
+        let result = self.result(outcome, problem);
+        self.log(outcome);
+        self.app.refresh();
+        self.app.update_status(|status| {
+            status.phase = Phase::Idle;
+            status.since = wall_clock();
+            status.running = None;
+            status.to = None;
+        });
+        // The lock goes before the result is told: who waited for it may begin the next at once.
+        let Self { app, lock, journal, .. } = self;
+        drop(lock);
+        // The event says itself which transaction it is of.
+        let told = TransactionResult { transaction: None, ..result.clone() };
+        app.tell(Some(&journal.transaction), EventKind::Result(Box::new(told)));
+        result
+    }
+
+    fn log(&self, outcome: Outcome) {
+        let journal = &self.journal;
+        let to = journal.to.map(|to| to.short()).unwrap_or_default();
+        let detail = journal.failure.as_ref().map(|failure| failure.problem.detail.as_str());
+        tracing::info!(
+            app = %self.app.name, transaction = %journal.transaction, to,
+            detail = detail.unwrap_or_default(), "{} ended: {outcome}", journal.kind
+        );
+    }
+
+    /// Keeps what is known of the failure, before anything is cleaned up.
+    pub(super) fn keep_evidence(&mut self) {
+        self.evidence.problem =
+            self.journal.failure.as_ref().map(|failure| (*failure.problem).clone());
+        // After a crash on the way back, what was kept before is the better witness.
+        if self.evidence.agent_output.is_empty() {
+            self.evidence.agent_output = self.agent_output();
+        }
+        self.evidence.free = free_space(self.app.layout.install()).ok();
+        self.evidence.memory_available = memory_available();
+        if let Err(error) = self.evidence.keep(&self.app.files.evidence()) {
+            tracing::warn!(app = %self.app.name, %error, "the evidence could not be kept");
+        }
+        checkpoint("evidence_kept");
+    }
+
+    fn settle(&mut self, outcome: Outcome, problem: Option<&Problem>) -> Result<(), String> {
+        let text = |error: std::io::Error| chain(&error);
+        // Litter goes first: on a full disk, what follows needs the room.
+        self.app.sweep_incoming().map_err(text)?;
+        self.journal.write(&self.app.files.journal()).map_err(|error| chain(&error))?;
+        checkpoint("outcome_written");
+        self.write_facts(outcome).map_err(|error| chain(&error))?;
+        checkpoint("facts_written");
+        if self.proven(outcome) {
+            self.set_prev().map_err(text)?;
+        } else if outcome != Outcome::Interrupted && self.journal.prev == self.journal.to {
+            // A plain rollback must not go where this transaction came back from.
+            self.forget_prev().map_err(text)?;
+        }
+        checkpoint("prev_set");
+        add_line(&self.app.files.history(), &self.line(outcome, problem)).map_err(text)?;
+        checkpoint("history_written");
+        self.app.sweep(self.journal.to.filter(|_| outcome == Outcome::Staged)).map_err(text)?;
+        Journal::remove(&self.app.files.journal()).map_err(|error| chain(&error))?;
+        checkpoint("journal_removed");
+        Ok(())
+    }
+
+    /// Whether it ended on the release that was ordered.
+    const fn proven(&self, outcome: Outcome) -> bool {
+        matches!(outcome, Outcome::Updated | Outcome::RolledBack)
+            && matches!(self.journal.direction, Direction::Forward)
+    }
+
+    fn write_facts(&self, outcome: Outcome) -> Result<(), crate::transaction::FactsError> {
+        let path = self.app.files.facts();
+        let mut facts = Facts::read(&path)?;
+        let now = wall_clock();
+        match (self.journal.to, self.journal.from) {
+            (Some(to), _) if self.proven(outcome) => facts.proved(to, now),
+            (Some(to), from) if self.journal.direction == Direction::Back => {
+                let blamed = self.journal.failure.as_ref();
+                let blamed = blamed.filter(|failure| failure.blame == Blame::Release);
+                if let Some(failure) = blamed.filter(|_| from != Some(to)) {
+                    facts.failed(to, &failure.problem.detail, now);
+                }
+                if let (Outcome::RolledBack, Some(from)) = (outcome, from) {
+                    facts.proved(from, now);
+                }
+            }
+            _ => return Ok(()),
+        }
+        facts.write(&path)
+    }
+
+    /// `prev` becomes the release that was left, unless that one is known to be bad.
+    fn set_prev(&self) -> std::io::Result<()> {
+        let (from, to, prev) = (self.journal.from, self.journal.to, self.journal.prev);
+        let facts = Facts::read(&self.app.files.facts()).unwrap_or_default();
+        let good = |digest: &Digest| facts.proven(digest) && Some(*digest) != to;
+        let next = match from {
+            Some(from) if Some(from) != to && good(&from) => Some(from),
+            _ => prev.filter(good),
+        };
+        self.app.layout.set_prev(next.as_ref())
+    }
+
+    fn forget_prev(&self) -> std::io::Result<()> {
+        match Facts::read(&self.app.files.facts()) {
+            Ok(facts) if self.journal.to.is_some_and(|to| facts.failed_here(&to)) => {
+                self.app.layout.set_prev(None)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn line(&self, outcome: Outcome, problem: Option<&Problem>) -> LastTransaction {
+        LastTransaction {
+            format: FORMAT,
+            transaction: self.journal.transaction.clone(),
+            kind: self.journal.kind,
+            outcome,
+            code: problem.map(|problem| problem.code),
+            detail: problem.map(|problem| problem.detail.clone()),
+            from: self.journal.from,
+            to: self.after(outcome),
+            target: self.journal.to,
+            started_at: self.journal.started_at,
+            ended_at: wall_clock(),
+            epoch: self.journal.epoch,
+            order: self.journal.order.clone(),
+            caller: self.journal.caller.clone(),
+        }
+    }
+
+    /// What `active` names now.
+    fn after(&self, outcome: Outcome) -> Option<Digest> {
+        match outcome {
+            Outcome::Updated | Outcome::AlreadyCurrent => self.journal.to,
+            Outcome::RolledBack if self.journal.direction == Direction::Forward => self.journal.to,
+            Outcome::RolledBack | Outcome::Interrupted | Outcome::Staged => self.journal.from,
+            Outcome::Stranded => self.app.layout.slot(crate::release::Slot::Active).ok().flatten(),
+        }
+    }
+
+    fn problem(&self, outcome: Outcome) -> Option<Problem> {
+        let failure = match (&self.journal.failure, outcome) {
+            (Some(failure), _) => failure.clone(),
+            (None, Outcome::Interrupted) => {
+                let detail = "the updater was stopped before the switch; nothing was touched";
+                Failure::host_problem(Problem::new(Code::Interrupted, detail))
+            }
+            (None, _) => return None,
+        };
+        let mut problem = *failure.problem;
+        let code = match outcome {
+            Outcome::RolledBack => Code::RolledBack,
+            Outcome::Stranded => Code::RollbackFailed,
+            _ => problem.code,
+        };
+        problem.code = code;
+        code.title().clone_into(&mut problem.title);
+        problem.status = code.status();
+        problem.transaction = Some(self.journal.transaction.clone());
+        problem.rolled_back = Some(outcome == Outcome::RolledBack);
+        problem.from = self.journal.from;
+        problem.to = self.journal.to;
+        if outcome == Outcome::Stranded {
+            problem.detail = format!("{}; {}", problem.detail, self.what_is_left());
+        }
+        Some(problem)
+    }
+
+    /// What a stranded host has on the disk and what runs there.
+    fn what_is_left(&self) -> String {
+        let active = self.after(Outcome::Stranded);
+        let active = active.map_or("nothing".to_owned(), |digest| digest.to_string());
+        let agent = self.app.instance().map_or("no agent runs".to_owned(), |instance| {
+            format!("an agent of {} runs as process {}", instance.digest(), instance.process().pid)
+        });
+        format!("active names {active}, and {agent}")
+    }
+
+    fn result(&self, outcome: Outcome, problem: Option<Problem>) -> TransactionResult {
+        let staged = (outcome == Outcome::Staged).then_some(self.journal.to).flatten();
+        let after = self.after(outcome);
+        let release = match (staged, after) {
+            (Some(digest), _) => Some(self.app.slot_release("store", &digest)),
+            (None, Some(digest)) => Some(self.app.slot_release("active", &digest)),
+            (None, None) => None,
+        };
+        let failed = outcome == Outcome::Interrupted
+            && problem.as_ref().is_some_and(|problem| problem.code != Code::Interrupted);
+        TransactionResult {
+            status: if failed { protocol::Status::Failed } else { outcome.into() },
+            code: problem.as_ref().map(|problem| problem.code),
+            transaction: Some(self.journal.transaction.clone()),
+            release,
+            from: self.journal.from,
+            to: after,
+            probe: self.report.clone(),
+            duration_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            problem,
+        }
+    }
+}

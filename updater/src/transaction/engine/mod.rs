@@ -1,0 +1,257 @@
+//! Carries the state machine's decisions out: writes each state down, does what it announces, and
+//! asks what comes next. It runs as plain blocking code on a thread of its own.
+
+mod activate;
+mod finish;
+mod own;
+mod recover;
+mod stage;
+mod sweep;
+
+pub use recover::Recovery;
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use protocol::{
+    Digest, EventKind, FORMAT, Kind, Period, Phase, ProbeReport, TransactionId, TransactionResult,
+};
+use uuid::Uuid;
+
+pub(in crate::transaction) use stage::read_manifest;
+
+use crate::release::{Received, Slot};
+use crate::runner::Instance;
+use crate::sys::{BootTime, checkpoint, wall_clock};
+use crate::transaction::evidence::{Entered, Evidence};
+use crate::transaction::machine::{self, Direction, Event, Step};
+use crate::transaction::order::{Archive, Order, Target};
+use crate::transaction::{App, AppLock, Failure, Journal, JournalError};
+
+/// One transaction, and what it has found out so far.
+pub(super) struct Engine {
+    app: Arc<App>,
+    lock: AppLock,
+    journal: Journal,
+    archive: Option<Archive>,
+    label: Option<Arc<OnceLock<String>>>,
+    received: Option<Received>,
+    report: Option<ProbeReport>,
+    started: Option<Instance>,
+    retry_quarantined: bool,
+    evidence: Evidence,
+    began: Instant,
+}
+
+/// A panic would leave a journal that nobody finishes. Without this process, the next one does.
+pub(super) fn or_abort(work: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(work)).is_err() {
+        std::process::abort();
+    }
+}
+
+impl Engine {
+    /// A transaction that takes an archive first.
+    pub(super) fn receive(app: Arc<App>, lock: AppLock, order: Order) -> io::Result<Self> {
+        let digest = match &order.target {
+            Target::Archive(archive) => archive.digest.get().copied(),
+            _ => None,
+        };
+        Self::new(app, lock, order, digest, Phase::Receiving)
+    }
+
+    /// A transaction that activates a release that is on the disk.
+    pub(super) fn activate(
+        app: Arc<App>,
+        lock: AppLock,
+        order: Order,
+        digest: Digest,
+    ) -> io::Result<Self> {
+        Self::new(app, lock, order, Some(digest), Phase::Staged)
+    }
+
+    /// The transaction's name.
+    pub(super) const fn transaction(&self) -> &TransactionId {
+        &self.journal.transaction
+    }
+
+    /// What it is for.
+    pub(super) const fn kind(&self) -> Kind {
+        self.journal.kind
+    }
+
+    /// Carries it out to its end.
+    pub(super) fn run(mut self) -> TransactionResult {
+        let app = Arc::clone(&self.app);
+        let mut agent = None;
+        let (phase, direction) = (self.journal.phase, self.journal.direction);
+        let mut step = self.enter(phase, direction);
+        loop {
+            match step {
+                Step::Enter(phase, direction) => {
+                    if machine::after_switch(phase) && agent.is_none() {
+                        agent = Some(app.hold_agent());
+                    }
+                    step = self.enter(phase, direction);
+                }
+                Step::End(outcome) => return self.finish(outcome),
+            }
+        }
+    }
+
+    /// Writes a state down, carries its act out and decides what follows.
+    fn enter(&mut self, phase: Phase, direction: Direction) -> Step {
+        let before = self.journal.state();
+        if let Err(error) = self.announce(phase, direction) {
+            // The act is not announced, so it does not take place: what fails is the state before.
+            // On the way back there is no other way: the journal on the disk still leads here.
+            if direction == Direction::Forward {
+                self.fail(Failure::host(&error));
+                return machine::next(before, Event::Failed);
+            }
+        }
+        let event = match self.act() {
+            Ok(()) => Event::Done,
+            Err(failure) => {
+                self.fail(failure);
+                Event::Failed
+            }
+        };
+        machine::next(self.journal.state(), event)
+    }
+
+    fn announce(&mut self, phase: Phase, direction: Direction) -> Result<(), JournalError> {
+        let mut journal = self.journal.clone();
+        journal.phase = phase;
+        journal.direction = direction;
+        // A recovered watch goes on from where it was.
+        if (phase, direction) != (self.journal.phase, self.journal.direction) {
+            journal.since = wall_clock();
+            journal.since_boot = BootTime::now();
+        }
+        let written = journal.write(&self.app.files.journal());
+        let failed = written.is_err();
+        if !failed || direction == Direction::Back {
+            self.journal = journal;
+            self.tell_phase();
+        }
+        checkpoint("journal_written");
+        written
+    }
+
+    fn act(&mut self) -> Result<(), Failure> {
+        if self.journal.kind == Kind::SelfUpdate {
+            match self.journal.phase {
+                Phase::Staged => return self.check_own(),
+                Phase::Probing => return self.try_own(),
+                Phase::Switching => return self.switch_own(),
+                _ => {}
+            }
+        }
+        match (self.journal.phase, self.journal.direction) {
+            (Phase::Receiving, _) => self.take_archive(),
+            (Phase::Verifying, _) => self.verify(),
+            (Phase::Building, _) => self.build(),
+            (Phase::Switching, _) => self.switch(),
+            (Phase::Restarting, _) => self.restart(),
+            (Phase::Probing, _) => self.prove(),
+            (Phase::Confirming, _) => self.await_confirmation(),
+            (Phase::Watching, _) => self.watch(),
+            (Phase::Reversing, _) => self.reverse(),
+            (Phase::Idle | Phase::Staged, _) => Ok(()),
+        }
+    }
+
+    /// The first failure is the cause; what fails on the way back is noted beside it.
+    fn fail(&mut self, failure: Failure) {
+        match &mut self.journal.failure {
+            None => self.journal.failure = Some(failure),
+            Some(first) => {
+                let detail = format!("{}; then: {}", first.problem.detail, failure.problem.detail);
+                first.problem.detail = detail;
+                first.problem.output.extend(failure.problem.output);
+            }
+        }
+    }
+
+    fn tell_phase(&mut self) {
+        let (phase, direction) = (self.journal.phase, self.journal.direction);
+        self.evidence.journal.push(Entered { phase, direction, time: self.journal.since });
+        self.show_phase();
+        let journal = &self.journal;
+        let detail = (phase == Phase::Reversing)
+            .then(|| journal.failure.as_ref().map(|failure| failure.problem.detail.clone()))
+            .flatten();
+        self.tell(EventKind::Phase { phase, kind: journal.kind, detail });
+    }
+
+    /// Puts where the transaction stands into what `/health` tells.
+    fn show_phase(&self) {
+        let journal = &self.journal;
+        self.app.update_status(|status| {
+            status.phase = journal.phase;
+            status.since = journal.since;
+            status.began = journal.started_at;
+            status.running = Some((journal.transaction.clone(), journal.kind));
+            status.to = journal.to;
+        });
+    }
+
+    fn tell(&self, kind: EventKind) {
+        self.app.tell(Some(&self.journal.transaction), kind);
+    }
+
+    fn new(
+        app: Arc<App>,
+        lock: AppLock,
+        order: Order,
+        to: Option<Digest>,
+        phase: Phase,
+    ) -> io::Result<Self> {
+        app.layout.create()?;
+        let transaction = TransactionId::new(Uuid::now_v7());
+        let now = wall_clock();
+        let watch = order.options.watch.map_or(app.config.health.watch, |asked| {
+            Period(asked.0.max(app.config.health.watch.0))
+        });
+        let journal = Journal {
+            format: FORMAT,
+            transaction: transaction.clone(),
+            kind: order.kind,
+            phase,
+            direction: Direction::Forward,
+            from: app.layout.slot(Slot::Active)?,
+            prev: app.layout.slot(Slot::Prev)?,
+            to,
+            started_at: now,
+            since: now,
+            since_boot: BootTime::now(),
+            watch,
+            confirm: order.options.confirm && order.kind != Kind::Stage,
+            failure: None,
+            outcome: None,
+            order: order.order,
+            epoch: order.epoch,
+            caller: order.caller,
+        };
+        let archive = match order.target {
+            Target::Archive(archive) => Some(archive),
+            _ => None,
+        };
+        Ok(Self {
+            evidence: Evidence::new(app.name.clone(), transaction),
+            lock,
+            label: archive.as_ref().map(|archive| Arc::clone(&archive.label)),
+            received: None,
+            report: None,
+            started: None,
+            retry_quarantined: order.options.retry_quarantined,
+            began: Instant::now(),
+            app,
+            journal,
+            archive,
+        })
+    }
+}

@@ -1,0 +1,114 @@
+//! What an updater does first: it finishes what an earlier one began.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::release::Slot;
+use crate::sys::BootTime;
+use crate::transaction::evidence::Evidence;
+use crate::transaction::machine::{self, Found, Step};
+use crate::transaction::order::chain;
+use crate::transaction::{App, Journal, JournalError, try_lock};
+
+use super::{Engine, or_abort};
+
+/// What a journal on the disk led to.
+pub enum Recovery {
+    /// There was none: nothing was under way.
+    Idle,
+    /// A transaction is being finished, on a thread of its own.
+    Finishing,
+    /// Somebody else holds the lock, and may be finishing it.
+    Locked,
+    /// The journal cannot be used, so nothing may be changed.
+    Blocked(String),
+}
+
+impl App {
+    /// Reads the journal and finishes what it announces. Without one, litter is swept.
+    pub fn recover(self: &Arc<Self>) -> Recovery {
+        match self.try_recover() {
+            Ok(recovery) => recovery,
+            Err(RecoverError::Locked) => Recovery::Locked,
+            Err(error) => {
+                let text = format!("not recovered: failed to {}", chain(&error));
+                tracing::error!(app = %self.name, "{text}");
+                self.update_status(|status| status.blocked = Some(text.clone()));
+                Recovery::Blocked(text)
+            }
+        }
+    }
+
+    fn try_recover(self: &Arc<Self>) -> Result<Recovery, RecoverError> {
+        std::fs::create_dir_all(self.files.directory()).map_err(RecoverError::Io)?;
+        let Some(lock) = try_lock(&self.files.lock()).map_err(RecoverError::Io)? else {
+            return Err(RecoverError::Locked);
+        };
+        let Some(journal) = Journal::read(&self.files.journal())? else {
+            if self.layout.store().exists() {
+                self.sweep(None).map_err(RecoverError::Io)?;
+            }
+            return Ok(Recovery::Idle);
+        };
+        tracing::info!(app = %self.name, transaction = %journal.transaction, phase = %journal.phase,
+            "finishing what an earlier updater began");
+        let engine = Engine {
+            evidence: Evidence::read(&self.files.evidence(), &journal.transaction)
+                .unwrap_or_else(|| Evidence::new(self.name.clone(), journal.transaction.clone())),
+            app: Arc::clone(self),
+            lock,
+            journal,
+            archive: None,
+            label: None,
+            received: None,
+            report: None,
+            started: None,
+            retry_quarantined: false,
+            began: Instant::now(),
+        };
+        self.update_status(|status| status.blocked = None);
+        // Before anybody is answered: an app that is being finished with is not idle.
+        engine.show_phase();
+        std::thread::Builder::new()
+            .name(format!("recover-{}", self.name))
+            .spawn(move || or_abort(|| engine.resume()))
+            .map_err(RecoverError::Io)?;
+        Ok(Recovery::Finishing)
+    }
+}
+
+impl Engine {
+    fn resume(mut self) {
+        if let Some(outcome) = self.journal.outcome {
+            drop(self.finish(outcome));
+            return;
+        }
+        let active = self.app.layout.slot(Slot::Active).ok().flatten();
+        let target_active = active.is_some() && active == self.journal.to;
+        let found = Found { target_runs: self.target_runs(), target_active };
+        match machine::recover(self.journal.state(), found) {
+            Step::End(outcome) => drop(self.finish(outcome)),
+            Step::Enter(phase, direction) => {
+                self.journal.phase = phase;
+                self.journal.direction = direction;
+                drop(self.run());
+            }
+        }
+    }
+
+    fn target_runs(&self) -> bool {
+        let same_boot = BootTime::now().since(&self.journal.since_boot).is_some();
+        let target = self.journal.target();
+        same_boot && target.is_some_and(|digest| self.app.running_instance(&digest).is_some())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum RecoverError {
+    #[error("use the state directory")]
+    Io(#[source] std::io::Error),
+    #[error("take this app's lock: another updater holds it")]
+    Locked,
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}

@@ -1,0 +1,275 @@
+//! Receiving, verifying, building: everything before the switch. Nothing here touches what runs.
+
+use std::cell::Cell;
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use protocol::{
+    Code, Digest, EventKind, FORMAT, Kind, Problem, RELEASE_RECORD, ReleaseManifest, ReleaseRecord,
+};
+
+use crate::build::{self, Contents};
+use crate::release::{
+    Bounds, LinkError, Progress, UnpackError, make_durable, make_links, own_tree, remove_tree,
+    seal_tree, tree_hash, unpack, write_record,
+};
+use crate::sys::fs::{free_space, open_directory, open_file_at};
+use crate::sys::{checkpoint, sync_directory, wall_clock};
+use crate::transaction::order::{Archive, chain, refuse_quarantined};
+use crate::transaction::{Facts, Failure};
+
+use super::Engine;
+
+/// What is read of a manifest. A longer one is cut, and then no TOML or a lie of its own.
+const MANIFEST_BYTES: u64 = 64 << 10;
+/// Progress is told at most this often.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+impl Engine {
+    /// Takes the archive in one pass into the staging directory.
+    pub(super) fn take_archive(&mut self) -> Result<(), Failure> {
+        let Some(mut archive) = self.archive.take() else {
+            return Err(Failure::host_problem(Problem::new(Code::BadRequest, "no archive came")));
+        };
+        let staging = self.app.layout.staging(self.transaction());
+        fs::create_dir(&staging).map_err(|error| Failure::host(&error))?;
+        let bounds = Bounds::from(&self.app.limits);
+        let reserved = self.reserved();
+        let told = Cell::new(Instant::now());
+        let total = archive.length;
+        let progress = |progress: Progress| {
+            if told.get().elapsed() >= PROGRESS_EVERY {
+                told.set(Instant::now());
+                let (bytes, entries) = (progress.archive_bytes, progress.entries);
+                self.tell(EventKind::Progress { bytes, total, entries });
+            }
+        };
+        let chunks = std::iter::from_fn(|| archive.chunks.blocking_recv());
+        let received = unpack(chunks, &staging, &bounds, &reserved, &progress);
+        checkpoint("received");
+        let received = received.map_err(|error| self.unpack_failure(&error))?;
+        self.tell(EventKind::Progress {
+            bytes: received.archive_bytes,
+            total: Some(received.archive_bytes),
+            entries: received.entries,
+        });
+        self.check_digest(&archive, received.digest)?;
+        self.received = Some(received);
+        Ok(())
+    }
+
+    /// Checks what the whole archive had to show first: what it says of itself.
+    pub(super) fn verify(&mut self) -> Result<(), Failure> {
+        let manifest = self.staged_manifest()?;
+        if let Some(section) = manifest.unsupported() {
+            let detail = format!("release.toml has {section}, which this updater cannot carry out");
+            return Err(Failure::host_problem(Problem::new(Code::NotSupported, detail)));
+        }
+        let host = [std::env::consts::OS, std::env::consts::ARCH];
+        let wanted = [("os", manifest.os, host[0]), ("arch", manifest.arch, host[1])];
+        for (key, wanted, host) in wanted {
+            if let Some(wanted) = wanted.filter(|wanted| wanted != host) {
+                let detail = format!("release.toml says {key} = {wanted:?}; this host is {host:?}");
+                return Err(Failure::host_problem(Problem::new(Code::PlatformMismatch, detail)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the tree to where it will run from, builds it there, and makes it a release.
+    pub(super) fn build(&mut self) -> Result<(), Failure> {
+        let digest = self.target()?;
+        let release = self.app.layout.release(&digest);
+        if self.app.is_kept(&digest) {
+            // It may be what runs. What was received goes with the litter.
+            return Ok(());
+        }
+        let manifest = self.staged_manifest()?;
+        self.move_to_store(&release).map_err(|error| Failure::host(&error))?;
+        checkpoint("moved_to_store");
+        let built = self.run_build(&manifest, &release).and_then(|kind| {
+            checkpoint("built");
+            self.complete(&release, digest, &manifest, kind)
+        });
+        if built.is_err() {
+            // After a refusal nothing new is in the store.
+            remove_tree(&release).map_err(|error| Failure::host(&error))?;
+        }
+        built
+    }
+
+    fn move_to_store(&self, release: &Path) -> io::Result<()> {
+        if release.exists() {
+            // Only a directory without a record can be here: litter of an earlier attempt.
+            remove_tree(release)?;
+        }
+        fs::rename(self.app.layout.staging(self.transaction()), release)?;
+        // That the old name is gone need not be durable: what is left in there is swept.
+        sync_directory(&self.app.layout.store())
+    }
+
+    fn run_build(&mut self, manifest: &ReleaseManifest, release: &Path) -> Result<String, Failure> {
+        let config = &self.app.config;
+        let contents = Contents::read(release).map_err(|error| Failure::host(&error))?;
+        let plan = build::plan(config, manifest, &contents);
+        if plan.commands.is_empty() {
+            return Ok(plan.kind.name().to_owned());
+        }
+        let user = self.app.user.as_ref();
+        if let Some(user) = user {
+            own_tree(release, user.uid, user.gid).map_err(|error| Failure::host(&error))?;
+        }
+        let cache = self.app.files.directory().join("cache");
+        let report = build::run_build(&plan, config, release, user, &cache).map_err(|error| {
+            self.evidence.build_output = error.tail().to_vec();
+            let problem = Problem::new(Code::BuildFailed, chain(&error));
+            Failure::host_problem(Problem { output: error.tail().to_vec(), ..problem })
+        })?;
+        self.evidence.build_output = report.tail;
+        seal_tree(release).map_err(|error| {
+            Failure::host_problem(Problem::new(Code::BuildFailed, chain(&error)))
+        })?;
+        Ok(plan.kind.name().to_owned())
+    }
+
+    /// The tree is whole: links, hash, disk, and last of all the record.
+    fn complete(
+        &mut self,
+        release: &Path,
+        digest: Digest,
+        manifest: &ReleaseManifest,
+        build: String,
+    ) -> Result<(), Failure> {
+        let config = &self.app.config;
+        let owner = self.app.user.as_ref().map(|user| (user.uid, user.gid));
+        make_links(&self.app.layout, release, &config.links, owner)
+            .map_err(|error| link_failure(&error))?;
+        let skip = self.reserved();
+        let timeout = self.app.limits.sync_timeout.0;
+        // One waits for the processor, the other for the disk.
+        let (tree, durable) = std::thread::scope(|scope| {
+            let durable = scope.spawn(|| make_durable(release, timeout));
+            (tree_hash(release, &skip), durable.join())
+        });
+        let tree = tree.map_err(|error| Failure::host(&error))?;
+        let durable = durable.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        durable.map_err(|error| Failure::host(&error))?;
+        checkpoint("made_durable");
+        let now = wall_clock();
+        let path = self.app.files.facts();
+        let mut facts = Facts::read(&path).map_err(|error| Failure::host(&error))?;
+        facts.staged(digest, Some(tree), now);
+        facts.write(&path).map_err(|error| Failure::host(&error))?;
+        let (archive_bytes, unpacked_bytes, entries) = self
+            .received
+            .as_ref()
+            .map_or((0, 0, 0), |got| (got.archive_bytes, got.unpacked_bytes, got.entries));
+        let record = ReleaseRecord {
+            format: FORMAT,
+            digest,
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            sha: self.label.as_ref().and_then(|label| label.get().cloned()),
+            installed_at: now,
+            archive_bytes,
+            unpacked_bytes,
+            entries,
+            build,
+        };
+        write_record(release, &record).map_err(|error| Failure::host(&error))?;
+        checkpoint("record_written");
+        Ok(())
+    }
+
+    fn check_digest(&mut self, archive: &Archive, received: Digest) -> Result<(), Failure> {
+        let Some(announced) = archive.digest.get() else {
+            let detail = "the archive came without its digest (Content-Digest, or the part sha256)";
+            return Err(Failure::host_problem(Problem::new(Code::DigestMissing, detail)));
+        };
+        if *announced != received {
+            let detail = format!("{announced} was announced and {received} was received");
+            return Err(Failure::host_problem(Problem::new(Code::DigestMismatch, detail)));
+        }
+        if self.journal.kind == Kind::SelfUpdate && archive.confirm_self.get() != Some(&true) {
+            let detail = "say confirm_self=true: this replaces the updater itself";
+            return Err(Failure::host_problem(Problem::new(Code::BadRequest, detail)));
+        }
+        // In multipart this is the first time that the digest is known.
+        let facts = Facts::read(&self.app.files.facts()).map_err(|error| Failure::host(&error))?;
+        refuse_quarantined(&received, &facts, self.retry_quarantined)
+            .map_err(Failure::host_problem)?;
+        self.journal.to = Some(received);
+        Ok(())
+    }
+
+    pub(super) fn target(&self) -> Result<Digest, Failure> {
+        self.journal.to.ok_or_else(|| {
+            Failure::host_problem(Problem::new(Code::DigestMissing, "the release has no digest"))
+        })
+    }
+
+    /// The manifest, in the staging directory before the move and in the store after it.
+    fn staged_manifest(&self) -> Result<ReleaseManifest, Failure> {
+        read_manifest(&self.app.layout.staging(self.transaction()))
+    }
+
+    /// Names at the top of a release that are the updater's own.
+    fn reserved(&self) -> Vec<String> {
+        let links = self.app.config.links.iter().map(|link| link.trim_end_matches('/').to_owned());
+        links.chain([RELEASE_RECORD.to_owned()]).collect()
+    }
+
+    fn unpack_failure(&self, error: &UnpackError) -> Failure {
+        let code = match error {
+            UnpackError::TooLarge { .. } => Code::ArchiveTooLarge,
+            UnpackError::Rejected { .. } => Code::ArchiveRejected,
+            UnpackError::Interrupted { .. } => Code::Interrupted,
+            UnpackError::Io { .. } if error.is_no_space() => Code::NoSpace,
+            UnpackError::Io { .. } => Code::Internal,
+        };
+        let mut problem = Problem::new(code, chain(error));
+        if let UnpackError::Rejected { rule, entry, .. } = error {
+            problem.rule = Some(rule.code().to_owned());
+            problem.entry.clone_from(entry);
+        }
+        if code == Code::NoSpace {
+            problem.free = free_space(self.app.layout.install()).ok();
+        }
+        Failure::host_problem(problem)
+    }
+}
+
+/// Reads the manifest of a release's directory; one without any is an empty one. A build may have
+/// put anything there: no link is followed, nothing but a file is opened, and only so much is read.
+pub(in crate::transaction) fn read_manifest(release: &Path) -> Result<ReleaseManifest, Failure> {
+    let text = match read_plain(release) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(ReleaseManifest::default());
+        }
+        Err(error) => return Err(manifest_failure(&error)),
+    };
+    ReleaseManifest::parse(&text).map_err(|error| manifest_failure(&error))
+}
+
+fn read_plain(release: &Path) -> io::Result<String> {
+    let file = open_file_at(open_directory(release)?, ReleaseManifest::FILE)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("release.toml is not a file"));
+    }
+    let mut text = String::new();
+    file.take(MANIFEST_BYTES).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn manifest_failure(error: &dyn std::error::Error) -> Failure {
+    let problem = Problem::new(Code::ArchiveRejected, format!("failed to {}", chain(error)));
+    let entry = Some(ReleaseManifest::FILE.to_owned());
+    Failure::host_problem(Problem { entry, rule: Some("manifest".to_owned()), ..problem })
+}
+
+fn link_failure(error: &LinkError) -> Failure {
+    Failure::host_problem(Problem::new(Code::BuildFailed, chain(error)))
+}

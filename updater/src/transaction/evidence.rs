@@ -1,0 +1,146 @@
+//! What is kept of a failure, before anything is cleaned up: an operator never has to log in to a
+//! host to learn why.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use protocol::{AppName, FORMAT, Phase, Problem, Space, TransactionId};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::release::remove_tree;
+use crate::sys::write_durably;
+use crate::transaction::machine::Direction;
+
+/// Failures that are kept, for each app.
+const KEPT: usize = 20;
+/// Probe answers that are kept of one failure.
+const PROBES_KEPT: usize = 200;
+
+/// All that is known of one failed transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The version of this format.
+    pub format: u32,
+    /// Of which app.
+    pub app: AppName,
+    /// Of which transaction.
+    pub transaction: TransactionId,
+    /// Why it failed.
+    pub problem: Option<Problem>,
+    /// Every state that was written to the journal.
+    pub journal: Vec<Entered>,
+    /// Every answer to the probe.
+    pub probes: Vec<String>,
+    /// The end of what the build printed.
+    pub build_output: Vec<String>,
+    /// The end of what the agent printed.
+    pub agent_output: Vec<String>,
+    /// How the agent's process ended, if it did.
+    pub agent_exit: Option<String>,
+    /// What was free on the disk.
+    pub free: Option<Space>,
+    /// The kernel's estimate of available memory, in bytes.
+    pub memory_available: Option<u64>,
+}
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entered {
+    /// The phase.
+    pub phase: Phase,
+    /// Which way.
+    pub direction: Direction,
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    pub time: OffsetDateTime,
+}
+
+impl Evidence {
+    /// Nothing is known yet.
+    pub fn new(app: AppName, transaction: TransactionId) -> Self {
+        Self {
+            format: FORMAT,
+            app,
+            transaction,
+            problem: None,
+            journal: Vec::new(),
+            probes: Vec::new(),
+            build_output: Vec::new(),
+            agent_output: Vec::new(),
+            agent_exit: None,
+            free: None,
+            memory_available: None,
+        }
+    }
+
+    /// What an earlier updater has kept of the same transaction.
+    pub fn read(directory: &Path, transaction: &TransactionId) -> Option<Self> {
+        let text = fs::read(evidence_file(directory, transaction)).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// Notes an answer to the probe. Of a very long watch, the first ones go.
+    pub fn probe(&mut self, answer: String) {
+        if self.probes.len() == PROBES_KEPT {
+            self.probes.remove(0);
+        }
+        self.probes.push(answer);
+    }
+
+    /// Puts it on the disk, and lets the oldest of its kind go.
+    pub fn keep(&self, directory: &Path) -> io::Result<()> {
+        let own = directory.join(self.transaction.as_str());
+        fs::create_dir_all(&own)?;
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
+        write_durably(&own.join("evidence.json"), &serde_json::to_vec_pretty(self)?)?;
+        drop_oldest(directory)
+    }
+}
+
+/// Where the evidence of a transaction lies.
+pub fn evidence_file(directory: &Path, transaction: &TransactionId) -> PathBuf {
+    directory.join(transaction.as_str()).join("evidence.json")
+}
+
+/// What `/proc/meminfo` says of available memory, in bytes.
+pub(super) fn memory_available() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+/// Transactions sort by time (UUID version 7), so the first names are the oldest.
+fn drop_oldest(directory: &Path) -> io::Result<()> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        names.extend(name.to_str().and_then(|name| name.parse::<TransactionId>().ok()));
+    }
+    names.sort_unstable();
+    for name in names.iter().take(names.len().saturating_sub(KEPT)) {
+        remove_tree(&directory.join(name.as_str()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_evidence_goes_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let name = |number| format!("0190a5c2-6f00-7000-8000-{number:012}");
+        for number in 0..=KEPT {
+            let transaction = name(number).parse().unwrap();
+            Evidence::new("agent".parse().unwrap(), transaction).keep(directory.path()).unwrap();
+        }
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), KEPT);
+        assert!(!directory.path().join(name(0)).exists());
+        assert!(evidence_file(directory.path(), &name(KEPT).parse().unwrap()).exists());
+    }
+}

@@ -1,0 +1,260 @@
+//! `journal.json`: where the running transaction stands. Absent means idle.
+//!
+//! It is written, and on the disk, before the act that it announces. It must never be written
+//! after the fact.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use protocol::{Code, Digest, FORMAT, Kind, Outcome, Period, Phase, Problem, TransactionId};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::sys::{BootTime, remove_durably, write_durably};
+use crate::transaction::machine::{Direction, State};
+use crate::transaction::order::chain;
+
+/// Everything that the next updater needs to finish a transaction that this one began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Journal {
+    /// The version of this format.
+    pub format: u32,
+    /// The transaction's name.
+    pub transaction: TransactionId,
+    /// What it is for.
+    pub kind: Kind,
+    /// The act that is announced.
+    pub phase: Phase,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// What `active` named when it began.
+    pub from: Option<Digest>,
+    /// What `prev` named when it began.
+    pub prev: Option<Digest>,
+    /// The release that was ordered; absent until its archive's digest is known.
+    pub to: Option<Digest>,
+    /// When it began.
+    #[serde(with = "time::serde::rfc3339")]
+    pub started_at: OffsetDateTime,
+    /// When this phase began.
+    #[serde(with = "time::serde::rfc3339")]
+    pub since: OffsetDateTime,
+    /// When this phase began, on a clock that nobody can set.
+    pub since_boot: BootTime,
+    /// How long the release is watched.
+    pub watch: Period,
+    /// Whether the master has to confirm.
+    pub confirm: bool,
+    /// Why it turned around.
+    pub failure: Option<Failure>,
+    /// How it ended. From here on the end is only written down, never decided anew.
+    #[serde(default)]
+    pub outcome: Option<Outcome>,
+    /// The caller's name for the order.
+    pub order: Option<String>,
+    /// The master's epoch.
+    pub epoch: Option<u64>,
+    /// Who ordered it.
+    pub caller: String,
+}
+
+/// Whose fault a failure is. Only the release's own quarantines it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Blame {
+    /// It was switched to, and could not be proven.
+    Release,
+    /// Space, the build's environment, the disk, the caller.
+    Host,
+}
+
+/// Why an act could not be carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Whose fault it is.
+    pub blame: Blame,
+    /// What is told to the caller.
+    pub problem: Box<Problem>,
+}
+
+impl Failure {
+    /// The host itself failed; a full disk is told apart.
+    pub fn host(error: &(dyn std::error::Error + 'static)) -> Self {
+        let code = if is_no_space(error) { Code::NoSpace } else { Code::Internal };
+        Self::host_problem(Problem::new(code, format!("failed to {}", chain(error))))
+    }
+
+    /// Something that is not the release's fault.
+    pub fn host_problem(problem: Problem) -> Self {
+        Self { blame: Blame::Host, problem: Box::new(problem) }
+    }
+
+    /// The release was switched to, and this is why it could not be proven.
+    pub fn release_problem(problem: Problem) -> Self {
+        Self { blame: Blame::Release, problem: Box::new(problem) }
+    }
+}
+
+fn is_no_space(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// Why a journal could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The disk refused.
+    #[error("{act} {path}", path = path.display())]
+    Io {
+        /// What was tried.
+        act: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Not JSON, or not a journal. Journals are replaced as a whole, so this is no torn write.
+    #[error("understand {path}", path = path.display())]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A newer updater wrote it.
+    #[error(
+        "go on with {path}: it has format {found} and this updater knows {FORMAT}; \
+         start the newer updater again",
+        path = path.display()
+    )]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+}
+
+impl Journal {
+    /// Reads the journal of an app; `None` if nothing is under way.
+    pub fn read(path: &Path) -> Result<Option<Self>, JournalError> {
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => {
+                return Err(JournalError::Io { act: "read", path: path.to_owned(), source });
+            }
+        };
+        let malformed = |source| JournalError::Malformed { path: path.to_owned(), source };
+        let head: Head = serde_json::from_slice(&text).map_err(malformed)?;
+        if head.format > FORMAT {
+            return Err(JournalError::Newer { path: path.to_owned(), found: head.format });
+        }
+        serde_json::from_slice(&text).map(Some).map_err(malformed)
+    }
+
+    /// Puts it on the disk, whole.
+    pub fn write(&self, path: &Path) -> Result<(), JournalError> {
+        let io = |source| JournalError::Io { act: "write", path: path.to_owned(), source };
+        let text = serde_json::to_vec_pretty(self).map_err(|error| io(error.into()))?;
+        write_durably(path, &text).map_err(io)
+    }
+
+    /// Ends the transaction: what it did is in the history by now.
+    pub fn remove(path: &Path) -> Result<(), JournalError> {
+        remove_durably(path).map_err(|source| JournalError::Io {
+            act: "remove",
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// The part that decisions are made from.
+    pub const fn state(&self) -> State {
+        State {
+            kind: self.kind,
+            phase: self.phase,
+            direction: self.direction,
+            confirm: self.confirm,
+            has_from: self.from.is_some(),
+        }
+    }
+
+    /// The release that the agent should be running in this phase.
+    pub const fn target(&self) -> Option<Digest> {
+        match self.direction {
+            Direction::Forward => self.to,
+            Direction::Back => self.from,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A journal as version 1 wrote it. It must be read for ever.
+    const VERSION_1: &str = r#"{
+        "format": 1,
+        "transaction": "0190a5c2-6f00-7000-8000-000000000000",
+        "kind": "update",
+        "phase": "watching",
+        "direction": "forward",
+        "from": "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "prev": null,
+        "to": "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+        "started_at": "2026-01-02T03:04:05Z",
+        "since": "2026-01-02T03:04:06Z",
+        "since_boot": {"boot_id": "b", "millis": 5000},
+        "watch": "1m",
+        "confirm": false,
+        "failure": null,
+        "order": null,
+        "epoch": 3,
+        "caller": "master"
+    }"#;
+
+    #[test]
+    fn a_journal_of_version_1_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal.json");
+        fs::write(&path, VERSION_1).unwrap();
+        let journal = Journal::read(&path).unwrap().unwrap();
+        assert_eq!(journal.phase, Phase::Watching);
+        journal.write(&path).unwrap();
+        assert_eq!(Journal::read(&path).unwrap().unwrap(), journal);
+        Journal::remove(&path).unwrap();
+        assert!(Journal::read(&path).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_journal_of_a_newer_updater_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal.json");
+        fs::write(&path, r#"{"format": 2, "steps": []}"#).unwrap();
+        let error = Journal::read(&path).unwrap_err();
+        assert!(matches!(error, JournalError::Newer { found: 2, .. }), "{error}");
+        assert!(path.exists());
+    }
+
+    #[test]
+    fn a_damaged_journal_is_an_error_and_not_idle() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal.json");
+        fs::write(&path, "{\"format\": 1, \"tra").unwrap();
+        assert!(matches!(Journal::read(&path), Err(JournalError::Malformed { .. })));
+    }
+}

@@ -1,0 +1,39 @@
+//! One transaction an app at a time: a lock on disk that dies with the process.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use nix::fcntl::{Flock, FlockArg};
+
+/// The lock, held until it is dropped or the process dies.
+#[derive(Debug)]
+pub struct AppLock {
+    _file: Flock<File>,
+}
+
+/// Takes the lock; `None` if somebody has it.
+pub fn try_lock(path: &Path) -> io::Result<Option<AppLock>> {
+    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(file) => Ok(Some(AppLock { _file: file })),
+        Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, errno)) => Err(errno.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lesson_13_a_second_holder_is_refused_until_the_first_is_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let first = try_lock(&path).unwrap();
+        assert!(first.is_some());
+        assert!(try_lock(&path).unwrap().is_none());
+        drop(first);
+        assert!(try_lock(&path).unwrap().is_some());
+    }
+}

@@ -1,0 +1,24 @@
+//! The update transaction: what comes next, what is written down, who may go on.
+
+mod app;
+mod engine;
+mod events;
+mod evidence;
+mod facts;
+mod history;
+mod journal;
+mod lock;
+pub mod machine;
+mod order;
+mod status;
+
+pub use app::{App, AppError, Begun};
+pub use engine::Recovery;
+pub use events::{Events, Wanted};
+pub use evidence::{Evidence, evidence_file};
+pub use facts::{Fact, Facts, FactsError};
+pub use history::{add_line, has_line, read_history};
+pub use journal::{Blame, Failure, Journal, JournalError};
+pub use lock::{AppLock, try_lock};
+pub use order::{Archive, Order, Target, chain};
+pub use status::{Agent, AppFiles, Status};

@@ -1,0 +1,216 @@
+//! An order, and whether it may begin.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use protocol::{
+    Code, Digest, Kind, OrderOptions, Problem, Space, Status as Answer, TransactionResult,
+};
+use tokio::sync::mpsc;
+
+use crate::release::{RecordError, Slot, read_record};
+use crate::sys::fs::free_space;
+use crate::transaction::{App, Facts};
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Order {
+    /// Stage, update or roll back.
+    pub kind: Kind,
+    /// Which release.
+    pub target: Target,
+    /// How.
+    pub options: OrderOptions,
+    /// `master`, or `local`.
+    pub caller: String,
+    /// The number of the connection that it came on.
+    pub connection: u64,
+    /// The master's epoch.
+    pub epoch: Option<u64>,
+    /// The caller's name for the order.
+    pub order: Option<String>,
+}
+
+/// Which release an order means.
+#[derive(Debug)]
+pub enum Target {
+    /// One that is on the disk.
+    Digest(Digest),
+    /// The one that `prev` names.
+    Previous,
+    /// One that is being sent.
+    Archive(Archive),
+}
+
+/// An archive that is being sent.
+#[derive(Debug)]
+pub struct Archive {
+    /// Its bytes. A sender who goes away ends them with an error.
+    pub chunks: mpsc::Receiver<io::Result<Bytes>>,
+    /// The digest that it must have. In multipart it may come after the bytes.
+    pub digest: Arc<OnceLock<Digest>>,
+    /// The sender's label for the release.
+    pub label: Arc<OnceLock<String>>,
+    /// That the updater itself is meant; in multipart it may come after the bytes.
+    pub confirm_self: Arc<OnceLock<bool>>,
+    /// How long it is, where the sender said.
+    pub length: Option<u64>,
+}
+
+/// What an order comes to before anything is touched.
+#[derive(Debug)]
+pub(super) enum Plan {
+    /// A release that is on the disk is to be activated.
+    Activate(Digest),
+    /// An archive has to be taken first.
+    Receive,
+    /// There is nothing to do.
+    Current(Digest),
+}
+
+impl App {
+    /// Decides what an order comes to. The lock is held; nothing has been touched.
+    pub(super) fn plan(&self, order: &Order) -> Result<Plan, Problem> {
+        if order.kind != Kind::SelfUpdate {
+            // What cannot be found cannot be stopped: better told now than after the switch.
+            self.runner()?.find().map_err(|error| internal(&error))?;
+        }
+        let facts = Facts::read(&self.files.facts()).map_err(|error| internal(&error))?;
+        let digest = match &order.target {
+            Target::Archive(archive) => archive.digest.get().copied(),
+            Target::Digest(digest) => Some(self.kept(*digest)?),
+            Target::Previous => Some(self.previous()?),
+        };
+        if let Some(digest) = digest {
+            refuse_quarantined(&digest, &facts, order.options.retry_quarantined)?;
+            if order.kind != Kind::Stage && !order.options.force && self.runs(&digest) {
+                return Ok(Plan::Current(digest));
+            }
+            if self.is_kept(&digest) {
+                return Ok(Plan::Activate(digest));
+            }
+        }
+        if let Target::Archive(archive) = &order.target {
+            self.check_space(archive.length)?;
+        }
+        Ok(Plan::Receive)
+    }
+
+    /// Whether a release is whole on the disk. Its own record is not enough: a build could have
+    /// written one. What the updater itself found out must say so too, if it is not lost.
+    pub fn is_kept(&self, digest: &Digest) -> bool {
+        let recorded = read_record(&self.layout.release(digest));
+        let known = match Facts::read(&self.files.facts()) {
+            Ok(facts) => facts.is_empty() || facts.whole(digest),
+            Err(_) => true,
+        };
+        known && !matches!(recorded, Err(RecordError::Absent(_)))
+    }
+
+    /// The answer to an order for what runs already.
+    pub(super) fn already_current(&self, digest: Digest) -> TransactionResult {
+        TransactionResult {
+            status: Answer::AlreadyCurrent,
+            code: None,
+            transaction: None,
+            release: Some(self.slot_release("active", &digest)),
+            from: Some(digest),
+            to: Some(digest),
+            probe: None,
+            duration_ms: 0,
+            problem: None,
+        }
+    }
+
+    fn kept(&self, digest: Digest) -> Result<Digest, Problem> {
+        if self.is_kept(&digest) {
+            return Ok(digest);
+        }
+        let detail = format!("{} keeps no release {digest}; send its archive", self.name);
+        Err(Problem::new(Code::UnknownRelease, detail))
+    }
+
+    fn previous(&self) -> Result<Digest, Problem> {
+        let prev = self.layout.slot(Slot::Prev).map_err(|error| internal(&error))?;
+        let facts = Facts::read(&self.files.facts()).unwrap_or_default();
+        let good = |digest: &Digest| self.is_kept(digest) && !facts.failed_here(digest);
+        prev.filter(good).ok_or_else(|| {
+            let detail = format!("{} never ran another good release on this host", self.name);
+            Problem::new(Code::NoPreviousRelease, detail)
+        })
+    }
+
+    /// Whether `active` names the release *and* its agent runs. A dead agent is no reason to say
+    /// that all is well.
+    fn runs(&self, digest: &Digest) -> bool {
+        if let Some(own) = &self.own {
+            return own.digest == *digest;
+        }
+        let active = self.layout.slot(Slot::Active).ok().flatten();
+        active == Some(*digest) && self.running_instance(digest).is_some()
+    }
+
+    fn check_space(&self, length: Option<u64>) -> Result<(), Problem> {
+        if length.is_some_and(|length| length > self.limits.archive_bytes.0) {
+            let limit = self.limits.archive_bytes;
+            let detail = format!("it has {} bytes, the limit is {limit}", length.unwrap_or(0));
+            return Err(Problem::new(Code::ArchiveTooLarge, detail));
+        }
+        // Before the first release the directory is not there; it will be on the same disk as its
+        // parent.
+        let mut places = self.layout.install().ancestors();
+        let Some(free) = places.find_map(|place| free_space(place).ok()) else { return Ok(()) };
+        let needed = Space {
+            bytes: length.unwrap_or(0).saturating_add(self.limits.reserve_bytes.0),
+            inodes: self.limits.reserve_inodes,
+        };
+        if free.bytes >= needed.bytes && free.inodes >= needed.inodes {
+            return Ok(());
+        }
+        let detail = format!(
+            "{} has {} bytes and {} inodes free; {} bytes and {} inodes are needed",
+            self.layout.install().display(),
+            free.bytes,
+            free.inodes,
+            needed.bytes,
+            needed.inodes
+        );
+        let problem = Problem::new(Code::NoSpace, detail);
+        Err(Problem { needed: Some(needed), free: Some(free), ..problem })
+    }
+}
+
+/// A failure of the host itself, in full.
+pub(super) fn internal(error: &dyn std::error::Error) -> Problem {
+    Problem::new(Code::Internal, chain(error))
+}
+
+/// An error and its causes, on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// A release that failed on this host before is taken again only when that is said.
+pub(super) fn refuse_quarantined(
+    digest: &Digest,
+    facts: &Facts,
+    retry: bool,
+) -> Result<(), Problem> {
+    if retry || !facts.quarantined(digest) { Ok(()) } else { Err(quarantined(digest, facts)) }
+}
+
+fn quarantined(digest: &Digest, facts: &Facts) -> Problem {
+    let why = facts.get(digest).and_then(|fact| fact.failure.clone());
+    let why = why.unwrap_or_else(|| "it could not be proven".to_owned());
+    let detail =
+        format!("{digest} failed on this host before ({why}); retry_quarantined takes it again");
+    Problem { to: Some(*digest), ..Problem::new(Code::Quarantined, detail) }
+}
