@@ -1,0 +1,158 @@
+//! The words of the command line, and which door each opens.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use time::OffsetDateTime;
+
+use crate::cli::context::Context;
+use crate::cli::pack::PackArgs;
+use crate::cli::rollback::RollbackArgs;
+use crate::cli::status::StatusArgs;
+use crate::cli::update::UpdateArgs;
+use crate::cli::why::WhyArgs;
+use crate::cli::{
+    check, completions, decommission, enroll, history, init, label, list, log, man, pack, rollback,
+    show, status, update, why,
+};
+use crate::demo::{AgentArgs, run_agent, tell};
+use crate::home::{Home, Surroundings};
+use crate::output::{Exit, Failure, Output};
+
+/// Puts releases on the hosts of a fleet, proves that they run, and takes bad ones back.
+#[derive(Debug, Parser)]
+#[command(name = "swarm", version, max_term_width = 100)]
+pub struct Cli {
+    /// The master's directory [default: /var/lib/swarm for root, else the user's data directory]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "SWARM_HOME",
+        hide_env_values = true,
+        help_heading = "Everywhere"
+    )]
+    pub home: Option<PathBuf>,
+
+    /// Write JSON: one document for what is asked, one event a line for what runs
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub json: bool,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `swarm` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a master: the CA, the master's own identity and the store
+    ///
+    /// Everything goes into the master's directory (see --home), which is closed to all but its
+    /// owner. Where a master is already, nothing is changed.
+    Init(init::InitArgs),
+    /// What needs a master that is there.
+    #[command(flatten)]
+    Fleet(FleetCommand),
+    /// Pack a tree into an archive: the same tree, the same digest
+    Pack(PackArgs),
+    /// Write what a shell needs to complete swarm's words
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages
+    Man(man::ManArgs),
+    /// Show a fleet on this machine, from nothing to a bad release that was taken back
+    Demo(DemoArgs),
+    /// The service that the demonstration releases
+    #[command(hide = true)]
+    DemoAgent(AgentArgs),
+}
+
+/// The words of `swarm demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Leave the fleet up, and say how to go on with it
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// What `swarm` can do with a fleet.
+#[derive(Debug, Subcommand)]
+pub enum FleetCommand {
+    /// Add a host to the fleet, and write the files that it needs
+    ///
+    /// DIR/agent gets the agent's certificate; with --updater, DIR/updater gets the updater's, and
+    /// DIR/updater.toml a configuration to start from. Copy DIR to the host as /etc/updater.
+    /// Nothing that is there is overwritten.
+    Enroll(enroll::EnrollArgs),
+    /// List the hosts of the fleet
+    List,
+    /// Ask the hosts whether they are there and well
+    ///
+    /// For each host: the updater's version, until when its certificate holds, and whether its
+    /// agent runs. Exits with 1 if one of them is not fine.
+    Check(check::CheckArgs),
+    /// Show all that is known of a host, without asking it
+    Show(show::ShowArgs),
+    /// Set and remove labels of a host
+    Label(label::LabelArgs),
+    /// Take a host out of the fleet
+    ///
+    /// It is not addressed any more, and its updater's certificate is not taken any more. What it
+    /// did stays in the history.
+    Decommission(decommission::DecommissionArgs),
+    /// Put a release on hosts, prove that it runs there, and take it back where it does not
+    Update(Box<UpdateArgs>),
+    /// Take hosts back to the release that they ran before
+    Rollback(Box<RollbackArgs>),
+    /// Show what runs where, and what does not run as it should
+    Status(StatusArgs),
+    /// Say what a host is waiting for, or why it is as it is
+    Why(WhyArgs),
+    /// Show who did what to a host, when, with what result
+    Log(log::LogArgs),
+    /// Show the rollouts, and how they ended
+    History(history::HistoryArgs),
+}
+
+impl Command {
+    /// Opens the door. Only what needs a master looks for its home.
+    pub fn run(
+        &self,
+        home: Option<&Path>,
+        output: Output,
+        now: fn() -> OffsetDateTime,
+    ) -> Result<Exit, Failure> {
+        let home = || Home::locate(home, &Surroundings::of_this_process());
+        match self {
+            Self::Init(args) => args.run(home()?, output, now),
+            Self::Fleet(command) => command.run(&Context::open(home()?, output, now)?),
+            Self::Pack(arguments) => pack::run(arguments, &output),
+            Self::Completions(args) => {
+                args.run(&output);
+                Ok(Exit::Success)
+            }
+            Self::Man(args) => args.run(&output),
+            Self::Demo(arguments) => Ok(tell(arguments.keep).map(|()| Exit::Success)?),
+            Self::DemoAgent(arguments) => Ok(run_agent(arguments).map(|()| Exit::Success)?),
+        }
+    }
+}
+
+impl FleetCommand {
+    fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        match self {
+            Self::Enroll(args) => args.run(context),
+            Self::List => list::run(context),
+            Self::Check(args) => args.run(context),
+            Self::Show(args) => args.run(context),
+            Self::Label(args) => args.run(context),
+            Self::Decommission(args) => args.run(context),
+            Self::Log(args) => args.run(context),
+            Self::History(args) => args.run(context),
+            Self::Update(arguments) => update::run(arguments, context),
+            Self::Rollback(arguments) => rollback::run(arguments, context),
+            Self::Status(arguments) => status::run(arguments, context),
+            Self::Why(arguments) => why::run(arguments, context),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What every command has at hand.
+
+use time::OffsetDateTime;
+
+use crate::home::Home;
+use crate::output::{Failure, Output};
+use crate::store::Store;
+
+/// A master that is there, and where its commands write to.
+pub struct Context {
+    /// Its files.
+    pub home: Home,
+    /// Its memory.
+    pub store: Store,
+    /// Where data and messages go.
+    pub output: Output,
+    /// The time. Nothing else reads a clock.
+    pub now: fn() -> OffsetDateTime,
+    /// Who runs the command, for the history.
+    pub who: String,
+}
+
+impl Context {
+    /// Opens the master in `home`.
+    pub fn open(home: Home, output: Output, now: fn() -> OffsetDateTime) -> Result<Self, Failure> {
+        home.check()?;
+        let store = Store::open(&home.store())?;
+        Ok(Self { home, store, output, now, who: caller() })
+    }
+}
+
+/// The user, and behind `sudo` the one who called it.
+pub(crate) fn caller() -> String {
+    let user = nix::unistd::geteuid();
+    let name = nix::unistd::User::from_uid(user).ok().flatten().map(|user| user.name);
+    let name = name.unwrap_or_else(|| format!("uid {user}"));
+    match std::env::var("SUDO_USER") {
+        Ok(caller) if user.is_root() && !caller.is_empty() => format!("{caller} (as {name})"),
+        _ => name,
+    }
+}

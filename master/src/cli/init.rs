@@ -1,0 +1,71 @@
+//! `swarm init`: a master where there is none.
+
+use clap::Args;
+use pki::Fleet;
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::cli::context::{Context, caller};
+use crate::home::Home;
+use crate::master::{self, Initialised};
+use crate::output::{Exit, Failure, Output};
+use crate::store::{Event, EventType};
+
+/// The words of `swarm init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The fleet's name; it stands in every certificate
+    #[arg(long, value_name = "NAME", default_value = "swarm")]
+    fleet: Fleet,
+
+    /// Take over from another copy of this master, after a restore from a backup: from now on the
+    /// hosts refuse the other one's orders
+    #[arg(long, conflicts_with = "fleet")]
+    take_over: bool,
+}
+
+impl InitArgs {
+    /// Makes a master, or says what is there.
+    pub fn run(
+        &self,
+        home: Home,
+        output: Output,
+        now: fn() -> OffsetDateTime,
+    ) -> Result<Exit, Failure> {
+        if self.take_over {
+            return take_over(&Context::open(home, output, now)?);
+        }
+        let Initialised { created, fleet, fingerprint, epoch } =
+            master::initialise(&home, &self.fleet, &caller(), now())?;
+        let root = home.root().display().to_string();
+        if output.json() {
+            output.document(&json!({
+                "created": created, "home": root, "fleet": fleet.as_str(),
+                "ca_fingerprint": fingerprint, "epoch": epoch,
+            }));
+            return Ok(Exit::Success);
+        }
+        let what =
+            if created { "made the master of" } else { "nothing to do: here is a master of" };
+        output.data(&format!("{what} fleet {fleet} in {root}\nCA fingerprint {fingerprint}"));
+        if created {
+            output.note("keep ca/ca.key safe: whoever has it can speak for every host");
+            output.note("next: swarm enroll --name NAME --address ADDRESS --updater --out-dir DIR");
+        }
+        Ok(Exit::Success)
+    }
+}
+
+fn take_over(context: &Context) -> Result<Exit, Failure> {
+    let now = (context.now)();
+    let epoch = context.store.take_over(&context.who, now)?;
+    let event = Event::new(EventType::MasterTookOver, now, &context.who);
+    context.store.record_event(&Event { data: json!({"epoch": epoch}), ..event })?;
+    if context.output.json() {
+        context.output.document(&json!({"epoch": epoch}));
+    } else {
+        context.output.data(&format!("took over: the epoch is {epoch} now"));
+        context.output.note("a host refuses the other master once it had one order from this one");
+    }
+    Ok(Exit::Success)
+}

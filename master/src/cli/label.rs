@@ -1,0 +1,86 @@
+//! `swarm label`: what a host can be selected by.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use clap::Args;
+use protocol::{HostName, LabelError, parse_label};
+use serde_json::json;
+
+use crate::cli::Context;
+use crate::output::{Exit, Failure};
+use crate::store::{Event, EventType};
+
+/// The words of `swarm label`.
+#[derive(Debug, Args)]
+pub struct LabelArgs {
+    /// The host
+    #[arg(value_name = "HOST")]
+    host: HostName,
+
+    /// KEY=VALUE sets a label, KEY- takes it away
+    #[arg(value_name = "KEY=VALUE|KEY-", required = true)]
+    changes: Vec<Change>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Change {
+    Set(String, String),
+    Remove(String),
+}
+
+impl FromStr for Change {
+    type Err = LabelError;
+
+    fn from_str(text: &str) -> Result<Self, LabelError> {
+        match text.strip_suffix('-') {
+            Some(key) if !key.contains('=') && parse_label(&format!("{key}=x")).is_ok() => {
+                Ok(Self::Remove(key.to_owned()))
+            }
+            _ => parse_label(text).map(|(key, value)| Self::Set(key, value)),
+        }
+    }
+}
+
+impl LabelArgs {
+    /// Changes the labels, and shows all that the host has then.
+    pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let mut set = BTreeMap::new();
+        let mut remove = Vec::new();
+        for change in self.changes.iter().cloned() {
+            match change {
+                Change::Set(key, value) => drop(set.insert(key, value)),
+                Change::Remove(key) => remove.push(key),
+            }
+        }
+        let event = Event {
+            host: Some(self.host.clone()),
+            data: json!({"set": set, "removed": remove}),
+            ..Event::new(EventType::HostLabelled, (context.now)(), &context.who)
+        };
+        let labels = context.store.label(&self.host, &set, &remove, &event)?;
+        if context.output.json() {
+            context.output.document(&json!({"host": self.host, "labels": labels}));
+        } else {
+            let labels: Vec<_> =
+                labels.iter().map(|(key, value)| format!(" {key}={value}")).collect();
+            context.output.data(&format!("{}:{}", self.host, labels.concat()));
+        }
+        Ok(Exit::Success)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_sets_or_removes() {
+        assert_eq!("a=b".parse(), Ok(Change::Set("a".to_owned(), "b".to_owned())));
+        assert_eq!("a=b-".parse(), Ok(Change::Set("a".to_owned(), "b-".to_owned())));
+        assert_eq!("role-".parse(), Ok(Change::Remove("role".to_owned())));
+        for bad in ["role", "-", "", "a b-", "=x"] {
+            assert!(bad.parse::<Change>().is_err(), "{bad}");
+        }
+    }
+}

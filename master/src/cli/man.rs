@@ -1,0 +1,65 @@
+//! `swarm man`: the manual pages.
+
+use std::io;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _};
+use clap_mangen::Man;
+
+use crate::cli::Cli;
+use crate::output::{Exit, Explain, Failure, Output};
+
+/// The words of `swarm man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write one page a command into this directory, instead of all to stdout
+    #[arg(long, value_name = "DIR")]
+    out_dir: Option<PathBuf>,
+}
+
+/// Why there are no pages.
+#[derive(Debug, thiserror::Error)]
+#[error("write the manual pages")]
+struct ManError(#[from] io::Error);
+
+impl Explain for ManError {}
+
+impl ManArgs {
+    /// Writes the pages.
+    pub(super) fn run(&self, output: &Output) -> Result<Exit, Failure> {
+        if let Some(directory) = &self.out_dir {
+            std::fs::create_dir_all(directory).map_err(ManError)?;
+            clap_mangen::generate_to(Cli::command(), directory).map_err(ManError)?;
+        } else {
+            output.data(&pages().map_err(ManError)?);
+        }
+        Ok(Exit::Success)
+    }
+}
+
+/// The page of `swarm`, and then those of its commands.
+fn pages() -> io::Result<String> {
+    let mut command = Cli::command();
+    command.build();
+    let mut pages = Vec::new();
+    Man::new(command.clone()).render(&mut pages)?;
+    for subcommand in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+        let name = format!("swarm-{}", subcommand.get_name());
+        Man::new(subcommand.clone().name(name)).render(&mut pages)?;
+    }
+    Ok(String::from_utf8_lossy(&pages).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_a_page() {
+        let pages = pages().unwrap();
+        for command in Cli::command().get_subcommands() {
+            let page = format!("swarm\\-{}", command.get_name());
+            assert_eq!(pages.contains(&page), !command.is_hide_set(), "{command}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! The doors of the command line, one file a subcommand.
+//!
+//! A door parses, calls one function of a room below, and renders what it gives back.
+
+mod args;
+mod check;
+mod completions;
+mod context;
+mod decommission;
+mod enroll;
+mod history;
+mod init;
+mod label;
+mod list;
+mod log;
+mod main;
+mod man;
+mod pack;
+mod rollback;
+mod runtime;
+mod show;
+mod status;
+mod update;
+mod why;
+
+pub use args::{Cli, Command};
+pub use context::Context;
+pub use main::main;
+pub use runtime::block_on;

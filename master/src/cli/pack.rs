@@ -1,0 +1,68 @@
+//! `swarm pack`: a tree becomes an archive.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::HumanBytes;
+
+use crate::output::{Exit, Failure, Output, plain};
+use crate::pack::{Packed, Packing, Why, pack};
+
+/// Names of what was left out that are shown of each kind.
+const SHOWN: usize = 8;
+
+/// The words of `swarm pack`.
+#[derive(Debug, Args)]
+pub struct PackArgs {
+    /// The tree to pack
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+    /// The archive to write: zstd, or gzip if it ends in .tar.gz or .tgz
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Leave this out (may be repeated); without a slash it is looked for at every depth
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+}
+
+/// Packs, and says what was left out.
+pub(super) fn run(arguments: &PackArgs, output: &Output) -> Result<Exit, Failure> {
+    let PackArgs { dir, output: file, exclude } = arguments;
+    let packed = pack(&Packing { root: dir, exclude, output: file })?;
+    if output.json() {
+        output.document(&packed);
+    } else {
+        tell(output, &packed);
+        output.data(&plain(&format!("{}  {}", packed.digest, packed.path.display())));
+    }
+    Ok(Exit::Success)
+}
+
+/// Says what is in an archive and what is not, to whoever watches.
+pub(super) fn tell(output: &Output, packed: &Packed) {
+    for notice in &packed.notices {
+        output.note(&format!("note: {notice}"));
+    }
+    let mut kinds: BTreeMap<Why, Vec<&str>> = BTreeMap::new();
+    for left in &packed.left_out {
+        kinds.entry(left.why).or_default().push(&left.path);
+    }
+    for (why, paths) in kinds {
+        let more = paths.len().saturating_sub(SHOWN);
+        let shown = paths[..paths.len() - more].join(", ");
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        output.note(&format!("left out, {} ({}): {shown}{more}", why.words(), paths.len()));
+    }
+    let files = packed.files.map_or_else(String::new, |files| match files {
+        1 => "1 file, ".to_owned(),
+        files => format!("{files} files, "),
+    });
+    let label = packed.label.as_ref().map_or_else(String::new, |label| format!(", {label}"));
+    let digest = packed.digest.short();
+    let release = packed
+        .version
+        .as_ref()
+        .map_or_else(|| digest.clone(), |version| format!("{version} ({digest})"));
+    output.note(&format!("packed {release}: {files}{}{label}", HumanBytes(packed.bytes)));
+}

@@ -1,0 +1,39 @@
+//! `swarm rollback`: hosts go back to a release that they had.
+
+use clap::Args;
+
+use crate::cli::Context;
+use crate::cli::runtime::block_on;
+use crate::cli::update::{PolicyArgs, start};
+use crate::fleet::Fleet;
+use crate::output::{Exit, Failure};
+use crate::rollout::{Goal, Interrupt, RolloutError, resolve};
+use crate::select::SelectionArgs;
+
+/// The words of `swarm rollback`.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// Which hosts.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
+    /// Go to this release instead of the one before: a digest or NAME@VERSION
+    #[arg(long, value_name = "RELEASE")]
+    pub to: Option<String>,
+    /// How.
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+}
+
+/// Orders it, on all hosts.
+pub(super) fn run(arguments: &RollbackArgs, context: &Context) -> Result<Exit, Failure> {
+    let Context { home, store, .. } = context;
+    let RollbackArgs { selection, to, policy } = arguments;
+    let selected = selection.resolve(&store.hosts()?)?;
+    let to = to.as_deref().map(|name| resolve(store, name)).transpose()?;
+    let members = Fleet::open(home, store)?.members(&selected);
+    let order = policy.order(Goal::Back(to), selection);
+    block_on(async {
+        let interrupt = Interrupt::listen().map_err(RolloutError::from)?;
+        start(context, order, members, policy.dry_run, selection, interrupt).await
+    })?
+}

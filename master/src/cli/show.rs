@@ -1,0 +1,129 @@
+//! `swarm show`: all that is known of a host, without asking it.
+
+use clap::Args;
+use protocol::HostName;
+use serde::Serialize;
+
+use crate::cli::Context;
+use crate::cli::log;
+use crate::hosts::Host;
+use crate::output::{Exit, Failure, plain, when};
+use crate::rollout::ReleaseNames;
+use crate::store::{Certificate, Desired, Event, Events};
+
+/// How many of its last events are shown.
+const RECENT: u32 = 10;
+
+/// The words of `swarm show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The host
+    #[arg(value_name = "HOST")]
+    host: HostName,
+}
+
+#[derive(Serialize)]
+struct Known {
+    #[serde(flatten)]
+    host: Host,
+    certificates: Vec<Certificate>,
+    desired: Vec<Desired>,
+    recent: Vec<Event>,
+}
+
+impl ShowArgs {
+    /// Shows the record, what should run there, and what happened last.
+    pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let store = &context.store;
+        let known = Known {
+            host: store.host(&self.host)?,
+            certificates: store.certificates(&self.host)?,
+            desired: store.desired(&self.host)?,
+            recent: store.events(Events::Host(&self.host), RECENT)?,
+        };
+        if context.output.json() {
+            context.output.document(&known);
+        } else {
+            context.output.data(&text(&known, &ReleaseNames::read(store)?));
+        }
+        Ok(Exit::Success)
+    }
+}
+
+fn text(known: &Known, names: &ReleaseNames) -> String {
+    let host = &known.host;
+    let mut lines = Vec::new();
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            lines.push(format!("{name:<13} {}", plain(value)));
+        }
+    };
+    line("host", host.name.as_str());
+    line("address", host.address.as_str());
+    let port = host.has_updater.then(|| format!("port {}", host.updater_port));
+    line("updater", port.as_deref().unwrap_or("none"));
+    line("agent", &host.agent_port.map(|port| format!("port {port}")).unwrap_or_default());
+    line("also known as", &host.sans.join(" "));
+    let labels: Vec<_> = host.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    line("labels", &labels.join(" "));
+    line("notes", host.notes.as_deref().unwrap_or_default());
+    line("enrolled", &when(host.enrolled_at));
+    line("out of fleet", &host.decommissioned_at.map(when).unwrap_or_default());
+    for certificate in &known.certificates {
+        let pinned = host.pinned.all().any(|pinned| *pinned == certificate.fingerprint);
+        let pinned = if pinned { ", pinned" } else { "" };
+        let (role, until) = (&certificate.role, when(certificate.not_after));
+        line("certificate", &format!("{role}, until {until}{pinned}"));
+        line("", &certificate.fingerprint.to_string());
+    }
+    for desired in &known.desired {
+        let release = names.of(Some(&desired.digest));
+        line("should run", &format!("{} {release}, since {}", desired.app, when(desired.since)));
+    }
+    if !known.recent.is_empty() {
+        lines.push(String::new());
+        lines.extend(known.recent.iter().map(|event| log::line(event, names)));
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::hosts::testing::host;
+    use crate::store::EventType;
+    use crate::store::testing::at;
+
+    #[test]
+    fn all_that_is_known_of_a_host() {
+        let host = Host {
+            agent_port: Some(8765),
+            notes: Some("rack 3\u{1b}[2J".to_owned()),
+            ..host("web-1", &["role=web", "zone=a"])
+        };
+        let certificate = |role: &str, fill: &str| Certificate {
+            fingerprint: fill.repeat(32).parse().unwrap(),
+            role: role.to_owned(),
+            issued_at: at(0),
+            not_after: at(90 * 86_400),
+        };
+        let known = Known {
+            certificates: vec![certificate("agent", "cd"), certificate("updater", "ab")],
+            desired: vec![Desired {
+                host: host.name.clone(),
+                app: "agent".parse().unwrap(),
+                digest: protocol::Digest::from_bytes([7; 32]),
+                rollout: None,
+                since: at(60),
+            }],
+            recent: vec![Event {
+                data: json!({"address": "10.0.0.11"}),
+                ..Event::new(EventType::HostEnrolled, at(0), "ada")
+            }],
+            host,
+        };
+        insta::assert_snapshot!(text(&known, &ReleaseNames::default()));
+    }
+}

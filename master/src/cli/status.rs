@@ -1,0 +1,80 @@
+//! `swarm status`: what runs where, and whether it should.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+
+use crate::cli::Context;
+use crate::cli::runtime::block_on;
+use crate::fleet::{AppStatus, Fleet, HostStatus, status};
+use crate::output::{Exit, Failure, Table, plain};
+use crate::rollout::ReleaseNames;
+use crate::select::SelectionOrAll;
+
+/// The words of `swarm status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Which hosts.
+    #[command(flatten)]
+    pub selection: SelectionOrAll,
+}
+
+/// Asks the hosts. Exits with 1 if one is not as it should be.
+pub(super) fn run(arguments: &StatusArgs, context: &Context) -> Result<Exit, Failure> {
+    let Context { home, store, output, .. } = context;
+    let selected = arguments.selection.resolve(&store.hosts()?)?;
+    let members = Fleet::open(home, store)?.members(&selected);
+    let mut desired = Vec::new();
+    for selected in &selected {
+        desired.extend(store.desired(&selected.host.name)?);
+    }
+    let hosts = block_on(status(members, desired))?;
+    if output.json() {
+        output.document(&hosts);
+    } else {
+        output.data(&text(&hosts, ReleaseNames::read(store)?));
+    }
+    let well = hosts.iter().all(HostStatus::is_well);
+    Ok(if well { Exit::Success } else { Exit::Failed })
+}
+
+fn text(hosts: &[HostStatus], mut names: ReleaseNames) -> String {
+    for active in hosts.iter().flat_map(|host| &host.apps).filter_map(|app| app.active.as_ref()) {
+        names.learn(active.digest, active.version.as_deref());
+    }
+    let headings = ["HOST", "APP", "STATE", "AGENT", "RUNS", "PREV", "SHOULD RUN", "UPDATER"];
+    let mut table = Table::new(headings);
+    let mut notes = String::new();
+    for host in hosts {
+        if let Some(reason) = host.skipped {
+            table.row([host.host.as_str(), "", "skipped", "", "", "", "", reason]);
+        } else if let Some(error) = &host.error {
+            table.row([host.host.as_str(), "", "unreachable", "", "", "", "", ""]);
+            let _infallible = writeln!(notes, "{}: {}", host.host, plain(error));
+        }
+        let updater = host.updater_version.as_deref().unwrap_or_default();
+        for app in &host.apps {
+            row(&mut table, host, app, updater, &names);
+            for warning in &app.warnings {
+                let _infallible = writeln!(notes, "{} {}: {}", host.host, app.app, plain(warning));
+            }
+        }
+    }
+    let gap = if notes.is_empty() { "" } else { "\n" };
+    format!("{}{gap}{notes}", table.render())
+}
+
+fn row(table: &mut Table, host: &HostStatus, app: &AppStatus, updater: &str, names: &ReleaseNames) {
+    let desired = names.of(app.desired.as_ref());
+    let should = if app.drift { format!("{desired} (drift)") } else { desired };
+    table.row([
+        host.host.as_str(),
+        app.app.as_str(),
+        app.state.map_or("gone", protocol::Phase::name),
+        app.agent.as_deref().unwrap_or_default(),
+        &names.of(app.active.as_ref().map(|active| &active.digest)),
+        &names.of(app.prev.as_ref()),
+        &should,
+        updater,
+    ]);
+}

@@ -1,0 +1,43 @@
+//! `swarm why HOST`: what a host waits for, or why it is as it is.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use protocol::HostName;
+
+use crate::cli::Context;
+use crate::cli::runtime::block_on;
+use crate::fleet::{Fleet, Why, why};
+use crate::output::{Exit, Failure, plain};
+
+/// The words of `swarm why`.
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    /// The host
+    #[arg(value_name = "HOST")]
+    pub host: HostName,
+}
+
+/// Asks the host. Exits with 1 if it could not be asked.
+pub(super) fn run(arguments: &WhyArgs, context: &Context) -> Result<Exit, Failure> {
+    let Context { home, store, output, now, .. } = context;
+    let host = store.host(&arguments.host)?;
+    let worker = Fleet::open(home, store)?.worker(&host);
+    let answers = block_on(why(&host.name, worker, now()))?;
+    if output.json() {
+        output.document(&answers);
+    } else {
+        output.data(&answers.iter().map(text).collect::<String>());
+    }
+    let asked = answers.iter().all(|answer| answer.app.is_some());
+    Ok(if asked { Exit::Success } else { Exit::Failed })
+}
+
+fn text(answer: &Why) -> String {
+    let app = answer.app.as_ref().map(|app| format!(" {app}")).unwrap_or_default();
+    let mut text = format!("{}{app}: {}\n", answer.host, plain(&answer.line));
+    for line in &answer.output {
+        let _infallible = writeln!(text, "  | {}", plain(line));
+    }
+    text
+}

@@ -1,0 +1,143 @@
+//! The service that the demonstration and the tests release: a small HTTP server that can be well,
+//! or ill in the ways that real services are.
+
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::output::Explain;
+
+/// How the service behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Mood {
+    /// It answers, and says which release it is.
+    Healthy,
+    /// It says why, and exits at once.
+    Crash,
+    /// It answers 500.
+    Broken,
+    /// It answers well for a while, and then dies.
+    Fading,
+    /// It leaves a process behind that keeps the port.
+    Clinging,
+    /// It ignores the request to stop.
+    Stubborn,
+}
+
+/// `swarm demo-agent`, which is not for people.
+#[derive(Debug, Args)]
+pub struct AgentArgs {
+    /// Where to listen
+    #[arg(long, env = "AGENT_LISTEN")]
+    pub listen: String,
+    /// How to behave
+    #[arg(long, default_value = "healthy")]
+    pub mood: Mood,
+    /// Answers before a fading one dies
+    #[arg(long, default_value_t = 3)]
+    pub answers: u32,
+}
+
+impl Explain for AgentError {}
+
+/// Why the service ended.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// It was meant to.
+    #[error("open the database: no such table: users")]
+    Crashed,
+    /// It answered as often as it was meant to.
+    #[error("go on: the connection pool is exhausted")]
+    Faded,
+    /// The system refused.
+    #[error("serve")]
+    Io(#[from] io::Error),
+}
+
+/// Serves until it is stopped, or until its mood takes it.
+pub fn run_agent(args: &AgentArgs) -> Result<(), AgentError> {
+    match args.mood {
+        Mood::Crash => return Err(AgentError::Crashed),
+        Mood::Stubborn => ignore_stop()?,
+        Mood::Clinging => return cling(args),
+        Mood::Healthy | Mood::Broken | Mood::Fading => {}
+    }
+    let listener = listen(&args.listen)?;
+    let answered = Arc::new(AtomicU32::new(0));
+    for stream in listener.incoming() {
+        let stream = stream?;
+        if args.mood == Mood::Fading && answered.load(Ordering::SeqCst) >= args.answers {
+            return Err(AgentError::Faded);
+        }
+        let (mood, answered) = (args.mood, Arc::clone(&answered));
+        std::thread::spawn(move || {
+            // A client that goes away is its own business.
+            let _ = answer(&stream, mood);
+            answered.fetch_add(1, Ordering::SeqCst);
+        });
+    }
+    Ok(())
+}
+
+/// Waits for a port that somebody else still has, as many servers do.
+fn listen(address: &str) -> io::Result<TcpListener> {
+    loop {
+        match TcpListener::bind(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                std::thread::park_timeout(Duration::from_millis(50));
+            }
+            bound => return bound,
+        }
+    }
+}
+
+/// Leaves the port to a process of another session, and stays beside it.
+fn cling(args: &AgentArgs) -> Result<(), AgentError> {
+    let own = std::env::current_exe()?;
+    // Without its environment nothing tells any more whom it belongs to.
+    Command::new("/usr/bin/setsid")
+        .env_clear()
+        .env("RELEASE_DIGEST", std::env::var("RELEASE_DIGEST").unwrap_or_default())
+        .arg("--fork")
+        .arg(own)
+        .args(["demo-agent", "--mood", "stubborn", "--listen", &args.listen])
+        .status()?;
+    loop {
+        std::thread::park();
+    }
+}
+
+fn ignore_stop() -> io::Result<()> {
+    let mut signals = nix::sys::signal::SigSet::empty();
+    signals.add(nix::sys::signal::Signal::SIGTERM);
+    signals.thread_block().map_err(io::Error::from)
+}
+
+fn answer(stream: &TcpStream, mood: Mood) -> io::Result<()> {
+    let mut line = String::new();
+    let mut reader = BufReader::new(stream);
+    // The head ends with an empty line; there is no body.
+    while reader.read_line(&mut line)? > 2 {
+        line.clear();
+    }
+    let text = |name| std::env::var(name).unwrap_or_default();
+    let status = if mood == Mood::Broken { "500 Internal Server Error" } else { "200 OK" };
+    let body = serde_json::json!({
+        "status": if mood == Mood::Broken { "error" } else { "ok" },
+        "release": text("RELEASE_DIGEST"),
+        "version": text("RELEASE_VERSION"),
+    });
+    let body = body.to_string();
+    let mut stream = stream;
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n{body}",
+        body.len()
+    )
+}

@@ -1,0 +1,53 @@
+//! How the hosts are reached.
+
+use pki::{Fingerprint, Identity, Paths};
+use protocol::HostName;
+
+use crate::fleet::FleetError;
+use crate::home::Home;
+use crate::hosts::Host;
+use crate::select::Selected;
+use crate::store::Store;
+use crate::worker::{Patience, Worker, WorkerError};
+
+/// What it takes to speak to hosts as this master.
+pub struct Fleet {
+    identity: Identity,
+    epoch: u64,
+    patience: Patience,
+}
+
+/// One host that was selected.
+pub struct Member {
+    /// Its name.
+    pub host: HostName,
+    /// Why it is left out, if it is.
+    pub skip: Option<&'static str>,
+    /// Its updater; an error where it cannot be told from others.
+    pub worker: Result<Worker, WorkerError>,
+}
+
+impl Fleet {
+    /// Reads the master's identity and its epoch.
+    pub fn open(home: &Home, store: &Store) -> Result<Self, FleetError> {
+        let identity = Identity::load(&Paths::master(home.root()))?;
+        Ok(Self { identity, epoch: store.epoch()?, patience: Patience::default() })
+    }
+
+    /// The hosts that were selected, ready to be asked.
+    pub fn members(&self, selected: &[Selected]) -> Vec<Member> {
+        let member = |selected: &Selected| Member {
+            host: selected.host.name.clone(),
+            skip: selected.skip,
+            worker: self.worker(&selected.host),
+        };
+        selected.iter().map(member).collect()
+    }
+
+    /// The updater of a host, known by its recorded certificates and by nothing less.
+    pub fn worker(&self, host: &Host) -> Result<Worker, WorkerError> {
+        let pinned: Vec<Fingerprint> = host.pinned.all().copied().collect();
+        let tls = pki::updater_client_config(&self.identity, &host.name, &pinned)?;
+        Ok(Worker::new(host.name.clone(), host.updater(), tls, self.epoch, self.patience))
+    }
+}

@@ -1,0 +1,16 @@
+//! The command line `swarm`: it knows the hosts of a fleet and rolls releases through them.
+//!
+//! The doors (`cli`) parse, call one function of a room below, and render; they decide nothing.
+
+pub mod cli;
+pub mod demo;
+pub mod fleet;
+pub mod home;
+pub mod hosts;
+pub mod master;
+pub mod output;
+pub mod pack;
+pub mod rollout;
+pub mod select;
+pub mod store;
+pub mod worker;

@@ -1,0 +1,17 @@
+//! What a person or a program sees: data on stdout, all else on stderr.
+
+mod exit;
+mod failure;
+mod plain;
+mod printer;
+mod table;
+#[cfg(test)]
+pub(crate) mod testing;
+mod when;
+
+pub use exit::Exit;
+pub use failure::{Explain, Failure};
+pub use plain::plain;
+pub use printer::Output;
+pub use table::Table;
+pub use when::{when, when_if};

@@ -1,0 +1,185 @@
+//! The two streams that a command writes to.
+//!
+//! Writing never fails a command: a reader that has gone away must not stop a rollout half way.
+//! Any other fault (a full disk behind a redirection) is kept, and is the command's failure at its
+//! end.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+
+use crate::output::{Explain, Failure, plain};
+
+/// Why the output is not whole.
+#[derive(Debug, thiserror::Error)]
+#[error("write the output")]
+pub struct OutputError(#[source] io::Error);
+
+impl Explain for OutputError {}
+
+/// Where a command's data and messages go. Clones write to the same streams.
+#[derive(Clone)]
+pub struct Output {
+    json: bool,
+    terminal: bool,
+    streams: Arc<Mutex<Streams>>,
+}
+
+struct Streams {
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
+    fault: Option<io::Error>,
+}
+
+impl Output {
+    /// This process's stdout and stderr.
+    pub fn standard(json: bool) -> Self {
+        let terminal = io::stderr().is_terminal();
+        Self::new(json, terminal, Box::new(io::stdout()), Box::new(io::stderr()))
+    }
+
+    /// Any two streams. `terminal` says whether a person looks at `err` as it is written.
+    pub fn new(
+        json: bool,
+        terminal: bool,
+        out: Box<dyn Write + Send>,
+        err: Box<dyn Write + Send>,
+    ) -> Self {
+        Self { json, terminal, streams: Arc::new(Mutex::new(Streams { out, err, fault: None })) }
+    }
+
+    /// Whether data is wanted as JSON.
+    pub const fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether progress may be drawn on stderr: it is a terminal, and nobody asked for JSON.
+    pub const fn draws(&self) -> bool {
+        self.terminal && !self.json
+    }
+
+    /// Data for people, on stdout. What comes from a worker has been through
+    /// [`plain`] before; a [`crate::output::Table`] does that itself.
+    pub fn data(&self, text: &str) {
+        let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        self.streams().write_out(&format!("{text}{end}"));
+    }
+
+    /// One JSON document, on stdout.
+    pub fn document(&self, document: &impl Serialize) {
+        self.serialised(serde_json::to_string_pretty(document));
+    }
+
+    /// One JSON document on one line, on stdout, for what runs.
+    pub fn line(&self, document: &impl Serialize) {
+        self.serialised(serde_json::to_string(document));
+    }
+
+    /// A message for whoever watches, on stderr. With `--json` there is none: stderr is for errors
+    /// then.
+    pub fn note(&self, text: &str) {
+        if !self.json {
+            self.streams().write_err(&format!("{}\n", plain(text)));
+        }
+    }
+
+    /// A failure, on stderr: text, or with `--json` one line of JSON.
+    pub fn failure(&self, failure: &Failure) {
+        let text = if self.json { format!("{}\n", failure.json()) } else { failure.text() };
+        self.streams().write_err(&text);
+    }
+
+    /// What went wrong with the writing, if something did. A reader that left is no fault.
+    pub fn finish(&self) -> Result<(), OutputError> {
+        let mut streams = self.streams();
+        let Streams { out, err, .. } = &mut *streams;
+        let flushed = out.flush().and_then(|()| err.flush());
+        streams.keep(flushed);
+        match streams.fault.take() {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(OutputError(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn serialised(&self, text: serde_json::Result<String>) {
+        let mut streams = self.streams();
+        match text {
+            Ok(text) => streams.write_out(&format!("{text}\n")),
+            Err(error) => streams.keep(Err(error.into())),
+        }
+    }
+
+    fn streams(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Streams {
+    fn write_out(&mut self, text: &str) {
+        let written = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
+        self.keep(written);
+    }
+
+    fn write_err(&mut self, text: &str) {
+        let written = self.err.write_all(text.as_bytes());
+        self.keep(written);
+    }
+
+    fn keep(&mut self, result: io::Result<()>) {
+        if let (Err(error), None) = (result, &self.fault) {
+            self.fault = Some(error);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::testing::{Captured, captured};
+
+    struct Refuses(io::ErrorKind);
+
+    impl Write for Refuses {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn data_and_messages_go_apart() {
+        let Captured { output, out, err } = captured(false);
+        output.data("a table");
+        output.note("a \u{1b}[1mword");
+        assert_eq!(out.text(), "a table\n");
+        assert_eq!(err.text(), "a \\u{1b}[1mword\n");
+        assert!(output.finish().is_ok());
+    }
+
+    #[test]
+    fn with_json_there_is_nothing_but_json() {
+        let Captured { output, out, err } = captured(true);
+        output.note("a word");
+        output.line(&serde_json::json!({"type": "a"}));
+        output.failure(&Failure::from(OutputError(io::Error::other("full"))));
+        assert_eq!(out.text(), "{\"type\":\"a\"}\n");
+        let error: serde_json::Value = serde_json::from_str(&err.text()).unwrap();
+        assert_eq!(error["error"]["causes"][0], "full");
+    }
+
+    #[test]
+    fn a_reader_that_left_is_no_fault_and_a_full_disk_is_one() {
+        for (kind, ended_well) in
+            [(io::ErrorKind::BrokenPipe, true), (io::ErrorKind::StorageFull, false)]
+        {
+            let output = Output::new(false, false, Box::new(Refuses(kind)), Box::new(io::sink()));
+            output.data("one");
+            output.data("two");
+            assert_eq!(output.finish().is_ok(), ended_well, "{kind:?}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Writes the entries of an archive: ustar, with PAX records where a name is too long for it.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::libc;
+use tar::{Builder, EntryType, Header};
+
+use crate::pack::PackError;
+use crate::pack::sink::{Sink, Written};
+
+const READ: usize = 128 * 1024;
+/// Entries begin at multiples of this.
+const TAR_BLOCK: usize = 512;
+
+/// An archive in the making.
+pub(super) struct Archive {
+    builder: Builder<Sink>,
+    path: PathBuf,
+    time: u64,
+    buffer: Vec<u8>,
+}
+
+impl Archive {
+    /// Begins an archive all of whose entries are from `time`.
+    pub(super) fn create(path: &Path, time: u64) -> Result<Self, PackError> {
+        let sink = Sink::create(path).map_err(PackError::write(path))?;
+        let buffer = vec![0; READ];
+        Ok(Self { builder: Builder::new(sink), path: path.to_owned(), time, buffer })
+    }
+
+    /// Adds the file at `place`, which must still be what it was when it was listed.
+    pub(super) fn file(
+        &mut self,
+        path: &str,
+        place: &Path,
+        executable: bool,
+        size: u64,
+    ) -> Result<(), PackError> {
+        let mut file = File::options()
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(place)
+            .map_err(PackError::read(place))?;
+        let metadata = file.metadata().map_err(PackError::read(place))?;
+        if !metadata.is_file() || metadata.len() != size {
+            return Err(PackError::Changed(place.to_owned()));
+        }
+        let mode = if executable { 0o755 } else { 0o644 };
+        self.header(EntryType::Regular, path, mode, size, None)?;
+        let mut left = size;
+        while left > 0 {
+            let most = usize::try_from(left).map_or(READ, |left| left.min(READ));
+            match file.read(&mut self.buffer[..most]) {
+                Ok(0) => return Err(PackError::Changed(place.to_owned())),
+                Ok(read) => {
+                    left -= read as u64;
+                    let sink = self.builder.get_mut();
+                    sink.write_all(&self.buffer[..read]).map_err(PackError::write(&self.path))?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(PackError::Read { path: place.to_owned(), source }),
+            }
+        }
+        if file.read(&mut self.buffer[..1]).map_err(PackError::read(place))? != 0 {
+            return Err(PackError::Changed(place.to_owned()));
+        }
+        self.pad(size)
+    }
+
+    /// Adds a symbolic link.
+    pub(super) fn link(&mut self, path: &str, target: &str) -> Result<(), PackError> {
+        self.header(EntryType::Symlink, path, 0o777, 0, Some(target))
+    }
+
+    /// Adds an empty directory.
+    pub(super) fn directory(&mut self, path: &str) -> Result<(), PackError> {
+        self.header(EntryType::Directory, &format!("{path}/"), 0o755, 0, None)
+    }
+
+    /// Ends the archive and gives the file its name.
+    pub(super) fn finish(self) -> Result<Written, PackError> {
+        let Self { builder, path, .. } = self;
+        let sink = builder.into_inner().map_err(PackError::write(&path))?;
+        sink.finish(&path).map_err(PackError::write(&path))
+    }
+
+    fn header(
+        &mut self,
+        kind: EntryType,
+        path: &str,
+        mode: u32,
+        size: u64,
+        target: Option<&str>,
+    ) -> Result<(), PackError> {
+        let written = self.write_header(kind, path, mode, size, target);
+        written.map_err(PackError::write(&self.path))
+    }
+
+    fn write_header(
+        &mut self,
+        kind: EntryType,
+        path: &str,
+        mode: u32,
+        size: u64,
+        target: Option<&str>,
+    ) -> io::Result<()> {
+        let mut header = Header::new_ustar();
+        let mut records: Vec<(&str, &[u8])> = Vec::new();
+        if header.set_path(path).is_err() {
+            records.push(("path", path.as_bytes()));
+            header.set_path(short(path, 100))?;
+        }
+        if let Some(target) = target
+            && header.set_link_name_literal(target).is_err()
+        {
+            records.push(("linkpath", target.as_bytes()));
+            header.set_link_name_literal(short(target, 100))?;
+        }
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_username("root")?;
+        header.set_groupname("root")?;
+        header.set_mtime(self.time);
+        header.set_size(size);
+        header.set_cksum();
+        self.builder.append_pax_extensions(records)?;
+        self.builder.get_mut().write_all(header.as_bytes())
+    }
+
+    fn pad(&mut self, size: u64) -> Result<(), PackError> {
+        let zeros = [0; TAR_BLOCK];
+        let over = usize::try_from(size % TAR_BLOCK as u64).unwrap_or_default();
+        let missing = if over == 0 { &zeros[..0] } else { &zeros[over..] };
+        self.builder.get_mut().write_all(missing).map_err(PackError::write(&self.path))
+    }
+}
+
+/// As much of a name as fits, for readers that do not know PAX.
+fn short(name: &str, most: usize) -> &str {
+    let end = (0..=most.min(name.len())).rev().find(|&end| name.is_char_boundary(end));
+    name[..end.unwrap_or(0)].trim_end_matches('/')
+}

@@ -1,0 +1,25 @@
+//! Makes a release's archive out of a directory: the same tree gives the same bytes everywhere.
+//!
+//! It never packs a secret that was not named, never leaves something out without saying so, and
+//! never holds a file's contents in memory. Everything here blocks: an asynchronous caller puts it
+//! on a thread of its own.
+
+mod archive;
+mod error;
+mod git;
+mod globs;
+mod inspect;
+mod listing;
+mod names;
+mod own;
+mod secrets;
+mod sink;
+mod tree;
+mod walk;
+
+pub use error::PackError;
+pub use inspect::{inspect, is_gzip};
+pub use listing::{LeftOut, Why};
+pub use own::{beside_this_program, pack_updater};
+pub use secrets::SECRET_NAMES;
+pub use tree::{Packed, Packing, pack};

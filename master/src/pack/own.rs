@@ -1,0 +1,37 @@
+//! Packs an updater, for the updaters themselves.
+
+use std::path::{Path, PathBuf};
+
+use crate::pack::archive::Archive;
+use crate::pack::{PackError, Packed};
+
+/// Where the program stands in the archive.
+const PROGRAM: &str = "bin/updater";
+
+/// The updater that lies beside the running program.
+pub fn beside_this_program() -> Result<PathBuf, PackError> {
+    let program = std::env::current_exe().map_err(PackError::read("/proc/self/exe"))?;
+    Ok(program.with_file_name("updater"))
+}
+
+/// Packs the program at `updater`, and nothing else.
+pub fn pack_updater(updater: &Path, output: &Path) -> Result<Packed, PackError> {
+    let absent = |_| PackError::NoUpdater(updater.to_owned());
+    // Where a link names the program, the program is meant.
+    let program = updater.canonicalize().map_err(absent)?;
+    let size = program.metadata().map_err(absent)?.len();
+    let mut archive = Archive::create(output, 0)?;
+    archive.file(PROGRAM, &program, true, size)?;
+    let written = archive.finish()?;
+    Ok(Packed {
+        path: output.to_owned(),
+        digest: written.digest,
+        bytes: written.bytes,
+        files: Some(1),
+        label: None,
+        name: None,
+        version: None,
+        left_out: Vec::new(),
+        notices: Vec::new(),
+    })
+}

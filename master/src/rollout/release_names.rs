@@ -1,0 +1,38 @@
+//! How a release is called on a screen.
+
+use std::collections::BTreeMap;
+
+use protocol::Digest;
+
+use crate::store::{Store, StoreError};
+
+/// The names of the releases that this master knows.
+#[derive(Debug, Clone, Default)]
+pub struct ReleaseNames(BTreeMap<Digest, String>);
+
+impl ReleaseNames {
+    /// Those in the store.
+    pub fn read(store: &Store) -> Result<Self, StoreError> {
+        let mut names = Self::default();
+        for release in store.releases()? {
+            names.learn(release.digest, release.version.as_deref());
+        }
+        Ok(names)
+    }
+
+    /// Learns what a host calls a release.
+    pub fn learn(&mut self, digest: Digest, version: Option<&str>) {
+        if let Some(version) = version {
+            self.0.entry(digest).or_insert_with(|| version.to_owned());
+        }
+    }
+
+    /// `1.2 (9f86d081)`, or `9f86d081`; nothing for none.
+    pub fn of(&self, digest: Option<&Digest>) -> String {
+        let Some(digest) = digest else { return String::new() };
+        match self.0.get(digest) {
+            Some(version) => format!("{version} ({})", digest.short()),
+            None => digest.short(),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Foreign peers in the place of a fleet, and what a rollout over them left behind.
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+
+use protocol::{Digest, OrderOptions};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use time::OffsetDateTime;
+
+use crate::fleet::Member;
+use crate::output::Output;
+use crate::rollout::{Goal, Interrupt, Order, Summary, Surroundings, run};
+use crate::store::{RolloutId, Store};
+use crate::worker::testing::{Call, World, app, digest, impatience, listen};
+use crate::worker::{Push, Worker};
+
+pub(super) const OLD: u8 = 1;
+pub(super) const NEW: u8 = 2;
+
+/// A fleet of peers and a master's store.
+pub(super) struct Fleet {
+    world: World,
+    directory: TempDir,
+    pub(super) store: Store,
+    pub(super) tasks: Vec<Member>,
+    pub(super) shown: Shown,
+}
+
+/// What was written to stdout.
+#[derive(Clone, Default)]
+pub(super) struct Shown(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shown {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Shown {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Fleet {
+    pub(super) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::create(&directory.path().join("x.db"), "ada", now()).unwrap();
+        let (world, tasks) = (World::new(), Vec::new());
+        Self { world, directory, store, tasks, shown: Shown::default() }
+    }
+
+    /// Adds a host that is played by `serve`, and gives back the requests that it gets.
+    pub(super) async fn host<F, W>(&mut self, name: &str, serve: F) -> Requests
+    where
+        F: Fn(Call) -> W + Send + Sync + 'static,
+        W: Future<Output = ()> + Send + 'static,
+    {
+        let (issued, server) = self.world.updater(name);
+        let requests = Requests::default();
+        let kept = requests.clone();
+        let address = listen(server, move |call| {
+            let line = call.head.lines().next().unwrap_or_default();
+            kept.0.lock().unwrap().push(line.trim_end_matches(" HTTP/1.1").to_owned());
+            serve(call)
+        })
+        .await;
+        let client = self.world.client(name, &issued);
+        let host: protocol::HostName = name.parse().unwrap();
+        let worker = Worker::new(host.clone(), address, client, 1, impatience());
+        self.tasks.push(Member { host, skip: None, worker: Ok(worker) });
+        requests
+    }
+
+    pub(super) fn skip(&mut self, name: &str, reason: &'static str) {
+        let worker = Err(crate::worker::WorkerError::NotTaken("never asked".to_owned()));
+        self.tasks.push(Member { host: name.parse().unwrap(), skip: Some(reason), worker });
+    }
+
+    /// An archive whose digest is [`NEW`]: the peers do not check.
+    pub(super) fn archive(&self) -> Push {
+        let path = self.directory.path().join("x.tar.zst");
+        std::fs::write(&path, vec![7; 500_000]).unwrap();
+        Push { path, bytes: 500_000, digest: digest(NEW), label: None, gzip: false }
+    }
+
+    pub(super) async fn run(&mut self, order: Order) -> Summary {
+        self.run_with(order, Interrupt::none()).await
+    }
+
+    pub(super) async fn run_with(&mut self, order: Order, interrupt: Interrupt) -> Summary {
+        let tasks = std::mem::take(&mut self.tasks);
+        let streams = (Box::new(self.shown.clone()), Box::new(std::io::sink()));
+        let output = Output::new(true, false, streams.0, streams.1);
+        let surroundings = Surroundings {
+            store: &self.store,
+            output: &output,
+            now,
+            who: "ada",
+            selection: "--all",
+        };
+        run(&surroundings, order, tasks, interrupt).await.unwrap()
+    }
+
+    pub(super) fn desired(&self, host: &str) -> Option<Digest> {
+        let desired = self.store.desired(&host.parse().unwrap()).unwrap();
+        desired.first().map(|desired| desired.digest)
+    }
+}
+
+/// An order without anything special.
+pub(super) fn order(goal: Goal) -> Order {
+    Order {
+        id: RolloutId::new(),
+        app: app(),
+        goal,
+        options: OrderOptions::default(),
+        own: None,
+        parallel: NonZeroUsize::MIN.saturating_add(15),
+        named: false,
+    }
+}
+
+/// The first lines of the requests that a host got.
+#[derive(Clone, Default)]
+pub(super) struct Requests(Arc<Mutex<Vec<String>>>);
+
+impl Requests {
+    pub(super) fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub(super) fn orders(&self) -> usize {
+        self.all().iter().filter(|line| !line.starts_with("GET ")).count()
+    }
+}
+
+fn now() -> OffsetDateTime {
+    OffsetDateTime::UNIX_EPOCH
+}
+
+/// A host's `/health`: idle, with this release.
+pub(super) fn runs(release: u8, healthy: bool) -> Value {
+    let mut health = crate::worker::testing::health("idle", None, &Value::Null);
+    let agent = &mut health["apps"]["agent"];
+    agent["active"]["digest"] = json!(digest(release));
+    agent["healthy"] = json!(healthy);
+    agent["agent"] = json!(if healthy { "running" } else { "dead" });
+    health
+}
+
+/// A host's `/releases`.
+pub(super) fn keeps(active: u8, prev: Option<u8>, quarantined: &[u8]) -> Value {
+    let all = [Some(active), prev].into_iter().flatten().chain(quarantined.iter().copied());
+    let releases: Vec<_> = all
+        .map(|release| {
+            json!({
+                "digest": digest(release), "state": "proven", "path": "/x",
+                "quarantined": quarantined.contains(&release), "failure": "it died",
+            })
+        })
+        .collect();
+    let app = json!({"active": digest(active), "prev": prev.map(digest), "releases": releases});
+    json!({"format": 1, "apps": {"agent": app}})
+}
+
+/// The last line of an order's stream.
+pub(super) fn ends(status: &str, code: Option<&str>, from: u8, to: u8) -> Value {
+    let mut result = crate::worker::testing::result(status);
+    result["code"] = json!(code);
+    result["from"] = json!(digest(from));
+    result["to"] = json!(digest(to));
+    if let Some(code) = code {
+        result["problem"] =
+            json!({"code": code, "detail": "it died", "output": ["Traceback", "boom"]});
+    }
+    result
+}

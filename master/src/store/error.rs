@@ -1,0 +1,68 @@
+//! What can go wrong with the store.
+
+use std::io;
+use std::path::PathBuf;
+
+use protocol::HostName;
+
+use crate::output::Explain;
+use crate::store::{RolloutId, STORE_FORMAT};
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file could not be made or looked at.
+    #[error("open the store {}", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file was not made by `swarm`.
+    #[error("open the store {}: it is not a store of swarm's", .0.display())]
+    Foreign(PathBuf),
+    /// A newer `swarm` wrote it. It was not touched.
+    #[error("open the store {}: its format is {format}, this swarm knows {STORE_FORMAT}", .path.display())]
+    Newer {
+        /// Which.
+        path: PathBuf,
+        /// The version of its format.
+        format: u32,
+    },
+    /// SQLite said no.
+    #[error("use the store")]
+    Sqlite(#[from] rusqlite::Error),
+    /// No host has this name.
+    #[error("find a host named {name}")]
+    UnknownHost {
+        /// The name that was asked for.
+        name: String,
+        /// The nearest one that there is.
+        nearest: Option<String>,
+    },
+    /// The name is taken.
+    #[error("enroll {0}: a host of that name is enrolled")]
+    HostExists(HostName),
+    /// The host was decommissioned before.
+    #[error("address {0}: it is decommissioned")]
+    Decommissioned(HostName),
+    /// No rollout has this id.
+    #[error("find the rollout {0}")]
+    UnknownRollout(RolloutId),
+}
+
+impl Explain for StoreError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Newer { .. } => Some("use the swarm that wrote it, or a newer one".to_owned()),
+            Self::UnknownHost { nearest: Some(name), .. } => Some(format!("is it {name}?")),
+            Self::UnknownHost { nearest: None, .. } => Some("run: swarm list".to_owned()),
+            Self::HostExists(name) => Some(format!(
+                "to give it new certificates, run: swarm decommission {name}, and enroll it again"
+            )),
+            Self::Decommissioned(_) => Some("enroll it again under its name".to_owned()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! What the master remembers: hosts, releases, rollouts and events, in one SQLite file.
+//!
+//! Everything that a rollout did is here before anybody is told of it, so that a master which is
+//! killed knows afterwards what it had done. Nothing here talks to a host.
+
+mod column;
+mod error;
+mod event;
+mod hosts;
+mod lease;
+mod open;
+mod releases;
+mod rollouts;
+mod schema;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use error::StoreError;
+pub use event::{Event, EventType, Events};
+pub use hosts::Certificate;
+pub use open::{STORE_FORMAT, Store};
+pub use releases::{Desired, KnownRelease};
+pub use rollouts::{HostResult, Rollout, RolloutId, RolloutResult};

@@ -1,0 +1,103 @@
+//! The tables. A stored format is a promise: a change of it is a new version and a migration, and
+//! the test in `open` reads what version 1 wrote.
+
+/// Marks the file as ours (`PRAGMA application_id`): "swrm".
+pub(super) const APPLICATION_ID: u32 = 0x7377_726d;
+
+/// Version 1.
+pub(super) const VERSION_1: &str = "
+CREATE TABLE lease (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    epoch    INTEGER NOT NULL,
+    holder   TEXT NOT NULL,
+    since    TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE hosts (
+    name                TEXT PRIMARY KEY,
+    address             TEXT NOT NULL,
+    has_updater         INTEGER NOT NULL,
+    updater_port        INTEGER NOT NULL,
+    agent_port          INTEGER,
+    sans                TEXT NOT NULL,
+    fingerprint_current TEXT,
+    fingerprint_next    TEXT,
+    enrolled_at         TEXT NOT NULL,
+    decommissioned_at   TEXT,
+    notes               TEXT
+) STRICT;
+
+CREATE TABLE labels (
+    host  TEXT NOT NULL REFERENCES hosts (name) ON DELETE CASCADE,
+    key   TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (host, key)
+) STRICT;
+
+CREATE TABLE certificates (
+    fingerprint TEXT PRIMARY KEY,
+    host        TEXT NOT NULL,
+    role        TEXT NOT NULL,
+    issued_at   TEXT NOT NULL,
+    not_after   TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE events (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    id       TEXT NOT NULL UNIQUE,
+    type     TEXT NOT NULL,
+    time     TEXT NOT NULL,
+    who      TEXT NOT NULL,
+    rollout  TEXT,
+    host     TEXT,
+    release  TEXT,
+    data     TEXT NOT NULL
+) STRICT;
+CREATE INDEX events_of_a_host ON events (host, sequence);
+CREATE INDEX events_of_a_rollout ON events (rollout, sequence);
+
+CREATE TABLE releases (
+    digest    TEXT PRIMARY KEY,
+    name      TEXT,
+    version   TEXT,
+    sha       TEXT,
+    size      INTEGER NOT NULL,
+    packed_at TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE rollouts (
+    id          TEXT PRIMARY KEY,
+    kind        TEXT NOT NULL,
+    app         TEXT NOT NULL,
+    release     TEXT,
+    selection   TEXT NOT NULL,
+    who         TEXT NOT NULL,
+    epoch       INTEGER NOT NULL,
+    policy      TEXT NOT NULL,
+    started_at  TEXT NOT NULL,
+    finished_at TEXT,
+    result      TEXT
+) STRICT;
+
+CREATE TABLE host_results (
+    rollout     TEXT NOT NULL REFERENCES rollouts (id),
+    host        TEXT NOT NULL,
+    outcome     TEXT NOT NULL,
+    code        TEXT,
+    detail      TEXT,
+    from_digest TEXT,
+    to_digest   TEXT,
+    transaction_id TEXT,
+    duration_ms INTEGER,
+    PRIMARY KEY (rollout, host)
+) STRICT;
+
+CREATE TABLE desired (
+    host    TEXT NOT NULL,
+    app     TEXT NOT NULL,
+    digest  TEXT NOT NULL,
+    rollout TEXT,
+    since   TEXT NOT NULL,
+    PRIMARY KEY (host, app)
+) STRICT;
+";

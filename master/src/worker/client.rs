@@ -1,0 +1,279 @@
+//! The calls.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, HOST};
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use protocol::{
+    AppName, Digest, FORMAT, Health, HostName, OrderOptions, Releases, RollbackOrder,
+    TransactionId, UpdateOrder,
+};
+use rustls::ClientConfig;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::worker::answer::shown;
+use crate::worker::connection::{Connection, within};
+use crate::worker::lines::whole;
+use crate::worker::request::{Order, OrderBody, query};
+use crate::worker::{Answer, Evidence, Listener, Patience, Push, WorkerError};
+
+/// One host's updater, as the master sees it.
+#[derive(Clone)]
+pub struct Worker {
+    pub(super) host: HostName,
+    pub(super) address: String,
+    pub(super) tls: Arc<ClientConfig>,
+    pub(super) epoch: u64,
+    pub(super) patience: Patience,
+}
+
+impl Worker {
+    /// The updater of a host, reached at `address` (`name:port`). `tls` pins its certificate;
+    /// `epoch` goes with every order.
+    pub fn new(
+        host: HostName,
+        address: String,
+        tls: Arc<ClientConfig>,
+        epoch: u64,
+        patience: Patience,
+    ) -> Self {
+        Self { host, address, tls, epoch, patience }
+    }
+
+    /// `GET /health`.
+    pub async fn health(&self) -> Result<Health, WorkerError> {
+        self.get("/health").await
+    }
+
+    /// `GET /releases`.
+    pub async fn releases(&self) -> Result<Releases, WorkerError> {
+        self.get("/releases").await
+    }
+
+    /// `GET /evidence/{transaction}`.
+    pub async fn evidence(&self, transaction: &TransactionId) -> Result<Evidence, WorkerError> {
+        let value = self.get_value(&format!("/evidence/{transaction}")).await?;
+        Ok(Evidence::of(&value))
+    }
+
+    /// `POST /update` with an archive. A host that has it gets no bytes.
+    pub async fn push(
+        &self,
+        app: &AppName,
+        push: &Push,
+        options: &OrderOptions,
+        listener: Listener,
+    ) -> Result<Answer, WorkerError> {
+        let query = query(Some(app), options, push.label.as_deref());
+        let target = format!("/update?{query}");
+        self.order(Order { app: Some(app), target, body: OrderBody::Archive(push), listener }).await
+    }
+
+    /// `POST /update` for a release that is on the host already.
+    pub async fn activate(
+        &self,
+        app: &AppName,
+        digest: Digest,
+        options: &OrderOptions,
+        listener: Listener,
+    ) -> Result<Answer, WorkerError> {
+        let order = UpdateOrder { digest, options: options.clone() };
+        self.command(app, "/update", &order, listener).await
+    }
+
+    /// `POST /rollback`, to a release or to the one before.
+    pub async fn rollback(
+        &self,
+        app: &AppName,
+        digest: Option<Digest>,
+        options: &OrderOptions,
+        listener: Listener,
+    ) -> Result<Answer, WorkerError> {
+        let order = RollbackOrder { digest, options: options.clone() };
+        self.command(app, "/rollback", &order, listener).await
+    }
+
+    /// `POST /confirm/{transaction}`, on a connection that is not the order's.
+    pub async fn confirm(
+        &self,
+        app: &AppName,
+        transaction: &TransactionId,
+        listener: Listener,
+    ) -> Result<Answer, WorkerError> {
+        let target = format!("/confirm/{transaction}");
+        let order = Order { app: Some(app), target, body: OrderBody::Nothing, listener };
+        self.order_of(order, Some(transaction.clone())).await
+    }
+
+    /// `POST /update-self`. Whether the new updater came up, only a new connection can tell.
+    pub async fn update_self(
+        &self,
+        push: &Push,
+        listener: Listener,
+    ) -> Result<Answer, WorkerError> {
+        let target = "/update-self?confirm_self=true".to_owned();
+        self.order(Order { app: None, target, body: OrderBody::Archive(push), listener }).await
+    }
+
+    pub(super) async fn connect(&self) -> Result<Connection, WorkerError> {
+        Connection::open(&self.address, &self.host, &self.tls, &self.patience).await
+    }
+
+    async fn command(
+        &self,
+        app: &AppName,
+        route: &str,
+        order: &impl Serialize,
+        listener: Listener,
+    ) -> Result<Answer, WorkerError> {
+        let json =
+            serde_json::to_vec(order).map_err(|error| WorkerError::Malformed(error.to_string()))?;
+        let target = format!("{route}?app={app}");
+        self.order(Order { app: Some(app), target, body: OrderBody::Json(json), listener }).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, target: &str) -> Result<T, WorkerError> {
+        let value = self.get_value(target).await?;
+        let format = value.get("format").and_then(Value::as_u64);
+        if let Some(found) = format.filter(|&found| found > u64::from(FORMAT)) {
+            return Err(WorkerError::Newer { found, known: FORMAT });
+        }
+        serde_json::from_value(value).map_err(|error| WorkerError::Malformed(error.to_string()))
+    }
+
+    async fn get_value(&self, target: &str) -> Result<Value, WorkerError> {
+        let mut connection = self.connect().await?;
+        let request = Request::get(target)
+            .header(HOST, self.host.as_str())
+            .header(ACCEPT, "application/json")
+            .body(Full::new(Bytes::new()).map_err(|never| match never {}).boxed_unsync())
+            .map_err(|error| WorkerError::Malformed(error.to_string()))?;
+        let answer = async {
+            let response = connection.send(request).await?;
+            let status = response.status();
+            let value = self.json(response).await?;
+            Ok::<_, WorkerError>((status, value))
+        };
+        let (status, value) = within(self.patience.answer, "get an answer", answer).await??;
+        if status.is_success() {
+            return Ok(value);
+        }
+        let answer = Answer::of_problem(&value, status.as_u16());
+        let detail = answer.detail.unwrap_or_default();
+        Err(WorkerError::Refused { code: answer.code, detail })
+    }
+
+    /// A body that should be JSON. What stands in the place of an error's is taken as text.
+    pub(super) async fn json(&self, response: Response<Incoming>) -> Result<Value, WorkerError> {
+        let status = response.status();
+        let body = whole(response.into_body(), &self.address);
+        let body = within(self.patience.answer, "get the whole answer", body).await??;
+        serde_json::from_slice(&body).map_err(|_| {
+            let text = Value::String(String::from_utf8_lossy(&body).into_owned());
+            let error = format!("it answered {status} with no JSON: {}", shown(&text));
+            WorkerError::Malformed(error)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::worker::testing::{
+        TRANSACTION, World, app, archive, ear, health, impatience, listen, peer,
+    };
+
+    #[tokio::test]
+    async fn health_is_read() {
+        let worker = peer(|mut call| async move {
+            call.json(200, &health("idle", None, &Value::Null)).await;
+        })
+        .await;
+        let health = worker.health().await.unwrap();
+        assert_eq!(health.host.as_str(), "web-1");
+    }
+
+    #[tokio::test]
+    async fn lesson_36_a_strange_health_is_an_error_of_its_kind() {
+        for (status, value, code) in [
+            (200, json!("ok"), "bad_answer"),
+            (200, json!({"format": 1}), "bad_answer"),
+            (200, json!({"format": 99, "apps": 7}), "bad_answer"),
+            (403, json!({"code": "role_forbidden", "detail": "no"}), "refused"),
+            (404, json!([]), "refused"),
+        ] {
+            let worker = peer(move |mut call| {
+                let value = value.clone();
+                async move { call.json(status, &value).await }
+            })
+            .await;
+            let error = worker.health().await.unwrap_err();
+            assert_eq!(error.code(), code, "{error:?}");
+            assert!(error.row().starts_with("failed to "));
+        }
+    }
+
+    #[tokio::test]
+    async fn evidence_is_read_whatever_else_is_in_it() {
+        let worker = peer(|mut call| async move {
+            let evidence = json!({
+                "problem": {"detail": "it died", "code": "of_the_future"},
+                "build_output": ["a"], "agent_output": 7, "agent_exit": "exit status 3", "x": [],
+            });
+            call.json(200, &evidence).await;
+        })
+        .await;
+        let evidence = worker.evidence(&TRANSACTION.parse().unwrap()).await.unwrap();
+        assert_eq!(evidence.detail.as_deref(), Some("it died"));
+        assert_eq!(evidence.build_output, ["a"]);
+        assert!(evidence.agent_output.is_empty());
+    }
+
+    #[tokio::test]
+    async fn lesson_29_a_host_with_another_certificate_gets_nothing() {
+        let world = World::new();
+        let (pinned, _) = world.updater("web-1");
+        for impostor in [world.updater("web-1"), world.updater("web-2")] {
+            let served = Arc::new(AtomicBool::new(false));
+            let seen = Arc::clone(&served);
+            let address = listen(impostor.1, move |_| {
+                seen.store(true, Ordering::SeqCst);
+                async {}
+            })
+            .await;
+            let client = world.client("web-1", &pinned);
+            let host = "web-1".parse().unwrap();
+            let worker = Worker::new(host, address, client, 1, impatience());
+            let directory = tempfile::tempdir().unwrap();
+            let (push, _) = archive(&directory);
+            let sent = worker.push(&app(), &push, &OrderOptions::default(), ear().0).await;
+            for error in [worker.health().await.unwrap_err(), sent.unwrap_err()] {
+                assert_eq!(error.code(), "not_trusted", "{error:?}");
+            }
+            assert!(!served.load(Ordering::SeqCst));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_host_that_is_not_there_is_unreachable_and_no_order_is_in_doubt() {
+        let world = World::new();
+        let (issued, _) = world.updater("web-1");
+        let client = world.client("web-1", &issued);
+        let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = closed.local_addr().unwrap().to_string();
+        drop(closed);
+        let worker = Worker::new("web-1".parse().unwrap(), address, client, 1, impatience());
+        let error =
+            worker.rollback(&app(), None, &OrderOptions::default(), ear().0).await.unwrap_err();
+        assert_eq!(error.code(), "connect_failed");
+    }
+}

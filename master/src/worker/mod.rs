@@ -1,0 +1,28 @@
+//! The client of one host's updater.
+//!
+//! Each call opens its own connection and pins the host's certificate on it. It never takes a
+//! broken connection for an outcome: it asks the host what became of the order. Whatever answers,
+//! with whatever bytes, ends as a value or as a [`WorkerError`]; nothing that arrives is held
+//! without a bound.
+
+mod answer;
+mod client;
+mod connection;
+mod error;
+mod evidence;
+mod lines;
+mod order;
+mod patience;
+mod request;
+mod settle;
+#[cfg(test)]
+pub(crate) mod testing;
+mod upload;
+
+pub use answer::Answer;
+pub use client::Worker;
+pub use error::WorkerError;
+pub use evidence::Evidence;
+pub use order::{Heard, Listener};
+pub use patience::Patience;
+pub use request::Push;

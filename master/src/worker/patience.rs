@@ -1,0 +1,34 @@
+//! How long is waited for what. There is no limit on a whole order: a slow build is no failure.
+
+use std::time::Duration;
+
+/// Every deadline of the client.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For the TCP connection.
+    pub connect: Duration,
+    /// For the TLS handshake upon it.
+    pub handshake: Duration,
+    /// For the head of an answer, and for the whole of a short one.
+    pub answer: Duration,
+    /// For the next sign of life of an order. Then `/health` is asked, and if the order is still
+    /// being carried out, it goes on.
+    pub silence: Duration,
+    /// Between two questions about an order whose connection broke.
+    pub pause: Duration,
+    /// For a host that does not answer any more while its order may be under way.
+    pub lost: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            handshake: Duration::from_secs(10),
+            answer: Duration::from_secs(30),
+            silence: Duration::from_secs(20),
+            pause: Duration::from_millis(500),
+            lost: Duration::from_mins(1),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! What became of an order whose answer was lost.
+
+use protocol::{AppHealth, AppName, Phase, TransactionId};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use crate::worker::order::confirming;
+use crate::worker::{Answer, Heard, Listener, Worker, WorkerError};
+
+/// An order that may have been taken.
+pub(super) struct Doubt<'a> {
+    /// The name that was given to it.
+    pub(super) key: Uuid,
+    /// The app; absent for the updater's own, which is settled by its digest.
+    pub(super) app: Option<&'a AppName>,
+    /// Who wants to hear how it goes on.
+    pub(super) listener: &'a Listener,
+}
+
+impl Doubt<'_> {
+    /// Whether the host may have taken the order, though this is how the call ended.
+    pub(super) const fn is_left_by(&self, error: &WorkerError) -> bool {
+        let broke = matches!(
+            error,
+            WorkerError::Broken { .. } | WorkerError::Silent { .. } | WorkerError::Malformed(_)
+        );
+        broke && self.app.is_some()
+    }
+}
+
+impl Worker {
+    /// Asks until the host is idle again, and takes its own word for what happened.
+    pub(super) async fn settle(
+        &self,
+        doubt: &Doubt<'_>,
+        transaction: Option<&TransactionId>,
+        error: WorkerError,
+    ) -> Result<Answer, WorkerError> {
+        let mut lost_since = Instant::now();
+        let mut asked_before = false;
+        loop {
+            match self.app_health(doubt).await {
+                Err(now) if lost_since.elapsed() >= self.patience.lost => {
+                    return Err(if asked_before {
+                        WorkerError::Lost(Box::new(now))
+                    } else {
+                        error
+                    });
+                }
+                Err(_) => {}
+                Ok(app) => {
+                    lost_since = Instant::now();
+                    match stands(doubt, transaction, &app) {
+                        Stands::Ended(answer) => return Ok(*answer),
+                        Stands::UnderWay => doubt.hear(app.state),
+                        // The order may still have been on its way when it was first asked.
+                        Stands::Unknown if asked_before => {
+                            return Err(WorkerError::NotTaken(error.row()));
+                        }
+                        Stands::Unknown => {}
+                    }
+                    asked_before = true;
+                }
+            }
+            sleep(self.patience.pause).await;
+        }
+    }
+
+    /// After a long silence on a stream: an error unless the order is still being carried out.
+    pub(super) async fn ask_whether_it_goes_on(
+        &self,
+        doubt: &Doubt<'_>,
+        transaction: Option<&TransactionId>,
+    ) -> Result<(), WorkerError> {
+        let limit = self.patience.silence;
+        let silent = WorkerError::Silent { what: "hear of the order", limit };
+        if doubt.app.is_none() {
+            return Err(silent);
+        }
+        match self.app_health(doubt).await {
+            Ok(app) if matches!(stands(doubt, transaction, &app), Stands::UnderWay) => {
+                doubt.hear(app.state);
+                Ok(())
+            }
+            _ => Err(silent),
+        }
+    }
+
+    async fn app_health(&self, doubt: &Doubt<'_>) -> Result<AppHealth, WorkerError> {
+        let mut health = self.health().await?;
+        let app = doubt.app.and_then(|app| health.apps.remove(app));
+        app.ok_or_else(|| WorkerError::Malformed("the app is not there any more".to_owned()))
+    }
+}
+
+fn stands(doubt: &Doubt<'_>, transaction: Option<&TransactionId>, app: &AppHealth) -> Stands {
+    let key = doubt.key.to_string();
+    if let Some(last) = app.last.as_ref()
+        && (last.order.as_ref() == Some(&key) || transaction == Some(&last.transaction))
+    {
+        return Stands::Ended(Box::new(Answer::of_last(last)));
+    }
+    let another = transaction.is_some() && app.transaction.as_ref() != transaction;
+    match (app.state, &app.transaction) {
+        (Phase::Idle, _) => Stands::Unknown,
+        (Phase::Confirming, Some(id)) if !another => Stands::Ended(Box::new(confirming(id))),
+        _ if another => Stands::Unknown,
+        _ => Stands::UnderWay,
+    }
+}
+
+impl Doubt<'_> {
+    fn hear(&self, phase: Phase) {
+        (self.listener)(Heard::Still(phase));
+    }
+}
+
+/// Where the order stands, as far as the host knows.
+enum Stands {
+    Ended(Box<Answer>),
+    UnderWay,
+    Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use protocol::{OrderOptions, Status};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::worker::testing::{
+        Call, TRANSACTION, app, archive, ear, earlier, event, health, last, peer,
+    };
+
+    /// A host that takes the archive, says that it works, and drops the connection. `/health` is
+    /// answered by `then`, which gets the order's name and how often it was asked before.
+    async fn broken(
+        then: impl Fn(&str, u32) -> Value + Send + Sync + 'static,
+    ) -> (Result<Answer, WorkerError>, Vec<Heard>) {
+        let key = Arc::new(Mutex::new(String::new()));
+        let asked = AtomicU32::new(0);
+        let worker = peer(move |call: Call| {
+            let health = call.is("GET /health");
+            if !health {
+                *key.lock().unwrap() = call.header("idempotency-key");
+            }
+            let answer =
+                health.then(|| then(&key.lock().unwrap(), asked.fetch_add(1, Ordering::Relaxed)));
+            let mut call = call;
+            async move {
+                if let Some(answer) = answer {
+                    return call.json(200, &answer).await;
+                }
+                call.take_archive().await;
+                call.begin_stream().await;
+                let phase = json!({"type": "phase", "phase": "probing", "kind": "update"});
+                call.line(&event(1, &phase)).await;
+            }
+        })
+        .await;
+        let directory = tempfile::tempdir().unwrap();
+        let (push, _) = archive(&directory);
+        let (listener, heard) = ear();
+        let answer = worker.push(&app(), &push, &OrderOptions::default(), listener).await;
+        let heard = heard.lock().unwrap().clone();
+        (answer, heard)
+    }
+
+    #[tokio::test]
+    async fn lesson_37_a_broken_connection_is_asked_about() {
+        for (outcome, status) in [
+            ("updated", Status::Updated),
+            ("rolled_back", Status::RolledBack),
+            ("stranded", Status::Stranded),
+            ("interrupted", Status::Interrupted),
+        ] {
+            let (answer, heard) = broken(move |key, asked| match asked {
+                0..3 => health("probing", Some(TRANSACTION), &earlier("rolled_back")),
+                _ => health("idle", None, &last(key, outcome)),
+            })
+            .await;
+            let answer = answer.unwrap();
+            assert_eq!((answer.status, answer.duration_ms), (status, Some(2000)));
+            assert!(heard.contains(&Heard::Still(Phase::Probing)));
+        }
+    }
+
+    #[tokio::test]
+    async fn lesson_37_an_order_that_the_host_knows_nothing_of_was_not_taken() {
+        let (answer, _) = broken(|_, _| health("idle", None, &earlier("updated"))).await;
+        assert!(matches!(answer, Err(WorkerError::NotTaken(_))), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn lesson_37_a_host_that_stays_away_is_neither_updated_nor_failed() {
+        let (answer, _) = broken(|_, asked| match asked {
+            0 => health("probing", Some(TRANSACTION), &Value::Null),
+            _ => json!("nonsense"),
+        })
+        .await;
+        let error = answer.unwrap_err();
+        assert!(matches!(error, WorkerError::Lost(_)), "{error:?}");
+        assert!(!error.was_reached());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_breaks_before_the_confirmation_leads_to_it() {
+        let (answer, _) =
+            broken(|_, _| health("confirming", Some(TRANSACTION), &Value::Null)).await;
+        let answer = answer.unwrap();
+        assert_eq!(answer.status, Status::Confirming);
+        assert_eq!(answer.transaction.unwrap().as_str(), TRANSACTION);
+    }
+}

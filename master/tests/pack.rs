@@ -1,0 +1,89 @@
+//! `swarm pack` as a person runs it: the same tree is the same archive for everybody.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn pack(tree: &Path, archive: &Path, change: impl FnOnce(&mut Command)) -> io::Result<Output> {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "umask ${MASK:-022}; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_swarm")])
+        .args(["pack", "-o"])
+        .args([archive, tree])
+        .env_remove("SWARM_HOME");
+    change(&mut command);
+    command.output()
+}
+
+fn tree(root: &Path, names: &[&str]) -> io::Result<()> {
+    for name in names {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap_or(root))?;
+        fs::write(&path, name.repeat(1000))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_same_tree_gives_the_same_archive_to_every_user_everywhere() {
+    let place = tempfile::tempdir().unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let names = ["b", "a/z", "a/B", "a/b", "ä/ö", "a-b"];
+    let (one, two) = (place.path().join("one"), place.path().join("two"));
+    tree(&one, &names).unwrap();
+    tree(&two, &names.iter().rev().copied().collect::<Vec<_>>()).unwrap();
+    for end in ["tar.zst", "tar.gz"] {
+        let archive = |name: &str| place.path().join(format!("{name}.{end}"));
+        let first = archive("first");
+        assert!(pack(&one, &first, |_| {}).unwrap().status.success());
+        let bytes = fs::read(&first).unwrap();
+        let other = archive("other");
+        let said = pack(&two, &other, |command| {
+            command.env("MASK", "077").env("TZ", "Pacific/Kiritimati").env("LANG", "tr_TR.UTF-8");
+            command.env("LC_ALL", "C").env("USER", "nobody").env("HOME", "/");
+            if nix::unistd::geteuid().is_root() {
+                command.uid(65534).gid(65534);
+            }
+        })
+        .unwrap();
+        assert!(said.status.success(), "{said:?}");
+        assert_eq!(fs::read(&other).unwrap(), bytes, "{end}");
+        let stdout = String::from_utf8(said.stdout).unwrap();
+        assert!(stdout.starts_with("sha256:"), "{stdout}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_words_is_said_and_nothing_is_written() {
+    let place = tempfile::tempdir().unwrap();
+    tree(&place.path().join("tree"), &["a"]).unwrap();
+    let archive = place.path().join("x.tar.zst");
+    let said = pack(&place.path().join("tree"), &archive, |command| {
+        command.args(["--exclude", "[a"]);
+    })
+    .unwrap();
+    assert_eq!(said.status.code(), Some(2));
+    let stderr = String::from_utf8(said.stderr).unwrap();
+    assert!(stderr.starts_with("error: failed to read \"[a\" as a glob"), "{stderr}");
+    assert!(!archive.exists());
+}
+
+#[test]
+fn json_says_what_was_left_out() {
+    let place = tempfile::tempdir().unwrap();
+    tree(&place.path().join("tree"), &["a", ".env", "key.pem"]).unwrap();
+    let said = pack(&place.path().join("tree"), &place.path().join("x.tgz"), |command| {
+        command.arg("--json");
+    })
+    .unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
+    assert_eq!(document["files"], 1);
+    let left: Vec<_> = document["left_out"].as_array().unwrap().iter().collect();
+    assert_eq!(left[0]["path"], ".env");
+    assert_eq!(left[0]["why"], "secret");
+    assert_eq!(left.len(), 2);
+}
