@@ -1,0 +1,64 @@
+# The few commands that a person, CI and a packager need. Each says what it does in `make help`.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+CARGO ?= cargo
+
+bindir = $(DESTDIR)$(PREFIX)/bin
+mandir = $(DESTDIR)$(PREFIX)/share/man/man1
+unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
+sysusersdir = $(DESTDIR)$(PREFIX)/lib/sysusers.d
+tmpfilesdir = $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+sharedir = $(DESTDIR)$(PREFIX)/share/swarm
+bashdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+zshdir = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+fishdir = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench build install tools
+
+help:
+	@echo 'make demo      build, then show a fleet on this machine from nothing to a rolled-back bad release'
+	@echo 'make test      install what the tests need, then lint, build and run every test'
+	@echo 'make lint      format, clippy, cargo-deny, rustdoc'
+	@echo 'make bench     measure against tar and sync; writes bench.json'
+	@echo 'make build     release binaries in target/release'
+	@echo 'make install   binaries, units, man pages and completions (PREFIX, DESTDIR)'
+
+build:
+	tests/tools.sh build
+	$(CARGO) build --release --locked --package master --package updater
+
+demo: build
+	target/release/swarm demo
+
+tools:
+	tests/tools.sh
+
+test: tools lint
+	$(CARGO) nextest run --workspace --locked --no-fail-fast
+	$(CARGO) test --workspace --locked --doc
+
+lint: tools
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) deny --locked check licenses bans sources
+	tests/advisories.sh
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
+
+bench: tools build
+	$(CARGO) run --release --locked --package fleet-tests --bin bench
+
+install: build
+	install -d $(bindir) $(mandir) $(unitdir) $(sysusersdir) $(tmpfilesdir) $(sharedir)/drop-ins \
+	  $(bashdir) $(zshdir) $(fishdir)
+	install -m 0755 target/release/swarm target/release/updater $(bindir)
+	sed 's|^ExecStart=[^ ]*|ExecStart=$(PREFIX)/bin/updater|' systemd/updater.service \
+	  > $(unitdir)/updater.service
+	install -m 0644 systemd/sysusers.d/updater.conf $(sysusersdir)
+	install -m 0644 systemd/tmpfiles.d/updater.conf $(tmpfilesdir)
+	install -m 0644 systemd/drop-ins/*.conf $(sharedir)/drop-ins
+	target/release/swarm man --out-dir $(mandir)
+	target/release/swarm completions bash > $(bashdir)/swarm
+	target/release/swarm completions zsh > $(zshdir)/_swarm
+	target/release/swarm completions fish > $(fishdir)/swarm.fish

@@ -1,0 +1,83 @@
+//! One `updater run`, as a person would start it.
+
+use std::fs::OpenOptions;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, Result};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::{LONG, eventually, processes_of, program};
+
+/// What the updater has of our environment: its own is not what is tested.
+const PASSED_ON: [&str; 4] = ["PATH", "HOME", "LANG", "UPDATER_LOG"];
+
+/// The process and its log.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    config: PathBuf,
+}
+
+impl Daemon {
+    /// Starts it. `crash_at` are the checkpoints at which one updater after the other dies.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(config: &Path, log: &Path, crash_at: &str) -> Result<Self> {
+        let log = OpenOptions::new().create(true).append(true).open(log)?;
+        let mut command = Command::new(program("updater")?);
+        command.arg("run").arg("--config").arg(config);
+        command.env_clear();
+        for name in PASSED_ON {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        if !crash_at.is_empty() {
+            command.env("UPDATER_CRASH_AT", crash_at);
+        }
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+        let child = command.spawn().context("start the updater")?;
+        Ok(Self { child, config: config.to_owned() })
+    }
+
+    /// Its processes: the parent, and the updaters that it started.
+    pub fn processes(&self) -> Vec<Pid> {
+        processes_of(&self.config)
+            .into_iter()
+            .filter(|pid| {
+                let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                line.windows(8).any(|window| window == b"--config")
+            })
+            .collect()
+    }
+
+    /// A power cut, as far as the updater can tell: no part of it lives on. Its agents do.
+    ///
+    /// # Errors
+    /// When something of it does not go away.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        eventually("the updater to be gone", LONG, || {
+            let left = self.processes();
+            for pid in &left {
+                let _ = kill(*pid, Signal::SIGKILL);
+            }
+            left.is_empty().then_some(())
+        })
+    }
+
+    /// Asks it to end, as an init system does, and waits until it has.
+    ///
+    /// # Errors
+    /// When something of it does not go away.
+    pub fn stop(mut self) -> Result<()> {
+        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM)?;
+        self.child.wait()?;
+        eventually("the updater to be gone", LONG, || self.processes().is_empty().then_some(()))
+    }
+}

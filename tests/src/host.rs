@@ -1,0 +1,297 @@
+//! One host of a fleet: its directory, its updater, and what it says of itself.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use pki::Paths;
+use protocol::{AppHealth, AppReleases, Digest, Health, Phase, Releases, header};
+use serde_json::Value;
+
+use crate::authority::tls_as;
+use crate::{Answer, Call, Client, Daemon, LONG, Place, Release, Setup, eventually};
+
+/// A host. Its directory has `install/`, `state/`, `self/`, `updater.toml` and `updater.log`.
+#[derive(Debug)]
+pub struct Host {
+    /// Its name.
+    pub name: String,
+    /// Its directory.
+    pub directory: PathBuf,
+    /// Where its updater listens.
+    pub address: SocketAddr,
+    /// Where its agent listens.
+    pub agent: SocketAddr,
+    master: Client,
+    daemon: Mutex<Option<Daemon>>,
+}
+
+impl Host {
+    /// Writes the configuration of a host whose identity is there already. Nothing is started.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn new(
+        name: &str,
+        directory: &Path,
+        addresses: (SocketAddr, SocketAddr),
+        identity: &Path,
+        master: &Paths,
+        setup: &Setup,
+    ) -> Result<Self> {
+        let (address, agent) = addresses;
+        fs::create_dir_all(directory)?;
+        fs::write(
+            directory.join("updater.toml"),
+            setup.render(directory, identity, address, agent),
+        )?;
+        Ok(Self {
+            name: name.to_owned(),
+            directory: directory.to_owned(),
+            address,
+            agent,
+            master: Client::new(address, &tls_as(Some(master))?)?,
+            daemon: Mutex::new(None),
+        })
+    }
+
+    /// Makes a CA and one host in `place`, without `swarm`, and starts it.
+    ///
+    /// # Errors
+    /// When that fails, or the updater does not answer.
+    pub fn alone(place: &Place, setup: &Setup) -> Result<Self> {
+        let host = Self::alone_and_idle(place, setup)?;
+        host.start()?;
+        Ok(host)
+    }
+
+    /// As [`Host::alone`], without starting it.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn alone_and_idle(place: &Place, setup: &Setup) -> Result<Self> {
+        let home = place.path().join("home");
+        let ca = crate::Ca::create(&home)?;
+        let master = ca.issue("master", &home.join("master"))?;
+        let directory = place.path().join("web-1");
+        fs::create_dir_all(&directory)?;
+        let identity = directory.join("identity");
+        ca.issue("updater/web-1", &identity)?;
+        ca.issue("agent/web-1", &directory.join("agent-identity"))?;
+        let addresses = (place.free_port()?, place.free_port()?);
+        Self::new("web-1", &directory, addresses, &identity, &master, setup)
+    }
+
+    /// Starts the updater and waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn start(&self) -> Result<()> {
+        self.start_crashing("")?;
+        self.answers()
+    }
+
+    /// Starts the updater; one after the other dies at these checkpoints (`built,active_flipped`).
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_crashing(&self, checkpoints: &str) -> Result<()> {
+        let log = self.directory.join("updater.log");
+        let daemon = Daemon::start(&self.config(), &log, checkpoints)?;
+        *self.daemon() = Some(daemon);
+        Ok(())
+    }
+
+    /// Waits until the updater answers its master.
+    ///
+    /// # Errors
+    /// When it never does; with its log.
+    pub fn answers(&self) -> Result<()> {
+        eventually("the updater to answer", LONG, || {
+            self.master.get("/health").ok().filter(|answer| answer.status == 200).map(|_| ())
+        })
+        .with_context(|| self.log())
+    }
+
+    /// Kills the updater, every process of it, as a power cut would. The agent lives on.
+    ///
+    /// # Errors
+    /// When it does not die.
+    pub fn kill(&self) -> Result<()> {
+        self.daemon().take().map_or(Ok(()), Daemon::kill)
+    }
+
+    /// Ends the updater as an init system does. The agent lives on.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn stop(&self) -> Result<()> {
+        self.daemon().take().map_or(Ok(()), Daemon::stop)
+    }
+
+    fn daemon(&self) -> MutexGuard<'_, Option<Daemon>> {
+        self.daemon.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The processes of the updater.
+    pub fn updater_processes(&self) -> Vec<nix::unistd::Pid> {
+        self.daemon().as_ref().map(Daemon::processes).unwrap_or_default()
+    }
+
+    /// The master's client.
+    pub fn master(&self) -> &Client {
+        &self.master
+    }
+
+    /// A client with this identity, or with no certificate at all.
+    ///
+    /// # Errors
+    /// When the identity cannot be read.
+    pub fn client_as(&self, identity: Option<&Paths>) -> Result<Client> {
+        Client::new(self.address, &tls_as(identity)?)
+    }
+
+    /// Pushes a release and waits for the end.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub fn push(&self, release: &Release) -> Result<Answer> {
+        self.order("/update", release).send()
+    }
+
+    /// An order with this release as its body.
+    pub fn order(&self, path: &str, release: &Release) -> Call {
+        self.master
+            .post(path)
+            .header("content-type", release.media_type())
+            .header(header::CONTENT_DIGEST, &release.content_digest())
+            .body(release.bytes.clone())
+    }
+
+    /// Rolls back to `prev`.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub fn rollback(&self) -> Result<Answer> {
+        self.master.post("/rollback").send()
+    }
+
+    /// What the updater says of itself.
+    ///
+    /// # Errors
+    /// When it does not answer so.
+    pub fn health(&self) -> Result<Health> {
+        self.master.get("/health")?.json()
+    }
+
+    /// What the updater says of the app `agent`.
+    ///
+    /// # Errors
+    /// When it says nothing.
+    pub fn app(&self) -> Result<AppHealth> {
+        self.health()?.apps.remove(&"agent".parse()?).context("there is no agent")
+    }
+
+    /// The releases of the app `agent`.
+    ///
+    /// # Errors
+    /// When the updater does not say.
+    pub fn releases(&self) -> Result<AppReleases> {
+        let mut releases: Releases = self.master.get("/releases")?.json()?;
+        releases.apps.remove(&"agent".parse()?).context("there is no agent")
+    }
+
+    /// Waits until no transaction is under way, and says what the app is then.
+    ///
+    /// # Errors
+    /// When that never is.
+    pub fn idle(&self) -> Result<AppHealth> {
+        eventually("the transaction to end", LONG, || {
+            self.app().ok().filter(|app| app.state == Phase::Idle)
+        })
+        .with_context(|| self.log())
+    }
+
+    /// What the agent itself answers to `GET path`.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn ask_agent(&self, path: &str) -> Result<Value> {
+        let mut stream = TcpStream::connect(self.agent)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: agent\r\nconnection: close\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let (_, body) = text.split_once("\r\n\r\n").context("an answer has a body")?;
+        Ok(serde_json::from_str(body)?)
+    }
+
+    /// Which release the agent itself says that it is.
+    pub fn running(&self) -> Option<Digest> {
+        self.ask_agent("/health").ok()?.get("release")?.as_str()?.parse().ok()
+    }
+
+    /// Waits until the agent says that it is this release.
+    ///
+    /// # Errors
+    /// When it never does.
+    pub fn runs(&self, digest: &Digest) -> Result<()> {
+        eventually("the agent to be the right release", LONG, || {
+            (self.running().as_ref() == Some(digest)).then_some(())
+        })
+        .with_context(|| self.log())
+    }
+
+    /// The configuration's file.
+    pub fn config(&self) -> PathBuf {
+        self.directory.join("updater.toml")
+    }
+
+    /// The app's install directory.
+    pub fn install(&self) -> PathBuf {
+        self.directory.join("install")
+    }
+
+    /// The app's own state: journal, history, evidence.
+    pub fn state(&self) -> PathBuf {
+        self.directory.join("state/apps/agent")
+    }
+
+    /// The directory that `current` leads to in the end.
+    pub fn current(&self) -> Option<PathBuf> {
+        fs::canonicalize(self.install().join("current")).ok()
+    }
+
+    /// The names in `releases/store`.
+    pub fn store(&self) -> Vec<String> {
+        names_in(&self.install().join("releases/store"))
+    }
+
+    /// The names in `releases/incoming`.
+    pub fn incoming(&self) -> Vec<String> {
+        names_in(&self.install().join("releases/incoming"))
+    }
+
+    /// The lines of the history.
+    pub fn history(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.state().join("history.jsonl")).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// What the updater has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("updater.log")).unwrap_or_default()
+    }
+}
+
+fn names_in(directory: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}

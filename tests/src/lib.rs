@@ -1,0 +1,34 @@
+//! A fleet of real processes on loopback addresses, for the whole-system tests and the benchmark.
+//!
+//! Nothing here stands in for a component of ours: updaters, agents and `swarm` are started from
+//! their files, and spoken to over their sockets. Nothing here sleeps: [`eventually`] is the one
+//! place that waits for what cannot be waited for otherwise.
+
+mod answer;
+mod authority;
+mod client;
+mod daemon;
+mod eventually;
+mod expectations;
+mod fleet;
+mod host;
+mod litter;
+mod place;
+mod programs;
+mod release;
+mod setup;
+mod tree;
+
+pub use answer::Answer;
+pub use authority::Ca;
+pub use client::{Call, Client, Lines};
+pub use daemon::Daemon;
+pub use eventually::{LONG, eventually};
+pub use fleet::{Fleet, Output};
+pub use host::Host;
+pub use litter::{end_all, processes_of};
+pub use place::Place;
+pub use programs::program;
+pub use release::{Packing, Release};
+pub use setup::Setup;
+pub use tree::{Behaviour, Tree};

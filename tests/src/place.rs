@@ -1,0 +1,63 @@
+//! A directory and an address that nobody else has.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+
+use anyhow::Result;
+use tempfile::TempDir;
+
+use crate::end_all;
+
+/// Where one test's fleet lives. Dropped, it takes every process of its fleet along.
+#[derive(Debug)]
+pub struct Place {
+    directory: TempDir,
+    address: IpAddr,
+}
+
+impl Place {
+    /// An empty directory, and an address of this process alone: 127.0.0.0/8 has room for all.
+    ///
+    /// # Errors
+    /// When no directory can be made.
+    pub fn new() -> Result<Self> {
+        // The users that builds and agents run as have to reach what is below it.
+        let directory = tempfile::Builder::new()
+            .prefix("fleet-")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .tempdir()?;
+        let [_, high, middle, low] = std::process::id().to_be_bytes();
+        // Never 127.0.x.y, where everything else on this machine is; 22 bits are all that a
+        // process's number has.
+        let address = Ipv4Addr::new(127, 64 | (high & 0x3f), middle, low.clamp(1, 254));
+        Ok(Self { directory, address: address.into() })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The address.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// A port of the address on which nobody listens, and which the system gives to nobody else by
+    /// itself.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn free_port(&self) -> Result<SocketAddr> {
+        Ok(TcpListener::bind((self.address, 0))?.local_addr()?)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        end_all(self.directory.path());
+        if std::thread::panicking() {
+            self.directory.disable_cleanup(std::env::var_os("FLEET_KEEP").is_some());
+        }
+    }
+}

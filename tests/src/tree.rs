@@ -1,0 +1,125 @@
+//! The tree of a release, as a developer has it.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+use crate::{Packing, Release, program};
+
+/// What the test agent does; the file `agent.json` of its release.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
+pub struct Behaviour {
+    /// Says this in every answer.
+    pub message: String,
+    /// Prints this and ends with status 3, before it listens.
+    pub crash: Option<String>,
+    /// Waits this many milliseconds before it listens.
+    pub slow_start_ms: u64,
+    /// Answers with this status instead of 200.
+    pub status: Option<u16>,
+    /// Ends after this many answers.
+    pub dies_after: Option<u32>,
+    /// Answers 500 after this many answers.
+    pub fails_after: Option<u32>,
+    /// Says nothing of its release.
+    pub silent: bool,
+    /// Does not end on TERM.
+    pub ignores_term: bool,
+    /// Leaves the listening to a child in a session of its own, which ignores TERM.
+    pub leaves_a_child: bool,
+    /// Speaks TLS, with the identity in `AGENT_IDENTITY`, to members of the fleet only.
+    pub tls: bool,
+}
+
+/// A directory that will be packed.
+#[derive(Debug)]
+pub struct Tree {
+    directory: TempDir,
+}
+
+impl Tree {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn empty() -> Result<Self> {
+        Ok(Self { directory: tempfile::tempdir()? })
+    }
+
+    /// One with `bin/agent`, which behaves so.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn agent(behaviour: &Behaviour) -> Result<Self> {
+        let tree = Self::empty()?;
+        // The program itself is too large to be packed a hundred times; `exec` keeps the process.
+        let script = format!("#!/bin/sh\nexec {} \"$@\"\n", program("agent")?.display());
+        tree.program("bin/agent", &script)?;
+        tree.file("agent.json", &serde_json::to_string(behaviour)?)?;
+        Ok(tree)
+    }
+
+    /// A release of [`Tree::agent`], packed as `swarm` does.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn release(behaviour: &Behaviour) -> Result<Release> {
+        Self::agent(behaviour)?.pack(Packing::Zstd)
+    }
+
+    /// A release whose agent is healthy, and says this.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn healthy(message: &str) -> Result<Release> {
+        Self::release(&Behaviour { message: message.to_owned(), ..Behaviour::default() })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Writes a file, with the directories above it.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn file(&self, path: &str, content: &str) -> Result<()> {
+        let path = self.path().join(path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        Ok(fs::write(path, content)?)
+    }
+
+    /// Writes a file that can be run.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn program(&self, path: &str, content: &str) -> Result<()> {
+        self.file(path, content)?;
+        Ok(fs::set_permissions(self.path().join(path), fs::Permissions::from_mode(0o755))?)
+    }
+
+    /// Makes a symlink.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn link(&self, path: &str, target: &str) -> Result<()> {
+        Ok(symlink(target, self.path().join(path))?)
+    }
+
+    /// Its archive.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn pack(&self, packing: Packing) -> Result<Release> {
+        Release::pack(self.path(), packing)
+    }
+}

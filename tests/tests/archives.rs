@@ -1,0 +1,161 @@
+//! What a host does with bytes that are no good release: it says which rule they break, and nothing
+//! of them is left.
+
+use anyhow::Result;
+use fleet_tests::{Behaviour, Host, Packing, Place, Release, Setup, Tree};
+use protocol::{Code, Problem, header};
+
+fn refused(host: &Host, release: &Release) -> Result<Problem> {
+    let problem = host.push(release)?.problem()?;
+    assert!(host.store().is_empty(), "{:?}", host.store());
+    assert!(host.incoming().is_empty(), "{:?}", host.incoming());
+    assert!(host.install().join("current").symlink_metadata().is_err());
+    assert_eq!(host.master().get("/health")?.status, 200);
+    Ok(problem)
+}
+
+/// An archive of one entry, which a careful packer would not write.
+fn one_entry(path: &str, kind: tar::EntryType, target: Option<&str>) -> Result<Release> {
+    let mut header = tar::Header::new_ustar();
+    let name = &mut header.as_old_mut().name;
+    name[..path.len()].copy_from_slice(path.as_bytes());
+    header.set_entry_type(kind);
+    header.set_mode(0o755);
+    header.set_size(0);
+    if let Some(target) = target {
+        header.set_link_name_literal(target)?;
+    }
+    header.set_cksum();
+    let mut archive = tar::Builder::new(Vec::new());
+    archive.append(&header, std::io::empty())?;
+    Release::of_tar(&archive.into_inner()?, Packing::Zstd)
+}
+
+#[test]
+fn lesson_06_a_truncated_or_corrupt_archive_is_refused_and_leaves_nothing() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    for packing in [Packing::Gzip, Packing::Zstd] {
+        let whole = Tree::agent(&Behaviour::default())?.pack(packing)?.bytes;
+        let mut corrupt = whole.clone();
+        let middle = corrupt.len() / 2;
+        corrupt[middle] ^= 0xff;
+        let mut longer = whole.clone();
+        longer.extend_from_slice(b"more");
+        let bad = [whole[..middle].to_vec(), corrupt, longer, b"not an archive".to_vec(), vec![]];
+        for bytes in bad {
+            let problem = refused(&host, &Release::of_bytes(bytes, packing))?;
+            assert_eq!((problem.status, problem.code), (422, Code::ArchiveRejected), "{problem:?}");
+        }
+    }
+    let good = Tree::healthy("good")?;
+    host.push(&good)?.result()?;
+    assert_eq!(host.running(), Some(good.digest));
+    Ok(())
+}
+
+#[test]
+fn lesson_30_bytes_of_another_digest_are_never_a_release() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let announced = Tree::healthy("announced")?;
+    let other = Tree::healthy("other")?;
+    let answer = host
+        .master()
+        .post("/update")
+        .header("content-type", other.media_type())
+        .header(header::CONTENT_DIGEST, &announced.content_digest())
+        .body(other.bytes)
+        .send()?;
+    let problem = answer.problem()?;
+    assert_eq!((problem.status, problem.code), (422, Code::DigestMismatch));
+    assert!(host.store().is_empty() && host.incoming().is_empty());
+    Ok(())
+}
+
+#[test]
+fn entries_that_would_leave_the_tree_are_refused_by_name_and_rule() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let outside = place.path().join("outside").display().to_string();
+    let attacks = [
+        one_entry("../outside", tar::EntryType::Regular, None)?,
+        one_entry("a/../../outside", tar::EntryType::Regular, None)?,
+        one_entry(&outside, tar::EntryType::Regular, None)?,
+        one_entry("link", tar::EntryType::Symlink, Some("../../../outside"))?,
+        one_entry("link", tar::EntryType::Symlink, Some(&outside))?,
+        one_entry("link", tar::EntryType::Link, Some("../../../outside"))?,
+        one_entry("device", tar::EntryType::Char, None)?,
+        one_entry("pipe", tar::EntryType::Fifo, None)?,
+        one_entry(".release.json", tar::EntryType::Regular, None)?,
+    ];
+    for attack in attacks {
+        let problem = refused(&host, &attack)?;
+        assert_eq!((problem.status, problem.code), (422, Code::ArchiveRejected), "{problem:?}");
+        assert!(problem.entry.is_some() && problem.rule.is_some(), "{problem:?}");
+    }
+    assert!(!place.path().join("outside").exists());
+    Ok(())
+}
+
+#[test]
+fn lesson_16_every_bound_has_a_name_and_holds() -> Result<()> {
+    let place = Place::new()?;
+    let setup = Setup::default()
+        .limits("archive_bytes", "'64KiB'")
+        .limits("unpacked_bytes", "'1MiB'")
+        .limits("entries", "50");
+    let host = Host::alone(&place, &setup)?;
+
+    let noise: Vec<u8> =
+        (0..200_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+    let large = refused(&host, &Release::of_bytes(noise, Packing::Zstd))?;
+    assert_eq!((large.status, large.code), (413, Code::ArchiveTooLarge), "{large:?}");
+
+    let bomb = Tree::empty()?;
+    bomb.file("zeros", &"0".repeat(4 << 20))?;
+    let bomb = refused(&host, &bomb.pack(Packing::Gzip)?)?;
+    assert!([413, 422].contains(&bomb.status), "{bomb:?}");
+
+    let many = Tree::empty()?;
+    for number in 0..60 {
+        many.file(&format!("file-{number}"), "")?;
+    }
+    let many = refused(&host, &many.pack(Packing::Zstd)?)?;
+    assert!([413, 422].contains(&many.status), "{many:?}");
+    Ok(())
+}
+
+#[test]
+fn a_host_without_space_says_how_much_it_needs() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().limits("reserve_bytes", "'4096TiB'"))?;
+    let problem = refused(&host, &Tree::healthy("one")?)?;
+    assert_eq!((problem.status, problem.code), (507, Code::NoSpace));
+    let (needed, free) = (problem.needed.expect("needed"), problem.free.expect("free"));
+    assert!(needed.bytes > free.bytes);
+    Ok(())
+}
+
+#[test]
+fn what_a_release_may_have_it_keeps() -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let tree = Tree::agent(&Behaviour::default())?;
+    tree.file("share/ünïcode/text", "text")?;
+    tree.program("bin/setuid", "#!/bin/sh\n")?;
+    let setuid = std::fs::Permissions::from_mode(0o4755);
+    std::fs::set_permissions(tree.path().join("bin/setuid"), setuid)?;
+    tree.link("latest", "share/ünïcode")?;
+    host.push(&tree.pack(Packing::Zstd)?)?.result()?;
+
+    let current = host.install().join("current");
+    assert_eq!(std::fs::read_to_string(current.join("latest/text"))?, "text");
+    let mode = |path: &str| -> Result<u32> {
+        Ok(std::fs::metadata(current.join(path))?.permissions().mode() & 0o7777)
+    };
+    assert_eq!(mode("bin/setuid")?, 0o755);
+    assert_eq!(mode("share/ünïcode/text")?, 0o644);
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! The book says what is so.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use protocol::{Code, Outcome, Phase};
+
+fn page(name: &str) -> Result<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
+    std::fs::read_to_string(&path).with_context(|| path.display().to_string())
+}
+
+/// The first two cells of each row of the page's tables.
+fn rows(text: &str) -> BTreeMap<String, String> {
+    text.lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix('|')?.split('|').map(str::trim);
+            Some((cells.next()?.trim_matches('`').to_owned(), cells.next()?.to_owned()))
+        })
+        .collect()
+}
+
+#[test]
+fn every_code_is_in_the_table_with_its_status() -> Result<()> {
+    let rows = rows(&page("docs/operating.md")?);
+    for code in Code::ALL {
+        assert_eq!(rows.get(code.name()), Some(&code.status().to_string()), "{code}");
+    }
+    let codes = rows.values().filter(|status| status.parse::<u16>().is_ok()).count();
+    assert_eq!(codes, Code::ALL.len(), "the table has a code that does not exist");
+    Ok(())
+}
+
+#[test]
+fn every_state_and_every_outcome_is_explained() -> Result<()> {
+    let rows = rows(&page("docs/operating.md")?);
+    let phases = [
+        Phase::Receiving,
+        Phase::Verifying,
+        Phase::Building,
+        Phase::Staged,
+        Phase::Switching,
+        Phase::Restarting,
+        Phase::Probing,
+        Phase::Confirming,
+        Phase::Watching,
+        Phase::Reversing,
+    ];
+    let outcomes = [
+        Outcome::Staged,
+        Outcome::Updated,
+        Outcome::AlreadyCurrent,
+        Outcome::RolledBack,
+        Outcome::Interrupted,
+        Outcome::Stranded,
+    ];
+    let names = phases.iter().map(|phase| phase.name());
+    for name in names.chain(outcomes.iter().map(|outcome| outcome.name())) {
+        assert!(rows.contains_key(name), "{name} is not explained");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_link_leads_somewhere() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut pages = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
+    for entry in std::fs::read_dir(root.join("docs"))? {
+        pages.push(entry?.path());
+    }
+    for path in pages {
+        let text = std::fs::read_to_string(&path)?;
+        let directory = path.parent().context("a page is in a directory")?;
+        for part in text.split("](").skip(1) {
+            let target = part.split([')', '#']).next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") {
+                continue;
+            }
+            assert!(directory.join(target).exists(), "{} → {target}", path.display());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,233 @@
+//! `swarm` and three hosts: the main job, end to end.
+
+use std::fs;
+
+use anyhow::{Context as _, Result};
+use fleet_tests::{Behaviour, Fleet, LONG, Output, Setup, Tree, eventually};
+use serde_json::Value;
+
+fn outcomes(output: &Output) -> Result<Vec<String>> {
+    let summary = output.summary()?;
+    let rows = summary["hosts"].as_array().context("rows")?;
+    Ok(rows.iter().map(|row| row["outcome"].as_str().unwrap_or_default().to_owned()).collect())
+}
+
+fn healthy(message: &str) -> Result<Tree> {
+    Tree::agent(&Behaviour { message: message.into(), ..Behaviour::default() })
+}
+
+#[test]
+fn a_fleet_is_updated_and_a_bad_release_is_undone_on_every_host() -> Result<()> {
+    let fleet = Fleet::of(3, &Setup::default())?;
+    let good = fleet.update(&healthy("good")?, &[])?.good()?;
+    assert_eq!(outcomes(&good)?, ["updated"; 3]);
+    let digest = good.summary()?["release"].as_str().context("a release")?.parse()?;
+    for host in &fleet.hosts {
+        assert_eq!(host.running(), Some(digest));
+    }
+
+    let crash =
+        Behaviour { crash: Some("cannot reach the database".into()), ..Behaviour::default() };
+    let bad = fleet.update(&Tree::agent(&crash)?, &[])?;
+    assert_eq!(bad.code, 1);
+    assert_eq!(outcomes(&bad)?, ["rolled_back"; 3]);
+    for host in &fleet.hosts {
+        let row = bad.row(&host.name)?;
+        assert_eq!(row["code"], "rolled_back");
+        assert_eq!(row["to"], Value::from(digest.to_string()));
+        assert!(row["output"].to_string().contains("cannot reach the database"), "{row}");
+        assert_eq!(host.running(), Some(digest));
+    }
+    Ok(())
+}
+
+#[test]
+fn the_reason_of_a_failure_is_on_the_screen() -> Result<()> {
+    let fleet = Fleet::of(1, &Setup::default())?;
+    let crash = Behaviour { crash: Some("no such table: users".into()), ..Behaviour::default() };
+    let tree = Tree::agent(&crash)?;
+    let root = tree.path().display().to_string();
+    let output = fleet.swarm(["update", "--all", "--root", &root])?;
+    assert_eq!(output.code, 1);
+    let screen = format!("{}{}", output.stdout, output.stderr);
+    assert!(screen.contains("no such table: users"), "{screen}");
+    assert!(screen.contains("web-1") && screen.contains("rolled_back"), "{screen}");
+    Ok(())
+}
+
+#[test]
+fn lesson_43_a_host_that_has_the_release_is_left_alone_and_one_that_is_down_is_named() -> Result<()>
+{
+    let fleet = Fleet::of(3, &Setup::default())?;
+    let tree = healthy("one")?;
+    let first = fleet.swarm(["--json", "update", "--host", "web-1", "--root", &root(&tree)])?;
+    assert_eq!(outcomes(&first.good()?)?, ["updated"]);
+    let pid = fleet.hosts[0].app()?.pid;
+    fleet.hosts[2].stop()?;
+
+    let output = fleet.update(&tree, &[])?;
+    assert_eq!(output.code, 1);
+    assert_eq!(output.row("web-1")?["outcome"], "already_current");
+    assert_eq!(output.row("web-2")?["outcome"], "updated");
+    assert_eq!(output.row("web-3")?["outcome"], "unreachable");
+    assert_eq!(fleet.hosts[0].app()?.pid, pid);
+    Ok(())
+}
+
+fn root(tree: &Tree) -> String {
+    tree.path().display().to_string()
+}
+
+#[test]
+fn lesson_39_a_dry_run_touches_nothing() -> Result<()> {
+    let fleet = Fleet::of(1, &Setup::default())?;
+    let output = fleet.update(&healthy("one")?, &["--dry-run"])?.good()?;
+    assert!(output.stdout.contains("web-1"), "{output:?}");
+    assert!(fleet.hosts[0].store().is_empty());
+    assert_eq!(fleet.hosts[0].app()?.last, None);
+    Ok(())
+}
+
+#[test]
+fn a_fleet_is_rolled_back() -> Result<()> {
+    let fleet = Fleet::of(2, &Setup::default())?;
+    let one = fleet.update(&healthy("one")?, &[])?.good()?.summary()?["release"].clone();
+    fleet.update(&healthy("two")?, &[])?.good()?;
+    let back = fleet.swarm(["--json", "rollback", "--all"])?.good()?;
+    assert_eq!(outcomes(&back)?, ["rolled_back"; 2]);
+    for host in &fleet.hosts {
+        assert_eq!(host.ask_agent("/health")?["release"], one);
+    }
+    Ok(())
+}
+
+#[test]
+fn lesson_37_a_broken_connection_is_asked_about() -> Result<()> {
+    let fleet = Fleet::of(1, &Setup::default().health("watch", "'1s'"))?;
+    let host = &fleet.hosts[0];
+    let tree = healthy("one")?;
+    let output = std::thread::scope(|scope| {
+        let pushing = scope.spawn(|| fleet.update(&tree, &[]));
+        eventually("the watch", LONG, || {
+            host.app().ok().filter(|app| app.state == protocol::Phase::Watching)
+        })?;
+        host.kill()?;
+        host.start()?;
+        pushing.join().expect("it does not panic")
+    })?;
+    assert_eq!(output.row("web-1")?["outcome"], "updated", "{output:?}");
+    assert_eq!(output.code, 0);
+    Ok(())
+}
+
+#[test]
+fn what_runs_where_and_what_was_done_can_be_asked() -> Result<()> {
+    let fleet = Fleet::of(2, &Setup::default())?;
+    let release = fleet.update(&healthy("one")?, &[])?.good()?.summary()?["release"].clone();
+    let digest = release.as_str().context("a digest")?;
+    let short = &digest["sha256:".len().."sha256:".len() + 8];
+    for command in ["status", "list", "check", "history"] {
+        let all: &[&str] = if ["status", "check"].contains(&command) { &["--all"] } else { &[] };
+        let output = fleet.swarm(std::iter::once(&command).chain(all))?.good()?;
+        assert!(output.stdout.contains("web-1") || command == "history", "{command}: {output:?}");
+        let json: Value = fleet
+            .swarm(["--json", command].iter().chain(all))?
+            .good()?
+            .json()
+            .with_context(|| command.to_owned())?;
+        assert!(!json.is_null());
+    }
+    let status = fleet.swarm(["status", "--all"])?.good()?;
+    assert!(status.stdout.contains(short), "{status:?}");
+    for command in ["show", "log", "why"] {
+        fleet.swarm([command, "web-1"])?.good()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn lesson_28_the_master_speaks_to_no_other_hosts_updater() -> Result<()> {
+    let fleet = Fleet::of(2, &Setup::default())?;
+    // web-2's updater answers on web-1's address.
+    let [one, two] = &fleet.hosts[..] else { panic!("two hosts") };
+    let (one_address, two_address) = (one.address.to_string(), two.address.to_string());
+    one.stop()?;
+    two.stop()?;
+    let text = fs::read_to_string(two.config())?;
+    fs::write(two.config(), text.replace(&two_address, &one_address))?;
+    two.start_crashing("")?;
+    eventually("web-2 to listen there", LONG, || std::net::TcpStream::connect(one.address).ok())?;
+    let tree = healthy("one")?;
+    let output = fleet.swarm(["--json", "update", "--host", "web-1", "--root", &root(&tree)])?;
+    assert_eq!(output.code, 1, "{output:?}");
+    assert_eq!(output.row("web-1")?["outcome"], "unreachable");
+    assert!(two.store().is_empty() && one.store().is_empty());
+    Ok(())
+}
+
+#[test]
+fn an_update_can_wait_for_the_masters_confirmation() -> Result<()> {
+    let fleet = Fleet::of(1, &Setup::default())?;
+    let output = fleet.update(&healthy("one")?, &["--confirm"])?.good()?;
+    assert_eq!(output.row("web-1")?["outcome"], "updated");
+    Ok(())
+}
+
+#[test]
+fn secrets_are_not_packed_and_the_same_tree_has_one_digest() -> Result<()> {
+    let fleet = Fleet::new()?;
+    let tree = healthy("one")?;
+    tree.file(".env", "PASSWORD=x")?;
+    tree.file("server.key", "x")?;
+    let pack = |name: &str| -> Result<Vec<u8>> {
+        let archive = fleet.place().path().join(name);
+        let file = archive.display().to_string();
+        fleet.swarm(["pack", &root(&tree), "-o", &file])?.good()?;
+        Ok(fs::read(archive)?)
+    };
+    let bytes = pack("one.tar.zst")?;
+    assert_eq!(bytes, pack("two.tar.zst")?);
+    let mut archive = tar::Archive::new(zstd::Decoder::new(bytes.as_slice())?);
+    let mut names = Vec::new();
+    for entry in archive.entries()? {
+        names.push(entry?.path()?.display().to_string());
+    }
+    assert!(names.iter().any(|name| name == "bin/agent"), "{names:?}");
+    assert!(!names.iter().any(|name| name == ".env" || name == "server.key"), "{names:?}");
+    Ok(())
+}
+
+#[test]
+fn keys_are_their_owners_alone_and_nothing_is_overwritten() -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut fleet = Fleet::new()?;
+    let bundle = fleet.enroll("web-1", &Setup::default())?.directory.join("bundle");
+    let mode = |path: &str| -> Result<u32> {
+        Ok(fs::metadata(bundle.join(path))?.permissions().mode() & 0o777)
+    };
+    assert_eq!(mode("")?, 0o700);
+    for key in ["agent/worker.key", "updater/updater.key"] {
+        assert_eq!(mode(key)?, 0o600, "{key}");
+    }
+    for file in ["agent/ca.crt", "agent/worker.crt", "updater/ca.crt", "updater/updater.crt"] {
+        assert!(bundle.join(file).is_file(), "{file}");
+    }
+    assert!(bundle.join("updater.toml").is_file());
+    let key = fs::read(bundle.join("updater/updater.key"))?;
+    let again = fleet.swarm([
+        "enroll",
+        "--updater",
+        "--name",
+        "web-9",
+        "--address",
+        "10.0.0.9",
+        "--out-dir",
+        &bundle.display().to_string(),
+    ])?;
+    assert_ne!(again.code, 0);
+    assert_eq!(fs::read(bundle.join("updater/updater.key"))?, key);
+    let ca = fs::read(fleet.home().join("ca/ca.key"))?;
+    fleet.swarm(["init"])?;
+    assert_eq!(fs::read(fleet.home().join("ca/ca.key"))?, ca);
+    Ok(())
+}

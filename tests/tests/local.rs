@@ -1,0 +1,129 @@
+//! What somebody can do who is logged in on a host, with the master gone.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use fleet_tests::{
+    Behaviour, Daemon, Fleet, Host, Output, Place, Setup, Tree, eventually, program,
+};
+use serde_json::Value;
+
+fn updater(host: &Host, arguments: &[&str]) -> Result<Output> {
+    let mut command = Command::new(program("updater")?);
+    let (first, rest) = arguments.split_first().context("a command")?;
+    Output::of(command.arg(first).arg("--config").arg(host.config()).args(rest))
+}
+
+#[test]
+fn a_host_is_rolled_back_on_the_spot_whether_its_updater_runs_or_not() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let (one, two) = (Tree::healthy("one")?, Tree::healthy("two")?);
+    host.push(&one)?.result()?;
+    host.push(&two)?.result()?;
+    let status = updater(&host, &["status"])?.good()?;
+    assert!(status.stdout.contains(&two.digest.to_string()), "{status:?}");
+
+    updater(&host, &["rollback"])?.good()?;
+    host.runs(&one.digest)?;
+    let last = host.idle()?.last.context("a last transaction")?;
+    assert_eq!(last.caller, "local");
+
+    host.kill()?;
+    let json: Value = updater(&host, &["status", "--json"])?.json()?;
+    assert_eq!(json["updater"], Value::Null);
+    assert_eq!(json["apps"]["agent"]["active"]["digest"], one.digest.to_string());
+    updater(&host, &["rollback", "--to", &two.digest.to_string()])?.good()?;
+    host.runs(&two.digest)?;
+    // The daemon finds what was done without it.
+    host.start()?;
+    assert_eq!(host.app()?.active.context("a release")?.digest, two.digest);
+    assert_eq!(host.running(), Some(two.digest));
+    Ok(())
+}
+
+#[test]
+fn a_check_says_all_that_is_wrong_at_once() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone_and_idle(&place, &Setup::default())?;
+    updater(&host, &["check"])?.good()?;
+    let text = fs::read_to_string(host.config())?;
+    let faults = [
+        // What cannot be understood, and what cannot be meant.
+        [("stop_grace", "stop_grase", "stop_grace"), ("backoff", "back_off", "backoff")],
+        [("attempts = 5", "attempts = 0", "attempts"), ("['bin/agent']", "[]", "command")],
+    ];
+    for pair in faults {
+        let wrong = pair.iter().fold(text.clone(), |text, (from, to, _)| text.replace(from, to));
+        fs::write(host.config(), wrong)?;
+        let output = updater(&host, &["check"])?;
+        assert_eq!(output.code, 1, "{output:?}");
+        let said = format!("{}{}", output.stdout, output.stderr);
+        assert!(pair.iter().all(|(_, _, named)| said.contains(named)), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_link_that_people_use_never_dangles() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    host.push(&Tree::healthy("one")?)?.result()?;
+    let agent = host.install().join("current/bin/agent");
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            while !over.load(std::sync::atomic::Ordering::SeqCst) {
+                fs::metadata(&agent)?;
+            }
+            anyhow::Ok(())
+        });
+        let pushed = (|| {
+            for message in ["two", "three", "four"] {
+                host.push(&Tree::healthy(message)?)?.result()?;
+            }
+            let bad = Behaviour { crash: Some("bad".into()), ..Behaviour::default() };
+            host.push(&Tree::release(&bad)?)?.problem()?;
+            host.rollback()?.result()
+        })();
+        over.store(true, std::sync::atomic::Ordering::SeqCst);
+        pushed?;
+        looking.join().ok().context("it does not panic")?
+    })
+}
+
+#[test]
+fn what_enroll_writes_is_nearly_a_running_host() -> Result<()> {
+    let mut fleet = Fleet::new()?;
+    let host = fleet.enroll("web-1", &Setup::default())?;
+    let (agent, directory) = (host.agent, host.directory.clone());
+    // What a person would do to the file: say where things are, and how the program is started.
+    let file = directory.join("bundle/updater.toml");
+    let text = fs::read_to_string(&file)?
+        .replace("/var/lib/updater", &directory.join("state").display().to_string())
+        .replace("/opt/agent", &directory.join("install").display().to_string())
+        .replace("# command = ", "command = ")
+        .replace("# release_pointer", "release_pointer")
+        .replace("https://", "http://")
+        .replace("http://127.0.0.1:", &format!("http://{}:", agent.ip()));
+    let more = format!(
+        "watch = '200ms'\n[app.agent.run.env]\nAGENT_LISTEN = '{agent}'\n[self]\ninstall_dir = '{}'\n",
+        directory.join("self").display()
+    );
+    fs::write(&file, text + &more)?;
+    let check =
+        Command::new(program("updater")?).arg("check").arg("--config").arg(&file).output()?;
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
+
+    let daemon = Daemon::start(&file, &directory.join("updater.log"), "")?;
+    let host = fleet.hosts.first().context("a host")?;
+    host.answers()?;
+    let tree = Tree::agent(&Behaviour { message: "it works".into(), ..Behaviour::default() })?;
+    fleet.update(&tree, &[])?.good()?;
+    assert_eq!(host.ask_agent("/health")?["message"], "it works");
+    daemon.stop()?;
+    eventually("the port to be free", fleet_tests::LONG, || {
+        std::net::TcpListener::bind(host.address).ok().map(drop)
+    })
+}

@@ -1,0 +1,122 @@
+//! The ways in which a release can be asked, and what each takes for a proof.
+
+use std::net::TcpListener;
+
+use anyhow::{Context as _, Result};
+use fleet_tests::{Behaviour, Ca, Host, Place, Release, Setup, Tree};
+use protocol::{Code, ProbeReport, Proof, Status};
+
+/// An agent that speaks TLS, on the one address that its certificate is for.
+fn by_tls(place: &Place) -> Result<(Setup, Release)> {
+    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let identity = place.path().join("web-1/agent-identity");
+    let environment =
+        format!("{{ AGENT_LISTEN = '{address}', AGENT_IDENTITY = '{}' }}", identity.display());
+    let setup = Setup::default()
+        .run("env", &environment)
+        .health("url", &format!("'https://{address}/health'"));
+    let release = Tree::release(&Behaviour { tls: true, ..Behaviour::default() })?;
+    Ok((setup, release))
+}
+
+fn proven(host: &Host, release: &Release) -> Result<ProbeReport> {
+    let result = host.push(release)?.result()?;
+    assert_eq!(result.status, Status::Updated);
+    result.probe.context("a probe")
+}
+
+fn undone(host: &Host, release: &Release) -> Result<String> {
+    let problem = host.push(release)?.problem()?;
+    assert_eq!(problem.code, Code::RolledBack, "{problem:?}");
+    Ok(problem.detail)
+}
+
+#[test]
+fn an_agent_of_the_fleet_is_asked_by_mutual_tls() -> Result<()> {
+    let place = Place::new()?;
+    let (setup, release) = by_tls(&place)?;
+    let host = Host::alone(&place, &setup)?;
+    let report = proven(&host, &release)?;
+    assert_eq!((report.kind.as_str(), report.proof), ("https", Some(Proof::Echo)));
+    Ok(())
+}
+
+#[test]
+fn an_agent_that_wants_a_certificate_does_not_answer_without_one() -> Result<()> {
+    let place = Place::new()?;
+    let (setup, release) = by_tls(&place)?;
+    let host = Host::alone(&place, &setup.health("anonymous", "true"))?;
+    undone(&host, &release)?;
+    Ok(())
+}
+
+#[test]
+fn an_agent_of_a_foreign_ca_proves_nothing_unless_the_host_says_so() -> Result<()> {
+    for (verify, passes) in [("true", false), ("false", true)] {
+        let place = Place::new()?;
+        let (setup, release) = by_tls(&place)?;
+        let host = Host::alone_and_idle(&place, &setup.health("verify", verify))?;
+        let identity = host.directory.join("agent-identity");
+        let foreign = Ca::create(&place.path().join("foreign"))?;
+        let paths = foreign.issue("agent/web-1", &place.path().join("foreign-agent"))?;
+        std::fs::copy(&paths.certificate, identity.join("worker.crt"))?;
+        std::fs::copy(&paths.key, identity.join("worker.key"))?;
+        host.start()?;
+        if passes {
+            proven(&host, &release)?;
+        } else {
+            undone(&host, &release)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_connection_is_proven_by_the_process_that_took_it() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().without_echo().health("tcp", "'{agent}'"))?;
+    let report = proven(&host, &Tree::healthy("one")?)?;
+    assert_eq!((report.kind.as_str(), report.proof), ("tcp", Some(Proof::Process)));
+    // Something answers there, but it is not what was just started.
+    let elsewhere = TcpListener::bind("127.0.0.1:0")?;
+    let address = elsewhere.local_addr()?;
+    let place = Place::new()?;
+    let setup = Setup::default().without_echo().health("tcp", &format!("'{address}'"));
+    let host = Host::alone(&place, &setup)?;
+    undone(&host, &Tree::healthy("one")?)?;
+    Ok(())
+}
+
+#[test]
+fn a_command_says_whether_the_release_is_well() -> Result<()> {
+    let place = Place::new()?;
+    let setup = Setup::default().without_echo().health("command", "['sh', 'bin/check']");
+    let host = Host::alone(&place, &setup)?;
+    let release = |script: &str| {
+        let tree = Tree::agent(&Behaviour::default())?;
+        tree.program("bin/check", script)?;
+        tree.pack(fleet_tests::Packing::Zstd)
+    };
+    let well = release("exit 0")?;
+    assert_eq!(proven(&host, &well)?.kind, "command");
+    let detail = undone(&host, &release("echo 'no route to the moon' >&2; exit 1")?)?;
+    assert!(detail.contains("no route to the moon"), "{detail}");
+    assert_eq!(host.running(), Some(well.digest));
+    Ok(())
+}
+
+#[test]
+fn lesson_09_an_answer_from_somebody_else_proves_nothing() -> Result<()> {
+    // The reference to another service's health is a mistake that is easily made.
+    let place = Place::new()?;
+    let other = Host::alone(&place, &Setup::default())?;
+    other.push(&Tree::healthy("other")?)?.result()?;
+    let place = Place::new()?;
+    let url = format!("'http://{}/health'", other.agent);
+    let echo = Host::alone(&place, &Setup::default().health("url", &url))?;
+    undone(&echo, &Tree::healthy("one")?)?;
+    let place = Place::new()?;
+    let process = Host::alone(&place, &Setup::default().without_echo().health("url", &url))?;
+    undone(&process, &Tree::healthy("two")?)?;
+    Ok(())
+}

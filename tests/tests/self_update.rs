@@ -1,0 +1,182 @@
+//! The updater updates itself, and nobody notices but by its digest.
+
+use std::fs;
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context as _, Result};
+use fleet_tests::{
+    Answer, Fleet, Host, LONG, Packing, Place, Release, Setup, Tree, eventually, program,
+};
+use protocol::{Code, Digest, Kind, Outcome, Status};
+
+/// The updater itself, with a note that makes it another release.
+fn next_updater(note: &str) -> Result<Tree> {
+    let tree = Tree::empty()?;
+    tree.file("note", note)?;
+    fs::create_dir(tree.path().join("bin"))?;
+    fs::copy(program("updater")?, tree.path().join("bin/updater"))?;
+    Ok(tree)
+}
+
+/// Something that is no updater.
+fn impostor(script: &str) -> Result<Release> {
+    let tree = Tree::empty()?;
+    tree.program("bin/updater", &format!("#!/bin/sh\n{script}\n"))?;
+    tree.pack(Packing::Zstd)
+}
+
+fn replace_by(host: &Host, release: &Release) -> Result<Answer> {
+    host.order("/update-self?confirm_self=true", release).send()
+}
+
+fn is_now(host: &Host, digest: &Digest) -> Result<()> {
+    eventually("the new updater to answer", LONG, || {
+        host.health().ok().filter(|health| health.digest == *digest)
+    })
+    .with_context(|| host.log())?;
+    Ok(())
+}
+
+#[test]
+fn lesson_21_a_new_updater_takes_over_without_refusing_a_connection() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let service = Tree::healthy("service")?;
+    host.push(&service)?.result()?;
+    let (before, agent) = (host.health()?.digest, host.app()?.pid);
+    let next = next_updater("next")?.pack(Packing::Zstd)?;
+
+    let over = AtomicBool::new(false);
+    let connections = std::thread::scope(|scope| {
+        let knocking = scope.spawn(|| {
+            let mut connections = 0_u32;
+            while !over.load(Ordering::SeqCst) {
+                TcpStream::connect(host.address)?;
+                connections += 1;
+            }
+            anyhow::Ok(connections)
+        });
+        let replaced = replace_by(&host, &next).and_then(|answer| {
+            assert_eq!(answer.result()?.status, Status::SelfUpdateQueued);
+            is_now(&host, &next.digest)
+        });
+        over.store(true, Ordering::SeqCst);
+        replaced?;
+        knocking.join().ok().context("it does not panic")?
+    })?;
+    assert!(connections > 0);
+    assert_ne!(before, next.digest);
+
+    // It is in charge of the same agent, and works.
+    assert_eq!(host.app()?.pid, agent);
+    let second = Tree::healthy("second")?;
+    eventually("the new updater to be in charge", LONG, || {
+        host.push(&second).ok()?.result().ok().filter(|result| result.to == Some(second.digest))
+    })
+    .with_context(|| host.log())?;
+    assert_eq!(host.running(), Some(second.digest));
+
+    // It is what is started from now on.
+    host.kill()?;
+    host.start()?;
+    is_now(&host, &next.digest)
+}
+
+#[test]
+fn an_updater_that_does_not_start_replaces_nobody() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let before = host.health()?.digest;
+    let answer = replace_by(&host, &impostor("echo broken >&2; exit 1")?)?;
+    let problem = answer.problem()?;
+    assert_eq!(problem.code, Code::SelfUpdateFailed, "{problem:?}");
+    assert!(problem.output.iter().any(|line| line.contains("broken")), "{problem:?}");
+    assert_eq!(host.health()?.digest, before);
+    let good = Tree::healthy("service")?;
+    host.push(&good)?.result()?;
+    assert_eq!(host.running(), Some(good.digest));
+    Ok(())
+}
+
+#[test]
+fn lesson_21_an_updater_that_never_answers_is_ended() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().own("takeover_timeout", "'500ms'"))?;
+    let before = host.health()?.digest;
+    let silent = impostor("[ \"$1\" = check ] && exit 0\nexec sleep 1000")?;
+    let _ = replace_by(&host, &silent)?;
+    let log = host.directory.join("state/apps/updater/history.jsonl");
+    let last = eventually("the attempt to end", LONG, || {
+        let text = fs::read_to_string(&log).ok()?;
+        serde_json::from_str::<protocol::LastTransaction>(text.lines().last()?).ok()
+    })
+    .with_context(|| host.log())?;
+    assert_eq!(last.kind, Kind::SelfUpdate);
+    assert_ne!(last.outcome, Outcome::Updated);
+    assert_eq!(host.health()?.digest, before);
+    eventually("the new one to be gone", LONG, || {
+        let left = fleet_tests::processes_of(&host.directory.join("self"));
+        left.iter().all(|pid| !is_sleep(pid.as_raw())).then_some(())
+    })?;
+    Ok(())
+}
+
+fn is_sleep(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "sleep")
+}
+
+#[test]
+fn replacing_the_updater_has_to_be_meant() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let release = impostor("exit 0")?;
+    let problem = host.order("/update-self", &release).send()?.problem()?;
+    assert_eq!(problem.code, Code::BadRequest);
+    assert!(problem.detail.contains("confirm_self"), "{problem:?}");
+    Ok(())
+}
+
+#[test]
+fn swarm_updates_the_updater_after_the_service() -> Result<()> {
+    let fleet = Fleet::of(1, &Setup::default())?;
+    let host = fleet.hosts.first().context("a host")?;
+    let tree = next_updater("by swarm")?;
+    let archive = fleet.place().path().join("updater.tar.zst");
+    let release = tree.pack(Packing::Zstd)?;
+    fs::write(&archive, &release.bytes)?;
+    let service = Tree::agent(&fleet_tests::Behaviour::default())?;
+    let output = fleet.swarm([
+        "--json",
+        "update",
+        "--host",
+        "web-1",
+        "--root",
+        &service.path().display().to_string(),
+        "--include-self",
+        "--updater-archive",
+        &archive.display().to_string(),
+    ])?;
+    let output = output.good()?;
+    assert_eq!(output.row("web-1")?["outcome"], "updated");
+    is_now(host, &release.digest)
+}
+
+#[test]
+fn swarm_sends_the_updater_that_lies_beside_it() -> Result<()> {
+    let fleet = Fleet::of(1, &Setup::default())?;
+    let service = Tree::agent(&fleet_tests::Behaviour::default())?;
+    let root = service.path().display().to_string();
+    let arguments = ["--json", "update", "--host", "web-1", "--root", &root, "--include-self"];
+    fleet.swarm(arguments)?.good()?;
+    let host = fleet.hosts.first().context("a host")?;
+    let active = fs::canonicalize(host.directory.join("self/current"))?;
+    assert_eq!(
+        host.health()?.digest.hex(),
+        active.file_name().context("a name")?.to_string_lossy()
+    );
+    let mode = fs::metadata(active.join("bin/updater"))?.permissions().mode();
+    assert_eq!(mode & 0o777, 0o755);
+    Ok(())
+}

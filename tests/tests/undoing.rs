@@ -1,0 +1,203 @@
+//! Bad releases: each is undone, and what was there before is there again.
+
+use anyhow::Result;
+use fleet_tests::{Behaviour, Host, Place, Setup, Tree};
+use protocol::{Code, Phase, ReleaseState, Status};
+
+#[test]
+fn a_release_that_crashes_is_undone_and_its_last_words_are_told() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let good = host.installs("good")?;
+    let bad = Behaviour { crash: Some("no such table: users".into()), ..Behaviour::default() };
+    let bad = Tree::release(&bad)?;
+    let problem = host.undoes(&bad)?;
+    assert!(problem.output.iter().any(|line| line.contains("no such table")), "{problem:?}");
+    assert_eq!((problem.from, problem.to), (Some(good), Some(bad.digest)));
+    host.keeps(&good, None)
+}
+
+#[test]
+fn a_release_that_answers_500_is_undone() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let good = host.installs("good")?;
+    let bad = Tree::release(&Behaviour { status: Some(500), ..Behaviour::default() })?;
+    let problem = host.undoes(&bad)?;
+    assert!(problem.detail.contains("500"), "{problem:?}");
+    host.keeps(&good, None)
+}
+
+#[test]
+fn a_release_that_says_nothing_of_itself_is_undone() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let good = host.installs("good")?;
+    host.undoes(&Tree::release(&Behaviour { silent: true, ..Behaviour::default() })?)?;
+    host.keeps(&good, None)
+}
+
+#[test]
+fn lesson_01_a_bad_first_install_leaves_a_clean_host() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let bad = Tree::release(&Behaviour { crash: Some("no".into()), ..Behaviour::default() })?;
+    let problem = host.undoes(&bad)?;
+    assert_eq!(problem.from, None);
+    for link in ["current", "releases/active", "releases/active.new", "releases/prev"] {
+        assert!(host.install().join(link).symlink_metadata().is_err(), "{link} is left");
+    }
+    let app = host.app()?;
+    assert_eq!((app.active, app.healthy), (None, true));
+    assert_eq!(host.running(), None);
+    assert_eq!(host.releases()?.releases[0].state, ReleaseState::Failed);
+
+    let good = host.installs("good")?;
+    host.keeps(&good, None)
+}
+
+#[test]
+fn lesson_02_no_rollback_goes_to_a_release_that_failed() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let first = host.installs("one")?;
+    let second = host.installs("two")?;
+    let bad = Tree::release(&Behaviour { status: Some(503), ..Behaviour::default() })?;
+    host.undoes(&bad)?;
+    assert_eq!(host.rollback()?.result()?.to, Some(first));
+    host.keeps(&first, Some(&second))?;
+    // The one that was left is where a second rollback goes.
+    assert_eq!(host.rollback()?.result()?.to, Some(second));
+    host.keeps(&second, Some(&first))
+}
+
+#[test]
+fn lesson_03_prev_survives_an_update_that_fails() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let first = host.installs("a")?;
+    let second = host.installs("b")?;
+    host.undoes(&Tree::release(&Behaviour { crash: Some("c".into()), ..Behaviour::default() })?)?;
+    host.keeps(&second, Some(&first))
+}
+
+#[test]
+fn lesson_05_a_command_that_cannot_be_started_is_undone() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let good = host.installs("good")?;
+    let tree = Tree::agent(&Behaviour::default())?;
+    tree.program("bin/agent", "#!/no/such/interpreter\n")?;
+    host.undoes(&tree.pack(fleet_tests::Packing::Zstd)?)?;
+    host.keeps(&good, None)
+}
+
+#[test]
+fn lesson_09_an_old_process_that_keeps_the_port_proves_nothing() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let clinging =
+        Behaviour { leaves_a_child: true, message: "old".into(), ..Behaviour::default() };
+    let old = Tree::release(&clinging)?;
+    assert_eq!(host.push(&old)?.result()?.status, Status::Updated);
+
+    let new = Tree::healthy("new")?;
+    let answer = host.push(&new)?;
+    // Where the old release can be stopped as a whole, the new one runs. Where it cannot, what the
+    // old process answers is not taken for the new one's health.
+    if answer.status == 200 {
+        return host.keeps(&new.digest, Some(&old.digest));
+    }
+    assert_eq!(answer.problem()?.code, Code::RolledBack);
+    host.keeps(&old.digest, None)
+}
+
+#[test]
+fn lesson_10_a_release_that_dies_in_the_watch_is_undone() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().health("watch", "'20s'"))?;
+    let good = Tree::healthy("good")?;
+    // The good one's own watch would be as long: it is on the disk before.
+    let first = Tree::release(&Behaviour { dies_after: Some(3), ..Behaviour::default() })?;
+    let problem = host.undoes(&first)?;
+    assert!(problem.detail.contains("watch") || !problem.output.is_empty(), "{problem:?}");
+    assert!(host.running().is_none());
+    let mut lines =
+        host.order("/update", &good).header("accept", protocol::header::NDJSON).lines()?;
+    lines.until("\"watching\"")?;
+    assert_eq!(host.running(), Some(good.digest));
+    Ok(())
+}
+
+#[test]
+fn a_release_that_fails_in_the_watch_is_undone() -> Result<()> {
+    let place = Place::new()?;
+    let setup = Setup::default().health("watch", "'5s'").health("interval", "'50ms'");
+    let host = Host::alone(&place, &setup)?;
+    let bad = Tree::release(&Behaviour { fails_after: Some(2), ..Behaviour::default() })?;
+    let problem = host.undoes(&bad)?;
+    assert!(problem.detail.contains("500"), "{problem:?}");
+    Ok(())
+}
+
+#[test]
+fn lesson_23_one_failed_answer_is_not_a_failure() -> Result<()> {
+    let place = Place::new()?;
+    // More failures in a row are asked for than the watch has time for.
+    let setup = Setup::default().health("watch_failures", "100").health("watch", "'500ms'");
+    let host = Host::alone(&place, &setup)?;
+    let shaky = Tree::release(&Behaviour { fails_after: Some(1), ..Behaviour::default() })?;
+    assert_eq!(host.push(&shaky)?.result()?.status, Status::Updated);
+    // Once the watch is over nothing is rolled back any more.
+    assert_eq!(host.app()?.state, Phase::Idle);
+    assert_eq!(host.running(), Some(shaky.digest));
+    Ok(())
+}
+
+#[test]
+fn lesson_27_what_a_rollback_needs_survives_a_failed_update() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().app("keep", "2"))?;
+    let first = host.installs("one")?;
+    let second = host.installs("two")?;
+    for number in 0..3 {
+        let crash = Some(format!("bad {number}"));
+        host.undoes(&Tree::release(&Behaviour { crash, ..Behaviour::default() })?)?;
+    }
+    assert!(host.store().contains(&first.hex()), "{:?}", host.store());
+    assert_eq!(host.rollback()?.result()?.to, Some(first));
+    host.keeps(&first, Some(&second))
+}
+
+#[test]
+fn a_failed_release_is_quarantined_until_it_is_asked_for_again() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let good = host.installs("good")?;
+    let bad = Tree::release(&Behaviour { crash: Some("bad".into()), ..Behaviour::default() })?;
+    host.undoes(&bad)?;
+    let problem = host.push(&bad)?.problem()?;
+    assert_eq!((problem.status, problem.code), (409, Code::Quarantined));
+    host.keeps(&good, None)?;
+    // Asked for expressly, it is tried, and fails again.
+    let again = host.order("/update?retry_quarantined=true", &bad).send()?.problem()?;
+    assert_eq!(again.code, Code::RolledBack);
+    host.keeps(&good, None)
+}
+
+#[test]
+fn a_failure_leaves_evidence() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    host.installs("good")?;
+    let bad = Behaviour { crash: Some("the reason of it all".into()), ..Behaviour::default() };
+    let problem = host.undoes(&Tree::release(&bad)?)?;
+    let transaction = problem.transaction.expect("a transaction");
+    assert!(host.state().join("evidence").join(transaction.as_str()).is_dir());
+    let evidence = host.master().get(&format!("/evidence/{transaction}"))?;
+    assert_eq!(evidence.status, 200, "{evidence:?}");
+    assert!(evidence.text().contains("the reason of it all"), "{evidence:?}");
+    let unknown = host.master().get("/evidence/0190a5c2-6f00-7000-8000-000000000000")?;
+    assert_eq!(unknown.problem()?.code, Code::UnknownTransaction);
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! One host, one good release after the other.
+
+use std::fs;
+
+use anyhow::Result;
+use fleet_tests::{Behaviour, Host, Place, Setup, Tree};
+use protocol::{Code, Proof, ReleaseState, Status};
+
+#[test]
+fn a_release_is_installed_and_upgraded() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let health = host.health()?;
+    assert_eq!(health.status, "ok");
+    assert!(!host.install().join("current").exists());
+
+    let first = Tree::healthy("one")?;
+    let result = host.push(&first)?.result()?;
+    assert_eq!((result.status, result.code), (Status::Updated, None));
+    assert_eq!((result.from, result.to), (None, Some(first.digest)));
+    let slot = result.release.expect("a release");
+    assert_eq!((slot.slot.as_str(), slot.digest), ("active", first.digest));
+    assert_eq!(result.probe.expect("a probe").proof, Some(Proof::Echo));
+    host.keeps(&first.digest, None)?;
+
+    let second = host.installs("two")?;
+    host.keeps(&second, Some(&first.digest))?;
+    assert_eq!(host.history().len(), 2);
+    Ok(())
+}
+
+#[test]
+fn gzip_is_taken_as_zstd_is() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let release = Tree::agent(&Behaviour::default())?.pack(fleet_tests::Packing::Gzip)?;
+    assert_eq!(host.push(&release)?.result()?.status, Status::Updated);
+    host.keeps(&release.digest, None)
+}
+
+#[test]
+fn a_release_that_runs_already_is_left_alone_unless_it_is_forced() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let release = Tree::healthy("one")?;
+    host.push(&release)?.result()?;
+    let pid = host.app()?.pid;
+
+    assert_eq!(host.push(&release)?.result()?.status, Status::AlreadyCurrent);
+    assert_eq!(host.app()?.pid, pid);
+
+    let forced = host.order("/update?force=true", &release).send()?.result()?;
+    assert_eq!(forced.status, Status::Updated);
+    assert_ne!(host.app()?.pid, pid);
+    host.keeps(&release.digest, None)
+}
+
+#[test]
+fn without_a_pointer_the_new_process_is_the_proof() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().without_echo())?;
+    let silent = |message: &str| {
+        Tree::release(&Behaviour { silent: true, message: message.into(), ..Behaviour::default() })
+    };
+    let result = host.push(&silent("one")?)?.result()?;
+    assert_eq!(result.probe.expect("a probe").proof, Some(Proof::Process));
+    let result = host.push(&silent("two")?)?.result()?;
+    assert_eq!(result.status, Status::Updated);
+    assert_eq!(host.ask_agent("/health")?["message"], "two");
+    Ok(())
+}
+
+#[test]
+fn an_agent_that_ignores_term_is_stopped_all_the_same() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let stubborn = Behaviour { ignores_term: true, ..Behaviour::default() };
+    host.push(&Tree::release(&stubborn)?)?.result()?;
+    let second = host.installs("two")?;
+    assert_eq!(host.running(), Some(second));
+    Ok(())
+}
+
+#[test]
+fn a_slow_start_is_waited_for() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().health("attempts", "30"))?;
+    let slow = Tree::release(&Behaviour { slow_start_ms: 700, ..Behaviour::default() })?;
+    assert_eq!(host.push(&slow)?.result()?.status, Status::Updated);
+    Ok(())
+}
+
+#[test]
+fn old_releases_go_and_the_kept_ones_can_be_gone_back_to() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().app("keep", "3"))?;
+    let mut all = Vec::new();
+    for message in ["a", "b", "c", "d"] {
+        all.push(host.installs(message)?);
+    }
+    assert_eq!(host.store().len(), 3);
+    let unknown = serde_json::json!({ "digest": all[0] });
+    let problem = host.master().post("/rollback").json(&unknown).send()?.problem()?;
+    assert_eq!(problem.code, Code::UnknownRelease);
+    let known = serde_json::json!({ "digest": all[1] });
+    let result = host.master().post("/rollback").json(&known).send()?.result()?;
+    assert_eq!((result.status, result.to), (Status::RolledBack, Some(all[1])));
+    host.keeps(&all[1], Some(&all[3]))
+}
+
+#[test]
+fn a_release_can_be_staged_first_and_activated_later() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let release = Tree::healthy("staged")?;
+    let path = format!("/releases/{}", release.digest);
+    let put = |host: &Host| {
+        host.master()
+            .call(reqwest::Method::PUT, &path)
+            .header("content-type", release.media_type())
+            .body(release.bytes.clone())
+            .send()
+    };
+    assert_eq!(put(&host)?.status, 201);
+    assert!(!host.install().join("current").exists());
+    assert_eq!(host.releases()?.releases[0].state, ReleaseState::Staged);
+    assert_eq!(put(&host)?.status, 200);
+
+    let order = serde_json::json!({ "digest": release.digest });
+    let result = host.master().post("/update").json(&order).send()?.result()?;
+    assert_eq!(result.status, Status::Updated);
+    host.keeps(&release.digest, None)
+}
+
+#[test]
+fn there_is_nothing_to_go_back_to_at_first() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    assert_eq!(host.rollback()?.problem()?.code, Code::NoPreviousRelease);
+    host.installs("one")?;
+    assert_eq!(host.rollback()?.problem()?.code, Code::NoPreviousRelease);
+    Ok(())
+}
+
+#[test]
+fn what_an_agent_writes_outlives_its_release() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().app("links", "['data/']"))?;
+    host.installs("one")?;
+    fs::write(host.install().join("shared/data/note"), "kept")?;
+    host.installs("two")?;
+    assert_eq!(host.ask_agent("/health")?["data"], "kept");
+    host.rollback()?.result()?;
+    assert_eq!(host.ask_agent("/health")?["data"], "kept");
+    Ok(())
+}
+
+#[test]
+fn lesson_17_an_agents_environment_is_small_and_not_the_updaters() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let digest = host.installs("one")?;
+    let environment = host.ask_agent("/environment")?;
+    let names: Vec<&str> =
+        environment.as_object().expect("an object").keys().map(String::as_str).collect();
+    for name in &names {
+        let known = ["PATH", "HOME", "LANG", "USER", "LOGNAME", "SHELL", "AGENT_LISTEN", "PWD"];
+        let ours = name.starts_with("RELEASE_") || known.contains(name);
+        // What a shell adds by itself.
+        assert!(ours || ["_", "OLDPWD", "SHLVL"].contains(name), "{name} has leaked: {names:?}");
+    }
+    assert_eq!(environment["RELEASE_DIGEST"], digest.to_string());
+    Ok(())
+}
+
+#[test]
+fn a_dead_agent_is_started_again() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let digest = host.installs("one")?;
+    let pid = host.app()?.pid.expect("a process");
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(pid.cast_signed()),
+        nix::sys::signal::Signal::SIGKILL,
+    )?;
+    let started = fleet_tests::eventually("a new agent", fleet_tests::LONG, || {
+        host.app().ok()?.pid.filter(|new| *new != pid)
+    })?;
+    assert_ne!(started, pid);
+    host.runs(&digest)
+}

@@ -1,0 +1,43 @@
+#!/bin/sh
+# Installs what `make test` needs and this machine lacks; `tools.sh build`: what a build needs. Debian
+# and Ubuntu packages come from apt; elsewhere this says what to install. Nothing that is there is
+# touched.
+set -eu
+
+packages=''
+need() { # need COMMAND PACKAGE: the package, unless the command is there
+    command -v "$1" >/dev/null 2>&1 || packages="$packages $2"
+}
+
+need cc build-essential
+if [ "${1-}" != build ]; then
+    need git git
+    need zstd zstd
+    need openssl openssl
+    need redis-server redis-server
+    # Builds run with the standard PATH, so it is the system's Python that counts.
+    system_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    PATH=$system_path python3 -c 'import venv, ensurepip' >/dev/null 2>&1 ||
+        packages="$packages python3 python3-venv"
+fi
+
+if [ -n "$packages" ]; then
+    if ! command -v apt-get >/dev/null 2>&1; then
+        echo "missing:$packages; install them with your package manager" >&2
+        exit 1
+    fi
+    sudo=''
+    [ "$(id -u)" -eq 0 ] || sudo=sudo
+    $sudo apt-get update
+    # shellcheck disable=SC2086 # the list is meant to be split
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y --no-install-recommends $packages
+fi
+
+[ "${1-}" != build ] || exit 0
+
+for component in rustfmt clippy; do
+    case $component in rustfmt) program=cargo-fmt ;; clippy) program=cargo-clippy ;; esac
+    command -v "$program" >/dev/null 2>&1 || rustup component add "$component"
+done
+command -v cargo-nextest >/dev/null 2>&1 || cargo install --locked cargo-nextest
+command -v cargo-deny >/dev/null 2>&1 || cargo install --locked cargo-deny
