@@ -49,7 +49,13 @@ impl Release {
     /// When the compressor refuses.
     pub fn of_tar(tar: &[u8], packing: Packing) -> Result<Self> {
         let bytes = match packing {
-            Packing::Zstd => zstd::bulk::compress(tar, 3)?,
+            Packing::Zstd => {
+                let mut encoder = zstd::Encoder::new(Vec::new(), 3)?;
+                // As `swarm` and the zstd program write it: a byte that rots is then noticed.
+                encoder.include_checksum(true)?;
+                encoder.write_all(tar)?;
+                encoder.finish()?
+            }
             Packing::Gzip => {
                 let level = flate2::Compression::default();
                 let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
