@@ -12,6 +12,7 @@ mod eventually;
 mod expectations;
 mod fleet;
 mod host;
+pub mod invariants;
 mod litter;
 mod place;
 mod programs;

@@ -12,7 +12,7 @@ use crate::api::{Caller, Who};
 use crate::config::Config;
 use crate::daemon::{Epoch, EpochError};
 use crate::own::{OwnExecutable, Takeover};
-use crate::sys::wall_clock;
+use crate::sys::{sweep_unfinished, wall_clock};
 use crate::transaction::{App, AppError, Events, Recovery, chain};
 
 /// The running updater.
@@ -95,6 +95,9 @@ impl Daemon {
 
     /// Finishes what an earlier updater began, and sees from now on that the agents run.
     pub fn take_charge(self: &Arc<Self>) {
+        if let Err(error) = sweep_unfinished(&self.config.state_dir) {
+            tracing::warn!(%error, "the state directory could not be swept");
+        }
         for app in self.apps.values().chain([&self.own]) {
             if matches!(app.recover(), Recovery::Locked) {
                 recover_later(Arc::clone(app));

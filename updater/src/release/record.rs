@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use protocol::{FORMAT, RELEASE_RECORD, ReleaseRecord};
 
-use crate::sys::write_durably;
+use crate::release::remove_tree;
+use crate::sys::{checkpoint, sync_directory, write_durably};
 
 /// Why a release's record could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,19 @@ pub fn write_record(release: &Path, record: &ReleaseRecord) -> io::Result<()> {
     let path = release.join(RELEASE_RECORD);
     write_durably(&path, &text)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o644))
+}
+
+/// Removes a release. Its record goes first: what a crash leaves of it is litter, not a release
+/// with half of its files.
+pub fn remove_release(release: &Path) -> io::Result<()> {
+    let record = release.join(RELEASE_RECORD);
+    if fs::symlink_metadata(&record).is_ok() {
+        // Sealed releases are read-only, which this knows how to deal with.
+        remove_tree(&record)?;
+        sync_directory(release)?;
+        checkpoint("record_removed");
+    }
+    remove_tree(release)
 }
 
 #[cfg(test)]

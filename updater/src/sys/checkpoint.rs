@@ -22,6 +22,7 @@ pub const CHECKPOINTS: &[&str] = &[
     "facts_written",
     "prev_set",
     "history_written",
+    "record_removed",
     "journal_removed",
     "self_checked",
     "self_started",

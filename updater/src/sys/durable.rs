@@ -5,15 +5,30 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+/// What a file is called until it is whole.
+const UNFINISHED: &str = ".new-";
+
 /// Replaces `path` by `bytes`: a temporary file beside it is written and synced, renamed over it,
 /// and the directory synced. A reader sees the old content or the new, never a part.
 pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = parent(path)?;
-    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
+    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     sync_directory(directory)
+}
+
+/// Removes what [`write_durably`] had not finished in `directory` when it was killed. Nobody may be
+/// writing there.
+pub fn sweep_unfinished(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
+            remove_durably(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Appends one line to `path` and syncs it. A torn last line that an earlier crash left is ended
@@ -67,6 +82,17 @@ mod tests {
         remove_durably(&path).unwrap();
         remove_durably(&path).unwrap();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_was_not_finished_is_swept_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        write_durably(&directory.path().join("a"), b"one").unwrap();
+        fs::write(directory.path().join(format!("{UNFINISHED}x")), "on").unwrap();
+        sweep_unfinished(directory.path()).unwrap();
+        let left: Vec<_> = fs::read_dir(directory.path()).unwrap().flatten().collect();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].file_name(), "a");
     }
 
     #[test]

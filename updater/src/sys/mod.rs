@@ -15,5 +15,7 @@ pub mod user;
 pub use adopt::adopt_descriptor;
 pub use checkpoint::{CHECKPOINTS, CRASH_AT, checkpoint};
 pub use clock::{BootTime, wall_clock};
-pub use durable::{append_durably, remove_durably, sync_directory, write_durably};
+pub use durable::{
+    append_durably, remove_durably, sweep_unfinished, sync_directory, write_durably,
+};
 pub use fs::free_space;

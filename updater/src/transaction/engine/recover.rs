@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::release::Slot;
-use crate::sys::BootTime;
+use crate::sys::{BootTime, sweep_unfinished};
 use crate::transaction::evidence::Evidence;
 use crate::transaction::machine::{self, Found, Step};
 use crate::transaction::order::chain;
@@ -44,6 +44,10 @@ impl App {
         let Some(lock) = try_lock(&self.files.lock()).map_err(RecoverError::Io)? else {
             return Err(RecoverError::Locked);
         };
+        // Who starts the agent writes there too.
+        let agent = self.hold_agent();
+        sweep_unfinished(self.files.directory()).map_err(RecoverError::Io)?;
+        drop(agent);
         let Some(journal) = Journal::read(&self.files.journal())? else {
             if self.layout.store().exists() {
                 self.sweep(None).map_err(RecoverError::Io)?;

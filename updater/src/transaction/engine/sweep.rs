@@ -5,7 +5,7 @@ use std::io;
 
 use protocol::Digest;
 
-use crate::release::{Slot, remove_tree};
+use crate::release::{Slot, remove_release, remove_tree};
 use crate::sys::sync_directory;
 use crate::transaction::{App, Facts};
 
@@ -27,7 +27,7 @@ impl App {
         let mut old = self.layout.stored()?;
         old.retain(|digest| !kept.contains(digest));
         for digest in &old {
-            remove_tree(&self.layout.release(digest))?;
+            remove_release(&self.layout.release(digest))?;
             facts.removed(digest);
         }
         if !old.is_empty() {

@@ -1,0 +1,28 @@
+//! The processes that run.
+
+use super::Moment;
+use super::seen::Seen;
+
+pub(super) fn check(seen: &Seen<'_>, moment: Moment, wrong: &mut Vec<String>) {
+    if seen.installed.own {
+        return;
+    }
+    if seen.agents.len() > 1 {
+        wrong.push(format!("more than one start of an agent lives: {:?}", seen.agents));
+    }
+    for digest in seen.agents.values() {
+        let active = seen.active == Some(*digest);
+        let on_its_way = seen.switching() && [seen.from(), seen.to()].contains(&Some(*digest));
+        if !active && !on_its_way && !seen.stranded() {
+            wrong.push(format!("an agent of {digest} runs, which is not active"));
+        }
+    }
+    let stopped = seen.installed.files.stopped().exists();
+    let wanted = seen.active.is_some() && !stopped && !seen.stranded();
+    if moment == Moment::AtRest && wanted && seen.agents.is_empty() {
+        wrong.push("a release is active, and no agent runs".to_owned());
+    }
+    if stopped && !seen.agents.is_empty() && seen.journal.is_none() {
+        wrong.push("an operator stopped the agent, and it runs".to_owned());
+    }
+}

@@ -1,0 +1,69 @@
+//! All of them together.
+
+use anyhow::{Context as _, Result, ensure};
+use protocol::Outcome;
+
+use super::seen::{Installed, Seen};
+use super::{agents, history, releases, slots};
+use crate::{Host, LONG, eventually};
+
+/// When a host is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Wherever it was stopped. The updater must be down: it would go on between two looks.
+    Any,
+    /// Nothing is under way, the last transaction was finished, and its agent was started.
+    AtRest,
+}
+
+/// All that is wrong with an app, as sentences; empty if nothing is.
+pub fn violations(installed: &Installed, moment: Moment) -> Vec<String> {
+    let seen = match Seen::look(installed) {
+        Ok(seen) => seen,
+        Err(error) => return vec![format!("{error:#}")],
+    };
+    let mut wrong = Vec::new();
+    slots::check(&seen, moment, &mut wrong);
+    releases::check(&seen, moment, &mut wrong);
+    agents::check(&seen, moment, &mut wrong);
+    history::check(&seen, moment, &mut wrong);
+    wrong
+}
+
+impl Host {
+    /// Looks whether what must hold at any instant holds of its app `agent` and of its updater's
+    /// own releases. The updater must be down.
+    ///
+    /// # Errors
+    /// All that does not hold.
+    pub fn holds(&self) -> Result<()> {
+        self.check(Moment::Any)
+    }
+
+    /// Waits until nothing is under way and the active release's agent runs, and looks whether
+    /// what must hold then does.
+    ///
+    /// # Errors
+    /// All that does not hold; with the updater's log.
+    pub fn rests(&self) -> Result<()> {
+        self.idle()?;
+        eventually("the agent to be looked after", LONG, || {
+            let app = self.app().ok()?;
+            let stranded = app.last.is_some_and(|last| last.outcome == Outcome::Stranded);
+            (app.healthy || stranded).then_some(())
+        })
+        .with_context(|| self.log())?;
+        self.check(Moment::AtRest).with_context(|| self.log())
+    }
+
+    fn check(&self, moment: Moment) -> Result<()> {
+        let mut wrong = Vec::new();
+        for app in [protocol::DEFAULT_APP, protocol::SELF_APP] {
+            let installed = Installed::of(&self.config(), app)?;
+            let found = violations(&installed, moment);
+            wrong.extend(found.into_iter().map(|sentence| format!("{app}: {sentence}")));
+        }
+        ensure!(wrong.is_empty(), "it does not hold, {moment:?}:\n  {}", wrong.join("\n  "));
+        Ok(())
+    }
+}

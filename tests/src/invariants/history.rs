@@ -1,0 +1,30 @@
+//! One line a transaction, none applied twice.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use super::Moment;
+use super::seen::Seen;
+
+pub(super) fn check(seen: &Seen<'_>, moment: Moment, wrong: &mut Vec<String>) {
+    let mut transactions = BTreeSet::new();
+    let mut orders = BTreeSet::new();
+    for line in &seen.history {
+        if !transactions.insert(line.transaction.as_str()) {
+            wrong.push(format!("{} has two lines in the history", line.transaction));
+        }
+        if line.order.as_ref().is_some_and(|order| !orders.insert(order)) {
+            wrong.push(format!("the order of {} was applied twice", line.transaction));
+        }
+    }
+    if moment == Moment::Any {
+        return;
+    }
+    let evidence = fs::read_dir(seen.installed.files.evidence());
+    for entry in evidence.into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !transactions.contains(name.as_str()) {
+            wrong.push(format!("{name} failed, and is not in the history"));
+        }
+    }
+}

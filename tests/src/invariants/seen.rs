@@ -1,0 +1,119 @@
+//! One look at an app: its links, its files, its processes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use protocol::{Digest, LastTransaction, Outcome, RELEASE_RECORD, SELF_APP};
+use updater::config::Config;
+use updater::release::{Layout, Slot};
+use updater::transaction::machine::after_switch;
+use updater::transaction::{AppFiles, Facts, Journal};
+
+/// Where an app is, and what its configuration promises.
+#[derive(Debug, Clone)]
+pub struct Installed {
+    pub(super) layout: Layout,
+    pub(super) files: AppFiles,
+    /// What is not part of a release's tree, though it lies in it.
+    pub(super) reserved: Vec<String>,
+    pub(super) keep: usize,
+    /// Whether it is the updater itself, which has no agent.
+    pub(super) own: bool,
+}
+
+impl Installed {
+    /// An app as the updater's configuration has it; `updater` for the updater's own releases.
+    ///
+    /// # Errors
+    /// When the configuration cannot be read, or has no such app.
+    pub fn of(config: &Path, app: &str) -> Result<Self> {
+        let config = Config::load(config)?;
+        let name = app.parse()?;
+        let files = AppFiles::new(&config.state_dir, &name);
+        let mut reserved = vec![RELEASE_RECORD.to_owned()];
+        if app == SELF_APP {
+            let layout = Layout::new(&config.own.install_dir);
+            return Ok(Self { layout, files, reserved, keep: config.own.keep, own: true });
+        }
+        let app = config.apps.get(&name).with_context(|| format!("there is no app {name}"))?;
+        reserved.extend(app.links.iter().map(|link| link.trim_end_matches('/').to_owned()));
+        let layout = Layout::new(&app.install_dir);
+        Ok(Self { layout, files, reserved, keep: app.keep, own: false })
+    }
+}
+
+/// What was seen of it.
+pub(super) struct Seen<'a> {
+    pub(super) installed: &'a Installed,
+    pub(super) active: Option<Digest>,
+    pub(super) prev: Option<Digest>,
+    pub(super) journal: Option<Journal>,
+    pub(super) facts: Facts,
+    /// The history's lines, the newest last. Torn ones are left out.
+    pub(super) history: Vec<LastTransaction>,
+    /// Every start of an agent of which a process lives, by its mark.
+    pub(super) agents: BTreeMap<String, Digest>,
+}
+
+impl<'a> Seen<'a> {
+    pub(super) fn look(installed: &'a Installed) -> Result<Self> {
+        let Installed { layout, files, .. } = installed;
+        let history = match fs::read_to_string(files.history()) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            read => read.context("read the history")?,
+        };
+        Ok(Self {
+            installed,
+            active: layout.slot(Slot::Active).context("read active")?,
+            prev: layout.slot(Slot::Prev).context("read prev")?,
+            journal: Journal::read(&files.journal())?,
+            facts: Facts::read(&files.facts())?,
+            history: history.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(),
+            agents: agents_of(&layout.store()),
+        })
+    }
+
+    /// Whether the links may be on the move.
+    pub(super) fn switching(&self) -> bool {
+        self.journal.as_ref().is_some_and(|journal| after_switch(journal.phase))
+    }
+
+    /// Whether the last word is that no release could be proven.
+    pub(super) fn stranded(&self) -> bool {
+        let last = self.history.last().map(|last| last.outcome);
+        let ending = self.journal.as_ref().and_then(|journal| journal.outcome);
+        ending.or(last) == Some(Outcome::Stranded)
+    }
+
+    /// The release that the running transaction came from.
+    pub(super) fn from(&self) -> Option<Digest> {
+        self.journal.as_ref().and_then(|journal| journal.from)
+    }
+
+    /// The release that the running transaction goes to.
+    pub(super) fn to(&self) -> Option<Digest> {
+        self.journal.as_ref().and_then(|journal| journal.to)
+    }
+}
+
+/// The living processes that say they were started from this store, as their environment has it.
+fn agents_of(store: &Path) -> BTreeMap<String, Digest> {
+    let Ok(processes) = fs::read_dir("/proc") else { return BTreeMap::new() };
+    let environments = processes
+        .filter_map(|entry| fs::read(entry.ok()?.path().join("environ")).ok())
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    environments
+        .filter_map(|environment| {
+            let value = |name: &str| {
+                let mut all = environment.split('\0').filter_map(|one| one.split_once('='));
+                all.find(|(found, _)| *found == name).map(|(_, value)| value.to_owned())
+            };
+            let path = PathBuf::from(value("RELEASE_PATH")?);
+            let digest = value("RELEASE_DIGEST")?.parse().ok()?;
+            let mark = value("RELEASE_INSTANCE")?;
+            path.starts_with(store).then_some((mark, digest))
+        })
+        .collect()
+}
