@@ -20,6 +20,10 @@ pub mod header {
     pub const TRANSACTION: &str = "swarm-transaction";
     /// The archive's digest (RFC 9530).
     pub const CONTENT_DIGEST: &str = "content-digest";
+    /// The archive's signed manifest, in base64.
+    pub const MANIFEST: &str = "swarm-manifest";
+    /// The signature of that manifest, in base64.
+    pub const SIGNATURE: &str = "swarm-signature";
     /// The media type of a stream of events.
     pub const NDJSON: &str = "application/x-ndjson";
     /// The media type of a problem (RFC 9457).

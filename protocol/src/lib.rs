@@ -14,6 +14,7 @@ mod phase;
 mod problem;
 mod quantity;
 mod record;
+mod signed;
 
 pub use api::{
     ActiveRelease, AppHealth, AppReleases, Health, LastTransaction, OrderOptions, ProbeReport,
@@ -35,6 +36,9 @@ pub use phase::{Kind, Phase};
 pub use problem::{Code, Holder, Problem, Space};
 pub use quantity::{Bytes, Period, QuantityError};
 pub use record::{RELEASE_RECORD, ReleaseRecord};
+pub use signed::{
+    Highest, Offer, SignatureError, SignatureRule, SignedManifest, SignedManifestError,
+};
 
 /// The version of every stored format and of `/health`. A program that meets a higher one says so
 /// and changes nothing.

@@ -156,12 +156,12 @@ impl ReleaseManifest {
 }
 
 fn check_line(what: &'static str, text: Option<&str>) -> Result<(), ManifestError> {
-    let fine = |text: &str| {
-        !text.is_empty()
-            && text.len() <= 128
-            && text.chars().all(|c| c == ' ' || c.is_ascii_graphic())
-    };
-    if text.is_none_or(fine) { Ok(()) } else { Err(ManifestError::Text(what)) }
+    if text.is_none_or(is_line) { Ok(()) } else { Err(ManifestError::Text(what)) }
+}
+
+/// Whether a text is one line on any screen, and short.
+pub(crate) fn is_line(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 128 && text.chars().all(|c| c == ' ' || c.is_ascii_graphic())
 }
 
 #[cfg(test)]
