@@ -12,5 +12,6 @@ pub mod output;
 pub mod pack;
 pub mod rollout;
 pub mod select;
+pub mod signing;
 pub mod store;
 pub mod worker;

@@ -47,6 +47,11 @@ pub struct SourceArgs {
     /// Send this archive
     #[arg(long, value_name = "FILE", help_heading = "Source")]
     pub archive: Option<PathBuf>,
+    /// Its signed manifest [default: FILE.manifest beside the archive, if it is there]
+    ///
+    /// The signature is looked for beside it, in MANIFEST.minisig.
+    #[arg(long, value_name = "MANIFEST", requires = "archive", help_heading = "Source")]
+    pub manifest: Option<PathBuf>,
     /// Send a release that was packed here before: NAME@VERSION or a digest
     #[arg(long, value_name = "RELEASE", help_heading = "Source")]
     pub release: Option<String>,
@@ -166,7 +171,9 @@ fn show_plan(output: &Output, order: &Order, planned: &[PlannedHost], names: &Re
 impl SourceArgs {
     fn source(&self) -> Source {
         match (&self.archive, &self.release) {
-            (Some(archive), _) => Source::Archive(archive.clone()),
+            (Some(archive), _) => {
+                Source::Archive { path: archive.clone(), manifest: self.manifest.clone() }
+            }
             (None, Some(release)) => Source::Release(release.clone()),
             (None, None) => Source::Root {
                 root: self.root.clone().unwrap_or_else(|| PathBuf::from(".")),

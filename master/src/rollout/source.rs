@@ -13,6 +13,7 @@ use crate::home::Home;
 use crate::output::{Exit, Explain};
 use crate::pack::{self, PackError, Packed, Packing};
 use crate::rollout::Goal;
+use crate::signing::{SignedFiles, SigningError};
 use crate::store::{KnownRelease, Store, StoreError};
 use crate::worker::Push;
 
@@ -27,7 +28,12 @@ pub enum Source {
         exclude: Vec<String>,
     },
     /// An archive that is there.
-    Archive(PathBuf),
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// Its signed manifest, if it is not the one beside it.
+        manifest: Option<PathBuf>,
+    },
     /// A release that this master knows: a digest, its beginning, or `NAME@VERSION`.
     Release(String),
 }
@@ -38,6 +44,9 @@ pub enum SourceError {
     /// The archive could not be made or read.
     #[error("make the release's archive")]
     Pack(#[from] PackError),
+    /// What goes with the archive cannot be sent.
+    #[error("use the release's signature")]
+    Signing(#[from] SigningError),
     /// The archive could not be kept.
     #[error("keep the archive in {}", .path.display())]
     Keep {
@@ -69,6 +78,7 @@ impl Explain for SourceError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Pack(error) => error.hint(),
+            Self::Signing(error) => error.hint(),
             Self::Unknown(_) => Some(
                 "name it by its digest or as NAME@VERSION, as it was when this master packed it"
                     .to_owned(),
@@ -81,6 +91,7 @@ impl Explain for SourceError {
     fn exit(&self) -> Exit {
         match self {
             Self::Pack(error) => error.exit(),
+            Self::Signing(error) => error.exit(),
             Self::Unknown(_) | Self::Ambiguous { .. } => Exit::Usage,
             Self::Keep { .. } | Self::Thread(_) | Self::Store(_) => Exit::Failed,
         }
@@ -122,16 +133,17 @@ impl Source {
                     packed.path = kept(home, &packed)?;
                     remember(store, &packed, now)?;
                 }
-                let goal = Goal::Push(push(&packed)?);
+                let goal = Goal::Push(push(&packed, None)?);
                 Ok(Prepared { goal, packed: Some(packed), _temporary: Some(temporary) })
             }
-            Self::Archive(path) => {
+            Self::Archive { path, manifest } => {
                 let path = path.clone();
                 let packed = beside(move || pack::inspect(&path)).await?;
+                let signed = signed(&packed, manifest.as_deref())?;
                 if keep {
                     remember(store, &packed, now)?;
                 }
-                let goal = Goal::Push(push(&packed)?);
+                let goal = Goal::Push(push(&packed, signed)?);
                 Ok(Prepared { goal, packed: Some(packed), _temporary: None })
             }
             Self::Release(name) => {
@@ -149,13 +161,15 @@ pub async fn own_archive(
     named: Option<&Path>,
 ) -> Result<(Push, Option<TempDir>), SourceError> {
     if let Some(path) = named.map(Path::to_owned) {
-        return Ok((push(&beside(move || pack::inspect(&path)).await?)?, None));
+        let packed = beside(move || pack::inspect(&path)).await?;
+        let signed = signed(&packed, None)?;
+        return Ok((push(&packed, signed)?, None));
     }
     let temporary = temporary(home)?;
     let output = temporary.path().join("updater.tar.zst");
     let updater = pack::beside_this_program()?;
     let packed = beside(move || pack::pack_updater(&updater, &output)).await?;
-    Ok((push(&packed)?, Some(temporary)))
+    Ok((push(&packed, None)?, Some(temporary)))
 }
 
 /// A digest, whole or by its beginning, or `NAME@VERSION`.
@@ -198,16 +212,22 @@ fn from_home(home: &Home, release: &KnownRelease) -> Result<Goal, SourceError> {
     }
     let gzip = pack::is_gzip(&path)?;
     let (bytes, digest, label) = (release.size, release.digest, release.sha.clone());
-    Ok(Goal::Push(Push { path, bytes, digest, label, gzip }))
+    let signed = SignedFiles::of_archive(&path, None, &digest, bytes)?;
+    Ok(Goal::Push(Push { path, bytes, digest, label, gzip, signed }))
 }
 
-fn push(packed: &Packed) -> Result<Push, PackError> {
+fn signed(packed: &Packed, named: Option<&Path>) -> Result<Option<SignedFiles>, SigningError> {
+    SignedFiles::of_archive(&packed.path, named, &packed.digest, packed.bytes)
+}
+
+fn push(packed: &Packed, signed: Option<SignedFiles>) -> Result<Push, PackError> {
     Ok(Push {
         gzip: pack::is_gzip(&packed.path)?,
         path: packed.path.clone(),
         bytes: packed.bytes,
         digest: packed.digest,
         label: packed.label.clone(),
+        signed,
     })
 }
 

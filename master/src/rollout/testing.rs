@@ -87,7 +87,7 @@ impl Fleet {
     pub(super) fn archive(&self) -> Push {
         let path = self.directory.path().join("x.tar.zst");
         std::fs::write(&path, vec![7; 500_000]).unwrap();
-        Push { path, bytes: 500_000, digest: digest(NEW), label: None, gzip: false }
+        Push { path, bytes: 500_000, digest: digest(NEW), label: None, gzip: false, signed: None }
     }
 
     pub(super) async fn run(&mut self, order: Order) -> Summary {

@@ -4,13 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST};
+use http::request::Builder;
 use http::{HeaderValue, Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use protocol::{AppName, Digest, OrderOptions, header};
 use uuid::Uuid;
 
+use crate::signing::SignedFiles;
 use crate::worker::connection::Body;
 use crate::worker::upload::{self, Gate};
 use crate::worker::{Listener, Worker, WorkerError};
@@ -28,6 +32,8 @@ pub struct Push {
     pub label: Option<String>,
     /// Whether it is gzip; else zstd.
     pub gzip: bool,
+    /// What a release key says of it, for hosts that ask for that.
+    pub signed: Option<SignedFiles>,
 }
 
 /// One order, before it goes out.
@@ -71,7 +77,7 @@ impl Worker {
                 let body = upload::body(&push.path, push.bytes, &gate, Arc::clone(sent), listener);
                 let kind = if push.gzip { "application/gzip" } else { "application/zstd" };
                 let digest = protocol::content_digest(&push.digest);
-                let request = builder
+                let request = with_signature(builder, push.signed.as_ref())
                     .header(CONTENT_TYPE, kind)
                     .header(CONTENT_LENGTH, push.bytes)
                     .header(EXPECT, HeaderValue::from_static("100-continue"))
@@ -89,6 +95,14 @@ impl Worker {
         };
         built.map_err(|error| WorkerError::Malformed(error.to_string()))
     }
+}
+
+/// A host that asks for signatures looks at them before it asks for the archive.
+fn with_signature(request: Builder, signed: Option<&SignedFiles>) -> Builder {
+    let Some(SignedFiles { manifest, signature }) = signed else { return request };
+    request
+        .header(header::MANIFEST, STANDARD.encode(manifest))
+        .header(header::SIGNATURE, STANDARD.encode(signature))
 }
 
 /// The query of an order that carries an archive.

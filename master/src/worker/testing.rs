@@ -175,7 +175,8 @@ pub(crate) fn archive(directory: &TempDir) -> (Push, Vec<u8>) {
     let path = directory.path().join("x.tar.zst");
     std::fs::write(&path, &bytes).unwrap();
     let digest = Digest::from_bytes(sha2::Sha256::digest(&bytes).into());
-    let push = Push { path, bytes: bytes.len() as u64, digest, label: None, gzip: false };
+    let push =
+        Push { path, bytes: bytes.len() as u64, digest, label: None, gzip: false, signed: None };
     (push, bytes)
 }
 
