@@ -1,4 +1,5 @@
-//! Who asks. The handshake has checked the certificate; each route says which roles it is for.
+//! Who asks, and whom a route is for. The handshake has checked the certificate; each route says
+//! which roles it is for.
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -25,6 +26,17 @@ pub enum Who {
     Local,
 }
 
+/// Whom a route is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Orders, and what only the one who orders may read.
+    Masters,
+    /// Numbers: masters and monitors.
+    Monitors,
+    /// Health: masters, monitors, and this host's own agent.
+    Readers,
+}
+
 impl Caller {
     /// The name in the history.
     pub fn name(&self) -> &'static str {
@@ -34,33 +46,25 @@ impl Caller {
         }
     }
 
-    /// Orders, and what only the one who orders may read.
-    pub fn require_master(&self) -> Result<(), ApiError> {
-        match &self.who {
-            Who::Local => Ok(()),
-            Who::Peer(peer) if peer.role == Role::Master => Ok(()),
-            Who::Peer(peer) => Err(forbidden(peer, "only a master may do this")),
-        }
-    }
-
-    /// Numbers.
-    pub fn require_monitor(&self) -> Result<(), ApiError> {
-        match &self.who {
-            Who::Peer(peer) if matches!(peer.role, Role::Monitor(_)) => Ok(()),
-            _ => self.require_master(),
-        }
-    }
-
-    /// Health, which this host's own agent may read too.
-    pub fn require_reader(&self, host: &HostName) -> Result<(), ApiError> {
-        match &self.who {
-            Who::Peer(Peer { role: Role::Agent(agent), .. }) if agent == host => Ok(()),
-            _ => self.require_monitor(),
-        }
+    /// Whether a route for this audience is for this caller. Root on the host may do all.
+    pub(super) fn require(&self, audience: Audience, host: &HostName) -> Result<(), ApiError> {
+        let Who::Peer(peer) = &self.who else { return Ok(()) };
+        let allowed = match &peer.role {
+            Role::Master => true,
+            Role::Monitor(_) => audience != Audience::Masters,
+            Role::Agent(agent) => audience == Audience::Readers && agent == host,
+            Role::Updater(_) => false,
+        };
+        if allowed { Ok(()) } else { Err(forbidden(peer, audience)) }
     }
 }
 
-fn forbidden(peer: &Peer, rule: &str) -> ApiError {
+fn forbidden(peer: &Peer, audience: Audience) -> ApiError {
+    let rule = match audience {
+        Audience::Masters => "only a master may do this",
+        Audience::Monitors => "only a master or a monitor may do this",
+        Audience::Readers => "only a master, a monitor or this host's own agent may do this",
+    };
     let detail = format!("this certificate is for {}; {rule}", peer.role);
     Problem::new(Code::RoleForbidden, detail).into()
 }

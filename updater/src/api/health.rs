@@ -12,21 +12,15 @@ use crate::release::{Slot, read_record};
 use crate::transaction::{App, Facts};
 
 /// `GET /health`: from memory, so that it answers whatever the disk does.
-pub(super) async fn health(
-    State(daemon): State<Arc<Daemon>>,
-    caller: Caller,
-) -> Result<Json<Health>, ApiError> {
-    caller.require_reader(&daemon.host)?;
+pub(super) async fn health(State(daemon): State<Arc<Daemon>>, caller: Caller) -> Json<Health> {
     daemon.answered(&caller);
-    Ok(Json(daemon.health()))
+    Json(daemon.health())
 }
 
 /// `GET /releases`: what is on the disk.
 pub(super) async fn releases(
     State(daemon): State<Arc<Daemon>>,
-    caller: Caller,
 ) -> Result<Json<Releases>, ApiError> {
-    caller.require_master()?;
     let read = tokio::task::spawn_blocking(move || {
         let apps = daemon.apps.iter();
         let apps = apps.map(|(name, app)| Ok((name.clone(), app_releases(app)?)));

@@ -12,7 +12,7 @@ mod orders;
 mod router;
 
 pub(crate) use asked::Asked;
-pub use caller::{Caller, Who};
+pub use caller::{Audience, Caller, Who};
 pub use error::ApiError;
 pub(crate) use health::app_releases;
-pub use router::router;
+pub use router::{Route, router, routes};

@@ -52,7 +52,6 @@ pub(super) async fn stage(
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
-    caller.require_master()?;
     let app = daemon.app(query.app.as_ref())?;
     check_order(&daemon, request.headers()).await?;
     let digest: Digest =
@@ -78,7 +77,6 @@ pub(super) async fn update(
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
-    caller.require_master()?;
     let app = daemon.app(query.app.as_ref())?;
     let (parts, body) = request.into_parts();
     let (sha, options) = query.split();
@@ -109,7 +107,6 @@ pub(super) async fn update_self(
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
-    caller.require_master()?;
     let (parts, body) = request.into_parts();
     let form = Form::of(&parts.headers)?;
     let digest = announced(&parts.headers)?;
@@ -136,7 +133,6 @@ pub(super) async fn rollback(
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
-    caller.require_master()?;
     let app = daemon.app(query.app.as_ref())?;
     let (parts, body) = request.into_parts();
     let order: RollbackOrder = json(body, daemon.config.limits.body_timeout.0).await?;
@@ -159,7 +155,6 @@ pub(super) async fn confirm(
     caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    caller.require_master()?;
     check_order(&daemon, &headers).await?;
     let transaction: TransactionId =
         transaction.parse().map_err(|error| ApiError::bad_request(format!("failed to {error}")))?;
@@ -182,10 +177,9 @@ pub(super) async fn confirm(
 }
 
 /// `DELETE /update`: comes later.
-pub(super) async fn abandon(caller: Caller) -> Result<Response, ApiError> {
-    caller.require_master()?;
+pub(super) async fn abandon() -> ApiError {
     let detail = "a running transaction cannot be stopped by this version";
-    Err(Problem::new(Code::NotSupported, detail).into())
+    Problem::new(Code::NotSupported, detail).into()
 }
 
 /// Takes an archive, unless the release is here already.

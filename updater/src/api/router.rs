@@ -1,28 +1,59 @@
-//! Which route is which function.
+//! Which route is which function, and whom it is for. A route that is not in the table is not there:
+//! none can be without an audience.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post, put};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{MethodRouter, delete, get, post, put};
+use http::Method;
 use protocol::{Code, Problem};
 
-use crate::api::{ApiError, events, health, metrics, orders};
+use crate::api::{ApiError, Audience, Caller, events, health, metrics, orders};
 use crate::daemon::Daemon;
+
+/// One route.
+#[derive(Debug)]
+pub struct Route {
+    /// Its method.
+    pub method: Method,
+    /// Its path; `{…}` stands for any one segment.
+    pub path: &'static str,
+    /// Whom it is for. Everybody else gets 403, before anything else is looked at.
+    pub audience: Audience,
+    handler: MethodRouter<Arc<Daemon>>,
+}
+
+/// All of them.
+pub fn routes() -> Vec<Route> {
+    use Audience::{Masters, Monitors, Readers};
+    let route = |method, path, audience, handler| Route { method, path, audience, handler };
+    vec![
+        route(Method::GET, "/health", Readers, get(health::health)),
+        route(Method::GET, "/metrics", Monitors, get(metrics::metrics)),
+        route(Method::GET, "/releases", Masters, get(health::releases)),
+        route(Method::PUT, "/releases/{digest}", Masters, put(orders::stage)),
+        route(Method::POST, "/update", Masters, post(orders::update)),
+        route(Method::DELETE, "/update", Masters, delete(orders::abandon)),
+        route(Method::POST, "/update-self", Masters, post(orders::update_self)),
+        route(Method::POST, "/rollback", Masters, post(orders::rollback)),
+        route(Method::POST, "/confirm/{transaction}", Masters, post(orders::confirm)),
+        route(Method::GET, "/events", Masters, get(events::events)),
+        route(Method::GET, "/evidence/{transaction}", Masters, get(events::evidence)),
+    ]
+}
 
 /// The whole API. Bodies have bounds of their own, so axum's is off.
 pub fn router(daemon: Arc<Daemon>) -> Router {
-    Router::new()
-        .route("/health", get(health::health))
-        .route("/releases", get(health::releases))
-        .route("/releases/{digest}", put(orders::stage))
-        .route("/update", post(orders::update).delete(orders::abandon))
-        .route("/update-self", post(orders::update_self))
-        .route("/rollback", post(orders::rollback))
-        .route("/confirm/{transaction}", post(orders::confirm))
-        .route("/events", get(events::events))
-        .route("/evidence/{transaction}", get(events::evidence))
-        .route("/metrics", get(metrics::metrics))
+    let with_route = |router: Router<_>, Route { path, audience, handler, .. }| {
+        let guard = from_fn_with_state((Arc::clone(&daemon), audience), admit);
+        router.route(path, handler.route_layer(guard))
+    };
+    routes()
+        .into_iter()
+        .fold(Router::new(), with_route)
         .fallback(async || ApiError::from(Problem::new(Code::NotFound, "there is no such route")))
         .method_not_allowed_fallback(async || {
             let detail = "this route does not take this method";
@@ -30,4 +61,14 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         })
         .layer(DefaultBodyLimit::disable())
         .with_state(daemon)
+}
+
+async fn admit(
+    State((daemon, audience)): State<(Arc<Daemon>, Audience)>,
+    caller: Caller,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    caller.require(audience, &daemon.host)?;
+    Ok(next.run(request).await)
 }
