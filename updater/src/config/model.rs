@@ -44,13 +44,14 @@ pub struct LimitsConfig {
     pub unpacked_bytes: Bytes,
     /// Entries in it.
     pub entries: u64,
-    /// Connections at a time, handshakes among them.
+    /// Connections at a time, of each kind: from whoever has not shown a certificate yet, of
+    /// masters, and of everybody else.
     pub connections: usize,
     /// A TLS handshake.
     pub handshake_timeout: Period,
     /// The head of a request.
     pub header_timeout: Period,
-    /// The silence between two chunks of a body.
+    /// The time in which nothing of a body moves, in either direction.
     pub body_timeout: Period,
     /// Waiting until the disk has taken a release (`syncfs`).
     pub sync_timeout: Period,
@@ -243,7 +244,7 @@ impl Default for LimitsConfig {
             archive_bytes: Bytes(2 << 30),
             unpacked_bytes: Bytes(8 << 30),
             entries: 200_000,
-            connections: 512,
+            connections: 256,
             handshake_timeout: seconds(10),
             header_timeout: seconds(10),
             body_timeout: seconds(30),

@@ -1,18 +1,23 @@
-//! Accepts connections, so many at a time, each under deadlines.
+//! Accepts connections at once, so many at a time, each under deadlines.
 
-use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::Router;
+use nix::sys::resource::{Resource, getrlimit};
+use pki::{Peer, Role};
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::api::{Caller, Who};
 use crate::config::LimitsConfig;
 use crate::server::connection::serve_connection;
+use crate::server::crowd::Crowd;
 
 /// Opens and closes the listening side without closing the socket: connections then wait in the
 /// socket's queue, for this updater or for the next.
@@ -31,6 +36,19 @@ impl Gate {
     }
 }
 
+/// What all connections share.
+struct Door {
+    acceptor: TlsAcceptor,
+    router: Router,
+    limits: LimitsConfig,
+    /// Who has not shown a certificate yet, by where they come from.
+    strangers: Arc<Crowd<IpAddr>>,
+    /// The masters: nobody else takes their places.
+    masters: Arc<Crowd<()>>,
+    /// Everybody else, by who they are.
+    others: Arc<Crowd<Role>>,
+}
+
 /// Serves until the process ends.
 pub async fn serve(
     listener: TcpListener,
@@ -40,96 +58,97 @@ pub async fn serve(
     gate: Gate,
 ) {
     let mut open = gate.0.subscribe();
-    let places = Arc::new(Semaphore::new(limits.connections));
     let numbers = AtomicU64::new(1);
-    let limits = Arc::new(limits);
-    let mut strangers = Strangers::default();
+    let places = places(limits.connections);
+    let door = Arc::new(Door {
+        acceptor: TlsAcceptor::from(tls),
+        router,
+        limits,
+        strangers: Crowd::new(places),
+        masters: Crowd::new(places),
+        others: Crowd::new(places),
+    });
     loop {
         if open.wait_for(|open| *open).await.is_err() {
             return;
         }
-        if places.available_permits() == 0 {
-            strangers.leave_one();
-        }
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = open.wait_for(|open| !*open) => continue,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        match accepted {
+            Ok((stream, from)) => {
+                let number = numbers.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(Arc::clone(&door).greet(stream, source(from.ip()), number));
+            }
             Err(error) => {
                 // Out of descriptors, mostly: those who leave make room.
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                continue;
+                door.strangers.make_room();
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
+        }
+    }
+}
+
+/// The places of each of the three crowds. What else the updater opens must never fail because of
+/// them: together they get three quarters of the descriptors at most.
+fn places(wanted: usize) -> usize {
+    let Ok((descriptors, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return wanted };
+    let possible = usize::try_from(descriptors / 4).unwrap_or(wanted).max(1);
+    if possible < wanted {
+        tracing::warn!(
+            "limits.connections is {wanted}, and {descriptors} open files allow {possible}"
+        );
+    }
+    wanted.min(possible)
+}
+
+/// What counts as one place to come from. Of IPv6 it is the network: whoever has one has all its
+/// addresses (RFC 6177).
+fn source(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
+        }
+    }
+}
+
+impl Door {
+    /// One connection, from its first byte to its last.
+    async fn greet(self: Arc<Self>, stream: TcpStream, source: IpAddr, number: u64) {
+        let mut stranger = self.strangers.admit(source, number);
+        let shaken = tokio::select! {
+            shaken = self.shake_hands(stream) => shaken,
+            () = stranger.lost() => None,
         };
-        let number = numbers.fetch_add(1, Ordering::Relaxed);
-        let (acceptor, router) = (TlsAcceptor::from(Arc::clone(&tls)), router.clone());
-        let limits = Arc::clone(&limits);
-        let asked_to_leave = strangers.add();
-        tokio::spawn(async move {
-            let _place = place;
-            greet(stream, acceptor, router, &limits, number, asked_to_leave).await;
-        });
-    }
-}
-
-/// Connections that have not shown a certificate yet, the oldest first. When all places are taken,
-/// the oldest of them leaves: an idle crowd must not keep the master waiting.
-#[derive(Debug, Default)]
-struct Strangers(VecDeque<oneshot::Sender<()>>);
-
-impl Strangers {
-    /// One more, who is known as soon as the receiver is dropped.
-    fn add(&mut self) -> oneshot::Receiver<()> {
-        while self.0.front().is_some_and(oneshot::Sender::is_closed) {
-            self.0.pop_front();
+        drop(stranger);
+        let Some((stream, peer)) = shaken else { return };
+        let role = peer.role.clone();
+        let caller = Caller { who: Who::Peer(peer), connection: number };
+        let served = serve_connection(stream, self.router.clone(), caller, &self.limits);
+        if role == Role::Master {
+            let mut place = self.masters.admit((), number);
+            tokio::select! { () = served => {}, () = place.lost() => {} }
+        } else {
+            let mut place = self.others.admit(role, number);
+            tokio::select! { () = served => {}, () = place.lost() => {} }
         }
-        let (leave, asked_to_leave) = oneshot::channel();
-        self.0.push_back(leave);
-        asked_to_leave
     }
 
-    /// Asks the oldest to leave, if there is one.
-    fn leave_one(&mut self) {
-        while self.0.pop_front().is_some_and(|leave| leave.send(()).is_err()) {}
+    async fn shake_hands(&self, stream: TcpStream) -> Option<(TlsStream<TcpStream>, Peer)> {
+        let _ = stream.set_nodelay(true);
+        let handshake = self.acceptor.accept(stream);
+        let shaken = tokio::time::timeout(self.limits.handshake_timeout.0, handshake).await.ok()?;
+        let stream =
+            shaken.inspect_err(|error| tracing::debug!(%error, "a handshake failed")).ok()?;
+        let peer = pki::peer_of(stream.get_ref().1.peer_certificates());
+        let peer = peer
+            .inspect_err(|error| tracing::debug!(%error, "a certificate was not understood"))
+            .ok()?;
+        Some((stream, peer))
     }
-}
-
-async fn greet(
-    stream: TcpStream,
-    acceptor: TlsAcceptor,
-    router: Router,
-    limits: &LimitsConfig,
-    number: u64,
-    asked_to_leave: oneshot::Receiver<()>,
-) {
-    let _ = stream.set_nodelay(true);
-    let handshake = acceptor.accept(stream);
-    let shaken = tokio::select! {
-        shaken = tokio::time::timeout(limits.handshake_timeout.0, handshake) => shaken,
-        Ok(()) = asked_to_leave => return,
-    };
-    let Ok(shaken) = shaken else { return };
-    let stream = match shaken {
-        Ok(stream) => stream,
-        Err(error) => {
-            tracing::debug!(%error, "a handshake failed");
-            return;
-        }
-    };
-    let certificates = stream.get_ref().1.peer_certificates();
-    let peer = match pki::peer_of(certificates) {
-        Ok(peer) => peer,
-        Err(error) => {
-            tracing::debug!(%error, "a certificate was not understood");
-            return;
-        }
-    };
-    let caller = Caller { who: Who::Peer(peer), connection: number };
-    serve_connection(stream, router, caller, limits).await;
 }
 
 #[cfg(test)]
@@ -137,16 +156,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_stranger_leaves_and_those_who_are_known_stay() {
-        let mut strangers = Strangers::default();
-        let known = strangers.add();
-        let (mut older, mut younger) = (strangers.add(), strangers.add());
-        drop(known);
-        strangers.leave_one();
-        assert!(older.try_recv().is_ok());
-        assert!(younger.try_recv().is_err());
-        strangers.leave_one();
-        assert!(younger.try_recv().is_ok());
-        strangers.leave_one();
+    fn a_network_of_ipv6_is_one_place_and_so_is_an_address_of_ipv4() {
+        let of = |address: &str| source(address.parse().unwrap()).to_string();
+        assert_eq!(of("192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    }
+
+    #[test]
+    fn descriptors_are_left_for_the_updaters_own_work() {
+        let (descriptors, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        let most = usize::try_from(descriptors / 4).unwrap();
+        assert_eq!(places(usize::MAX), most);
+        assert_eq!(places(1), 1);
     }
 }

@@ -6,6 +6,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
 use crate::api::Caller;
@@ -27,11 +28,14 @@ pub(super) async fn serve_connection<S>(
         request.extensions_mut().insert(caller.clone());
         router.clone().oneshot(request)
     });
+    // hyper has no deadline for a reader who stops to read.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.body_timeout.0));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout.0)
         .max_buf_size(64 << 10)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
     match connection.without_shutdown().await {
         Ok(parts) => linger(parts.io.into_inner(), limits.body_timeout.0).await,
         Err(error) => tracing::debug!(%error, "a connection broke"),

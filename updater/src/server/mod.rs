@@ -2,6 +2,7 @@
 
 mod accept;
 mod connection;
+mod crowd;
 mod local;
 
 pub use accept::{Gate, serve};

@@ -11,6 +11,9 @@ use tokio::sync::watch;
 
 /// Events that are kept for a listener that comes back (`Last-Event-ID`).
 const KEPT: usize = 1024;
+/// Events that are copied for one listener at a time: what it has not read yet waits in the ring,
+/// which is there once.
+const BATCH: usize = 16;
 
 /// The stream of an updater's events.
 #[derive(Debug)]
@@ -84,14 +87,17 @@ impl Events {
         })
     }
 
-    /// The wanted events, the id up to which there are none left, and whether some were lost.
+    /// The next of the wanted events, the id up to which there are no others, and whether some were
+    /// lost.
     fn after(&self, wanted: &Wanted) -> (VecDeque<Event>, u64, bool) {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         let lost = ring.len() == KEPT && ring.front().is_some_and(|e| e.id > wanted.after + 1);
         let newest = ring.back().map_or(wanted.after, |event| event.id.max(wanted.after));
         let first = ring.partition_point(|event| event.id <= wanted.after);
-        let found = ring.range(first..).filter(|event| wanted.wants(event)).cloned().collect();
-        (found, newest, lost)
+        let found = ring.range(first..).filter(|event| wanted.wants(event));
+        let found: VecDeque<Event> = found.take(BATCH).cloned().collect();
+        let until = found.back().filter(|_| found.len() == BATCH).map_or(newest, |last| last.id);
+        (found, until, lost)
     }
 }
 
