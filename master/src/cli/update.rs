@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use protocol::{AppName, OrderOptions, Period};
 
 use crate::cli::Context;
@@ -39,7 +39,8 @@ pub struct UpdateArgs {
 
 /// Where the release comes from.
 #[derive(Debug, Args)]
-#[group(id = "release-source", multiple = false, args = ["root", "archive", "release"])]
+#[group(skip)]
+#[command(group = ArgGroup::new("source").args(["root", "archive", "release"]))]
 pub struct SourceArgs {
     /// Pack this tree on the spot [default: the working directory]
     #[arg(long, value_name = "DIR", help_heading = "Source")]
