@@ -209,3 +209,36 @@ fn manual_pages_are_written_one_a_command() {
     assert!(out(&shell.run("man")).contains(".SH NAME"));
     assert!(out(&shell.run("completions bash")).contains("_swarm"));
 }
+
+#[test]
+fn a_list_shows_what_a_selection_means() {
+    let shell = Shell::with_master();
+    for (name, label) in [("db-1", "role=db"), ("web-1", "role=web"), ("web-2", "role=web")] {
+        out(&shell.enroll(name, &format!("--updater --label {label}")));
+    }
+    std::fs::write(shell.path().join("hosts.txt"), "web-2\ndb-1 # slow\n").unwrap();
+    let listed = |selection: &str| {
+        let hosts = json(&shell.run(&format!("--json list {selection}")));
+        let names = hosts.as_array().unwrap().iter().map(|host| host["name"].as_str().unwrap());
+        names.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(listed(""), "db-1 web-1 web-2");
+    assert_eq!(listed("--select role=web"), "web-1 web-2");
+    assert_eq!(listed("--select web-2:all"), "web-2 db-1 web-1");
+    assert_eq!(listed("--select web-2:all --order sorted"), "db-1 web-1 web-2");
+    assert_eq!(listed("--select @hosts.txt"), "web-2 db-1");
+    assert_eq!(listed("--host web-2 --host db-1"), "web-2 db-1");
+    let refused = shell.run("list --select all:!mail");
+    assert_eq!(code(&refused), Some(2));
+    assert!(err(&refused).contains("\"mail\""), "{}", err(&refused));
+}
+
+#[test]
+fn lesson_33_what_is_left_out_of_a_tree_can_be_named_beside_it() {
+    let shell = Shell::with_master();
+    out(&shell.enroll("web-1", "--updater --updater-port 1"));
+    std::fs::create_dir(shell.path().join("tree")).unwrap();
+    std::fs::write(shell.path().join("tree/kept"), "").unwrap();
+    let planned = shell.run("--json update --all --root tree --exclude left --dry-run");
+    assert_eq!(json(&planned)["changed"], false);
+}

@@ -84,8 +84,8 @@ pub enum FleetCommand {
     /// DIR/updater.toml a configuration to start from. Copy DIR to the host as /etc/updater.
     /// Nothing that is there is overwritten.
     Enroll(enroll::EnrollArgs),
-    /// List the hosts of the fleet
-    List,
+    /// List the hosts of the fleet, or those that a selection means
+    List(list::ListArgs),
     /// Ask the hosts whether they are there and well
     ///
     /// For each host: the updater's version, until when its certificate holds, and whether its
@@ -142,7 +142,7 @@ impl FleetCommand {
     fn run(&self, context: &Context) -> Result<Exit, Failure> {
         match self {
             Self::Enroll(args) => args.run(context),
-            Self::List => list::run(context),
+            Self::List(args) => args.run(context),
             Self::Check(args) => args.run(context),
             Self::Show(args) => args.run(context),
             Self::Label(args) => args.run(context),

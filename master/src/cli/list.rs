@@ -1,20 +1,38 @@
-//! `swarm list`: the hosts of the fleet.
+//! `swarm list`: the hosts of the fleet, and what a selection means.
+
+use clap::Args;
 
 use crate::cli::Context;
 use crate::hosts::Host;
 use crate::output::{Exit, Failure, Table};
+use crate::select::{SelectError, SelectionOrAll};
 
-/// Shows every host, those that were decommissioned too.
-pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
-    let hosts = context.store.hosts()?;
-    if context.output.json() {
-        context.output.document(&hosts);
-    } else if hosts.is_empty() {
-        context.output.note("no hosts yet; run: swarm enroll");
-    } else {
-        context.output.data(&table(&hosts));
+/// The words of `swarm list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Which hosts.
+    #[command(flatten)]
+    selection: SelectionOrAll,
+}
+
+impl ListArgs {
+    /// Shows the hosts, those that were decommissioned too, in the order in which a command that
+    /// is given the same selection takes them.
+    pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let hosts = match self.selection.resolve(&context.store.hosts()?) {
+            Ok(selected) => selected.into_iter().map(|selected| selected.host).collect(),
+            Err(SelectError::NoHosts) => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        if context.output.json() {
+            context.output.document(&hosts);
+        } else if hosts.is_empty() {
+            context.output.note("no hosts yet; run: swarm enroll");
+        } else {
+            context.output.data(&table(&hosts));
+        }
+        Ok(Exit::Success)
     }
-    Ok(Exit::Success)
 }
 
 fn table(hosts: &[Host]) -> String {

@@ -1,16 +1,20 @@
-//! `--all`, `--host` and `--select`, as every command that addresses hosts takes them.
+//! `--all`, `--host`, `--select` and `--order`, as every command that addresses hosts takes them.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::{ArgGroup, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use protocol::HostName;
 
 use crate::hosts::Host;
 use crate::select::{Pattern, SelectError, nearest};
 
+/// What says which hosts are meant.
+const CHOICE: &str = "selection";
+
 /// The hosts that a command is for.
 #[derive(Debug, Clone, Default, Args)]
-#[group(required = true, multiple = false)]
+#[group(skip)]
+#[command(group = ArgGroup::new(CHOICE).required(true).args(["all", "host", "select"]))]
 pub struct SelectionArgs {
     /// Every host of the fleet
     #[arg(long, help_heading = "Selection")]
@@ -18,9 +22,22 @@ pub struct SelectionArgs {
     /// This host (may be repeated)
     #[arg(long, value_name = "NAME", help_heading = "Selection")]
     pub host: Vec<HostName>,
-    /// Hosts by name or label: 'web*', 'role=web', 'a:b' (or), 'a:&b' (and), 'a:!b' (not)
+    /// Hosts by name or label: 'web*', 'role=web', 'a:b' (or), 'a:&b' (and), 'a:!b' (not), '@FILE'
     #[arg(long, value_name = "PATTERN", help_heading = "Selection")]
     pub select: Option<String>,
+    /// Take the hosts in the order in which they are named, or by name
+    #[arg(long, value_name = "ORDER", value_enum, default_value_t, help_heading = "Selection")]
+    pub order: HostOrder,
+}
+
+/// In which order hosts are taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum HostOrder {
+    /// As the words, the pattern or the file names them; where one word names many, by name
+    #[default]
+    Given,
+    /// By name
+    Sorted,
 }
 
 /// A host that was named. One that is not addressed is in the result with the reason, so that
@@ -34,41 +51,55 @@ pub struct Selected {
 }
 
 impl SelectionArgs {
-    /// The hosts, by name.
+    /// The hosts, each once. `hosts` are by name, and without anything that says otherwise so is
+    /// what is given back.
     pub fn resolve(&self, hosts: &[Host]) -> Result<Vec<Selected>, SelectError> {
         if hosts.is_empty() {
             return Err(SelectError::NoHosts);
         }
-        let names = match &self.select {
+        let mut chosen = match &self.select {
             Some(text) => Pattern::parse(text)?.select(hosts)?,
-            None if self.all => hosts.iter().map(|host| host.name.clone()).collect(),
+            None if self.all => hosts.iter().collect(),
             None => self.named(hosts)?,
         };
-        let selected = hosts.iter().filter(|host| names.contains(&host.name));
-        Ok(selected.map(|host| Selected { host: host.clone(), skip: host.skip_reason() }).collect())
+        if self.order == HostOrder::Sorted {
+            chosen.sort_by(|one, other| one.name.cmp(&other.name));
+        }
+        let selected = |host: &Host| Selected { host: host.clone(), skip: host.skip_reason() };
+        Ok(chosen.into_iter().map(selected).collect())
     }
 
     /// As it was written, for the history.
     pub fn describe(&self) -> String {
-        match &self.select {
+        let chosen = match &self.select {
             Some(pattern) => format!("--select {pattern}"),
             None if self.all => "--all".to_owned(),
             None => {
                 let names: Vec<_> = self.host.iter().map(|name| format!("--host {name}")).collect();
                 names.join(" ")
             }
+        };
+        match self.order {
+            HostOrder::Given => chosen,
+            HostOrder::Sorted => format!("{chosen} --order sorted"),
         }
     }
 
-    fn named(&self, hosts: &[Host]) -> Result<BTreeSet<HostName>, SelectError> {
-        let unknown = |name: &&HostName| !hosts.iter().any(|host| host.name == **name);
-        match self.host.iter().find(unknown) {
-            None => Ok(self.host.iter().cloned().collect()),
-            Some(name) => Err(SelectError::NoMatch {
-                term: name.to_string(),
-                nearest: nearest(name.as_str(), hosts.iter().map(|host| host.name.as_str())),
-            }),
+    fn named<'a>(&self, hosts: &'a [Host]) -> Result<Vec<&'a Host>, SelectError> {
+        let mut known: HashMap<_, _> = hosts.iter().map(|host| (&host.name, host)).collect();
+        let mut chosen = Vec::new();
+        for (place, name) in self.host.iter().enumerate() {
+            match known.remove(name) {
+                Some(host) => chosen.push(host),
+                None if self.host[..place].contains(name) => {}
+                None => {
+                    let names = hosts.iter().map(|host| host.name.as_str());
+                    let nearest = nearest(name.as_str(), names);
+                    return Err(SelectError::NoMatch { term: name.to_string(), nearest });
+                }
+            }
         }
+        Ok(chosen)
     }
 }
 
@@ -77,7 +108,7 @@ impl SelectionArgs {
 pub struct SelectionOrAll(SelectionArgs);
 
 impl SelectionOrAll {
-    /// The hosts, by name.
+    /// The hosts, as [`SelectionArgs::resolve`] gives them.
     pub fn resolve(&self, hosts: &[Host]) -> Result<Vec<Selected>, SelectError> {
         let named = &self.0;
         let all = named.all || (named.host.is_empty() && named.select.is_none());
@@ -85,7 +116,7 @@ impl SelectionOrAll {
     }
 
     fn not_required(command: Command) -> Command {
-        command.mut_group("SelectionArgs", |group| group.required(false))
+        command.mut_group(CHOICE, |group| group.required(false))
     }
 }
 
@@ -115,6 +146,7 @@ mod tests {
 
     use super::*;
     use crate::hosts::testing::host;
+    use crate::output::Explain as _;
     use crate::store::testing::at;
 
     #[derive(Debug, Parser)]
@@ -158,16 +190,27 @@ mod tests {
     #[test]
     fn hosts_are_named_one_by_one_or_by_pattern() {
         let web = [("web-1".to_owned(), None), ("web-2".to_owned(), None)];
-        assert_eq!(resolve("--host web-2 --host web-1 --host web-2").unwrap(), web);
+        assert_eq!(resolve("--host web-1 --host web-2 --host web-1").unwrap(), web);
         assert_eq!(resolve("--select web*").unwrap(), web);
+    }
+
+    #[test]
+    fn hosts_come_as_they_are_named_or_by_name() {
+        let names = |words: &str| {
+            let selected = resolve(words).unwrap();
+            selected.into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(names("--host web-2 --host web-1"), "web-2 web-1");
+        assert_eq!(names("--select web-2:all"), "web-2 old-1 tool-1 web-1");
+        assert_eq!(names("--select web-2:web-1 --order sorted"), "web-1 web-2");
+        assert_eq!(names("--all --order given"), "old-1 tool-1 web-1 web-2");
     }
 
     #[test]
     fn an_unknown_host_is_an_error_with_the_nearest_name() {
         let error = resolve("--host web-1 --host wbe-2").unwrap_err();
-        let nearest = Some("web-2".to_owned());
-        assert_eq!(error, SelectError::NoMatch { term: "wbe-2".to_owned(), nearest });
         assert_eq!(error.to_string(), "find a host that \"wbe-2\" names");
+        assert_eq!(error.hint().as_deref(), Some("is it web-2?"));
     }
 
     #[test]
@@ -176,7 +219,7 @@ mod tests {
             assert!(Words::try_parse_from(words).is_err());
         }
         let none = SelectionArgs { all: true, ..SelectionArgs::default() };
-        assert_eq!(none.resolve(&[]), Err(SelectError::NoHosts));
+        assert!(matches!(none.resolve(&[]), Err(SelectError::NoHosts)));
     }
 
     #[test]

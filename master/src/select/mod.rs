@@ -1,13 +1,19 @@
-//! Which hosts are meant: `--all`, `--host` and `--select`.
+//! Which hosts are meant, and in which order: `--all`, `--host`, `--select` and `--order`.
 //!
-//! Pure: it is given the hosts, and reads nothing.
+//! Pure but for the files that a pattern names: it is given the hosts, and asks nobody.
 
 mod choice;
 mod error;
+mod host_file;
 mod nearest;
 mod pattern;
+mod position;
+#[cfg(test)]
+mod property;
+mod split;
+mod term;
 
-pub use choice::{Selected, SelectionArgs, SelectionOrAll};
+pub use choice::{HostOrder, Selected, SelectionArgs, SelectionOrAll};
 pub use error::SelectError;
 pub use nearest::nearest;
 pub use pattern::Pattern;

@@ -1,16 +1,14 @@
 //! The pattern language of Ansible, over names and labels.
 //!
 //! Terms are joined by `:` or `,`; one that begins with `&` must hold too, one that begins with `!`
-//! must not. As there, the order in which they are written does not matter: unions come first,
-//! then intersections, then exclusions; without a union, all hosts are meant.
-
-use std::collections::BTreeSet;
-
-use globset::{Glob, GlobMatcher};
-use protocol::HostName;
+//! must not. As there, the order in which they are written does not matter for which hosts are
+//! meant: unions come first, then intersections, then exclusions; without a union, all hosts are
+//! meant. It matters for the order in which they come.
 
 use crate::hosts::Host;
-use crate::select::{SelectError, nearest};
+use crate::select::SelectError;
+use crate::select::split::split;
+use crate::select::term::Term;
 
 /// A pattern that was understood.
 #[derive(Debug, Clone)]
@@ -21,21 +19,8 @@ pub struct Pattern {
     exclusions: Vec<Term>,
 }
 
-#[derive(Debug, Clone)]
-struct Term {
-    text: String,
-    test: Test,
-}
-
-#[derive(Debug, Clone)]
-enum Test {
-    All,
-    Name(GlobMatcher),
-    Label { key: GlobMatcher, value: GlobMatcher },
-}
-
 impl Pattern {
-    /// Reads a pattern. White space around terms does not count.
+    /// Reads a pattern, and the files that it names. White space around terms does not count.
     pub fn parse(text: &str) -> Result<Self, SelectError> {
         let mut pattern = Self {
             text: text.to_owned(),
@@ -43,7 +28,7 @@ impl Pattern {
             intersections: Vec::new(),
             exclusions: Vec::new(),
         };
-        for part in text.split([':', ',']) {
+        for part in split(text) {
             let part = part.trim();
             let (group, term) = match (part.strip_prefix('&'), part.strip_prefix('!')) {
                 (Some(rest), _) => (&mut pattern.intersections, rest),
@@ -55,100 +40,52 @@ impl Pattern {
         Ok(pattern)
     }
 
-    /// As it was written.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// The names that it selects. Every term must match some host, those that exclude too: a term
-    /// that matches nothing is a mistake that would otherwise pass unseen.
-    pub fn select(&self, hosts: &[Host]) -> Result<BTreeSet<HostName>, SelectError> {
-        let all = || hosts.iter().map(|host| host.name.clone()).collect::<BTreeSet<_>>();
-        let mut selected = if self.unions.is_empty() { all() } else { BTreeSet::new() };
-        for term in &self.unions {
-            selected.append(&mut term.matches(hosts)?);
-        }
+    /// The hosts that it selects, each once: in the order in which its terms name them, and those
+    /// of one term as `hosts` has them. Every term must match some host, those that exclude too: a
+    /// term that matches nothing is a mistake that would otherwise pass unseen.
+    pub fn select<'a>(&self, hosts: &'a [Host]) -> Result<Vec<&'a Host>, SelectError> {
+        let mut selected = if self.unions.is_empty() {
+            (0..hosts.len()).collect()
+        } else {
+            let mut selected = Vec::new();
+            let mut known = vec![false; hosts.len()];
+            for term in &self.unions {
+                let places = term.find(hosts)?;
+                selected.extend(
+                    places.into_iter().filter(|place| !std::mem::replace(&mut known[*place], true)),
+                );
+            }
+            selected
+        };
         for term in &self.intersections {
-            let others = term.matches(hosts)?;
-            selected.retain(|name| others.contains(name));
+            let others = flags(term, hosts)?;
+            selected.retain(|place: &usize| others[*place]);
         }
         for term in &self.exclusions {
-            let others = term.matches(hosts)?;
-            selected.retain(|name| !others.contains(name));
+            let others = flags(term, hosts)?;
+            selected.retain(|place| !others[*place]);
         }
         if selected.is_empty() {
             return Err(SelectError::Nothing(self.text.clone()));
         }
-        Ok(selected)
+        Ok(selected.into_iter().map(|place| &hosts[place]).collect())
     }
 }
 
-impl Term {
-    fn parse(pattern: &str, text: &str) -> Result<Self, SelectError> {
-        if text.is_empty() {
-            return Err(SelectError::EmptyTerm(pattern.to_owned()));
-        }
-        let known = |c: char| c.is_ascii_alphanumeric() || "-_./*?[]!^=".contains(c);
-        if !text.chars().all(known) || text.matches('=').count() > 1 {
-            let (pattern, term) = (pattern.to_owned(), text.to_owned());
-            return Err(SelectError::BadTerm { pattern, term });
-        }
-        let glob = |part: &str| {
-            Glob::new(part).map(|glob| glob.compile_matcher()).map_err(|source| {
-                let (pattern, term) = (pattern.to_owned(), text.to_owned());
-                SelectError::BadGlob { pattern, term, source }
-            })
-        };
-        let condition = match text.split_once('=') {
-            None if text == "all" => Test::All,
-            None => Test::Name(glob(text)?),
-            Some(("", _) | (_, "")) => {
-                let (pattern, term) = (pattern.to_owned(), text.to_owned());
-                return Err(SelectError::BadTerm { pattern, term });
-            }
-            Some((key, value)) => Test::Label { key: glob(key)?, value: glob(value)? },
-        };
-        Ok(Self { text: text.to_owned(), test: condition })
+/// For each host, whether the term matches it.
+fn flags(term: &Term, hosts: &[Host]) -> Result<Vec<bool>, SelectError> {
+    let mut flags = vec![false; hosts.len()];
+    for place in term.find(hosts)? {
+        flags[place] = true;
     }
-
-    fn matches(&self, hosts: &[Host]) -> Result<BTreeSet<HostName>, SelectError> {
-        let matched: BTreeSet<_> =
-            hosts.iter().filter(|host| self.holds(host)).map(|host| host.name.clone()).collect();
-        if matched.is_empty() {
-            return Err(SelectError::NoMatch {
-                term: self.text.clone(),
-                nearest: self.nearest(hosts),
-            });
-        }
-        Ok(matched)
-    }
-
-    fn holds(&self, host: &Host) -> bool {
-        match &self.test {
-            Test::All => true,
-            Test::Name(glob) => glob.is_match(host.name.as_str()),
-            Test::Label { key, value } => {
-                host.labels.iter().any(|(k, v)| key.is_match(k) && value.is_match(v))
-            }
-        }
-    }
-
-    fn nearest(&self, hosts: &[Host]) -> Option<String> {
-        let labels: Vec<String> = hosts
-            .iter()
-            .flat_map(|host| host.labels.iter().map(|(key, value)| format!("{key}={value}")))
-            .collect();
-        match self.test {
-            Test::Label { .. } => nearest(&self.text, labels.iter().map(String::as_str)),
-            _ => nearest(&self.text, hosts.iter().map(|host| host.name.as_str())),
-        }
-    }
+    Ok(flags)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::hosts::testing::host;
+    use crate::output::Explain as _;
 
     fn fleet() -> Vec<Host> {
         vec![
@@ -159,14 +96,18 @@ mod tests {
         ]
     }
 
+    fn select(pattern: &str) -> Result<String, SelectError> {
+        let fleet = fleet();
+        let hosts = Pattern::parse(pattern)?.select(&fleet)?;
+        Ok(hosts.iter().map(|host| host.name.as_str()).collect::<Vec<_>>().join(" "))
+    }
+
     fn selected(pattern: &str) -> String {
-        let names = Pattern::parse(pattern).and_then(|pattern| pattern.select(&fleet()));
-        let names: Vec<String> = names.unwrap().into_iter().map(String::from).collect();
-        names.join(" ")
+        select(pattern).unwrap()
     }
 
     fn refused(pattern: &str) -> SelectError {
-        Pattern::parse(pattern).and_then(|pattern| pattern.select(&fleet())).unwrap_err()
+        select(pattern).unwrap_err()
     }
 
     #[test]
@@ -183,8 +124,8 @@ mod tests {
 
     #[test]
     fn unions_come_first_then_intersections_then_exclusions() {
-        assert_eq!(selected("web-1:db-1"), "db-1 web-1");
-        assert_eq!(selected("web-1,db-1"), "db-1 web-1");
+        assert_eq!(selected("db-1:web-1"), "db-1 web-1");
+        assert_eq!(selected("db-1,web-1"), "db-1 web-1");
         assert_eq!(selected("web*:&zone=a"), "web-1");
         assert_eq!(selected("web*:!zone=a"), "web-2 web-3.example.org");
         assert_eq!(selected("role=web:db-1:&zone=a:!web-1"), "db-1");
@@ -197,13 +138,60 @@ mod tests {
         // Without a union, all hosts are meant.
         assert_eq!(selected("!role=web*"), "db-1");
         assert_eq!(selected("&zone=b"), "web-2");
-        assert_eq!(selected(" web-1 , db-1 "), "db-1 web-1");
+        assert_eq!(selected(" db-1 , web-1 "), "db-1 web-1");
+    }
+
+    #[test]
+    fn hosts_come_in_the_order_in_which_they_are_named_and_each_once() {
+        assert_eq!(selected("web-2:db-1:web-1"), "web-2 db-1 web-1");
+        assert_eq!(selected("web-2:zone=a:all:!web-3*"), "web-2 db-1 web-1");
+        assert_eq!(selected("&zone=a,web-1,db-1"), "web-1 db-1");
+    }
+
+    #[test]
+    fn a_position_counts_the_hosts_that_a_term_matches() {
+        assert_eq!(selected("role=web*[0]"), "web-1");
+        assert_eq!(selected("web*[-1]"), "web-3.example.org");
+        assert_eq!(selected("all[1:2]"), "web-1 web-2");
+        assert_eq!(selected("web*:!web*[1:]"), "web-1");
+        assert!(matches!(refused("web*[3]"), SelectError::NoPosition { there: 3, .. }));
+        // Not the hosts 1 and 3: the user is told.
+        let refused = refused("web-[13]");
+        assert!(matches!(refused, SelectError::NoMatch { .. }));
+        assert!(refused.hint().unwrap().contains("counts hosts from 0"));
+        // Who is not addressed is not counted.
+        let gone = Host { decommissioned_at: Some(crate::store::testing::at(1)), ..host("a", &[]) };
+        let hosts = [gone, host("b", &[])];
+        let first = Pattern::parse("all[0]").unwrap();
+        assert_eq!(first.select(&hosts).unwrap(), [&hosts[1]]);
+    }
+
+    #[test]
+    fn a_regular_expression_holds_from_the_beginning_of_a_name() {
+        assert_eq!(selected(r"~web-\d$"), "web-1 web-2");
+        assert_eq!(selected("~(web|db)-[1-2]"), "db-1 web-1 web-2");
+        assert_eq!(selected(r"~web-\d{1,2}$:db-1"), "web-1 web-2 db-1");
+        assert_eq!(selected("all:!~web"), "db-1");
+        assert!(matches!(refused("~eb"), SelectError::NoMatch { .. }));
+        assert!(matches!(refused("~web-("), SelectError::BadRegex { .. }));
+        assert!(matches!(refused("~x{999}{999}"), SelectError::BadRegex { .. }));
+    }
+
+    #[test]
+    fn a_file_is_a_term_as_any_other() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "web-2\nweb-1\n").unwrap();
+        let path = file.path().display();
+        assert_eq!(selected(&format!("@{path}")), "web-2 web-1");
+        assert_eq!(selected(&format!("all:!@{path}")), "db-1 web-3.example.org");
+        assert_eq!(selected(&format!("@{path},db-1:&zone=b")), "web-2");
+        assert!(matches!(refused("@"), SelectError::File { .. }));
     }
 
     #[test]
     fn lesson_38_a_separator_selects_nobody() {
         for pattern in ["", " ", ",", ":", "web-1,", ":web-1", "web-1::db-1", "!", "&", "web-1:!"] {
-            assert_eq!(refused(pattern), SelectError::EmptyTerm(pattern.to_owned()), "{pattern:?}");
+            assert!(matches!(refused(pattern), SelectError::EmptyTerm(_)), "{pattern:?}");
         }
     }
 
@@ -212,7 +200,7 @@ mod tests {
         for pattern in ["web-[1", "all:!web-[1", "role=[web", "all:!web-[2-1]"] {
             assert!(matches!(refused(pattern), SelectError::BadGlob { .. }), "{pattern}");
         }
-        for pattern in ["~web.*", "web-1;db-1", "a b", "=web", "role=", "a=b=c", "web-{1,2}"] {
+        for pattern in ["web-1;db-1", "a b", "=web", "role=", "a=b=c", "web-{1,2}"] {
             assert!(matches!(refused(pattern), SelectError::BadTerm { .. }), "{pattern}");
         }
     }
@@ -230,8 +218,9 @@ mod tests {
             };
             assert_eq!(found.as_deref(), nearest, "{pattern}");
         }
-        assert_eq!(refused("web-1:&db-1"), SelectError::Nothing("web-1:&db-1".to_owned()));
-        assert_eq!(refused("all:!all"), SelectError::Nothing("all:!all".to_owned()));
+        for pattern in ["web-1:&db-1", "all:!all"] {
+            assert!(matches!(refused(pattern), SelectError::Nothing(_)), "{pattern}");
+        }
     }
 
     #[test]
