@@ -13,7 +13,7 @@ use protocol::{AppHealth, AppReleases, Digest, Health, Phase, Releases, header};
 use serde_json::Value;
 
 use crate::authority::tls_as;
-use crate::{Answer, Call, Client, Daemon, LONG, Place, Release, Setup, eventually};
+use crate::{Answer, Call, Client, Daemon, LONG, Place, Release, Setup, eventually, memory_of};
 
 /// A host. Its directory has `install/`, `state/`, `self/`, `updater.toml` and `updater.log`.
 #[derive(Debug)]
@@ -140,6 +140,17 @@ impl Host {
     /// The processes of the updater.
     pub fn updater_processes(&self) -> Vec<nix::unistd::Pid> {
         self.daemon().as_ref().map(Daemon::processes).unwrap_or_default()
+    }
+
+    /// The updater proper: of its processes the one that needs memory. Its parent is small.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn updater(&self) -> Result<nix::unistd::Pid> {
+        let size = |pid: &nix::unistd::Pid| memory_of(*pid, "VmRSS").unwrap_or_default();
+        let processes = self.updater_processes().into_iter();
+        let largest = processes.max_by(|one, other| size(one).total_cmp(&size(other)));
+        largest.context("the updater runs")
     }
 
     /// The master's client.

@@ -4,7 +4,6 @@
 //! runs, on the same archive, and a median. Nothing here may be quicker than what a user gets: the
 //! programs, their durability and their checks are the real ones.
 
-mod memory;
 mod push;
 mod report;
 mod workload;

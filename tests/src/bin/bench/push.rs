@@ -10,7 +10,6 @@ use anyhow::{Context as _, Result, ensure};
 use fleet_tests::{Behaviour, Fleet, Host, Place, Release, Setup, Tree};
 use protocol::{Event, EventKind, Phase};
 
-use crate::memory;
 use crate::report::{Report, median};
 use crate::workload::Archives;
 
@@ -149,11 +148,8 @@ pub(crate) fn memory_of(archives: &[(&str, &Archives)], report: &mut Report) -> 
     Ok(())
 }
 
-/// The largest of a host's updater processes.
 fn peak(host: &Host, field: &str) -> Result<f64> {
-    let processes = host.updater_processes();
-    let peaks = processes.iter().filter_map(|pid| memory::of(pid.as_raw(), field));
-    peaks.reduce(f64::max).context("the updater runs")
+    fleet_tests::memory_of(host.updater()?, field).context("the updater runs")
 }
 
 /// How long `swarm update` takes to bring the archive to fresh hosts.
@@ -169,7 +165,7 @@ fn update(archive: &Path, hosts: usize) -> Result<f64> {
 fn update_with(fleet: &Fleet, archive: &Path) -> Result<f64> {
     let mut command = fleet.command(["update", "--all", "--archive"])?;
     let mut child = command.arg(archive).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    let peak = memory::peak_until_end(&mut child)?;
+    let peak = fleet_tests::peak_until_end(&mut child)?;
     ensure!(child.wait()?.success(), "swarm update failed");
     Ok(peak)
 }
