@@ -13,3 +13,4 @@ pub mod runner;
 pub mod server;
 pub mod sys;
 pub mod transaction;
+pub mod trust;

@@ -6,20 +6,21 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use http::{HeaderMap, header::CONTENT_LENGTH, header::CONTENT_TYPE};
-use multer::{Field, Multipart};
 use protocol::{Digest, header, parse_content_digest};
 use tokio::sync::mpsc;
 
 use crate::api::ApiError;
+use crate::api::parts::{Part, Parts, Sent, next_part};
 use crate::transaction::Archive;
+use crate::trust::Presented;
 
 /// Chunks that wait between the network and the disk.
 const CHUNKS: usize = 4;
-/// Bytes of a multipart field that is not the archive.
-const FIELD_BYTES: usize = 4096;
 
 /// What an order's body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub(super) struct Announced {
     pub(super) label: Option<String>,
     /// That the updater itself is meant.
     pub(super) confirm_self: bool,
+    /// What vouches for it.
+    pub(super) presented: Presented,
 }
 
 /// The sending end of an archive, and the archive that the transaction takes.
@@ -91,6 +94,17 @@ pub(super) fn announced(headers: &HeaderMap) -> Result<Option<Digest>, ApiError>
     digest.map(Some).map_err(|error| ApiError::bad_request(format!("failed to {error}")))
 }
 
+/// The manifest and the signature in the request's headers.
+pub(super) fn presented(headers: &HeaderMap) -> Result<Presented, ApiError> {
+    let file = |name| {
+        let value = headers.get(name);
+        value.map(|value| STANDARD.decode(value)).transpose().map_err(|error| {
+            ApiError::bad_request(format!("the header {name} is not base64: {error}"))
+        })
+    };
+    Ok(Presented { manifest: file(header::MANIFEST)?, signature: file(header::SIGNATURE)? })
+}
+
 /// The length that the request's header announces.
 pub(super) fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
@@ -101,9 +115,10 @@ impl Upload {
     pub(super) fn new(
         announced: Announced,
         length: Option<u64>,
+        alone: bool,
         timeout: Duration,
     ) -> (Self, Archive) {
-        let Announced { digest, label, confirm_self } = announced;
+        let Announced { digest, label, confirm_self, presented } = announced;
         let (sender, chunks) = mpsc::channel(CHUNKS);
         let digest = Arc::new(digest.map_or_else(OnceLock::new, OnceLock::from));
         let label = Arc::new(label.map_or_else(OnceLock::new, OnceLock::from));
@@ -115,14 +130,28 @@ impl Upload {
             label: Arc::clone(&label),
             confirm_self: Arc::clone(&confirm_self),
             length,
+            alone,
+            presented,
         };
         let ended = AtomicBool::new(false);
         (Self { sender, digest, label, confirm_self, timeout, ended }, archive)
     }
 
-    /// Sends a plain body on. Returns when its first chunk has come, so that the caller of the
-    /// API has been told to send (`100 Continue`) before it gets the head of an answer.
-    pub(super) async fn body(self, body: Body) {
+    /// Sends the archive on, in a task of its own.
+    pub(super) async fn send(self, sent: Sent) {
+        match sent {
+            Sent::Alone(body) => self.body(body).await,
+            Sent::Form(parts) => drop(tokio::spawn(async move {
+                if let Err(error) = self.form(*parts).await {
+                    self.pass(Some(Err(error))).await;
+                }
+            })),
+        }
+    }
+
+    /// Returns when the first chunk has come, so that the caller of the API has been told to send
+    /// (`100 Continue`) before it gets the head of an answer.
+    async fn body(self, body: Body) {
         let mut chunks = body.into_data_stream().map_err(io::Error::other);
         let first = self.next(&mut chunks).await;
         tokio::spawn(async move {
@@ -132,48 +161,18 @@ impl Upload {
         });
     }
 
-    /// Takes the fields of a multipart body apart. The digest and the label may come after the
-    /// archive.
-    pub(super) fn multipart(self, headers: &HeaderMap, body: Body) -> Result<(), ApiError> {
-        let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-        let boundary = multer::parse_boundary(kind)
-            .map_err(|error| ApiError::bad_request(format!("multipart: {error}")))?;
-        let multipart = Multipart::new(body.into_data_stream(), boundary);
-        tokio::spawn(async move {
-            if let Err(error) = self.fields(multipart).await {
-                self.pass(Some(Err(error))).await;
-            }
-        });
-        Ok(())
-    }
-
-    async fn fields(&self, mut multipart: Multipart<'static>) -> io::Result<()> {
-        while let Some(field) = self.patiently(multipart.next_field()).await? {
-            match field.name() {
-                Some("tarball") => self.rest(field.map_err(io::Error::other)).await,
-                Some("sha") => drop(self.label.set(self.text(field).await?)),
-                Some("sha256") => {
-                    let digest = self.text(field).await?.parse().map_err(io::Error::other)?;
-                    let _ = self.digest.set(digest);
-                }
-                Some("confirm_self") => {
-                    let _ = self.confirm_self.set(self.text(field).await? == "true");
-                }
-                _ => drop(self.text(field).await?),
+    async fn form(&self, parts: Parts) -> io::Result<()> {
+        let (tarball, mut form) = parts.split();
+        self.rest(tarball).await;
+        while let Some(part) = next_part(&mut form, self.timeout).await? {
+            match part {
+                Part::Label(label) => drop(self.label.set(label)),
+                Part::Digest(digest) => drop(self.digest.set(digest)),
+                Part::ConfirmSelf(meant) => drop(self.confirm_self.set(meant)),
+                Part::Manifest(_) | Part::Signature(_) | Part::Other => {}
             }
         }
         Ok(())
-    }
-
-    async fn text(&self, mut field: Field<'static>) -> io::Result<String> {
-        let mut bytes = Vec::new();
-        while let Some(chunk) = self.patiently(field.chunk()).await? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > FIELD_BYTES {
-                return Err(io::Error::other("a multipart field is too long"));
-            }
-        }
-        String::from_utf8(bytes).map(|text| text.trim().to_owned()).map_err(io::Error::other)
     }
 
     async fn rest(&self, mut chunks: impl Stream<Item = io::Result<Bytes>> + Unpin) {
@@ -206,16 +205,6 @@ impl Upload {
             Err(_) => Some(Err(silence())),
         }
     }
-
-    async fn patiently<T>(
-        &self,
-        next: impl Future<Output = Result<T, multer::Error>>,
-    ) -> io::Result<T> {
-        match tokio::time::timeout(self.timeout, next).await {
-            Ok(found) => found.map_err(io::Error::other),
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the sender fell silent")),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -241,14 +230,20 @@ mod tests {
         (bytes, error, archive)
     }
 
+    async fn taken_apart(body: &str) -> (Vec<u8>, Option<String>, Archive) {
+        let headers = headers("multipart/form-data; boundary=x");
+        let (timeout, body) = (Duration::from_secs(30), Body::from(body.to_owned()));
+        let mut announced = Announced::default();
+        let parts = Parts::open(&headers, body, &mut announced, timeout).await.unwrap();
+        let (upload, archive) = Upload::new(announced, None, false, timeout);
+        upload.send(Sent::Form(Box::new(parts))).await;
+        everything(archive).await
+    }
+
     #[tokio::test]
     async fn a_digest_may_come_after_the_archive() {
         let hex = "ab".repeat(32);
-        let kind = "multipart/form-data; boundary=x";
-        let timeout = Duration::from_secs(30);
-        let (upload, archive) = Upload::new(Announced::default(), None, timeout);
-        upload.multipart(&headers(kind), Body::from(BODY.replace("DIGEST", &hex))).unwrap();
-        let (bytes, error, archive) = everything(archive).await;
+        let (bytes, error, archive) = taken_apart(&BODY.replace("DIGEST", &hex)).await;
         assert_eq!((bytes.as_slice(), error), (b"BYTES".as_slice(), None));
         assert_eq!(archive.digest.get().unwrap().hex(), hex);
         assert_eq!(archive.label.get().unwrap(), "abc1234");
@@ -256,18 +251,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_multipart_body_that_breaks_off_is_an_error_and_no_end() {
-        let (upload, archive) = Upload::new(Announced::default(), None, Duration::from_secs(30));
-        let kind = "multipart/form-data; boundary=x";
-        upload.multipart(&headers(kind), Body::from(&BODY[..150])).unwrap();
-        let (_, error, _) = everything(archive).await;
-        assert!(error.is_some());
+        let end = BODY.find("BYTES").unwrap() + 3;
+        assert!(taken_apart(&BODY[..end]).await.1.is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_sender_who_falls_silent_is_an_error() {
-        let (upload, archive) = Upload::new(Announced::default(), None, Duration::from_secs(30));
+        let timeout = Duration::from_secs(30);
+        let (upload, archive) = Upload::new(Announced::default(), None, true, timeout);
         let silence = futures_util::stream::pending::<Result<Bytes, io::Error>>();
-        upload.body(Body::from_stream(silence)).await;
+        upload.send(Sent::Alone(Body::from_stream(silence))).await;
         let (_, error, _) = everything(archive).await;
         assert!(error.unwrap().contains("silent"));
     }

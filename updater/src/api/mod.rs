@@ -9,6 +9,7 @@ mod follow;
 mod health;
 mod metrics;
 mod orders;
+mod parts;
 mod router;
 
 pub(crate) use asked::Asked;

@@ -13,8 +13,9 @@ use protocol::{
 };
 use serde::Deserialize;
 
-use crate::api::archive::{Announced, Form, Upload, announced, length};
+use crate::api::archive::{Announced, Form, Upload, announced, length, presented};
 use crate::api::follow::Follow;
+use crate::api::parts::{Parts, Sent};
 use crate::api::{ApiError, Asked, Caller};
 use crate::daemon::Daemon;
 use crate::transaction::{App, Begun, Order, Target};
@@ -56,7 +57,7 @@ pub(super) async fn stage(
     check_order(&daemon, request.headers()).await?;
     let digest: Digest =
         digest.parse().map_err(|error| ApiError::bad_request(format!("failed to {error}")))?;
-    if app.is_kept(&digest) {
+    if app.is_ready(&digest) {
         let result = staged(&app, digest);
         return Ok((StatusCode::OK, axum::Json(result)).into_response());
     }
@@ -66,7 +67,7 @@ pub(super) async fn stage(
     }
     let (sha, options) = query.split();
     let head = Head { caller, headers: parts.headers, kind: Kind::Stage, options };
-    let announced = Announced { digest: Some(digest), label: sha, confirm_self: false };
+    let announced = Announced { digest: Some(digest), label: sha, ..Announced::default() };
     receive(&daemon, app, head, body, announced).await
 }
 
@@ -94,7 +95,7 @@ pub(super) async fn update(
                 return Err(Problem::new(Code::DigestMissing, detail).into());
             }
             let head = Head { caller, headers: parts.headers, kind: Kind::Update, options };
-            let announced = Announced { digest, label: sha, confirm_self: false };
+            let announced = Announced { digest, label: sha, ..Announced::default() };
             receive(&daemon, app, head, body, announced).await
         }
     }
@@ -119,8 +120,12 @@ pub(super) async fn update_self(
         return Err(ApiError::bad_request(detail));
     }
     daemon.check_idle()?;
-    let announced =
-        Announced { digest, label: query.sha.clone(), confirm_self: query.confirm_self };
+    let announced = Announced {
+        digest,
+        label: query.sha.clone(),
+        confirm_self: query.confirm_self,
+        ..Announced::default()
+    };
     let (_, options) = query.split();
     let head = Head { caller, headers: parts.headers, kind: Kind::SelfUpdate, options };
     receive(&daemon, Arc::clone(&daemon.own), head, body, announced).await
@@ -188,21 +193,25 @@ async fn receive(
     app: Arc<App>,
     head: Head,
     body: Body,
-    announced: Announced,
+    mut announced: Announced,
 ) -> Result<Response, ApiError> {
-    let form = Form::of(&head.headers).unwrap_or(Form::Archive);
     let timeout = app.limits.body_timeout.0;
+    announced.presented = presented(&head.headers)?;
+    let sent = match Form::of(&head.headers).unwrap_or(Form::Archive) {
+        Form::Multipart => {
+            let parts = Parts::open(&head.headers, body, &mut announced, timeout).await?;
+            Sent::Form(Box::new(parts))
+        }
+        Form::Json | Form::Archive => Sent::Alone(body),
+    };
     let length = length(&head.headers);
-    let (upload, archive) = Upload::new(announced, length, timeout);
+    let (upload, archive) = Upload::new(announced, length, sent.is_alone(), timeout);
     let follow = Follow::new(&head.headers, true, daemon.events.last());
-    let headers = head.headers.clone();
     match begin(daemon, &app, head, Target::Archive(archive)).await? {
         Begun::Current(result) => Ok(follow.result(&app, *result)),
         Begun::Running { transaction, receives } => {
-            if receives && form == Form::Multipart {
-                upload.multipart(&headers, body)?;
-            } else if receives {
-                upload.body(body).await;
+            if receives {
+                upload.send(sent).await;
             }
             Ok(follow.transaction(&app, transaction).await)
         }

@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::{DeValue, ValueDeserializer};
 
 use super::{BuildSetting, RunnerKind, Strategy};
+use crate::trust::TrustedKey;
 
 type Check = fn(&Spanned<DeValue<'_>>) -> Result<(), String>;
 
@@ -38,8 +39,10 @@ pub(super) const KEYS: &[Key] = &[
     key("self.install_dir", is::<PathBuf>),
     key("self.takeover_timeout", is::<Period>),
     key("self.keep", is::<usize>),
+    key("self.trusted_keys", is::<Vec<TrustedKey>>),
     key("app.*.install_dir", is::<PathBuf>),
     key("app.*.keep", is::<usize>),
+    key("app.*.trusted_keys", is::<Vec<TrustedKey>>),
     key("app.*.user", is::<String>),
     key("app.*.links", is::<Vec<String>>),
     key("app.*.build", is::<BuildSetting>),

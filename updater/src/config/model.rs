@@ -7,6 +7,8 @@ use std::time::Duration;
 use protocol::{AppName, Bytes, Command, Period};
 use serde::Deserialize;
 
+use crate::trust::TrustedKey;
+
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +73,8 @@ pub struct SelfConfig {
     pub takeover_timeout: Period,
     /// How many of its own releases are kept.
     pub keep: usize,
+    /// Who may sign its own releases; none for whoever is the master.
+    pub trusted_keys: Vec<TrustedKey>,
 }
 
 /// `[app.<name>]`.
@@ -82,6 +86,9 @@ pub struct AppConfig {
     /// Proven releases that are kept, the active and the previous one among them.
     #[serde(default = "default_keep")]
     pub keep: usize,
+    /// Who may sign its releases; none for whoever is the master.
+    #[serde(default)]
+    pub trusted_keys: Vec<TrustedKey>,
     /// The user that builds it and runs it; absent for the updater's own.
     #[serde(default)]
     pub user: Option<String>,
@@ -223,6 +230,7 @@ impl AppConfig {
         Self {
             install_dir: install_dir.into(),
             keep: default_keep(),
+            trusted_keys: Vec::new(),
             user: None,
             links: Vec::new(),
             build: BuildSetting::default(),
@@ -257,7 +265,12 @@ impl Default for LimitsConfig {
 
 impl Default for SelfConfig {
     fn default() -> Self {
-        Self { install_dir: "/opt/updater".into(), takeover_timeout: seconds(30), keep: 3 }
+        Self {
+            install_dir: "/opt/updater".into(),
+            takeover_timeout: seconds(30),
+            keep: 3,
+            trusted_keys: Vec::new(),
+        }
     }
 }
 

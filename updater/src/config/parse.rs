@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 use super::keys::{KEYS, names_in, nearest};
 use super::validate::validate;
 use super::{Config, Finding, has_errors};
+use crate::trust::TrustedKey;
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -52,14 +53,14 @@ impl Config {
         })
     }
 
-    /// Reads a file, and refuses one with which the updater must not start. The identities may be
+    /// Reads a file, and refuses one with which the updater must not start. Identities and keys may be
     /// relative to the file's directory, so that a directory made by `swarm enroll` can be put
     /// anywhere.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let read = |source| ConfigError::Read { path: path.to_owned(), source };
         let text = std::fs::read_to_string(path).map_err(read)?;
         let mut config = Self::parse(&text)?;
-        config.find_identities_beside(path).map_err(read)?;
+        config.find_files_beside(path).map_err(read)?;
         let findings = validate(&config);
         if has_errors(&findings) {
             return Err(ConfigError::Faults(findings));
@@ -68,12 +69,18 @@ impl Config {
     }
 
     /// An absolute path stays what it is when it is joined to another.
-    pub(super) fn find_identities_beside(&mut self, file: &Path) -> std::io::Result<()> {
+    pub(super) fn find_files_beside(&mut self, file: &Path) -> std::io::Result<()> {
         let file = std::path::absolute(file)?;
         let directory = file.parent().unwrap_or(&file);
         self.identity = directory.join(&self.identity);
         for identity in self.apps.values_mut().filter_map(|app| app.health.identity.as_mut()) {
             *identity = directory.join(&*identity);
+        }
+        let apps = self.apps.values_mut().flat_map(|app| &mut app.trusted_keys);
+        for key in apps.chain(&mut self.own.trusted_keys) {
+            if let TrustedKey::File(key) = key {
+                *key = directory.join(&*key);
+            }
         }
         Ok(())
     }

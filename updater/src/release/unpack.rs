@@ -11,7 +11,7 @@ use std::sync::mpsc::SyncSender;
 use std::thread;
 
 use bytes::Bytes;
-use protocol::Digest;
+use protocol::{Digest, SignedManifest};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::LimitsConfig;
@@ -41,6 +41,16 @@ impl From<&LimitsConfig> for Bounds {
     }
 }
 
+impl From<&SignedManifest> for Bounds {
+    fn from(manifest: &SignedManifest) -> Self {
+        Self {
+            archive_bytes: manifest.archive_bytes,
+            unpacked_bytes: manifest.unpacked_bytes,
+            entries: manifest.entries,
+        }
+    }
+}
+
 /// How far it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
@@ -61,6 +71,8 @@ pub struct Received {
     pub unpacked_bytes: u64,
     /// Entries written.
     pub entries: u64,
+    /// Headers read, extended ones among them: what [`Bounds::entries`] bounds.
+    pub headers: u64,
 }
 
 /// How many archive bytes there are between two calls of `progress`.
@@ -107,10 +119,10 @@ pub fn unpack(
         Ok((taken, join(inflating), join(writing)))
     })?;
     // What is further down the stream saw earlier bytes: its verdict comes first.
-    let unpacked_bytes = first_failure(written, inflated, &taken)?;
+    let (unpacked_bytes, headers) = first_failure(written, inflated, &taken)?;
     let (digest, archive_bytes) = taken.map_err(own_failure)?;
     let entries = entries.into_inner();
-    Ok(Received { digest, archive_bytes, unpacked_bytes, entries })
+    Ok(Received { digest, archive_bytes, unpacked_bytes, entries, headers })
 }
 
 /// Hashes and counts what comes, and passes it on.
@@ -142,8 +154,12 @@ fn take(
     Ok((Digest::from_bytes(hasher.finalize().into()), taken))
 }
 
-/// Writes every member, and reads the stream to its end. Gives the unpacked bytes.
-fn write(mut members: Members, mut staging: Staging, entries: &AtomicU64) -> Result<u64, Stop> {
+/// Writes every member, and reads the stream to its end. Gives the unpacked bytes and the headers.
+fn write(
+    mut members: Members,
+    mut staging: Staging,
+    entries: &AtomicU64,
+) -> Result<(u64, u64), Stop> {
     while let Some(member) = members.next()? {
         let written = staging.write(&member, &mut members.blocks);
         if written.map_err(|stop| stop.at(&member.name))? {
@@ -153,7 +169,7 @@ fn write(mut members: Members, mut staging: Staging, entries: &AtomicU64) -> Res
     if entries.load(Ordering::Relaxed) == 0 {
         return Err(Rule::EmptyArchive.into());
     }
-    Ok(members.blocks.used())
+    Ok((members.blocks.used(), members.headers()))
 }
 
 fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
@@ -164,16 +180,16 @@ fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
 }
 
 fn first_failure(
-    written: Result<u64, Stop>,
+    written: Result<(u64, u64), Stop>,
     inflated: Result<(), Stop>,
     taken: &Result<(Digest, u64), Stop>,
-) -> Result<u64, UnpackError> {
+) -> Result<(u64, u64), UnpackError> {
     match (written, inflated) {
         (Err(Stop::Failed(error)), _) | (_, Err(Stop::Failed(error))) => Err(error),
         // Both stopped because of their neighbours, so the first of the row has the reason.
-        (Err(Stop::Neighbour), _) | (_, Err(Stop::Neighbour)) if taken.is_err() => Ok(0),
+        (Err(Stop::Neighbour), _) | (_, Err(Stop::Neighbour)) if taken.is_err() => Ok((0, 0)),
         (Err(Stop::Neighbour), _) | (_, Err(Stop::Neighbour)) => Err(own_failure(Stop::Neighbour)),
-        (Ok(unpacked_bytes), Ok(())) => Ok(unpacked_bytes),
+        (Ok(counted), Ok(())) => Ok(counted),
     }
 }
 

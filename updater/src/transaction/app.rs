@@ -26,6 +26,7 @@ use crate::transaction::status::{Agent, AppFiles, Status};
 use crate::transaction::{
     AppLock, Events, Facts, Failure, Journal, Wanted, read_history, try_lock,
 };
+use crate::trust::{KeyError, TrustedKeys};
 
 /// One thing that the updater keeps up to date.
 pub struct App {
@@ -42,6 +43,8 @@ pub struct App {
     pub(super) events: Arc<Events>,
     pub(super) user: Option<User>,
     pub(super) probe: Probe,
+    /// Who may sign its releases; none where signatures are not asked for.
+    pub(super) keys: TrustedKeys,
     pub(super) handle: Handle,
     /// The transaction that the master has confirmed.
     pub(super) confirmed: watch::Sender<Option<TransactionId>>,
@@ -83,6 +86,7 @@ impl App {
         let user = own.user.as_deref().map(User::by_name).transpose().map_err(AppError::User)?;
         let runner = crate::runner::for_app(&own, files.directory());
         let probe = Probe::from_config(&own, &config.identity).map_err(AppError::Probe)?;
+        let keys = TrustedKeys::load(&own.trusted_keys).map_err(AppError::Keys)?;
         Ok(Self {
             layout: Layout::new(&own.install_dir),
             limits: config.limits.clone(),
@@ -99,6 +103,7 @@ impl App {
             events,
             user,
             probe,
+            keys,
             handle,
         })
     }
@@ -115,6 +120,7 @@ impl App {
         let mut config = config.clone();
         let app = AppConfig {
             keep: config.own.keep,
+            trusted_keys: config.own.trusted_keys.clone(),
             confirm_window: config.own.takeover_timeout,
             build: BuildSetting::Command(Vec::new()),
             ..AppConfig::new(&config.own.install_dir)
@@ -143,10 +149,15 @@ impl App {
             Plan::Current(digest) => {
                 return Ok(Begun::Current(Box::new(self.already_current(digest))));
             }
-            Plan::Activate(digest) => {
+            Plan::Activate { digest, accepted } => {
+                if let Some(accepted) = &accepted {
+                    self.adopt(accepted).map_err(|error| internal(&*error))?;
+                }
                 (Engine::activate(Arc::clone(self), lock, order, digest), false)
             }
-            Plan::Receive => (Engine::receive(Arc::clone(self), lock, order), true),
+            Plan::Receive(accepted) => {
+                (Engine::receive(Arc::clone(self), lock, order, accepted), true)
+            }
         };
         let engine = started.map_err(|error| internal(&error))?;
         let transaction = engine.transaction().clone();
@@ -368,6 +379,9 @@ pub enum AppError {
     /// Its user does not exist.
     #[error("find the app's user")]
     User(#[source] UserError),
+    /// A trusted key cannot be used.
+    #[error("read the app's trusted keys")]
+    Keys(#[source] KeyError),
     /// Its probe cannot be made.
     #[error("prepare the app's probe")]
     Probe(#[source] crate::probe::ProbeError),

@@ -36,6 +36,9 @@ pub struct Fact {
     /// Why.
     #[serde(default)]
     pub failure: Option<String>,
+    /// The trusted key that signed it, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
     /// Refused until a caller says otherwise, or it is proven.
     #[serde(default)]
     pub quarantined: bool,
@@ -122,6 +125,11 @@ impl Facts {
         fact.staged_at = now;
     }
 
+    /// A trusted key has signed it.
+    pub fn signed(&mut self, digest: Digest, key: &str, now: OffsetDateTime) {
+        self.entry(digest, now).signed_by = Some(key.to_owned());
+    }
+
     /// It answered as itself. That lifts a quarantine.
     pub fn proved(&mut self, digest: Digest, now: OffsetDateTime) {
         let fact = self.entry(digest, now);
@@ -155,6 +163,7 @@ impl Facts {
             proven_at: None,
             failed_at: None,
             failure: None,
+            signed_by: None,
             quarantined: false,
         })
     }
@@ -200,6 +209,22 @@ mod tests {
         facts.proved(DIGEST, NOW);
         facts.failed(DIGEST, "the disk was full", NOW);
         assert!(!facts.quarantined(&DIGEST));
+    }
+
+    #[test]
+    fn facts_of_an_updater_that_knew_no_signatures_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("releases.json");
+        let text = format!(
+            r#"{{"format": 1, "releases": {{"{DIGEST}": {{"tree": null, "staged_at": "2026-01-02T03:04:05Z",
+            "proven_at": null, "failed_at": null, "failure": null, "quarantined": false}}}}}}"#
+        );
+        fs::write(&path, text).unwrap();
+        let mut facts = Facts::read(&path).unwrap();
+        assert_eq!(facts.get(&DIGEST).unwrap().signed_by, None);
+        facts.signed(DIGEST, "RW", NOW);
+        facts.write(&path).unwrap();
+        assert_eq!(Facts::read(&path).unwrap(), facts);
     }
 
     #[test]

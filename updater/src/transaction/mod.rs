@@ -11,6 +11,7 @@ mod lock;
 pub mod machine;
 mod order;
 mod status;
+mod vouch;
 
 pub use app::{App, AppError, Begun};
 pub use engine::Recovery;

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use crate::release::{RecordError, Slot, read_record};
 use crate::sys::fs::free_space;
 use crate::transaction::{App, Facts};
+use crate::trust::{Accepted, Presented};
 
 /// What is asked for.
 #[derive(Debug)]
@@ -54,17 +55,26 @@ pub struct Archive {
     pub label: Arc<OnceLock<String>>,
     /// That the updater itself is meant; in multipart it may come after the bytes.
     pub confirm_self: Arc<OnceLock<bool>>,
-    /// How long it is, where the sender said.
+    /// How long the body is that it comes in, where the sender said.
     pub length: Option<u64>,
+    /// Whether that body is the archive and nothing else.
+    pub alone: bool,
+    /// What came with it.
+    pub presented: Presented,
 }
 
 /// What an order comes to before anything is touched.
 #[derive(Debug)]
 pub(super) enum Plan {
     /// A release that is on the disk is to be activated.
-    Activate(Digest),
-    /// An archive has to be taken first.
-    Receive,
+    Activate {
+        /// Which.
+        digest: Digest,
+        /// The manifest that vouches for it from now on.
+        accepted: Option<Box<Accepted>>,
+    },
+    /// An archive has to be taken first: the one of this manifest, where signatures are asked for.
+    Receive(Option<Box<Accepted>>),
     /// There is nothing to do.
     Current(Digest),
 }
@@ -77,6 +87,7 @@ impl App {
             self.runner()?.find().map_err(|error| internal(&error))?;
         }
         let facts = Facts::read(&self.files.facts()).map_err(|error| internal(&error))?;
+        let accepted = self.vouched(&order.target, &facts)?;
         let digest = match &order.target {
             Target::Archive(archive) => archive.digest.get().copied(),
             Target::Digest(digest) => Some(self.kept(*digest)?),
@@ -88,13 +99,14 @@ impl App {
                 return Ok(Plan::Current(digest));
             }
             if self.is_kept(&digest) {
-                return Ok(Plan::Activate(digest));
+                return Ok(Plan::Activate { digest, accepted });
             }
         }
         if let Target::Archive(archive) = &order.target {
-            self.check_space(archive.length)?;
+            let signed = accepted.as_ref().map(|accepted| accepted.manifest.archive_bytes);
+            self.check_space(signed.or(archive.length))?;
         }
-        Ok(Plan::Receive)
+        Ok(Plan::Receive(accepted))
     }
 
     /// Whether a release is whole on the disk. Its own record is not enough: a build could have

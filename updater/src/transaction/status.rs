@@ -126,6 +126,11 @@ impl AppFiles {
         self.directory.join("releases.json")
     }
 
+    /// The highest counter of a signed release that was taken.
+    pub fn counter(&self) -> PathBuf {
+        self.directory.join("counter.json")
+    }
+
     /// The lock of one transaction at a time.
     pub fn lock(&self) -> PathBuf {
         self.directory.join("lock")

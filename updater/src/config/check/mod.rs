@@ -5,6 +5,7 @@
 mod account;
 mod directories;
 mod identity;
+mod keys;
 mod machine;
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -39,7 +40,7 @@ pub fn check_file(path: &Path, now: OffsetDateTime, daemon_runs: bool) -> Checke
     check_mode(path, &mut findings);
     match Config::parse(&text) {
         Ok(mut config) => {
-            if let Err(error) = config.find_identities_beside(path) {
+            if let Err(error) = config.find_files_beside(path) {
                 findings.push(Finding::error("", format!("read {}: {error}", path.display())));
             }
             findings.extend(validate(&config));
@@ -59,13 +60,16 @@ pub fn check_file(path: &Path, now: OffsetDateTime, daemon_runs: bool) -> Checke
 
 /// Whoever can write the file decides what the updater runs.
 fn check_mode(path: &Path, findings: &mut Vec<Finding>) {
-    let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
-    if mode & 0o022 != 0 {
+    if others_may_write(path) {
         findings.push(
             Finding::error("", format!("others may write {}", path.display()))
                 .hint(format!("run: chmod go-w {}", path.display())),
         );
     }
+}
+
+fn others_may_write(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o022 != 0)
 }
 
 fn look_at_machine(
@@ -75,12 +79,14 @@ fn look_at_machine(
     findings: &mut Vec<Finding>,
 ) {
     identity::check(config, now, findings);
+    keys::check("self.trusted_keys", &config.own.trusted_keys, findings);
     machine::check(config, daemon_runs, findings);
     let own = Account::own();
     directories::check_state(&config.state_dir, &own, findings);
     directories::check_install("self.install_dir", &config.own.install_dir, None, &own, findings);
     for (name, app) in &config.apps {
         let section = format!("app.{name}");
+        keys::check(&format!("{section}.trusted_keys"), &app.trusted_keys, findings);
         let user = account::check(&format!("{section}.user"), app.user.as_deref(), &own, findings);
         if !app.build_network && !own.uid.is_root() {
             let key = format!("{section}.build_network");

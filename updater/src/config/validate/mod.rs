@@ -6,6 +6,7 @@ mod daemon;
 mod health;
 mod links;
 mod paths;
+mod signatures;
 
 use super::{Config, Finding};
 
@@ -14,6 +15,7 @@ pub fn validate(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     daemon::validate(config, &mut findings);
     paths::validate(config, &mut findings);
+    signatures::validate(config, &mut findings);
     for (name, app) in &config.apps {
         let section = format!("app.{name}");
         app::validate(&section, name, app, &mut findings);

@@ -59,6 +59,11 @@ impl Members {
         Self { blocks, headers: 0, limit }
     }
 
+    /// Headers of any kind so far.
+    pub(in crate::release) fn headers(&self) -> u64 {
+        self.headers
+    }
+
     /// The next member; `None` when the archive has ended as it must, and the stream with it.
     /// The content of a file must have been read before.
     pub(in crate::release) fn next(&mut self) -> Result<Option<Member>, Stop> {

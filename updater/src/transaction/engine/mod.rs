@@ -29,6 +29,7 @@ use crate::transaction::evidence::{Entered, Evidence};
 use crate::transaction::machine::{self, Direction, Event, Step};
 use crate::transaction::order::{Archive, Order, Target};
 use crate::transaction::{App, AppLock, Failure, Journal, JournalError};
+use crate::trust::Accepted;
 
 /// One transaction, and what it has found out so far.
 pub(super) struct Engine {
@@ -36,6 +37,8 @@ pub(super) struct Engine {
     lock: AppLock,
     journal: Journal,
     archive: Option<Archive>,
+    /// What vouches for the archive, where signatures are asked for.
+    accepted: Option<Box<Accepted>>,
     label: Option<Arc<OnceLock<String>>>,
     received: Option<Received>,
     report: Option<ProbeReport>,
@@ -54,12 +57,18 @@ pub(super) fn or_abort(work: impl FnOnce()) {
 
 impl Engine {
     /// A transaction that takes an archive first.
-    pub(super) fn receive(app: Arc<App>, lock: AppLock, order: Order) -> io::Result<Self> {
+    pub(super) fn receive(
+        app: Arc<App>,
+        lock: AppLock,
+        order: Order,
+        accepted: Option<Box<Accepted>>,
+    ) -> io::Result<Self> {
         let digest = match &order.target {
             Target::Archive(archive) => archive.digest.get().copied(),
             _ => None,
         };
-        Self::new(app, lock, order, digest, Phase::Receiving)
+        let engine = Self::new(app, lock, order, digest, Phase::Receiving)?;
+        Ok(Self { accepted, ..engine })
     }
 
     /// A transaction that activates a release that is on the disk.
@@ -252,6 +261,7 @@ impl Engine {
             app,
             journal,
             archive,
+            accepted: None,
         })
     }
 }

@@ -63,6 +63,7 @@ impl App {
             lock,
             journal,
             archive: None,
+            accepted: None,
             label: None,
             received: None,
             report: None,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use protocol::{
     Code, Digest, EventKind, FORMAT, Kind, Problem, RELEASE_RECORD, ReleaseManifest, ReleaseRecord,
+    SignatureError,
 };
 
 use crate::build::{self, Contents};
@@ -18,6 +19,7 @@ use crate::release::{
 use crate::sys::fs::{free_space, open_directory, open_file_at};
 use crate::sys::{checkpoint, sync_directory, wall_clock};
 use crate::transaction::order::{Archive, chain, refuse_quarantined};
+use crate::transaction::vouch::{beyond_manifest, check_received};
 use crate::transaction::{Facts, Failure};
 
 use super::Engine;
@@ -35,7 +37,9 @@ impl Engine {
         };
         let staging = self.app.layout.staging(self.transaction());
         fs::create_dir(&staging).map_err(|error| Failure::host(&error))?;
-        let bounds = Bounds::from(&self.app.limits);
+        // What a manifest says is within the limits: that was seen before.
+        let signed = self.accepted.as_ref().map(|accepted| Bounds::from(&accepted.manifest));
+        let bounds = signed.unwrap_or_else(|| Bounds::from(&self.app.limits));
         let reserved = self.reserved();
         let told = Cell::new(Instant::now());
         let total = archive.length;
@@ -56,6 +60,10 @@ impl Engine {
             entries: received.entries,
         });
         self.check_digest(&archive, received.digest)?;
+        if let Some(accepted) = &self.accepted {
+            check_received(accepted, &received)
+                .map_err(|error| Failure::host_problem(error.into()))?;
+        }
         self.received = Some(received);
         Ok(())
     }
@@ -161,6 +169,11 @@ impl Engine {
         let path = self.app.files.facts();
         let mut facts = Facts::read(&path).map_err(|error| Failure::host(&error))?;
         facts.staged(digest, Some(tree), now);
+        if let Some(accepted) = &self.accepted {
+            self.app.keep_counter(accepted).map_err(|error| Failure::host(&error))?;
+            facts.signed(digest, &accepted.key, now);
+            checkpoint("counter_kept");
+        }
         facts.write(&path).map_err(|error| Failure::host(&error))?;
         let (archive_bytes, unpacked_bytes, entries) = self
             .received
@@ -230,7 +243,11 @@ impl Engine {
             UnpackError::Io { .. } => Code::Internal,
         };
         let mut problem = Problem::new(code, chain(error));
-        if let UnpackError::Rejected { rule, entry, .. } = error {
+        let beyond = beyond_manifest(error).filter(|_| self.accepted.is_some());
+        if let Some(rule) = beyond {
+            let detail = "the archive is more than its signed manifest says".to_owned();
+            problem = SignatureError { rule, detail }.into();
+        } else if let UnpackError::Rejected { rule, entry, .. } = error {
             problem.rule = Some(rule.code().to_owned());
             problem.entry.clone_from(entry);
         }
