@@ -160,6 +160,11 @@ impl Home {
         self.root.join("swarm.db")
     }
 
+    /// What this master is configured to do; it need not be there.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("swarm.toml")
+    }
+
     /// The directory of archives.
     pub fn archives(&self) -> PathBuf {
         self.root.join("archives")

@@ -3,11 +3,13 @@
 //! The doors (`cli`) parse, call one function of a room below, and render; they decide nothing.
 
 pub mod cli;
+pub mod config;
 pub mod demo;
 pub mod fleet;
 pub mod home;
 pub mod hosts;
 pub mod master;
+pub mod notify;
 pub mod output;
 pub mod pack;
 pub mod rollout;

@@ -68,8 +68,9 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     read_open(path, file).map(|mut bytes| mem::take(&mut *bytes))
 }
 
-/// Reads a key, if its owner alone may. The file that is looked at is the file that is read.
-pub(crate) fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
+/// Reads a key or another secret, if its owner alone may. The file that is looked at is the file that
+/// is read.
+pub fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let file = File::open(path).map_err(unread(path))?;
     let mode = file.metadata().map_err(unread(path))?.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {
