@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use protocol::{Bytes, Period};
+use protocol::{Bytes, Period, Space};
 
 use super::environment::{environment, how_to_get};
 use super::plan::BuildPlan;
 use super::workspace::Workspace;
 use crate::config::AppConfig;
 use crate::sys::run::{Bounds, RunError, TAIL_LINES, describe, run_bounded};
-use crate::sys::spawn::{Spawn, SpawnError};
+use crate::sys::spawn::{Limits, Spawn, SpawnError};
 use crate::sys::user::{User, UserError};
 
 /// A build that went well.
@@ -72,6 +72,18 @@ pub enum BuildError {
         /// The last lines of the output.
         tail: Vec<String>,
     },
+    /// The build left no room on the disk, and was ended.
+    #[error("build the release and leave room on the disk: `{command}` was ended")]
+    NoRoom {
+        /// The command that ran then.
+        command: String,
+        /// What must stay free.
+        needed: Space,
+        /// What was.
+        free: Space,
+        /// The last lines of the output.
+        tail: Vec<String>,
+    },
     /// A command could not be started, or not followed to its end.
     #[error("run `{command}`")]
     Run {
@@ -93,6 +105,7 @@ impl BuildError {
             | Self::Failed { tail, .. }
             | Self::TimedOut { tail, .. }
             | Self::TooMuchOutput { tail, .. }
+            | Self::NoRoom { tail, .. }
             | Self::Run { tail, .. } => tail,
         }
     }
@@ -100,7 +113,7 @@ impl BuildError {
 
 /// Builds a release in its directory, which `user` owns meanwhile. `directory` is where the home
 /// and the temporary directory of the app's builds are made; every directory above it must let
-/// `user` pass.
+/// `user` pass. `reserve` stays free on the disks of both.
 ///
 /// Blocks; for a plain thread. When this returns, nothing that the build started is alive.
 pub fn run_build(
@@ -109,6 +122,7 @@ pub fn run_build(
     release: &Path,
     user: Option<&User>,
     directory: &Path,
+    reserve: Space,
 ) -> Result<BuildReport, BuildError> {
     let begin = Instant::now();
     let owner = user.map(|user| (user.uid, user.gid));
@@ -123,6 +137,7 @@ pub fn run_build(
         release,
         user,
         workspace,
+        reserve,
         begin,
         output_left: config.build_output.0,
         tail: VecDeque::new(),
@@ -139,6 +154,7 @@ struct Build<'a> {
     release: &'a Path,
     user: User,
     workspace: Workspace,
+    reserve: Space,
     begin: Instant,
     output_left: u64,
     tail: VecDeque<String>,
@@ -148,9 +164,11 @@ impl Build<'_> {
     fn run(&mut self, command: &[String]) -> Result<(), BuildError> {
         let shown = shown(command);
         keep(&mut self.tail, format!("$ {shown}"));
+        let places = [self.release, &self.workspace.home];
         let bounds = Bounds {
             timeout: self.plan.timeout.saturating_sub(self.begin.elapsed()),
             output_bytes: self.output_left,
+            room: Some((&places, self.reserve)),
         };
         let tail = &mut self.tail;
         let spawned = Self::spawn(self.config, self.release, &self.user, &self.workspace, command);
@@ -177,6 +195,9 @@ impl Build<'_> {
                 let limit = self.config.build_output;
                 Err(BuildError::TooMuchOutput { command: shown, limit, tail })
             }
+            Err(RunError::NoRoom { needed, free, .. }) => {
+                Err(BuildError::NoRoom { command: shown, needed, free, tail })
+            }
             Err(source) => Err(BuildError::Run { command: shown, source, tail }),
         }
     }
@@ -190,7 +211,12 @@ impl Build<'_> {
     ) -> Result<Spawn, SpawnError> {
         let given = environment(&workspace.home, &workspace.temporary, &config.build_env);
         let mut spawn = Spawn::new(command, release, user.clone(), &given)?;
-        spawn.address_space = config.build_memory.map(|bytes| bytes.0);
+        spawn.limits = Limits {
+            address_space: config.build_memory.map(|bytes| bytes.0),
+            processes: Some(config.build_processes),
+            open_files: Some(config.build_open_files),
+            file_bytes: Some(config.build_file_size.0),
+        };
         spawn.no_new_privileges = true;
         spawn.no_network = !config.build_network;
         Ok(spawn)

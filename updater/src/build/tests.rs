@@ -8,12 +8,13 @@ use std::process::Command;
 use super::{BuildError, BuildKind, BuildReport, Contents, plan, run_build};
 use crate::config::{AppConfig, Config};
 use crate::sys::user::User;
-use protocol::ReleaseManifest;
+use protocol::{ReleaseManifest, Space};
 
 /// An app's directories, with releases beside each other as in a store.
 struct Fixture {
     directory: tempfile::TempDir,
     config: AppConfig,
+    reserve: Space,
 }
 
 impl Fixture {
@@ -23,7 +24,7 @@ impl Fixture {
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
         let text = format!("[app.agent]\ninstall_dir = '/opt/agent'\n{lines}\n");
         let config = Config::parse(&text).unwrap().apps.into_values().next().unwrap();
-        Self { directory, config }
+        Self { directory, config, reserve: Space { bytes: 0, inodes: 0 } }
     }
 
     fn release(&self, name: &str, files: &[(&str, &str)]) -> PathBuf {
@@ -41,7 +42,8 @@ impl Fixture {
     fn build(&self, release: &Path, user: Option<&User>) -> Result<BuildReport, BuildError> {
         let contents = Contents::read(release).unwrap();
         let plan = plan(&self.config, &ReleaseManifest::default(), &contents);
-        run_build(&plan, &self.config, release, user, &self.directory.path().join("cache"))
+        let cache = self.directory.path().join("cache");
+        run_build(&plan, &self.config, release, user, &cache, self.reserve)
     }
 
     fn kind(&self, release: &Path) -> BuildKind {
@@ -144,6 +146,32 @@ fn a_build_runs_as_the_user_of_the_app() {
     assert!(tail.contains(&"NoNewPrivs:\t1".to_owned()), "{tail:?}");
 }
 
+/// Each of its processes forks for ever, in sessions of their own; the bound is reached at once,
+/// and the deadline comes in the midst of it. Only other users than root have the bound.
+#[test]
+fn lesson_17_a_build_that_forks_while_it_is_killed_is_gone_with_all_of_it() {
+    let Ok(user) = User::by_name("games") else { panic!("there is no user games") };
+    if User::current().unwrap().uid != 0 {
+        return;
+    }
+    let bomb = "import os\nopen('begun', 'w').close()\nwhile True:\n  try:\n    if os.fork() == 0:\n      \
+                os.setsid()\n  except OSError:\n    pass\n";
+    let lines = "build = ['python3', 'bomb.py']\nbuild_timeout = '1s'\nbuild_processes = 150";
+    let fixture = Fixture::new(lines);
+    let release = fixture.release("a", &[("bomb.py", bomb)]);
+    chown(&release, Some(user.uid), Some(user.gid)).unwrap();
+    let error = fixture.build(&release, Some(&user)).unwrap_err();
+    assert!(matches!(error, BuildError::TimedOut { .. }), "{error}");
+    assert!(release.join("begun").exists());
+    let at_work: Vec<u32> = crate::sys::proc::all()
+        .unwrap()
+        .into_iter()
+        .map(|stat| stat.pid)
+        .filter(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == release))
+        .collect();
+    assert_eq!(at_work, Vec::<u32>::new());
+}
+
 #[test]
 fn a_build_without_network_has_none_or_says_that_it_cannot() {
     let fixture = Fixture::new("build = ['cat', '/proc/self/net/dev']\nbuild_network = false");
@@ -166,6 +194,25 @@ fn memory_is_bounded_for_each_process() {
     let fixture = Fixture::new("build = './build'\nbuild_memory = '512MiB'");
     let report = fixture.build(&fixture.release("a", &[("build", script)]), None).unwrap();
     assert_eq!(report.tail.last().unwrap(), "524288");
+}
+
+#[test]
+fn a_build_that_leaves_no_room_on_the_disk_is_ended() {
+    let mut fixture = Fixture::new("build = ['sleep', '1000']");
+    fixture.reserve.bytes = u64::MAX;
+    let error = fixture.build(&fixture.release("a", &[]), None).unwrap_err();
+    assert!(matches!(error, BuildError::NoRoom { .. }), "{error}");
+}
+
+#[test]
+fn files_and_descriptors_of_a_build_are_bounded() {
+    let script = "#!/bin/sh\nulimit -n\nulimit -Hn\ndd if=/dev/zero of=large bs=1M count=3\n";
+    let lines = "build = './build'\nbuild_open_files = 100\nbuild_file_size = '2MiB'";
+    let fixture = Fixture::new(lines);
+    let release = fixture.release("a", &[("build", script)]);
+    let error = fixture.build(&release, None).unwrap_err();
+    assert_eq!(error.tail()[1..3], ["100", "100"]);
+    assert_eq!(fs::metadata(release.join("large")).unwrap().len(), 2 << 20);
 }
 
 #[test]

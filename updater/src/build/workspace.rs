@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{getegid, geteuid};
 
+use crate::release::remove_tree;
+
 /// The directories, ready for one build. The temporary one goes when this is dropped.
 #[derive(Debug)]
 pub(super) struct Workspace {
@@ -29,13 +31,13 @@ impl Workspace {
         let home = directory.join("home");
         if fs::symlink_metadata(&home).is_ok_and(|found| !found.is_dir() || found.uid() != uid) {
             // The app's user is another one now, who could neither read nor clean it.
-            remove(&home)?;
+            remove_tree(&home)?;
         }
         if !home.exists() {
             make(&home, uid, gid)?;
         }
         let temporary = directory.join("tmp");
-        remove(&temporary)?;
+        remove_tree(&temporary)?;
         make(&temporary, uid, gid)?;
         Ok(Self { home, temporary })
     }
@@ -44,24 +46,13 @@ impl Workspace {
 impl Drop for Workspace {
     /// What cannot be removed now is removed before the next build.
     fn drop(&mut self) {
-        let _ = remove(&self.temporary);
+        let _ = remove_tree(&self.temporary);
     }
 }
 
 fn make(path: &Path, uid: u32, gid: u32) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)?;
     chown(path, Some(uid), Some(gid))
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the path is the updater's own, and nothing that a build leaves in it is followed"
-)]
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
 }
 
 #[cfg(test)]

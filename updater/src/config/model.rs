@@ -113,6 +113,15 @@ pub struct AppConfig {
     /// Bytes of a build's output that are read before it is ended.
     #[serde(default = "default_build_output")]
     pub build_output: Bytes,
+    /// Processes and threads that the user may have while a build runs.
+    #[serde(default = "default_build_processes")]
+    pub build_processes: u64,
+    /// Open descriptors of each process of a build.
+    #[serde(default = "default_build_open_files")]
+    pub build_open_files: u64,
+    /// Bytes of each file that a build writes.
+    #[serde(default = "default_build_file_size")]
+    pub build_file_size: Bytes,
     /// How long the master has to come back, where an order asks for it.
     #[serde(default = "default_confirm_window")]
     pub confirm_window: Period,
@@ -239,6 +248,9 @@ impl AppConfig {
             build_env: BTreeMap::new(),
             build_memory: None,
             build_output: default_build_output(),
+            build_processes: default_build_processes(),
+            build_open_files: default_build_open_files(),
+            build_file_size: default_build_file_size(),
             confirm_window: default_confirm_window(),
             run: RunConfig::default(),
             health: HealthConfig::default(),
@@ -333,6 +345,18 @@ fn default_build_timeout() -> Period {
 
 fn default_build_output() -> Bytes {
     Bytes(64 << 20)
+}
+
+fn default_build_processes() -> u64 {
+    2048
+}
+
+fn default_build_open_files() -> u64 {
+    4096
+}
+
+fn default_build_file_size() -> Bytes {
+    Bytes(8 << 30)
 }
 
 fn default_confirm_window() -> Period {

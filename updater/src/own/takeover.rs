@@ -66,7 +66,7 @@ impl Takeover {
         let user = User::current().map_err(|error| TakeoverError::Check(error.into()))?;
         let spawn = Spawn::new(&command, Path::new("/"), user, &BTreeMap::new())
             .map_err(|error| TakeoverError::Check(error.into()))?;
-        let bounds = Bounds { timeout: window, output_bytes: 1 << 20 };
+        let bounds = Bounds { timeout: window, output_bytes: 1 << 20, room: None };
         match run_bounded(spawn, bounds, |_| {}) {
             Ok(finished) if finished.status.success() => Ok(()),
             Ok(finished) => Err(TakeoverError::Refused { output: finished.tail }),

@@ -8,30 +8,37 @@ use std::collections::VecDeque;
 use std::io::{self, PipeReader, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
+use protocol::Space;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
+use super::fs::free_space;
 use super::spawn::{Lifetime, Output, Spawn, SpawnError};
 
 /// Lines that are kept of an output.
 pub const TAIL_LINES: usize = 40;
 /// Characters that are kept of a line.
 const LINE_CHARACTERS: usize = 500;
+/// How often the disk is looked at, where room must stay on it.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long killed processes may take to be gone.
 const KILL_WAIT: Duration = Duration::from_secs(10);
 
 /// What a command may use.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds {
+pub struct Bounds<'a> {
     /// How long it may run.
     pub timeout: Duration,
     /// Bytes of its output that are read before it is ended.
     pub output_bytes: u64,
+    /// Directories on whose disks there must stay room, and how much.
+    pub room: Option<(&'a [&'a Path], Space)>,
 }
 
 /// How a command ended by itself.
@@ -67,6 +74,16 @@ pub enum RunError {
         /// The last lines of its output.
         tail: Vec<String>,
     },
+    /// It left no room on a disk.
+    #[error("leave {} bytes and {} inodes of the disk free: it was ended", .needed.bytes, .needed.inodes)]
+    NoRoom {
+        /// What must stay free.
+        needed: Space,
+        /// What was.
+        free: Space,
+        /// The last lines of its output.
+        tail: Vec<String>,
+    },
     /// It was killed, and is still there: the kernel does not let it go.
     #[error("end the command: process {pid} does not go although it was killed")]
     Stuck {
@@ -86,6 +103,7 @@ impl RunError {
         match self {
             Self::TimedOut { tail, .. }
             | Self::TooMuchOutput { tail, .. }
+            | Self::NoRoom { tail, .. }
             | Self::Stuck { tail, .. } => tail,
             Self::Start(_) | Self::Follow(_) => &[],
         }
@@ -110,7 +128,7 @@ pub fn describe(status: ExitStatus) -> String {
 /// descendant of the command is alive, and nobody who holds the output's pipe can make it wait.
 pub fn run_bounded(
     mut spawn: Spawn,
-    bounds: Bounds,
+    bounds: Bounds<'_>,
     mut on_line: impl FnMut(&str),
 ) -> Result<Finished, RunError> {
     let deadline = Instant::now() + bounds.timeout;
@@ -130,6 +148,13 @@ pub fn run_bounded(
             stuck.map_err(|pid| RunError::Stuck { pid, tail: tail.clone() })?;
             return Err(RunError::TimedOut { timeout: bounds.timeout, tail });
         }
+        if let Some((needed, free)) = bounds.lacks_room() {
+            let stuck = running.kill();
+            let tail = lines.finish(&mut on_line);
+            stuck.map_err(|pid| RunError::Stuck { pid, tail: tail.clone() })?;
+            return Err(RunError::NoRoom { needed, free, tail });
+        }
+        let left = if bounds.room.is_some() { left.min(LOOK_EVERY) } else { left };
         let ended = running.wait_or_readable(&lines.reader, left)?;
         lines.drain(bounds.output_bytes, &mut on_line).map_err(RunError::Follow)?;
         if lines.bytes > bounds.output_bytes {
@@ -143,6 +168,17 @@ pub fn run_bounded(
             let output_bytes = lines.bytes;
             return Ok(Finished { status, tail: lines.finish(&mut on_line), output_bytes });
         }
+    }
+}
+
+impl Bounds<'_> {
+    fn lacks_room(&self) -> Option<(Space, Space)> {
+        let (places, needed) = self.room?;
+        places
+            .iter()
+            .filter_map(|place| free_space(place).ok())
+            .find(|free| free.bytes < needed.bytes || free.inodes < needed.inodes)
+            .map(|free| (needed, free))
     }
 }
 
@@ -310,12 +346,12 @@ mod tests {
         Spawn::new(&command, "/".as_ref(), user, &BTreeMap::new()).unwrap()
     }
 
-    fn bounds(seconds: u64) -> Bounds {
-        Bounds { timeout: Duration::from_secs(seconds), output_bytes: 1 << 20 }
+    fn bounds(seconds: u64) -> Bounds<'static> {
+        Bounds { timeout: Duration::from_secs(seconds), output_bytes: 1 << 20, room: None }
     }
 
     /// A process that holds a connection to this socket, for as long as it lives.
-    fn holding(path: &std::path::Path) -> String {
+    fn holding(path: &Path) -> String {
         format!(
             "python3 -c 'import socket,time; s=socket.socket(socket.AF_UNIX); s.connect(\"{}\"); \
              time.sleep(1000)'",
@@ -359,7 +395,7 @@ mod tests {
     fn lesson_17_a_build_without_end_is_ended() {
         let error = run_bounded(
             shell("echo begun; sleep 1000"),
-            Bounds { timeout: Duration::from_millis(300), output_bytes: 100 },
+            Bounds { timeout: Duration::from_millis(300), output_bytes: 100, room: None },
             |_| {},
         )
         .unwrap_err();
@@ -369,7 +405,7 @@ mod tests {
 
     #[test]
     fn lesson_17_endless_output_is_ended() {
-        let bounds = Bounds { timeout: Duration::from_mins(1), output_bytes: 100_000 };
+        let bounds = Bounds { output_bytes: 100_000, ..bounds(60) };
         let error = run_bounded(shell("yes"), bounds, |_| {}).unwrap_err();
         assert!(matches!(error, RunError::TooMuchOutput { .. }), "{error}");
         assert_eq!(error.tail().len(), TAIL_LINES);

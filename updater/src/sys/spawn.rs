@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::libc;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid};
 
@@ -36,8 +36,8 @@ pub struct Spawn {
     pub user: User,
     /// Where its standard output and error go.
     pub output: Output,
-    /// The address space that it may have, in bytes.
-    pub address_space: Option<u64>,
+    /// What it and each of its descendants may use.
+    pub limits: Limits,
     /// It and its descendants never gain rights by setuid programs.
     pub no_new_privileges: bool,
     /// It gets a network of its own, in which there is nothing. Needs root.
@@ -46,6 +46,20 @@ pub struct Spawn {
     pub lifetime: Lifetime,
     /// Open descriptors that it gets under these numbers, from 3 on.
     pub inherit: Vec<(OwnedFd, RawFd)>,
+}
+
+/// Bounds that the kernel keeps (setrlimit(2)); what is absent is not bounded. Where the updater
+/// itself has less, that is what they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of address space, of each process.
+    pub address_space: Option<u64>,
+    /// Processes and threads, of all that the user runs; not for root.
+    pub processes: Option<u64>,
+    /// Open descriptors, of each process.
+    pub open_files: Option<u64>,
+    /// Bytes of each file that is written to.
+    pub file_bytes: Option<u64>,
 }
 
 /// How long a process may live.
@@ -192,7 +206,7 @@ impl Spawn {
             environment,
             user,
             output: Output::Null,
-            address_space: None,
+            limits: Limits::default(),
             no_new_privileges: false,
             no_network: false,
             lifetime: Lifetime::Own,
@@ -229,7 +243,7 @@ impl Spawn {
             .map_err(|source| SpawnError::Inherit { program: self.program.clone(), source })?;
         let preparation = Preparation {
             user: is_root.then(|| Ids::of(&self.user)),
-            address_space: self.address_space,
+            limits: self.limits,
             no_new_privileges: self.no_new_privileges,
             no_network: self.no_network,
             lifetime: self.lifetime,
@@ -291,9 +305,28 @@ impl Ids {
     }
 }
 
+impl Limits {
+    /// Runs between `fork` and `exec`: nothing here allocates.
+    fn apply(self) -> io::Result<()> {
+        for (resource, wanted) in [
+            (Resource::RLIMIT_AS, self.address_space),
+            (Resource::RLIMIT_NPROC, self.processes),
+            (Resource::RLIMIT_NOFILE, self.open_files),
+            (Resource::RLIMIT_FSIZE, self.file_bytes),
+        ] {
+            if let Some(wanted) = wanted {
+                // Only who has CAP_SYS_RESOURCE could raise the hard limit.
+                let bound = wanted.min(getrlimit(resource)?.1);
+                setrlimit(resource, bound, bound)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 struct Preparation {
     user: Option<Ids>,
-    address_space: Option<u64>,
+    limits: Limits,
     no_new_privileges: bool,
     no_network: bool,
     lifetime: Lifetime,
@@ -311,9 +344,7 @@ impl Preparation {
         nix::unistd::setsid()?;
         umask(Mode::from_bits_truncate(0o022));
         setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-        if let Some(bytes) = self.address_space {
-            setrlimit(Resource::RLIMIT_AS, bytes, bytes)?;
-        }
+        self.limits.apply()?;
         if self.no_network {
             unsafe_calls::leave_network()?;
         }
@@ -353,7 +384,8 @@ mod tests {
     }
 
     fn output(spawn: Spawn) -> Vec<String> {
-        let bounds = Bounds { timeout: std::time::Duration::from_mins(1), output_bytes: 1 << 20 };
+        let timeout = std::time::Duration::from_mins(1);
+        let bounds = Bounds { timeout, output_bytes: 1 << 20, room: None };
         run_bounded(spawn, bounds, |_| {}).unwrap().tail
     }
 

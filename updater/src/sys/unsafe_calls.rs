@@ -171,7 +171,7 @@ unsafe fn keep(child: libc::pid_t, parent: libc::pid_t, watched: &libc::sigset_t
                 break;
             }
         }
-        kill_all_children(child);
+        end_all_children(child);
         match ended {
             Some(status) if libc::WIFEXITED(status) => libc::_exit(libc::WEXITSTATUS(status)),
             Some(status) if libc::WIFSIGNALED(status) => die_of(libc::WTERMSIG(status)),
@@ -180,41 +180,77 @@ unsafe fn keep(child: libc::pid_t, parent: libc::pid_t, watched: &libc::sigset_t
     }
 }
 
-/// Kills children until there are none. What a killed child leaves behind becomes a child of this
-/// process, so that a round more finds it; a child's number cannot be used again before it is
-/// reaped, so that nothing else is hit.
-unsafe fn kill_all_children(group: libc::pid_t) {
-    // SAFETY: as in `fork_under_keeper`; the buffer is read no further than it was filled.
+/// Kills all that descends from this process, and reaps it.
+///
+/// Who loses a parent becomes a child of this process, their reaper, before that parent shows as
+/// dead: once all children are dead, and are no more than at the look before, there is nobody else.
+/// Until then none is reaped. The dead count for the `RLIMIT_NPROC` of their user, so a build that
+/// forks while it is killed runs out of processes; and a number that is taken names nobody else.
+unsafe fn end_all_children(group: libc::pid_t) {
+    // SAFETY: as in `fork_under_keeper`.
     unsafe {
-        let mut buffer = [0_u8; 4096];
+        let mut before = 0;
         loop {
-            let path = c"/proc/thread-self/children";
-            let file = libc::open(path.as_ptr(), libc::O_RDONLY);
-            if file == -1 {
-                // A kernel without this list: the group is what can be named.
+            let Some((children, alive)) = kill_children() else {
+                // A kernel without the list of children: the group is what can be named.
                 libc::kill(-group, libc::SIGKILL);
                 return;
+            };
+            if alive == 0 && children == before {
+                break;
             }
-            let read = libc::read(file, buffer.as_mut_ptr().cast(), buffer.len());
-            libc::close(file);
-            let read = usize::try_from(read).unwrap_or(0);
-            // A number that the buffer's end cut is not a number: only what a space follows is.
-            let mut number: libc::pid_t = 0;
+            before = children;
+            if alive > 0 {
+                let pause = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+                libc::nanosleep(&raw const pause, std::ptr::null_mut());
+            }
+        }
+        while libc::waitpid(-1, std::ptr::null_mut(), 0) != -1 || errno() == libc::EINTR {}
+    }
+}
+
+/// Kills every child. How many there are, and how many of them were not dead yet.
+unsafe fn kill_children() -> Option<(usize, usize)> {
+    // SAFETY: as in `fork_under_keeper`; the buffer is read no further than it was filled.
+    unsafe {
+        let path = c"/proc/thread-self/children";
+        let file = libc::open(path.as_ptr(), libc::O_RDONLY);
+        if file == -1 {
+            return None;
+        }
+        let mut buffer = [0_u8; 4096];
+        let (mut children, mut alive) = (0, 0);
+        // Each number is followed by a space, and may begin at the end of one read.
+        let mut number: libc::pid_t = 0;
+        while let Ok(read @ 1..) =
+            usize::try_from(libc::read(file, buffer.as_mut_ptr().cast(), buffer.len()))
+        {
             for byte in buffer.iter().take(read) {
                 if byte.is_ascii_digit() {
                     number = number.wrapping_mul(10).wrapping_add(libc::pid_t::from(byte - b'0'));
                 } else {
                     if number > 1 {
                         libc::kill(number, libc::SIGKILL);
+                        children += 1;
+                        alive += usize::from(!is_dead(number));
                     }
                     number = 0;
                 }
             }
-            let mut status = 0;
-            if libc::waitpid(-1, &raw mut status, 0) == -1 && errno() != libc::EINTR {
-                return;
-            }
         }
+        libc::close(file);
+        Some((children, alive))
+    }
+}
+
+/// Whether a child only waits to be reaped.
+unsafe fn is_dead(child: libc::pid_t) -> bool {
+    // SAFETY: as in `fork_under_keeper`; the kernel fills `info`, or leaves its zeros.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        let asked = libc::waitid(libc::P_PID, child.cast_unsigned(), &raw mut info, options);
+        asked == 0 && info.si_pid() == child
     }
 }
 

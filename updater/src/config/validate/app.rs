@@ -44,6 +44,17 @@ fn validate_user(section: &str, app: &AppConfig, findings: &mut Vec<Finding>) {
 fn validate_build(section: &str, app: &AppConfig, findings: &mut Vec<Finding>) {
     refuse_zero(format!("{section}.build_timeout"), app.build_timeout.0.is_zero(), findings);
     refuse_zero(format!("{section}.build_output"), app.build_output.0 == 0, findings);
+    refuse_zero(format!("{section}.build_file_size"), app.build_file_size.0 == 0, findings);
+    for (key, value) in
+        [("build_processes", app.build_processes), ("build_open_files", app.build_open_files)]
+    {
+        if value < 16 {
+            findings.push(
+                Finding::error(format!("{section}.{key}"), "is too little for any tool")
+                    .hint("set it to 16 or more"),
+            );
+        }
+    }
     if app.build_memory.is_some_and(|memory| memory.0 < 64 << 20) {
         findings.push(
             Finding::error(format!("{section}.build_memory"), "is too little for any tool")
@@ -146,6 +157,7 @@ mod tests {
     fn bounds_and_environments_are_checked() {
         let found = said_of_app(
             "keep = 0\nbuild_timeout = '0'\nbuild_memory = '1MiB'\nbuild = ['']\n\
+             build_processes = 1\nbuild_open_files = 3\nbuild_file_size = '0'\n\
              build_env = { 'A=B' = 'x', RELEASE_PATH = '/' }\nconfirm_window = '0s'\n\
              [app.agent.run]\ncommand = ''\nbackoff = '2m'\nlog_bytes = '0'\n",
         );
@@ -153,6 +165,9 @@ mod tests {
             "error: app.agent.keep: ",
             "error: app.agent.build_timeout: ",
             "error: app.agent.build_memory: ",
+            "error: app.agent.build_processes: ",
+            "error: app.agent.build_open_files: ",
+            "error: app.agent.build_file_size: ",
             "error: app.agent.build: ",
             "error: app.agent.build_env: \"A=B\"",
             "error: app.agent.build_env: RELEASE_PATH",

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use protocol::{
     Code, Digest, EventKind, FORMAT, Kind, Problem, RELEASE_RECORD, ReleaseManifest, ReleaseRecord,
-    SignatureError,
+    SignatureError, Space,
 };
 
-use crate::build::{self, Contents};
+use crate::build::{self, BuildError, Contents};
 use crate::release::{
     Bounds, LinkError, Progress, UnpackError, make_durable, make_links, own_tree, remove_tree,
     seal_tree, tree_hash, unpack, write_record,
@@ -130,12 +130,17 @@ impl Engine {
             own_tree(release, user.uid, user.gid).map_err(|error| Failure::host(&error))?;
         }
         let cache = self.app.files.directory().join("cache");
-        let report = build::run_build(&plan, config, release, user, &cache).map_err(|error| {
+        let reserve = Space {
+            bytes: self.app.limits.reserve_bytes.0,
+            inodes: self.app.limits.reserve_inodes,
+        };
+        let built = build::run_build(&plan, config, release, user, &cache, reserve);
+        let report = built.map_err(|error| {
             self.evidence.build_output = error.tail().to_vec();
-            let problem = Problem::new(Code::BuildFailed, chain(&error));
-            Failure::host_problem(Problem { output: error.tail().to_vec(), ..problem })
+            build_failure(&error)
         })?;
         self.evidence.build_output = report.tail;
+        refuse_record(release)?;
         seal_tree(release).map_err(|error| {
             Failure::host_problem(Problem::new(Code::BuildFailed, chain(&error)))
         })?;
@@ -285,6 +290,25 @@ fn manifest_failure(error: &dyn std::error::Error) -> Failure {
     let problem = Problem::new(Code::ArchiveRejected, format!("failed to {}", chain(error)));
     let entry = Some(ReleaseManifest::FILE.to_owned());
     Failure::host_problem(Problem { entry, rule: Some("manifest".to_owned()), ..problem })
+}
+
+fn build_failure(error: &BuildError) -> Failure {
+    let mut problem = Problem::new(Code::BuildFailed, chain(error));
+    if let BuildError::NoRoom { needed, free, .. } = error {
+        problem = Problem::new(Code::NoSpace, chain(error));
+        problem.needed = Some(*needed);
+        problem.free = Some(*free);
+    }
+    Failure::host_problem(Problem { output: error.tail().to_vec(), ..problem })
+}
+
+/// A release is whole when its record is there, so none may come from its build.
+fn refuse_record(release: &Path) -> Result<(), Failure> {
+    if fs::symlink_metadata(release.join(RELEASE_RECORD)).is_err() {
+        return Ok(());
+    }
+    let detail = format!("the build made {RELEASE_RECORD}, which is the updater's own");
+    Err(Failure::host_problem(Problem::new(Code::BuildFailed, detail)))
 }
 
 fn link_failure(error: &LinkError) -> Failure {
