@@ -44,13 +44,15 @@ impl Daemon {
         Ok(Self { child, config: config.to_owned() })
     }
 
-    /// Its processes: the parent, and the updaters that it started.
+    /// Its processes: the parent, and the updaters that it started. Not the keeper of a build, whose
+    /// command line is the updater's.
     pub fn processes(&self) -> Vec<Pid> {
         processes_of(&self.config)
             .into_iter()
             .filter(|pid| {
                 let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                line.windows(8).any(|window| window == b"--config")
+                let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+                line.windows(8).any(|window| window == b"--config") && name != "build-keeper\n"
             })
             .collect()
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pki::{Identity, Paths};
+use protocol::AppName;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -35,7 +36,7 @@ pub(super) fn run(asked: &Common) -> Result<bool, CliError> {
     }
     // What would stop every updater is said once, before the first is started.
     Identity::load(&Paths::updater(&config.identity))?;
-    prepare_state_dir(&config.state_dir)?;
+    prepare_state_dir(&config.state_dir, config.apps.keys())?;
     run_parent(Layout::new(&config.own.install_dir), path, &config.listen)?;
     Ok(true)
 }
@@ -92,10 +93,19 @@ fn listen_to_parent(
     Ok(())
 }
 
-/// Evidence and journals are nobody else's business.
-fn prepare_state_dir(path: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(path.join("apps"))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o711))
+/// Evidence and journals are nobody else's business. Builds pass through to their caches.
+fn prepare_state_dir<'a>(
+    state_dir: &Path,
+    apps: impl Iterator<Item = &'a AppName>,
+) -> std::io::Result<()> {
+    let all = state_dir.join("apps");
+    let each: Vec<_> = apps.map(|app| all.join(app.as_str())).collect();
+    for directory in [state_dir, all.as_path()].into_iter().chain(each.iter().map(PathBuf::as_path))
+    {
+        fs::create_dir_all(directory)?;
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o711))?;
+    }
+    Ok(())
 }
 
 fn start_logging() {

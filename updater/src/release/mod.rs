@@ -13,6 +13,6 @@ mod unpack_tests;
 pub use archive::{Rule, UnpackError};
 pub use layout::{Layout, Slot};
 pub use links::{LinkError, make_links};
-pub use record::{RecordError, read_record, remove_release, write_record};
+pub use record::{RecordError, is_sealed, read_record, remove_release, write_record};
 pub use tree::{Durability, TreeError, make_durable, own_tree, remove_tree, seal_tree, tree_hash};
 pub use unpack::{Bounds, Progress, Received, unpack};

@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use protocol::{FORMAT, RELEASE_RECORD, ReleaseRecord};
 
 use crate::release::remove_tree;
+use crate::sys::fs::read_plain;
 use crate::sys::{checkpoint, sync_directory, write_durably};
+
+/// No record is larger.
+const RECORD_BYTES: u64 = 64 << 10;
 
 /// Why a release's record could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +49,7 @@ pub enum RecordError {
 /// Reads the record of a release's directory.
 pub fn read_record(release: &Path) -> Result<ReleaseRecord, RecordError> {
     let path = release.join(RELEASE_RECORD);
-    let text = match fs::read(&path) {
+    let text = match read_plain(release, RELEASE_RECORD, RECORD_BYTES) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(RecordError::Absent(path));
@@ -59,6 +63,13 @@ pub fn read_record(release: &Path) -> Result<ReleaseRecord, RecordError> {
         Ok(record) => Ok(record),
         Err(source) => Err(RecordError::Malformed { path, source }),
     }
+}
+
+/// Whether a release's directory is the updater's own. While it is built it belongs to the app's
+/// user, whose build could write a record.
+pub fn is_sealed(release: &Path) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    fs::symlink_metadata(release).is_ok_and(|found| found.uid() == own)
 }
 
 /// Writes the record, which makes the directory a release. Everything else in it must be on the

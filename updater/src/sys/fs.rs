@@ -6,7 +6,7 @@
 
 use std::ffi::CString;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::Path;
 
@@ -71,6 +71,18 @@ pub fn open_directory_at(
 pub fn open_file_at(directory: impl AsFd, path: impl rustix::path::Arg) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
     Ok(open_beneath(directory.as_fd(), path, flags, Mode::empty())?.into())
+}
+
+/// Reads a plain file of a directory that somebody else may have written: no link is followed,
+/// nothing but a file is read, and of that `limit` bytes at most.
+pub fn read_plain(directory: &Path, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+    let file = open_file_at(open_directory(directory)?, name)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other(format!("{name} is not a file")));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Makes a file that must not exist yet. Its mode is exactly `mode`, whatever the umask is.

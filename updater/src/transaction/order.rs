@@ -9,7 +9,7 @@ use protocol::{
 };
 use tokio::sync::mpsc;
 
-use crate::release::{RecordError, Slot, read_record};
+use crate::release::{RecordError, Slot, is_sealed, read_record};
 use crate::sys::fs::free_space;
 use crate::transaction::{App, Facts};
 use crate::trust::{Accepted, Presented};
@@ -112,12 +112,13 @@ impl App {
     /// Whether a release is whole on the disk. Its own record is not enough: a build could have
     /// written one. What the updater itself found out must say so too, if it is not lost.
     pub fn is_kept(&self, digest: &Digest) -> bool {
-        let recorded = read_record(&self.layout.release(digest));
+        let release = self.layout.release(digest);
         let known = match Facts::read(&self.files.facts()) {
-            Ok(facts) => facts.is_empty() || facts.whole(digest),
-            Err(_) => true,
+            Ok(facts) if facts.is_empty() => is_sealed(&release),
+            Ok(facts) => facts.whole(digest),
+            Err(_) => is_sealed(&release),
         };
-        known && !matches!(recorded, Err(RecordError::Absent(_)))
+        known && !matches!(read_record(&release), Err(RecordError::Absent(_)))
     }
 
     /// The answer to an order for what runs already.

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::release::{
     Bounds, LinkError, Progress, UnpackError, make_durable, make_links, own_tree, remove_tree,
     seal_tree, tree_hash, unpack, write_record,
 };
-use crate::sys::fs::{free_space, open_directory, open_file_at};
+use crate::sys::fs::{free_space, read_plain};
 use crate::sys::{checkpoint, sync_directory, wall_clock};
 use crate::transaction::order::{Archive, chain, refuse_quarantined};
 use crate::transaction::vouch::{beyond_manifest, check_received};
@@ -266,24 +266,14 @@ impl Engine {
 /// Reads the manifest of a release's directory; one without any is an empty one. A build may have
 /// put anything there: no link is followed, nothing but a file is opened, and only so much is read.
 pub(in crate::transaction) fn read_manifest(release: &Path) -> Result<ReleaseManifest, Failure> {
-    let text = match read_plain(release) {
-        Ok(text) => text,
+    let text = match read_plain(release, ReleaseManifest::FILE, MANIFEST_BYTES) {
+        Ok(bytes) => String::from_utf8(bytes).map_err(|error| manifest_failure(&error))?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(ReleaseManifest::default());
         }
         Err(error) => return Err(manifest_failure(&error)),
     };
     ReleaseManifest::parse(&text).map_err(|error| manifest_failure(&error))
-}
-
-fn read_plain(release: &Path) -> io::Result<String> {
-    let file = open_file_at(open_directory(release)?, ReleaseManifest::FILE)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("release.toml is not a file"));
-    }
-    let mut text = String::new();
-    file.take(MANIFEST_BYTES).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 fn manifest_failure(error: &dyn std::error::Error) -> Failure {

@@ -1,0 +1,322 @@
+//! Builds and agents that mean harm, on hosts whose updater is root and whose app has a user of
+//! its own. Each test has another user: what a build does to the processes of its user, it must not
+//! do to another test's.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use fleet_tests::{Host, LONG, Packing, Place, Release, Setup, Tree, eventually, processes_of};
+use protocol::{Code, Digest};
+
+const AGENT: &str = include_str!("../data/agent.py");
+const REACHES_OUT: &str = include_str!("../data/reach_out.py");
+const LEAVES_DAEMONS: &str = include_str!("../data/leave_daemons.py");
+
+/// A host that runs a good release as `user`; what is set comes over that.
+fn host(place: &Place, user: &str, setup: impl FnOnce(Setup) -> Setup) -> Result<(Host, Digest)> {
+    ensure!(nix::unistd::geteuid().is_root(), "only root can build as another user: run as root");
+    let setup_of_all = Setup::default()
+        .app("user", &format!("'{user}'"))
+        .app("build", "['python3', 'build.py']")
+        .app("keep", "9");
+    let host = Host::alone(place, &setup(setup_of_all))?;
+    let good = release("print('built')")?;
+    host.push(&good)?.result()?;
+    Ok((host, good.digest))
+}
+
+fn release(build: &str) -> Result<Release> {
+    let tree = Tree::empty()?;
+    tree.program("bin/agent", AGENT)?;
+    tree.file("build.py", build)?;
+    tree.pack(Packing::Zstd)
+}
+
+/// After whatever a build did: the old release runs, nothing of the new one is on the disk, no
+/// process of the build is alive, and the next good release is taken.
+fn is_unharmed(host: &Host, running: &Digest) -> Result<Digest> {
+    host.runs(running)?;
+    ensure!(!host.store().iter().any(|name| name.contains('.')), "{:?}", host.store());
+    ensure!(host.incoming().is_empty(), "{:?}", host.incoming());
+    let cache = host.state().join("cache");
+    eventually("the build to be gone", LONG, || processes_of(&cache).is_empty().then_some(()))?;
+    let next = release(&format!("print('after', {:?})", running.hex()))?;
+    let result = host.push(&next)?.result()?;
+    ensure!(result.to == Some(next.digest), "{result:?}");
+    host.runs(&next.digest)?;
+    Ok(next.digest)
+}
+
+/// What [`LEAVES_DAEMONS`] left: `sleep`, for a time that is this process's own.
+fn daemons() -> Vec<PathBuf> {
+    let line = format!("sleep\0{}\0", seconds());
+    let entries = fs::read_dir("/proc").into_iter().flatten();
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    paths.filter(|path| fs::read(path.join("cmdline")).ok() == Some(line.clone().into())).collect()
+}
+
+fn seconds() -> u32 {
+    1_000_000 + std::process::id()
+}
+
+fn leaves_daemons(then: &str) -> Result<Release> {
+    release(&format!("import sys\nsys.argv[1:] = ['{}', '{then}']\n{LEAVES_DAEMONS}", seconds()))
+}
+
+#[test]
+fn a_build_reaches_nothing_but_its_own_release() -> Result<()> {
+    let place = Place::new()?;
+    let (host, good) = host(&place, "daemon", |setup| setup)?;
+    let updaters = host.updater_processes();
+    let key = fs::read(host.directory.join("identity/updater.key"))?;
+    let configuration = fs::read(host.config())?;
+    let old = host.current().expect("a release");
+    let before = fs::read_to_string(old.join("bin/agent"))?;
+    // It ends with a failure, so that what it printed comes back.
+    let hostile = release(&format!("{REACHES_OUT}\nraise SystemExit(9)\n"))?;
+    let problem = host.push(&hostile)?.problem()?;
+    assert_eq!(problem.code, Code::BuildFailed, "{problem:?}");
+    let said = problem.output.last().map(|line| line.strip_prefix("refused: ").unwrap_or(line));
+    let (refused, of) = said.and_then(|said| said.split_once(" of ")).unwrap_or_default();
+    assert!(refused == of && !of.is_empty(), "{:#?}", problem.output);
+    assert_eq!(host.updater_processes(), updaters);
+    assert_eq!(fs::read(host.directory.join("identity/updater.key"))?, key);
+    assert_eq!(fs::read(host.config())?, configuration);
+    assert_eq!(fs::read_to_string(old.join("bin/agent"))?, before);
+    assert_eq!(host.current().as_ref(), Some(&old));
+    assert_eq!(host.store(), [good.hex()]);
+    is_unharmed(&host, &good)?;
+    Ok(())
+}
+
+#[test]
+fn a_build_leaves_no_process_behind_however_it_hides() -> Result<()> {
+    let place = Place::new()?;
+    let (host, good) = host(&place, "lp", |setup| setup)?;
+    let problem = host.push(&leaves_daemons("3")?)?.problem()?;
+    assert_eq!(problem.code, Code::BuildFailed);
+    assert!(problem.output.contains(&"all are up".to_owned()), "{problem:?}");
+    assert_eq!(daemons(), Vec::<PathBuf>::new());
+    let good = is_unharmed(&host, &good)?;
+    // One that goes well leaves none either.
+    let fine = leaves_daemons("0")?;
+    host.push(&fine)?.result()?;
+    assert_eq!(daemons(), Vec::<PathBuf>::new());
+    assert!(host.current().expect("a release").join("up").exists());
+    host.rollback()?.result()?;
+    is_unharmed(&host, &good)?;
+    Ok(())
+}
+
+#[test]
+fn a_build_that_stays_is_ended_with_all_of_it() -> Result<()> {
+    let place = Place::new()?;
+    let (host, good) = host(&place, "mail", |setup| setup.app("build_timeout", "'3s'"))?;
+    let problem = host.push(&leaves_daemons("stay")?)?.problem()?;
+    assert_eq!(problem.code, Code::BuildFailed);
+    assert!(problem.detail.contains("within 3s"), "{problem:?}");
+    assert_eq!(daemons(), Vec::<PathBuf>::new());
+    is_unharmed(&host, &good)?;
+    Ok(())
+}
+
+#[test]
+fn a_build_does_not_outlive_an_updater_that_is_killed() -> Result<()> {
+    let place = Place::new()?;
+    let (host, good) = host(&place, "uucp", |setup| setup)?;
+    let hostile = leaves_daemons("stay")?;
+    let up = host.install().join("releases/store").join(hostile.digest.hex()).join("up");
+    std::thread::scope(|scope| -> Result<()> {
+        let push = scope.spawn(|| host.push(&hostile));
+        eventually("the build to be under way", LONG, || up.exists().then_some(()))?;
+        host.kill()?;
+        assert!(push.join().expect("no panic").is_err(), "nobody answered");
+        Ok(())
+    })?;
+    eventually("the build to be gone", LONG, || daemons().is_empty().then_some(()))?;
+    host.start()?;
+    host.idle()?;
+    assert_eq!(host.store(), [good.hex()]);
+    is_unharmed(&host, &good)?;
+    Ok(())
+}
+
+#[test]
+fn a_record_without_end_is_not_read() -> Result<()> {
+    let place = Place::new()?;
+    let (host, good) = host(&place, "sync", |setup| setup.app("build_timeout", "'5s'"))?;
+    let endless = release(
+        "import os, signal\n\
+         os.symlink('/dev/zero', '.release.json')\n\
+         open('up', 'w')\n\
+         signal.pause()\n",
+    )?;
+    let up = host.install().join("releases/store").join(endless.digest.hex()).join("up");
+    std::thread::scope(|scope| -> Result<()> {
+        let push = scope.spawn(|| host.push(&endless));
+        eventually("the build to be under way", LONG, || up.exists().then_some(()))?;
+        assert_eq!(host.releases()?.releases.len(), 1);
+        assert_eq!(push.join().expect("no panic")?.problem()?.code, Code::BuildFailed);
+        Ok(())
+    })?;
+    is_unharmed(&host, &good)?;
+    Ok(())
+}
+
+#[test]
+fn a_record_that_a_build_wrote_makes_no_release() -> Result<()> {
+    let place = Place::new()?;
+    let (host, good) = host(&place, "irc", |setup| setup)?;
+    let first = release(
+        "import signal\n\
+         open('.release.json', 'w').write('{}')\n\
+         open('up', 'w')\n\
+         signal.pause()\n",
+    )?;
+    // As on a host that has not proven anything yet.
+    let built = host.install().join("releases/store").join(first.digest.hex());
+    std::thread::scope(|scope| -> Result<()> {
+        let push = scope.spawn(|| host.push(&first));
+        eventually("the build to be under way", LONG, || built.join("up").exists().then_some(()))?;
+        host.kill()?;
+        assert!(push.join().expect("no panic").is_err(), "nobody answered");
+        Ok(())
+    })?;
+    fs::remove_file(host.state().join("releases.json"))?;
+    host.start()?;
+    host.idle()?;
+    assert_eq!(host.store(), [good.hex()]);
+    is_unharmed(&host, &good)?;
+    Ok(())
+}
+
+#[test]
+fn a_build_that_kills_all_it_can_ends_its_own_agent_at_most() -> Result<()> {
+    let place = Place::new()?;
+    let (host, good) = host(&place, "news", |setup| setup)?;
+    let updaters = host.updater_processes();
+    let problem = host.push(&release("import os\nos.kill(-1, 9)\nos.kill(0, 9)\n")?)?.problem()?;
+    assert_eq!(problem.code, Code::BuildFailed);
+    assert!(problem.detail.contains("SIGKILL"), "{problem:?}");
+    assert_eq!(host.updater_processes(), updaters);
+    // The agent has the same user. It is started again, as after any death.
+    is_unharmed(&host, &good)?;
+    Ok(())
+}
+
+#[test]
+fn lesson_17_a_build_that_forks_without_end_costs_the_host_nothing() -> Result<()> {
+    let place = Place::new()?;
+    let bounded = |setup: Setup| setup.app("build_processes", "100").app("build_timeout", "'2s'");
+    let (host, good) = host(&place, "proxy", bounded)?;
+    let bomb = "import os\nwhile True:\n  try:\n    if os.fork() == 0: os.setsid()\n  \
+                except OSError: pass\n";
+    let problem = std::thread::scope(|scope| {
+        let push = scope.spawn(|| host.push(&release(bomb)?)?.problem());
+        while !push.is_finished() {
+            host.health()?;
+        }
+        push.join().expect("no panic")
+    })?;
+    assert_eq!(problem.code, Code::BuildFailed);
+    assert!(problem.detail.contains("within 2s"), "{problem:?}");
+    is_unharmed(&host, &good)?;
+    Ok(())
+}
+
+#[test]
+fn what_a_release_must_not_have_fails_its_build() -> Result<()> {
+    let place = Place::new()?;
+    let (host, good) = host(&place, "www-data", |setup| setup.app("links", "['data/']"))?;
+    let deep = "import os\nfor _ in range(3000):\n  os.mkdir('d')\n  os.chdir('d')\n";
+    for (build, says) in [
+        (
+            "import os\nh = os.environ['HOME'] + '/x'\nopen(h, 'a')\nos.link(h, 'x')",
+            "x: it is a hardlink",
+        ),
+        ("import os\nos.mkfifo('pipe')", "pipe: a release must not"),
+        ("import socket\nsocket.socket(socket.AF_UNIX).bind('s')", "s: a release must not"),
+        ("open('.release.json', 'w').write('{}')", ".release.json"),
+        ("import os\nos.mkdir('.release.json')", ".release.json"),
+        ("import os\nos.symlink('/etc/passwd', '.release.json')", ".release.json"),
+        ("open('data', 'w')", "data/: the build made something"),
+        (deep, "directories in each other"),
+    ] {
+        let problem = host.push(&release(build)?)?.problem()?;
+        assert_eq!(problem.code, Code::BuildFailed, "{build}: {problem:?}");
+        assert!(problem.detail.contains(says), "{build}: {problem:?}");
+        assert_eq!(host.store(), [good.hex()], "{build}");
+    }
+    is_unharmed(&host, &good)?;
+    Ok(())
+}
+
+#[test]
+fn what_a_build_leaves_can_be_removed_whatever_it_is() -> Result<()> {
+    let place = Place::new()?;
+    let (host, good) = host(&place, "list", |setup| setup)?;
+    let build = "import os\n\
+        for place in [os.getcwd(), os.environ['TMPDIR']]:\n\
+        \x20 os.chdir(place)\n\
+        \x20 for _ in range(1500):\n\
+        \x20   os.mkdir('deep')\n\
+        \x20   os.chdir('deep')\n\
+        \x20 os.chmod('.', 0)\n\
+        for place in [os.environ['HOME'], os.environ['TMPDIR']]:\n\
+        \x20 os.makedirs(place + '/closed', exist_ok=True)\n\
+        \x20 os.chmod(place + '/closed', 0)\n\
+        \x20 os.chmod(place, 0)\n\
+        raise SystemExit(1)\n";
+    for _ in 0..2 {
+        let problem = host.push(&release(build)?)?.problem()?;
+        assert_eq!(problem.code, Code::BuildFailed, "{problem:?}");
+        assert!(problem.detail.contains("status 1"), "{problem:?}");
+        assert_eq!(host.store(), [good.hex()]);
+        assert!(!host.state().join("cache/tmp").exists());
+    }
+    is_unharmed(&host, &good)?;
+    Ok(())
+}
+
+#[test]
+fn what_was_built_belongs_to_root_and_its_agent_cannot_change_it() -> Result<()> {
+    let place = Place::new()?;
+    let (host, _) = host(&place, "backup", |setup| setup.app("links", "['data/']"))?;
+    let build = "import os, shutil\n\
+        shutil.copy('/bin/true', 'setuid')\n\
+        os.chmod('setuid', 0o6777)\n\
+        os.mkdir('open')\n\
+        os.chmod('open', 0o2777)\n\
+        open('open/plain', 'w')\n\
+        os.chmod('open/plain', 0o666)\n\
+        os.mkdir('closed')\n\
+        open('closed/in', 'w')\n\
+        os.link('closed/in', 'closed/again')\n\
+        os.chmod('closed', 0)\n\
+        os.symlink('/etc/passwd', 'link')\n\
+        os.chmod('bin/agent', 0o777)\n";
+    host.push(&release(build)?)?.result()?;
+    let current = host.current().expect("a release");
+    for (name, mode) in [
+        ("", 0o755),
+        ("setuid", 0o755),
+        ("open", 0o755),
+        ("open/plain", 0o644),
+        ("closed", 0o755),
+        ("closed/in", 0o644),
+        ("bin/agent", 0o755),
+        (".release.json", 0o644),
+    ] {
+        let found = fs::symlink_metadata(current.join(name))?;
+        assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (0, 0, mode), "{name}");
+    }
+    assert_eq!(fs::symlink_metadata(current.join("link"))?.uid(), 0);
+    assert_eq!(fs::metadata("/etc/passwd")?.uid(), 0);
+    // The agent tried before it answered.
+    assert_eq!(host.ask_agent("/")?["done"], serde_json::json!([]));
+    let data = fs::metadata(host.install().join("shared/data"))?;
+    assert_ne!(data.uid(), 0, "what the program writes is its user's");
+    Ok(())
+}
