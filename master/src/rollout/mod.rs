@@ -8,6 +8,7 @@
 //! reported as something that nobody saw.
 
 mod drive;
+pub mod engine;
 mod error;
 mod goal;
 mod host;

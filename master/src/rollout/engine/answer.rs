@@ -1,0 +1,37 @@
+//! What follows when somebody asks for something.
+
+use time::OffsetDateTime;
+
+use crate::rollout::engine::step::{abort, pause};
+use crate::rollout::engine::{Command, Notice, Pause, Request, State, Status, back, batch};
+
+/// Does what was asked, if it means anything as the rollout stands now.
+pub(super) fn answer(
+    state: &mut State,
+    who: &str,
+    request: &Request,
+    now: OffsetDateTime,
+    out: &mut Vec<Command>,
+) {
+    if state.check(request, now).is_err() {
+        return;
+    }
+    let by = |what: &str| format!("{who} {what} it");
+    match (request, &state.status) {
+        (Request::Approve { .. }, &Status::AwaitingApproval(gate)) => {
+            out.push(Command::Tell(Notice::Approved { who: who.to_owned(), gate }));
+            batch::pass(state, gate, now, out);
+        }
+        (Request::Reject, _) => abort(state, by("rejected"), now, out),
+        (Request::Abort, _) => abort(state, by("aborted"), now, out),
+        (Request::Rollback, _) => back::begin(state, Some(who), now, out),
+        (Request::Pause, _) => pause(state, Pause::Asked { who: who.to_owned() }, now, out),
+        (Request::Interrupt, _) => pause(state, Pause::Interrupted, now, out),
+        (Request::Resume | Request::Continue, Status::Paused(_)) => {
+            state.breaker.reset();
+            state.enter(Status::Running, now);
+            out.push(Command::Tell(Notice::Resumed { who: who.to_owned() }));
+        }
+        _ => {}
+    }
+}

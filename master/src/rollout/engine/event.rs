@@ -1,0 +1,112 @@
+//! What happens to a rollout. Stored in this form: a change of it is a change of a stored format.
+
+use protocol::{AppHealth, AppName, Digest, Health, HostName, Phase};
+use serde::{Deserialize, Serialize};
+
+use crate::rollout::engine::{Request, Row};
+
+/// Something that happened. A rollout is its plan and these.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Somebody's process drives the rollout from now on; answers to an earlier one are lost.
+    Driven {
+        /// Who.
+        who: String,
+        /// The epoch of its orders.
+        epoch: u64,
+    },
+    /// A host was looked at.
+    Seen {
+        /// Which.
+        host: HostName,
+        /// How it is.
+        seen: Seen,
+    },
+    /// A host has the release on its disk, or not.
+    Staged {
+        /// Which.
+        host: HostName,
+        /// Why not.
+        error: Option<String>,
+    },
+    /// A host's transaction entered a phase.
+    Phase {
+        /// Which.
+        host: HostName,
+        /// The phase.
+        phase: Phase,
+        /// Why, where the phase alone does not say it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+    /// A host's order came to its end.
+    Ended {
+        /// What the host came to.
+        row: Box<Row>,
+    },
+    /// A deadline has come.
+    Tick,
+    /// Somebody asks for something.
+    Asked {
+        /// Who.
+        who: String,
+        /// What for.
+        request: Request,
+    },
+}
+
+/// How a host was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seen {
+    /// It answered.
+    Here(Sighting),
+    /// It did not.
+    Unreachable {
+        /// A stable name of why.
+        code: String,
+        /// In words.
+        detail: String,
+    },
+}
+
+/// What a host says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// The app, unless the host has none of that name.
+    pub app: Option<SeenApp>,
+    /// The release that its updater runs from.
+    pub updater: Digest,
+}
+
+/// What a host says of the app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenApp {
+    /// The release that is active.
+    pub active: Option<Digest>,
+    /// Where its transaction stands.
+    pub phase: Phase,
+    /// True unless its agent should run and does not.
+    pub healthy: bool,
+    /// What its agent is doing.
+    pub agent: String,
+}
+
+impl Sighting {
+    /// What matters of a `/health`.
+    pub fn of(health: &Health, app: &AppName) -> Self {
+        Self { app: health.apps.get(app).map(SeenApp::of), updater: health.digest }
+    }
+}
+
+impl SeenApp {
+    fn of(app: &AppHealth) -> Self {
+        Self {
+            active: app.active.as_ref().map(|active| active.digest),
+            phase: app.state,
+            healthy: app.healthy,
+            agent: app.agent.clone(),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Where one host stands in a rollout.
+
+use protocol::Phase;
+use time::OffsetDateTime;
+
+use crate::rollout::engine::{Row, Seen};
+
+/// A host of a rollout.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Host {
+    /// Where it stands.
+    pub status: HostStatus,
+    /// Since when.
+    pub since: OffsetDateTime,
+    /// How it was when it was last looked at, and when that was.
+    pub seen: Option<(OffsetDateTime, Seen)>,
+    /// Whether the release was put on its disk ahead.
+    pub staged: bool,
+    /// What it came to, as far as that is known.
+    pub row: Option<Box<Row>>,
+}
+
+/// The states of a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostStatus {
+    /// It waits for its turn.
+    Pending,
+    /// It is being looked at.
+    Preflight,
+    /// It is being given the release ahead.
+    Staging,
+    /// It is being updated; its transaction is in this phase.
+    Updating(Phase),
+    /// It is being taken back to what it ran before.
+    Returning(Phase),
+    /// It has its row.
+    Done,
+}
+
+impl Host {
+    pub(super) const fn new(
+        since: OffsetDateTime,
+        seen: Option<(OffsetDateTime, Seen)>,
+        row: Option<Box<Row>>,
+    ) -> Self {
+        let status = if row.is_some() { HostStatus::Done } else { HostStatus::Pending };
+        Self { status, since, seen, staged: false, row }
+    }
+
+    /// The name on the wire and on the screen.
+    pub fn name(&self) -> &'static str {
+        match self.status {
+            HostStatus::Pending if self.staged => "staged",
+            HostStatus::Pending => "pending",
+            HostStatus::Preflight => "preflight",
+            HostStatus::Staging => "staging",
+            HostStatus::Updating(Phase::Watching) => "watching",
+            HostStatus::Updating(_) => "updating",
+            HostStatus::Returning(_) => "rolling_back",
+            HostStatus::Done => self.row.as_ref().map_or("done", |row| row.outcome.name()),
+        }
+    }
+}
+
+impl HostStatus {
+    /// Whether a command is out, and an answer is waited for.
+    pub const fn is_under_way(self) -> bool {
+        !matches!(self, Self::Pending | Self::Done)
+    }
+}
