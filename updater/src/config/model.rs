@@ -44,7 +44,7 @@ pub struct LimitsConfig {
     pub archive_bytes: Bytes,
     /// Bytes that it inflates to, tar's padding included.
     pub unpacked_bytes: Bytes,
-    /// Entries in it.
+    /// Entries in it, and what they make with the directories that they imply.
     pub entries: u64,
     /// Connections at a time, of each kind: from whoever has not shown a certificate yet, of
     /// masters, and of everybody else.

@@ -33,6 +33,8 @@ pub(super) struct Staging {
     last: Option<(String, OwnedFd)>,
     /// Names that no member may have, in their normal form.
     reserved: Vec<String>,
+    /// How many there may be in `made`.
+    limit: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,8 +53,13 @@ struct Made {
 
 impl Staging {
     /// Opens `directory`, which exists and is empty. Nothing in it will be named as one of
-    /// `reserved`, or lie below it.
-    pub(super) fn open(directory: &Path, reserved: &[String]) -> Result<Self, UnpackError> {
+    /// `reserved`, or lie below it, and there will be at most `limit` files, links and directories
+    /// in it, those among them that have no entry of their own.
+    pub(super) fn open(
+        directory: &Path,
+        reserved: &[String],
+        limit: u64,
+    ) -> Result<Self, UnpackError> {
         let what = || format!("open {}", directory.display());
         let root = fs::open_directory(directory).map_err(|error| UnpackError::io(what(), error))?;
         let reserved = [RELEASE_RECORD.to_owned()]
@@ -60,7 +67,7 @@ impl Staging {
             .chain(reserved)
             .map(|name| normalised(name.trim_end_matches('/')))
             .collect();
-        Ok(Self { root, made: HashMap::new(), last: None, reserved })
+        Ok(Self { root, made: HashMap::new(), last: None, reserved, limit })
     }
 
     /// Writes one member, with its content from `blocks`. False if it was the root, for which
@@ -190,6 +197,9 @@ impl Staging {
     fn claim(&mut self, path: &str, what: What) -> Result<bool, Stop> {
         let spelling = spelling_of(path);
         let Some(before) = self.made.get(&key(path)) else {
+            if self.made.len() as u64 >= self.limit {
+                return Err(Rule::Entries.into());
+            }
             self.made.insert(key(path), Made { what, spelling });
             return Ok(true);
         };

@@ -27,7 +27,8 @@ pub struct Bounds {
     pub archive_bytes: u64,
     /// Bytes that they inflate to, tar's headers and padding and the copies of hardlinks included.
     pub unpacked_bytes: u64,
-    /// Entries, extended headers among them.
+    /// Entries, extended headers among them; and what they make, with the directories that have no
+    /// entry of their own.
     pub entries: u64,
 }
 
@@ -91,7 +92,7 @@ pub fn unpack(
     reserved: &[String],
     progress: &dyn Fn(Progress),
 ) -> Result<Received, UnpackError> {
-    let staging = Staging::open(directory, reserved)?;
+    let staging = Staging::open(directory, reserved, bounds.entries)?;
     let entries = AtomicU64::new(0);
     let (chunks, chunk_source, buffers, inflated) = pipes();
     let members = Members::new(Blocks::new(inflated, bounds.unpacked_bytes), bounds.entries);

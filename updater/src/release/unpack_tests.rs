@@ -203,6 +203,14 @@ fn every_rule_of_headers_is_held_to() {
         ),
         (file(|header| header.as_mut_bytes()[263..265].copy_from_slice(b"01")), Rule::HeaderMagic),
         (file(|header| header.as_mut_bytes()[124] = b'+'), Rule::HeaderNumber),
+        (file(|header| header.as_mut_bytes()[108] = b'+'), Rule::HeaderNumber),
+        (
+            file(|header| {
+                header.as_mut_bytes()[257..265].copy_from_slice(b"ustar  \0");
+                header.as_mut_bytes()[386] = b'1';
+            }),
+            Rule::Sparse,
+        ),
         (file(|header| header.as_mut_bytes()[124..136].fill(0xff)), Rule::HeaderNumber),
         (base().gnu_long_name(&big).file("a", b"").end(), Rule::HeaderBytes),
         (base().pax(&[("comment", &big)]).file("a", b"").end(), Rule::HeaderBytes),
@@ -283,6 +291,12 @@ fn lesson_16_sizes_and_entries_have_bounds() {
     let many = (0..101).fold(Sample::default(), |sample, n| sample.file(&n.to_string(), b""));
     let refusal = rejected(Place::new().unpack(&many.end().gzip()));
     assert_eq!(refusal, (Rule::Entries, Some("100".to_owned())));
+
+    // Directories that no entry is for take inodes and memory all the same.
+    let deep = |n: u32| format!("{n}{}/file", "/d".repeat(30));
+    let implied = (0..10).fold(Sample::default(), |sample, n| sample.file(&deep(n), b""));
+    let refusal = rejected(Place::new().unpack(&implied.end().gzip()));
+    assert_eq!(refusal, (Rule::Entries, Some(deep(3))));
 
     let declared = Sample::default()
         .entry(EntryType::Regular, b"big", b"", b"", |header| header.set_size(u64::MAX / 2))

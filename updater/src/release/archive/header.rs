@@ -38,8 +38,16 @@ fn read(block: &[u8; BLOCK], header: &Header, name: Vec<u8>) -> Result<Parsed, S
     if number(&old.cksum)? != checksum(block) {
         return Err(Rule::HeaderChecksum.into());
     }
+    for field in [&old.uid[..], &old.gid, &old.mtime, &block[329..337], &block[337..345]] {
+        check_dropped(field)?;
+    }
+    let flavour = flavour(header, &block[257..265])?;
+    // Some readers look for a sparse file's map in any header of GNU's, whatever its type.
+    if flavour == Flavour::Gnu && block[386..495].iter().any(|byte| *byte != 0) {
+        return Err(Rule::Sparse.into());
+    }
     Ok(Parsed {
-        flavour: flavour(header, &block[257..265])?,
+        flavour,
         entry_type: header.entry_type(),
         name,
         link: header.link_name_bytes().unwrap_or_default().into_owned(),
@@ -64,6 +72,14 @@ fn flavour(header: &Header, magic: &[u8]) -> Result<Flavour, Stop> {
 fn checksum(block: &[u8; BLOCK]) -> u64 {
     let around = block[..148].iter().chain(&block[156..]);
     around.map(|byte| u64::from(*byte)).sum::<u64>() + 8 * u64::from(b' ')
+}
+
+/// A number that is not used: it may be absent, and of any size or sign that base 256 can say.
+/// Readers that do use it give up at a malformed one.
+fn check_dropped(field: &[u8]) -> Result<(), Stop> {
+    let absent = field.iter().all(|byte| matches!(byte, b' ' | 0));
+    let binary = field.first().is_some_and(|byte| *byte >= 0x80);
+    if absent || binary { Ok(()) } else { number(field).map(drop) }
 }
 
 /// Octal digits between blanks, or GNU's base 256. The crate's own reader also takes signs, and
@@ -119,6 +135,16 @@ mod tests {
         ];
         for field in bad {
             assert!(number(field).is_err(), "{field:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_dropped_may_be_absent_or_negative_but_not_malformed() {
+        for field in [&b"\0\0\0\0\0\0\0\0"[..], b"       \0", b"0000644\0", &[0xff; 12]] {
+            assert!(check_dropped(field).is_ok(), "{field:?}");
+        }
+        for field in [&b"zzzzzzz\0"[..], b"-000001\0", b"0000644x"] {
+            assert!(check_dropped(field).is_err(), "{field:?}");
         }
     }
 }

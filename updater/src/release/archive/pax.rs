@@ -54,21 +54,22 @@ pub(super) fn check_global(data: &[u8]) -> Result<(), Stop> {
 /// More than any packer writes; the look for duplicates is quadratic.
 const MOST_RECORDS: usize = 256;
 
+/// Drops what does not change what is unpacked. A number must be one all the same: readers that use
+/// it give up at a malformed one.
 fn check_ignored(key: &[u8], value: &[u8]) -> Result<(), Stop> {
-    const KNOWN: &[&[u8]] =
-        &[b"atime", b"charset", b"comment", b"ctime", b"gid", b"gname", b"mtime", b"uid", b"uname"];
+    const VENDORS: [&[u8]; 5] = [b"SCHILY.", b"LIBARCHIVE.", b"RHT.", b"APPLE.", b"MSWINDOWS."];
     if key.starts_with(b"GNU.sparse.") || key == b"SCHILY.realsize" {
         return Err(Rule::Sparse.into());
     }
-    let is_vendors = [&b"SCHILY."[..], b"LIBARCHIVE.", b"RHT.", b"APPLE.", b"MSWINDOWS."]
-        .iter()
-        .any(|vendor| key.starts_with(vendor));
-    let is_utf8 = key == b"hdrcharset" && value == b"ISO-IR 10646 2000 UTF-8";
-    if is_vendors || is_utf8 || KNOWN.contains(&key) {
-        Ok(())
-    } else {
-        Err(Rule::PaxUnknown.into())
-    }
+    let well_formed = match key {
+        b"charset" | b"comment" | b"gname" | b"uname" => true,
+        b"uid" | b"gid" => decimal(value).is_some(),
+        b"atime" | b"ctime" | b"mtime" => is_time(value),
+        b"hdrcharset" if value == b"ISO-IR 10646 2000 UTF-8" => true,
+        _ if VENDORS.iter().any(|vendor| key.starts_with(vendor)) => true,
+        _ => return Err(Rule::PaxUnknown.into()),
+    };
+    if well_formed { Ok(()) } else { Err(Rule::PaxMalformed.into()) }
 }
 
 /// A record's key and value, and what follows it.
@@ -93,6 +94,14 @@ fn filled(value: &[u8]) -> Result<Vec<u8>, Stop> {
     if value.is_empty() { Err(Rule::PaxMalformed.into()) } else { Ok(value.to_vec()) }
 }
 
+/// Seconds since 1970, with a sign and a fraction if need be.
+fn is_time(value: &[u8]) -> bool {
+    let value = value.strip_prefix(b"-").unwrap_or(value);
+    let mut parts = value.splitn(2, |byte| *byte == b'.');
+    let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
+    parts.next().is_some_and(|part| !part.is_empty() && digits(part)) && parts.all(digits)
+}
+
 fn decimal(digits: &[u8]) -> Option<u64> {
     let plain = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
     plain.then(|| std::str::from_utf8(digits).ok()?.parse().ok()).flatten()
@@ -114,7 +123,8 @@ mod tests {
     #[test]
     fn known_records_are_read_and_the_rest_is_dropped() {
         let mut data = pax_record("path", "a/b");
-        data.extend(pax_record("mtime", "1.5"));
+        data.extend(pax_record("mtime", "-1.5"));
+        data.extend(pax_record("uid", "4294967296"));
         data.extend(pax_record("SCHILY.xattr.security.capability", "x\ny"));
         data.extend(pax_record("size", "7"));
         let overrides = parse(&data).ok().unwrap();
@@ -138,6 +148,11 @@ mod tests {
             b"8 path=\n",
             b"9 size=-\n",
             b"10 size=+1\n",
+            b"8 uid=x\n",
+            b"9 gid=-1\n",
+            b"9 mtime=\n",
+            b"13 mtime=1e5\n",
+            b"15 atime=1.5.6\n",
         ] {
             assert_eq!(rule(data), Some(Rule::PaxMalformed), "{}", data.escape_ascii());
         }
