@@ -27,8 +27,25 @@ impl Daemon {
     /// # Errors
     /// When it cannot be started.
     pub fn start(config: &Path, log: &Path, crash_at: &str) -> Result<Self> {
+        let command = Command::new(program("updater")?);
+        Self::start_by(command, config, log, crash_at)
+    }
+
+    /// Starts it as a user without privileges, who must own all that it needs.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_as(user: u32, config: &Path, log: &Path) -> Result<Self> {
+        // What was built may be where only root can go.
+        let copy = config.with_file_name("updater-program");
+        std::fs::copy(program("updater")?, &copy)?;
+        let mut command = Command::new(copy);
+        command.uid(user).gid(user);
+        Self::start_by(command, config, log, "")
+    }
+
+    fn start_by(mut command: Command, config: &Path, log: &Path, crash_at: &str) -> Result<Self> {
         let log = OpenOptions::new().create(true).append(true).open(log)?;
-        let mut command = Command::new(program("updater")?);
         command.arg("run").arg("--config").arg(config);
         command.env_clear();
         for name in PASSED_ON {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::lchown;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use pki::Paths;
 use protocol::{AppHealth, AppReleases, Digest, Health, Phase, Releases, header};
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::authority::tls_as;
@@ -106,6 +108,21 @@ impl Host {
         Ok(())
     }
 
+    /// Gives the host's directory to a user without privileges, starts the updater as that user,
+    /// and waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn start_as(&self, user: u32) -> Result<()> {
+        for path in crate::snapshot(&self.directory, &[])?.keys() {
+            lchown(self.directory.join(path), Some(user), Some(user))?;
+        }
+        lchown(&self.directory, Some(user), Some(user))?;
+        let log = self.directory.join("updater.log");
+        *self.daemon() = Some(Daemon::start_as(user, &self.config(), &log)?);
+        self.answers()
+    }
+
     /// Waits until the updater answers its master.
     ///
     /// # Errors
@@ -181,6 +198,18 @@ impl Host {
             .header("content-type", release.media_type())
             .header(header::CONTENT_DIGEST, &release.content_digest())
             .body(release.bytes.clone())
+    }
+
+    /// Puts a release on the disk without activating it, and waits for the end.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub fn stage(&self, release: &Release) -> Result<Answer> {
+        self.master
+            .call(Method::PUT, &format!("/releases/{}", release.digest))
+            .header("content-type", release.media_type())
+            .body(release.bytes.clone())
+            .send()
     }
 
     /// Rolls back to `prev`.

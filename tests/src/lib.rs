@@ -5,6 +5,7 @@
 //! place that waits for what cannot be waited for otherwise.
 
 mod answer;
+pub mod archives;
 mod authority;
 mod client;
 mod daemon;
@@ -19,6 +20,7 @@ mod place;
 mod programs;
 mod release;
 mod setup;
+mod snapshot;
 mod tree;
 mod vigil;
 mod wire;
@@ -31,11 +33,12 @@ pub use eventually::{LONG, eventually};
 pub use fleet::{Fleet, Output};
 pub use host::Host;
 pub use litter::{end_all, processes_of};
-pub use memory::{memory_of, peak_until_end};
+pub use memory::{forget_peak, memory_of, peak_until_end};
 pub use place::Place;
 pub use programs::program;
 pub use release::{Packing, Release};
 pub use setup::Setup;
+pub use snapshot::{Found, snapshot};
 pub use tree::{Behaviour, Tree};
 pub use vigil::{Seen, Vigil, descriptors_of};
 pub use wire::Wire;

@@ -16,6 +16,12 @@ pub fn memory_of(process: Pid, field: &str) -> Option<f64> {
     Some(kib / 1024.0)
 }
 
+/// Makes the `VmHWM` of a process begin anew. Where the kernel does not let us, it stays what it was:
+/// a bound that holds for that holds for what it has now.
+pub fn forget_peak(process: Pid) {
+    let _ = std::fs::write(format!("/proc/{process}/clear_refs"), "5");
+}
+
 /// Waits for a process and says what it had at most. The kernel forgets that at its end, so it is
 /// looked at until then; it only grows.
 ///

@@ -74,11 +74,16 @@ pub fn open_file_at(directory: impl AsFd, path: impl rustix::path::Arg) -> io::R
 }
 
 /// Reads a plain file of a directory that somebody else may have written: no link is followed,
-/// nothing but a file is read, and of that `limit` bytes at most.
+/// nothing but a file is read, and none of more than `limit` bytes: what stands behind a bound must
+/// count, or not be there.
 pub fn read_plain(directory: &Path, name: &str, limit: u64) -> io::Result<Vec<u8>> {
     let file = open_file_at(open_directory(directory)?, name)?;
-    if !file.metadata()?.is_file() {
+    let status = file.metadata()?;
+    if !status.is_file() {
         return Err(io::Error::other(format!("{name} is not a file")));
+    }
+    if status.len() > limit {
+        return Err(io::Error::other(format!("{name} has more than {limit} bytes")));
     }
     let mut bytes = Vec::new();
     file.take(limit).read_to_end(&mut bytes)?;

@@ -24,7 +24,7 @@ use crate::transaction::{Facts, Failure};
 
 use super::Engine;
 
-/// What is read of a manifest. A longer one is cut, and then no TOML or a lie of its own.
+/// Bytes of a manifest, at most.
 const MANIFEST_BYTES: u64 = 64 << 10;
 /// Progress is told at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
