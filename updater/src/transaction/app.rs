@@ -325,7 +325,9 @@ impl App {
             }
         };
         let path = self.layout.release(&digest);
-        let record = read_record(&path).inspect_err(|error| warnings.push(chain(error))).ok();
+        let record = read_record(&path)
+            .inspect_err(|error| warnings.push(format!("failed to {}", chain(error))))
+            .ok();
         Some(ActiveRelease {
             digest,
             version: record.as_ref().and_then(|record| record.version.clone()),
