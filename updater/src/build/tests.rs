@@ -1,4 +1,4 @@
-//! Real builds, with the machine's own tools. Those whose tool is missing have nothing to show.
+//! Real builds, with the machine's own tools, which `tests/tools.sh` installs.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -50,10 +50,6 @@ impl Fixture {
         let contents = Contents::read(release).unwrap();
         plan(&self.config, &ReleaseManifest::default(), &contents).kind
     }
-}
-
-fn there_is(tool: &str) -> bool {
-    ["/usr/local/bin", "/usr/bin", "/bin"].iter().any(|path| Path::new(path).join(tool).exists())
 }
 
 /// What a program of the release prints.
@@ -217,9 +213,6 @@ fn files_and_descriptors_of_a_build_are_bounded() {
 
 #[test]
 fn make_is_run_where_there_is_a_makefile() {
-    if !there_is("make") {
-        return;
-    }
     let fixture = Fixture::new("");
     let release = fixture.release("a", &[("Makefile", "all:\n\techo made > out\n")]);
     fixture.build(&release, None).unwrap();
@@ -228,9 +221,6 @@ fn make_is_run_where_there_is_a_makefile() {
 
 #[test]
 fn npm_runs_the_script_build() {
-    if !there_is("npm") {
-        return;
-    }
     let package = r#"{"name": "a", "version": "1.0.0", "scripts": {"build": "echo built > out"}}"#;
     let fixture = Fixture::new("");
     let release = fixture.release("a", &[("package.json", package)]);
@@ -268,9 +258,6 @@ fn wheel(release: &Path, version: &str) {
 
 #[test]
 fn lesson_04_each_release_has_a_virtualenv_of_its_own() {
-    if !there_is("python3") {
-        return;
-    }
     let fixture = Fixture::new("build_env = { PIP_NO_INDEX = '1' }");
     let main = "import dependency, sys\nprint(dependency.VERSION, sys.prefix)\n";
     let releases = ["1.0", "2.0"].map(|version| {
@@ -294,9 +281,6 @@ fn lesson_04_each_release_has_a_virtualenv_of_its_own() {
 
 #[test]
 fn a_project_that_lists_nothing_gets_a_bare_virtualenv() {
-    if !there_is("python3") {
-        return;
-    }
     let fixture = Fixture::new("build_env = { PIP_NO_INDEX = '1' }");
     let pyproject = "[project]\nname = 'service'\nversion = '1.0'\n";
     // The archive brings a virtualenv of another machine, and a source that is not Python's.
