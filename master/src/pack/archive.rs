@@ -9,6 +9,7 @@ use nix::libc;
 use tar::{Builder, EntryType, Header};
 
 use crate::pack::PackError;
+use crate::pack::listing::Stamp;
 use crate::pack::sink::{Sink, Written};
 
 const READ: usize = 128 * 1024;
@@ -31,23 +32,22 @@ impl Archive {
         Ok(Self { builder: Builder::new(sink), path: path.to_owned(), time, buffer })
     }
 
-    /// Adds the file at `place`, which must still be what it was when it was listed.
+    /// Adds the file at `place`, which must still be what it was when it was listed, and stay so
+    /// until it is read: else the archive would hold what nobody ever had on the disk.
     pub(super) fn file(
         &mut self,
         path: &str,
         place: &Path,
         executable: bool,
-        size: u64,
+        stamp: &Stamp,
     ) -> Result<(), PackError> {
         let mut file = File::options()
             .read(true)
             .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
             .open(place)
             .map_err(PackError::read(place))?;
-        let metadata = file.metadata().map_err(PackError::read(place))?;
-        if !metadata.is_file() || metadata.len() != size {
-            return Err(PackError::Changed(place.to_owned()));
-        }
+        check_unchanged(&file, place, stamp)?;
+        let size = stamp.size;
         let mode = if executable { 0o755 } else { 0o644 };
         self.header(EntryType::Regular, path, mode, size, None)?;
         let mut left = size;
@@ -64,9 +64,7 @@ impl Archive {
                 Err(source) => return Err(PackError::Read { path: place.to_owned(), source }),
             }
         }
-        if file.read(&mut self.buffer[..1]).map_err(PackError::read(place))? != 0 {
-            return Err(PackError::Changed(place.to_owned()));
-        }
+        check_unchanged(&file, place, stamp)?;
         self.pad(size)
     }
 
@@ -138,6 +136,14 @@ impl Archive {
         let missing = if over == 0 { &zeros[..0] } else { &zeros[over..] };
         self.builder.get_mut().write_all(missing).map_err(PackError::write(&self.path))
     }
+}
+
+fn check_unchanged(file: &File, place: &Path, stamp: &Stamp) -> Result<(), PackError> {
+    let metadata = file.metadata().map_err(PackError::read(place))?;
+    if metadata.is_file() && Stamp::of(&metadata) == *stamp {
+        return Ok(());
+    }
+    Err(PackError::Changed(place.to_owned()))
 }
 
 /// As much of a name as fits, for readers that do not know PAX.

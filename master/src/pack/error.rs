@@ -56,8 +56,8 @@ pub enum PackError {
         /// What git said.
         message: String,
     },
-    /// A submodule that was never checked out.
-    #[error("pack the submodule {0}: it is not checked out")]
+    /// A submodule that was never checked out, or a repository in this one.
+    #[error("pack {0}: git tracks a commit of another repository there, and no files")]
     Submodule(String),
     /// There is nothing to pack.
     #[error("pack {}: nothing in it is to be packed", .0.display())]
@@ -84,9 +84,21 @@ pub enum PackError {
 impl Explain for PackError {
     fn hint(&self) -> Option<String> {
         let words = match self {
-            Self::Git { .. } => "to pack without git's list, name what to pack in [pack] include",
+            Self::Git { root, message } if message.contains("dubious ownership") => {
+                return Some(format!(
+                    "pack as the user who owns it, or trust it: git config --global --add \
+                     safe.directory {}",
+                    root.canonicalize().as_ref().unwrap_or(root).display()
+                ));
+            }
+            Self::Git { .. } => {
+                "git status must work there: git says what is packed, and what it is called"
+            }
             Self::NotIncluded(_) => "build it first, or take it out of [pack] include",
-            Self::Submodule(_) => "run: git submodule update --init",
+            Self::Submodule(_) => {
+                "if it is a submodule, run: git submodule update --init; else leave it out with \
+                 --exclude"
+            }
             Self::Empty(_) => "name what to pack in [pack] include of release.toml",
             Self::Changed(_) => "try again when nothing writes to it",
             Self::NoUpdater(_) => "name one with --updater-archive FILE",

@@ -39,19 +39,20 @@ pub(super) fn look(root: &Path) -> Result<Option<WorkTree>, PackError> {
     let mut tracked = BTreeSet::new();
     let mut dirty = false;
     let listed = git.run(&["ls-files", "-z", "-v", "--cached", "--recurse-submodules"])?;
-    for line in paths(&listed.stdout)? {
-        let (tag, path) = line.split_once(' ').unwrap_or(("?", &line));
+    for line in lines(&listed.stdout) {
+        let (tag, path) = line.split_at_checked(2).unwrap_or((b"? ", line));
+        let path = path_of(path)?;
         // Lower case: "assume unchanged". `S`: not in a sparse check-out. Git does not look at
         // either, so it cannot say that they are what the commit says.
-        dirty |= tag != "H";
-        tracked.insert(path.to_owned());
+        dirty |= tag != b"H ";
+        tracked.insert(path);
     }
     let others = ["ls-files", "-z", "--others", "--exclude-standard", "--directory"];
     let others = git.run(&[&others[..], &["--no-empty-directory"]].concat())?;
     let status = ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=no"];
     let status = git.run(&[&status[..], &["--ignore-submodules=none", "--", "."]].concat())?;
     dirty |= !status.stdout.is_empty();
-    let untracked = paths(&others.stdout)?.into_iter().collect();
+    let untracked = lines(&others.stdout).map(path_of).collect::<Result<_, _>>()?;
     Ok(Some(WorkTree { tracked, untracked, dirty, commit: git.commit()? }))
 }
 
@@ -79,8 +80,10 @@ impl Git<'_> {
         if output.status.success() {
             return Ok(output);
         }
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(self.error(if said.is_empty() { output.status.to_string() } else { said }))
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said: Vec<_> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let silent = || output.status.to_string();
+        Err(self.error(if said.is_empty() { silent() } else { said.join(" ") }))
     }
 
     fn output(&self, arguments: &[&str]) -> Result<Output, PackError> {
@@ -109,12 +112,13 @@ impl Git<'_> {
 }
 
 /// What git listed with `-z`.
-fn paths(listed: &[u8]) -> Result<Vec<String>, PackError> {
-    let text = std::str::from_utf8(listed).map_err(|error| {
-        let from = listed[..error.valid_up_to()].iter().rposition(|&byte| byte == 0);
-        let name = listed[from.map_or(0, |at| at + 1)..].split(|&byte| byte == 0).next();
-        let name = String::from_utf8_lossy(name.unwrap_or_default()).into_owned();
+fn lines(listed: &[u8]) -> impl Iterator<Item = &[u8]> {
+    listed.split(|&byte| byte == 0).filter(|line| !line.is_empty())
+}
+
+fn path_of(path: &[u8]) -> Result<String, PackError> {
+    String::from_utf8(path.to_vec()).map_err(|error| {
+        let name = String::from_utf8_lossy(error.as_bytes()).into_owned();
         PackError::refused(&name, "its name is not UTF-8")
-    })?;
-    Ok(text.split_terminator('\0').map(str::to_owned).collect())
+    })
 }

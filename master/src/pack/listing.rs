@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -13,6 +14,11 @@ use crate::pack::globs::Globs;
 use crate::pack::secrets::{looks_secret, secret_part};
 use crate::pack::walk::walk;
 use crate::pack::{PackError, names};
+
+/// What is read of a file to see what it is.
+const HEAD: usize = 64;
+/// How a file begins that Git LFS keeps elsewhere.
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// Something that was not packed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -56,11 +62,32 @@ impl Why {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Item {
     /// A regular file.
-    File { executable: bool, size: u64 },
+    File { executable: bool, stamp: Stamp },
     /// A symbolic link, and where it leads.
     Link(String),
     /// A directory with nothing in it.
     Directory,
+}
+
+/// What a file is known by again: if anything of it differs, it may not be what it was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Stamp {
+    /// In bytes.
+    pub(super) size: u64,
+    inode: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self {
+            size: metadata.len(),
+            inode: metadata.ino(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
 }
 
 /// All that an archive is made of, sorted by the bytes of its paths.
@@ -120,9 +147,7 @@ fn manifest(root: &Path) -> Result<ReleaseManifest, PackError> {
         Ok(text) => {
             ReleaseManifest::parse(&text).map_err(|source| PackError::Manifest { path, source })
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Ok(ReleaseManifest::default())
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ReleaseManifest::default()),
         Err(source) => Err(PackError::Read { path, source }),
     }
 }
@@ -156,10 +181,16 @@ impl Rules<'_> {
         for path in &tree.tracked {
             self.consider(listing, path, true)?;
         }
+        let manifest = ReleaseManifest::FILE;
+        // Also where git ignores it, which each user can tell it to.
+        if !tree.tracked.contains(manifest) && self.root.join(manifest).exists() {
+            self.consider(listing, manifest, false)?;
+        }
         for path in &tree.untracked {
-            if path == ReleaseManifest::FILE {
-                self.consider(listing, path, false)?;
-            } else if !self.is_output(path) && !self.exclude.matches(path.trim_end_matches('/')) {
+            if path != manifest
+                && !self.is_output(path)
+                && !self.exclude.matches(path.trim_end_matches('/'))
+            {
                 listing.left_out.insert(path.clone(), Why::Untracked);
             }
         }
@@ -231,10 +262,15 @@ impl Rules<'_> {
         }
         let item = item(&place, path, &metadata)?;
         if matches!(item, Item::File { .. }) && !named {
-            let file = File::open(&place).map_err(PackError::read(&place))?;
-            if looks_secret(&file).map_err(PackError::read(&place))? {
+            let head = head(&place).map_err(PackError::read(&place))?;
+            if looks_secret(&head) {
                 leave_out(path.to_owned(), Why::Secret);
                 return Ok(());
+            }
+            if head.starts_with(LFS_POINTER) {
+                listing.notices.push(format!(
+                    "{path} is a Git LFS pointer, and not what it points to: run git lfs pull"
+                ));
             }
         }
         listing.items.insert(path.to_owned(), item);
@@ -258,15 +294,23 @@ impl Rules<'_> {
     }
 }
 
-fn is_missing(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{NotADirectory, NotFound};
+/// The first bytes of a file, or all of it.
+fn head(place: &Path) -> io::Result<Vec<u8>> {
+    let mut head = Vec::with_capacity(HEAD);
+    File::open(place)?.take(HEAD as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound};
     matches!(error.kind(), NotFound | NotADirectory)
 }
 
 fn item(place: &Path, path: &str, metadata: &Metadata) -> Result<Item, PackError> {
     let kind = metadata.file_type();
     if kind.is_file() {
-        return Ok(Item::File { executable: metadata.mode() & 0o100 != 0, size: metadata.len() });
+        let executable = metadata.mode() & 0o100 != 0;
+        return Ok(Item::File { executable, stamp: Stamp::of(metadata) });
     }
     if kind.is_symlink() {
         let target = std::fs::read_link(place).map_err(PackError::read(place))?;

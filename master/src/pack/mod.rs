@@ -7,6 +7,8 @@
 mod archive;
 mod error;
 mod git;
+#[cfg(test)]
+mod git_tests;
 mod globs;
 mod inspect;
 mod listing;
@@ -14,6 +16,10 @@ mod names;
 mod own;
 mod secrets;
 mod sink;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod walk;
 

@@ -34,6 +34,7 @@ pub(super) fn check(items: &BTreeMap<String, Item>) -> Result<(), PackError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pack::listing::Stamp;
 
     fn link(target: &str) -> Item {
         Item::Link(target.to_owned())
@@ -56,7 +57,7 @@ mod tests {
 
     #[test]
     fn names_that_an_updater_refuses_are_refused() {
-        let file = || Item::File { executable: false, size: 0 };
+        let file = || Item::File { executable: false, stamp: Stamp::default() };
         let long = "x".repeat(300);
         for bad in [".release.json", ".release.json/x", "a\nb", "a\\b", "a\u{202e}b", &long] {
             assert!(fails(&[(bad, file())]), "{bad}");

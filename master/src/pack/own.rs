@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::pack::archive::Archive;
+use crate::pack::listing::Stamp;
 use crate::pack::{PackError, Packed};
 
 /// Where the program stands in the archive.
@@ -19,9 +20,9 @@ pub fn pack_updater(updater: &Path, output: &Path) -> Result<Packed, PackError> 
     let absent = |_| PackError::NoUpdater(updater.to_owned());
     // Where a link names the program, the program is meant.
     let program = updater.canonicalize().map_err(absent)?;
-    let size = program.metadata().map_err(absent)?.len();
+    let stamp = Stamp::of(&program.metadata().map_err(absent)?);
     let mut archive = Archive::create(output, 0)?;
-    archive.file(PROGRAM, &program, true, size)?;
+    archive.file(PROGRAM, &program, true, &stamp)?;
     let written = archive.finish()?;
     Ok(Packed {
         path: output.to_owned(),

@@ -2,9 +2,6 @@
 //!
 //! A file is judged by its name, and by its first bytes where they betray it.
 
-use std::fs::File;
-use std::io::{self, Read};
-
 /// The names that are never packed unless `[pack] include` names the file letter by letter. `*`
 /// stands for anything; case does not matter. One that names a directory means all that is in it.
 pub const SECRET_NAMES: &[&str] = &[
@@ -81,22 +78,18 @@ fn fits(part: &str, name: &str) -> bool {
     }
 }
 
-/// Whether the file begins as a private key or an SQLite database does, whatever it is called.
-pub(super) fn looks_secret(file: &File) -> io::Result<bool> {
-    let mut head = Vec::with_capacity(64);
-    file.take(64).read_to_end(&mut head)?;
+/// Whether a file that begins so is a private key or an SQLite database, whatever it is called.
+pub(super) fn looks_secret(head: &[u8]) -> bool {
     if head.starts_with(b"SQLite format 3\0") || head.starts_with(b"PuTTY-User-Key-File") {
-        return Ok(true);
+        return true;
     }
-    let text = String::from_utf8_lossy(&head);
+    let text = String::from_utf8_lossy(head);
     let first = text.trim_start().lines().next().unwrap_or_default();
-    Ok(first.starts_with("-----BEGIN ") && first.contains("PRIVATE KEY"))
+    first.starts_with("-----BEGIN ") && first.contains("PRIVATE KEY")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Seek, Write};
-
     use super::*;
 
     #[test]
@@ -123,17 +116,11 @@ mod tests {
 
     #[test]
     fn lesson_33_a_private_key_is_known_by_its_first_line() {
-        let looks = |bytes: &[u8]| {
-            let mut file = tempfile::tempfile().unwrap();
-            file.write_all(bytes).unwrap();
-            file.rewind().unwrap();
-            looks_secret(&file).unwrap()
-        };
-        assert!(looks(b"-----BEGIN OPENSSH PRIVATE KEY-----\nabc"));
-        assert!(looks(b"\n-----BEGIN PRIVATE KEY-----\nabc"));
-        assert!(looks(b"SQLite format 3\0\x10\0"));
-        assert!(!looks(b"-----BEGIN PUBLIC KEY-----\nabc"));
-        assert!(!looks(b"let head = \"-----BEGIN PRIVATE KEY-----\";"));
-        assert!(!looks(b""));
+        assert!(looks_secret(b"-----BEGIN OPENSSH PRIVATE KEY-----\nabc"));
+        assert!(looks_secret(b"\n-----BEGIN PRIVATE KEY-----\nabc"));
+        assert!(looks_secret(b"SQLite format 3\0\x10\0"));
+        assert!(!looks_secret(b"-----BEGIN PUBLIC KEY-----\nabc"));
+        assert!(!looks_secret(b"let head = \"-----BEGIN PRIVATE KEY-----\";"));
+        assert!(!looks_secret(b""));
     }
 }
