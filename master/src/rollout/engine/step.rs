@@ -22,23 +22,27 @@ use crate::rollout::engine::{
 
 /// Takes a rollout one event further, and says what is to be carried out.
 pub fn step(mut state: State, event: Event, now: OffsetDateTime) -> (State, Vec<Command>) {
-    let mut out = Vec::new();
-    expire(&mut state, now, &mut out);
-    match event {
-        Event::Driven { who, epoch } => driven(&mut state, who, epoch, now, &mut out),
-        Event::Seen { host, seen } => {
-            was_seen(&mut state, &host, seen, now);
+    let commands = state.take(event, now);
+    (state, commands)
+}
+
+impl State {
+    /// [`step`], in place.
+    pub fn take(&mut self, event: Event, now: OffsetDateTime) -> Vec<Command> {
+        let mut out = Vec::new();
+        expire(self, now, &mut out);
+        match event {
+            Event::Driven { who, epoch } => driven(self, who, epoch, now, &mut out),
+            Event::Seen { host, seen } => was_seen(self, &host, seen, now),
+            Event::Staged { host, error } => staged(self, &host, error.is_none(), now),
+            Event::Phase { host, phase, .. } => entered(self, &host, phase, now),
+            Event::Ended { row } => ended(self, *row, now, &mut out),
+            Event::Tick => {}
+            Event::Asked { who, request } => answer::answer(self, &who, &request, now, &mut out),
         }
-        Event::Staged { host, error } => {
-            staged(&mut state, &host, error.is_none(), now);
-        }
-        Event::Phase { host, phase, .. } => entered(&mut state, &host, phase, now),
-        Event::Ended { row } => ended(&mut state, *row, now, &mut out),
-        Event::Tick => {}
-        Event::Asked { who, request } => answer::answer(&mut state, &who, &request, now, &mut out),
+        while advance(self, now, &mut out) {}
+        out
     }
-    while advance(&mut state, now, &mut out) {}
-    (state, out)
 }
 
 /// The state that a plan and its events make.
