@@ -1,6 +1,7 @@
 //! Carrying a plan out: one command after the other, under one deadline and one bound of output.
 
 use std::collections::VecDeque;
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ pub struct BuildReport {
 pub enum BuildError {
     /// The directories around it could not be made.
     #[error("make the directories of the build")]
-    Workspace(#[source] std::io::Error),
+    Workspace(#[source] io::Error),
     /// The updater's own user could not be looked up.
     #[error("find the user of the build")]
     User(#[source] UserError),
@@ -84,6 +85,21 @@ pub enum BuildError {
         /// The last lines of the output.
         tail: Vec<String>,
     },
+    /// The user has as many processes as it may have, before the build has any.
+    #[error(
+        "run `{command}`: the user {user} has {limit} processes and threads already, or more; \
+         raise build_processes"
+    )]
+    TooManyProcesses {
+        /// The command.
+        command: String,
+        /// The user of the build.
+        user: String,
+        /// The bound.
+        limit: u64,
+        /// The last lines of the output.
+        tail: Vec<String>,
+    },
     /// A command could not be started, or not followed to its end.
     #[error("run `{command}`")]
     Run {
@@ -106,6 +122,7 @@ impl BuildError {
             | Self::TimedOut { tail, .. }
             | Self::TooMuchOutput { tail, .. }
             | Self::NoRoom { tail, .. }
+            | Self::TooManyProcesses { tail, .. }
             | Self::Run { tail, .. } => tail,
         }
     }
@@ -186,6 +203,12 @@ impl Build<'_> {
             }
             Err(RunError::Start(SpawnError::NotInPath { program, path })) => {
                 Err(BuildError::NoTool { tool: program, path, tail })
+            }
+            Err(RunError::Start(SpawnError::Start { source, user, .. }))
+                if source.kind() == io::ErrorKind::WouldBlock =>
+            {
+                let limit = self.config.build_processes;
+                Err(BuildError::TooManyProcesses { command: shown, user, limit, tail })
             }
             Err(RunError::TimedOut { .. }) => {
                 let timeout = Period(self.plan.timeout);

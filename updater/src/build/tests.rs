@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -166,6 +167,27 @@ fn lesson_17_a_build_that_forks_while_it_is_killed_is_gone_with_all_of_it() {
         .filter(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == release))
         .collect();
     assert_eq!(at_work, Vec::<u32>::new());
+}
+
+/// Its agent's processes count too. Only other users than root have the bound.
+#[test]
+fn a_user_with_too_many_processes_is_told_what_to_raise() {
+    let user = User::by_name("man").unwrap();
+    if User::current().unwrap().uid != 0 {
+        return;
+    }
+    let mut others: Vec<_> =
+        (0..17).map(|_| Command::new("sleep").arg("1000").uid(user.uid).spawn().unwrap()).collect();
+    let fixture = Fixture::new("build = 'true'\nbuild_processes = 16");
+    let release = fixture.release("a", &[]);
+    let refused = fixture.build(&release, Some(&user));
+    for other in &mut others {
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+    let error = refused.unwrap_err();
+    assert!(error.to_string().ends_with("raise build_processes"), "{error}");
+    fixture.build(&release, Some(&user)).unwrap();
 }
 
 #[test]
