@@ -27,6 +27,21 @@ fn a_master_that_is_killed_after_any_event_comes_to_the_same_end() {
     }
 }
 
+/// Nor does it matter how long it was away: nobody listened, so nobody was silent.
+#[test]
+fn a_master_that_was_away_for_days_blames_no_host() {
+    let whole = run(4, "parallel=2", &[]);
+    for killed_after in 1..whole.stored.len() {
+        let mut rig = Rig::new(plan_of(4, policy("parallel=2")), &[]);
+        rig.send(Event::Driven { who: "ada".to_owned(), epoch: 1 });
+        while rig.stored.len() < killed_after && rig.one() {}
+        rig.now += time::Duration::days(3);
+        rig.die_and_resume();
+        rig.go_on();
+        assert_eq!(rig.outcomes(), "uuuu", "killed after event {killed_after}");
+    }
+}
+
 #[test]
 fn the_state_is_what_the_stored_events_fold_to() {
     let fates = [(2, Fate::Bad), (4, Fate::Full), (5, Fate::Lost)];

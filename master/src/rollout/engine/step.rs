@@ -30,7 +30,11 @@ impl State {
     /// [`step`], in place.
     pub fn take(&mut self, event: Event, now: OffsetDateTime) -> Vec<Command> {
         let mut out = Vec::new();
-        expire(self, now, &mut out);
+        // While nobody drove it, nobody listened: that silence is not the hosts'.
+        if !matches!(event, Event::Driven { .. } | Event::Asked { .. }) {
+            expire_hosts(self, now, &mut out);
+        }
+        expire_question(self, now, &mut out);
         match event {
             Event::Driven { who, epoch } => driven(self, who, epoch, now, &mut out),
             Event::Seen { host, seen } => was_seen(self, &host, seen, now),
@@ -67,7 +71,7 @@ fn advance(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) -> bo
 }
 
 /// What was silent for too long has failed.
-fn expire(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) {
+fn expire_hosts(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) {
     while let Some(&(deadline, place)) = state.deadlines.first()
         && deadline <= now
     {
@@ -88,6 +92,10 @@ fn expire(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) {
             }
         }
     }
+}
+
+/// A question that nobody answered for too long is answered: it ends.
+fn expire_question(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) {
     let answer = state.since + state.plan.policy.deadlines.answer.0;
     if state.status.is_a_question() && answer <= now {
         let why = format!("nobody answered within {}", state.plan.policy.deadlines.answer);
