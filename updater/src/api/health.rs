@@ -44,7 +44,7 @@ pub(crate) fn app_releases(app: &App) -> std::io::Result<AppReleases> {
         .layout
         .stored()?
         .into_iter()
-        .filter(|digest| app.is_kept(digest))
+        .filter(|digest| app.is_kept(digest).unwrap_or(true))
         .map(|digest| {
             let path = app.layout.release(&digest);
             let record = read_record(&path).ok();

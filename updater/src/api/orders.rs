@@ -18,7 +18,7 @@ use crate::api::follow::Follow;
 use crate::api::parts::{Parts, Sent};
 use crate::api::{ApiError, Asked, Caller};
 use crate::daemon::Daemon;
-use crate::transaction::{App, Begun, Order, Target};
+use crate::transaction::{App, Begun, Order, Target, internal};
 
 /// Bytes of a JSON body.
 const JSON_BYTES: usize = 64 << 10;
@@ -57,7 +57,7 @@ pub(super) async fn stage(
     check_order(&daemon, request.headers()).await?;
     let digest: Digest =
         digest.parse().map_err(|error| ApiError::bad_request(format!("failed to {error}")))?;
-    if app.is_ready(&digest) {
+    if app.is_ready(&digest).map_err(|error| internal(&error))? {
         let result = staged(&app, digest);
         return Ok((StatusCode::OK, axum::Json(result)).into_response());
     }

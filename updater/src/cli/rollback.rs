@@ -40,7 +40,7 @@ async fn alone(config: &Config, asked: &RollbackArgs) -> Result<TransactionResul
     let after = events.last();
     match app.recover() {
         Recovery::Idle => {}
-        Recovery::Finishing => drop(end_of(&events, after).await),
+        Recovery::Finishing(_) => drop(end_of(&events, after).await),
         Recovery::Locked => return Err("take this app's lock: another updater has it".into()),
         Recovery::Blocked(why) => return Err(why.into()),
     }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use protocol::FORMAT;
@@ -19,9 +19,9 @@ pub struct Epoch {
     highest: AtomicU64,
     /// One change at a time. Reading never waits for the disk.
     changing: Mutex<()>,
-    /// Why the file could not be read at the start. No order is taken then: who the master is
-    /// cannot be told. Everything else goes on.
-    damage: Option<String>,
+    /// The file could not be read. No order is taken until it can: who the master is cannot be
+    /// told. Everything else goes on.
+    damaged: AtomicBool,
 }
 
 /// Why an epoch was not taken.
@@ -38,7 +38,7 @@ pub enum EpochError {
     /// What was kept cannot be read.
     #[error(
         "read the master's epoch in {path}: {why}; put the file right, or remove it to take the \
-         next master's epoch, and restart the updater",
+         next master's epoch",
         path = path.display()
     )]
     Damaged {
@@ -68,19 +68,24 @@ impl Epoch {
     /// an updater that does not answer could not say what is wrong.
     pub fn open(state_dir: &Path) -> Self {
         let path = state_dir.join("epoch.json");
-        let (highest, damage) = match read(&path) {
-            Ok(highest) => (highest, None),
-            Err(error) => (0, Some(error.to_string())),
-        };
-        let highest = AtomicU64::new(highest);
-        Self { path, highest, changing: Mutex::new(()), damage }
+        let (highest, damaged) = read(&path).map_or((0, true), |highest| (highest, false));
+        let (highest, damaged) = (AtomicU64::new(highest), AtomicBool::new(damaged));
+        Self { path, highest, changing: Mutex::new(()), damaged }
     }
 
-    /// Why no order can be taken, if the file could not be read.
+    /// Why no order can be taken, if the file could not be read and still cannot.
     pub fn check(&self) -> Result<(), EpochError> {
-        self.damage.as_ref().map_or(Ok(()), |why| {
-            Err(EpochError::Damaged { path: self.path.clone(), why: why.clone() })
-        })
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.damaged.load(Ordering::SeqCst) {
+            let damaged = |error: io::Error| EpochError::Damaged {
+                path: self.path.clone(),
+                why: error.to_string(),
+            };
+            let highest = read(&self.path).map_err(damaged)?;
+            self.highest.store(highest, Ordering::SeqCst);
+            self.damaged.store(false, Ordering::SeqCst);
+        }
+        Ok(())
     }
 
     /// The highest that was seen.
@@ -147,7 +152,8 @@ mod tests {
             assert!(matches!(epoch.accept(9), Err(EpochError::Damaged { .. })), "{text}");
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
+        let epoch = Epoch::open(directory.path());
         fs::remove_file(&path).unwrap();
-        Epoch::open(directory.path()).accept(9).unwrap();
+        epoch.accept(9).unwrap();
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use protocol::{AppName, Code, DEFAULT_APP, Digest, FORMAT, Health, HostName, Problem};
 use tokio::runtime::Handle;
@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::daemon::{Epoch, EpochError};
 use crate::own::{OwnExecutable, Takeover};
 use crate::sys::{sweep_unfinished, wall_clock};
-use crate::transaction::{App, AppError, Events, Recovery, chain};
+use crate::transaction::{App, AppError, Events, Recovery, internal};
 
 /// The running updater.
 pub struct Daemon {
@@ -99,8 +99,8 @@ impl Daemon {
             tracing::warn!(%error, "the state directory could not be swept");
         }
         for app in self.apps.values().chain([&self.own]) {
-            if matches!(app.recover(), Recovery::Locked) {
-                recover_later(Arc::clone(app));
+            if matches!(app.recover(), Recovery::Locked | Recovery::Blocked(_)) {
+                app.recover_later();
             }
             app.refresh();
         }
@@ -128,9 +128,6 @@ impl Daemon {
             let detail = "the updater itself is being updated; try again when it is done";
             return Err(Problem::new(Code::UpdateInProgress, detail));
         }
-        let internal = |error: &EpochError| {
-            Problem::new(Code::Internal, format!("failed to {}", chain(error)))
-        };
         self.epoch.check().map_err(|error| internal(&error))?;
         let Some(given) = epoch else {
             if !self.config.require_epoch {
@@ -188,19 +185,4 @@ impl Daemon {
     pub async fn master_was_answered(&self) {
         self.answered.notified().await;
     }
-}
-
-/// Somebody on the host acts for the dead updater, and may end half way.
-fn recover_later(app: Arc<App>) {
-    tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let trying = Arc::clone(&app);
-            let tried = tokio::task::spawn_blocking(move || trying.recover()).await;
-            if !matches!(tried, Ok(Recovery::Locked)) {
-                app.refresh();
-                return;
-            }
-        }
-    });
 }

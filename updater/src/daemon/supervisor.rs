@@ -10,7 +10,7 @@ use crate::release::Slot;
 use crate::runner::Instance;
 use crate::transaction::{App, chain};
 
-/// How often the size of an agent's log is looked at.
+/// How often the size of an agent's log is looked at, and whether what is amiss still is.
 const LOG_LOOKS: Duration = Duration::from_secs(10);
 
 /// Looks after an app's agent for as long as the updater runs.
@@ -49,14 +49,18 @@ async fn lived_long(app: &Arc<App>, instance: &Instance) -> bool {
             _ = instance.exited() => break,
             _ = looks.tick() => {
                 let app = Arc::clone(app);
-                let _ = tokio::task::spawn_blocking(move || bound_log(&app)).await;
+                let _ = tokio::task::spawn_blocking(move || look_after(&app)).await;
             }
         }
     }
     since.elapsed() >= app.config.run.backoff_max.0
 }
 
-fn bound_log(app: &App) {
+fn look_after(app: &App) {
+    if !app.status().warnings.is_empty() {
+        // What could not be read a while ago may be readable again.
+        app.refresh();
+    }
     let Ok(runner) = app.runner() else { return };
     if let Err(error) = runner.log().rotate_if_needed() {
         tracing::warn!(app = %app.name, "failed to {}", chain(&error));

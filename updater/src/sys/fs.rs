@@ -12,7 +12,7 @@ use std::path::Path;
 
 use protocol::Space;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RawMode, ResolveFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::unsafe_calls;
 
@@ -55,7 +55,7 @@ pub struct Status {
 /// Opens a directory by a path of ours; a link at its end is refused.
 pub fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(rustix::fs::openat(CWD, path, flags, Mode::empty())?)
+    Ok(retry_on_intr(|| rustix::fs::openat(CWD, path, flags, Mode::empty()))?)
 }
 
 /// Opens a directory at a relative path beneath another.

@@ -109,6 +109,14 @@ pub enum SpawnError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// The disk does not say whether the program is there.
+    #[error("look at {program}", program = program.display())]
+    Unreadable {
+        /// The program's file.
+        program: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The directory to start in is not there.
     #[error("start in {directory}: it is not a directory")]
     NoDirectory {
@@ -161,29 +169,35 @@ pub fn resolve(word: &str, directory: &Path, path: &str) -> Result<PathBuf, Spaw
     if word.contains('/') {
         let program = directory.join(word);
         return match executable(&program) {
-            Ok(()) => Ok(program),
-            Err(why) => Err(SpawnError::NotExecutable { program, why }),
+            Ok(None) => Ok(program),
+            Ok(Some(why)) => Err(SpawnError::NotExecutable { program, why }),
+            Err(source) => Err(SpawnError::Unreadable { program, source }),
         };
     }
     path.split(':')
         .filter(|part| !part.is_empty())
         .map(|part| directory.join(part).join(word))
-        .find(|candidate| executable(candidate).is_ok())
+        .find(|candidate| executable(candidate).is_ok_and(|why| why.is_none()))
         .ok_or_else(|| SpawnError::NotInPath { program: word.to_owned(), path: path.to_owned() })
 }
 
-fn executable(file: &Path) -> Result<(), &'static str> {
-    let metadata = std::fs::metadata(file).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file",
-        _ => "it cannot be read",
-    })?;
+/// What keeps a file from being executed, if anything does.
+fn executable(file: &Path) -> io::Result<Option<&'static str>> {
+    let metadata = match std::fs::metadata(file) {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            return match error.kind() {
+                io::ErrorKind::NotFound => Ok(Some("there is no such file")),
+                io::ErrorKind::NotADirectory => Ok(Some("what it should be in is no directory")),
+                _ => Err(error),
+            };
+        }
+    };
     if !metadata.is_file() {
-        return Err("it is not a file");
+        return Ok(Some("it is not a file"));
     }
-    if metadata.permissions().mode() & 0o111 == 0 {
-        return Err("it is not executable: pack it with mode 0755");
-    }
-    Ok(())
+    let executable = metadata.permissions().mode() & 0o111 != 0;
+    Ok((!executable).then_some("it is not executable: pack it with mode 0755"))
 }
 
 impl Spawn {

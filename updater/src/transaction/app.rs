@@ -133,16 +133,7 @@ impl App {
     /// Takes an order and carries it out on a thread of its own, or says why not. Nothing is
     /// touched before it is known that the order can begin.
     pub fn begin(self: &Arc<Self>, order: Order) -> Result<Begun, Box<Problem>> {
-        let lock = self.lock()?;
-        if Journal::read(&self.files.journal()).map_err(|error| internal(&error))?.is_some() {
-            // Its end could not be written down: a full disk, mostly. It comes first.
-            drop(lock);
-            let detail = "an earlier transaction has to be finished first; try again";
-            return Err(Box::new(match self.recover() {
-                Recovery::Blocked(why) => Problem::new(Code::Internal, why),
-                _ => Problem { detail: detail.to_owned(), ..self.in_progress() },
-            }));
-        }
+        let lock = self.lock_at_rest()?;
         self.seed().map_err(|error| internal(&error))?;
         let connection = order.connection;
         let (started, receives) = match self.plan(&order)? {
@@ -286,10 +277,13 @@ impl App {
     pub fn refresh(&self) {
         let mut warnings = Vec::new();
         let active = self.active(&mut warnings);
-        let last = read_history(&self.files.history())
-            .inspect_err(|error| warnings.push(format!("the history cannot be read: {error}")))
-            .ok()
-            .and_then(|mut lines| lines.pop());
+        let last = match read_history(&self.files.history()) {
+            Ok(mut lines) => lines.pop(),
+            Err(error) => {
+                warnings.push(format!("the history cannot be read: {error}"));
+                self.status().last
+            }
+        };
         if last.as_ref().is_some_and(|last| last.outcome == protocol::Outcome::Stranded) {
             warnings.push("stranded: no release could be proven healthy here".to_owned());
         }
@@ -321,7 +315,7 @@ impl App {
             Ok(digest) => digest?,
             Err(error) => {
                 warnings.push(format!("the active link cannot be read: {error}"));
-                return None;
+                return self.status().active;
             }
         };
         let path = self.layout.release(&digest);
@@ -342,6 +336,30 @@ impl App {
             None if self.files.stopped().exists() => Agent::Stopped,
             None if has_release => Agent::Dead,
             None => Agent::None,
+        }
+    }
+
+    /// The lock, where nothing is left of an earlier transaction. One whose end could not be
+    /// written down, on a full disk mostly, comes first.
+    fn lock_at_rest(self: &Arc<Self>) -> Result<AppLock, Problem> {
+        let lock = self.lock()?;
+        let read = || Journal::read(&self.files.journal()).map_err(|error| internal(&error));
+        let Some(journal) = read()? else { return Ok(lock) };
+        drop(lock);
+        let detail = "an earlier transaction has to be finished first; try again";
+        match self.recover() {
+            // It has ended, and there is nothing to wait for but the disk.
+            Recovery::Finishing(finishing) if journal.outcome.is_some() => {
+                let _ = finishing.join();
+                let lock = self.lock()?;
+                if read()?.is_none() {
+                    return Ok(lock);
+                }
+                let blocked = self.status().blocked;
+                Err(Problem::new(Code::Internal, blocked.unwrap_or_else(|| detail.to_owned())))
+            }
+            Recovery::Blocked(why) => Err(Problem::new(Code::Internal, why)),
+            _ => Err(Problem { detail: detail.to_owned(), ..self.in_progress() }),
         }
     }
 

@@ -7,13 +7,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use protocol::{Code, Digest, FORMAT, Kind, Outcome, Period, Phase, Problem, TransactionId};
+use protocol::{Digest, FORMAT, Kind, Outcome, Period, Phase, Problem, TransactionId};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::sys::{BootTime, remove_durably, write_durably};
 use crate::transaction::machine::{Direction, State};
-use crate::transaction::order::chain;
+use crate::transaction::order::internal;
 
 /// Everything that the next updater needs to finish a transaction that this one began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,8 +81,7 @@ pub struct Failure {
 impl Failure {
     /// The host itself failed; a full disk is told apart.
     pub fn host(error: &(dyn std::error::Error + 'static)) -> Self {
-        let code = if is_no_space(error) { Code::NoSpace } else { Code::Internal };
-        Self::host_problem(Problem::new(code, format!("failed to {}", chain(error))))
+        Self::host_problem(internal(error))
     }
 
     /// Something that is not the release's fault.
@@ -96,7 +95,8 @@ impl Failure {
     }
 }
 
-fn is_no_space(error: &(dyn std::error::Error + 'static)) -> bool {
+/// Whether a full disk is behind it.
+pub(super) fn is_no_space(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
         let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);

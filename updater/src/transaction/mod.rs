@@ -21,5 +21,6 @@ pub use facts::{Fact, Facts, FactsError};
 pub use history::{add_line, has_line, read_history};
 pub use journal::{Blame, Failure, Journal, JournalError};
 pub use lock::{AppLock, try_lock};
-pub use order::{Archive, Order, Target, chain};
+pub(crate) use order::internal;
+pub use order::{Archive, KeptError, Order, Target, chain};
 pub use status::{Agent, AppFiles, Status};

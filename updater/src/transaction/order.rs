@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 
 use crate::release::{RecordError, Slot, is_sealed, read_record};
 use crate::sys::fs::free_space;
-use crate::transaction::{App, Facts};
+use crate::transaction::journal::is_no_space;
+use crate::transaction::{App, Facts, FactsError};
 use crate::trust::{Accepted, Presented};
 
 /// What is asked for.
@@ -42,6 +43,17 @@ pub enum Target {
     Previous,
     /// One that is being sent.
     Archive(Archive),
+}
+
+/// Why it cannot be told whether a release is kept.
+#[derive(Debug, thiserror::Error)]
+pub enum KeptError {
+    /// Its record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// What is known of it.
+    #[error(transparent)]
+    Facts(#[from] FactsError),
 }
 
 /// An archive that is being sent.
@@ -98,7 +110,7 @@ impl App {
             if order.kind != Kind::Stage && !order.options.force && self.runs(&digest) {
                 return Ok(Plan::Current(digest));
             }
-            if self.is_kept(&digest) {
+            if self.is_kept(&digest).map_err(|error| internal(&error))? {
                 return Ok(Plan::Activate { digest, accepted });
             }
         }
@@ -110,15 +122,17 @@ impl App {
     }
 
     /// Whether a release is whole on the disk. Its own record is not enough: a build could have
-    /// written one. What the updater itself found out must say so too, if it is not lost.
-    pub fn is_kept(&self, digest: &Digest) -> bool {
+    /// written one. What the updater itself found out must say so too, if it is not lost. A disk
+    /// that does not say is an error, and no answer.
+    pub fn is_kept(&self, digest: &Digest) -> Result<bool, KeptError> {
         let release = self.layout.release(digest);
-        let known = match Facts::read(&self.files.facts()) {
-            Ok(facts) if facts.is_empty() => is_sealed(&release),
-            Ok(facts) => facts.whole(digest),
-            Err(_) => is_sealed(&release),
-        };
-        known && !matches!(read_record(&release), Err(RecordError::Absent(_)))
+        match read_record(&release) {
+            Err(RecordError::Absent(_)) => return Ok(false),
+            Err(error @ RecordError::Io { .. }) => return Err(error.into()),
+            Err(RecordError::Malformed { .. } | RecordError::Newer { .. }) | Ok(_) => {}
+        }
+        let facts = Facts::read(&self.files.facts())?;
+        Ok(if facts.is_empty() { is_sealed(&release) } else { facts.whole(digest) })
     }
 
     /// The answer to an order for what runs already.
@@ -137,7 +151,7 @@ impl App {
     }
 
     fn kept(&self, digest: Digest) -> Result<Digest, Problem> {
-        if self.is_kept(&digest) {
+        if self.is_kept(&digest).map_err(|error| internal(&error))? {
             return Ok(digest);
         }
         let detail = format!("{} keeps no release {digest}; send its archive", self.name);
@@ -146,12 +160,14 @@ impl App {
 
     fn previous(&self) -> Result<Digest, Problem> {
         let prev = self.layout.slot(Slot::Prev).map_err(|error| internal(&error))?;
-        let facts = Facts::read(&self.files.facts()).unwrap_or_default();
-        let good = |digest: &Digest| self.is_kept(digest) && !facts.failed_here(digest);
-        prev.filter(good).ok_or_else(|| {
-            let detail = format!("{} never ran another good release on this host", self.name);
-            Problem::new(Code::NoPreviousRelease, detail)
-        })
+        let facts = Facts::read(&self.files.facts()).map_err(|error| internal(&error))?;
+        if let Some(prev) = prev.filter(|digest| !facts.failed_here(digest))
+            && self.is_kept(&prev).map_err(|error| internal(&error))?
+        {
+            return Ok(prev);
+        }
+        let detail = format!("{} never ran another good release on this host", self.name);
+        Err(Problem::new(Code::NoPreviousRelease, detail))
     }
 
     /// Whether `active` names the release *and* its agent runs. A dead agent is no reason to say
@@ -194,9 +210,12 @@ impl App {
     }
 }
 
-/// A failure of the host itself, in full.
-pub(super) fn internal(error: &dyn std::error::Error) -> Problem {
-    Problem::new(Code::Internal, chain(error))
+/// A failure of the host itself, in full; a full disk is told apart.
+pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Problem {
+    let code = if is_no_space(error) { Code::NoSpace } else { Code::Internal };
+    // What the system says alone does not say what was tried.
+    let act = if error.is::<io::Error>() { "use the disk: " } else { "" };
+    Problem::new(code, format!("failed to {act}{}", chain(error)))
 }
 
 /// An error and its causes, on one line.

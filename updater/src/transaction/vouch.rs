@@ -11,7 +11,7 @@ use protocol::{Code, Digest, Highest, Offer, Problem, SignatureError, SignatureR
 use crate::release::{Received, Rule, Slot, UnpackError};
 use crate::sys::wall_clock;
 use crate::transaction::order::{Archive, Target, internal};
-use crate::transaction::{App, Facts};
+use crate::transaction::{App, Facts, KeptError};
 use crate::trust::{Accepted, raise_counter, read_counter};
 
 impl App {
@@ -28,22 +28,28 @@ impl App {
         let (named, archive) = match target {
             Target::Archive(archive) => (archive.digest.get().copied(), Some(archive)),
             Target::Digest(digest) => (Some(*digest), None),
-            Target::Previous => (self.layout.slot(Slot::Prev).ok().flatten(), None),
+            Target::Previous => {
+                (self.layout.slot(Slot::Prev).map_err(|error| internal(&error))?, None)
+            }
         };
+        let kept = named.map(|digest| self.is_kept(&digest)).transpose();
+        let kept = kept.map_err(|error| internal(&error))?.unwrap_or(false);
         match (named, archive) {
-            (Some(digest), _) if self.is_kept(&digest) && self.trusts(&digest, facts) => Ok(None),
+            (Some(digest), _) if kept && self.trusts(&digest, facts) => Ok(None),
             (_, Some(archive)) => self.accept(archive).map(Box::new).map(Some),
-            (Some(digest), None) if self.is_kept(&digest) => Err(never_signed(&digest).into()),
+            (Some(digest), None) if kept => Err(never_signed(&digest).into()),
             // It is not here, which whoever looks for it will say.
             (_, None) => Ok(None),
         }
     }
 
     /// Whether a release is whole on the disk, and may be activated as it is.
-    pub fn is_ready(&self, digest: &Digest) -> bool {
-        let trusted =
-            || Facts::read(&self.files.facts()).is_ok_and(|facts| self.trusts(digest, &facts));
-        self.is_kept(digest) && (self.keys.is_empty() || trusted())
+    pub fn is_ready(&self, digest: &Digest) -> Result<bool, KeptError> {
+        let kept = self.is_kept(digest)?;
+        if !kept || self.keys.is_empty() {
+            return Ok(kept);
+        }
+        Ok(self.trusts(digest, &Facts::read(&self.files.facts())?))
     }
 
     /// From now on a manifest vouches for its release, and none with a lower counter is taken.

@@ -13,6 +13,8 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use rustix::io::retry_on_intr;
+
 use crate::release::tree::TreeError;
 use crate::release::tree::walk::{Step, root_failed, walk};
 use crate::sys::fs::{self, Kind};
@@ -31,8 +33,9 @@ pub enum Durability {
 pub fn make_durable(directory: &Path, timeout: Duration) -> Result<Durability, TreeError> {
     let root = fs::open_directory(directory).map_err(root_failed("open"))?;
     let whole = root.try_clone().map_err(root_failed("open"))?;
-    let synced =
-        within(timeout, move |_| rustix::fs::syncfs(&whole).map_err(|e| failed("sync", e.into())));
+    let synced = within(timeout, move |_| {
+        retry_on_intr(|| rustix::fs::syncfs(&whole)).map_err(|e| failed("sync", e.into()))
+    });
     match synced {
         Ok(()) => Ok(Durability::FileSystem),
         Err(_) => {
@@ -81,7 +84,7 @@ fn sync_files(root: &OwnedFd, late: &AtomicBool) -> Result<(), TreeError> {
         let synced = fs::open_file_at(found.parent, found.name).and_then(|file| file.sync_all());
         synced.map_err(found.failed("sync"))
     })?;
-    rustix::fs::fsync(root).map_err(|error| failed("sync", error.into()))
+    retry_on_intr(|| rustix::fs::fsync(root)).map_err(|error| failed("sync", error.into()))
 }
 
 fn failed(what: &'static str, source: io::Error) -> TreeError {

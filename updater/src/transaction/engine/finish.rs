@@ -1,6 +1,8 @@
 //! The end of a transaction: what it proved is written down, `prev` is set, the history gets its
 //! line, and only then the journal goes. Each of these can be done twice.
 
+use std::io;
+
 use protocol::{
     Code, Digest, EventKind, FORMAT, LastTransaction, Outcome, Phase, Problem, TransactionResult,
 };
@@ -9,10 +11,10 @@ use crate::sys::fs::free_space;
 use crate::sys::{checkpoint, wall_clock};
 use crate::transaction::evidence::memory_available;
 use crate::transaction::machine::Direction;
-use crate::transaction::order::chain;
+use crate::transaction::order::{chain, internal};
 use crate::transaction::{Blame, Facts, Failure, Journal, add_line};
 
-use super::Engine;
+use super::{Engine, PAUSES};
 
 impl Engine {
     /// Ends the transaction and says how it went.
@@ -22,10 +24,7 @@ impl Engine {
         }
         self.journal.outcome = Some(outcome);
         let problem = self.problem(outcome);
-        if let Err(error) = self.settle(outcome, problem.as_ref()) {
-            tracing::error!(app = %self.app.name, %error, "the end could not be written down");
-            self.app.update_status(|status| status.blocked = Some(error));
-        }
+        let unsettled = self.settle_patiently(outcome, problem.as_ref()).err();
         let result = self.result(outcome, problem);
         self.log(outcome);
         self.app.refresh();
@@ -38,6 +37,10 @@ impl Engine {
         // The lock goes before the result is told: who waited for it may begin the next at once.
         let Self { app, lock, journal, .. } = self;
         drop(lock);
+        if let Some(error) = unsettled {
+            app.block(format!("the end of {} is not written down: {error}", journal.transaction));
+            app.recover_later();
+        }
         // The event says itself which transaction it is of.
         let told = TransactionResult { transaction: None, ..result.clone() };
         app.tell(Some(&journal.transaction), EventKind::Result(Box::new(told)));
@@ -70,10 +73,34 @@ impl Engine {
         checkpoint("evidence_kept");
     }
 
-    fn settle(&mut self, outcome: Outcome, problem: Option<&Problem>) -> Result<(), String> {
-        let text = |error: std::io::Error| chain(&error);
+    /// What can be done twice is tried again. What cannot be cleaned up even so is left to the next
+    /// transaction: this one must not hold it up for ever.
+    fn settle_patiently(
+        &mut self,
+        outcome: Outcome,
+        problem: Option<&Problem>,
+    ) -> Result<(), String> {
+        let mut settled = self.settle(outcome, problem, false);
+        for (number, pause) in PAUSES.iter().enumerate() {
+            if settled.is_err() {
+                self.pause(*pause);
+                settled = self.settle(outcome, problem, number + 1 == PAUSES.len());
+            }
+        }
+        settled
+    }
+
+    fn settle(
+        &mut self,
+        outcome: Outcome,
+        problem: Option<&Problem>,
+        last: bool,
+    ) -> Result<(), String> {
+        let text = |error: io::Error| internal(&error).detail;
         // Litter goes first: on a full disk, what follows needs the room.
-        self.app.sweep_incoming().map_err(text)?;
+        if let Err(error) = self.app.sweep_incoming() {
+            left_over(error, last).map_err(text)?;
+        }
         self.journal.write(&self.app.files.journal()).map_err(|error| chain(&error))?;
         checkpoint("outcome_written");
         self.write_facts(outcome).map_err(|error| chain(&error))?;
@@ -87,7 +114,10 @@ impl Engine {
         checkpoint("prev_set");
         add_line(&self.app.files.history(), &self.line(outcome, problem)).map_err(text)?;
         checkpoint("history_written");
-        self.app.sweep(self.journal.to.filter(|_| outcome == Outcome::Staged)).map_err(text)?;
+        let staged = self.journal.to.filter(|_| outcome == Outcome::Staged);
+        if let Err(error) = self.app.sweep(staged) {
+            left_over(error, last).map_err(text)?;
+        }
         Journal::remove(&self.app.files.journal()).map_err(|error| chain(&error))?;
         checkpoint("journal_removed");
         Ok(())
@@ -121,9 +151,9 @@ impl Engine {
     }
 
     /// `prev` becomes the release that was left, unless that one is known to be bad.
-    fn set_prev(&self) -> std::io::Result<()> {
+    fn set_prev(&self) -> io::Result<()> {
         let (from, to, prev) = (self.journal.from, self.journal.to, self.journal.prev);
-        let facts = Facts::read(&self.app.files.facts()).unwrap_or_default();
+        let facts = Facts::read(&self.app.files.facts()).map_err(io::Error::other)?;
         let good = |digest: &Digest| facts.proven(digest) && Some(*digest) != to;
         let next = match from {
             Some(from) if Some(from) != to && good(&from) => Some(from),
@@ -132,13 +162,12 @@ impl Engine {
         self.app.layout.set_prev(next.as_ref())
     }
 
-    fn forget_prev(&self) -> std::io::Result<()> {
-        match Facts::read(&self.app.files.facts()) {
-            Ok(facts) if self.journal.to.is_some_and(|to| facts.failed_here(&to)) => {
-                self.app.layout.set_prev(None)
-            }
-            _ => Ok(()),
+    fn forget_prev(&self) -> io::Result<()> {
+        let facts = Facts::read(&self.app.files.facts()).map_err(io::Error::other)?;
+        if self.journal.to.is_some_and(|to| facts.failed_here(&to)) {
+            self.app.layout.set_prev(None)?;
         }
+        Ok(())
     }
 
     fn line(&self, outcome: Outcome, problem: Option<&Problem>) -> LastTransaction {
@@ -230,4 +259,13 @@ impl Engine {
             problem,
         }
     }
+}
+
+/// An error in cleaning up counts, but for the last time.
+fn left_over(error: io::Error, last: bool) -> io::Result<()> {
+    if last {
+        tracing::warn!(%error, "something is left that the next transaction has to remove");
+        return Ok(());
+    }
+    Err(error)
 }

@@ -13,7 +13,7 @@ pub use recover::Recovery;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use protocol::{
     Digest, EventKind, FORMAT, Kind, Period, Phase, ProbeReport, TransactionId, TransactionResult,
@@ -28,8 +28,12 @@ use crate::sys::{BootTime, checkpoint, wall_clock};
 use crate::transaction::evidence::{Entered, Evidence};
 use crate::transaction::machine::{self, Direction, Event, Step};
 use crate::transaction::order::{Archive, Order, Target};
-use crate::transaction::{App, AppLock, Failure, Journal, JournalError};
+use crate::transaction::{App, AppLock, Blame, Failure, Journal, JournalError};
 use crate::trust::Accepted;
+
+/// Before what the host refused is tried again, where there is no other way: on the way back, and
+/// at the end.
+const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(200), Duration::from_secs(1)];
 
 /// One transaction, and what it has found out so far.
 pub(super) struct Engine {
@@ -121,7 +125,15 @@ impl Engine {
                 return machine::next(before, Event::Failed);
             }
         }
-        let event = match self.act() {
+        let mut acted = self.act();
+        for pause in PAUSES {
+            let again = |failure: &Failure| failure.blame == Blame::Host;
+            if direction == Direction::Back && acted.as_ref().is_err_and(again) {
+                self.pause(pause);
+                acted = self.act();
+            }
+        }
+        let event = match acted {
             Ok(()) => Event::Done,
             Err(failure) => {
                 self.fail(failure);
@@ -206,6 +218,11 @@ impl Engine {
             status.running = Some((journal.transaction.clone(), journal.kind));
             status.to = journal.to;
         });
+    }
+
+    fn pause(&self, pause: Duration) {
+        // A timer is made where its clock is.
+        self.app.handle.block_on(async { tokio::time::sleep(pause).await });
     }
 
     fn tell(&self, kind: EventKind) {

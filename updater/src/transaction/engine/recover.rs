@@ -1,7 +1,10 @@
 //! What an updater does first: it finishes what an earlier one began.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use protocol::Digest;
 
 use crate::release::Slot;
 use crate::sys::{BootTime, sweep_unfinished};
@@ -12,12 +15,15 @@ use crate::transaction::{App, Journal, JournalError, try_lock};
 
 use super::{Engine, or_abort};
 
+/// Between two looks at what could not be finished.
+const NEXT_LOOK: Duration = Duration::from_secs(1);
+
 /// What a journal on the disk led to.
 pub enum Recovery {
     /// There was none: nothing was under way.
     Idle,
     /// A transaction is being finished, on a thread of its own.
-    Finishing,
+    Finishing(JoinHandle<()>),
     /// Somebody else holds the lock, and may be finishing it.
     Locked,
     /// The journal cannot be used, so nothing may be changed.
@@ -32,10 +38,34 @@ impl App {
             Err(RecoverError::Locked) => Recovery::Locked,
             Err(error) => {
                 let text = format!("not recovered: failed to {}", chain(&error));
-                tracing::error!(app = %self.name, "{text}");
-                self.update_status(|status| status.blocked = Some(text.clone()));
+                self.block(text.clone());
                 Recovery::Blocked(text)
             }
+        }
+    }
+
+    /// Recovers as soon as that can be done: whoever has the lock may end half way, and a full disk
+    /// gets room.
+    pub fn recover_later(self: &Arc<Self>) {
+        let app = Arc::clone(self);
+        self.handle.spawn(async move {
+            loop {
+                tokio::time::sleep(NEXT_LOOK).await;
+                let trying = Arc::clone(&app);
+                let tried = tokio::task::spawn_blocking(move || trying.recover()).await;
+                if !matches!(tried, Ok(Recovery::Locked | Recovery::Blocked(_))) {
+                    let _ = tokio::task::spawn_blocking(move || app.refresh()).await;
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Says why nothing can be done with the app.
+    pub(super) fn block(&self, why: String) {
+        if self.status().blocked.as_ref() != Some(&why) {
+            tracing::error!(app = %self.name, "{why}");
+            self.update_status(|status| status.blocked = Some(why));
         }
     }
 
@@ -52,8 +82,10 @@ impl App {
             if self.layout.store().exists() {
                 self.sweep(None).map_err(RecoverError::Io)?;
             }
+            self.update_status(|status| status.blocked = None);
             return Ok(Recovery::Idle);
         };
+        let active = self.layout.slot(Slot::Active).map_err(RecoverError::Io)?;
         tracing::info!(app = %self.name, transaction = %journal.transaction, phase = %journal.phase,
             "finishing what an earlier updater began");
         let engine = Engine {
@@ -74,21 +106,20 @@ impl App {
         self.update_status(|status| status.blocked = None);
         // Before anybody is answered: an app that is being finished with is not idle.
         engine.show_phase();
-        std::thread::Builder::new()
+        let finishing = std::thread::Builder::new()
             .name(format!("recover-{}", self.name))
-            .spawn(move || or_abort(|| engine.resume()))
+            .spawn(move || or_abort(|| engine.resume(active)))
             .map_err(RecoverError::Io)?;
-        Ok(Recovery::Finishing)
+        Ok(Recovery::Finishing(finishing))
     }
 }
 
 impl Engine {
-    fn resume(mut self) {
+    fn resume(mut self, active: Option<Digest>) {
         if let Some(outcome) = self.journal.outcome {
             drop(self.finish(outcome));
             return;
         }
-        let active = self.app.layout.slot(Slot::Active).ok().flatten();
         let target_active = active.is_some() && active == self.journal.to;
         let found = Found { target_runs: self.target_runs(), target_active };
         match machine::recover(self.journal.state(), found) {

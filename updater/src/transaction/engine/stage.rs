@@ -11,6 +11,8 @@ use protocol::{
     SignatureError, Space,
 };
 
+use rustix::io::Errno;
+
 use crate::build::{self, BuildError, Contents};
 use crate::release::{
     Bounds, LinkError, Progress, UnpackError, make_durable, make_links, own_tree, remove_tree,
@@ -90,7 +92,7 @@ impl Engine {
     pub(super) fn build(&mut self) -> Result<(), Failure> {
         let digest = self.target()?;
         let release = self.app.layout.release(&digest);
-        if self.app.is_kept(&digest) {
+        if self.app.is_kept(&digest).map_err(|error| Failure::host(&error))? {
             // It may be what runs. What was received goes with the litter.
             return Ok(());
         }
@@ -271,7 +273,13 @@ pub(in crate::transaction) fn read_manifest(release: &Path) -> Result<ReleaseMan
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(ReleaseManifest::default());
         }
-        Err(error) => return Err(manifest_failure(&error)),
+        // Text, a file, no link: that is the release's to see to. The disk is not.
+        Err(error) => {
+            return Err(match Errno::from_io_error(&error) {
+                None | Some(Errno::LOOP | Errno::XDEV | Errno::NXIO) => manifest_failure(&error),
+                Some(_) => Failure::host(&error),
+            });
+        }
     };
     ReleaseManifest::parse(&text).map_err(|error| manifest_failure(&error))
 }
@@ -302,5 +310,8 @@ fn refuse_record(release: &Path) -> Result<(), Failure> {
 }
 
 fn link_failure(error: &LinkError) -> Failure {
+    if matches!(error, LinkError::Io { .. }) {
+        return Failure::host(error);
+    }
     Failure::host_problem(Problem::new(Code::BuildFailed, chain(error)))
 }

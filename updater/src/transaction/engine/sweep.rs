@@ -59,8 +59,12 @@ impl App {
         kept.extend(self.layout.slot(Slot::Active)?);
         kept.extend(self.layout.slot(Slot::Prev)?);
         kept.extend(self.instance().map(|instance| instance.digest()));
-        let whole: Vec<Digest> =
-            self.layout.stored()?.into_iter().filter(|digest| self.is_kept(digest)).collect();
+        let whole: Vec<Digest> = self
+            .layout
+            .stored()?
+            .into_iter()
+            .filter(|digest| self.is_kept(digest).unwrap_or(true))
+            .collect();
         let failed = latest(&whole, |digest| facts.get(digest)?.failed_at);
         kept.extend(failed.iter().take(FAILED_KEPT));
         let proven = latest(&whole, |digest| {
