@@ -15,12 +15,13 @@ zshdir = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench build install tools
+.PHONY: help demo test lint crash bench build install tools
 
 help:
 	@echo 'make demo      build, then show a fleet on this machine from nothing to a rolled-back bad release'
 	@echo 'make test      install what the tests need, then lint, build and run every test'
 	@echo 'make lint      format, clippy, cargo-deny, rustdoc'
+	@echo 'make crash     kill and fail the updater at every call on the file system (ARGS=--help)'
 	@echo 'make bench     measure against tar and sync; writes bench.json'
 	@echo 'make build     release binaries in target/release'
 	@echo 'make install   binaries, units, man pages and completions (PREFIX, DESTDIR)'
@@ -45,6 +46,9 @@ lint: tools
 	$(CARGO) deny --locked check licenses bans sources
 	tests/advisories.sh
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
+
+crash: build
+	$(CARGO) run --release --locked --package fleet-tests --bin crash -- $(ARGS)
 
 bench: tools build
 	$(CARGO) run --release --locked --package fleet-tests --bin bench

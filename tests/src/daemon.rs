@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::faults::Supervisor;
 use crate::{LONG, eventually, processes_of, program};
 
 /// What the updater has of our environment: its own is not what is tested.
@@ -27,7 +28,8 @@ impl Daemon {
     /// # Errors
     /// When it cannot be started.
     pub fn start(config: &Path, log: &Path, crash_at: &str) -> Result<Self> {
-        let command = Command::new(program("updater")?);
+        let mut command = Command::new(program("updater")?);
+        command.stdin(Stdio::null());
         Self::start_by(command, config, log, crash_at)
     }
 
@@ -40,8 +42,19 @@ impl Daemon {
         let copy = config.with_file_name("updater-program");
         std::fs::copy(program("updater")?, &copy)?;
         let mut command = Command::new(copy);
-        command.uid(user).gid(user);
+        command.uid(user).gid(user).stdin(Stdio::null());
         Self::start_by(command, config, log, "")
+    }
+
+    /// Starts it under the eyes of `supervisor`.
+    ///
+    /// # Errors
+    /// When it cannot be started, or the kernel knows no filter that asks.
+    pub fn start_watched(config: &Path, log: &Path, supervisor: &Supervisor) -> Result<Self> {
+        let (command, socket) = supervisor.wrap(&program("updater")?)?;
+        let started = Self::start_by(command, config, log, "")?;
+        supervisor.listen(&socket)?;
+        Ok(started)
     }
 
     fn start_by(mut command: Command, config: &Path, log: &Path, crash_at: &str) -> Result<Self> {
@@ -56,7 +69,7 @@ impl Daemon {
         if !crash_at.is_empty() {
             command.env("UPDATER_CRASH_AT", crash_at);
         }
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+        command.stdout(log.try_clone()?).stderr(log).process_group(0);
         let child = command.spawn().context("start the updater")?;
         Ok(Self { child, config: config.to_owned() })
     }

@@ -15,6 +15,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::authority::tls_as;
+use crate::faults::Supervisor;
 use crate::{Answer, Call, Client, Daemon, LONG, Place, Release, Setup, eventually, memory_of};
 
 /// A host. Its directory has `install/`, `state/`, `self/`, `updater.toml` and `updater.log`.
@@ -121,6 +122,16 @@ impl Host {
         let log = self.directory.join("updater.log");
         *self.daemon() = Some(Daemon::start_as(user, &self.config(), &log)?);
         self.answers()
+    }
+
+    /// Starts the updater under the eyes of `supervisor`. Nothing is waited for.
+    ///
+    /// # Errors
+    /// When it cannot be started, or the kernel knows no filter that asks.
+    pub fn start_watched(&self, supervisor: &Supervisor) -> Result<()> {
+        let log = self.directory.join("updater.log");
+        *self.daemon() = Some(Daemon::start_watched(&self.config(), &log, supervisor)?);
+        Ok(())
     }
 
     /// Waits until the updater answers its master.

@@ -11,6 +11,7 @@ mod client;
 mod daemon;
 mod eventually;
 mod expectations;
+pub mod faults;
 mod fleet;
 mod host;
 pub mod invariants;

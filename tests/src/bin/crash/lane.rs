@@ -1,0 +1,203 @@
+//! A host that is disturbed again and again, as long as it bears it.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use fleet_tests::faults::{Call, Fault, Supervisor, When};
+use fleet_tests::{
+    Answer, Behaviour, Host, LONG, Place, Release, Setup, Tree, end_all, eventually,
+};
+use protocol::{Digest, Phase, Status};
+
+use crate::fault::Kind;
+use crate::scenario::Scenario;
+
+/// A host, and who watches its updater.
+pub(crate) struct Lane {
+    host: Host,
+    supervisor: Supervisor,
+    releases: u32,
+    _place: Place,
+}
+
+/// How a scenario ended.
+struct Done {
+    /// What ran before.
+    old: Option<Digest>,
+    /// The release that was ordered.
+    new: Release,
+    /// The answer to the order; none where nobody waits for one.
+    answer: Option<Result<Answer>>,
+}
+
+impl Lane {
+    /// A new host.
+    pub(crate) fn new() -> Result<Self> {
+        let place = Place::new()?;
+        let setup = Setup::default().health("watch", "'20ms'").health("attempts", "2");
+        let host = Host::alone_and_idle(&place, &setup)?;
+        let supervisor = Supervisor::new(&host.config(), &host.directory);
+        let lane = Self { host, supervisor, releases: 0, _place: place };
+        lane.start()?;
+        Ok(lane)
+    }
+
+    /// The calls that a scenario makes.
+    pub(crate) fn record(&mut self, scenario: Scenario) -> Result<Vec<Call>> {
+        // A host that has been updated a few times removes what it no longer keeps.
+        for _ in 0..4 {
+            let next = self.release(false)?;
+            self.next(&next)?;
+        }
+        self.run(scenario, Vec::new())?;
+        self.host.rests()?;
+        let (seen, _) = self.supervisor.disarm();
+        Ok(seen)
+    }
+
+    /// Disturbs a scenario at one call. False if the call was not reached.
+    pub(crate) fn disturb(&mut self, scenario: Scenario, kind: Kind, at: &str) -> Result<bool> {
+        let point = at.to_owned();
+        let when: When = Box::new(move |call| call.to_string() == point && kind.befalls(call));
+        let done = self.run(scenario, vec![(when, kind.fault())])?;
+        if !self.supervisor.fired() {
+            self.host.rests()?;
+        }
+        let (_, fired) = self.supervisor.disarm();
+        if fired.is_empty() {
+            return Ok(false);
+        }
+        if kind.is_death() {
+            self.after_death(&done)?;
+        } else {
+            self.after_error(scenario, kind, &done)?;
+        }
+        // A release that cannot be proven stays so.
+        let next = if scenario.is_bad() { self.release(false)? } else { done.new };
+        self.next(&next).context("the next order")?;
+        Ok(true)
+    }
+
+    fn after_death(&self, done: &Done) -> Result<()> {
+        self.host.kill()?;
+        self.host.holds().context("after the crash")?;
+        self.start()?;
+        self.host.rests().context("after the recovery")?;
+        let active = self.active()?;
+        let answered = done.answer.as_ref().and_then(|answer| answer.as_ref().ok());
+        let updated = answered.is_some_and(|answer| answer.status == 200);
+        ensure!(!updated || active == Some(done.new.digest), "it was reported, and is not there");
+        let known = active == done.old || active == Some(done.new.digest);
+        ensure!(known, "{active:?} is active, neither the old release nor the new one");
+        Ok(())
+    }
+
+    fn after_error(&self, scenario: Scenario, kind: Kind, done: &Done) -> Result<()> {
+        if scenario.is_recovery() && self.host.updater_processes().is_empty() {
+            // It said why it cannot start; whoever looks after it starts it again.
+            self.start()?;
+        }
+        self.host.answers()?;
+        // What could not be written down is tried again.
+        eventually("what was disturbed to be at rest", LONG, || self.host.rests().ok())
+            .or_else(|_| self.host.rests())?;
+        let active = self.host.releases()?.active;
+        let expected = match &done.answer {
+            None => return Ok(()),
+            Some(Err(error)) => bail!("no answer came: {error:#}"),
+            Some(Ok(answer)) if answer.status < 300 => {
+                let status = answer.result()?.status;
+                let rolled = status == Status::RolledBack;
+                ensure!(rolled || status == Status::Updated, "the answer is {answer:?}");
+                Some(done.new.digest)
+            }
+            Some(Ok(answer)) => {
+                let problem = answer.problem()?;
+                ensure!(kind.explains(&problem) || scenario.is_bad(), "the answer is {answer:?}");
+                done.old
+            }
+        };
+        ensure!(active == expected, "{active:?} is active, not {expected:?}: {:?}", done.answer);
+        Ok(())
+    }
+
+    /// Carries a scenario out, disturbed by `plans`.
+    fn run(&mut self, scenario: Scenario, plans: Vec<(When, Fault)>) -> Result<Done> {
+        if scenario == Scenario::Install {
+            self.empty()?;
+        }
+        let mut new = self.release(scenario.is_bad())?;
+        let old = self.active()?;
+        if scenario.is_recovery() {
+            self.crash_first(scenario, &new)?;
+            self.supervisor.arm(plans);
+            self.host.start_watched(&self.supervisor)?;
+            eventually("the recovery to end, one way or another", LONG, || {
+                let idle = || self.host.app().is_ok_and(|app| app.state == Phase::Idle);
+                let ended = self.host.updater_processes().is_empty();
+                (self.supervisor.fired() || ended || idle()).then_some(())
+            })?;
+            return Ok(Done { old, new, answer: None });
+        }
+        if scenario == Scenario::Rollback {
+            if self.host.releases()?.prev.is_none() {
+                let release = self.release(false)?;
+                self.next(&release)?;
+                return self.run(scenario, plans);
+            }
+            new.digest = self.host.releases()?.prev.context("there is a release to go back to")?;
+            self.supervisor.arm(plans);
+            return Ok(Done { old, new, answer: Some(self.host.rollback()) });
+        }
+        self.supervisor.arm(plans);
+        let answer = self.host.push(&new);
+        Ok(Done { old, new, answer: Some(answer) })
+    }
+
+    /// The crash that a recovery recovers from.
+    fn crash_first(&self, scenario: Scenario, new: &Release) -> Result<()> {
+        let when: When = Box::new(move |call| scenario.first_crash(call));
+        self.supervisor.arm(vec![(when, Fault::Kill)]);
+        ensure!(self.host.push(new).is_err(), "it was not killed");
+        self.supervisor.disarm();
+        self.host.kill()
+    }
+
+    /// An undisturbed order after it all works, without a hand on the host.
+    fn next(&self, release: &Release) -> Result<()> {
+        let result = self.host.push(release)?.result()?;
+        let good = [Status::Updated, Status::AlreadyCurrent].contains(&result.status);
+        ensure!(good, "{result:?}");
+        self.host.rests()
+    }
+
+    fn start(&self) -> Result<()> {
+        self.host.start_watched(&self.supervisor)?;
+        self.host.answers()
+    }
+
+    /// Makes it a host that never had a release.
+    fn empty(&self) -> Result<()> {
+        self.host.kill()?;
+        end_all(&self.host.install());
+        for directory in [self.host.install(), self.host.directory.join("state")] {
+            if directory.exists() {
+                updater::release::remove_tree(&directory)?;
+            }
+        }
+        fs::write(self.host.directory.join("updater.log"), "")?;
+        self.start()
+    }
+
+    fn active(&self) -> Result<Option<Digest>> {
+        Ok(self.host.app()?.active.map(|active| active.digest))
+    }
+
+    /// A release that nobody has seen yet.
+    fn release(&mut self, bad: bool) -> Result<Release> {
+        self.releases += 1;
+        let message = format!("release {}", self.releases);
+        let status = bad.then_some(500);
+        Tree::release(&Behaviour { message, status, ..Behaviour::default() })
+    }
+}

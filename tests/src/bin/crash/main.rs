@@ -1,0 +1,60 @@
+//! Disturbs an updater at each of its calls on the file system, one after the other, and looks at
+//! what becomes of its host: it is killed there, or the call fails, or the power goes.
+//!
+//! Nothing here may be gentler than the real thing: the programs are the real ones, a killed one is
+//! killed in the middle of its call, and what must hold is what every other test asks for.
+
+mod fault;
+mod lane;
+mod report;
+mod scenario;
+mod sweep;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use fleet_tests::faults::{WATCHED, watched};
+
+use crate::fault::Kind;
+use crate::scenario::Scenario;
+
+/// Disturbs an updater at each of its calls on the file system.
+#[derive(Debug, Parser)]
+#[command(max_term_width = 100)]
+struct Arguments {
+    /// What the updater is doing; everything if absent
+    #[arg(long)]
+    scenario: Vec<Scenario>,
+    /// What happens to the call; everything if absent
+    #[arg(long)]
+    fault: Vec<Kind>,
+    /// At this call alone, as a failure names it: THREAD:CALL:PATH:NUMBER
+    #[arg(long, value_name = "CALL")]
+    at: Option<String>,
+    /// Only so many calls, spread over all
+    #[arg(long, value_name = "NUMBER")]
+    sample: Option<usize>,
+    /// Which ones
+    #[arg(long, default_value_t = 1)]
+    seed: usize,
+    /// Hosts at the same time
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+}
+
+fn main() -> Result<ExitCode> {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == WATCHED) {
+        watched(words)?;
+    }
+    let report = sweep::sweep(&Arguments::parse())?;
+    report.print()?;
+    Ok(if report.held() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What happens, for whoever waits; the table goes to stdout.
+fn say(what: &str) -> Result<()> {
+    Ok(writeln!(std::io::stderr(), "crash: {what}")?)
+}

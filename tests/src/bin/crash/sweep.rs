@@ -1,0 +1,103 @@
+//! All points, one after the other, on a few hosts at once.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use anyhow::{Result, ensure};
+use clap::ValueEnum as _;
+
+use crate::fault::Kind;
+use crate::lane::Lane;
+use crate::report::{Report, Verdict};
+use crate::scenario::Scenario;
+use crate::{Arguments, say};
+
+/// A scenario, what happens in it, and at which call.
+#[derive(Debug, Clone)]
+pub(crate) struct Point {
+    pub(crate) scenario: Scenario,
+    pub(crate) kind: Kind,
+    /// The call, as [`fleet_tests::faults::Call`] is written.
+    pub(crate) at: String,
+}
+
+/// Tries every point that is asked for.
+pub(crate) fn sweep(asked: &Arguments) -> Result<Report> {
+    let points = points(asked)?;
+    ensure!(!points.is_empty(), "there is nothing to try");
+    say(&format!("{} points", points.len()))?;
+    let (queue, report) = (Mutex::new(VecDeque::from(points)), Mutex::new(Report::default()));
+    thread::scope(|scope| {
+        let workers: Vec<_> =
+            (0..asked.jobs.max(1)).map(|_| scope.spawn(|| work(&queue, &report))).collect();
+        workers.into_iter().try_for_each(|worker| match worker.join() {
+            Ok(ended) => ended,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })?;
+    Ok(report.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn work(queue: &Mutex<VecDeque<Point>>, report: &Mutex<Report>) -> Result<()> {
+    let mut lane = None;
+    loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let Some(point) = next else { return Ok(()) };
+        let verdict = attempt(&mut lane, &point)?;
+        report.lock().unwrap_or_else(PoisonError::into_inner).add(&point, verdict)?;
+    }
+}
+
+/// Tries a point, on the host at hand. One that was found wanting is not used again.
+fn attempt(lane: &mut Option<Lane>, point: &Point) -> Result<Verdict> {
+    // How threads take turns, and with that what they come to do, differs from run to run.
+    for _ in 0..2 {
+        let mut host = match lane.take() {
+            Some(host) => host,
+            None => Lane::new()?,
+        };
+        match host.disturb(point.scenario, point.kind, &point.at) {
+            Ok(reached) => {
+                *lane = Some(host);
+                if reached {
+                    return Ok(Verdict::Held);
+                }
+            }
+            Err(error) => return Ok(Verdict::Lost(format!("{error:#}"))),
+        }
+    }
+    Ok(Verdict::NotReached)
+}
+
+fn points(asked: &Arguments) -> Result<Vec<Point>> {
+    let some = |given: &[Scenario]| !given.is_empty();
+    let scenarios = if some(&asked.scenario) { &asked.scenario } else { Scenario::ALL };
+    let kinds = if asked.fault.is_empty() { Kind::value_variants() } else { &asked.fault };
+    let mut points = Vec::new();
+    let mut lane = None;
+    for scenario in scenarios.iter().copied() {
+        if let Some(at) = &asked.at {
+            let point = |kind: &Kind| Point { scenario, kind: *kind, at: at.clone() };
+            points.extend(kinds.iter().map(point));
+            continue;
+        }
+        let lane: &mut Lane = match &mut lane {
+            Some(lane) => lane,
+            none => none.insert(Lane::new()?),
+        };
+        let calls = lane.record(scenario)?;
+        for kind in kinds.iter().copied() {
+            let calls = calls.iter().filter(|call| kind.befalls(call));
+            points.extend(calls.map(|call| Point { scenario, kind, at: call.to_string() }));
+        }
+    }
+    Ok(sampled(points, asked))
+}
+
+/// As many as are asked for, at the same distance from each other.
+fn sampled(points: Vec<Point>, asked: &Arguments) -> Vec<Point> {
+    let Some(wanted) = asked.sample else { return points };
+    let step = points.len().div_ceil(wanted.max(1)).max(1);
+    points.into_iter().skip(asked.seed % step).step_by(step).collect()
+}

@@ -1,0 +1,91 @@
+//! A system call on a host's files, and its name.
+
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+
+use protocol::{Digest, TransactionId};
+
+/// Which of a call's arguments say what it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A path.
+    Path(usize),
+    /// A directory and a path.
+    At(usize, usize),
+    /// An open file.
+    File(usize),
+}
+
+/// One call. Threads take turns as they like, but each does the same things in the same order: so a
+/// call is known by its thread, what it does to which path, and how many such there were before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The thread's name.
+    pub thread: String,
+    /// The call's name.
+    pub name: &'static str,
+    /// What it is about, below the host's directory. Names that differ in every run stand as
+    /// `DIGEST`, `TRANSACTION` and `.new`.
+    pub path: PathBuf,
+    /// Which one it is of this thread's calls of this name on this path, from 1.
+    pub number: usize,
+    /// What it does.
+    pub act: Act,
+}
+
+/// What a call does to a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Opens what is there.
+    Open,
+    /// Opens a file, and makes or empties it if need be.
+    Make,
+    /// Reads names or bytes.
+    Read,
+    /// Writes bytes.
+    Write,
+    /// Brings to the disk.
+    Sync,
+    /// Makes, removes or changes a name or an inode.
+    Change,
+}
+
+impl Act {
+    /// Whether something is otherwise after it.
+    pub const fn changes(self) -> bool {
+        matches!(self, Self::Make | Self::Write | Self::Change)
+    }
+
+    /// Whether it takes a descriptor.
+    pub const fn opens(self) -> bool {
+        matches!(self, Self::Open | Self::Make)
+    }
+}
+
+impl Call {
+    /// Whether it is of the same thread, and does the same.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        (&self.thread, self.name, &self.path) == (&other.thread, other.name, &other.path)
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { thread, name, path, number, .. } = self;
+        write!(formatter, "{thread}:{name}:{}:{number}", path.display())
+    }
+}
+
+/// A path with the same names in every run.
+pub(super) fn timeless(path: &Path) -> PathBuf {
+    let name = |component: Component<'_>| {
+        let text = component.as_os_str().to_string_lossy().into_owned();
+        match &*text {
+            text if text.parse::<Digest>().is_ok() => "DIGEST".to_owned(),
+            text if text.parse::<TransactionId>().is_ok() => "TRANSACTION".to_owned(),
+            text if text.starts_with(".new-") => ".new".to_owned(),
+            _ => text,
+        }
+    };
+    path.components().map(name).collect()
+}

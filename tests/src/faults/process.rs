@@ -1,0 +1,103 @@
+//! What a waiting call is about: its thread's name, and the paths in its memory.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::libc;
+
+use super::call::Place;
+use super::seccomp::Notice;
+
+/// Longer than any path here.
+const PATH_BYTES: usize = 1024;
+
+/// The name of a thread.
+pub(super) fn name(thread: i32) -> Option<String> {
+    Some(fs::read_to_string(proc(thread, "comm")).ok()?.trim_end().to_owned())
+}
+
+/// A line of a thread's status.
+pub(super) fn status(thread: i32, key: &str) -> Option<i32> {
+    let text = fs::read_to_string(proc(thread, "status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    line.trim().parse().ok()
+}
+
+/// Whether a thread is of an updater that has this configuration.
+pub(super) fn is_updater(thread: i32, config: &Path) -> bool {
+    let line = fs::read(proc(thread, "cmdline")).unwrap_or_default();
+    let mut words = line.split(|byte| *byte == 0);
+    words.any(|word| word == b"--config")
+        && words.next() == Some(config.as_os_str().as_encoded_bytes())
+}
+
+/// The absolute path of what a call is about.
+pub(super) fn path_of(notice: &Notice, place: Place) -> Option<PathBuf> {
+    match place {
+        Place::File(index) => opened(notice.thread, number(notice.arguments[index])),
+        Place::Path(index) => {
+            let path = text_at(notice.thread, notice.arguments[index])?;
+            absolute(notice.thread, libc::AT_FDCWD, path)
+        }
+        Place::At(directory, path) => {
+            let path = text_at(notice.thread, notice.arguments[path]).unwrap_or_default();
+            absolute(notice.thread, number(notice.arguments[directory]), path)
+        }
+    }
+}
+
+/// Eight bytes of a thread's memory.
+pub(super) fn word_at(thread: i32, address: u64) -> Option<u64> {
+    let mut word = [0; 8];
+    File::open(proc(thread, "mem")).ok()?.read_exact_at(&mut word, address).ok()?;
+    Some(u64::from_ne_bytes(word))
+}
+
+/// Bytes of a thread's memory.
+pub(super) fn bytes_at(thread: i32, address: u64, length: usize) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    File::open(proc(thread, "mem")).ok()?.read_exact_at(&mut bytes, address).ok()?;
+    Some(bytes)
+}
+
+/// A descriptor, as the kernel takes it: 32 bits of the argument.
+pub(super) fn number(argument: u64) -> i32 {
+    let [one, two, three, four, ..] = argument.to_le_bytes();
+    i32::from_le_bytes([one, two, three, four])
+}
+
+fn absolute(thread: i32, directory: i32, path: PathBuf) -> Option<PathBuf> {
+    if let Some(number) = path.strip_prefix("/proc/self/fd").ok().and_then(|rest| rest.to_str()) {
+        return opened(thread, number.parse().ok()?);
+    }
+    if path.is_absolute() {
+        return Some(path);
+    }
+    let base = match directory {
+        libc::AT_FDCWD => fs::read_link(proc(thread, "cwd")).ok()?,
+        _ => opened(thread, directory)?,
+    };
+    Some(if path.as_os_str().is_empty() { base } else { base.join(path) })
+}
+
+fn opened(thread: i32, descriptor: i32) -> Option<PathBuf> {
+    fs::read_link(proc(thread, &format!("fd/{descriptor}"))).ok()
+}
+
+fn text_at(thread: i32, address: u64) -> Option<PathBuf> {
+    let mut bytes = vec![0; PATH_BYTES];
+    let memory = File::open(proc(thread, "mem")).ok()?;
+    // It may end before that many bytes.
+    let number = memory.read_at(&mut bytes, address).ok()?;
+    bytes.truncate(number);
+    let end = bytes.iter().position(|byte| *byte == 0)?;
+    bytes.truncate(end);
+    Some(OsString::from_vec(bytes).into())
+}
+
+fn proc(thread: i32, file: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/{thread}/{file}"))
+}

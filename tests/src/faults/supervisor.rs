@@ -1,0 +1,193 @@
+//! Who is asked: counts the calls, and does at one of them what a test wants done there.
+
+use std::fmt;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context as _, Result};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::call::{Act, Call, timeless};
+use super::seccomp::{self, Notice, Reply};
+use super::table::{self, Entry};
+use super::watched::WATCHED;
+use super::{descriptor, process};
+
+/// What happens at a call.
+pub enum Fault {
+    /// The updater is killed, all of it, before the call is carried out.
+    Kill,
+    /// The call fails with this error.
+    Error(Errno),
+    /// A write takes only a part of its bytes.
+    Short,
+    /// The call says that it was carried out, and was not.
+    Lie,
+    /// This is done, and then the updater is killed.
+    Do(Box<dyn FnMut() + Send>),
+}
+
+/// Chooses the calls at which it happens.
+pub type When = Box<dyn FnMut(&Call) -> bool + Send>;
+
+#[derive(Default)]
+struct Watch {
+    /// Whether calls are counted.
+    armed: bool,
+    plans: Vec<(When, Fault)>,
+    seen: Vec<Call>,
+    fired: Vec<Call>,
+}
+
+/// The one who is asked by an updater and all that it starts.
+#[derive(Clone)]
+pub struct Supervisor {
+    config: PathBuf,
+    root: PathBuf,
+    watch: Arc<Mutex<Watch>>,
+}
+
+impl Supervisor {
+    /// For an updater with this configuration, about calls on what is below `root`.
+    pub fn new(config: &Path, root: &Path) -> Self {
+        Self { config: config.to_owned(), root: root.to_owned(), watch: Arc::default() }
+    }
+
+    /// Wraps the start of a program, so that it and all that it starts ask here. Once it has
+    /// been started, [`Supervisor::listen`] has to be called with the socket.
+    ///
+    /// # Errors
+    /// When the system has no sockets left.
+    pub fn wrap(&self, program: &Path) -> Result<(Command, UnixStream)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let mut command = Command::new(crate::program("crash")?);
+        command.arg(WATCHED).arg(program).stdin(OwnedFd::from(theirs));
+        Ok((command, ours))
+    }
+
+    /// Answers from now on, for as long as anything that was started lives.
+    ///
+    /// # Errors
+    /// When the program could not be put under the filter.
+    pub fn listen(&self, socket: &UnixStream) -> Result<()> {
+        let listener = descriptor::receive(socket).context("watch the updater's calls")?;
+        let supervisor = self.clone();
+        std::thread::Builder::new()
+            .name("supervisor".to_owned())
+            .spawn(move || supervisor.answer(&listener))?;
+        Ok(())
+    }
+
+    /// Counts from one again, and does this at the calls that are chosen.
+    pub fn arm(&self, plans: Vec<(When, Fault)>) {
+        *self.watch() = Watch { armed: true, plans, ..Watch::default() };
+    }
+
+    /// Stops counting. Gives the calls that were seen, and those at which something was done.
+    pub fn disarm(&self) -> (Vec<Call>, Vec<Call>) {
+        let watch = std::mem::take(&mut *self.watch());
+        (watch.seen, watch.fired)
+    }
+
+    /// Whether something was done.
+    pub fn fired(&self) -> bool {
+        !self.watch().fired.is_empty()
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self, listener: &OwnedFd) {
+        while descriptor::wait(listener.as_fd()) {
+            let Ok(Some(notice)) = seccomp::receive(listener.as_fd()) else { continue };
+            let reply = self.judge(&notice).unwrap_or(Reply::Go);
+            let _ = seccomp::reply(listener.as_fd(), &notice, reply);
+        }
+    }
+
+    /// What becomes of a call; nothing if nobody cares.
+    fn judge(&self, notice: &Notice) -> Option<Reply> {
+        if !self.watch().armed || !process::is_updater(notice.thread, &self.config) {
+            return None;
+        }
+        let entry = table::find(notice.number)?;
+        let path = process::path_of(notice, entry.place)?;
+        let path = timeless(path.strip_prefix(&self.root).ok()?);
+        if path.parent().is_none_or(|parent| parent.as_os_str().is_empty()) {
+            // The log is what standard error happens to be.
+            return None;
+        }
+        let thread = process::name(notice.thread)?;
+        let mut watch = self.watch();
+        let act = act_of(notice, entry);
+        let mut call = Call { thread, name: entry.name, path, number: 1, act };
+        call.number = watch.seen.iter().filter(|before| before.is_like(&call)).count() + 1;
+        watch.seen.push(call.clone());
+        let plan = watch.plans.iter_mut().find_map(|(when, fault)| when(&call).then_some(fault))?;
+        let reply = plan.carry_out(notice);
+        watch.fired.push(call);
+        Some(reply)
+    }
+}
+
+impl Fault {
+    fn carry_out(&mut self, notice: &Notice) -> Reply {
+        match self {
+            Self::Kill => kill_updater(notice),
+            Self::Error(errno) => return Reply::Fail(*errno as i32),
+            Self::Short => return short(notice).map_or(Reply::Go, Reply::Return),
+            Self::Lie => return Reply::Return(0),
+            Self::Do(act) => {
+                act();
+                kill_updater(notice);
+            }
+        }
+        // It is dead, and the call is not carried out.
+        Reply::Fail(Errno::EINTR as i32)
+    }
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Supervisor").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// What it does, where its flags say more than its name.
+fn act_of(notice: &Notice, entry: &Entry) -> Act {
+    use nix::libc::{O_CREAT, O_TRUNC};
+    let flags = match (entry.act, entry.name) {
+        (Act::Open, "open") => notice.arguments[1],
+        (Act::Open, "openat2") => process::word_at(notice.thread, notice.arguments[2]).unwrap_or(0),
+        (Act::Open, _) => notice.arguments[2],
+        (act, _) => return act,
+    };
+    let makes = flags & u64::from((O_CREAT | O_TRUNC).cast_unsigned()) != 0;
+    if makes { Act::Make } else { Act::Open }
+}
+
+/// The parent first, which would start another one.
+fn kill_updater(notice: &Notice) {
+    let Some(process) = process::status(notice.thread, "Tgid") else { return };
+    let parent = process::status(process, "PPid");
+    let parent = parent.filter(|parent| *parent != std::process::id().cast_signed());
+    for process in parent.into_iter().chain([process]) {
+        let _ = kill(Pid::from_raw(process), Signal::SIGKILL);
+    }
+}
+
+/// Writes half of it, through the same open file.
+fn short(notice: &Notice) -> Option<i64> {
+    let owner = process::status(notice.thread, "Tgid")?;
+    let [file, address, length, ..] = notice.arguments;
+    let half = usize::try_from(length / 2).ok().filter(|half| *half > 0)?;
+    let bytes = process::bytes_at(notice.thread, address, half)?;
+    let file = descriptor::of_process(owner, process::number(file)).ok()?;
+    nix::unistd::write(&file, &bytes).ok().and_then(|number| i64::try_from(number).ok())
+}
