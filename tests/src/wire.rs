@@ -2,9 +2,11 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pki::{Paths, server_name};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use rustls::{ClientConnection, StreamOwned};
@@ -15,6 +17,7 @@ use crate::{Answer, LONG};
 /// A connection. Nothing is waited for on it longer than [`LONG`].
 pub struct Wire {
     stream: Box<dyn Stream>,
+    socket: TcpStream,
     waiting: Vec<u8>,
 }
 
@@ -27,7 +30,8 @@ impl Wire {
     /// # Errors
     /// When nobody listens.
     pub fn plain(address: SocketAddr) -> Result<Self> {
-        Ok(Self { stream: Box::new(connect(address)?), waiting: Vec::new() })
+        let socket = connect(address)?;
+        Ok(Self { stream: Box::new(socket.try_clone()?), socket, waiting: Vec::new() })
     }
 
     /// A connection as this identity, or without a certificate. Whether the other side takes it is
@@ -38,11 +42,12 @@ impl Wire {
     pub fn tls(address: SocketAddr, identity: Option<&Paths>) -> Result<Self> {
         let client = tls_as(identity)?;
         let client = ClientConnection::new(Arc::new(client), server_name(&"web-1".parse()?)?)?;
-        let mut stream = StreamOwned::new(client, connect(address)?);
+        let socket = connect(address)?;
+        let mut stream = StreamOwned::new(client, socket.try_clone()?);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;
         }
-        Ok(Self { stream: Box::new(stream), waiting: Vec::new() })
+        Ok(Self { stream: Box::new(stream), socket, waiting: Vec::new() })
     }
 
     /// Says it.
@@ -89,6 +94,15 @@ impl Wire {
     pub fn rest(&mut self) -> Vec<u8> {
         while self.more().is_ok() {}
         std::mem::take(&mut self.waiting)
+    }
+
+    /// Whether the other side has hung up on what was said to it. What it said may still be unread.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn is_over(&self) -> Result<bool> {
+        let mut sockets = [PollFd::new(self.socket.as_fd(), PollFlags::empty())];
+        Ok(poll(&mut sockets, PollTimeout::ZERO)? > 0)
     }
 
     fn more(&mut self) -> io::Result<()> {

@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{Backlog, listen as sys_listen};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
@@ -119,7 +120,13 @@ fn listen(address: &str) -> io::Result<TcpListener> {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
                 std::thread::park_timeout(Duration::from_millis(20));
             }
-            bound => return bound,
+            bound => {
+                let socket = bound?;
+                // The standard library asks for a queue of 128. A crowd fills that, and the master
+                // would have to knock again, a second later.
+                sys_listen(&socket, Backlog::MAXCONN)?;
+                return Ok(socket);
+            }
         }
     }
 }

@@ -59,6 +59,7 @@ pub async fn serve(
 ) {
     let mut open = gate.0.subscribe();
     let numbers = AtomicU64::new(1);
+    let mut told = false;
     let places = places(limits.connections);
     let door = Arc::new(Door {
         acceptor: TlsAcceptor::from(tls),
@@ -78,14 +79,17 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, from)) => {
+                told = false;
                 let number = numbers.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(Arc::clone(&door).greet(stream, source(from.ip()), number));
             }
             Err(error) => {
-                // Out of descriptors, mostly: those who leave make room.
-                tracing::warn!(%error, "a connection could not be accepted");
+                // Out of descriptors, mostly. A crowd could repeat that a hundred times a second.
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                }
                 door.strangers.make_room();
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
     }

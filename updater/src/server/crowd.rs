@@ -14,8 +14,14 @@ use tokio::sync::oneshot;
 #[derive(Debug)]
 pub(super) struct Crowd<K> {
     most: usize,
-    /// The oldest first.
-    members: Mutex<Vec<Member<K>>>,
+    members: Mutex<Members<K>>,
+}
+
+#[derive(Debug)]
+struct Members<K> {
+    oldest_first: Vec<Member<K>>,
+    /// How many there are from each.
+    counts: HashMap<K, usize>,
 }
 
 #[derive(Debug)]
@@ -28,7 +34,7 @@ struct Member<K> {
 
 /// A place in a crowd, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place<K> {
+pub(super) struct Place<K: Eq + Hash> {
     crowd: Arc<Crowd<K>>,
     number: u64,
     leave: oneshot::Receiver<()>,
@@ -37,33 +43,57 @@ pub(super) struct Place<K> {
 impl<K: Clone + Eq + Hash> Crowd<K> {
     /// An empty one.
     pub(super) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, members: Mutex::default() })
+        let members = Members { oldest_first: Vec::new(), counts: HashMap::new() };
+        Arc::new(Self { most, members: Mutex::new(members) })
     }
 
     /// One more, under a number that no other has.
     pub(super) fn admit(self: &Arc<Self>, from: K, number: u64) -> Place<K> {
         let (stay, leave) = oneshot::channel();
         let mut members = self.members();
-        members.push(Member { from, number, _stay: stay });
-        if members.len() > self.most {
-            make_room(&mut members);
+        *members.counts.entry(from.clone()).or_default() += 1;
+        members.oldest_first.push(Member { from, number, _stay: stay });
+        if members.oldest_first.len() > self.most {
+            members.make_room();
         }
         Place { crowd: Arc::clone(self), number, leave }
     }
-
-    /// Sends one away, if there is one.
-    pub(super) fn make_room(&self) {
-        make_room(&mut self.members());
-    }
 }
 
-impl<K> Crowd<K> {
-    fn members(&self) -> MutexGuard<'_, Vec<Member<K>>> {
+impl<K: Eq + Hash> Crowd<K> {
+    /// Sends one away, if there is one.
+    pub(super) fn make_room(&self) {
+        self.members().make_room();
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members<K>> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K> Place<K> {
+impl<K: Eq + Hash> Members<K> {
+    /// The oldest of those who have the most leaves; where several have as many, the oldest of
+    /// them all.
+    fn make_room(&mut self) {
+        let most = self.counts.values().max();
+        let has_most = |member: &Member<K>| self.counts.get(&member.from) == most;
+        if let Some(oldest) = self.oldest_first.iter().position(has_most) {
+            self.remove(oldest);
+        }
+    }
+
+    fn remove(&mut self, index: usize) {
+        let Member { from, .. } = self.oldest_first.remove(index);
+        if let Some(count) = self.counts.get_mut(&from) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&from);
+            }
+        }
+    }
+}
+
+impl<K: Eq + Hash> Place<K> {
     /// Returns when somebody else needs the place more.
     pub(super) async fn lost(&mut self) {
         // Nothing is ever sent: the other end is dropped.
@@ -71,23 +101,13 @@ impl<K> Place<K> {
     }
 }
 
-impl<K> Drop for Place<K> {
+impl<K: Eq + Hash> Drop for Place<K> {
     fn drop(&mut self) {
-        self.crowd.members().retain(|member| member.number != self.number);
-    }
-}
-
-/// The oldest of those who have the most leaves; where several have as many, the oldest of them all.
-fn make_room<K: Clone + Eq + Hash>(members: &mut Vec<Member<K>>) {
-    let mut counts = HashMap::new();
-    for member in &*members {
-        *counts.entry(member.from.clone()).or_insert(0_usize) += 1;
-    }
-    let most = counts.values().copied().max();
-    if let Some(oldest) =
-        members.iter().position(|member| counts.get(&member.from).copied() == most)
-    {
-        members.remove(oldest);
+        let mut members = self.crowd.members();
+        let own = members.oldest_first.iter().position(|member| member.number == self.number);
+        if let Some(own) = own {
+            members.remove(own);
+        }
     }
 }
 
@@ -95,7 +115,7 @@ fn make_room<K: Clone + Eq + Hash>(members: &mut Vec<Member<K>>) {
 mod tests {
     use super::*;
 
-    fn is_lost<K>(place: &mut Place<K>) -> bool {
+    fn is_lost<K: Eq + Hash>(place: &mut Place<K>) -> bool {
         place.leave.try_recv() == Err(oneshot::error::TryRecvError::Closed)
     }
 

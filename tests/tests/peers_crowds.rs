@@ -1,0 +1,189 @@
+//! Crowds of connections that want nothing, or too much, while an update is under way: the master
+//! is answered all the time, the update ends well, and the updater needs no more than its bounds.
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use fleet_tests::{
+    Ca, Host, LONG, Place, Release, Seen, Setup, Tree, Vigil, Wire, descriptors_of, eventually,
+};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use pki::Paths;
+use protocol::{Phase, Status};
+use tokio::net::TcpSocket;
+
+/// What an updater opens besides its connections: logs, journals, the runtime's own.
+const OWN_DESCRIPTORS: usize = 64;
+/// What it may need for as many connections as the defaults allow, in MiB.
+const MEBIBYTES: f64 = 96.0;
+
+/// A host that runs a release, and has received half of the next one.
+struct Scene {
+    place: Place,
+    host: Host,
+    release: Release,
+    order: Wire,
+}
+
+impl Scene {
+    fn new(setup: &Setup) -> Result<Self> {
+        let place = Place::new()?;
+        let host = Host::alone(&place, setup)?;
+        let master = Paths::master(&place.path().join("home"));
+        host.installs("one")?;
+        let release = Tree::healthy("two")?;
+        let mut order = Wire::tls(host.address, Some(&master))?;
+        let (digest, length) = (release.content_digest(), release.bytes.len());
+        order.say(format!(
+            "POST /update HTTP/1.1\r\nhost: web-1\r\ncontent-type: application/zstd\r\n\
+             content-digest: {digest}\r\ncontent-length: {length}\r\n\r\n"
+        ))?;
+        order.say(&release.bytes[..length / 2])?;
+        eventually("half of the archive to be there", LONG, || {
+            host.app().ok().filter(|app| app.state == Phase::Receiving)
+        })?;
+        Ok(Self { place, host, release, order })
+    }
+
+    /// The rest of the release arrives, and is what runs.
+    fn ends_well(mut self) -> Result<()> {
+        self.order.say(&self.release.bytes[self.release.bytes.len() / 2..])?;
+        assert_eq!(self.order.hear()?.result()?.status, Status::Updated);
+        assert_eq!(self.host.running(), Some(self.release.digest));
+        assert_eq!(self.host.history().len(), 2, "{:?}", self.host.history());
+        Ok(())
+    }
+
+    fn agent(&self) -> Result<Paths> {
+        let ca = Ca::load(&self.place.path().join("home"))?;
+        ca.issue("agent/web-1", &self.place.path().join("agent"))
+    }
+}
+
+/// For whoever looks at the figures: `cargo nextest run --no-capture`.
+fn show(what: &str, seen: &Seen) -> Result<()> {
+    Ok(writeln!(std::io::stderr(), "{what}: {seen:?}")?)
+}
+
+/// Connections from these addresses.
+fn connect_from(sources: impl Iterator<Item = Ipv4Addr>, to: SocketAddr) -> Result<Vec<TcpStream>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(async {
+        let mut crowd = Vec::new();
+        for source in sources {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind(SocketAddr::new(source.into(), 0))?;
+            crowd.push(socket.connect(to).await?.into_std()?);
+        }
+        Ok(crowd)
+    })
+}
+
+#[test]
+fn ten_thousand_strangers_cost_a_master_nothing() -> Result<()> {
+    let scene = Scene::new(&Setup::default().limits("body_timeout", "'5m'"))?;
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, 12_000, hard.max(12_000)).context("open 12,000 sockets")?;
+    let vigil = Vigil::begin(&scene.host)?;
+    // Some come from one place, and some from a place each.
+    let sources = (0..10_000_u32).map(|number| {
+        let [.., high, low] = if number % 2 == 0 { [0; 4] } else { number.to_be_bytes() };
+        Ipv4Addr::new(127, 200, high, low | 1)
+    });
+    let mut crowd = connect_from(sources, scene.host.address)?;
+    // The last of them begin a handshake, a byte at a time, and never come to its end.
+    let hello = [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], &[7; 53]].concat();
+    for byte in hello {
+        for slow in &mut crowd[9_500..] {
+            // Most have been hung up on.
+            let _ = slow.write(&[byte]);
+        }
+    }
+    let seen = vigil.end()?;
+    show("10,000 strangers", &seen)?;
+    assert!(seen.descriptors <= 3 * 256 + OWN_DESCRIPTORS, "{seen:?}");
+    assert!(seen.mebibytes <= MEBIBYTES, "{seen:?}");
+    scene.ends_well()
+}
+
+#[test]
+fn an_agents_certificate_takes_places_from_nobody_else() -> Result<()> {
+    let setup = Setup::default().limits("body_timeout", "'5m'").limits("connections", "32");
+    let scene = Scene::new(&setup)?;
+    let agent = scene.agent()?;
+    let vigil = Vigil::begin(&scene.host)?;
+    let mut crowd = Vec::new();
+    for _ in 0..200 {
+        let mut idle = Wire::tls(scene.host.address, Some(&agent))?;
+        idle.say("GET /health HTTP/1.1\r\nhost: web-1\r\n")?;
+        crowd.push(idle);
+    }
+    // The oldest of its own have made room for it.
+    crowd[199].say("\r\n")?;
+    assert_eq!(crowd[199].hear()?.status, 200);
+    assert!(crowd[0].rest().is_empty());
+    let seen = vigil.end()?;
+    show("200 connections of an agent", &seen)?;
+    assert!(seen.descriptors <= 3 * 32 + OWN_DESCRIPTORS, "{seen:?}");
+    scene.ends_well()
+}
+
+#[test]
+fn those_who_do_not_read_what_they_asked_for_are_hung_up_on() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().limits("body_timeout", "'2s'"))?;
+    host.installs("one")?;
+    let (updater, master) = (host.updater()?, Paths::master(&place.path().join("home")));
+    let agent =
+        Ca::load(&place.path().join("home"))?.issue("agent/web-1", &place.path().join("agent"))?;
+    let before = descriptors_of(updater);
+    let vigil = Vigil::begin(&host)?;
+    // More answers than the system's buffers hold.
+    let requests = 30_000;
+    let mut deaf = Wire::tls(host.address, Some(&agent))?;
+    deaf.say("GET /health HTTP/1.1\r\nhost: web-1\r\n\r\n".repeat(requests))?;
+    // What happens is kept once, however many listen and do not read.
+    let mut listeners = Vec::new();
+    for _ in 0..50 {
+        let mut listener = Wire::tls(host.address, Some(&master))?;
+        listener.say("GET /events HTTP/1.1\r\nhost: web-1\r\nlast-event-id: 0\r\n\r\n")?;
+        assert_eq!(listener.hear()?.status, 200);
+        listeners.push(listener);
+    }
+    host.installs("two")?;
+    host.installs("three")?;
+    eventually("the deaf one to be hung up on", LONG, || deaf.is_over().ok().filter(|over| *over))?;
+    let heard = deaf.rest();
+    let answers = heard.windows(15).filter(|part| part == b"HTTP/1.1 200 OK").count();
+    assert!(answers < requests, "nothing ever stuck");
+    drop(listeners);
+    let seen = vigil.end()?;
+    show("those who do not read", &seen)?;
+    assert!(seen.mebibytes <= MEBIBYTES, "{seen:?}");
+    eventually("all of them to be gone", LONG, || (descriptors_of(updater) <= before).then_some(()))
+}
+
+#[test]
+fn an_updater_without_descriptors_left_answers_when_strangers_have_made_room() -> Result<()> {
+    let scene = Scene::new(&Setup::default().limits("handshake_timeout", "'5m'"))?;
+    let updater = scene.host.updater()?;
+    let allowed = descriptors_of(updater) + 20;
+    let limit = |most: &str| {
+        let pid = updater.to_string();
+        let status =
+            Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={most}")]).status();
+        anyhow::ensure!(status?.success(), "prlimit failed");
+        anyhow::Ok(())
+    };
+    limit(&format!("{allowed}:"))?;
+    let mut crowd = Vec::new();
+    for _ in 0..200 {
+        crowd.push(Wire::plain(scene.host.address)?);
+    }
+    // None of them leaves by itself, and no time makes them.
+    eventually("the master to be answered", LONG, || scene.host.health().ok())?;
+    limit("1024:")?;
+    scene.ends_well()
+}
