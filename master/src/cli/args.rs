@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use protocol::{Period, QuantityError};
 use time::OffsetDateTime;
 
 use crate::cli::context::Context;
@@ -18,6 +19,7 @@ use crate::cli::{
 use crate::demo::{AgentArgs, run_agent, tell};
 use crate::home::{Home, Surroundings};
 use crate::output::{Exit, Failure, Output};
+use crate::worker::Patience;
 
 /// Puts releases on the hosts of a fleet, proves that they run, and takes bad ones back.
 #[derive(Debug, Parser)]
@@ -37,6 +39,17 @@ pub struct Cli {
     /// Write JSON: one document for what is asked, one event a line for what runs
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub json: bool,
+
+    /// Give up on a host that says nothing for this long; a slow build is no silence
+    #[arg(
+        long,
+        global = true,
+        value_name = "TIME",
+        default_value = "30s",
+        value_parser = more_than_nothing,
+        help_heading = "Everywhere"
+    )]
+    pub timeout: Period,
 
     /// What to do.
     #[command(subcommand)]
@@ -114,6 +127,12 @@ pub enum FleetCommand {
     History(history::HistoryArgs),
 }
 
+/// A deadline that is over before it begins would give up every host.
+fn more_than_nothing(text: &str) -> Result<Period, String> {
+    let period: Period = text.parse().map_err(|error: QuantityError| error.to_string())?;
+    if period.0.is_zero() { Err("it must be more than zero".to_owned()) } else { Ok(period) }
+}
+
 impl Command {
     /// Opens the door. Only what needs a master looks for its home.
     pub fn run(
@@ -121,11 +140,14 @@ impl Command {
         home: Option<&Path>,
         output: Output,
         now: fn() -> OffsetDateTime,
+        patience: Patience,
     ) -> Result<Exit, Failure> {
         let home = || Home::locate(home, &Surroundings::of_this_process());
         match self {
             Self::Init(args) => args.run(home()?, output, now),
-            Self::Fleet(command) => command.run(&Context::open(home()?, output, now)?),
+            Self::Fleet(command) => {
+                command.run(&Context { patience, ..Context::open(home()?, output, now)? })
+            }
             Self::Pack(arguments) => pack::run(arguments, &output),
             Self::Completions(args) => {
                 args.run(&output);

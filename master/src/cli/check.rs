@@ -40,7 +40,7 @@ impl CheckArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let Context { home, store, output, .. } = context;
         let selected = self.selection.resolve(&store.hosts()?)?;
-        let members = Fleet::open(home, store)?.members(&selected);
+        let members = Fleet::open(home, store, context.patience)?.members(&selected);
         let mut hosts = Vec::new();
         for host in block_on(status(members, Vec::new()))? {
             let until = certificate_until(store, &host.host)?;

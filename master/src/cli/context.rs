@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use crate::home::Home;
 use crate::output::{Failure, Output};
 use crate::store::Store;
+use crate::worker::Patience;
 
 /// A master that is there, and where its commands write to.
 pub struct Context {
@@ -12,6 +13,8 @@ pub struct Context {
     pub home: Home,
     /// Its memory.
     pub store: Store,
+    /// How long hosts are waited for.
+    pub patience: Patience,
     /// Where data and messages go.
     pub output: Output,
     /// The time. Nothing else reads a clock.
@@ -25,7 +28,7 @@ impl Context {
     pub fn open(home: Home, output: Output, now: fn() -> OffsetDateTime) -> Result<Self, Failure> {
         home.check()?;
         let store = Store::open(&home.store())?;
-        Ok(Self { home, store, output, now, who: caller() })
+        Ok(Self { home, store, output, now, patience: Patience::default(), who: caller() })
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &RollbackArgs, context: &Context) -> Result<Exit, F
     let RollbackArgs { selection, to, policy } = arguments;
     let selected = selection.resolve(&store.hosts()?)?;
     let to = to.as_deref().map(|name| resolve(store, name)).transpose()?;
-    let members = Fleet::open(home, store)?.members(&selected);
+    let members = Fleet::open(home, store, context.patience)?.members(&selected);
     let order = policy.order(Goal::Back(to), selection);
     block_on(async {
         let interrupt = Interrupt::listen().map_err(RolloutError::from)?;

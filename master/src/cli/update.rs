@@ -94,7 +94,7 @@ pub(super) fn run(arguments: &UpdateArgs, context: &Context) -> Result<Exit, Fai
     let Context { home, store, output, now, .. } = context;
     let UpdateArgs { selection, policy, .. } = arguments;
     let selected = selection.resolve(&store.hosts()?)?;
-    let fleet = Fleet::open(home, store)?;
+    let fleet = Fleet::open(home, store, context.patience)?;
     let members = fleet.members(&selected);
     let named = arguments.updater_archive.as_deref();
     block_on(async {

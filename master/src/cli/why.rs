@@ -22,7 +22,7 @@ pub struct WhyArgs {
 pub(super) fn run(arguments: &WhyArgs, context: &Context) -> Result<Exit, Failure> {
     let Context { home, store, output, now, .. } = context;
     let host = store.host(&arguments.host)?;
-    let worker = Fleet::open(home, store)?.worker(&host);
+    let worker = Fleet::open(home, store, context.patience)?.worker(&host);
     let answers = block_on(why(&host.name, worker, now()))?;
     if output.json() {
         output.document(&answers);

@@ -28,10 +28,10 @@ pub struct Member {
 }
 
 impl Fleet {
-    /// Reads the master's identity and its epoch.
-    pub fn open(home: &Home, store: &Store) -> Result<Self, FleetError> {
+    /// Reads the master's identity and its epoch. `patience` is had with every host.
+    pub fn open(home: &Home, store: &Store, patience: Patience) -> Result<Self, FleetError> {
         let identity = Identity::load(&Paths::master(home.root()))?;
-        Ok(Self { identity, epoch: store.epoch()?, patience: Patience::default() })
+        Ok(Self { identity, epoch: store.epoch()?, patience })
     }
 
     /// The hosts that were selected, ready to be asked.

@@ -22,6 +22,21 @@ pub fn plain(text: &str) -> String {
     shown
 }
 
+/// JSON, as it may be shown: what [`plain`] would not show as it is can only stand within its
+/// strings, and is escaped there (RFC 8259, section 7). A program reads the same.
+pub(super) fn plain_json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character != '\n' && is_harmful(character) {
+            // All of them are of the basic plane.
+            let _infallible = write!(shown, "\\u{:04x}", u32::from(character));
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
 /// Controls (C0, DEL, C1), separators, marks of direction (UAX 9) and the byte order mark.
 fn is_harmful(character: char) -> bool {
     character.is_control()
@@ -39,6 +54,16 @@ mod tests {
         for text in ["", "web-1 is fine", "größer 漢字 🦀", "a\\b"] {
             assert_eq!(plain(text), text);
         }
+    }
+
+    #[test]
+    fn json_says_the_same_and_moves_no_terminal() {
+        let said =
+            serde_json::json!({"a\u{9b}": ["\u{1b}[1m\u{7f}", "\u{202e}\u{feff}", "größer 🦀"]});
+        let shown = plain_json(&serde_json::to_string_pretty(&said).unwrap());
+        assert!(!shown.chars().any(|character| character != '\n' && is_harmful(character)));
+        assert!(shown.contains("größer 🦀"), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), said);
     }
 
     #[test]

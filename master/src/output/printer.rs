@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+use crate::output::plain::plain_json;
 use crate::output::{Explain, Failure, plain};
 
 /// Why the output is not whole.
@@ -86,7 +87,8 @@ impl Output {
 
     /// A failure, on stderr: text, or with `--json` one line of JSON.
     pub fn failure(&self, failure: &Failure) {
-        let text = if self.json { format!("{}\n", failure.json()) } else { failure.text() };
+        let text =
+            if self.json { format!("{}\n", plain_json(&failure.json())) } else { failure.text() };
         self.streams().write_err(&text);
     }
 
@@ -105,7 +107,7 @@ impl Output {
     fn serialised(&self, text: serde_json::Result<String>) {
         let mut streams = self.streams();
         match text {
-            Ok(text) => streams.write_out(&format!("{text}\n")),
+            Ok(text) => streams.write_out(&format!("{}\n", plain_json(&text))),
             Err(error) => streams.keep(Err(error.into())),
         }
     }

@@ -115,11 +115,11 @@ impl Row {
             ..Self::new(host, HostOutcome::Failed)
         };
         let (outcome, to) = match (answer.status, goal) {
-            (Status::Updated, _) => (HostOutcome::Updated, answer.to.or(goal.target())),
+            (Status::Updated, _) => (HostOutcome::Updated, answer.to),
             (Status::AlreadyCurrent, _) => (HostOutcome::AlreadyCurrent, answer.to.or(from)),
             // A rollback that was ordered, and one that failed and was undone.
             (Status::RolledBack, Goal::Back(_)) if row.code.is_none() => {
-                (HostOutcome::RolledBack, answer.to.or(goal.target()))
+                (HostOutcome::RolledBack, answer.to)
             }
             (Status::RolledBack, Goal::Back(_)) => (HostOutcome::Failed, answer.to),
             (Status::RolledBack, _) => (HostOutcome::RolledBack, answer.to),
@@ -231,9 +231,14 @@ mod tests {
     const OLD: Digest = Digest::from_bytes([1; 32]);
     const NEW: Digest = Digest::from_bytes([2; 32]);
 
-    fn row(goal: &Goal, status: Status, code: Option<&str>, to: Digest) -> HostOutcome {
+    fn row(
+        goal: &Goal,
+        status: Status,
+        code: Option<&str>,
+        to: impl Into<Option<Digest>>,
+    ) -> HostOutcome {
         let host = "web-1".parse().unwrap();
-        Row::of_answer(&host, goal, Some(OLD), answer(status, code, Some(to))).outcome
+        Row::of_answer(&host, goal, Some(OLD), answer(status, code, to.into())).outcome
     }
 
     #[test]
@@ -258,6 +263,7 @@ mod tests {
         for status in [Status::Updated, Status::AlreadyCurrent] {
             assert_eq!(row(&update, status, None, OLD), HostOutcome::Failed);
         }
+        assert_eq!(row(&update, Status::Updated, None, None), HostOutcome::Failed);
         assert_eq!(row(&update, Status::Staged, None, NEW), HostOutcome::Failed);
     }
 

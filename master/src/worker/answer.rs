@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::worker::WorkerError;
 
-/// Lines of output that are kept of an answer, and characters of each.
+/// Lines of output that are kept of an answer.
 const MOST_LINES: usize = 200;
+/// Characters that are kept of each text that a host says.
 const MOST_CHARACTERS: usize = 2000;
 
 /// How an order ended.
@@ -95,6 +96,24 @@ impl Answer {
     }
 }
 
+/// Reads JSON from a host. No text in it is longer than a person would read: the bound is set once,
+/// here, for all that is made of it.
+pub(super) fn parse(json: &[u8]) -> Option<Value> {
+    let mut value = serde_json::from_slice(json).ok()?;
+    shorten(&mut value);
+    Some(value)
+}
+
+/// How deep a value is, its parser has bounded.
+fn shorten(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = clip(text, MOST_CHARACTERS),
+        Value::Array(values) => values.iter_mut().for_each(shorten),
+        Value::Object(values) => values.values_mut().for_each(shorten),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 /// Text of any length and kind, short enough for a row.
 pub(super) fn shown(value: &Value) -> String {
     let text = match value {
@@ -112,7 +131,7 @@ fn output(value: &Value) -> Vec<String> {
         _ => Vec::new(),
     };
     let first = lines.len().saturating_sub(MOST_LINES);
-    lines[first..].iter().map(|line| clip(line, MOST_CHARACTERS)).collect()
+    lines[first..].to_vec()
 }
 
 fn shown_line(value: &Value) -> String {
@@ -121,7 +140,7 @@ fn shown_line(value: &Value) -> String {
 
 fn text(value: &Value, key: &str) -> Option<String> {
     let text = value.get(key)?.as_str()?.trim();
-    (!text.is_empty()).then(|| clip(text, MOST_CHARACTERS))
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 fn typed<T: DeserializeOwned>(value: &Value, key: &str) -> Option<T> {
@@ -182,7 +201,8 @@ mod tests {
     #[test]
     fn output_is_bounded() {
         let lines: Vec<_> = (0..1000).map(|line| format!("{line} {}", "x".repeat(9000))).collect();
-        let answer = Answer::of_problem(&json!({"output": lines}), 500);
+        let said = parse(json!({"output": lines}).to_string().as_bytes()).unwrap();
+        let answer = Answer::of_problem(&said, 500);
         assert_eq!(answer.output.len(), MOST_LINES);
         assert!(answer.output[0].starts_with("800 "));
         assert!(answer.output[0].chars().count() <= MOST_CHARACTERS + 1);

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::worker::answer::shown;
+use crate::worker::answer::{parse, shown};
 use crate::worker::connection::{Connection, within};
 use crate::worker::lines::whole;
 use crate::worker::request::{Order, OrderBody, query};
@@ -173,7 +173,7 @@ impl Worker {
         let status = response.status();
         let body = whole(response.into_body(), &self.address);
         let body = within(self.patience.answer, "get the whole answer", body).await??;
-        serde_json::from_slice(&body).map_err(|_| {
+        parse(&body).ok_or_else(|| {
             let text = Value::String(String::from_utf8_lossy(&body).into_owned());
             let error = format!("it answered {status} with no JSON: {}", shown(&text));
             WorkerError::Malformed(error)

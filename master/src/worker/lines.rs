@@ -7,8 +7,9 @@ use crate::worker::WorkerError;
 
 /// A body that is read whole, and a line of one that is not.
 pub(super) const MOST_BYTES: usize = 1 << 20;
-/// All lines of one answer together.
-const MOST_IN_ALL: u64 = 256 << 20;
+/// All lines of one answer together. A host that has more to say of an order is asked how it stands
+/// from then on.
+const MOST_IN_ALL: u64 = 16 << 20;
 
 /// Reads a short body.
 pub(super) async fn whole(mut body: Incoming, address: &str) -> Result<Vec<u8>, WorkerError> {

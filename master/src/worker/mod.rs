@@ -10,6 +10,7 @@ mod client;
 mod connection;
 mod error;
 mod evidence;
+mod hearing;
 mod lines;
 mod order;
 mod patience;

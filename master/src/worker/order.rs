@@ -10,8 +10,9 @@ use protocol::{Event, Phase, Status, TransactionId, header};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::worker::answer::shown;
+use crate::worker::answer::parse;
 use crate::worker::connection::within;
+use crate::worker::hearing::Hearing;
 use crate::worker::lines::{Lines, whole};
 use crate::worker::request::Order;
 use crate::worker::settle::Doubt;
@@ -74,9 +75,9 @@ impl Worker {
         if !response.status().is_success() {
             return self.problem(response).await;
         }
+        let mut hearing = Hearing::new(&order.listener, transaction);
         if media_type(&response) != header::NDJSON {
-            let value = self.json(response).await?;
-            return Answer::of_result(&value);
+            return hearing.result(&self.json(response).await?);
         }
         let mut lines = Lines::new(response.into_body(), connection.address());
         loop {
@@ -84,9 +85,9 @@ impl Worker {
             let next = tokio::time::timeout(self.patience.silence, lines.next()).await;
             match next {
                 Err(_) if sent.load(Ordering::Relaxed) != before => {}
-                Err(_) => self.ask_whether_it_goes_on(doubt, transaction.as_ref()).await?,
+                Err(_) => self.ask_whether_it_goes_on(doubt, hearing.transaction()).await?,
                 Ok(Ok(Some(line))) => {
-                    if let Some(answer) = hear(&line, &order.listener, transaction)? {
+                    if let Some(answer) = hearing.line(&line)? {
                         return Ok(answer);
                     }
                 }
@@ -107,8 +108,8 @@ impl Worker {
             whole(response.into_body(), &self.address),
         );
         let body = body.await??;
-        let value = serde_json::from_slice(&body)
-            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned()));
+        let value = parse(&body)
+            .unwrap_or_else(|| Value::String(String::from_utf8_lossy(&body).into_owned()));
         Ok(Answer::of_problem(&value, status))
     }
 }
@@ -117,33 +118,6 @@ impl Worker {
 fn media_type(response: &Response<Incoming>) -> &str {
     let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     value.and_then(|value| value.split(';').next()).unwrap_or_default().trim()
-}
-
-/// Takes one line in. What a newer updater says besides is left alone.
-fn hear(
-    line: &[u8],
-    listener: &Listener,
-    transaction: &mut Option<TransactionId>,
-) -> Result<Option<Answer>, WorkerError> {
-    let value: Value = serde_json::from_slice(line).map_err(|_| {
-        let text = Value::String(String::from_utf8_lossy(line).into_owned());
-        WorkerError::Malformed(format!("a line is no JSON: {}", shown(&text)))
-    })?;
-    if !value.is_object() {
-        return Err(WorkerError::Malformed(format!("a line is no event: {}", shown(&value))));
-    }
-    if value.get("type").and_then(Value::as_str) == Some("result") {
-        let mut answer = Answer::of_result(&value)?;
-        answer.transaction = answer.transaction.or_else(|| transaction.clone());
-        return Ok(Some(answer));
-    }
-    if let Ok(event) = serde_json::from_value::<Event>(value) {
-        if event.transaction.is_some() {
-            transaction.clone_from(&event.transaction);
-        }
-        listener(Heard::Event(Box::new(event)));
-    }
-    Ok(None)
 }
 
 /// The answer of an order that waits for the master to come back.

@@ -1,4 +1,4 @@
-//! How long is waited for what. There is no limit on a whole order: a slow build is no failure.
+//! How long is waited for what: `--timeout`, and what follows from it. There is no limit on a whole order: a slow build is no failure.
 
 use std::time::Duration;
 
@@ -20,15 +20,22 @@ pub struct Patience {
     pub lost: Duration,
 }
 
+impl Patience {
+    /// For a host that is given up when it has been silent for so long.
+    pub fn of(timeout: Duration) -> Self {
+        Self {
+            connect: timeout.min(Duration::from_secs(5)),
+            handshake: timeout.min(Duration::from_secs(10)),
+            answer: timeout,
+            silence: timeout.min(Duration::from_secs(20)),
+            pause: Duration::from_millis(500),
+            lost: timeout.saturating_mul(2),
+        }
+    }
+}
+
 impl Default for Patience {
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(5),
-            handshake: Duration::from_secs(10),
-            answer: Duration::from_secs(30),
-            silence: Duration::from_secs(20),
-            pause: Duration::from_millis(500),
-            lost: Duration::from_mins(1),
-        }
+        Self::of(Duration::from_secs(30))
     }
 }
