@@ -218,6 +218,17 @@ fn an_archive_that_does_not_come_to_its_end_is_an_interruption() -> Result<()> {
 }
 
 #[test]
+fn a_sender_who_goes_on_after_a_refusal_is_cut_off() -> Result<()> {
+    let (_place, host, master) = world(&Setup::default().limits("body_timeout", "'300ms'"))?;
+    let mut wire = Wire::tls(host.address, Some(&master))?;
+    wire.say("POST /no HTTP/1.1\r\nhost: web-1\r\ncontent-length: 1000000000000\r\n\r\n")?;
+    // However much it sends: it is the time that ends it.
+    while wire.say([0; 1024]).is_ok() {}
+    assert_eq!(host.health()?.status, "ok");
+    Ok(())
+}
+
+#[test]
 fn a_refusal_reaches_a_sender_who_does_not_wait_for_it() -> Result<()> {
     let (place, host, master) = world(&Setup::default())?;
     let good = host.installs("good")?;

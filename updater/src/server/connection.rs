@@ -1,5 +1,6 @@
 //! One connection: HTTP/1.1 with deadlines, and a close that lets the last answer arrive.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
 use axum::Router;
@@ -31,14 +32,18 @@ pub(super) async fn serve_connection<S>(
     // hyper has no deadline for a reader who stops to read.
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.body_timeout.0));
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout.0)
         .max_buf_size(64 << 10)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
-    match connection.without_shutdown().await {
-        Ok(parts) => linger(parts.io.into_inner(), limits.body_timeout.0).await,
-        Err(error) => tracing::debug!(%error, "a connection broke"),
+    let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
+    let answered = ended.as_ref().map_or_else(hyper::Error::is_parse, |()| true);
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke");
+    }
+    if answered {
+        linger(connection.into_parts().io.into_inner(), limits.body_timeout.0).await;
     }
 }
 
