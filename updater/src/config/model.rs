@@ -46,8 +46,8 @@ pub struct LimitsConfig {
     pub unpacked_bytes: Bytes,
     /// Entries in it, and what they make with the directories that they imply.
     pub entries: u64,
-    /// Connections at a time, of each kind: from whoever has not shown a certificate yet, of
-    /// masters, and of everybody else.
+    /// Connections at a time, of each kind: from whoever has said nothing yet, of whoever has not
+    /// shown a certificate yet, of masters, and of everybody else.
     pub connections: usize,
     /// A TLS handshake.
     pub handshake_timeout: Period,
@@ -264,7 +264,7 @@ impl Default for LimitsConfig {
             archive_bytes: Bytes(2 << 30),
             unpacked_bytes: Bytes(8 << 30),
             entries: 200_000,
-            connections: 256,
+            connections: 200,
             handshake_timeout: seconds(10),
             header_timeout: seconds(10),
             body_timeout: seconds(30),

@@ -1,5 +1,6 @@
 //! Accepts connections at once, so many at a time, each under deadlines.
 
+use std::fmt::Display;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,9 +10,10 @@ use axum::Router;
 use nix::sys::resource::{Resource, getrlimit};
 use pki::{Peer, Role};
 use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::api::{Caller, Who};
@@ -38,9 +40,12 @@ impl Gate {
 
 /// What all connections share.
 struct Door {
-    acceptor: TlsAcceptor,
+    tls: Arc<ServerConfig>,
     router: Router,
     limits: LimitsConfig,
+    /// Who has not said a whole hello yet, by where they come from: an idle crowd stays among
+    /// themselves.
+    silent: Arc<Crowd<IpAddr>>,
     /// Who has not shown a certificate yet, by where they come from.
     strangers: Arc<Crowd<IpAddr>>,
     /// The masters: nobody else takes their places.
@@ -62,9 +67,10 @@ pub async fn serve(
     let mut told = false;
     let places = places(limits.connections);
     let door = Arc::new(Door {
-        acceptor: TlsAcceptor::from(tls),
+        tls,
         router,
         limits,
+        silent: Crowd::new(places),
         strangers: Crowd::new(places),
         masters: Crowd::new(places),
         others: Crowd::new(places),
@@ -88,6 +94,7 @@ pub async fn serve(
                 if !std::mem::replace(&mut told, true) {
                     tracing::warn!(%error, "a connection could not be accepted");
                 }
+                door.silent.make_room();
                 door.strangers.make_room();
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
@@ -95,11 +102,11 @@ pub async fn serve(
     }
 }
 
-/// The places of each of the three crowds. What else the updater opens must never fail because of
-/// them: together they get three quarters of the descriptors at most.
+/// The places of each of the four crowds. What else the updater opens must never fail because of
+/// them: together they get four fifths of the descriptors at most.
 fn places(wanted: usize) -> usize {
     let Ok((descriptors, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return wanted };
-    let possible = usize::try_from(descriptors / 4).unwrap_or(wanted).max(1);
+    let possible = usize::try_from(descriptors / 5).unwrap_or(wanted).max(1);
     if possible < wanted {
         tracing::warn!(
             "limits.connections is {wanted}, and {descriptors} open files allow {possible}"
@@ -122,13 +129,9 @@ fn source(address: IpAddr) -> IpAddr {
 impl Door {
     /// One connection, from its first byte to its last.
     async fn greet(self: Arc<Self>, stream: TcpStream, source: IpAddr, number: u64) {
-        let mut stranger = self.strangers.admit(source, number);
-        let shaken = tokio::select! {
-            shaken = self.shake_hands(stream) => shaken,
-            () = stranger.lost() => None,
-        };
-        drop(stranger);
-        let Some((stream, peer)) = shaken else { return };
+        let handshake = self.shake_hands(stream, source, number);
+        let shaken = tokio::time::timeout(self.limits.handshake_timeout.0, handshake).await;
+        let Ok(Some((stream, peer))) = shaken else { return };
         let role = peer.role.clone();
         let caller = Caller { who: Who::Peer(peer), connection: number };
         let served = serve_connection(stream, self.router.clone(), caller, &self.limits);
@@ -141,18 +144,32 @@ impl Door {
         }
     }
 
-    async fn shake_hands(&self, stream: TcpStream) -> Option<(TlsStream<TcpStream>, Peer)> {
+    /// Nothing, if it failed, or somebody else took the place.
+    async fn shake_hands(
+        &self,
+        stream: TcpStream,
+        source: IpAddr,
+        number: u64,
+    ) -> Option<(TlsStream<TcpStream>, Peer)> {
         let _ = stream.set_nodelay(true);
-        let handshake = self.acceptor.accept(stream);
-        let shaken = tokio::time::timeout(self.limits.handshake_timeout.0, handshake).await.ok()?;
-        let stream =
-            shaken.inspect_err(|error| tracing::debug!(%error, "a handshake failed")).ok()?;
-        let peer = pki::peer_of(stream.get_ref().1.peer_certificates());
-        let peer = peer
-            .inspect_err(|error| tracing::debug!(%error, "a certificate was not understood"))
-            .ok()?;
+        let mut place = self.silent.admit(source, number);
+        let greeted = tokio::select! {
+            greeted = LazyConfigAcceptor::new(Acceptor::default(), stream) => fine(greeted)?,
+            () = place.lost() => return None,
+        };
+        drop(place);
+        let mut place = self.strangers.admit(source, number);
+        let stream = tokio::select! {
+            shaken = greeted.into_stream(Arc::clone(&self.tls)) => fine(shaken)?,
+            () = place.lost() => return None,
+        };
+        let peer = fine(pki::peer_of(stream.get_ref().1.peer_certificates()))?;
         Some((stream, peer))
     }
+}
+
+fn fine<T>(result: Result<T, impl Display>) -> Option<T> {
+    result.inspect_err(|error| tracing::debug!(%error, "a handshake failed")).ok()
 }
 
 #[cfg(test)]
@@ -170,7 +187,7 @@ mod tests {
     #[test]
     fn descriptors_are_left_for_the_updaters_own_work() {
         let (descriptors, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-        let most = usize::try_from(descriptors / 4).unwrap();
+        let most = usize::try_from(descriptors / 5).unwrap();
         assert_eq!(places(usize::MAX), most);
         assert_eq!(places(1), 1);
     }
