@@ -1,8 +1,9 @@
 //! A peer with the identity of an updater, enrolled and pinned, that says whatever a test wants.
 
+use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
@@ -19,22 +20,29 @@ pub struct Heard {
     stream: StreamOwned<ServerConnection, TcpStream>,
 }
 
-/// Listens in the place of a host's updater until the process ends. Each connection is handed to
-/// `answer`, in a thread of its own.
+/// Listens in the place of a host's updater until the process ends. The first connection is with the
+/// first of the identities, and so on; the last of them stays. Each connection is handed to `answer`,
+/// in a thread of its own.
 ///
 /// # Errors
 /// When somebody listens there, or the identity cannot be read.
 pub fn lie(
     host: &Host,
-    identity: &Path,
+    identities: &[PathBuf],
     answer: impl Fn(Heard) -> Result<()> + Send + Sync + 'static,
 ) -> Result<()> {
-    let tls = pki::server_config(&Identity::load(&Paths::updater(identity))?)?;
+    let tls =
+        |identity: &PathBuf| Ok(pki::server_config(&Identity::load(&Paths::updater(identity))?)?);
+    let mut identities = identities.iter().map(tls).collect::<Result<VecDeque<_>>>()?;
     let listener = TcpListener::bind(host.address)?;
     let answer = Arc::new(answer);
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            let (tls, answer) = (Arc::clone(&tls), Arc::clone(&answer));
+            let Some(tls) = identities.front().cloned() else { return };
+            if identities.len() > 1 {
+                identities.pop_front();
+            }
+            let answer = Arc::clone(&answer);
             // Whoever was lied to may hang up at any time: that is what is tested.
             thread::spawn(move || Heard::on(stream, tls).and_then(|heard| answer(heard)));
         }

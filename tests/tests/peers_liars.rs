@@ -270,7 +270,7 @@ fn liar(
     tell: impl Fn(Heard) -> Result<()> + Send + Sync + 'static,
 ) -> Result<()> {
     let host = fleet.enroll(name, &Setup::default())?;
-    lie(host, &host.directory.join("bundle/updater"), tell)
+    lie(host, &[host.directory.join("bundle/updater")], tell)
 }
 
 /// What a `swarm` command came to, and how much memory it had at most, in MiB.

@@ -1,0 +1,46 @@
+//! The master's pins, on every single connection.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context as _, Result};
+use fleet_tests::{Behaviour, Ca, Fleet, Heard, Setup, Tree, lie};
+use serde_json::json;
+
+#[test]
+fn lesson_29_the_fingerprint_is_checked_on_the_connection_that_carries_the_archive() -> Result<()> {
+    let mut fleet = Fleet::new()?;
+    fleet.enroll("web-1", &Setup::default())?;
+    let host = &fleet.hosts[0];
+    // Another certificate of this CA, for this very host: only the fingerprint is not the recorded one.
+    let second = fleet.place().path().join("second");
+    Ca::load(&fleet.home())?.issue("updater/web-1", &second)?;
+    let orders = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&orders);
+    // It is the pinned one who is asked how it is, and the other one who would be sent the archive.
+    let identities = [host.directory.join("bundle/updater"), second];
+    lie(host, &identities, move |mut heard: Heard| {
+        if heard.head.starts_with("POST ") {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+        let digest = format!("sha256:{}", "01".repeat(32));
+        let health = json!({
+            "format": 1, "status": "ok", "host": "web-1", "version": "0.1.0", "digest": digest,
+            "uptime_seconds": 5, "epoch": 1,
+            "apps": {"agent": {
+                "state": "idle", "since": "2026-01-01T00:00:00Z", "healthy": true,
+                "agent": "running", "pid": 4, "active": null, "last": null,
+            }},
+        });
+        heard.answer(200, "application/json", health.to_string())
+    })?;
+    let tree = Tree::agent(&Behaviour::default())?;
+    let update = fleet.update(&tree, &[])?;
+    assert_eq!(update.code, 1);
+    let row = update.row("web-1")?;
+    assert_eq!(row["code"], "not_trusted", "{row}");
+    let detail = row["detail"].as_str().context("a detail")?;
+    assert!(detail.contains("fingerprint"), "{detail}");
+    assert_eq!(orders.load(Ordering::SeqCst), 0, "it was sent an order");
+    Ok(())
+}
