@@ -14,9 +14,6 @@ use time::format_description::well_known::Rfc3339;
 use crate::manifest::is_line;
 use crate::{AppName, Code, Digest, Problem};
 
-/// The version of the manifest's format.
-const FORMAT: u32 = 1;
-
 /// What the holder of a release key says of one archive. In TOML, in the order of these keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,7 +53,7 @@ pub enum SignedManifestError {
     #[error("read the manifest: {0}")]
     Malformed(String),
     /// Of another format.
-    #[error("read the manifest: it has format {0}, and {FORMAT} is known")]
+    #[error("read the manifest: it has format {0}, and {known} is known", known = SignedManifest::FORMAT)]
     Format(u32),
     /// A text that would not be one line on a screen.
     #[error("read the manifest: {0} must be one line of at most 128 printable characters")]
@@ -67,6 +64,8 @@ pub enum SignedManifestError {
 }
 
 impl SignedManifest {
+    /// The version of this format.
+    pub const FORMAT: u32 = 1;
     /// Bytes of a manifest, at most.
     pub const MOST_BYTES: usize = 4096;
     /// Bytes of its signature's file, at most.
@@ -86,7 +85,7 @@ impl SignedManifest {
         };
         let text = std::str::from_utf8(bytes).map_err(|error| malformed(&error))?;
         let head: Head = toml::from_str(text).map_err(|error| malformed(&error.message()))?;
-        if head.format != FORMAT {
+        if head.format != Self::FORMAT {
             return Err(SignedManifestError::Format(head.format));
         }
         let manifest: Self = toml::from_str(text).map_err(|error| malformed(&error.message()))?;

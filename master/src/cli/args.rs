@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use crate::cli::context::Context;
 use crate::cli::pack::PackArgs;
+use crate::cli::release::ReleaseCommand;
 use crate::cli::rollback::RollbackArgs;
 use crate::cli::status::StatusArgs;
 use crate::cli::update::UpdateArgs;
@@ -69,6 +70,9 @@ pub enum Command {
     Fleet(FleetCommand),
     /// Pack a tree into an archive: the same tree, the same digest
     Pack(PackArgs),
+    /// Sign releases, for hosts that take no others
+    #[command(subcommand)]
+    Release(ReleaseCommand),
     /// Write what a shell needs to complete swarm's words
     Completions(completions::CompletionsArgs),
     /// Write the manual pages
@@ -149,6 +153,7 @@ impl Command {
                 command.run(&Context { patience, ..Context::open(home()?, output, now)? })
             }
             Self::Pack(arguments) => pack::run(arguments, &output),
+            Self::Release(command) => command.run(&output, now()),
             Self::Completions(args) => {
                 args.run(&output);
                 Ok(Exit::Success)

@@ -16,6 +16,7 @@ mod log;
 mod main;
 mod man;
 mod pack;
+mod release;
 mod rollback;
 mod runtime;
 mod show;

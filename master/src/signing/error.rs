@@ -3,9 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
+use minisign::PError;
+use pki::FileError;
 use protocol::SignedManifestError;
 
 use crate::output::{Exit, Explain};
+use crate::pack::PackError;
 
 /// Why there is no signed manifest.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +21,42 @@ pub enum SigningError {
         /// Why.
         source: io::Error,
     },
+    /// A file could not be written.
+    #[error("write {}", .path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is no archive.
+    #[error("describe the archive")]
+    Pack(#[source] Box<PackError>),
+    /// No updater would take the archive.
+    #[error("describe {}: {reason}", .path.display())]
+    Refused {
+        /// The archive.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The key, or its password, cannot be read, or others can read it too.
+    #[error("read the release key")]
+    Secret(#[source] FileError),
+    /// A key, or a password, that is no text.
+    #[error("read {}: it is no text", .0.display())]
+    NoText(PathBuf),
+    /// It is no minisign key, or the password does not open it.
+    #[error("use the key {}", .path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: PError,
+    },
+    /// The key does not sign.
+    #[error("sign the manifest")]
+    Sign(#[source] PError),
     /// A file that is far longer than what it should be.
     #[error("use {}: it is too long for a manifest or its signature", .0.display())]
     TooLong(PathBuf),
@@ -53,6 +92,10 @@ impl Explain for SigningError {
             Self::NotSigned { manifest, .. } => {
                 Some(format!("run: minisign -S -H -m {}", manifest.display()))
             }
+            Self::Key { .. } => Some(
+                "it must be a key of minisign -G; its password may be in --password-file"
+                    .to_owned(),
+            ),
             Self::OtherArchive { archive, .. } => Some(format!(
                 "the archive has changed since; sign it again: swarm release sign {}",
                 archive.display()
@@ -62,6 +105,10 @@ impl Explain for SigningError {
     }
 
     fn exit(&self) -> Exit {
-        Exit::Usage
+        match self {
+            Self::Pack(error) => error.exit(),
+            Self::Write { .. } | Self::Sign(_) => Exit::Failed,
+            _ => Exit::Usage,
+        }
     }
 }

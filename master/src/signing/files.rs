@@ -2,8 +2,9 @@
 //! tool names it.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::fs::{File, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use protocol::{Digest, SignedManifest};
@@ -42,6 +43,14 @@ impl SignedFiles {
         Ok(Some(files))
     }
 
+    /// Writes both. Gives the signature's place.
+    pub fn write(&self, manifest: &Path) -> Result<PathBuf, SigningError> {
+        let signature = signature_of(manifest);
+        write(manifest, &self.manifest)?;
+        write(&signature, &self.signature)?;
+        Ok(signature)
+    }
+
     fn read(path: &Path) -> Result<(Self, SignedManifest), SigningError> {
         let failed = |source| SigningError::Read { path: path.to_owned(), source };
         let manifest = read_at_most(path, SignedManifest::MOST_BYTES)
@@ -63,13 +72,26 @@ impl SignedFiles {
 }
 
 /// Where the manifest of an archive is looked for, and written to.
-pub(super) fn manifest_of(archive: &Path) -> PathBuf {
+pub fn manifest_of(archive: &Path) -> PathBuf {
     with_suffix(archive, SignedManifest::SUFFIX)
 }
 
 /// Where the signature of a manifest is.
-pub(super) fn signature_of(manifest: &Path) -> PathBuf {
+fn signature_of(manifest: &Path) -> PathBuf {
     with_suffix(manifest, SignedManifest::SIGNATURE_SUFFIX)
+}
+
+/// Writes a file of this room whole, over the one that was there.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), SigningError> {
+    let failed = |source| SigningError::Write { path: path.to_owned(), source };
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let mut file = tempfile::Builder::new()
+        .prefix(".swarm-")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(parent.unwrap_or(Path::new(".")))
+        .map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    file.persist(path).map(drop).map_err(|error| failed(error.error))
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
