@@ -16,6 +16,7 @@ if [ "${1-}" != build ]; then
     need openssl openssl
     need redis-server redis-server
     need npm npm
+    need minisign minisign
     # Builds run with the standard PATH, so it is the system's Python that counts.
     system_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     PATH=$system_path python3 -c 'import venv, ensurepip' >/dev/null 2>&1 ||

@@ -46,7 +46,13 @@ pub enum SigningError {
     /// A key, or a password, that is no text.
     #[error("read {}: it is no text", .0.display())]
     NoText(PathBuf),
-    /// It is no minisign key, or the password does not open it.
+    /// It is no minisign key.
+    #[error("use {} as a key: it is none of minisign's", .0.display())]
+    NoKey(PathBuf),
+    /// Nobody is there to be asked for the password.
+    #[error("ask for the key's password")]
+    NoPassword(#[source] io::Error),
+    /// The key is damaged, or the password does not open it.
     #[error("use the key {}", .path.display())]
     Key {
         /// The file.
@@ -92,10 +98,8 @@ impl Explain for SigningError {
             Self::NotSigned { manifest, .. } => {
                 Some(format!("run: minisign -S -H -m {}", manifest.display()))
             }
-            Self::Key { .. } => Some(
-                "it must be a key of minisign -G; its password may be in --password-file"
-                    .to_owned(),
-            ),
+            Self::NoPassword(_) => Some("name a file with it: --password-file FILE".to_owned()),
+            Self::NoKey(_) => Some("minisign -G makes one".to_owned()),
             Self::OtherArchive { archive, .. } => Some(format!(
                 "the archive has changed since; sign it again: swarm release sign {}",
                 archive.display()

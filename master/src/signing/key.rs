@@ -23,14 +23,20 @@ impl ReleaseKey {
     pub fn load(path: &Path, password_file: Option<&Path>) -> Result<Self, SigningError> {
         let text = read_secret(path)?;
         let failed = |source| SigningError::Key { path: path.to_owned(), source };
-        let boxed = SecretKeyBox::from_string(&text).map_err(failed)?;
-        let has_password = is_encrypted(&text);
+        let line = text.lines().nth(1).unwrap_or_default().trim();
+        let bytes = Zeroizing::new(STANDARD.decode(line).unwrap_or_default());
+        // The third and the fourth byte name how the rest is encrypted.
+        let has_password = match bytes.get(2..4) {
+            Some(kind) => kind != [0, 0],
+            None => return Err(SigningError::NoKey(path.to_owned())),
+        };
         let secret = if has_password {
-            let password = password_file.map(read_secret).transpose()?;
-            let first_line = |text: Zeroizing<String>| text.lines().next().map(str::to_owned);
-            boxed.into_secret_key(password.map(|text| first_line(text).unwrap_or_default()))
+            let password = password(path, password_file)?;
+            SecretKeyBox::from_string(&text).and_then(|key| key.into_secret_key(Some(password)))
         } else {
-            boxed.into_unencrypted_secret_key()
+            // The tool leaves out the checksum of such a key, which the crate asks for when it
+            // reads the file by itself. A damaged one is noticed by what it signs.
+            SecretKey::from_bytes(&bytes)
         };
         let secret = secret.map_err(failed)?;
         let public = PublicKey::from_secret_key(&secret).map_err(failed)?;
@@ -65,10 +71,13 @@ fn read_secret(path: &Path) -> Result<Zeroizing<String>, SigningError> {
     }
 }
 
-/// The second line is the key; its third and fourth byte name how it is encrypted, zero for not.
-fn is_encrypted(text: &str) -> bool {
-    let line = text.lines().nth(1).unwrap_or_default().trim();
-    STANDARD.decode(line).is_ok_and(|bytes| bytes.get(2..4) != Some(&[0, 0]))
+/// The first line of a file that its owner alone can read, or what is typed.
+fn password(key: &Path, file: Option<&Path>) -> Result<String, SigningError> {
+    if let Some(file) = file {
+        return Ok(read_secret(file)?.lines().next().unwrap_or_default().to_owned());
+    }
+    let prompt = format!("Password of {}: ", key.display());
+    rpassword::prompt_password(prompt).map_err(SigningError::NoPassword)
 }
 
 #[cfg(test)]
@@ -109,8 +118,12 @@ mod tests {
     fn a_key_that_others_can_read_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let key = directory.path().join("k");
-        write(&key, "untrusted comment: x\nAAAA\n");
-        assert!(matches!(ReleaseKey::load(&key, None), Err(SigningError::Key { .. })));
+        for (text, is_none) in [("x\n", true), ("x\nAAA=\n", true), ("x\nRWQAAEIy\n", false)] {
+            write(&key, text);
+            let loaded = ReleaseKey::load(&key, None);
+            assert_eq!(matches!(loaded, Err(SigningError::NoKey(_))), is_none, "{text}");
+            assert!(loaded.is_err());
+        }
         fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(ReleaseKey::load(&key, None), Err(SigningError::Secret(_))));
     }

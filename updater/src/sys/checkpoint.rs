@@ -7,6 +7,7 @@ pub const CHECKPOINTS: &[&str] = &[
     "moved_to_store",
     "built",
     "made_durable",
+    "counter_kept",
     "record_written",
     "new_link_made",
     "active_flipped",

@@ -178,8 +178,8 @@ impl Engine {
         facts.staged(digest, Some(tree), now);
         if let Some(accepted) = &self.accepted {
             self.app.keep_counter(accepted).map_err(|error| Failure::host(&error))?;
-            facts.signed(digest, &accepted.key, now);
             checkpoint("counter_kept");
+            facts.signed(digest, &accepted.key, now);
         }
         facts.write(&path).map_err(|error| Failure::host(&error))?;
         let (archive_bytes, unpacked_bytes, entries) = self
