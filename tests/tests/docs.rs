@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use protocol::{Code, Outcome, Phase};
+use protocol::{Code, Outcome, Phase, SignatureRule};
 
 fn page(name: &str) -> Result<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
@@ -29,6 +29,17 @@ fn every_code_is_in_the_table_with_its_status() -> Result<()> {
     }
     let codes = rows.values().filter(|status| status.parse::<u16>().is_ok()).count();
     assert_eq!(codes, Code::ALL.len(), "the table has a code that does not exist");
+    Ok(())
+}
+
+#[test]
+fn every_rule_of_signed_releases_says_what_to_do() -> Result<()> {
+    let page = page("docs/operating.md")?;
+    for rule in SignatureRule::ALL {
+        let named =
+            |row: &str| row.starts_with("| `") && row.contains(&format!("`{}`", rule.code()));
+        assert!(page.lines().any(named), "{}", rule.code());
+    }
     Ok(())
 }
 
