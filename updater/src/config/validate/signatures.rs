@@ -5,19 +5,26 @@ use crate::config::{Config, Finding};
 pub(super) fn validate(config: &Config, findings: &mut Vec<Finding>) {
     let asks = config.apps.iter().find(|(_, app)| !app.trusted_keys.is_empty());
     let Some((asking, _)) = asks else { return };
+    let message = || format!("is empty, while app.{asking} takes only signed releases");
     if config.own.trusted_keys.is_empty() {
-        let message = format!("is empty, while app.{asking} takes only signed releases");
         findings.push(
-            Finding::error("self.trusted_keys", message)
+            Finding::error("self.trusted_keys", message())
                 .hint("whoever may replace the updater decides what it takes: name keys here too"),
         );
     }
-    for (name, _) in config.apps.iter().filter(|(_, app)| app.trusted_keys.is_empty()) {
-        let message = format!("is empty, while app.{asking} takes only signed releases");
-        findings.push(
-            Finding::warning(format!("app.{name}.trusted_keys"), message)
-                .hint("whoever is the master can run anything as this app's user"),
-        );
+    let signed = || config.apps.values().filter(|app| !app.trusted_keys.is_empty());
+    for (name, app) in config.apps.iter().filter(|(_, app)| app.trusted_keys.is_empty()) {
+        let key = format!("app.{name}.trusted_keys");
+        let user = app.user.as_deref().filter(|user| *user != "root");
+        // What runs as the updater or as the other app can do whatever that one can.
+        let apart = user.is_some() && signed().all(|other| other.user.as_deref() != user);
+        findings.push(if apart {
+            Finding::warning(key, message())
+                .hint("whoever is the master can run anything as this app's user")
+        } else {
+            Finding::error(key, message())
+                .hint("name keys here too, or give this app a user of its own")
+        });
     }
 }
 
@@ -28,14 +35,21 @@ mod tests {
 
     #[test]
     fn an_app_that_asks_for_signatures_is_not_left_a_back_door() {
-        let apps = format!(
-            "[app.a]\ninstall_dir = '/opt/a'\ntrusted_keys = ['{KEY}']\n\
-             [app.b]\ninstall_dir = '/opt/b'\n"
-        );
-        let found = said(&apps);
+        let apps = |user: &str| {
+            format!(
+                "[app.a]\ninstall_dir = '/opt/a'\nuser = 'a'\ntrusted_keys = ['{KEY}']\n\
+                 [app.b]\ninstall_dir = '/opt/b'\n{user}"
+            )
+        };
+        let own = "[self]\ntrusted_keys = ['keys/release.pub']\n";
+        let found = said(&apps("user = 'b'"));
         assert_said(&found, "error: self.trusted_keys: is empty, while app.a takes only signed");
+        for user in ["", "user = 'root'", "user = 'a'"] {
+            let found = said(&format!("{own}{}", apps(user)));
+            assert_said(&found, "error: app.b.trusted_keys: ");
+        }
+        let found = said(&format!("{own}{}", apps("user = 'b'")));
         assert_said(&found, "warning: app.b.trusted_keys: ");
-        let found = said(&format!("[self]\ntrusted_keys = ['keys/release.pub']\n{apps}"));
         assert!(!found.iter().any(|line| line.starts_with("error")), "{found:#?}");
     }
 }
