@@ -36,7 +36,8 @@ pub struct SignedManifest {
     pub archive_bytes: u64,
     /// What it inflates to, the copies of hardlinks included: as the host's limit counts it.
     pub unpacked_bytes: u64,
-    /// Its headers, extended ones among them: as the host's limit counts them.
+    /// Its headers, or what they make with the directories above, whichever are more: as the host's
+    /// limit counts them.
     pub entries: u64,
     /// From when on no host takes it any more.
     #[serde(with = "time::serde::rfc3339")]

@@ -56,24 +56,25 @@ fn headers(path: &Path, measured: &mut Measured) -> Result<(), SigningError> {
 fn members(path: &Path, measured: &mut Measured) -> Result<(), SigningError> {
     let failed = |source| SigningError::Read { path: path.to_owned(), source };
     let refused = |reason: String| SigningError::Refused { path: path.to_owned(), reason };
-    let mut sizes: HashMap<String, u64> = HashMap::new();
+    // What is made, with the directories above it; of a file, its size.
+    let mut made: HashMap<String, Option<u64>> = HashMap::new();
     let mut archive = Archive::new(inflated(path)?);
     for entry in archive.entries().map_err(failed)? {
         let mut entry = entry.map_err(failed)?;
         let Some(name) = inside(&entry.path_bytes()).map_err(refused)? else { continue };
         let size = match entry.header().entry_type() {
-            EntryType::Regular => entry.size(),
+            EntryType::Regular => Some(entry.size()),
             EntryType::Link => {
                 let target = entry.link_name_bytes().unwrap_or_default();
                 let target = inside(&target).map_err(refused)?;
                 let size =
-                    target.and_then(|target| sizes.get(&target)).copied().ok_or_else(|| {
+                    target.and_then(|target| made.get(&target).copied()?).ok_or_else(|| {
                         refused(format!("{name}: a hardlink must be to an earlier file"))
                     })?;
                 measured.unpacked_bytes += size;
-                size
+                Some(size)
             }
-            _ => continue,
+            _ => None,
         };
         if name == ReleaseManifest::FILE {
             let mut text = String::new();
@@ -82,8 +83,12 @@ fn members(path: &Path, measured: &mut Measured) -> Result<(), SigningError> {
                 ReleaseManifest::parse(&text).map_err(|error| refused(error.to_string()))?;
             (measured.name, measured.version) = (release.name, release.version);
         }
-        sizes.insert(name, size);
+        for (end, _) in name.match_indices('/') {
+            made.entry(name[..end].to_owned()).or_default();
+        }
+        made.insert(name, size);
     }
+    measured.entries = measured.entries.max(made.len() as u64);
     Ok(())
 }
 
@@ -167,6 +172,12 @@ mod tests {
         assert_eq!((found.name, found.version), names);
         assert_eq!(found.entries, 6);
         assert_eq!(found.unpacked_bytes, 13 * 512 + 600);
+    }
+
+    #[test]
+    fn directories_without_an_entry_are_counted() {
+        let found = measured(|archive| member(archive, "a/b/c/d", EntryType::Regular, ""));
+        assert_eq!(found.unwrap().entries, 4);
     }
 
     #[test]

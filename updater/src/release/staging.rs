@@ -70,6 +70,11 @@ impl Staging {
         Ok(Self { root, made: HashMap::new(), last: None, reserved, limit })
     }
 
+    /// How many files, links and directories it has.
+    pub(super) fn made(&self) -> u64 {
+        self.made.len() as u64
+    }
+
     /// Writes one member, with its content from `blocks`. False if it was the root, for which
     /// there is nothing to do.
     pub(super) fn write(&mut self, member: &Member, blocks: &mut Blocks) -> Result<bool, Stop> {
@@ -197,7 +202,7 @@ impl Staging {
     fn claim(&mut self, path: &str, what: What) -> Result<bool, Stop> {
         let spelling = spelling_of(path);
         let Some(before) = self.made.get(&key(path)) else {
-            if self.made.len() as u64 >= self.limit {
+            if self.made() >= self.limit {
                 return Err(Rule::Entries.into());
             }
             self.made.insert(key(path), Made { what, spelling });

@@ -72,8 +72,8 @@ pub struct Received {
     pub unpacked_bytes: u64,
     /// Entries written.
     pub entries: u64,
-    /// Headers read, extended ones among them: what [`Bounds::entries`] bounds.
-    pub headers: u64,
+    /// What [`Bounds::entries`] bounds: headers read, or things made, whichever are more.
+    pub counted: u64,
 }
 
 /// How many archive bytes there are between two calls of `progress`.
@@ -120,10 +120,10 @@ pub fn unpack(
         Ok((taken, join(inflating), join(writing)))
     })?;
     // What is further down the stream saw earlier bytes: its verdict comes first.
-    let (unpacked_bytes, headers) = first_failure(written, inflated, &taken)?;
+    let (unpacked_bytes, counted) = first_failure(written, inflated, &taken)?;
     let (digest, archive_bytes) = taken.map_err(own_failure)?;
     let entries = entries.into_inner();
-    Ok(Received { digest, archive_bytes, unpacked_bytes, entries, headers })
+    Ok(Received { digest, archive_bytes, unpacked_bytes, entries, counted })
 }
 
 /// Hashes and counts what comes, and passes it on.
@@ -155,7 +155,8 @@ fn take(
     Ok((Digest::from_bytes(hasher.finalize().into()), taken))
 }
 
-/// Writes every member, and reads the stream to its end. Gives the unpacked bytes and the headers.
+/// Writes every member, and reads the stream to its end. Gives the unpacked bytes and what counts
+/// as entries.
 fn write(
     mut members: Members,
     mut staging: Staging,
@@ -170,7 +171,7 @@ fn write(
     if entries.load(Ordering::Relaxed) == 0 {
         return Err(Rule::EmptyArchive.into());
     }
-    Ok((members.blocks.used(), members.headers()))
+    Ok((members.blocks.used(), members.headers().max(staging.made())))
 }
 
 fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {

@@ -133,7 +133,7 @@ pub(super) fn check_received(
             manifest.unpacked_bytes,
             received.unpacked_bytes,
         ),
-        (SignatureRule::Entries, "entries", manifest.entries, received.headers),
+        (SignatureRule::Entries, "entries", manifest.entries, received.counted),
     ] {
         if said != found {
             let detail = format!("the manifest says {said} {what}, and the archive has {found}");
