@@ -137,9 +137,9 @@ fn requests_in_a_row_are_answered_in_their_order() -> Result<()> {
 #[test]
 fn a_sender_who_falls_silent_is_hung_up_on() -> Result<()> {
     let setup = Setup::default()
-        .limits("handshake_timeout", "'300ms'")
-        .limits("header_timeout", "'300ms'")
-        .limits("body_timeout", "'300ms'");
+        .limits("handshake_timeout", "'1500ms'")
+        .limits("header_timeout", "'1500ms'")
+        .limits("body_timeout", "'1s'");
     let (_place, host, master) = world(&setup)?;
     // In the handshake, half way through its first message, and before it.
     for begun in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b""] {
@@ -170,7 +170,7 @@ fn a_sender_who_falls_silent_is_hung_up_on() -> Result<()> {
 
 #[test]
 fn an_archive_that_does_not_come_to_its_end_is_an_interruption() -> Result<()> {
-    let (_place, host, master) = world(&Setup::default().limits("body_timeout", "'300ms'"))?;
+    let (_place, host, master) = world(&Setup::default().limits("body_timeout", "'1s'"))?;
     let good = host.installs("good")?;
     let release = Tree::healthy("other")?;
     let (begin, end) = release.bytes.split_at(release.bytes.len() / 2);
