@@ -14,6 +14,10 @@ if [ "${1-}" != build ]; then
     need git git
     need zstd zstd
     need openssl openssl
+    # The disks that lose their power are made by these.
+    need mkfs.ext4 e2fsprogs
+    need mkfs.xfs xfsprogs
+    need mount mount
     need redis-server redis-server
     need npm npm
     need minisign minisign

@@ -26,6 +26,7 @@ mod signing;
 mod snapshot;
 mod tree;
 mod vigil;
+pub mod volume;
 mod wire;
 
 pub use answer::Answer;

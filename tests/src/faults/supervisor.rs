@@ -119,8 +119,8 @@ impl Supervisor {
         let entry = table::find(notice.number)?;
         let path = process::path_of(notice, entry.place)?;
         let path = timeless(path.strip_prefix(&self.root).ok()?);
-        if path.parent().is_none_or(|parent| parent.as_os_str().is_empty()) {
-            // The log is what standard error happens to be.
+        if path == Path::new("updater.log") {
+            // That is what standard error happens to be.
             return None;
         }
         let thread = process::name(notice.thread)?;
@@ -131,7 +131,10 @@ impl Supervisor {
         watch.seen.push(call.clone());
         let plan = watch.plans.iter_mut().find_map(|(when, fault)| when(&call).then_some(fault))?;
         let reply = plan.carry_out(notice);
-        watch.fired.push(call);
+        // A lie is a state of affairs, and no event.
+        if !matches!(plan, Fault::Lie) {
+            watch.fired.push(call);
+        }
         Some(reply)
     }
 }

@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use fleet_tests::faults::{Act, Call, Fault};
+use fleet_tests::volume::FileSystem;
 use nix::errno::Errno;
 use protocol::{Code, Problem};
 
@@ -10,6 +11,10 @@ use protocol::{Code, Problem};
 pub(crate) enum Kind {
     /// The updater is killed there.
     Kill,
+    /// The power of the machine goes there, whose disk is an ext4.
+    PowerExt4,
+    /// The same on an XFS.
+    PowerXfs,
     /// The disk is full.
     Enospc,
     /// The disk is broken.
@@ -31,9 +36,10 @@ impl Kind {
         let (changes, syncs) = (act.changes(), act == Act::Sync);
         match self {
             // Where nothing changes, nothing is lost that was not lost one call later.
-            Self::Kill => changes || syncs,
+            Self::Kill | Self::PowerExt4 | Self::PowerXfs => changes || syncs,
             Self::Enospc => (changes && !REMOVES.contains(&call.name)) || syncs,
-            Self::Eio => true,
+            // A read that fails is told like the opening before it: once a file is enough.
+            Self::Eio => act != Act::Read || call.number == 1,
             Self::Emfile => act.opens(),
             // The right to write was given when the file was opened.
             Self::Eacces => act.opens() || (act == Act::Change && !BY_FILE.contains(&call.name)),
@@ -42,10 +48,11 @@ impl Kind {
         }
     }
 
-    /// What the supervisor does.
-    pub(crate) fn fault(self) -> Fault {
+    /// What the supervisor does, where `cut` takes the power away.
+    pub(crate) fn fault(self, cut: impl FnMut() + Send + 'static) -> Fault {
         match self {
             Self::Kill => Fault::Kill,
+            Self::PowerExt4 | Self::PowerXfs => Fault::Do(Box::new(cut)),
             Self::Enospc => Fault::Error(Errno::ENOSPC),
             Self::Eio => Fault::Error(Errno::EIO),
             Self::Emfile => Fault::Error(Errno::EMFILE),
@@ -57,7 +64,16 @@ impl Kind {
 
     /// Whether the updater is gone after it.
     pub(crate) const fn is_death(self) -> bool {
-        matches!(self, Self::Kill)
+        matches!(self, Self::Kill | Self::PowerExt4 | Self::PowerXfs)
+    }
+
+    /// The file system that has to lose its power.
+    pub(crate) const fn disk(self) -> Option<FileSystem> {
+        match self {
+            Self::PowerExt4 => Some(FileSystem::Ext4),
+            Self::PowerXfs => Some(FileSystem::Xfs),
+            _ => None,
+        }
     }
 
     /// Whether an order may end with this problem because of it.

@@ -4,19 +4,26 @@ use std::fs;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use fleet_tests::faults::{Call, Fault, Supervisor, When};
+use fleet_tests::volume::{FileSystem, Volume};
 use fleet_tests::{
     Answer, Behaviour, Host, LONG, Place, Release, Setup, Tree, end_all, eventually,
 };
 use protocol::{Digest, Phase, Status};
 
 use crate::fault::Kind;
+use crate::lie::Lie;
 use crate::scenario::Scenario;
+
+/// The point after the answer.
+pub(crate) const END: &str = "end";
 
 /// A host, and who watches its updater.
 pub(crate) struct Lane {
     host: Host,
     supervisor: Supervisor,
     releases: u32,
+    volume: Option<Volume>,
+    lies: Vec<Lie>,
     _place: Place,
 }
 
@@ -31,13 +38,17 @@ struct Done {
 }
 
 impl Lane {
-    /// A new host.
-    pub(crate) fn new() -> Result<Self> {
+    /// A new host, all of it on a file system of this kind if one is named.
+    pub(crate) fn new(disk: Option<FileSystem>, lies: &[Lie]) -> Result<Self> {
         let place = Place::new()?;
+        let volume = disk.map(|disk| Volume::on_disk(&place.path().join("web-1"), disk));
+        let volume = volume.transpose()?;
         let setup = Setup::default().health("watch", "'20ms'").health("attempts", "2");
         let host = Host::alone_and_idle(&place, &setup)?;
         let supervisor = Supervisor::new(&host.config(), &host.directory);
-        let lane = Self { host, supervisor, releases: 0, _place: place };
+        let lies = lies.to_vec();
+        let lane = Self { host, supervisor, releases: 0, volume, lies, _place: place };
+        lane.sync()?;
         lane.start()?;
         Ok(lane)
     }
@@ -57,14 +68,18 @@ impl Lane {
 
     /// Disturbs a scenario at one call. False if the call was not reached.
     pub(crate) fn disturb(&mut self, scenario: Scenario, kind: Kind, at: &str) -> Result<bool> {
-        let point = at.to_owned();
-        let when: When = Box::new(move |call| call.to_string() == point && kind.befalls(call));
-        let done = self.run(scenario, vec![(when, kind.fault())])?;
-        if !self.supervisor.fired() {
-            self.host.rests()?;
+        let done = self.run(scenario, self.plans(kind, at)?)?;
+        if at == END {
+            self.volume.as_ref().map_or(Ok(()), |volume| Volume::cut(&volume.handle()?))?;
+        } else if !self.supervisor.fired() {
+            let rested = self.host.rests();
+            // It may have come to the call only now.
+            if !self.supervisor.fired() {
+                rested?;
+            }
         }
         let (_, fired) = self.supervisor.disarm();
-        if fired.is_empty() {
+        if fired.is_empty() && at != END {
             return Ok(false);
         }
         if kind.is_death() {
@@ -78,8 +93,27 @@ impl Lane {
         Ok(true)
     }
 
+    /// The fault at its call, and the lies of the disk.
+    fn plans(&self, kind: Kind, at: &str) -> Result<Vec<(When, Fault)>> {
+        let handle = self.volume.as_ref().map(Volume::handle).transpose()?;
+        let cut = move || handle.iter().for_each(|handle| drop(Volume::cut(handle)));
+        let point = at.to_owned();
+        let when: When = Box::new(move |call| call.to_string() == point && kind.befalls(call));
+        let mut plans = vec![(when, kind.fault(cut))];
+        for lie in self.lies.iter().copied() {
+            let when: When = Box::new(move |call| lie.is_about(call));
+            plans.push((when, Fault::Lie));
+        }
+        Ok(plans)
+    }
+
     fn after_death(&self, done: &Done) -> Result<()> {
         self.host.kill()?;
+        if let Some(volume) = &self.volume {
+            // Nothing outlives a power cut.
+            end_all(&self.host.directory);
+            volume.remount()?;
+        }
         self.host.holds().context("after the crash")?;
         self.start()?;
         self.host.rests().context("after the recovery")?;
@@ -186,7 +220,13 @@ impl Lane {
             }
         }
         fs::write(self.host.directory.join("updater.log"), "")?;
+        self.sync()?;
         self.start()
+    }
+
+    /// What the updater did not write is there after a power cut too.
+    fn sync(&self) -> Result<()> {
+        self.volume.as_ref().map_or(Ok(()), Volume::sync)
     }
 
     fn active(&self) -> Result<Option<Digest>> {

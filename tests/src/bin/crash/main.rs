@@ -4,8 +4,10 @@
 //! Nothing here may be gentler than the real thing: the programs are the real ones, a killed one is
 //! killed in the middle of its call, and what must hold is what every other test asks for.
 
+mod audit;
 mod fault;
 mod lane;
+mod lie;
 mod report;
 mod scenario;
 mod sweep;
@@ -14,10 +16,12 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, ValueEnum as _};
 use fleet_tests::faults::{WATCHED, watched};
+use fleet_tests::volume::alone_with_mounts;
 
 use crate::fault::Kind;
+use crate::lie::Lie;
 use crate::scenario::Scenario;
 
 /// Disturbs an updater at each of its calls on the file system.
@@ -30,6 +34,9 @@ struct Arguments {
     /// What happens to the call; everything if absent
     #[arg(long)]
     fault: Vec<Kind>,
+    /// What the disk says that it has written, and has not: with it, a power cut must lose points
+    #[arg(long)]
+    lie: Vec<Lie>,
     /// At this call alone, as a failure names it: THREAD:CALL:PATH:NUMBER
     #[arg(long, value_name = "CALL")]
     at: Option<String>,
@@ -49,7 +56,16 @@ fn main() -> Result<ExitCode> {
     if words.next().is_some_and(|word| word == WATCHED) {
         watched(words)?;
     }
-    let report = sweep::sweep(&Arguments::parse())?;
+    let mut asked = Arguments::parse();
+    if asked.fault.is_empty() {
+        asked.fault = Kind::value_variants().to_vec();
+    }
+    if let Err(error) = alone_with_mounts() {
+        // Asked for by name, it fails later, and says so.
+        say(&format!("LEFT OUT: no power is cut, since no disk can be mounted: {error:#}"))?;
+        asked.fault.retain(|kind| kind.disk().is_none());
+    }
+    let report = sweep::sweep(&asked)?;
     report.print()?;
     Ok(if report.held() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

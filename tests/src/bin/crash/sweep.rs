@@ -5,10 +5,13 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Result, ensure};
-use clap::ValueEnum as _;
+use fleet_tests::faults::Call;
+use fleet_tests::volume::FileSystem;
 
+use crate::audit::names_are_synced;
 use crate::fault::Kind;
-use crate::lane::Lane;
+use crate::lane::{END, Lane};
+use crate::lie::Lie;
 use crate::report::{Report, Verdict};
 use crate::scenario::Scenario;
 use crate::{Arguments, say};
@@ -29,8 +32,9 @@ pub(crate) fn sweep(asked: &Arguments) -> Result<Report> {
     say(&format!("{} points", points.len()))?;
     let (queue, report) = (Mutex::new(VecDeque::from(points)), Mutex::new(Report::default()));
     thread::scope(|scope| {
-        let workers: Vec<_> =
-            (0..asked.jobs.max(1)).map(|_| scope.spawn(|| work(&queue, &report))).collect();
+        let workers: Vec<_> = (0..asked.jobs.max(1))
+            .map(|_| scope.spawn(|| work(&queue, &report, &asked.lie)))
+            .collect();
         workers.into_iter().try_for_each(|worker| match worker.join() {
             Ok(ended) => ended,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -39,27 +43,30 @@ pub(crate) fn sweep(asked: &Arguments) -> Result<Report> {
     Ok(report.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-fn work(queue: &Mutex<VecDeque<Point>>, report: &Mutex<Report>) -> Result<()> {
+fn work(queue: &Mutex<VecDeque<Point>>, report: &Mutex<Report>, lies: &[Lie]) -> Result<()> {
     let mut lane = None;
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let Some(point) = next else { return Ok(()) };
-        let verdict = attempt(&mut lane, &point)?;
+        let verdict = attempt(&mut lane, &point, lies)?;
         report.lock().unwrap_or_else(PoisonError::into_inner).add(&point, verdict)?;
     }
 }
 
+/// The host at hand, and what its disk is.
+type Used = (Option<FileSystem>, Lane);
+
 /// Tries a point, on the host at hand. One that was found wanting is not used again.
-fn attempt(lane: &mut Option<Lane>, point: &Point) -> Result<Verdict> {
+fn attempt(used: &mut Option<Used>, point: &Point, lies: &[Lie]) -> Result<Verdict> {
     // How threads take turns, and with that what they come to do, differs from run to run.
     for _ in 0..2 {
-        let mut host = match lane.take() {
-            Some(host) => host,
-            None => Lane::new()?,
+        let mut host = match used.take() {
+            Some((disk, host)) if disk == point.kind.disk() => host,
+            _ => Lane::new(point.kind.disk(), lies)?,
         };
         match host.disturb(point.scenario, point.kind, &point.at) {
             Ok(reached) => {
-                *lane = Some(host);
+                *used = Some((point.kind.disk(), host));
                 if reached {
                     return Ok(Verdict::Held);
                 }
@@ -73,7 +80,7 @@ fn attempt(lane: &mut Option<Lane>, point: &Point) -> Result<Verdict> {
 fn points(asked: &Arguments) -> Result<Vec<Point>> {
     let some = |given: &[Scenario]| !given.is_empty();
     let scenarios = if some(&asked.scenario) { &asked.scenario } else { Scenario::ALL };
-    let kinds = if asked.fault.is_empty() { Kind::value_variants() } else { &asked.fault };
+    let kinds = &asked.fault;
     let mut points = Vec::new();
     let mut lane = None;
     for scenario in scenarios.iter().copied() {
@@ -84,14 +91,21 @@ fn points(asked: &Arguments) -> Result<Vec<Point>> {
         }
         let lane: &mut Lane = match &mut lane {
             Some(lane) => lane,
-            none => none.insert(Lane::new()?),
+            none => none.insert(Lane::new(None, &[])?),
         };
         let calls = lane.record(scenario)?;
+        let honest = |call: &&Call| !asked.lie.iter().any(|lie| lie.is_about(call));
+        names_are_synced(&calls.iter().filter(honest).collect::<Vec<_>>())?;
         for kind in kinds.iter().copied() {
             let calls = calls.iter().filter(|call| kind.befalls(call));
             points.extend(calls.map(|call| Point { scenario, kind, at: call.to_string() }));
+            if kind.disk().is_some() && !scenario.is_recovery() {
+                points.push(Point { scenario, kind, at: END.to_owned() });
+            }
         }
     }
+    // A disk is made once, and used for all that is tried on it.
+    points.sort_by_key(|point| point.kind.disk());
     Ok(sampled(points, asked))
 }
 

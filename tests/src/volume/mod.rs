@@ -1,0 +1,8 @@
+//! File systems of a test's own, which can be small, and can lose their power.
+
+mod disk;
+mod private;
+mod shutdown;
+
+pub use disk::{FileSystem, Volume};
+pub use private::alone_with_mounts;
