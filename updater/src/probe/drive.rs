@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::pin::pin;
-use std::time::Duration;
 
 use protocol::ProbeReport;
 use tokio::time::{Instant, sleep_until};
@@ -101,28 +100,31 @@ pub async fn prove(
     }
 }
 
-/// Goes on asking for `remaining`. Dropping it ends it; nothing is left behind.
+/// Goes on asking until the watch is over. Dropping it ends it; nothing is left behind.
 pub async fn watch(
     probe: &Probe,
     expected: &Expectation,
-    remaining: Duration,
+    mut watch: Watch,
     mut on_answer: impl FnMut(&Answer),
 ) -> Result<(), WatchFailure> {
-    let started = Instant::now();
-    let mut watch = Watch::new(probe.plan().clone(), started, remaining);
-    let end = watch.end();
     let mut exited = pin!(expected.instance.exited());
-    let mut next = watch.first(started);
+    let mut next = watch.first(Instant::now());
     loop {
         let Next::Ask(at) = next else { return Ok(()) };
         let asked = async {
             sleep_until(at).await;
             (Instant::now(), probe.ask(expected).await)
         };
+        let over = async {
+            match watch.end() {
+                Some(end) => sleep_until(end).await,
+                None => std::future::pending().await,
+            }
+        };
         let (asked, answer) = tokio::select! {
             biased;
             exit = &mut exited => return Err(WatchFailure::Exited(exit)),
-            () = sleep_until(end) => return Ok(()),
+            () = over => return Ok(()),
             answer = asked => answer,
         };
         on_answer(&answer);

@@ -298,16 +298,20 @@ fn lesson_10_one_200_is_not_health() {
     let mut control = running.control.try_clone().unwrap();
     let mut first = None;
     // Dies after it passed in the watch too, long before the watch's end.
-    let failure =
-        running.runtime.block_on(watch(&probe, &expected, Duration::from_hours(1), |answer| {
-            first.get_or_insert(answer.passed());
-            let _ = control.write_all(b"x");
-        }));
+    let failure = running.runtime.block_on(watch(&probe, &expected, an_hour(&probe), |answer| {
+        first.get_or_insert(answer.passed());
+        let _ = control.write_all(b"x");
+    }));
     let failure = failure.unwrap_err();
     assert!(matches!(failure, WatchFailure::Exited(_)));
     assert_eq!(failure.to_string(), "the agent exited with status 1 during the watch");
     assert_eq!(first, Some(true));
     assert!(running.app.runner.find().unwrap().is_none());
+}
+
+fn an_hour(probe: &Probe) -> Watch {
+    let now = tokio::time::Instant::now();
+    Watch::new(probe.plan().clone(), now, Duration::from_hours(1))
 }
 
 #[test]
@@ -316,7 +320,7 @@ fn failures_in_a_row_end_a_watch() {
     let probe = probe(running.http());
     let mut seen = 0;
     let expected = running.expectation();
-    let watched = watch(&probe, &expected, Duration::from_hours(1), |_| seen += 1);
+    let watched = watch(&probe, &expected, an_hour(&probe), |_| seen += 1);
     let failure = running.runtime.block_on(watched).unwrap_err();
     assert!(failure.to_string().starts_with("2 failures in a row"), "{failure}");
     assert_eq!(seen, 2);

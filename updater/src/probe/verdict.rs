@@ -103,39 +103,57 @@ pub struct Watch {
     plan: Plan,
     end: Instant,
     row: u32,
+    /// Answers that are still to be seen, whatever the time is.
+    owed: u32,
 }
 
 impl Watch {
     /// Goes on for `remaining`.
     pub fn new(plan: Plan, now: Instant, remaining: Duration) -> Self {
-        Self { plan, end: now + remaining, row: 0 }
+        Self { plan, end: now + remaining, row: 0, owed: 0 }
     }
 
-    /// When it is over.
-    pub fn end(&self) -> Instant {
-        self.end
+    /// Goes on with a watch that nobody kept for a while. Its time may be over, and nothing was
+    /// seen of it: so many answers are asked for as would end it.
+    pub fn resumed(plan: Plan, now: Instant, remaining: Duration) -> Self {
+        let owed = plan.watch_failures;
+        Self { owed, ..Self::new(plan, now, remaining) }
+    }
+
+    /// When it is over; `None` while answers are owed.
+    pub fn end(&self) -> Option<Instant> {
+        (self.owed == 0).then_some(self.end)
     }
 
     /// When to ask first.
     pub fn first(&self, now: Instant) -> Next {
-        if now >= self.end {
-            Next::Passed
-        } else {
-            Next::Ask(self.end.min(now + self.plan.interval))
-        }
+        self.next(now, now + self.plan.interval)
     }
 
     /// Takes what came of the question asked at `asked`. The end is looked at first: a failure
     /// after it is no failure of the watch.
     pub fn take(&mut self, asked: Instant, now: Instant, answer: &Answer) -> Next {
-        if now >= self.end {
+        if self.is_over(now) {
             return Next::Passed;
         }
+        self.owed = self.owed.saturating_sub(1);
         self.row = if answer.passed() { 0 } else { self.row + 1 };
         if self.row >= self.plan.watch_failures {
             return Next::Failed;
         }
-        Next::Ask(self.end.min(now.max(asked + self.plan.interval)))
+        self.next(now, now.max(asked + self.plan.interval))
+    }
+
+    fn next(&self, now: Instant, at: Instant) -> Next {
+        match self.end() {
+            _ if self.is_over(now) => Next::Passed,
+            Some(end) => Next::Ask(end.min(at)),
+            None => Next::Ask(at),
+        }
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        self.end().is_some_and(|end| now >= end)
     }
 }
 
@@ -228,5 +246,25 @@ mod tests {
         assert_eq!(watch.take(start, start + SECOND, &failure()), Next::Passed);
         let over = Watch::new(plan(|_| {}), start, Duration::ZERO);
         assert_eq!(over.first(start), Next::Passed);
+    }
+
+    #[test]
+    fn a_watch_that_nobody_kept_is_not_over_before_it_has_seen_something() {
+        let start = Instant::now();
+        let plan = plan(|health| health.watch_failures = 2);
+        let resumed = || Watch::resumed(plan.clone(), start, Duration::ZERO);
+        let mut good = resumed();
+        assert_eq!(good.first(start), Next::Ask(start + SECOND));
+        assert_eq!(good.take(start, start, &pass()), Next::Ask(start + SECOND));
+        assert_eq!(good.take(start, start, &pass()), Next::Passed);
+        let mut bad = resumed();
+        assert_eq!(bad.take(start, start, &failure()), Next::Ask(start + SECOND));
+        assert_eq!(bad.take(start, start, &failure()), Next::Failed);
+        // With time left it goes on as any other.
+        let mut early = Watch::resumed(plan.clone(), start, 9 * SECOND);
+        for _ in 0..3 {
+            assert_eq!(early.take(start, start, &pass()), Next::Ask(start + SECOND));
+        }
+        assert_eq!(early.take(start, start + 9 * SECOND, &failure()), Next::Passed);
     }
 }

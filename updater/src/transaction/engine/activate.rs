@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use protocol::{Code, Digest, EventKind, Problem, TransactionId};
+use tokio::time::Instant;
 
-use crate::probe::{Answer, Expectation, prove, watch};
+use crate::probe::{Answer, Expectation, Watch, prove, watch};
 use crate::runner::{Instance, RunnerError};
 use crate::sys::run::TAIL_LINES;
 use crate::sys::spawn::SpawnError;
@@ -100,10 +101,12 @@ impl Engine {
         let (target, instance) = self.agent()?;
         let expectation = self.expectation(target, &instance);
         let left = self.remaining(self.journal.watch.0);
+        let begin = if self.resumed { Watch::resumed } else { Watch::new };
+        let whole = begin(self.app.probe.plan().clone(), Instant::now(), left);
         let handle = self.app.handle.clone();
         let mut notes = Notes::new(&self.app, &self.journal.transaction, &mut self.evidence);
         let watched =
-            handle.block_on(watch(&self.app.probe, &expectation, left, |answer: &Answer| {
+            handle.block_on(watch(&self.app.probe, &expectation, whole, |answer: &Answer| {
                 notes.take(answer);
             }));
         checkpoint("watched");

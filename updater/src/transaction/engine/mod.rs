@@ -49,6 +49,8 @@ pub(super) struct Engine {
     started: Option<Instance>,
     retry_quarantined: bool,
     evidence: Evidence,
+    /// Whether an earlier updater began the present phase: nobody knows what happened in between.
+    resumed: bool,
     began: Instant,
 }
 
@@ -119,7 +121,8 @@ impl Engine {
         let before = self.journal.state();
         if let Err(error) = self.announce(phase, direction) {
             // The act is not announced, so it does not take place: what fails is the state before.
-            // On the way back there is no other way: the journal on the disk still leads here.
+            // On the way back there is no other way. The next updater sees by the link that it was
+            // taken.
             if direction == Direction::Forward {
                 self.fail(Failure::host(&error));
                 return machine::next(before, Event::Failed);
@@ -151,6 +154,7 @@ impl Engine {
         if (phase, direction) != (self.journal.phase, self.journal.direction) {
             journal.since = wall_clock();
             journal.since_boot = BootTime::now();
+            self.resumed = false;
         }
         let written = journal.write(&self.app.files.journal());
         let failed = written.is_err();
@@ -274,6 +278,7 @@ impl Engine {
             report: None,
             started: None,
             retry_quarantined: order.options.retry_quarantined,
+            resumed: false,
             began: Instant::now(),
             app,
             journal,

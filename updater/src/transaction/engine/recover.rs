@@ -101,6 +101,7 @@ impl App {
             report: None,
             started: None,
             retry_quarantined: false,
+            resumed: true,
             began: Instant::now(),
         };
         self.update_status(|status| status.blocked = None);
