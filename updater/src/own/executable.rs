@@ -40,10 +40,16 @@ impl OwnExecutable {
         }
     }
 
-    /// Makes what runs now the first release, unless there is one. True if it did.
-    pub fn seed(&self, layout: &Layout, now: OffsetDateTime) -> io::Result<bool> {
+    /// Makes what runs now the first release, unless there is one. `known` is called when it is
+    /// whole, before anything names it.
+    pub fn seed(
+        &self,
+        layout: &Layout,
+        now: OffsetDateTime,
+        known: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
         if layout.slot(Slot::Active)?.is_some() {
-            return Ok(false);
+            return Ok(());
         }
         layout.create()?;
         let release = layout.release(&self.digest);
@@ -52,6 +58,7 @@ impl OwnExecutable {
         fs::copy(&self.path, &program)?;
         make_durable(&release, std::time::Duration::from_mins(1)).map_err(io::Error::other)?;
         let bytes = fs::metadata(&program)?.len();
+        known()?;
         let record = ReleaseRecord {
             format: FORMAT,
             digest: self.digest,
@@ -66,8 +73,7 @@ impl OwnExecutable {
         };
         write_record(&release, &record)?;
         sync_directory(&layout.store())?;
-        layout.flip(&self.digest)?;
-        Ok(true)
+        layout.flip(&self.digest)
     }
 }
 
@@ -106,6 +112,7 @@ impl io::Write for HashWriter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::release::read_record;
 
     #[test]
     fn a_program_in_the_store_is_its_release_and_any_other_is_itself() {
@@ -116,8 +123,16 @@ mod tests {
         fs::write(&outside, "program").unwrap();
         let own = OwnExecutable { digest: hash_file(&outside).unwrap(), path: outside };
         assert_eq!(own_digest(&layout, &own.path).unwrap(), own.digest);
-        assert!(own.seed(&layout, OffsetDateTime::UNIX_EPOCH).unwrap());
-        assert!(!own.seed(&layout, OffsetDateTime::UNIX_EPOCH).unwrap());
+        let mut seeds = 0;
+        for _ in 0..2 {
+            let known = || {
+                seeds += 1;
+                assert!(read_record(&layout.release(&own.digest)).is_err());
+                Ok(())
+            };
+            own.seed(&layout, OffsetDateTime::UNIX_EPOCH, known).unwrap();
+        }
+        assert_eq!(seeds, 1);
         let active = OwnExecutable::in_slot(&layout, Slot::Active).unwrap();
         assert_eq!(own_digest(&layout, &fs::canonicalize(&active).unwrap()).unwrap(), own.digest);
         assert_eq!(fs::read_to_string(active).unwrap(), "program");

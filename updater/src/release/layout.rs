@@ -140,11 +140,13 @@ impl Layout {
         sync_directory(&self.releases())
     }
 
-    /// Removes what an interrupted flip left. `active` and `prev` are not touched.
+    /// Removes what an interrupted flip left, and makes `current` where it did not come to that.
+    /// `active` and `prev` are not touched.
     pub fn sweep_links(&self) -> io::Result<()> {
         remove_durably(&self.link(Slot::New))?;
         remove_durably(&self.releases().join("prev.new"))?;
-        remove_durably(&self.install.join("current.new"))
+        remove_durably(&self.install.join("current.new"))?;
+        if self.slot(Slot::Active)?.is_some() { self.make_current() } else { Ok(()) }
     }
 
     /// The digests of all directories in the store. Names that are no digest are not ours.
@@ -259,6 +261,19 @@ mod tests {
         layout.clear().unwrap();
         assert!(fs::symlink_metadata(layout.current()).is_err());
         assert_eq!(layout.slot(Slot::Active).unwrap(), None);
+    }
+
+    #[test]
+    fn a_flip_that_was_cut_short_is_swept_up() {
+        let (_directory, layout) = layout();
+        layout.sweep_links().unwrap();
+        assert!(fs::symlink_metadata(layout.current()).is_err());
+        layout.flip(&digest(1)).unwrap();
+        layout.point(Slot::New, &digest(2)).unwrap();
+        fs::remove_file(layout.current()).unwrap();
+        layout.sweep_links().unwrap();
+        assert_eq!(layout.slot(Slot::New).unwrap(), None);
+        assert!(layout.current().is_dir());
     }
 
     #[test]

@@ -30,27 +30,36 @@ pub const CHECKPOINTS: &[&str] = &[
     "self_flipped",
 ];
 
-/// The environment variable that names the checkpoint to die at: `NAME`, or `NAME:N` for the N-th
-/// time that it is reached.
+/// The environment variable that says where to die: `NAME`, or `NAME:N` for the N-th time that it
+/// is reached, or `N` for the N-th checkpoint of all. With `0` they are logged and nothing more.
 pub const CRASH_AT: &str = "UPDATER_CRASH_AT";
+
+/// What the log says before the name of each checkpoint, where [`CRASH_AT`] is set.
+pub const REACHED: &str = "reached the checkpoint ";
+
+/// What the log says last, before the name of the checkpoint.
+pub const KILLED: &str = "killed at the checkpoint ";
 
 /// Dies here, as in a power cut, if [`CRASH_AT`] says so. Does nothing otherwise.
 pub fn checkpoint(name: &'static str) {
     debug_assert!(CHECKPOINTS.contains(&name), "{name} is not listed");
     if let Ok(wanted) = std::env::var(CRASH_AT) {
+        tracing::info!("{REACHED}{name}");
         crash_if_wanted(name, &wanted);
     }
 }
 
 fn crash_if_wanted(name: &str, wanted: &str) {
     use std::sync::atomic::{AtomicU32, Ordering};
-    static REACHED: AtomicU32 = AtomicU32::new(0);
+    static PASSED: AtomicU32 = AtomicU32::new(0);
+    let any = wanted.parse().ok();
     let (wanted_name, count) = wanted.split_once(':').unwrap_or((wanted, "1"));
-    if wanted_name != name {
+    if any.is_none() && wanted_name != name {
         return;
     }
-    let reached = REACHED.fetch_add(1, Ordering::SeqCst) + 1;
-    if count.parse() == Ok(reached) {
+    let passed = PASSED.fetch_add(1, Ordering::SeqCst) + 1;
+    if any.or_else(|| count.parse().ok()) == Some(passed) {
+        tracing::error!("{KILLED}{name}");
         let _ = nix::sys::signal::kill(nix::unistd::getpid(), nix::sys::signal::Signal::SIGKILL);
     }
 }

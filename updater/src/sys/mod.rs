@@ -13,7 +13,7 @@ mod unsafe_calls;
 pub mod user;
 
 pub use adopt::adopt_descriptor;
-pub use checkpoint::{CHECKPOINTS, CRASH_AT, checkpoint};
+pub use checkpoint::{CHECKPOINTS, CRASH_AT, KILLED, REACHED, checkpoint};
 pub use clock::{BootTime, wall_clock};
 pub use durable::{
     append_durably, remove_durably, sweep_unfinished, sync_directory, write_durably,

@@ -24,7 +24,7 @@ use crate::transaction::machine::after_switch;
 use crate::transaction::order::{Order, Plan, chain, internal};
 use crate::transaction::status::{Agent, AppFiles, Status};
 use crate::transaction::{
-    AppLock, Events, Facts, Failure, Journal, Wanted, read_history, try_lock,
+    AppLock, Events, Facts, Failure, Journal, Wanted, is_stranded, read_history, try_lock,
 };
 use crate::trust::{KeyError, TrustedKeys};
 
@@ -171,13 +171,12 @@ impl App {
     fn seed(&self) -> io::Result<()> {
         let Some(own) = &self.own else { return Ok(()) };
         let now = wall_clock();
-        if own.seed(&self.layout, now)? {
+        own.seed(&self.layout, now, || {
             let path = self.files.facts();
             let mut facts = Facts::read(&path).map_err(io::Error::other)?;
             facts.proved(own.digest, now);
-            facts.write(&path).map_err(io::Error::other)?;
-        }
-        Ok(())
+            facts.write(&path).map_err(io::Error::other)
+        })
     }
 
     /// After the updater's own update, this process makes room for the new one.
@@ -277,20 +276,17 @@ impl App {
     pub fn refresh(&self) {
         let mut warnings = Vec::new();
         let active = self.active(&mut warnings);
-        let last = match read_history(&self.files.history()) {
-            Ok(mut lines) => lines.pop(),
-            Err(error) => {
-                warnings.push(format!("the history cannot be read: {error}"));
-                self.status().last
-            }
-        };
-        if last.as_ref().is_some_and(|last| last.outcome == protocol::Outcome::Stranded) {
+        let mut history = read_history(&self.files.history()).unwrap_or_else(|error| {
+            warnings.push(format!("the history cannot be read: {error}"));
+            self.status().last.into_iter().collect()
+        });
+        if is_stranded(&history) {
             warnings.push("stranded: no release could be proven healthy here".to_owned());
         }
         let agent = self.agent_state(active.is_some());
         self.update_status(|status| {
             status.active = active;
-            status.last = last;
+            status.last = history.pop();
             status.warnings = warnings;
             status.agent = agent;
         });

@@ -143,6 +143,10 @@ pub const fn recover(state: State, found: Found) -> Step {
             _ => Step::End(Outcome::Interrupted),
         },
         (Forward, Phase::Switching) => Step::Enter(Phase::Switching, Forward),
+        // The link went back already, and a full disk kept the journal from saying so.
+        (Forward, phase) if after_switch(phase) && !found.target_active => {
+            Step::Enter(Phase::Reversing, Back)
+        }
         (Forward, Phase::Probing | Phase::Confirming | Phase::Watching) if found.target_runs => {
             Step::Enter(state.phase, Forward)
         }
@@ -304,6 +308,17 @@ mod tests {
                 let state = start(Kind::Update, *phase, true, true);
                 let step = recover(state, Found { target_runs, target_active: true });
                 assert!(matches!(step, Step::Enter(_, Direction::Forward)), "{phase}: {step:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_way_back_that_was_not_written_down_is_gone_to_its_end() {
+        for phase in &PHASES[5..9] {
+            for target_runs in [true, false] {
+                let state = start(Kind::Update, *phase, true, true);
+                let step = recover(state, Found { target_runs, target_active: false });
+                assert_eq!(step, Step::Enter(Phase::Reversing, Direction::Back), "{phase}");
             }
         }
     }

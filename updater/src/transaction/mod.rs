@@ -18,7 +18,7 @@ pub use engine::Recovery;
 pub use events::{Events, Wanted};
 pub use evidence::{Evidence, evidence_file};
 pub use facts::{Fact, Facts, FactsError};
-pub use history::{add_line, has_line, read_history};
+pub use history::{add_line, has_line, is_stranded, read_history};
 pub use journal::{Blame, Failure, Journal, JournalError};
 pub use lock::{AppLock, try_lock};
 pub(crate) use order::internal;

@@ -114,13 +114,22 @@ impl Engine {
         checkpoint("prev_set");
         add_line(&self.app.files.history(), &self.line(outcome, problem)).map_err(text)?;
         checkpoint("history_written");
-        let staged = self.journal.to.filter(|_| outcome == Outcome::Staged);
-        if let Err(error) = self.app.sweep(staged) {
+        if let Err(error) = self.app.sweep(self.needed(outcome)) {
             left_over(error, last).map_err(text)?;
         }
         Journal::remove(&self.app.files.journal()).map_err(|error| chain(&error))?;
         checkpoint("journal_removed");
         Ok(())
+    }
+
+    /// What must not go, though no link names it: a release that was only staged, and the good one
+    /// that a stranded host did not come back to.
+    const fn needed(&self, outcome: Outcome) -> Option<Digest> {
+        match outcome {
+            Outcome::Staged => self.journal.to,
+            Outcome::Stranded => self.journal.from,
+            _ => None,
+        }
     }
 
     /// Whether it ended on the release that was ordered.
@@ -205,6 +214,12 @@ impl Engine {
             (None, Outcome::Interrupted) => {
                 let detail = "the updater was stopped before the switch; nothing was touched";
                 Failure::host_problem(Problem::new(Code::Interrupted, detail))
+            }
+            (None, Outcome::RolledBack | Outcome::Stranded)
+                if self.journal.direction == Direction::Back =>
+            {
+                let detail = "the release was undone, and the reason could not be written down";
+                Failure::host_problem(Problem::new(Code::Internal, detail))
             }
             (None, _) => return None,
         };

@@ -3,6 +3,7 @@
 use protocol::{Code, Problem};
 
 use crate::own::{PROGRAM, Takeover, TakeoverError};
+use crate::release::Slot;
 use crate::sys::checkpoint;
 use crate::transaction::Failure;
 use crate::transaction::order::chain;
@@ -31,10 +32,23 @@ impl Engine {
         let target = self.target()?;
         if let Err(error) = self.app.layout.flip(&target) {
             self.takeover()?.give_up();
+            self.flip_back();
             return Err(Failure::host(&error));
         }
         checkpoint("self_flipped");
         Ok(())
+    }
+
+    /// A flip can fail after the link has moved. The new one was given up, so it must not be what
+    /// is started next.
+    fn flip_back(&self) {
+        let layout = &self.app.layout;
+        let Some(from) = self.journal.from else { return };
+        if layout.slot(Slot::Active).is_ok_and(|active| active == self.journal.to)
+            && let Err(error) = layout.flip(&from)
+        {
+            tracing::error!(%error, "the updater's own link could not be put back");
+        }
     }
 
     fn program(&self) -> Result<std::path::PathBuf, Failure> {

@@ -15,8 +15,8 @@ use rustix::io::Errno;
 
 use crate::build::{self, BuildError, Contents};
 use crate::release::{
-    Bounds, LinkError, Progress, UnpackError, make_durable, make_links, own_tree, remove_tree,
-    seal_tree, tree_hash, unpack, write_record,
+    Bounds, LinkError, Progress, UnpackError, make_durable, make_links, own_tree, remove_release,
+    remove_tree, seal_tree, tree_hash, unpack, write_record,
 };
 use crate::sys::fs::{free_space, read_plain};
 use crate::sys::{checkpoint, sync_directory, wall_clock};
@@ -105,7 +105,7 @@ impl Engine {
         });
         if built.is_err() {
             // After a refusal nothing new is in the store.
-            remove_tree(&release).map_err(|error| Failure::host(&error))?;
+            remove_release(&release).map_err(|error| Failure::host(&error))?;
         }
         built
     }

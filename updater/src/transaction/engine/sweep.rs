@@ -14,16 +14,16 @@ const FAILED_KEPT: usize = 2;
 
 impl App {
     /// Removes everything from the install directory that is neither a release nor a slot, and
-    /// old releases beyond what the configuration keeps, but for the one that was just staged. The
-    /// lock must be held.
-    pub(in crate::transaction) fn sweep(&self, just_staged: Option<Digest>) -> io::Result<()> {
+    /// old releases beyond what the configuration keeps, but for the `needed` one. The lock must be
+    /// held.
+    pub(in crate::transaction) fn sweep(&self, needed: Option<Digest>) -> io::Result<()> {
         self.layout.sweep_links()?;
         self.sweep_incoming()?;
         let path = self.files.facts();
         let mut facts = Facts::read(&path).map_err(io::Error::other)?;
         let before = facts.clone();
         let mut kept = self.kept_releases(&facts)?;
-        kept.extend(just_staged);
+        kept.extend(needed);
         let mut old = self.layout.stored()?;
         old.retain(|digest| !kept.contains(digest));
         for digest in &old {

@@ -1,0 +1,144 @@
+//! What the engine does in each phase, as the steps between which it can die.
+
+use protocol::{Kind, Phase};
+use updater::transaction::machine::Direction;
+
+use crate::host::{Host, Journal, Release};
+
+/// A step that is whole or did not take place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Act {
+    Unpack,
+    Received,
+    MoveToStore,
+    Build,
+    MakeDurable,
+    WriteRecord,
+    MakeNewLink,
+    Flip,
+    MakeCurrent,
+    StopAgent,
+    StartAgent,
+    Prove,
+    Confirm,
+    Watch,
+    KeepEvidence,
+    Reversed,
+    RemoveCurrent,
+    RemoveActive,
+    CheckOwn,
+    TryOwn,
+    FlippedOwn,
+}
+
+impl Act {
+    /// The checkpoint that comes after it in the engine, if one does.
+    pub(crate) fn checkpoint(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Received => "received",
+            Self::MoveToStore => "moved_to_store",
+            Self::Build => "built",
+            Self::MakeDurable => "made_durable",
+            Self::WriteRecord => "record_written",
+            Self::MakeNewLink => "new_link_made",
+            Self::Flip => "active_flipped",
+            Self::MakeCurrent => "current_made",
+            Self::StopAgent => "agent_stopped",
+            Self::StartAgent => "agent_started",
+            Self::Prove => "proven",
+            Self::Watch => "watched",
+            Self::KeepEvidence => "evidence_kept",
+            Self::Reversed => "active_reversed",
+            Self::RemoveActive => "active_removed",
+            Self::CheckOwn => "self_checked",
+            Self::TryOwn => "self_started",
+            Self::FlippedOwn => "self_flipped",
+            Self::Unpack | Self::Confirm | Self::RemoveCurrent => return None,
+        })
+    }
+
+    /// Whether the release can make it fail, which is then its own fault.
+    pub(crate) fn judges(self) -> bool {
+        use Act::{CheckOwn, Confirm, Prove, StartAgent, TryOwn, Watch};
+        matches!(self, StartAgent | Prove | Confirm | Watch | CheckOwn | TryOwn)
+    }
+
+    /// Whether it can only fail: what has to be seen cannot be.
+    pub(crate) fn is_doomed(self, host: &Host, journal: &Journal) -> bool {
+        matches!(self, Self::Prove | Self::Watch) && host.agent != goal(journal)
+    }
+
+    /// Carries it out.
+    pub(crate) fn apply(self, host: &mut Host, journal: &Journal) {
+        let goal = goal(journal);
+        match self {
+            Self::Unpack => host.incoming = true,
+            Self::MoveToStore => {
+                host.incoming = false;
+                host.half.add(journal.to);
+            }
+            Self::WriteRecord => {
+                host.half.remove(journal.to);
+                host.whole.add(journal.to);
+            }
+            Self::MakeNewLink => host.new_link = goal,
+            Self::Flip => host.active = host.new_link.take(),
+            Self::MakeCurrent => host.current = true,
+            Self::StopAgent => (host.agent, host.shown) = (None, false),
+            Self::StartAgent => (host.agent, host.shown) = (goal, false),
+            Self::Prove | Self::Watch => host.shown = true,
+            Self::RemoveCurrent => (host.current, host.new_link) = (false, None),
+            Self::RemoveActive => host.active = None,
+            Self::Received
+            | Self::Build
+            | Self::MakeDurable
+            | Self::Confirm
+            | Self::KeepEvidence
+            | Self::Reversed
+            | Self::CheckOwn
+            | Self::TryOwn
+            | Self::FlippedOwn => {}
+        }
+    }
+}
+
+/// The acts of the journal's phase.
+pub(crate) fn acts(host: &Host, journal: &Journal) -> &'static [Act] {
+    use Act::*;
+    let own = journal.state.kind == Kind::SelfUpdate;
+    match journal.state.phase {
+        Phase::Receiving => &[Unpack, Received],
+        // A release that is here already is not built again.
+        Phase::Building if host.whole.has(journal.to) => &[],
+        Phase::Building => &[MoveToStore, Build, MakeDurable, WriteRecord],
+        Phase::Staged if own => &[CheckOwn],
+        Phase::Probing if own => &[TryOwn],
+        Phase::Switching if own => &[MakeNewLink, Flip, MakeCurrent, FlippedOwn],
+        Phase::Switching => &[MakeNewLink, Flip, MakeCurrent],
+        Phase::Restarting if untouched(host, journal) => &[],
+        Phase::Restarting => &[StopAgent, StartAgent],
+        Phase::Probing => &[Prove],
+        Phase::Confirming => &[Confirm],
+        Phase::Watching => &[Watch],
+        Phase::Reversing if journal.from.is_some() => {
+            &[KeepEvidence, MakeNewLink, Flip, MakeCurrent, Reversed]
+        }
+        Phase::Reversing => &[KeepEvidence, StopAgent, RemoveCurrent, RemoveActive, Reversed],
+        Phase::Idle | Phase::Verifying | Phase::Staged => &[],
+    }
+}
+
+/// The release that this direction goes to.
+pub(crate) fn goal(journal: &Journal) -> Option<Release> {
+    match journal.state.direction {
+        Direction::Forward => Some(journal.to),
+        Direction::Back => journal.from,
+    }
+}
+
+/// The old agent was never stopped, so it need not be started.
+fn untouched(host: &Host, journal: &Journal) -> bool {
+    journal.state.direction == Direction::Back
+        && journal.from != Some(journal.to)
+        && host.agent == journal.from
+}

@@ -1,0 +1,144 @@
+//! What is on the disk and what runs, as far as a transaction can tell.
+
+use protocol::{Kind, Outcome};
+use updater::transaction::machine::State;
+
+/// A release, by its number.
+pub(crate) type Release = u8;
+
+/// A set of releases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Releases(u8);
+
+impl Releases {
+    pub(crate) fn of(releases: &[Release]) -> Self {
+        Self(releases.iter().fold(0, |set, release| set | 1 << release))
+    }
+
+    pub(crate) fn has(self, release: Release) -> bool {
+        self.0 & (1 << release) != 0
+    }
+
+    pub(crate) fn add(&mut self, release: Release) {
+        self.0 |= 1 << release;
+    }
+
+    pub(crate) fn remove(&mut self, release: Release) {
+        self.0 &= !(1 << release);
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = Release> {
+        (0..8).filter(move |release| self.has(*release))
+    }
+}
+
+/// `journal.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Journal {
+    /// Which order it carries out: the first, the second …
+    pub(crate) order: u8,
+    pub(crate) state: State,
+    pub(crate) from: Option<Release>,
+    pub(crate) prev: Option<Release>,
+    pub(crate) to: Release,
+    /// Whether the release is to blame for the failure that turned it around.
+    pub(crate) blamed: bool,
+    pub(crate) outcome: Option<Outcome>,
+}
+
+/// A line of the history.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Line {
+    pub(crate) order: u8,
+    pub(crate) kind: Kind,
+    pub(crate) outcome: Outcome,
+    pub(crate) to: Option<Release>,
+    pub(crate) target: Release,
+    pub(crate) from: Option<Release>,
+}
+
+/// All that outlives the updater.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "each is something that is there or is not")]
+pub(crate) struct Host {
+    /// Whether the app is the updater itself, which has no agent.
+    pub(crate) own: bool,
+    pub(crate) active: Option<Release>,
+    /// The temporary name of a flip.
+    pub(crate) new_link: Option<Release>,
+    pub(crate) current: bool,
+    pub(crate) prev: Option<Release>,
+    /// Directories of the store with a record.
+    pub(crate) whole: Releases,
+    /// Directories of the store without one.
+    pub(crate) half: Releases,
+    /// A directory of a transaction's own, in which it unpacks.
+    pub(crate) incoming: bool,
+    pub(crate) proven: Releases,
+    pub(crate) failed: Releases,
+    pub(crate) journal: Option<Journal>,
+    pub(crate) history: Vec<Line>,
+    /// The release whose agent runs.
+    pub(crate) agent: Option<Release>,
+    /// Whether the agent that runs has shown, since it was started, that it is its release. Nobody
+    /// on the host knows this: it is for the properties alone.
+    pub(crate) shown: bool,
+}
+
+/// What may still happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Budget {
+    /// Orders that come.
+    pub(crate) orders: u8,
+    /// Deaths of the updater, with the agent or without it.
+    pub(crate) crashes: u8,
+    /// Deaths of the agent.
+    pub(crate) deaths: u8,
+    /// Refusals of the disk.
+    pub(crate) faults: u8,
+}
+
+impl Host {
+    /// One that never had a release.
+    pub(crate) fn empty() -> Self {
+        Self {
+            own: false,
+            active: None,
+            new_link: None,
+            current: false,
+            prev: None,
+            whole: Releases::default(),
+            half: Releases::default(),
+            incoming: false,
+            proven: Releases::default(),
+            failed: Releases::default(),
+            journal: None,
+            history: Vec::new(),
+            agent: None,
+            shown: false,
+        }
+    }
+
+    /// One that runs release 1, and would go back to release 0.
+    pub(crate) fn with_two_releases() -> Self {
+        Self {
+            active: Some(1),
+            current: true,
+            prev: Some(0),
+            whole: Releases::of(&[0, 1]),
+            proven: Releases::of(&[0, 1]),
+            agent: Some(1),
+            shown: true,
+            ..Self::empty()
+        }
+    }
+
+    /// The updater's own releases.
+    pub(crate) fn of_the_updater() -> Self {
+        Self { own: true, agent: None, shown: false, ..Self::with_two_releases() }
+    }
+}
