@@ -21,7 +21,7 @@ help:
 	@echo 'make demo      build, then show a fleet on this machine from nothing to a rolled-back bad release'
 	@echo 'make test      install what the tests need, then lint, build and run every test'
 	@echo 'make lint      format, clippy, cargo-deny, rustdoc'
-	@echo 'make crash     kill and fail the updater at every call on the file system (ARGS=--help)'
+	@echo 'make crash     kill the updater at every checkpoint, twice, and disturb its every call on the disk'
 	@echo 'make bench     measure against tar and sync; writes bench.json'
 	@echo 'make build     release binaries in target/release'
 	@echo 'make install   binaries, units, man pages and completions (PREFIX, DESTDIR)'
@@ -48,6 +48,7 @@ lint: tools
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
 
 crash: build
+	$(CARGO) run --release --locked --package fleet-tests --bin checkpoints
 	$(CARGO) run --release --locked --package fleet-tests --bin crash -- $(ARGS)
 
 bench: tools build

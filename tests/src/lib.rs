@@ -8,6 +8,7 @@ mod answer;
 pub mod archives;
 mod authority;
 mod client;
+pub mod crashes;
 mod daemon;
 mod eventually;
 mod expectations;

@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
@@ -79,6 +80,22 @@ impl Tree {
     /// When the disk refuses.
     pub fn healthy(message: &str) -> Result<Release> {
         Self::release(&Behaviour { message: message.to_owned(), ..Behaviour::default() })
+    }
+
+    /// One with `bin/updater`, the updater itself, and a note that makes it another release.
+    ///
+    /// # Errors
+    /// When the disk refuses, or `strip` does.
+    pub fn updater(note: &str) -> Result<Self> {
+        let tree = Self::empty()?;
+        tree.file("note", note)?;
+        fs::create_dir(tree.path().join("bin"))?;
+        // What debuggers need is most of it, and would be most of what is packed and sent.
+        let mut strip = Command::new("strip");
+        strip.arg("-o").arg(tree.path().join("bin/updater")).arg(program("updater")?);
+        let status = strip.status().context("run strip")?;
+        ensure!(status.success(), "strip ended with {status}");
+        Ok(tree)
     }
 
     /// Where it is.

@@ -6,19 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{
-    Answer, Fleet, Host, LONG, Packing, Place, Release, Setup, Tree, eventually, program,
-};
+use fleet_tests::{Answer, Fleet, Host, LONG, Packing, Place, Release, Setup, Tree, eventually};
 use protocol::{Code, Digest, Kind, Outcome, Status};
-
-/// The updater itself, with a note that makes it another release.
-fn next_updater(note: &str) -> Result<Tree> {
-    let tree = Tree::empty()?;
-    tree.file("note", note)?;
-    fs::create_dir(tree.path().join("bin"))?;
-    fs::copy(program("updater")?, tree.path().join("bin/updater"))?;
-    Ok(tree)
-}
 
 /// Something that is no updater.
 fn impostor(script: &str) -> Result<Release> {
@@ -46,7 +35,7 @@ fn lesson_21_a_new_updater_takes_over_without_refusing_a_connection() -> Result<
     let service = Tree::healthy("service")?;
     host.push(&service)?.result()?;
     let (before, agent) = (host.health()?.digest, host.app()?.pid);
-    let next = next_updater("next")?.pack(Packing::Zstd)?;
+    let next = Tree::updater("next")?.pack(Packing::Zstd)?;
 
     let over = AtomicBool::new(false);
     let connections = std::thread::scope(|scope| {
@@ -142,7 +131,7 @@ fn replacing_the_updater_has_to_be_meant() -> Result<()> {
 fn swarm_updates_the_updater_after_the_service() -> Result<()> {
     let fleet = Fleet::of(1, &Setup::default())?;
     let host = fleet.hosts.first().context("a host")?;
-    let tree = next_updater("by swarm")?;
+    let tree = Tree::updater("by swarm")?;
     let archive = fleet.place().path().join("updater.tar.zst");
     let release = tree.pack(Packing::Zstd)?;
     fs::write(&archive, &release.bytes)?;

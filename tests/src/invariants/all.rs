@@ -1,7 +1,6 @@
 //! All of them together.
 
 use anyhow::{Context as _, Result, ensure};
-use protocol::Outcome;
 
 use super::seen::{Installed, Seen};
 use super::{agents, history, releases, slots};
@@ -49,7 +48,7 @@ impl Host {
         self.idle()?;
         eventually("the agent to be looked after", LONG, || {
             let app = self.app().ok()?;
-            let stranded = app.last.is_some_and(|last| last.outcome == Outcome::Stranded);
+            let stranded = app.warnings.iter().any(|warning| warning.starts_with("stranded"));
             (app.healthy || stranded).then_some(())
         })
         .with_context(|| self.log())?;

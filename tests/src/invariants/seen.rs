@@ -9,7 +9,7 @@ use protocol::{Digest, LastTransaction, Outcome, RELEASE_RECORD, SELF_APP};
 use updater::config::Config;
 use updater::release::{Layout, Slot};
 use updater::transaction::machine::after_switch;
-use updater::transaction::{AppFiles, Facts, Journal};
+use updater::transaction::{AppFiles, Facts, Journal, is_stranded};
 
 /// Where an app is, and what its configuration promises.
 #[derive(Debug, Clone)]
@@ -80,11 +80,10 @@ impl<'a> Seen<'a> {
         self.journal.as_ref().is_some_and(|journal| after_switch(journal.phase))
     }
 
-    /// Whether the last word is that no release could be proven.
+    /// Whether no release could be proven, and none was since.
     pub(super) fn stranded(&self) -> bool {
-        let last = self.history.last().map(|last| last.outcome);
         let ending = self.journal.as_ref().and_then(|journal| journal.outcome);
-        ending.or(last) == Some(Outcome::Stranded)
+        ending == Some(Outcome::Stranded) || is_stranded(&self.history)
     }
 
     /// The release that the running transaction came from.

@@ -9,7 +9,7 @@ use super::Moment;
 use super::seen::Seen;
 
 pub(super) fn check(seen: &Seen<'_>, moment: Moment, wrong: &mut Vec<String>) {
-    current(seen, wrong);
+    current(seen, moment, wrong);
     active(seen, wrong);
     prev(seen, wrong);
     if moment == Moment::AtRest {
@@ -18,7 +18,7 @@ pub(super) fn check(seen: &Seen<'_>, moment: Moment, wrong: &mut Vec<String>) {
 }
 
 /// It is absent, or resolves to the directory of the active release.
-fn current(seen: &Seen<'_>, wrong: &mut Vec<String>) {
+fn current(seen: &Seen<'_>, moment: Moment, wrong: &mut Vec<String>) {
     let layout = &seen.installed.layout;
     match fs::read_link(layout.current()) {
         Ok(target) if target != Path::new("releases/active") => {
@@ -33,6 +33,7 @@ fn current(seen: &Seen<'_>, wrong: &mut Vec<String>) {
         }
         // A first install makes it after `active`, and takes it away before.
         Err(_) if seen.active.is_none() || (seen.switching() && seen.from().is_none()) => {}
+        Err(_) if moment == Moment::Any && seen.installed.own && seen.history.is_empty() => {}
         Err(error) => wrong.push(format!("{} is active without current: {error}", is(seen.active))),
     }
 }

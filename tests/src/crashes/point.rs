@@ -1,0 +1,140 @@
+//! One point: the checkpoint at which the updater is killed, and the one at which the next is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use protocol::{Outcome, Phase};
+
+use super::scenario::Stakes;
+use super::{Scenario, Stand};
+use crate::{LONG, eventually};
+
+/// The checkpoints at which nothing has been touched yet, so that nothing has to be finished.
+const BEFORE_THE_SWITCH: [&str; 8] = [
+    "journal_written",
+    "received",
+    "moved_to_store",
+    "built",
+    "made_durable",
+    "record_written",
+    "self_checked",
+    "self_started",
+];
+
+/// Where updaters are killed, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Point {
+    /// What is ordered.
+    pub scenario: Scenario,
+    /// At which checkpoint the first updater is killed.
+    pub first: u32,
+    /// At which checkpoint the one that recovers is killed.
+    pub second: Option<u32>,
+}
+
+/// The names of the checkpoints at which updaters were killed: as many as were reached.
+pub type Killed = Vec<String>;
+
+impl Point {
+    /// Kills the updater there, starts it again, and looks whether everything holds, then and
+    /// afterwards, and whether another release works.
+    ///
+    /// # Errors
+    /// All that does not hold.
+    pub fn attempt(&self, stand: &mut Stand) -> Result<Killed> {
+        let stakes = stand.prepare()?;
+        let before = stand.history().len();
+        stand.host.start_crashing(&self.first.to_string())?;
+        stand.host.answers()?;
+        // A checkpoint that the order does not reach leaves nothing to be killed at.
+        let answered = self.scenario.order(&stand.host, &stakes);
+        let mut killed = self.killed_or_done(stand, 0)?;
+        if killed.is_empty() {
+            answered?;
+        } else if let Some(second) = self.second {
+            stand.host.kill()?;
+            stand.host.holds().with_context(|| format!("killed at {killed:?}"))?;
+            stand.host.start_crashing(&second.to_string())?;
+            killed = self.killed_or_done(stand, 1)?;
+        }
+        stand.host.kill()?;
+        stand.host.holds().with_context(|| format!("killed at {killed:?}"))?;
+        stand.host.start()?;
+        self.ended_well(stand, &stakes, before, &killed)
+            .with_context(|| format!("killed at {killed:?}: {}", stand.host.log()))?;
+        stand.goes_on().with_context(|| format!("after {killed:?}"))?;
+        Ok(killed)
+    }
+
+    /// Waits for one more death than there were, or for the end.
+    fn killed_or_done(&self, stand: &Stand, deaths: usize) -> Result<Killed> {
+        eventually("the updater to be killed, or to be done", LONG, || {
+            let done = stand.is_written_down() && self.is_done(stand);
+            let killed = stand.kills();
+            (done || killed.len() > deaths).then_some(killed)
+        })
+        .with_context(|| stand.host.log())
+    }
+
+    /// Whether the updater answers, and has nothing to do.
+    fn is_done(&self, stand: &Stand) -> bool {
+        let Ok(health) = stand.host.health() else { return false };
+        let idle = health.apps.values().all(|app| app.state == Phase::Idle);
+        if self.scenario != Scenario::SelfUpdate {
+            return idle;
+        }
+        // The old one leaves, the new one is in charge.
+        let last = stand.history().pop();
+        let updated = last.filter(|last| last.outcome == Outcome::Updated);
+        idle && updated.is_none_or(|last| last.to == Some(health.digest))
+    }
+
+    fn ended_well(
+        &self,
+        stand: &Stand,
+        stakes: &Stakes,
+        before: usize,
+        killed: &Killed,
+    ) -> Result<()> {
+        eventually("the end to be written down", LONG, || stand.is_written_down().then_some(()))?;
+        stand.host.rests()?;
+        let history = stand.history();
+        if self.scenario == Scenario::SelfUpdate && history.len() == before {
+            // Killed before its journal was there, while its first release was being made.
+            return Ok(());
+        }
+        ensure!(history.len() == before + 1, "there are {} new lines", history.len() - before);
+        let last = history.last().context("a last line")?;
+        self.scenario.may_end(stakes, last)?;
+        let first = killed.first().map_or("", String::as_str);
+        let early = killed.is_empty() || !BEFORE_THE_SWITCH.contains(&first);
+        if early && last.outcome == Outcome::Interrupted && self.scenario != Scenario::SelfUpdate {
+            bail!("it was past the switch, and ended as interrupted");
+        }
+        let (prev, expected) = (stand.prev()?, stakes.prev_after(last));
+        ensure!(prev == expected, "prev is {prev:?}, not {expected:?}");
+        Ok(())
+    }
+}
+
+/// `update:5`, `update:5,3`.
+impl fmt::Display for Point {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.scenario, self.first)?;
+        self.second.map_or(Ok(()), |second| write!(formatter, ",{second}"))
+    }
+}
+
+impl FromStr for Point {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (scenario, numbers) = text.split_once(':').context("write it as update:5,3")?;
+        let (first, second) = match numbers.split_once(',') {
+            Some((first, second)) => (first, Some(second.parse()?)),
+            None => (numbers, None),
+        };
+        Ok(Self { scenario: scenario.parse()?, first: first.parse()?, second })
+    }
+}

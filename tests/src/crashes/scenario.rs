@@ -1,0 +1,183 @@
+//! What is ordered while the updater is killed, and what may come of it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Context as _, Result, ensure};
+use protocol::{Digest, LastTransaction, Outcome};
+
+use crate::{Behaviour, Host, Packing, Release, Tree};
+
+/// An order, and the state that the host is in before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scenario {
+    /// A good release on an empty host.
+    FirstInstall,
+    /// A bad release on an empty host.
+    BadFirstInstall,
+    /// A good release is put on the disk only.
+    Stage,
+    /// A good release.
+    Update,
+    /// The release that runs, once more.
+    Again,
+    /// A release that the master does not confirm.
+    Unconfirmed,
+    /// A release that answers 500.
+    FailedProbe,
+    /// A release whose agent ends at once.
+    FailedStart,
+    /// A release whose agent cannot even be started.
+    NoProgram,
+    /// A release that fails in its watch.
+    FailedWatch,
+    /// Back to the release before.
+    Rollback,
+    /// A release of the updater itself.
+    SelfUpdate,
+}
+
+/// What is at stake in one run of a scenario.
+#[derive(Debug)]
+pub(super) struct Stakes {
+    /// What was active before.
+    pub(super) active: Option<Digest>,
+    /// What was `prev` before.
+    pub(super) prev: Option<Digest>,
+    /// What the order is about, if it is sent.
+    pub(super) release: Option<Release>,
+    /// What the order goes to.
+    pub(super) target: Digest,
+}
+
+impl Stakes {
+    /// Where a plain rollback goes afterwards.
+    pub(super) fn prev_after(&self, last: &LastTransaction) -> Option<Digest> {
+        if last.to == self.active { self.prev } else { self.active }
+    }
+}
+
+impl Scenario {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::FirstInstall,
+        Self::BadFirstInstall,
+        Self::Stage,
+        Self::Update,
+        Self::Again,
+        Self::Unconfirmed,
+        Self::FailedProbe,
+        Self::FailedStart,
+        Self::NoProgram,
+        Self::FailedWatch,
+        Self::Rollback,
+        Self::SelfUpdate,
+    ];
+
+    /// Its name, as points are written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FirstInstall => "first_install",
+            Self::BadFirstInstall => "bad_first_install",
+            Self::Stage => "stage",
+            Self::Update => "update",
+            Self::Again => "again",
+            Self::Unconfirmed => "unconfirmed",
+            Self::FailedProbe => "failed_probe",
+            Self::FailedStart => "failed_start",
+            Self::NoProgram => "no_program",
+            Self::FailedWatch => "failed_watch",
+            Self::Rollback => "rollback",
+            Self::SelfUpdate => "self_update",
+        }
+    }
+
+    /// Whether the host is empty before it.
+    pub(super) const fn begins_empty(self) -> bool {
+        matches!(self, Self::FirstInstall | Self::BadFirstInstall)
+    }
+
+    /// The release that it is about, which no run before it has had.
+    pub(super) fn release(self, serial: u32) -> Result<Option<Release>> {
+        let message = format!("{self:?} {serial}");
+        let good = Behaviour { message, ..Behaviour::default() };
+        let release = match self {
+            Self::Rollback | Self::Again => return Ok(None),
+            Self::FirstInstall | Self::Stage | Self::Update | Self::Unconfirmed => {
+                Tree::release(&good)?
+            }
+            Self::BadFirstInstall | Self::FailedProbe => {
+                Tree::release(&Behaviour { status: Some(500), ..good })?
+            }
+            Self::FailedStart => Tree::release(&Behaviour { crash: Some("no".into()), ..good })?,
+            Self::FailedWatch => Tree::release(&Behaviour { dies_after: Some(1), ..good })?,
+            Self::NoProgram => {
+                let tree = Tree::empty()?;
+                tree.file("serial", &serial.to_string())?;
+                tree.pack(Packing::Zstd)?
+            }
+            Self::SelfUpdate => Tree::updater(&serial.to_string())?.pack(Packing::Zstd)?,
+        };
+        Ok(Some(release))
+    }
+
+    /// Orders it. An error means that no answer came.
+    pub(super) fn order(self, host: &Host, stakes: &Stakes) -> Result<()> {
+        let path = match self {
+            Self::Stage => format!("/releases/{}", stakes.target),
+            Self::Unconfirmed => "/update?confirm=true".to_owned(),
+            Self::SelfUpdate => "/update-self?confirm_self=true".to_owned(),
+            _ => "/update".to_owned(),
+        };
+        let call = match &stakes.release {
+            Some(release) if self == Self::Stage => {
+                let put = host.master().call(reqwest::Method::PUT, &path);
+                put.header("content-type", release.media_type()).body(release.bytes.clone())
+            }
+            Some(release) => host.order(&path, release),
+            None if self == Self::Again => {
+                let order = serde_json::json!({ "digest": stakes.target, "force": true });
+                host.master().post(&path).json(&order)
+            }
+            None => host.master().post("/rollback"),
+        };
+        let answer = call.send()?;
+        ensure!(answer.status < 300 || answer.status == 409, "it was refused: {answer:?}");
+        Ok(())
+    }
+
+    /// Whether it may have ended so, and where the host is then.
+    pub(super) fn may_end(self, stakes: &Stakes, last: &LastTransaction) -> Result<()> {
+        let expected: &[Outcome] = match self {
+            Self::FirstInstall | Self::Update | Self::Again | Self::SelfUpdate => {
+                &[Outcome::Updated, Outcome::Interrupted]
+            }
+            Self::Stage => &[Outcome::Staged, Outcome::Interrupted],
+            _ => &[Outcome::RolledBack, Outcome::Interrupted],
+        };
+        ensure!(expected.contains(&last.outcome), "{self:?} ended as {last:?}");
+        let arrived = match last.outcome {
+            Outcome::Updated => true,
+            Outcome::RolledBack => self == Self::Rollback,
+            _ => false,
+        };
+        let to = if arrived { Some(stakes.target) } else { stakes.active };
+        ensure!(last.to == to, "{self:?} ended at {:?}, not {to:?}: {last:?}", last.to);
+        Ok(())
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+impl FromStr for Scenario {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|scenario| scenario.name() == text);
+        found.with_context(|| format!("no scenario is called {text}"))
+    }
+}

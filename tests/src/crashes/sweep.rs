@@ -1,0 +1,137 @@
+//! Many points: all of them, or a sample.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, ensure};
+
+use super::{Point, Scenario, Stand};
+
+/// More checkpoints than anything passes: a sweep that does not end is a fault of its own.
+const MOST: u32 = 100;
+/// A recovery passes about so many checkpoints.
+const RECOVERY: u32 = 12;
+
+/// What came of a sweep.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Points that were tried.
+    pub tried: u32,
+    /// Each point that did not hold: which, and why.
+    pub lost: Vec<(Point, String)>,
+    /// The checkpoints at which an updater was killed.
+    pub checkpoints: BTreeSet<String>,
+}
+
+impl Swept {
+    /// Says that every point held.
+    ///
+    /// # Errors
+    /// All that did not, with the command that repeats the first of them.
+    pub fn held(&self) -> Result<()> {
+        let lost: Vec<_> =
+            self.lost.iter().map(|(point, why)| format!("{point} did not hold: {why}")).collect();
+        let again = self.lost.first().map(|(point, _)| point.to_string()).unwrap_or_default();
+        ensure!(
+            lost.is_empty(),
+            "{}\n{} of {} points; the first again: \
+             cargo run -p fleet-tests --bin checkpoints {again}",
+            lost.join("\n"),
+            lost.len(),
+            self.tried
+        );
+        Ok(())
+    }
+
+    /// Tries a point. Whether as many updaters were killed as it wants.
+    fn attempt(&mut self, point: Point, stand: &mut Stand) -> Result<bool> {
+        match point.attempt(stand) {
+            Ok(killed) => {
+                let reached = killed.len() == 1 + usize::from(point.second.is_some());
+                self.tried += u32::from(reached);
+                self.checkpoints.extend(killed);
+                Ok(reached)
+            }
+            Err(error) => {
+                self.tried += 1;
+                self.lost.push((point, format!("{error:#}")));
+                // Whatever it left is not what the next one begins with.
+                *stand = Stand::new(point.scenario)?;
+                Ok(true)
+            }
+        }
+    }
+}
+
+/// The checkpoints that a scenario passes when nobody is killed, and those of the start before.
+///
+/// # Errors
+/// When it does not go as it should.
+pub fn passed(scenario: Scenario) -> Result<BTreeSet<String>> {
+    let mut stand = Stand::new(scenario)?;
+    Point { scenario, first: MOST, second: None }.attempt(&mut stand)?;
+    Ok(stand.passed())
+}
+
+/// Kills the updater once, at every checkpoint of a scenario.
+///
+/// # Errors
+/// When the machine refuses; what does not hold is no error, but in the answer.
+fn sweep_once(scenario: Scenario) -> Result<Swept> {
+    let (mut swept, mut stand) = (Swept::default(), Stand::new(scenario)?);
+    for first in 1..MOST {
+        if !swept.attempt(Point { scenario, first, second: None }, &mut stand)? {
+            break;
+        }
+    }
+    Ok(swept)
+}
+
+/// Kills the updater at every checkpoint of a scenario, and the next one at every checkpoint of its
+/// recovery. `told` hears of each point.
+///
+/// # Errors
+/// When the machine refuses; what does not hold is no error, but in the answer.
+pub fn sweep_twice(scenario: Scenario, mut told: impl FnMut(&Swept)) -> Result<Swept> {
+    let mut swept = sweep_once(scenario)?;
+    let mut stand = Stand::new(scenario)?;
+    for first in 1..=swept.tried {
+        for second in 1..MOST {
+            if !swept.attempt(Point { scenario, first, second: Some(second) }, &mut stand)? {
+                break;
+            }
+            told(&swept);
+        }
+    }
+    Ok(swept)
+}
+
+/// Kills the updater once at every checkpoint of a scenario, and twice at `pairs` points, which are
+/// the same for the same `seed`.
+///
+/// # Errors
+/// When the machine refuses; what does not hold is no error, but in the answer.
+pub fn sample(scenario: Scenario, pairs: u32, seed: u64) -> Result<Swept> {
+    let mut swept = sweep_once(scenario)?;
+    let mut stand = Stand::new(scenario)?;
+    let (checkpoints, mut random) = (swept.tried, SplitMix(seed));
+    for _ in 0..pairs {
+        let (first, second) = (random.up_to(checkpoints), random.up_to(RECOVERY));
+        swept.attempt(Point { scenario, first, second: Some(second) }, &mut stand)?;
+    }
+    Ok(swept)
+}
+
+/// A generator that is the same everywhere (Steele, Lea and Flood, 2014).
+struct SplitMix(u64);
+
+impl SplitMix {
+    /// A number from 1 to `most`.
+    fn up_to(&mut self, most: u32) -> u32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        1 + u32::try_from(mixed % u64::from(most.max(1))).unwrap_or(0)
+    }
+}

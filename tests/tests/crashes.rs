@@ -1,0 +1,98 @@
+//! The updater is killed at every checkpoint of everything that it does, and sometimes once more
+//! while the next one recovers. What must hold, holds; and the next release works.
+//!
+//! `make crash` tries every pair of checkpoints; here it is a sample, the same each time.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use fleet_tests::crashes::{Point, Scenario, Stand, passed, sample};
+
+/// Points of each scenario at which two updaters are killed.
+const PAIRS: u32 = 6;
+/// Which ones.
+const SEED: u64 = 20_261_124;
+
+fn holds(scenario: Scenario) -> Result<()> {
+    sample(scenario, PAIRS, SEED)?.held()
+}
+
+#[test]
+fn lesson_07_a_first_install_survives_its_updater_at_every_checkpoint() -> Result<()> {
+    holds(Scenario::FirstInstall)
+}
+
+#[test]
+fn lesson_01_a_bad_first_install_survives_its_updater_at_every_checkpoint() -> Result<()> {
+    holds(Scenario::BadFirstInstall)
+}
+
+#[test]
+fn a_staging_survives_its_updater_at_every_checkpoint() -> Result<()> {
+    holds(Scenario::Stage)
+}
+
+#[test]
+fn lesson_07_an_update_survives_its_updater_at_every_checkpoint() -> Result<()> {
+    holds(Scenario::Update)
+}
+
+#[test]
+fn an_update_to_what_runs_survives_its_updater_at_every_checkpoint() -> Result<()> {
+    holds(Scenario::Again)
+}
+
+#[test]
+fn an_unconfirmed_update_survives_its_updater_at_every_checkpoint() -> Result<()> {
+    holds(Scenario::Unconfirmed)
+}
+
+#[test]
+fn the_reversal_of_a_failed_probe_survives_its_updater_at_every_checkpoint() -> Result<()> {
+    holds(Scenario::FailedProbe)
+}
+
+#[test]
+fn lesson_05_the_reversal_of_a_failed_start_survives_its_updater_at_every_checkpoint() -> Result<()>
+{
+    holds(Scenario::NoProgram)
+}
+
+#[test]
+fn the_reversal_of_a_crashing_agent_survives_its_updater_at_every_checkpoint() -> Result<()> {
+    holds(Scenario::FailedStart)
+}
+
+#[test]
+fn the_reversal_of_a_failed_watch_survives_its_updater_at_every_checkpoint() -> Result<()> {
+    holds(Scenario::FailedWatch)
+}
+
+#[test]
+fn a_rollback_survives_its_updater_at_every_checkpoint() -> Result<()> {
+    holds(Scenario::Rollback)
+}
+
+/// Each of these moves the whole updater, so that only a few are tried here.
+#[test]
+fn lesson_21_the_updaters_own_update_survives_it_at_its_checkpoints() -> Result<()> {
+    let scenario = Scenario::SelfUpdate;
+    let mut stand = Stand::new(scenario)?;
+    // In its first release being made, in the trial of the new one, at the flip, and at the end.
+    for (first, second) in [(2, None), (9, None), (13, None), (10, Some(2)), (16, None)] {
+        Point { scenario, first, second }.attempt(&mut stand)?;
+    }
+    Ok(())
+}
+
+/// A checkpoint that no scenario passes is one at which nobody is ever killed.
+#[test]
+fn every_checkpoint_is_passed() -> Result<()> {
+    let mut seen = BTreeSet::new();
+    for scenario in Scenario::ALL {
+        seen.extend(passed(scenario)?);
+    }
+    let all = updater::sys::CHECKPOINTS.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(seen, all);
+    Ok(())
+}
