@@ -26,6 +26,8 @@ pub struct Behaviour {
     pub status: Option<u16>,
     /// Ends after this many answers.
     pub dies_after: Option<u32>,
+    /// Lives on after this many answers, and listens no more.
+    pub closes_after: Option<u32>,
     /// Answers 500 after this many answers.
     pub fails_after: Option<u32>,
     /// Says nothing of its release.

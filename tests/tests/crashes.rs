@@ -85,10 +85,13 @@ fn lesson_21_the_updaters_own_update_survives_it_at_its_checkpoints() -> Result<
     Ok(())
 }
 
+/// Checkpoints at which the updater is killed elsewhere: of a signed release, in `signatures.rs`.
+const ELSEWHERE: [&str; 1] = ["counter_kept"];
+
 /// A checkpoint that no scenario passes is one at which nobody is ever killed.
 #[test]
 fn every_checkpoint_is_passed() -> Result<()> {
-    let mut seen = BTreeSet::new();
+    let mut seen: BTreeSet<String> = ELSEWHERE.map(str::to_owned).into();
     for scenario in Scenario::ALL {
         seen.extend(passed(scenario)?);
     }

@@ -53,6 +53,10 @@ fn serve(behaviour: Behaviour) -> Result<ExitCode> {
     let answers = Arc::new(AtomicU32::new(0));
     for stream in listener.incoming() {
         let (stream, tls) = (stream?, tls.clone());
+        let last = behaviour.closes_after;
+        if last.is_some_and(|last| answers.load(Ordering::SeqCst) >= last) {
+            break;
+        }
         let (behaviour, answers) = (Arc::clone(&behaviour), Arc::clone(&answers));
         thread::spawn(move || match tls {
             // A connection that breaks is its caller's affair.
@@ -60,7 +64,11 @@ fn serve(behaviour: Behaviour) -> Result<ExitCode> {
             Some(tls) => drop(answer_by_tls(stream, tls, &behaviour, &answers)),
         });
     }
-    Ok(ExitCode::SUCCESS)
+    drop(listener);
+    say("the agent listens no more, as it was told")?;
+    loop {
+        thread::park();
+    }
 }
 
 fn answer_by_tls(

@@ -62,7 +62,7 @@ impl Point {
         stand.host.holds().with_context(|| format!("killed at {killed:?}"))?;
         stand.host.start()?;
         self.ended_well(stand, &stakes, before, &killed)
-            .with_context(|| format!("killed at {killed:?}: {}", stand.host.log()))?;
+            .with_context(|| format!("killed at {killed:?}:\n{}", stand.log()))?;
         stand.goes_on().with_context(|| format!("after {killed:?}"))?;
         Ok(killed)
     }
@@ -70,11 +70,12 @@ impl Point {
     /// Waits for one more death than there were, or for the end.
     fn killed_or_done(&self, stand: &Stand, deaths: usize) -> Result<Killed> {
         eventually("the updater to be killed, or to be done", LONG, || {
-            let done = stand.is_written_down() && self.is_done(stand);
+            // Asked in any case: a new updater is waiting for its master.
+            let done = self.is_done(stand) && stand.is_written_down();
             let killed = stand.kills();
             (done || killed.len() > deaths).then_some(killed)
         })
-        .with_context(|| stand.host.log())
+        .with_context(|| stand.log())
     }
 
     /// Whether the updater answers, and has nothing to do.

@@ -126,6 +126,8 @@ impl Scenario {
         let path = match self {
             Self::Stage => format!("/releases/{}", stakes.target),
             Self::Unconfirmed => "/update?confirm=true".to_owned(),
+            // However slow the machine is, it fails before this is over.
+            Self::FailedWatch => "/update?watch=1h".to_owned(),
             Self::SelfUpdate => "/update-self?confirm_self=true".to_owned(),
             _ => "/update".to_owned(),
         };

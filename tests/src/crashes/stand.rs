@@ -87,10 +87,15 @@ impl Stand {
         self.logged(REACHED).into_iter().collect()
     }
 
+    /// What was logged since [`Stand::prepare`].
+    pub(super) fn log(&self) -> String {
+        self.host.log().get(self.logged..).unwrap_or_default().to_owned()
+    }
+
     fn logged(&self, what: &str) -> Vec<String> {
-        let log = self.host.log();
-        let lines = log.get(self.logged..).unwrap_or_default().lines();
-        lines.filter_map(|line| Some(line.split_once(what)?.1.trim().to_owned())).collect()
+        let log = self.log();
+        let found = log.lines().filter_map(|line| line.split_once(what));
+        found.map(|(_, name)| name.trim().to_owned()).collect()
     }
 
     /// The history of the app that the scenario is about.

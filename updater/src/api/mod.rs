@@ -1,5 +1,6 @@
 //! The HTTP API. A route parses, calls one function of the core, and renders; it decides nothing.
 
+mod agent;
 mod archive;
 mod asked;
 mod caller;
@@ -16,4 +17,4 @@ pub(crate) use asked::Asked;
 pub use caller::{Audience, Caller, Who};
 pub use error::ApiError;
 pub(crate) use health::app_releases;
-pub use router::{Route, router, routes};
+pub use router::{Route, local_router, router, routes};

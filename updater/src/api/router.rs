@@ -11,7 +11,7 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use http::Method;
 use protocol::{Code, Problem};
 
-use crate::api::{ApiError, Audience, Caller, events, health, metrics, orders};
+use crate::api::{ApiError, Audience, Caller, agent, events, health, metrics, orders};
 use crate::daemon::Daemon;
 
 /// One route.
@@ -61,6 +61,12 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         })
         .layer(DefaultBodyLimit::disable())
         .with_state(daemon)
+}
+
+/// What root on the host may do besides: the routes of the local socket.
+pub fn local_router(daemon: Arc<Daemon>) -> Router {
+    let own = Router::new().route("/agent/{operation}", post(agent::operate));
+    router(Arc::clone(&daemon)).merge(own.with_state(daemon))
 }
 
 async fn admit(

@@ -25,6 +25,12 @@ pub enum Command {
     Status(StatusArgs),
     /// Go back to the previous release, or to another one that is kept here
     Rollback(RollbackArgs),
+    /// Stop a program, and leave it so: over reboots too, until `start` or the next update
+    Stop(AgentArgs),
+    /// Start a program that was stopped
+    Start(AgentArgs),
+    /// Stop a program and start it: the same release, no update
+    Restart(AgentArgs),
 }
 
 /// What every subcommand needs.
@@ -53,6 +59,19 @@ pub struct CheckArgs {
 pub struct StatusArgs {
     #[command(flatten)]
     pub(super) common: Common,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `updater stop`, `updater start`, `updater restart`.
+#[derive(Debug, Args)]
+pub struct AgentArgs {
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// Which app's program
+    #[arg(long, default_value = protocol::DEFAULT_APP)]
+    pub app: AppName,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

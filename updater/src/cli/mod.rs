@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod client;
 mod errors;
+mod operate;
 mod rollback;
 mod run;
 mod status;
@@ -13,6 +14,8 @@ pub use errors::{CliError, exit_code, render};
 
 use std::process::ExitCode;
 
+use crate::transaction::Operation;
+
 /// Carries out what was typed.
 pub fn main(arguments: &Arguments) -> ExitCode {
     let done = match &arguments.command {
@@ -20,6 +23,9 @@ pub fn main(arguments: &Arguments) -> ExitCode {
         Command::Check(asked) => check::check(asked),
         Command::Status(asked) => status::status(asked),
         Command::Rollback(asked) => rollback::rollback(asked),
+        Command::Stop(asked) => operate::operate(Operation::Stop, asked),
+        Command::Start(asked) => operate::operate(Operation::Start, asked),
+        Command::Restart(asked) => operate::operate(Operation::Restart, asked),
     };
     exit_code(done)
 }

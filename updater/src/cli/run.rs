@@ -11,7 +11,7 @@ use protocol::AppName;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::api::router;
+use crate::api::{local_router, router};
 use crate::cli::args::Common;
 use crate::cli::errors::CliError;
 use crate::config::Config;
@@ -64,7 +64,7 @@ async fn updater(config: Config, path: PathBuf) -> Result<(), CliError> {
     if !candidate {
         daemon.take_charge();
     }
-    let serving = tokio::spawn(serve(listener, tls, routes.clone(), limits.clone(), gate));
+    let serving = tokio::spawn(serve(listener, tls, routes, limits.clone(), gate));
     channel.send(&ToParent::Ready)?;
     if candidate {
         daemon.master_was_answered().await;
@@ -72,7 +72,7 @@ async fn updater(config: Config, path: PathBuf) -> Result<(), CliError> {
         takeover.in_charge().await?;
         daemon.take_charge();
     }
-    serve_local(&state_dir, routes, limits)?;
+    serve_local(&state_dir, local_router(Arc::clone(&daemon)), limits)?;
     tracing::info!(host = %daemon.host, digest = %daemon.digest, "in charge");
     serving.await?;
     Ok(())

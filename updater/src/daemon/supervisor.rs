@@ -17,6 +17,8 @@ const LOG_LOOKS: Duration = Duration::from_secs(10);
 pub(super) fn supervise(app: Arc<App>) {
     tokio::spawn(async move {
         let mut pause = Duration::ZERO;
+        let stopping = Arc::clone(&app);
+        let _ = tokio::task::spawn_blocking(move || keep_stopped(&stopping)).await;
         loop {
             let looking = Arc::clone(&app);
             let found = tokio::task::spawn_blocking(move || looking.instance()).await;
@@ -64,6 +66,13 @@ fn look_after(app: &App) {
     let Ok(runner) = app.runner() else { return };
     if let Err(error) = runner.log().rotate_if_needed() {
         tracing::warn!(app = %app.name, "failed to {}", chain(&error));
+    }
+}
+
+fn keep_stopped(app: &App) {
+    let _held = app.hold_agent();
+    if let Err(problem) = app.keep_stopped() {
+        tracing::warn!(app = %app.name, "{}", problem.detail);
     }
 }
 

@@ -337,7 +337,7 @@ impl App {
 
     /// The lock, where nothing is left of an earlier transaction. One whose end could not be
     /// written down, on a full disk mostly, comes first.
-    fn lock_at_rest(self: &Arc<Self>) -> Result<AppLock, Problem> {
+    pub(super) fn lock_at_rest(self: &Arc<Self>) -> Result<AppLock, Problem> {
         let lock = self.lock()?;
         let read = || Journal::read(&self.files.journal()).map_err(|error| internal(&error));
         let Some(journal) = read()? else { return Ok(lock) };

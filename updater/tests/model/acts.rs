@@ -13,6 +13,7 @@ pub(crate) enum Act {
     MoveToStore,
     Build,
     MakeDurable,
+    KeepCounter,
     WriteRecord,
     MakeNewLink,
     Flip,
@@ -39,6 +40,7 @@ impl Act {
             Self::MoveToStore => "moved_to_store",
             Self::Build => "built",
             Self::MakeDurable => "made_durable",
+            Self::KeepCounter => "counter_kept",
             Self::WriteRecord => "record_written",
             Self::MakeNewLink => "new_link_made",
             Self::Flip => "active_flipped",
@@ -92,6 +94,7 @@ impl Act {
             Self::Received
             | Self::Build
             | Self::MakeDurable
+            | Self::KeepCounter
             | Self::Confirm
             | Self::KeepEvidence
             | Self::Reversed
@@ -110,7 +113,7 @@ pub(crate) fn acts(host: &Host, journal: &Journal) -> &'static [Act] {
         Phase::Receiving => &[Unpack, Received],
         // A release that is here already is not built again.
         Phase::Building if host.whole.has(journal.to) => &[],
-        Phase::Building => &[MoveToStore, Build, MakeDurable, WriteRecord],
+        Phase::Building => &[MoveToStore, Build, MakeDurable, KeepCounter, WriteRecord],
         Phase::Staged if own => &[CheckOwn],
         Phase::Probing if own => &[TryOwn],
         Phase::Switching if own => &[MakeNewLink, Flip, MakeCurrent, FlippedOwn],

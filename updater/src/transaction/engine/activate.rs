@@ -9,7 +9,7 @@ use crate::probe::{Answer, Expectation, Watch, prove, watch};
 use crate::runner::{Instance, RunnerError};
 use crate::sys::run::TAIL_LINES;
 use crate::sys::spawn::SpawnError;
-use crate::sys::{BootTime, checkpoint};
+use crate::sys::{BootTime, checkpoint, remove_durably};
 use crate::transaction::machine::Direction;
 use crate::transaction::order::chain;
 use crate::transaction::{App, Evidence, Failure};
@@ -47,6 +47,8 @@ impl Engine {
             return Ok(());
         }
         self.stop_agent()?;
+        // Who orders a release wants it to run, whoever stopped the one before.
+        remove_durably(&self.app.files.stopped()).map_err(|error| Failure::host(&error))?;
         checkpoint("agent_stopped");
         let launch = self.app.launch(&target)?;
         let runner = self.app.runner().map_err(Failure::host_problem)?;

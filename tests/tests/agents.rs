@@ -1,0 +1,169 @@
+//! Agents that misbehave, and updaters that come back to them.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use fleet_tests::{Behaviour, Host, LONG, Packing, Place, Setup, Tree, end_all, eventually};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use protocol::{Digest, Outcome, Status, header};
+
+/// Waits until the agent of this release runs as another process than `before`.
+fn runs_anew(host: &Host, digest: &Digest, before: Option<u32>) -> Result<u32> {
+    let pid = eventually("the agent to be started again", LONG, || {
+        host.app().ok()?.pid.filter(|pid| Some(*pid) != before)
+    })
+    .with_context(|| host.log())?;
+    host.runs(digest)?;
+    Ok(pid)
+}
+
+fn kill_agent(host: &Host) -> Result<u32> {
+    let pid = host.app()?.pid.context("an agent runs")?;
+    kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL)?;
+    Ok(pid)
+}
+
+#[test]
+fn lesson_19_the_same_agent_goes_on_through_a_crash_in_the_watch() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().health("watch", "'2s'"))?;
+    let release = Tree::healthy("one")?;
+    let mut lines = host.order("/update", &release).header("accept", header::NDJSON).lines()?;
+    lines.until("\"watching\"")?;
+    let pid = host.app()?.pid;
+    host.kill()?;
+    host.holds()?;
+    assert_eq!(host.running(), Some(release.digest));
+    host.start()?;
+    let last = host.idle()?.last.context("a last transaction")?;
+    assert_eq!(last.outcome, Outcome::Updated);
+    assert_eq!(host.app()?.pid, pid, "it was started twice");
+    host.rests()
+}
+
+#[test]
+fn lesson_10_an_agent_that_dies_in_a_watch_that_another_updater_began_is_undone() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let good = host.installs("good")?;
+    let bad = Tree::healthy("bad")?;
+    let call = host.order("/update?watch=1h", &bad).header("accept", header::NDJSON);
+    call.lines()?.until("\"watching\"")?;
+    host.kill()?;
+    host.start()?;
+    host.runs(&bad.digest)?;
+    // Not this updater's child: only that it ended can be seen.
+    kill_agent(&host)?;
+    let last = host.idle()?.last.context("a last transaction")?;
+    assert_eq!((last.outcome, last.to), (Outcome::RolledBack, Some(good)));
+    host.rests()
+}
+
+#[test]
+fn an_agent_that_died_while_no_updater_ran_has_to_prove_itself_anew() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().health("watch", "'1s'"))?;
+    let release = Tree::healthy("one")?;
+    let mut lines = host.order("/update", &release).header("accept", header::NDJSON).lines()?;
+    lines.until("\"watching\"")?;
+    let before = kill_agent(&host).and_then(|pid| host.kill().map(|()| pid));
+    // The updater may have seen it, and then it has reversed; else the next one starts it again.
+    let before = before?;
+    host.start()?;
+    let app = host.idle()?;
+    assert_ne!(app.pid, Some(before));
+    host.rests()
+}
+
+#[test]
+fn an_agent_that_flaps_is_started_again_and_again_and_can_be_replaced() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().run("backoff_max", "'200ms'"))?;
+    let flapping = host.installs("flapping")?;
+    let mut pid = None;
+    for _ in 0..4 {
+        pid = Some(runs_anew(&host, &flapping, pid)?);
+        kill_agent(&host)?;
+    }
+    runs_anew(&host, &flapping, pid)?;
+    host.rests()?;
+    // While it is down, or just up, another release takes its place.
+    kill_agent(&host)?;
+    let good = host.installs("good")?;
+    host.keeps(&good, Some(&flapping))?;
+    host.rests()
+}
+
+#[test]
+fn an_agent_that_goes_into_the_background_is_undone_and_leaves_nothing() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let good = host.installs("good")?;
+    let tree = Tree::agent(&Behaviour { message: "away".into(), ..Behaviour::default() })?;
+    tree.program("bin/it", &fs::read_to_string(tree.path().join("bin/agent"))?)?;
+    tree.program("bin/agent", "#!/bin/sh\nsetsid bin/it &\nexit 0\n")?;
+    let release = tree.pack(Packing::Zstd)?;
+    let problem = host.undoes(&release)?;
+    assert!(problem.detail.contains("exited with status 0"), "{problem:?}");
+    let store = host.install().join("releases/store").join(release.digest.hex());
+    assert_eq!(fleet_tests::processes_of(&store), []);
+    host.keeps(&good, None)?;
+    host.rests()
+}
+
+#[test]
+fn an_agent_that_lives_and_listens_no_more_is_undone_in_its_watch() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let good = host.installs("good")?;
+    let deaf = Behaviour { closes_after: Some(2), ..Behaviour::default() };
+    let call = host.order("/update?watch=1h", &Tree::release(&deaf)?);
+    let problem = call.send()?.problem()?;
+    assert!(problem.detail.contains("in a row"), "{problem:?}");
+    host.keeps(&good, None)?;
+    host.rests()
+}
+
+#[test]
+fn lesson_20_a_stranger_that_got_the_agents_number_is_let_live() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let release = host.installs("one")?;
+    host.kill()?;
+    end_all(&host.install());
+    let mut stranger = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn()?;
+    let record = host.state().join("instance.json");
+    let mut instance: serde_json::Value = serde_json::from_slice(&fs::read(&record)?)?;
+    instance["leader"]["pid"] = stranger.id().into();
+    fs::write(&record, instance.to_string())?;
+    let done = (|| {
+        host.start()?;
+        let pid = runs_anew(&host, &release, None)?;
+        ensure!(pid != stranger.id(), "the stranger was taken for the agent");
+        host.installs("two")?;
+        ensure!(stranger.try_wait()?.is_none(), "the stranger was killed");
+        host.rests()
+    })();
+    stranger.kill()?;
+    stranger.wait()?;
+    done
+}
+
+#[test]
+fn an_update_after_the_agent_died_unseen_is_as_any_other() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let first = host.installs("one")?;
+    let pid = host.app()?.pid;
+    host.kill()?;
+    // Its parent is gone, so whoever adopted it reaps it late or never: it may stay as a zombie.
+    end_all(&host.install());
+    host.start()?;
+    runs_anew(&host, &first, pid)?;
+    let second = Tree::healthy("two")?;
+    assert_eq!(host.push(&second)?.result()?.status, Status::Updated);
+    host.keeps(&second.digest, Some(&first))?;
+    host.rests()
+}

@@ -1,0 +1,106 @@
+//! `updater stop`, `start` and `restart`: what an operator stopped is left alone.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use fleet_tests::{Host, LONG, Output, Place, Setup, Tree, eventually, program};
+use protocol::header;
+
+fn updater(host: &Host, arguments: &[&str]) -> Result<Output> {
+    let mut command = Command::new(program("updater")?);
+    let (first, rest) = arguments.split_first().context("a command")?;
+    Output::of(command.arg(first).arg("--config").arg(host.config()).args(rest))
+}
+
+fn is_stopped(host: &Host) -> Result<()> {
+    let stopped = || host.app().ok().filter(|app| app.agent == "stopped");
+    let app = eventually("the agent to be stopped", LONG, stopped)?;
+    assert_eq!((app.healthy, app.pid), (true, None));
+    host.rests()?;
+    assert_eq!(host.running(), None);
+    Ok(())
+}
+
+#[test]
+fn what_an_operator_stopped_stays_stopped_until_it_is_started() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let release = host.installs("one")?;
+    let said = updater(&host, &["stop"])?.good()?.stdout;
+    assert!(said.contains("updater start"), "{said}");
+    is_stopped(&host)?;
+    updater(&host, &["stop"])?.good()?;
+    for end in [Host::kill, Host::stop] {
+        end(&host)?;
+        host.start()?;
+        is_stopped(&host)?;
+    }
+    updater(&host, &["start"])?.good()?;
+    host.runs(&release)?;
+    host.rests()?;
+    let pid = host.app()?.pid.context("it runs")?;
+    // Started already: nothing happens. Restarted: the same release, another process.
+    updater(&host, &["start"])?.good()?;
+    assert_eq!(host.app()?.pid, Some(pid));
+    let said: serde_json::Value = updater(&host, &["restart", "--json"])?.json()?;
+    assert!(said["pid"].is_u64() && said["pid"] != pid, "{said}");
+    host.runs(&release)?;
+    host.rests()
+}
+
+#[test]
+fn an_operator_needs_no_updater() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let release = host.installs("one")?;
+    host.kill()?;
+    updater(&host, &["stop"])?.good()?;
+    assert_eq!(host.running(), None);
+    host.start()?;
+    is_stopped(&host)?;
+    host.kill()?;
+    updater(&host, &["start"])?.good()?;
+    host.runs(&release)?;
+    host.start()?;
+    host.rests()
+}
+
+#[test]
+fn an_updater_that_died_while_stopping_is_followed_by_one_that_stops() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    host.installs("one")?;
+    host.kill()?;
+    // What is there between the two halves of a stop.
+    fs::write(host.state().join("stopped"), "")?;
+    host.start()?;
+    is_stopped(&host)
+}
+
+#[test]
+fn an_update_starts_what_was_stopped() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let first = host.installs("one")?;
+    updater(&host, &["stop"])?.good()?;
+    let second = host.installs("two")?;
+    host.keeps(&second, Some(&first))?;
+    host.rests()
+}
+
+#[test]
+fn nobody_stops_an_agent_that_a_transaction_has_in_hand() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let release = Tree::healthy("one")?;
+    let call = host.order("/update?watch=1h", &release).header("accept", header::NDJSON);
+    call.lines()?.until("\"watching\"")?;
+    let refused = updater(&host, &["stop"])?;
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("update_in_progress"), "{refused:?}");
+    host.runs(&release.digest)?;
+    // Only on the spot: a master has no such route.
+    assert_eq!(host.master().post("/agent/stop").send()?.status, 404);
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! `POST /agent/{operation}`: what an operator on the host does to an agent. On the local socket
+//! only: a master orders releases.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use protocol::{AppHealth, AppName};
+use serde::Deserialize;
+
+use crate::api::{ApiError, Asked};
+use crate::daemon::Daemon;
+use crate::transaction::Operation;
+
+/// Query parameters.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct AgentQuery {
+    app: Option<AppName>,
+}
+
+pub(super) async fn operate(
+    State(daemon): State<Arc<Daemon>>,
+    Path(operation): Path<Operation>,
+    Asked(query): Asked<AgentQuery>,
+) -> Result<Json<AppHealth>, ApiError> {
+    let app = daemon.app(query.app.as_ref())?;
+    let done = tokio::task::spawn_blocking(move || {
+        app.operate(operation)?;
+        Ok(app.status().health())
+    });
+    let done = done.await.map_err(|error| ApiError::internal(error.to_string()))?;
+    done.map(Json).map_err(|problem: protocol::Problem| problem.into())
+}

@@ -1,0 +1,51 @@
+//! `updater stop`, `start`, `restart`: through the daemon, or by itself if the daemon is dead.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use http::Method;
+use protocol::AppHealth;
+
+use crate::cli::args::AgentArgs;
+use crate::cli::client::{ClientError, ask};
+use crate::cli::errors::CliError;
+use crate::config::Config;
+use crate::transaction::{App, Events, Operation, Recovery};
+
+pub(super) fn operate(operation: Operation, asked: &AgentArgs) -> Result<bool, CliError> {
+    let config = Config::load(&asked.common.config)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let path = format!("/agent/{}?app={}", operation.name(), asked.app);
+    let health: AppHealth = runtime.block_on(async {
+        match ask::<(), _>(&config.state_dir, Method::POST, &path, None).await {
+            Err(ClientError::NotRunning(_)) => alone(&config, operation, asked),
+            answered => Ok(answered?),
+        }
+    })?;
+    let text = match (asked.json, health.pid) {
+        (true, _) => serde_json::to_string_pretty(&health)? + "\n",
+        (false, Some(pid)) => format!("{} runs as process {pid}\n", asked.app),
+        (false, None) => format!(
+            "{} is {}, and stays so until `updater start` or the next update\n",
+            asked.app, health.agent
+        ),
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(true)
+}
+
+/// The daemon is dead: this process does it, and the next daemon finds what it did.
+fn alone(config: &Config, operation: Operation, asked: &AgentArgs) -> Result<AppHealth, CliError> {
+    let events = Events::new(crate::sys::wall_clock());
+    let handle = tokio::runtime::Handle::current();
+    let app = Arc::new(App::new(asked.app.clone(), config, events, handle)?);
+    match app.recover() {
+        Recovery::Idle => {}
+        Recovery::Finishing(finishing) => drop(finishing.join()),
+        Recovery::Locked => return Err("take this app's lock: another updater has it".into()),
+        Recovery::Blocked(why) => return Err(why.into()),
+    }
+    app.operate(operation).map_err(|problem| problem.detail)?;
+    Ok(app.status().health())
+}
