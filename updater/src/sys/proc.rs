@@ -2,8 +2,12 @@
 //!
 //! A process may end between any two reads: what is gone is `None`, never an error.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+
+/// Bytes of an environment that are looked at. Where its environment lies, a process says itself
+/// (prctl(2), `PR_SET_MM_MAP`): it may be as long as all addresses that there are.
+const ENVIRONMENT_BYTES: u64 = 256 << 10;
 
 /// A line of `/proc/<pid>/stat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +76,10 @@ pub fn name(pid: u32) -> String {
 
 /// Whether a process was started with this `NAME=value` in its environment.
 pub fn was_given(pid: u32, variable: &str) -> bool {
-    fs::read(format!("/proc/{pid}/environ"))
-        .is_ok_and(|all| all.split(|byte| *byte == 0).any(|one| one == variable.as_bytes()))
+    let Ok(file) = File::open(format!("/proc/{pid}/environ")) else { return false };
+    let mut all = Vec::new();
+    let read = file.take(ENVIRONMENT_BYTES).read_to_end(&mut all);
+    read.is_ok() && all.split(|byte| *byte == 0).any(|one| one == variable.as_bytes())
 }
 
 /// The sockets that a process holds, by their inodes.
@@ -102,6 +108,19 @@ mod tests {
         let own = std::process::id();
         assert!(all().unwrap().iter().any(|stat| stat.pid == own && !stat.is_dead()));
         assert_eq!(stat(0), None);
+    }
+
+    #[test]
+    fn an_environment_is_not_read_without_end() {
+        let long = "x".repeat(100 << 10);
+        let mut command = std::process::Command::new("cat");
+        command.env_clear().env("A", "1").stdin(std::process::Stdio::piped());
+        command.envs([("B", &long), ("C", &long), ("D", &long)]).env("Z", "1");
+        let mut child = command.spawn().unwrap();
+        assert!(was_given(child.id(), "A=1"));
+        assert!(!was_given(child.id(), "Z=1"), "all of it was read");
+        drop(child.stdin.take());
+        child.wait().unwrap();
     }
 
     #[test]
