@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use nix::fcntl::{Flock, FlockArg};
@@ -14,7 +15,9 @@ pub struct AppLock {
 
 /// Takes the lock; `None` if somebody has it.
 pub fn try_lock(path: &Path) -> io::Result<Option<AppLock>> {
-    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    let mut options = File::options();
+    // Whoever can open it, if only to read, can hold it, and so keep all orders out.
+    let file = options.create(true).truncate(false).write(true).mode(0o600).open(path)?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(file) => Ok(Some(AppLock { _file: file })),
         Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
@@ -24,7 +27,17 @@ pub fn try_lock(path: &Path) -> io::Result<Option<AppLock>> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
+
+    #[test]
+    fn nobody_else_can_open_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let _lock = try_lock(&path).unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
 
     #[test]
     fn lesson_13_a_second_holder_is_refused_until_the_first_is_gone() {
