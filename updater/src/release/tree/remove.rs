@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::AtFlags;
+use rustix::fs::{AtFlags, Gid, Mode, Uid};
 use rustix::io::Errno;
 
 use crate::sys::fs;
@@ -20,6 +20,9 @@ const OWNER_ALL: u32 = 0o700;
 
 /// Removes `path` and all that is in it, without following a link and without leaving its file
 /// system. What is not there, or goes meanwhile, is fine; so are directories that are read-only.
+///
+/// Its user may still run, and fill it as fast as it is emptied. So, from the top down, each
+/// directory is taken from that user before what is in it is listed.
 pub fn remove_tree(path: &Path) -> io::Result<()> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::ErrorKind::InvalidInput.into());
@@ -100,23 +103,29 @@ fn make_writable(directory: BorrowedFd<'_>) -> io::Result<()> {
         // Its mode is not the reason.
         return Ok(());
     }
-    Ok(rustix::fs::fchmod(directory, rustix::fs::Mode::from_raw_mode(mode | OWNER_ALL))?)
+    Ok(rustix::fs::fchmod(directory, Mode::from_raw_mode(mode | OWNER_ALL))?)
 }
 
+/// Opens a directory that only this process's user can put something into from now on.
 fn open(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<Option<OwnedFd>> {
-    match fs::open_directory_at(parent, name) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+    let opened = match fs::open_directory_at(parent, name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             fs::force_mode(parent, name, OWNER_ALL)?;
-            fs::open_directory_at(parent, name).map(Some)
+            fs::open_directory_at(parent, name)?
         }
-        opened => opened.map(Some),
+        opened => opened?,
+    };
+    if rustix::process::geteuid().is_root() {
+        rustix::fs::fchown(&opened, Some(Uid::ROOT), Some(Gid::ROOT))?;
+        rustix::fs::fchmod(&opened, Mode::from_raw_mode(OWNER_ALL))?;
     }
+    Ok(Some(opened))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 
     use super::*;
 
@@ -150,6 +159,22 @@ mod tests {
         std::fs::write(&file, "x").unwrap();
         remove_tree(&file).unwrap();
         assert!(!file.exists());
+    }
+
+    #[test]
+    fn a_directory_is_taken_from_its_user_before_it_is_emptied() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let root = tempfile::tempdir().unwrap();
+        let tree = root.path().join("tree");
+        std::fs::create_dir(&tree).unwrap();
+        std::fs::set_permissions(&tree, PermissionsExt::from_mode(0o777)).unwrap();
+        std::os::unix::fs::chown(&tree, Some(4242), Some(4242)).unwrap();
+        let parent = fs::open_directory(root.path()).unwrap();
+        open(parent.as_fd(), c"tree").unwrap().unwrap();
+        let taken = tree.metadata().unwrap();
+        assert_eq!((taken.uid(), taken.gid(), taken.mode() & 0o7777), (0, 0, 0o700));
     }
 
     #[test]
