@@ -31,6 +31,12 @@ fn lesson_19_to_stop_the_unit_leaves_the_agents_running() {
 }
 
 #[test]
+fn what_forks_without_end_does_not_take_the_updaters_threads() {
+    let unit = std::fs::read_to_string(systemd().join("updater.service")).unwrap();
+    assert!(unit.lines().any(|line| line == "TasksMax=infinity"));
+}
+
+#[test]
 fn every_drop_in_is_in_the_manual() {
     let manual = include_str!("../../docs/configuration.md");
     for entry in std::fs::read_dir(systemd().join("drop-ins")).unwrap() {
