@@ -13,6 +13,8 @@ need cc build-essential
 if [ "${1-}" != build ]; then
     need git git
     need zstd zstd
+    need bsdtar libarchive-tools
+    need busybox busybox
     need openssl openssl
     # The disks that lose their power are made by these.
     need mkfs.ext4 e2fsprogs

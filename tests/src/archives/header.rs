@@ -63,6 +63,11 @@ impl Header {
             .field(MAGIC, b"ustar\x0000")
     }
 
+    /// The header in the first 512 bytes, but for its checksum; zeros if there are fewer.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { block: bytes.first_chunk().copied().unwrap_or([0; 512]), checksum: None }
+    }
+
     /// A link's target.
     #[must_use]
     pub fn link(self, target: impl AsRef<[u8]>) -> Self {

@@ -4,6 +4,7 @@
 
 mod header;
 pub mod hostile;
+pub mod legitimate;
 mod packed;
 mod tar;
 

@@ -117,6 +117,18 @@ fn a_copy_of_a_hardlink_is_a_file_of_its_own() {
 }
 
 #[test]
+fn before_posix_a_directory_is_what_ends_in_a_slash() {
+    let v7 = |header: &mut Header| header.as_mut_bytes()[257..265].fill(0);
+    let old = |name: &str, content: &[u8]| {
+        Sample::default().entry(EntryType::Regular, name.as_bytes(), b"", content, v7).end()
+    };
+    let place = Place::new();
+    place.unpack(&old("dir/", b"").gzip()).unwrap();
+    assert!(place.staging().join("dir").is_dir());
+    assert_eq!(rejected(Place::new().unpack(&old("dir/", b"x").gzip())).0, Rule::UnexpectedData);
+}
+
+#[test]
 fn several_zstd_frames_are_one_stream() {
     let bytes = good().0;
     let (first, second) = bytes.split_at(700);

@@ -153,8 +153,15 @@ fn member(header: Parsed, extensions: Extensions) -> Result<Member, Stop> {
     let size = pax.size;
     let first_name = header.name.clone();
     let name = one_of(extensions.name, pax.name, header.name).map_err(|s| s.at(&first_name))?;
+    let entry_type = match header.entry_type {
+        // Before POSIX, directories had no type of their own.
+        EntryType::Regular if header.flavour == Flavour::V7 && name.ends_with(b"/") => {
+            EntryType::Directory
+        }
+        own => own,
+    };
     let content = one_of(extensions.link, pax.link, header.link)
-        .and_then(|link| content(header.entry_type, header.size, header.executable, size, link))
+        .and_then(|link| content(entry_type, header.size, header.executable, size, link))
         .map_err(|stop| stop.at(&name))?;
     Ok(Member { name, content })
 }
