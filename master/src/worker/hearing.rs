@@ -11,7 +11,7 @@ use crate::worker::{Answer, Heard, Listener, WorkerError};
 const MOST_PHASES: u32 = 100;
 
 /// One order, as it is heard of.
-pub(super) struct Hearing<'a> {
+pub struct Hearing<'a> {
     listener: &'a Listener,
     transaction: &'a mut Option<TransactionId>,
     phases: u32,
@@ -19,7 +19,7 @@ pub(super) struct Hearing<'a> {
 
 impl<'a> Hearing<'a> {
     /// `transaction` is kept up to what is known of it.
-    pub(super) fn new(listener: &'a Listener, transaction: &'a mut Option<TransactionId>) -> Self {
+    pub fn new(listener: &'a Listener, transaction: &'a mut Option<TransactionId>) -> Self {
         Self { listener, transaction, phases: 0 }
     }
 
@@ -30,7 +30,7 @@ impl<'a> Hearing<'a> {
 
     /// Takes one line in: the end of the order, if it says that. What a newer updater says besides
     /// is left alone.
-    pub(super) fn line(&mut self, line: &[u8]) -> Result<Option<Answer>, WorkerError> {
+    pub fn line(&mut self, line: &[u8]) -> Result<Option<Answer>, WorkerError> {
         let value = parse(line).ok_or_else(|| {
             let text = Value::String(String::from_utf8_lossy(line).into_owned());
             WorkerError::Malformed(format!("a line is no JSON: {}", shown(&text)))

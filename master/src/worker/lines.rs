@@ -29,40 +29,58 @@ pub(super) async fn whole(mut body: Incoming, address: &str) -> Result<Vec<u8>, 
 pub(super) struct Lines {
     body: Incoming,
     address: String,
+    received: LineBuffer,
+}
+
+impl Lines {
+    pub(super) fn new(body: Incoming, address: &str) -> Self {
+        Self { body, address: address.to_owned(), received: LineBuffer::default() }
+    }
+
+    /// The next line that is not empty, without its end; `None` after the last.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, WorkerError> {
+        loop {
+            if let Some(line) = self.received.take()? {
+                return Ok(Some(line));
+            }
+            if self.received.ended {
+                return Ok(None);
+            }
+            match self.body.frame().await {
+                None => self.received.end(),
+                Some(Err(error)) => return Err(WorkerError::of_connection(&self.address, error)),
+                Some(Ok(frame)) => {
+                    self.received.push(frame.data_ref().map_or(&[][..], |data| data));
+                }
+            }
+        }
+    }
+}
+
+/// What has come of a body that is read line by line. Pure.
+#[derive(Debug, Default)]
+pub struct LineBuffer {
     buffer: Vec<u8>,
     searched: usize,
     total: u64,
     ended: bool,
 }
 
-impl Lines {
-    pub(super) fn new(body: Incoming, address: &str) -> Self {
-        let address = address.to_owned();
-        Self { body, address, buffer: Vec::new(), searched: 0, total: 0, ended: false }
+impl LineBuffer {
+    /// Takes what has come.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.total += bytes.len() as u64;
+        self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next line that is not empty, without its end; `None` after the last.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, WorkerError> {
-        loop {
-            if let Some(line) = self.take()? {
-                return Ok(Some(line));
-            }
-            if self.ended {
-                return Ok(None);
-            }
-            match self.body.frame().await {
-                None => self.ended = true,
-                Some(Err(error)) => return Err(WorkerError::of_connection(&self.address, error)),
-                Some(Ok(frame)) => {
-                    let data = frame.data_ref().map_or(&[][..], |data| data);
-                    self.total += data.len() as u64;
-                    self.buffer.extend_from_slice(data);
-                }
-            }
-        }
+    /// Nothing more will come: what there is without an end is a line too.
+    pub fn end(&mut self) {
+        self.ended = true;
     }
 
-    fn take(&mut self) -> Result<Option<Vec<u8>>, WorkerError> {
+    /// A line that is not empty, without its end, if there is a whole one. It is an error if a line
+    /// or all of them are longer than anything that an updater sends.
+    pub fn take(&mut self) -> Result<Option<Vec<u8>>, WorkerError> {
         loop {
             let end = self.buffer[self.searched..].iter().position(|&byte| byte == b'\n');
             let line = match end {

@@ -24,6 +24,8 @@ pub use answer::Answer;
 pub use client::Worker;
 pub use error::WorkerError;
 pub use evidence::Evidence;
+pub use hearing::Hearing;
+pub use lines::LineBuffer;
 pub use order::{Heard, Listener};
 pub use patience::Patience;
 pub use request::Push;
