@@ -15,13 +15,14 @@ zshdir = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint crash bench build install tools
+.PHONY: help demo test lint crash fuzz bench build install tools
 
 help:
 	@echo 'make demo      build, then show a fleet on this machine from nothing to a rolled-back bad release'
 	@echo 'make test      install what the tests need, then lint, build and run every test'
 	@echo 'make lint      format, clippy, cargo-deny, rustdoc'
 	@echo 'make crash     kill the updater at every checkpoint, twice, and disturb its every call on the disk'
+	@echo 'make fuzz      fuzz what reads bytes from outside, each target for FUZZ_SECONDS (60)'
 	@echo 'make bench     measure against tar and sync; writes bench.json'
 	@echo 'make build     release binaries in target/release'
 	@echo 'make install   binaries, units, man pages and completions (PREFIX, DESTDIR)'
@@ -50,6 +51,9 @@ lint: tools
 crash: build
 	$(CARGO) run --release --locked --package fleet-tests --bin checkpoints
 	$(CARGO) run --release --locked --package fleet-tests --bin crash -- $(ARGS)
+
+fuzz: tools
+	tests/fuzz.sh
 
 bench: tools build
 	$(CARGO) run --release --locked --package fleet-tests --bin bench

@@ -14,6 +14,7 @@ mod eventually;
 mod expectations;
 pub mod faults;
 mod fleet;
+pub mod fuzzing;
 mod host;
 pub mod invariants;
 mod liar;
