@@ -10,6 +10,7 @@ use crate::cli::context::Context;
 use crate::cli::pack::PackArgs;
 use crate::cli::release::ReleaseCommand;
 use crate::cli::rollback::RollbackArgs;
+use crate::cli::rollout::RolloutCommand;
 use crate::cli::status::StatusArgs;
 use crate::cli::update::UpdateArgs;
 use crate::cli::why::WhyArgs;
@@ -119,8 +120,16 @@ pub enum FleetCommand {
     Decommission(decommission::DecommissionArgs),
     /// Put a release on hosts, prove that it runs there, and take it back where it does not
     Update(Box<UpdateArgs>),
+    /// Say what an update would do, and keep it as a plan
+    ///
+    /// Asks the hosts, and changes nothing on them. `swarm update --plan DIGEST` then does exactly
+    /// what is shown, and nothing on a host that has changed meanwhile.
+    Plan(Box<UpdateArgs>),
     /// Take hosts back to the release that they ran before
     Rollback(Box<RollbackArgs>),
+    /// Look at rollouts, and answer them
+    #[command(subcommand)]
+    Rollout(RolloutCommand),
     /// Show what runs where, and what does not run as it should
     Status(StatusArgs),
     /// Say what a host is waiting for, or why it is as it is
@@ -177,6 +186,8 @@ impl FleetCommand {
             Self::Log(args) => args.run(context),
             Self::History(args) => args.run(context),
             Self::Update(arguments) => update::run(arguments, context),
+            Self::Plan(arguments) => update::plan(arguments, context),
+            Self::Rollout(command) => command.run(context),
             Self::Rollback(arguments) => rollback::run(arguments, context),
             Self::Status(arguments) => status::run(arguments, context),
             Self::Why(arguments) => why::run(arguments, context),

@@ -4,6 +4,7 @@ use time::OffsetDateTime;
 
 use crate::home::Home;
 use crate::output::{Failure, Output};
+use crate::rollout::Desk;
 use crate::store::Store;
 use crate::worker::Patience;
 
@@ -29,6 +30,12 @@ impl Context {
         home.check()?;
         let store = Store::open(&home.store())?;
         Ok(Self { home, store, output, now, patience: Patience::default(), who: caller() })
+    }
+
+    /// Where rollouts are begun and answered.
+    pub(super) fn desk(&self) -> Desk<'_> {
+        let Self { home, store, output, now, who, .. } = self;
+        Desk { home, store, output, now: *now, who }
     }
 }
 

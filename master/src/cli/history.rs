@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::cli::Context;
 use crate::output::{Exit, Failure, Table, when};
 use crate::rollout::ReleaseNames;
-use crate::store::{HostResult, Rollout, RolloutResult};
+use crate::store::{HostResult, Rollout};
 
 /// The words of `swarm history`.
 #[derive(Debug, Args)]
@@ -53,7 +53,7 @@ fn table(past: &[Past], names: &ReleaseNames) -> String {
             &names.of(rollout.release.as_ref()),
             &rollout.selection,
             &rollout.who,
-            rollout.result.map_or("not finished", RolloutResult::name),
+            rollout.result.map_or(&*rollout.state, |result| result.name()),
             &counts(hosts),
             &rollout.id.to_string(),
         ]);
@@ -80,8 +80,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::store::RolloutId;
     use crate::store::testing::at;
+    use crate::store::{RolloutId, RolloutResult};
 
     #[test]
     fn a_rollout_that_never_ended_says_so() {
@@ -98,6 +98,8 @@ mod tests {
             started_at: at(0),
             finished_at: Some(at(9)),
             result: Some(RolloutResult::Failed),
+            state: "failed".to_owned(),
+            plan: None,
         };
         let host = |name: &str, outcome| HostResult {
             host: name.parse().unwrap(),
@@ -114,7 +116,13 @@ mod tests {
             host("web-2", HostOutcome::RolledBack),
             host("web-3", HostOutcome::Updated),
         ];
-        let killed = Rollout { result: None, finished_at: None, release: None, ..rollout.clone() };
+        let killed = Rollout {
+            result: None,
+            finished_at: None,
+            release: None,
+            state: "running".to_owned(),
+            ..rollout.clone()
+        };
         let past = [Past { rollout: killed, hosts: Vec::new() }, Past { rollout, hosts }];
         insta::assert_snapshot!(table(&past, &ReleaseNames::default()));
     }

@@ -3,6 +3,7 @@
 //! A door parses, calls one function of a room below, and renders what it gives back.
 
 mod args;
+mod begin;
 mod check;
 mod completions;
 mod context;
@@ -16,8 +17,11 @@ mod log;
 mod main;
 mod man;
 mod pack;
+mod plan_view;
+mod policy;
 mod release;
 mod rollback;
+mod rollout;
 mod runtime;
 mod show;
 mod status;

@@ -3,11 +3,12 @@
 use clap::Args;
 
 use crate::cli::Context;
+use crate::cli::begin::{Begin, How};
+use crate::cli::policy::PolicyArgs;
 use crate::cli::runtime::block_on;
-use crate::cli::update::{PolicyArgs, start};
 use crate::fleet::Fleet;
 use crate::output::{Exit, Failure};
-use crate::rollout::{Goal, Interrupt, RolloutError, resolve};
+use crate::rollout::{Archives, Goal, Interrupt, RolloutError, Sources, resolve};
 use crate::select::SelectionArgs;
 
 /// The words of `swarm rollback`.
@@ -31,9 +32,11 @@ pub(super) fn run(arguments: &RollbackArgs, context: &Context) -> Result<Exit, F
     let selected = selection.resolve(&store.hosts()?)?;
     let to = to.as_deref().map(|name| resolve(store, name)).transpose()?;
     let members = Fleet::open(home, store, context.patience)?.members(&selected);
-    let order = policy.order(Goal::Back(to), selection);
+    let wish = policy.wish(Goal::Back(to), selection);
+    let how = if policy.dry_run { How::Shown } else { How::Done };
     block_on(async {
         let interrupt = Interrupt::listen().map_err(RolloutError::from)?;
-        start(context, order, members, policy.dry_run, selection, interrupt).await
+        let begin = Begin { context, how, wait: policy.wait, interrupt };
+        begin.wished(&wish, members, Archives::none(Goal::Back(to)), &Sources::default()).await
     })?
 }

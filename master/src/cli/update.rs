@@ -1,21 +1,48 @@
-//! `swarm update`: a release goes to hosts.
+//! `swarm update` and `swarm plan`: a release goes to hosts, or would.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
-use protocol::{AppName, OrderOptions, Period};
+use protocol::Digest;
 
 use crate::cli::Context;
+use crate::cli::begin::{Begin, How};
 use crate::cli::pack::tell;
+use crate::cli::policy::PolicyArgs;
 use crate::cli::runtime::block_on;
-use crate::fleet::{Fleet, Member};
-use crate::output::{Exit, Failure, Output, Table};
-use crate::rollout::{
-    self, Interrupt, Order, PlannedHost, ReleaseNames, RolloutError, Source, Surroundings,
-};
+use crate::fleet::Fleet;
+use crate::output::{Exit, Failure};
+use crate::rollout::{self, Archives, Interrupt, RolloutError, Source, Sources, Wish};
 use crate::select::SelectionArgs;
-use crate::store::{RolloutId, RolloutResult};
+
+/// What a plan has said already.
+const PLANNED: [&str; 25] = [
+    "root",
+    "archive",
+    "manifest",
+    "release",
+    "exclude",
+    "app",
+    "canary",
+    "batch",
+    "spread",
+    "parallel",
+    "delay",
+    "watch",
+    "max_consecutive_failures",
+    "max_failures",
+    "on_trip",
+    "approve",
+    "force",
+    "retry_quarantined",
+    "allow_unhealthy",
+    "confirm",
+    "dry_run",
+    "order",
+    "include_self",
+    "updater_archive",
+    "select",
+];
 
 /// The words of `swarm update`.
 #[derive(Debug, Args)]
@@ -23,6 +50,10 @@ pub struct UpdateArgs {
     /// Which hosts.
     #[command(flatten)]
     pub selection: SelectionArgs,
+    /// Carry out this plan, exactly as `swarm plan` made it
+    #[arg(long, value_name = "DIGEST", group = "selection", help_heading = "Selection",
+        conflicts_with_all = PLANNED)]
+    pub plan: Option<Digest>,
     /// Which release.
     #[command(flatten)]
     pub source: SourceArgs,
@@ -62,111 +93,58 @@ pub struct SourceArgs {
     pub exclude: Vec<String>,
 }
 
-/// How an update or a rollback is carried out.
-#[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
-pub struct PolicyArgs {
-    /// The app on the hosts
-    #[arg(long, value_name = "APP", default_value = protocol::DEFAULT_APP)]
-    pub app: AppName,
-    /// How many hosts at once
-    #[arg(long, value_name = "N", default_value = "16", help_heading = "Policy")]
-    pub parallel: NonZeroUsize,
-    /// Do it again on hosts that have the release already
-    #[arg(long, help_heading = "Policy")]
-    pub force: bool,
-    /// Try a release again on hosts where it failed before
-    #[arg(long, help_heading = "Policy")]
-    pub retry_quarantined: bool,
-    /// Take the release back on a host that this master does not reach again afterwards
-    #[arg(long, help_heading = "Policy")]
-    pub confirm: bool,
-    /// Watch the release at least so long, if the host's own configuration says less: 2m
-    #[arg(long, value_name = "TIME", help_heading = "Policy")]
-    pub watch: Option<Period>,
-    /// Say what would happen, and change nothing
-    #[arg(long, help_heading = "Policy")]
-    pub dry_run: bool,
-}
-
 /// Packs the release once, and sends it to all.
 pub(super) fn run(arguments: &UpdateArgs, context: &Context) -> Result<Exit, Failure> {
+    let how = match (arguments.plan, arguments.policy.dry_run) {
+        (Some(digest), _) => How::AsPlanned(digest),
+        (None, true) => How::Shown,
+        (None, false) => How::Done,
+    };
+    go(arguments, how, context)
+}
+
+/// Says what an update would do, and keeps it, so that just that can be done.
+pub(super) fn plan(arguments: &UpdateArgs, context: &Context) -> Result<Exit, Failure> {
+    let how = match arguments.plan {
+        Some(digest) => How::ShownAgain(digest),
+        None if arguments.policy.dry_run => How::Shown,
+        None => How::Kept,
+    };
+    go(arguments, how, context)
+}
+
+fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failure> {
     let Context { home, store, output, now, .. } = context;
-    let UpdateArgs { selection, policy, .. } = arguments;
-    let selected = selection.resolve(&store.hosts()?)?;
-    let fleet = Fleet::open(home, store, context.patience)?;
-    let members = fleet.members(&selected);
-    let named = arguments.updater_archive.as_deref();
+    let UpdateArgs { selection, policy, updater_archive, .. } = arguments;
     block_on(async {
         let interrupt = Interrupt::listen().map_err(RolloutError::from)?;
-        let own = match arguments.include_self.then(|| rollout::own_archive(home, named)) {
-            Some(own) => Some(own.await?),
-            None => None,
+        let begin = Begin { context, how, wait: policy.wait, interrupt: interrupt.clone() };
+        if let How::AsPlanned(digest) | How::ShownAgain(digest) = how {
+            return begin.kept(&digest).await;
+        }
+        let selected = selection.resolve(&store.hosts()?)?;
+        let members = Fleet::open(home, store, context.patience)?.members(&selected);
+        let own = if arguments.include_self {
+            Some(rollout::own_archive(home, updater_archive.as_deref()).await?)
+        } else {
+            None
         };
         let source = arguments.source.source();
         let prepared = tokio::select! {
-            prepared = source.prepare(home, store, now(), !policy.dry_run) => prepared?,
+            prepared = source.prepare(home, store, now(), how != How::Shown) => prepared?,
             () = interrupt.asked(1) => return Ok(Exit::Interrupted),
         };
         if let Some(packed) = &prepared.packed {
             tell(output, packed);
         }
-        let order = Order {
-            own: own.as_ref().map(|(push, _)| push.clone()),
-            ..policy.order(prepared.goal.clone(), selection)
+        let wish = Wish {
+            own: own.as_ref().map(|(push, _)| push.digest),
+            ..policy.wish(prepared.goal.clone(), selection)
         };
-        start(context, order, members, policy.dry_run, selection, interrupt).await
+        let archives = Archives::of(prepared, own);
+        let sources = Sources::of(&source, updater_archive.as_ref());
+        begin.wished(&wish, members, archives, &sources).await
     })?
-}
-
-/// Shows the plan, or carries it out.
-pub(super) async fn start(
-    context: &Context,
-    order: Order,
-    members: Vec<Member>,
-    dry_run: bool,
-    selection: &SelectionArgs,
-    interrupt: Interrupt,
-) -> Result<Exit, Failure> {
-    let Context { store, output, now, who, .. } = context;
-    if dry_run {
-        let planned = rollout::plan(&order, members).await;
-        show_plan(output, &order, &planned, &ReleaseNames::read(store)?);
-        return Ok(Exit::Success);
-    }
-    let selection = selection.describe();
-    let surroundings = Surroundings { store, output, now: *now, who, selection: &selection };
-    let summary = rollout::run(&surroundings, order, members, interrupt).await?;
-    Ok(match summary.result {
-        RolloutResult::Completed => Exit::Success,
-        RolloutResult::Failed => Exit::Failed,
-        RolloutResult::Interrupted => Exit::Interrupted,
-    })
-}
-
-fn show_plan(output: &Output, order: &Order, planned: &[PlannedHost], names: &ReleaseNames) {
-    if output.json() {
-        return output.document(&serde_json::json!({
-            "type": "rollout.plan",
-            "changed": false,
-            "release": order.goal.target(),
-            "hosts": planned,
-        }));
-    }
-    let mut table = Table::new(["HOST", "WOULD", "FROM", "TO", "BYTES", "WHY"]);
-    for host in planned {
-        let updater = host.updater.map(|own| format!("then its updater: {}", own.short()));
-        let why: Vec<_> = host.detail.iter().cloned().chain(updater).collect();
-        table.row([
-            host.host.as_str(),
-            host.action.name(),
-            &names.of(host.from.as_ref()),
-            &names.of(host.to.as_ref()),
-            &host.bytes.to_string(),
-            &why.join("; "),
-        ]);
-    }
-    output.data(&format!("{}\nthis is a plan: nothing was changed\n", table.render()));
 }
 
 impl SourceArgs {
@@ -180,26 +158,6 @@ impl SourceArgs {
                 root: self.root.clone().unwrap_or_else(|| PathBuf::from(".")),
                 exclude: self.exclude.clone(),
             },
-        }
-    }
-}
-
-impl PolicyArgs {
-    /// The order that these words mean.
-    pub(super) fn order(&self, goal: rollout::Goal, selection: &SelectionArgs) -> Order {
-        Order {
-            id: RolloutId::new(),
-            app: self.app.clone(),
-            goal,
-            options: OrderOptions {
-                force: self.force,
-                retry_quarantined: self.retry_quarantined,
-                confirm: self.confirm,
-                watch: self.watch,
-            },
-            own: None,
-            parallel: self.parallel,
-            named: !selection.host.is_empty(),
         }
     }
 }

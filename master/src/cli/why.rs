@@ -9,6 +9,8 @@ use crate::cli::Context;
 use crate::cli::runtime::block_on;
 use crate::fleet::{Fleet, Why, why};
 use crate::output::{Exit, Failure, plain};
+use crate::rollout::engine::why as rollout_why;
+use crate::rollout::stand;
 
 /// The words of `swarm why`.
 #[derive(Debug, Args)]
@@ -23,14 +25,27 @@ pub(super) fn run(arguments: &WhyArgs, context: &Context) -> Result<Exit, Failur
     let Context { home, store, output, now, .. } = context;
     let host = store.host(&arguments.host)?;
     let worker = Fleet::open(home, store, context.patience)?.worker(&host);
-    let answers = block_on(why(&host.name, worker, now()))?;
+    let mut answers = block_on(why(&host.name, worker, now()))?;
+    if let Some(line) = in_its_rollout(context, &host.name)? {
+        let why = Why { host: host.name.clone(), app: None, line, output: Vec::new() };
+        answers.insert(0, why);
+    }
     if output.json() {
         output.document(&answers);
     } else {
         output.data(&answers.iter().map(text).collect::<String>());
     }
-    let asked = answers.iter().all(|answer| answer.app.is_some());
+    let asked = answers.iter().any(|answer| answer.app.is_some());
     Ok(if asked { Exit::Success } else { Exit::Failed })
+}
+
+/// What a host waits for in the rollout that it is in, if it is in one.
+fn in_its_rollout(context: &Context, host: &HostName) -> Result<Option<String>, Failure> {
+    let Context { store, now, .. } = context;
+    let Some(id) = store.holder(host)? else { return Ok(None) };
+    let stand = stand(store, store.rollout(id)?, now())?;
+    let line = rollout_why(&stand.state, host).unwrap_or_default();
+    Ok(Some(format!("in the rollout {id}: {line}")))
 }
 
 fn text(answer: &Why) -> String {

@@ -1,5 +1,7 @@
 //! How the hosts are reached.
 
+use std::collections::BTreeMap;
+
 use pki::{Fingerprint, Identity, Paths};
 use protocol::HostName;
 
@@ -21,6 +23,8 @@ pub struct Fleet {
 pub struct Member {
     /// Its name.
     pub host: HostName,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
     /// Why it is left out, if it is.
     pub skip: Option<&'static str>,
     /// Its updater; an error where it cannot be told from others.
@@ -38,6 +42,7 @@ impl Fleet {
     pub fn members(&self, selected: &[Selected]) -> Vec<Member> {
         let member = |selected: &Selected| Member {
             host: selected.host.name.clone(),
+            labels: selected.host.labels.clone(),
             skip: selected.skip,
             worker: self.worker(&selected.host),
         };

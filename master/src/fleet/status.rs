@@ -95,7 +95,7 @@ pub async fn status(members: Vec<Member>, desired: Vec<Desired>) -> Vec<HostStat
 }
 
 async fn one(member: Member, desired: &[Desired]) -> HostStatus {
-    let Member { host, skip, worker } = member;
+    let Member { host, skip, worker, .. } = member;
     let blank = HostStatus {
         host,
         skipped: skip,

@@ -1,59 +1,176 @@
-//! The place where the engine will be: which host is started when.
+//! The driver: it carries out what the engine decides, and tells it what came of it.
+//!
+//! It does nothing before the event that it follows from is kept. Hosts, clock and store are behind
+//! [`World`] and [`Ledger`], so that the same driver drives real and simulated fleets.
 
-use std::sync::Arc;
+use std::future::Future;
+use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use protocol::HostName;
+use time::OffsetDateTime;
 
-use crate::fleet::Member;
-use crate::rollout::host::Course;
-use crate::rollout::told::Teller;
-use crate::rollout::{Interrupt, Order, Row};
+use crate::rollout::RolloutError;
+use crate::rollout::engine::{Command, Event, Request, State};
 
-/// Brings every host to its row: in the order of the tasks, and never more than `parallel` at a
-/// time.
-pub(super) async fn drive(
-    order: Arc<Order>,
-    tasks: Vec<Member>,
-    interrupt: Interrupt,
-    teller: Teller,
-) {
-    let places = Arc::new(Semaphore::new(order.parallel.get()));
-    let mut under_way = JoinSet::new();
-    for Member { host, skip, worker } in tasks {
-        let worker = match (skip, worker) {
-            (None, Ok(worker)) => worker,
-            (Some(reason), _) => {
-                teller.done(Row::skipped(&host, &reason.replace(' ', "_"), reason));
-                continue;
+/// How often the ledger is looked at for what others ask, and the lease is renewed.
+pub const BEAT: Duration = Duration::from_millis(500);
+
+/// The fleet, and the clock that it lives by.
+pub trait World {
+    /// The time.
+    fn now(&self) -> OffsetDateTime;
+
+    /// Begins to carry a command out, and does not wait for it. `Tell` and `Quarantine` are none of
+    /// its business.
+    fn carry_out(&mut self, command: Command);
+
+    /// The next thing that happens, or [`Happening::Time`] when it is so late.
+    fn next(&mut self, until: OffsetDateTime) -> impl Future<Output = Happening>;
+}
+
+/// Something that happens while a rollout is driven.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Happening {
+    /// An event of the rollout.
+    Event(Event),
+    /// Bytes went to a host. Nothing follows from it.
+    Progress {
+        /// Which.
+        host: HostName,
+        /// So far.
+        bytes: u64,
+        /// In all.
+        total: u64,
+    },
+    /// The process is asked to end: once to start no host any more, twice to leave.
+    Stop,
+    /// The time that was waited for has come.
+    Time,
+}
+
+/// One step, as it is kept.
+pub struct Step<'a> {
+    /// When.
+    pub time: OffsetDateTime,
+    /// What happened.
+    pub event: &'a Event,
+    /// What follows.
+    pub commands: &'a [Command],
+    /// The state after it.
+    pub state: &'a State,
+}
+
+/// What became of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// It is kept, and whoever watches has been told.
+    Yes,
+    /// Others have added something in the meantime: it has to be thought over.
+    Behind,
+}
+
+/// Where a rollout is kept.
+pub trait Ledger {
+    /// The state after the first `events` events, or after all of them, and how many they were.
+    fn read(&mut self, events: Option<u64>) -> Result<(State, u64), RolloutError>;
+
+    /// The events after the first `events`.
+    fn since(&mut self, events: u64) -> Result<Vec<(OffsetDateTime, Event)>, RolloutError>;
+
+    /// Keeps a step, after so many events.
+    fn keep(&mut self, after: u64, step: &Step<'_>) -> Result<Kept, RolloutError>;
+
+    /// Says that the driver lives. Fails if somebody else drives now.
+    fn renew(&mut self, now: OffsetDateTime) -> Result<(), RolloutError>;
+
+    /// Bytes went to a host: for whoever watches. It is not kept.
+    fn progress(&mut self, now: OffsetDateTime, host: &HostName, bytes: u64, total: u64);
+
+    /// The process was asked to end: for whoever watches.
+    fn stopping(&mut self);
+}
+
+/// Drives a rollout until it rests: it is over, or waits for somebody, or was left. `begins` is the
+/// event that says who does.
+pub async fn drive<W: World, L: Ledger>(
+    world: &mut W,
+    ledger: &mut L,
+    begins: Event,
+) -> Result<State, RolloutError> {
+    let (state, events) = ledger.read(None)?;
+    let mut driver = Driver { world, ledger, state, events };
+    driver.take(&begins)?;
+    let mut stopped = false;
+    let mut beat = driver.world.now() + BEAT;
+    while !driver.state.rests() {
+        let until = driver.state.deadline().map_or(beat, |deadline| deadline.min(beat));
+        match driver.world.next(until).await {
+            Happening::Event(event) => driver.take(&event)?,
+            Happening::Progress { host, bytes, total } => {
+                let now = driver.world.now();
+                driver.ledger.progress(now, &host, bytes, total);
             }
-            (None, Err(error)) => {
-                teller.done(Row::of_error(&host, None, &error));
-                continue;
+            Happening::Stop if stopped => break,
+            Happening::Stop => {
+                stopped = true;
+                driver.ledger.stopping();
+                let who = driver.state.driver().to_owned();
+                driver.take(&Event::Asked { who, request: Request::Interrupt })?;
             }
-        };
-        let place = tokio::select! {
-            biased;
-            () = interrupt.asked(1) => None,
-            place = Arc::clone(&places).acquire_owned() => place.ok(),
-        };
-        let Some(place) = place else {
-            teller.done(Row::interrupted(&host, "the rollout was stopped before its turn"));
-            continue;
-        };
-        let course = Course { order: Arc::clone(&order), teller: teller.clone() };
-        let (interrupt, teller) = (interrupt.clone(), teller.clone());
-        under_way.spawn(async move {
-            let row = tokio::select! {
-                row = course.take(&host, &worker) => row,
-                () = interrupt.asked(2) => Row::interrupted(
-                    &host,
-                    "it was not waited for; it finishes what it has begun by itself",
-                ),
-            };
-            drop(place);
-            teller.done(row);
-        });
+            Happening::Time => {}
+        }
+        let now = driver.world.now();
+        if now >= beat {
+            beat = now + BEAT;
+            driver.ledger.renew(now)?;
+            driver.catch_up()?;
+        }
+        if driver.state.deadline().is_some_and(|deadline| deadline <= now) {
+            driver.take(&Event::Tick)?;
+        }
     }
-    while under_way.join_next().await.is_some() {}
+    Ok(driver.state)
+}
+
+struct Driver<'a, W, L> {
+    world: &'a mut W,
+    ledger: &'a mut L,
+    state: State,
+    events: u64,
+}
+
+impl<W: World, L: Ledger> Driver<'_, W, L> {
+    /// Thinks an event over, keeps it, and then does what follows from it.
+    fn take(&mut self, event: &Event) -> Result<(), RolloutError> {
+        loop {
+            let time = self.world.now();
+            let commands = self.state.take(event.clone(), time);
+            let step = Step { time, event, commands: &commands, state: &self.state };
+            if self.ledger.keep(self.events, &step)? == Kept::Yes {
+                self.events += 1;
+                self.carry_out(commands);
+                return Ok(());
+            }
+            self.state = self.ledger.read(Some(self.events))?.0;
+            self.catch_up()?;
+        }
+    }
+
+    /// Does what follows from what others have asked for.
+    fn catch_up(&mut self) -> Result<(), RolloutError> {
+        for (time, event) in self.ledger.since(self.events)? {
+            let commands = self.state.take(event, time);
+            self.events += 1;
+            self.carry_out(commands);
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, commands: Vec<Command>) {
+        for command in commands {
+            if !matches!(command, Command::Tell(_) | Command::Quarantine { .. }) {
+                self.world.carry_out(command);
+            }
+        }
+    }
 }

@@ -1,35 +1,46 @@
-//! An update or a rollback of many hosts, and what each of them came to.
+//! Rollouts: what is planned, decided, carried out, written down and shown.
 //!
-//! All hosts go at once, as many at a time as was asked for. Gates, batches, approval and the
-//! breaker will be an engine in the place of `drive`; what one host goes through (`host`), what
-//! is written down (`record`) and what is shown (`view`) stays.
+//! `plan` asks the hosts and makes the plan; [`engine`] decides; `drive` carries its decisions out
+//! over a [`World`] of hosts and keeps them in a [`Ledger`]; `desk` is where rollouts are begun,
+//! answered and gone on with. Every update and every rollback, of one host too, goes this way.
 //!
-//! Everything that happens is in the store before anybody is shown it, and no host is ever
-//! reported as something that nobody saw.
+//! Everything that happens is in the store before anybody is shown it and before anything follows
+//! from it, and no host is ever reported as something that nobody saw.
 
+mod archives;
+mod course;
+mod desk;
 mod drive;
 pub mod engine;
 mod error;
-mod goal;
-mod host;
+mod history;
 mod interrupt;
+mod ledger;
 mod own;
 mod plan;
-mod record;
+mod process;
 mod release_names;
 mod row;
-mod run;
 mod source;
+mod stand;
+mod summary;
 #[cfg(test)]
 mod testing;
-mod told;
+#[cfg(test)]
+mod tests;
 mod view;
+mod wish;
+mod world;
 
+pub use archives::{Archives, Sources};
+pub use desk::Desk;
+pub use drive::{BEAT, Happening, Kept, Ledger, Step, World, drive};
 pub use error::RolloutError;
-pub use goal::{Goal, Order};
 pub use interrupt::Interrupt;
-pub use plan::{Action, PlannedHost, plan};
+pub use plan::{Estimate, build, estimate, inspect};
 pub use release_names::ReleaseNames;
-pub use row::{Row, Summary};
-pub use run::{Surroundings, run};
 pub use source::{Prepared, Source, SourceError, own_archive, resolve};
+pub use stand::{Stand, stand};
+pub use summary::Summary;
+pub use wish::{Goal, Wish};
+pub use world::Workers;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use protocol::{Digest, HostOutcome, Status};
+use protocol::{HostOutcome, Status};
 use tokio::time::{Instant, sleep};
 
-use crate::rollout::Row;
+use crate::rollout::engine::Row;
 use crate::worker::{Push, Worker};
 
 /// How long a new updater has to answer, and how often it is asked.
@@ -13,9 +13,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Sends the updater its own release, and believes only a new connection on which that digest
-/// answers. `row` is what the host came to so far, `runs` what its updater is now.
-pub(super) async fn update(worker: &Worker, push: &Push, runs: Digest, row: Row) -> Row {
-    if runs == push.digest {
+/// answers. `row` is what the host came to so far.
+pub(super) async fn update(worker: &Worker, push: &Push, row: Row) -> Row {
+    if worker.health().await.is_ok_and(|health| health.digest == push.digest) {
         return noted(row, "its updater is the one asked for already");
     }
     let answer = worker.update_self(push, std::sync::Arc::new(|_| {})).await;

@@ -61,6 +61,9 @@ pub enum SourceError {
     /// The store does not answer.
     #[error("read what releases there are")]
     Store(#[from] StoreError),
+    /// What was planned to be sent is not there any more.
+    #[error("find the archive of {0}: what is there now is another release")]
+    Changed(Digest),
     /// No release is called that.
     #[error("find the release {0:?}")]
     Unknown(String),
@@ -84,7 +87,7 @@ impl Explain for SourceError {
                     .to_owned(),
             ),
             Self::Ambiguous { .. } => Some("name it by its digest".to_owned()),
-            Self::Keep { .. } | Self::Thread(_) | Self::Store(_) => None,
+            Self::Keep { .. } | Self::Thread(_) | Self::Store(_) | Self::Changed(_) => None,
         }
     }
 
@@ -93,7 +96,7 @@ impl Explain for SourceError {
             Self::Pack(error) => error.exit(),
             Self::Signing(error) => error.exit(),
             Self::Unknown(_) | Self::Ambiguous { .. } => Exit::Usage,
-            Self::Keep { .. } | Self::Thread(_) | Self::Store(_) => Exit::Failed,
+            Self::Keep { .. } | Self::Thread(_) | Self::Store(_) | Self::Changed(_) => Exit::Failed,
         }
     }
 }
@@ -106,7 +109,7 @@ pub struct Prepared {
     /// What is known of the archive, if one was made or read.
     pub packed: Option<Packed>,
     /// Goes with this: an archive that is not kept.
-    pub(super) _temporary: Option<TempDir>,
+    pub(super) temporary: Option<TempDir>,
 }
 
 impl Source {
@@ -133,8 +136,8 @@ impl Source {
                     packed.path = kept(home, &packed)?;
                     remember(store, &packed, now)?;
                 }
-                let goal = Goal::Push(push(&packed, None)?);
-                Ok(Prepared { goal, packed: Some(packed), _temporary: Some(temporary) })
+                let goal = Goal::Push(Box::new(push(&packed, None)?));
+                Ok(Prepared { goal, packed: Some(packed), temporary: Some(temporary) })
             }
             Self::Archive { path, manifest } => {
                 let path = path.clone();
@@ -143,13 +146,13 @@ impl Source {
                 if keep {
                     remember(store, &packed, now)?;
                 }
-                let goal = Goal::Push(push(&packed, signed)?);
-                Ok(Prepared { goal, packed: Some(packed), _temporary: None })
+                let goal = Goal::Push(Box::new(push(&packed, signed)?));
+                Ok(Prepared { goal, packed: Some(packed), temporary: None })
             }
             Self::Release(name) => {
                 let release = find(store, name)?;
                 let goal = from_home(home, &release)?;
-                Ok(Prepared { goal, packed: None, _temporary: None })
+                Ok(Prepared { goal, packed: None, temporary: None })
             }
         }
     }
@@ -213,7 +216,7 @@ fn from_home(home: &Home, release: &KnownRelease) -> Result<Goal, SourceError> {
     let gzip = pack::is_gzip(&path)?;
     let (bytes, digest, label) = (release.size, release.digest, release.sha.clone());
     let signed = SignedFiles::of_archive(&path, None, &digest, bytes)?;
-    Ok(Goal::Push(Push { path, bytes, digest, label, gzip, signed }))
+    Ok(Goal::Push(Box::new(Push { path, bytes, digest, label, gzip, signed })))
 }
 
 fn signed(packed: &Packed, named: Option<&Path>) -> Result<Option<SignedFiles>, SigningError> {

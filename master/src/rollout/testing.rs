@@ -1,18 +1,21 @@
 //! Foreign peers in the place of a fleet, and what a rollout over them left behind.
 
 use std::io::Write;
-use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
-use protocol::{Digest, OrderOptions};
+use protocol::Digest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 
 use crate::fleet::Member;
+use crate::home::{Home, Surroundings};
 use crate::output::Output;
-use crate::rollout::{Goal, Interrupt, Order, Summary, Surroundings, run};
-use crate::store::{RolloutId, Store};
+use crate::rollout::engine::{Plan, Policy};
+use crate::rollout::{
+    Archives, Desk, Goal, Interrupt, RolloutError, Sources, Summary, Wish, build, inspect,
+};
+use crate::store::Store;
 use crate::worker::testing::{Call, World, app, digest, impatience, listen};
 use crate::worker::{Push, Worker};
 
@@ -24,7 +27,7 @@ pub(super) struct Fleet {
     world: World,
     directory: TempDir,
     pub(super) store: Store,
-    pub(super) tasks: Vec<Member>,
+    pub(super) members: Vec<Member>,
     pub(super) shown: Shown,
 }
 
@@ -51,9 +54,9 @@ impl Shown {
 impl Fleet {
     pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::create(&directory.path().join("x.db"), "ada", now()).unwrap();
-        let (world, tasks) = (World::new(), Vec::new());
-        Self { world, directory, store, tasks, shown: Shown::default() }
+        let store = Store::create(&directory.path().join("swarm.db"), "ada", now()).unwrap();
+        let (world, members) = (World::new(), Vec::new());
+        Self { world, directory, store, members, shown: Shown::default() }
     }
 
     /// Adds a host that is played by `serve`, and gives back the requests that it gets.
@@ -74,38 +77,53 @@ impl Fleet {
         let client = self.world.client(name, &issued);
         let host: protocol::HostName = name.parse().unwrap();
         let worker = Worker::new(host.clone(), address, client, 1, impatience());
-        self.tasks.push(Member { host, skip: None, worker: Ok(worker) });
+        let labels = [("zone".to_owned(), name[..1].to_owned())].into();
+        self.members.push(Member { host, labels, skip: None, worker: Ok(worker) });
         requests
     }
 
     pub(super) fn skip(&mut self, name: &str, reason: &'static str) {
         let worker = Err(crate::worker::WorkerError::NotTaken("never asked".to_owned()));
-        self.tasks.push(Member { host: name.parse().unwrap(), skip: Some(reason), worker });
+        let (host, labels) = (name.parse().unwrap(), std::collections::BTreeMap::new());
+        self.members.push(Member { host, labels, skip: Some(reason), worker });
     }
 
     /// An archive whose digest is [`NEW`]: the peers do not check.
-    pub(super) fn archive(&self) -> Push {
+    pub(super) fn archive(&self) -> Goal {
+        Goal::Push(Box::new(self.push()))
+    }
+
+    pub(super) fn push(&self) -> Push {
         let path = self.directory.path().join("x.tar.zst");
         std::fs::write(&path, vec![7; 500_000]).unwrap();
-        Push { path, bytes: 500_000, digest: digest(NEW), label: None, gzip: false, signed: None }
+        let digest = digest(NEW);
+        Push { path, bytes: 500_000, digest, label: None, gzip: false, signed: None }
     }
 
-    pub(super) async fn run(&mut self, order: Order) -> Summary {
-        self.run_with(order, Interrupt::none()).await
+    pub(super) async fn plan(&self, wish: &Wish) -> Result<Plan, RolloutError> {
+        build(wish, inspect(&self.members, &wish.app).await, now())
     }
 
-    pub(super) async fn run_with(&mut self, order: Order, interrupt: Interrupt) -> Summary {
-        let tasks = std::mem::take(&mut self.tasks);
+    pub(super) async fn run(&mut self, wish: Wish) -> Summary {
+        self.run_with(wish, None, Interrupt::none()).await
+    }
+
+    pub(super) async fn run_with(
+        &mut self,
+        wish: Wish,
+        own: Option<Push>,
+        interrupt: Interrupt,
+    ) -> Summary {
+        let plan = self.plan(&wish).await.unwrap();
+        let archives = Archives { own, ..Archives::none(wish.goal) };
+        let workers = std::mem::take(&mut self.members);
+        let workers = workers.into_iter().map(|member| (member.host, member.worker)).collect();
         let streams = (Box::new(self.shown.clone()), Box::new(std::io::sink()));
         let output = Output::new(true, false, streams.0, streams.1);
-        let surroundings = Surroundings {
-            store: &self.store,
-            output: &output,
-            now,
-            who: "ada",
-            selection: "--all",
-        };
-        run(&surroundings, order, tasks, interrupt).await.unwrap()
+        let home = Home::locate(Some(self.directory.path()), &Surroundings::default()).unwrap();
+        let desk = Desk { home: &home, store: &self.store, output: &output, now, who: "ada" };
+        let id = desk.begin(&plan, &Sources::default()).unwrap();
+        desk.drive(id, archives, workers, interrupt).await.unwrap()
     }
 
     pub(super) fn desired(&self, host: &str) -> Option<Digest> {
@@ -114,15 +132,14 @@ impl Fleet {
     }
 }
 
-/// An order without anything special.
-pub(super) fn order(goal: Goal) -> Order {
-    Order {
-        id: RolloutId::new(),
+/// A wish without anything special.
+pub(super) fn wish(goal: Goal) -> Wish {
+    Wish {
         app: app(),
         goal,
-        options: OrderOptions::default(),
         own: None,
-        parallel: NonZeroUsize::MIN.saturating_add(15),
+        policy: Policy::default(),
+        selection: "--all".to_owned(),
         named: false,
     }
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use protocol::{HostName, HostOutcome};
+use serde_json::Value;
 
 use crate::output::{Output, Table, plain};
-use crate::rollout::told::Told;
-use crate::rollout::{ReleaseNames, Row, Summary};
-use crate::store::{Event, RolloutResult};
+use crate::rollout::engine::Row;
+use crate::rollout::{ReleaseNames, Summary};
+use crate::store::{Event, EventType, RolloutResult};
 
 /// Lines of output that are shown of one host.
 const OUTPUT_LINES: usize = 30;
@@ -37,27 +38,19 @@ impl<'a> View<'a> {
         Self { output, names, bars: output.draws().then(|| Bars::new(hosts)) }
     }
 
-    /// An event of the rollout as a whole.
-    pub(super) fn event(&self, event: &Event) {
+    /// Something happened, and is kept.
+    pub(super) fn told(&self, event: &Event) {
         if self.output.json() {
-            self.output.line(event);
+            return self.output.line(event);
         }
-    }
-
-    /// What a host told, and the event that was made of it.
-    pub(super) fn told(&self, told: &Told, event: Option<&Event>) {
-        if self.output.json() {
-            if let Some(event) = event {
-                self.output.line(event);
-            }
-            return;
-        }
-        let Some((host, words)) = self.words(told) else { return };
-        match &self.bars {
-            Some(bars) => bars.say(host, &words, matches!(told, Told::Done(_))),
+        let Some(line) = line(event, &self.names) else { return };
+        match (&self.bars, &line.host) {
+            (Some(bars), Some(host)) => bars.say(host, &line.words, line.done),
+            (Some(bars), None) => drop(bars.all.println(plain(&line.words))),
             // A pipe keeps what it gets: a line for each step would bury the rest.
-            None if matches!(told, Told::Progress { .. }) => {}
-            None => self.output.note(&format!("{host}: {words}")),
+            (None, _) if event.kind == EventType::HostProgress => {}
+            (None, Some(host)) => self.output.note(&format!("{host}: {}", line.words)),
+            (None, None) => self.output.note(&line.words),
         }
     }
 
@@ -87,10 +80,8 @@ impl<'a> View<'a> {
         } else {
             self.output.data(&text(summary, &self.names));
         }
-        if summary.result == RolloutResult::Interrupted {
-            self.output.note(
-                "to go on, give the same command again: hosts that have the release are left alone",
-            );
+        if let Some(words) = how_to_go_on(summary) {
+            self.output.note(&words);
         }
         if summary.hosts.iter().any(|row| row.code.as_deref() == Some("quarantined")) {
             self.output.note(
@@ -99,25 +90,82 @@ impl<'a> View<'a> {
             );
         }
     }
+}
 
-    fn words<'b>(&self, told: &'b Told) -> Option<(&'b HostName, String)> {
-        match told {
-            Told::Ordered { .. } => None,
-            Told::Phase { host, phase, detail } => {
-                let why = detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
-                Some((host, format!("{phase}{why}")))
-            }
-            Told::Progress { host, bytes, total } => {
-                Some((host, format!("sending {} of {}", HumanBytes(*bytes), HumanBytes(*total))))
-            }
-            Told::Own { host } => Some((host, "updating the updater".to_owned())),
-            Told::Done(row) => {
-                let to = self.names.of(row.to.as_ref());
-                let runs = if to.is_empty() { to } else { format!(", runs {to}") };
-                Some((&row.host, format!("{}{runs}", row.outcome)))
-            }
+/// What has to be typed next, if the rollout is not over.
+fn how_to_go_on(summary: &Summary) -> Option<String> {
+    let id = summary.rollout;
+    Some(match summary.result {
+        RolloutResult::Interrupted => format!("to go on: swarm rollout resume {id}"),
+        RolloutResult::AwaitingApproval => format!(
+            "{}\nto go on: swarm rollout approve {id} --digest {}\nto end it: swarm rollout reject \
+             {id}",
+            summary.detail, summary.plan
+        ),
+        RolloutResult::Paused => format!(
+            "{}\nto go on: swarm rollout continue {id}\nto take back what it did: swarm rollout \
+             rollback {id}\nto leave all as it is: swarm rollout abort {id}",
+            summary.detail
+        ),
+        _ => return None,
+    })
+}
+
+/// An event as people read it.
+pub(super) struct Line {
+    /// The host that it is about; none for the rollout as a whole.
+    pub(super) host: Option<HostName>,
+    /// What happened.
+    pub(super) words: String,
+    /// Whether the host is through.
+    pub(super) done: bool,
+}
+
+/// The words for an event; none for one that says nothing to people.
+pub(super) fn line(event: &Event, names: &ReleaseNames) -> Option<Line> {
+    let text = |key: &str| event.data.get(key).and_then(Value::as_str).unwrap_or_default();
+    let number = |key: &str| event.data.get(key).and_then(Value::as_u64).unwrap_or_default();
+    let because = |words: &str, key| match text(key) {
+        "" => words.to_owned(),
+        why => format!("{words}: {why}"),
+    };
+    let words = match event.kind {
+        EventType::HostPhase => because(text("phase"), "detail"),
+        EventType::HostProgress => {
+            format!("sending {} of {}", HumanBytes(number("bytes")), HumanBytes(number("total")))
         }
-    }
+        EventType::HostUpdated | EventType::HostFailed | EventType::HostRolledBack => {
+            let to = names.of(event.release.as_ref());
+            let runs = if to.is_empty() { to } else { format!(", runs {to}") };
+            format!("{}{runs}", text("outcome"))
+        }
+        EventType::RolloutBatchStarted if number("of") > 1 => {
+            let canary = event.data.get("canary") == Some(&Value::Bool(true));
+            let canary = if canary { " (the canary)" } else { "" };
+            let (batch, of, hosts) = (number("batch"), number("of"), number("hosts"));
+            format!("batch {batch} of {of}{canary}: hosts {hosts}")
+        }
+        EventType::RolloutTripped => because("the breaker tripped", "why"),
+        EventType::RolloutPaused => because("paused", "why"),
+        EventType::RolloutResumed => format!("{} goes on with it", event.who),
+        EventType::RolloutApproved => format!("{} approved it", event.who),
+        EventType::RolloutRollingBack => "taking back what was done".to_owned(),
+        EventType::RolloutAborted => because("aborted", "why"),
+        EventType::ReleaseQuarantined => {
+            let release = names.of(event.release.as_ref());
+            return Some(Line {
+                host: None,
+                words: format!("{release} is quarantined for the whole fleet: it failed here"),
+                done: false,
+            });
+        }
+        _ => return None,
+    };
+    let done = matches!(
+        event.kind,
+        EventType::HostUpdated | EventType::HostFailed | EventType::HostRolledBack
+    );
+    Some(Line { host: event.host.clone(), words, done })
 }
 
 impl Bars {
@@ -221,7 +269,7 @@ mod tests {
     use protocol::Digest;
 
     use super::*;
-    use crate::rollout::Goal;
+    use crate::store::RolloutId;
 
     fn summary() -> Summary {
         let (old, new) = (Digest::from_bytes([1; 32]), Digest::from_bytes([2; 32]));
@@ -239,8 +287,16 @@ mod tests {
             duration_ms: 75_000,
             ..row("web-1", HostOutcome::RolledBack)
         };
-        let rows = vec![bad, row("db-1", HostOutcome::Updated)];
-        Summary::of(&crate::rollout::testing::order(Goal::Activate(new)), rows)
+        let id = "019a5c26-0000-7000-8000-000000000001";
+        Summary {
+            kind: "rollout.summary",
+            rollout: serde_json::from_value::<RolloutId>(id.into()).unwrap(),
+            result: RolloutResult::Failed,
+            detail: String::new(),
+            plan: old,
+            release: Some(new),
+            hosts: vec![row("db-1", HostOutcome::Updated), bad],
+        }
     }
 
     #[test]
@@ -265,7 +321,7 @@ mod tests {
         let value = serde_json::to_value(summary()).unwrap();
         assert_eq!(value["type"], "rollout.summary");
         assert_eq!(value["result"], "failed");
-        let row = value["hosts"][0].as_object().unwrap();
+        let row = value["hosts"][1].as_object().unwrap();
         for key in ["host", "outcome", "code", "from", "to", "duration_ms", "detail"] {
             assert!(row.contains_key(key), "{key}");
         }

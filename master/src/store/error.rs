@@ -3,9 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use protocol::HostName;
+use protocol::{Digest, HostName};
 
-use crate::output::Explain;
+use crate::output::{Exit, Explain};
 use crate::store::{RolloutId, STORE_FORMAT};
 
 /// Why the store did not do what it was asked.
@@ -50,6 +50,20 @@ pub enum StoreError {
     /// No rollout has this id.
     #[error("find the rollout {0}")]
     UnknownRollout(RolloutId),
+    /// No rollout's id ends so.
+    #[error("find the rollout {0}")]
+    NoSuchRollout(String),
+    /// Several do.
+    #[error("find the rollout {name}: {count} rollouts are meant by it")]
+    ManyRollouts {
+        /// What was written.
+        name: String,
+        /// How many.
+        count: usize,
+    },
+    /// No plan has this digest.
+    #[error("find the plan {0}")]
+    UnknownPlan(Digest),
 }
 
 impl Explain for StoreError {
@@ -61,8 +75,22 @@ impl Explain for StoreError {
             Self::HostExists(name) => Some(format!(
                 "to give it new certificates, run: swarm decommission {name}, and enroll it again"
             )),
+            Self::UnknownRollout(_) | Self::NoSuchRollout(_) => {
+                Some("run: swarm rollout list".to_owned())
+            }
+            Self::ManyRollouts { .. } => Some("write more of its end".to_owned()),
+            Self::UnknownPlan(_) => Some("make one with: swarm plan".to_owned()),
             Self::Decommissioned(_) => Some("enroll it again under its name".to_owned()),
             _ => None,
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::NoSuchRollout(_) | Self::ManyRollouts { .. } | Self::UnknownPlan(_) => {
+                Exit::Usage
+            }
+            _ => Exit::Failed,
         }
     }
 }

@@ -48,6 +48,8 @@ event_types! {
     RolloutCompleted = "rollout.completed";
     /// It was ended by somebody.
     RolloutAborted = "rollout.aborted";
+    /// It takes back what it did.
+    RolloutRollingBack = "rollout.rolling_back";
     /// Its hosts run again what they ran before.
     RolloutRolledBack = "rollout.rolled_back";
     /// A host's transaction entered a phase.
@@ -76,6 +78,10 @@ event_types! {
     ReleaseAdded = "release.added";
     /// A channel names another release.
     ReleasePromoted = "release.promoted";
+    /// A release failed on a host: nobody is to send it anywhere.
+    ReleaseQuarantined = "release.quarantined";
+    /// Somebody lifted that.
+    ReleaseForgiven = "release.forgiven";
     /// The CA and the store were made.
     MasterInitialised = "master.initialised";
     /// The epoch was raised.
@@ -136,6 +142,9 @@ pub enum Events<'a> {
     Rollout(RolloutId),
 }
 
+/// An event's place among all of them.
+pub type Sequence = i64;
+
 impl Store {
     /// Adds an event. It is on the disk when this returns.
     pub fn record_event(&self, event: &Event) -> Result<(), StoreError> {
@@ -155,6 +164,23 @@ impl Store {
              ORDER BY sequence"
         ))?;
         let events = statement.query_map(params![value, limit], read)?;
+        Ok(events.collect::<Result<_, _>>()?)
+    }
+}
+
+impl Store {
+    /// The events of a rollout after this one, each with its place.
+    pub fn events_after(
+        &self,
+        rollout: RolloutId,
+        after: Sequence,
+    ) -> Result<Vec<(Sequence, Event)>, StoreError> {
+        let connection = self.connection();
+        let mut statement = connection.prepare_cached(
+            "SELECT * FROM events WHERE rollout = ?1 AND sequence > ?2 ORDER BY sequence",
+        )?;
+        let place = |row: &Row<'_>| Ok((row.get("sequence")?, read(row)?));
+        let events = statement.query_map(params![Text(rollout), after], place)?;
         Ok(events.collect::<Result<_, _>>()?)
     }
 }

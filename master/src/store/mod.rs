@@ -4,20 +4,30 @@
 //! killed knows afterwards what it had done. Nothing here talks to a host.
 
 mod column;
+mod drivers;
 mod error;
 mod event;
 mod hosts;
+mod journal;
 mod lease;
+mod locks;
 mod open;
+mod plans;
+mod quarantine;
 mod releases;
 mod rollouts;
 mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use drivers::{Claim, Driver, Lease};
 pub use error::StoreError;
-pub use event::{Event, EventType, Events};
+pub use event::{Event, EventType, Events, Sequence};
 pub use hosts::Certificate;
+pub use journal::{Appended, Entry, Position};
+pub use locks::{Locked, Planned, Started};
 pub use open::{STORE_FORMAT, Store};
+pub use plans::StoredPlan;
+pub use quarantine::Quarantined;
 pub use releases::{Desired, KnownRelease};
 pub use rollouts::{HostResult, Rollout, RolloutId, RolloutResult};

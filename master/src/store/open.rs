@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use crate::store::{StoreError, schema};
 
 /// The version of the store's format that this program writes (`PRAGMA user_version`).
-pub const STORE_FORMAT: u32 = 1;
+pub const STORE_FORMAT: u32 = 2;
 
 /// How long a process waits for another one's write. Writes take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -35,6 +35,7 @@ impl Store {
         let mut connection = connect(&draft)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(schema::VERSION_1)?;
+        transaction.execute_batch(schema::VERSION_2)?;
         transaction.pragma_update(None, "application_id", schema::APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", STORE_FORMAT)?;
         super::lease::begin(&transaction, who, now)?;
@@ -45,22 +46,25 @@ impl Store {
         Self::open(path)
     }
 
-    /// Opens a store that is there. One of a newer format, or of another program, is not touched.
+    /// Opens a store that is there, and brings one of an older format to this one. One of a newer
+    /// format, or of another program, is not touched.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if !path.is_file() {
             let source = io::Error::from(io::ErrorKind::NotFound);
             return Err(StoreError::File { path: path.to_owned(), source });
         }
-        let connection = connect(path)?;
-        let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
-        if number("application_id")? != schema::APPLICATION_ID {
+        let mut connection = connect(path)?;
+        if number(&connection, "application_id")? != schema::APPLICATION_ID {
             return Err(StoreError::Foreign(path.to_owned()));
         }
-        let format = number("user_version")?;
+        let format = number(&connection, "user_version")?;
         if format > STORE_FORMAT {
             return Err(StoreError::Newer { path: path.to_owned(), format });
         }
         connection.pragma_update(None, "journal_mode", "WAL")?;
+        if format < STORE_FORMAT {
+            migrate(&mut connection)?;
+        }
         Ok(Self { connection: Mutex::new(connection) })
     }
 
@@ -82,6 +86,20 @@ impl Store {
         transaction.commit().map_err(StoreError::from)?;
         Ok(value)
     }
+}
+
+/// All of it, or nothing; another process may have been faster.
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if number(&transaction, "user_version")? < 2 {
+        transaction.execute_batch(schema::VERSION_2)?;
+        transaction.pragma_update(None, "user_version", STORE_FORMAT)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<u32> {
+    connection.pragma_query_value(None, pragma, |row| row.get(0))
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
@@ -134,6 +152,8 @@ mod tests {
             "desired": store.desired(&name).unwrap(),
         });
         insta::assert_snapshot!(serde_json::to_string_pretty(&read).unwrap());
+        assert_eq!(number(&store.connection(), "user_version").unwrap(), STORE_FORMAT);
+        assert!(store.journal(rollout.id, 0).unwrap().is_empty());
     }
 
     #[test]

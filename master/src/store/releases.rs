@@ -77,25 +77,6 @@ impl Store {
         Ok(releases.collect::<Result<_, _>>()?)
     }
 
-    /// Says what a host should run from now on.
-    pub fn set_desired(&self, desired: &Desired) -> Result<(), StoreError> {
-        self.write(|transaction| {
-            transaction.execute(
-                "INSERT INTO desired (host, app, digest, rollout, since)
-                 VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (host, app)
-                 DO UPDATE SET digest = ?3, rollout = ?4, since = ?5",
-                params![
-                    Text(&desired.host),
-                    Text(&desired.app),
-                    Text(desired.digest),
-                    desired.rollout.map(Text),
-                    Stamp(desired.since),
-                ],
-            )?;
-            Ok(())
-        })
-    }
-
     /// What a host should run, by app.
     pub fn desired(&self, host: &HostName) -> Result<Vec<Desired>, StoreError> {
         let connection = self.connection();
@@ -153,21 +134,5 @@ mod tests {
         let digest = Digest::from_bytes([1; 32]);
         assert_eq!(store.release(&digest).unwrap(), Some(release(1, "1.0")));
         assert_eq!(store.release(&Digest::from_bytes([3; 32])).unwrap(), None);
-    }
-
-    #[test]
-    fn the_last_word_is_what_a_host_should_run() {
-        let (_directory, store) = path_and_store();
-        let desired = |fill: u8| Desired {
-            host: "web-1".parse().unwrap(),
-            app: "agent".parse().unwrap(),
-            digest: Digest::from_bytes([fill; 32]),
-            rollout: Some(RolloutId::new()),
-            since: at(i64::from(fill)),
-        };
-        store.set_desired(&desired(1)).unwrap();
-        let last = desired(2);
-        store.set_desired(&last).unwrap();
-        assert_eq!(store.desired(&last.host).unwrap(), [last]);
     }
 }

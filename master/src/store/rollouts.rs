@@ -1,6 +1,7 @@
 //! Rollouts and what each of their hosts came to.
 
 use std::fmt;
+use std::str::FromStr;
 
 use protocol::{AppName, Digest, HostName, HostOutcome, Kind, TransactionId};
 use rusqlite::{OptionalExtension as _, Row, params};
@@ -22,6 +23,14 @@ impl RolloutId {
     #[expect(clippy::new_without_default, reason = "no two are the same: there is no default")]
     pub fn new() -> Self {
         Self(Uuid::now_v7())
+    }
+}
+
+impl FromStr for RolloutId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        text.parse().map(Self)
     }
 }
 
@@ -53,11 +62,15 @@ pub struct Rollout {
     /// When it was started.
     #[serde(with = "time::serde::rfc3339")]
     pub started_at: OffsetDateTime,
-    /// When it ended; absent while it runs, and for ever if the master was killed in it.
+    /// When it ended; absent before.
     #[serde(with = "time::serde::rfc3339::option")]
     pub finished_at: Option<OffsetDateTime>,
     /// How it ended.
     pub result: Option<RolloutResult>,
+    /// Where it stands: the name of its state.
+    pub state: String,
+    /// The digest of its plan; absent if format 1 wrote it.
+    pub plan: Option<Digest>,
 }
 
 /// How a rollout ended.
@@ -68,8 +81,16 @@ pub enum RolloutResult {
     Completed,
     /// Some host not.
     Failed,
-    /// Somebody stopped it before it had come to all hosts.
+    /// The process that drove it was stopped before it had come to all hosts. It can be gone on with.
     Interrupted,
+    /// It waits for somebody's decision.
+    Paused,
+    /// It waits for somebody to agree.
+    AwaitingApproval,
+    /// Somebody ended it before it had come to all hosts.
+    Aborted,
+    /// What it did was taken back.
+    RolledBack,
 }
 
 impl RolloutResult {
@@ -79,6 +100,10 @@ impl RolloutResult {
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
+            Self::Paused => "paused",
+            Self::AwaitingApproval => "awaiting_approval",
+            Self::Aborted => "aborted",
+            Self::RolledBack => "rolled_back",
         }
     }
 }
@@ -105,72 +130,6 @@ pub struct HostResult {
 }
 
 impl Store {
-    /// Writes down a rollout before its first order goes out.
-    pub fn start_rollout(&self, rollout: &Rollout) -> Result<(), StoreError> {
-        self.write(|transaction| {
-            transaction.execute(
-                "INSERT INTO rollouts
-                 (id, kind, app, release, selection, who, epoch, policy, started_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                params![
-                    Text(rollout.id),
-                    Text(rollout.kind),
-                    Text(&rollout.app),
-                    rollout.release.map(Text),
-                    rollout.selection,
-                    rollout.who,
-                    rollout.epoch,
-                    Json(&rollout.policy),
-                    Stamp(rollout.started_at),
-                ],
-            )?;
-            Ok(())
-        })
-    }
-
-    /// Writes down what a host came to, as soon as it is known. A later word replaces an earlier.
-    pub fn record_host_result(
-        &self,
-        rollout: RolloutId,
-        result: &HostResult,
-    ) -> Result<(), StoreError> {
-        self.write(|transaction| {
-            transaction.execute(
-                "INSERT OR REPLACE INTO host_results (rollout, host, outcome, code, detail,
-                 from_digest, to_digest, transaction_id, duration_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                params![
-                    Text(rollout),
-                    Text(&result.host),
-                    Text(result.outcome),
-                    result.code,
-                    result.detail,
-                    result.from.map(Text),
-                    result.to.map(Text),
-                    result.transaction.as_ref().map(Text),
-                    result.duration_ms,
-                ],
-            )?;
-            Ok(())
-        })
-    }
-
-    /// Writes down how a rollout ended.
-    pub fn finish_rollout(
-        &self,
-        id: RolloutId,
-        result: RolloutResult,
-        now: OffsetDateTime,
-    ) -> Result<(), StoreError> {
-        self.write(|transaction| {
-            let changed = transaction.execute(
-                "UPDATE rollouts SET result = ?2, finished_at = ?3 WHERE id = ?1",
-                params![Text(id), Text(result), Stamp(now)],
-            )?;
-            if changed == 1 { Ok(()) } else { Err(StoreError::UnknownRollout(id)) }
-        })
-    }
-
     /// A rollout.
     pub fn rollout(&self, id: RolloutId) -> Result<Rollout, StoreError> {
         let connection = self.connection();
@@ -178,6 +137,44 @@ impl Store {
             .query_row("SELECT * FROM rollouts WHERE id = ?1", [Text(id)], read_rollout)
             .optional()?
             .ok_or(StoreError::UnknownRollout(id))
+    }
+
+    /// The rollout whose id this is, or the only one whose id ends so.
+    pub fn find_rollout(&self, name: &str) -> Result<Rollout, StoreError> {
+        let connection = self.connection();
+        let mut statement = connection.prepare("SELECT * FROM rollouts ORDER BY rowid DESC")?;
+        let all = statement.query_map([], read_rollout)?.collect::<Result<Vec<_>, _>>()?;
+        let ends = |rollout: &Rollout| rollout.id.to_string().ends_with(name);
+        let mut found: Vec<_> = all.into_iter().filter(ends).collect();
+        match found.len() {
+            1 => Ok(found.remove(0)),
+            0 => Err(StoreError::NoSuchRollout(name.to_owned())),
+            count => Err(StoreError::ManyRollouts { name: name.to_owned(), count }),
+        }
+    }
+
+    /// Milliseconds that updates (or rollbacks) of this app took on hosts where they went well, the
+    /// newest first, with the host.
+    pub fn durations(
+        &self,
+        app: &AppName,
+        kind: Kind,
+        limit: u32,
+    ) -> Result<Vec<(HostName, u64)>, StoreError> {
+        let good = match kind {
+            Kind::Rollback => HostOutcome::RolledBack,
+            _ => HostOutcome::Updated,
+        };
+        let connection = self.connection();
+        let mut statement = connection.prepare(
+            "SELECT host, duration_ms FROM host_results JOIN rollouts ON rollout = id
+             WHERE app = ?1 AND kind = ?2 AND outcome = ?3 AND duration_ms > 0
+             ORDER BY rollouts.rowid DESC LIMIT ?4",
+        )?;
+        let read = |row: &Row<'_>| Ok((row.get::<_, Text<_>>(0)?.0, row.get(1)?));
+        let durations =
+            statement.query_map(params![Text(app), Text(kind), Text(good), limit], read)?;
+        Ok(durations.collect::<Result<_, _>>()?)
     }
 
     /// The last `limit` rollouts, the newest first.
@@ -212,6 +209,8 @@ fn read_rollout(row: &Row<'_>) -> rusqlite::Result<Rollout> {
         started_at: row.get::<_, Stamp>("started_at")?.0,
         finished_at: row.get::<_, Option<Stamp>>("finished_at")?.map(|stamp| stamp.0),
         result: row.get::<_, Option<Text<_>>>("result")?.map(|text| text.0),
+        state: row.get("state")?,
+        plan: row.get::<_, Option<Text<_>>>("plan")?.map(|text| text.0),
     })
 }
 
@@ -232,80 +231,16 @@ fn read_result(row: &Row<'_>) -> rusqlite::Result<HostResult> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use serde_json::json;
-
     use super::*;
-    use crate::store::testing::{at, path_and_store};
-
-    fn rollout() -> Rollout {
-        Rollout {
-            id: RolloutId::new(),
-            kind: Kind::Update,
-            app: "agent".parse().unwrap(),
-            release: Some(Digest::from_bytes([7; 32])),
-            selection: "--all".to_owned(),
-            who: "ada".to_owned(),
-            epoch: 1,
-            policy: json!({"parallel": 16}),
-            started_at: at(0),
-            finished_at: None,
-            result: None,
-        }
-    }
-
-    fn result(host: &str, outcome: HostOutcome) -> HostResult {
-        HostResult {
-            host: host.parse().unwrap(),
-            outcome,
-            code: Some("build_failed".to_owned()),
-            detail: Some("no such module".to_owned()),
-            from: None,
-            to: Some(Digest::from_bytes([8; 32])),
-            transaction: Some(TransactionId::new(Uuid::now_v7())),
-            duration_ms: Some(1200),
-        }
-    }
-
-    #[test]
-    fn lesson_45_a_restarted_master_knows_what_it_rolled() {
-        let (directory, store) = path_and_store();
-        let (done, cut) = (rollout(), rollout());
-        let results =
-            [result("web-1", HostOutcome::Updated), result("web-2", HostOutcome::RolledBack)];
-        store.start_rollout(&done).unwrap();
-        for result in &results {
-            store.record_host_result(done.id, result).unwrap();
-        }
-        store.finish_rollout(done.id, RolloutResult::Failed, at(9)).unwrap();
-        store.start_rollout(&cut).unwrap();
-        drop(store);
-
-        let store = Store::open(&directory.path().join("swarm.db")).unwrap();
-        let finished = Some(at(9));
-        let done = Rollout { finished_at: finished, result: Some(RolloutResult::Failed), ..done };
-        assert_eq!(store.rollouts(10).unwrap(), [cut, done.clone()], "the newest first");
-        assert_eq!(store.rollout(done.id).unwrap(), done);
-        assert_eq!(store.host_results(done.id).unwrap(), results);
-    }
-
-    #[test]
-    fn a_later_word_about_a_host_replaces_an_earlier() {
-        let (_directory, store) = path_and_store();
-        let rollout = rollout();
-        store.start_rollout(&rollout).unwrap();
-        store.record_host_result(rollout.id, &result("web-1", HostOutcome::Unreachable)).unwrap();
-        let last = result("web-1", HostOutcome::Updated);
-        store.record_host_result(rollout.id, &last).unwrap();
-        assert_eq!(store.host_results(rollout.id).unwrap(), [last]);
-    }
+    use crate::store::testing::path_and_store;
 
     #[test]
     fn an_unknown_rollout_is_an_error() {
         let (_directory, store) = path_and_store();
         let id = RolloutId::new();
         assert!(matches!(store.rollout(id), Err(StoreError::UnknownRollout(_))));
-        let finished = store.finish_rollout(id, RolloutResult::Completed, at(1));
-        assert!(matches!(finished, Err(StoreError::UnknownRollout(_))));
+        let found = store.find_rollout("nothing");
+        assert!(matches!(found, Err(StoreError::NoSuchRollout(_))));
     }
 
     #[test]

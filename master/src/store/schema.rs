@@ -1,5 +1,5 @@
 //! The tables. A stored format is a promise: a change of it is a new version and a migration, and
-//! the test in `open` reads what version 1 wrote.
+//! the tests in `open` read what each earlier version wrote.
 
 /// Marks the file as ours (`PRAGMA application_id`): "swrm".
 pub(super) const APPLICATION_ID: u32 = 0x7377_726d;
@@ -99,5 +99,55 @@ CREATE TABLE desired (
     rollout TEXT,
     since   TEXT NOT NULL,
     PRIMARY KEY (host, app)
+) STRICT;
+";
+
+/// What version 2 added: plans, journals, locks and drivers of rollouts, and the fleet's quarantine.
+/// A rollout of version 1 has no journal: one that never ended can't be gone on with.
+pub(super) const VERSION_2: &str = "
+ALTER TABLE rollouts ADD COLUMN state TEXT NOT NULL DEFAULT 'aborted';
+ALTER TABLE rollouts ADD COLUMN plan TEXT;
+ALTER TABLE rollouts ADD COLUMN planned TEXT;
+ALTER TABLE rollouts ADD COLUMN sources TEXT;
+UPDATE rollouts SET state = result WHERE result IN ('completed', 'failed');
+
+CREATE TABLE plans (
+    digest  TEXT PRIMARY KEY,
+    plan    TEXT NOT NULL,
+    sources TEXT NOT NULL,
+    who     TEXT NOT NULL,
+    made_at TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE journal (
+    rollout  TEXT NOT NULL REFERENCES rollouts (id),
+    sequence INTEGER NOT NULL,
+    time     TEXT NOT NULL,
+    event    TEXT NOT NULL,
+    PRIMARY KEY (rollout, sequence)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE locks (
+    host    TEXT PRIMARY KEY,
+    rollout TEXT NOT NULL REFERENCES rollouts (id)
+) STRICT;
+
+CREATE TABLE drivers (
+    rollout TEXT PRIMARY KEY REFERENCES rollouts (id),
+    token   TEXT NOT NULL,
+    who     TEXT NOT NULL,
+    machine TEXT NOT NULL,
+    pid     INTEGER NOT NULL,
+    started INTEGER NOT NULL,
+    since   TEXT NOT NULL,
+    until   TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE quarantine (
+    digest  TEXT PRIMARY KEY,
+    rollout TEXT NOT NULL REFERENCES rollouts (id),
+    host    TEXT NOT NULL,
+    why     TEXT NOT NULL,
+    since   TEXT NOT NULL
 ) STRICT;
 ";

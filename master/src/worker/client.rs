@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, HOST};
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use protocol::{
@@ -15,6 +15,7 @@ use rustls::ClientConfig;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::worker::answer::{parse, shown};
 use crate::worker::connection::{Connection, within};
@@ -45,6 +46,12 @@ impl Worker {
         Self { host, address, tls, epoch, patience }
     }
 
+    /// The same updater, ordered by a master of this epoch.
+    #[must_use]
+    pub fn of_epoch(self, epoch: u64) -> Self {
+        Self { epoch, ..self }
+    }
+
     /// `GET /health`.
     pub async fn health(&self) -> Result<Health, WorkerError> {
         self.get("/health").await
@@ -61,41 +68,61 @@ impl Worker {
         Ok(Evidence::of(&value))
     }
 
-    /// `POST /update` with an archive. A host that has it gets no bytes.
+    /// `PUT /releases/{digest}`: puts an archive on the host's disk, and activates nothing.
+    pub async fn stage(
+        &self,
+        app: &AppName,
+        key: &str,
+        push: &Push,
+        options: &OrderOptions,
+        listener: Listener,
+    ) -> Result<Answer, WorkerError> {
+        let query = query(Some(app), options, push.label.as_deref());
+        let target = format!("/releases/{}?{query}", push.digest);
+        let body = OrderBody::Archive(push);
+        self.order(Order { method: Method::PUT, ..order(key, Some(app), target, body, listener) })
+            .await
+    }
+
+    /// `POST /update` with an archive. A host that has it gets no bytes. `key` is the caller's own
+    /// name for the order.
     pub async fn push(
         &self,
         app: &AppName,
+        key: &str,
         push: &Push,
         options: &OrderOptions,
         listener: Listener,
     ) -> Result<Answer, WorkerError> {
         let query = query(Some(app), options, push.label.as_deref());
         let target = format!("/update?{query}");
-        self.order(Order { app: Some(app), target, body: OrderBody::Archive(push), listener }).await
+        self.order(order(key, Some(app), target, OrderBody::Archive(push), listener)).await
     }
 
     /// `POST /update` for a release that is on the host already.
     pub async fn activate(
         &self,
         app: &AppName,
+        key: &str,
         digest: Digest,
         options: &OrderOptions,
         listener: Listener,
     ) -> Result<Answer, WorkerError> {
-        let order = UpdateOrder { digest, options: options.clone() };
-        self.command(app, "/update", &order, listener).await
+        let body = UpdateOrder { digest, options: options.clone() };
+        self.command(app, key, "/update", &body, listener).await
     }
 
-    /// `POST /rollback`, to a release or to the one before.
+    /// `POST /rollback`, to a release that the host keeps.
     pub async fn rollback(
         &self,
         app: &AppName,
-        digest: Option<Digest>,
+        key: &str,
+        digest: Digest,
         options: &OrderOptions,
         listener: Listener,
     ) -> Result<Answer, WorkerError> {
-        let order = RollbackOrder { digest, options: options.clone() };
-        self.command(app, "/rollback", &order, listener).await
+        let body = RollbackOrder { digest: Some(digest), options: options.clone() };
+        self.command(app, key, "/rollback", &body, listener).await
     }
 
     /// `POST /confirm/{transaction}`, on a connection that is not the order's.
@@ -106,7 +133,7 @@ impl Worker {
         listener: Listener,
     ) -> Result<Answer, WorkerError> {
         let target = format!("/confirm/{transaction}");
-        let order = Order { app: Some(app), target, body: OrderBody::Nothing, listener };
+        let order = order(&fresh(), Some(app), target, OrderBody::Nothing, listener);
         self.order_of(order, Some(transaction.clone())).await
     }
 
@@ -117,7 +144,7 @@ impl Worker {
         listener: Listener,
     ) -> Result<Answer, WorkerError> {
         let target = "/update-self?confirm_self=true".to_owned();
-        self.order(Order { app: None, target, body: OrderBody::Archive(push), listener }).await
+        self.order(order(&fresh(), None, target, OrderBody::Archive(push), listener)).await
     }
 
     pub(super) async fn connect(&self) -> Result<Connection, WorkerError> {
@@ -127,14 +154,15 @@ impl Worker {
     async fn command(
         &self,
         app: &AppName,
+        key: &str,
         route: &str,
-        order: &impl Serialize,
+        body: &impl Serialize,
         listener: Listener,
     ) -> Result<Answer, WorkerError> {
         let json =
-            serde_json::to_vec(order).map_err(|error| WorkerError::Malformed(error.to_string()))?;
+            serde_json::to_vec(body).map_err(|error| WorkerError::Malformed(error.to_string()))?;
         let target = format!("{route}?app={app}");
-        self.order(Order { app: Some(app), target, body: OrderBody::Json(json), listener }).await
+        self.order(order(key, Some(app), target, OrderBody::Json(json), listener)).await
     }
 
     async fn get<T: DeserializeOwned>(&self, target: &str) -> Result<T, WorkerError> {
@@ -181,6 +209,21 @@ impl Worker {
     }
 }
 
+fn order<'a>(
+    key: &str,
+    app: Option<&'a AppName>,
+    target: String,
+    body: OrderBody<'a>,
+    listener: Listener,
+) -> Order<'a> {
+    Order { method: Method::POST, key: key.to_owned(), app, target, body, listener }
+}
+
+/// A name for an order about which nobody will ask by its name.
+fn fresh() -> String {
+    Uuid::now_v7().to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -189,7 +232,7 @@ mod tests {
 
     use super::*;
     use crate::worker::testing::{
-        TRANSACTION, World, app, archive, ear, health, impatience, listen, peer,
+        TRANSACTION, World, app, archive, digest, ear, health, impatience, listen, peer,
     };
 
     #[tokio::test]
@@ -255,7 +298,7 @@ mod tests {
             let worker = Worker::new(host, address, client, 1, impatience());
             let directory = tempfile::tempdir().unwrap();
             let (push, _) = archive(&directory);
-            let sent = worker.push(&app(), &push, &OrderOptions::default(), ear().0).await;
+            let sent = worker.push(&app(), "a", &push, &OrderOptions::default(), ear().0).await;
             for error in [worker.health().await.unwrap_err(), sent.unwrap_err()] {
                 assert_eq!(error.code(), "not_trusted", "{error:?}");
             }
@@ -272,8 +315,10 @@ mod tests {
         let address = closed.local_addr().unwrap().to_string();
         drop(closed);
         let worker = Worker::new("web-1".parse().unwrap(), address, client, 1, impatience());
-        let error =
-            worker.rollback(&app(), None, &OrderOptions::default(), ear().0).await.unwrap_err();
+        let error = worker
+            .rollback(&app(), "a", digest(1), &OrderOptions::default(), ear().0)
+            .await
+            .unwrap_err();
         assert_eq!(error.code(), "connect_failed");
     }
 }

@@ -8,7 +8,6 @@ use http::header::CONTENT_TYPE;
 use hyper::body::Incoming;
 use protocol::{Event, Phase, Status, TransactionId, header};
 use serde_json::Value;
-use uuid::Uuid;
 
 use crate::worker::answer::parse;
 use crate::worker::connection::within;
@@ -49,7 +48,7 @@ impl Worker {
         order: Order<'_>,
         mut transaction: Option<TransactionId>,
     ) -> Result<Answer, WorkerError> {
-        let doubt = Doubt { key: Uuid::now_v7(), app: order.app, listener: &order.listener };
+        let doubt = Doubt { key: &order.key, app: order.app, listener: &order.listener };
         match self.attempt(&order, &doubt, &mut transaction).await {
             Err(error) if doubt.is_left_by(&error) => {
                 self.settle(&doubt, transaction.as_ref(), error).await
@@ -66,7 +65,7 @@ impl Worker {
     ) -> Result<Answer, WorkerError> {
         let mut connection = self.connect().await?;
         let sent = Arc::new(AtomicU64::new(0));
-        let request = self.request(order, doubt.key, &sent)?;
+        let request = self.request(order, &sent)?;
         let what = "get an answer to the order";
         let response = within(self.patience.answer, what, connection.send(request)).await??;
         if let Some(id) = response.headers().get(header::TRANSACTION) {
@@ -167,7 +166,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (push, bytes) = archive(&directory);
         let (listener, heard) = ear();
-        let answer = worker.push(&app(), &push, &OrderOptions::default(), listener).await.unwrap();
+        let answer =
+            worker.push(&app(), "a", &push, &OrderOptions::default(), listener).await.unwrap();
         assert_eq!(answer.status, Status::Updated);
         assert_eq!(*got.lock().unwrap(), bytes);
         let heard = heard.lock().unwrap();
@@ -197,7 +197,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (push, _) = archive(&directory);
         let (listener, heard) = ear();
-        let answer = worker.push(&app(), &push, &OrderOptions::default(), listener).await.unwrap();
+        let answer =
+            worker.push(&app(), "a", &push, &OrderOptions::default(), listener).await.unwrap();
         assert_eq!(answer.status, Status::AlreadyCurrent);
         assert!(rest.recv().await.unwrap().is_empty());
         assert!(heard.lock().unwrap().is_empty());
@@ -216,7 +217,8 @@ mod tests {
         .await;
         let directory = tempfile::tempdir().unwrap();
         let (push, _) = archive(&directory);
-        let answer = worker.push(&app(), &push, &OrderOptions::default(), ear().0).await.unwrap();
+        let answer =
+            worker.push(&app(), "a", &push, &OrderOptions::default(), ear().0).await.unwrap();
         assert_eq!(answer.status, Status::Failed);
         assert_eq!(answer.code.as_deref(), Some("no_space"));
         assert_eq!(answer.detail.as_deref(), Some("1 GiB is needed"));
@@ -264,7 +266,7 @@ mod tests {
             .await;
             let directory = tempfile::tempdir().unwrap();
             let (push, _) = archive(&directory);
-            match worker.push(&app(), &push, &OrderOptions::default(), ear().0).await {
+            match worker.push(&app(), "a", &push, &OrderOptions::default(), ear().0).await {
                 Ok(answer) => assert_eq!(answer.status, Status::Failed, "{number}"),
                 Err(WorkerError::NotTaken(why)) => assert!(why.len() < 1000, "{number}: {why}"),
                 Err(other) => panic!("{number}: {other:?}"),
@@ -297,7 +299,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (push, _) = archive(&directory);
         let (listener, heard) = ear();
-        let answer = worker.push(&app(), &push, &OrderOptions::default(), listener).await.unwrap();
+        let answer =
+            worker.push(&app(), "a", &push, &OrderOptions::default(), listener).await.unwrap();
         assert_eq!(answer.status, Status::Updated);
         assert!(heard.lock().unwrap().contains(&Heard::Still(Phase::Building)));
     }
@@ -312,7 +315,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (push, _) = archive(&directory);
         std::fs::remove_file(&push.path).unwrap();
-        let error = worker.push(&app(), &push, &OrderOptions::default(), ear().0).await;
+        let error = worker.push(&app(), "a", &push, &OrderOptions::default(), ear().0).await;
         assert!(matches!(error, Err(WorkerError::Archive(_))), "{error:?}");
     }
 }

@@ -12,7 +12,6 @@ use http::request::Builder;
 use http::{HeaderValue, Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use protocol::{AppName, Digest, OrderOptions, header};
-use uuid::Uuid;
 
 use crate::signing::SignedFiles;
 use crate::worker::connection::Body;
@@ -38,6 +37,9 @@ pub struct Push {
 
 /// One order, before it goes out.
 pub(super) struct Order<'a> {
+    pub(super) method: Method,
+    /// The caller's own name for it.
+    pub(super) key: String,
     pub(super) app: Option<&'a AppName>,
     pub(super) target: String,
     pub(super) body: OrderBody<'a>,
@@ -54,16 +56,15 @@ impl Worker {
     pub(super) fn request(
         &self,
         order: &Order<'_>,
-        key: Uuid,
         sent: &Arc<AtomicU64>,
     ) -> Result<Request<Body>, WorkerError> {
         let builder = Request::builder()
-            .method(Method::POST)
+            .method(order.method.clone())
             .uri(&order.target)
             .header(HOST, self.host.as_str())
             .header(ACCEPT, header::NDJSON)
             .header(header::EPOCH, self.epoch)
-            .header(header::IDEMPOTENCY_KEY, key.to_string());
+            .header(header::IDEMPOTENCY_KEY, &order.key);
         let empty = || Full::new(Bytes::new()).map_err(|never| match never {}).boxed_unsync();
         let built = match &order.body {
             OrderBody::Nothing => builder.body(empty()),

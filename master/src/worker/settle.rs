@@ -2,7 +2,6 @@
 
 use protocol::{AppHealth, AppName, Phase, TransactionId};
 use tokio::time::{Instant, sleep};
-use uuid::Uuid;
 
 use crate::worker::order::confirming;
 use crate::worker::{Answer, Heard, Listener, Worker, WorkerError};
@@ -10,7 +9,7 @@ use crate::worker::{Answer, Heard, Listener, Worker, WorkerError};
 /// An order that may have been taken.
 pub(super) struct Doubt<'a> {
     /// The name that was given to it.
-    pub(super) key: Uuid,
+    pub(super) key: &'a str,
     /// The app; absent for the updater's own, which is settled by its digest.
     pub(super) app: Option<&'a AppName>,
     /// Who wants to hear how it goes on.
@@ -29,6 +28,23 @@ impl Doubt<'_> {
 }
 
 impl Worker {
+    /// What became of an order that somebody else may have given, under this name. Waits for one
+    /// that is under way; none if the host knows nothing of it.
+    pub async fn find_out(
+        &self,
+        app: &AppName,
+        key: &str,
+        listener: Listener,
+    ) -> Result<Option<Answer>, WorkerError> {
+        let doubt = Doubt { key, app: Some(app), listener: &listener };
+        let gone = WorkerError::Malformed("whoever gave the order is gone".to_owned());
+        match self.settle(&doubt, None, WorkerError::Lost(Box::new(gone))).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(WorkerError::NotTaken(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Asks until the host is idle again, and takes its own word for what happened.
     pub(super) async fn settle(
         &self,
@@ -94,9 +110,8 @@ impl Worker {
 }
 
 fn stands(doubt: &Doubt<'_>, transaction: Option<&TransactionId>, app: &AppHealth) -> Stands {
-    let key = doubt.key.to_string();
     if let Some(last) = app.last.as_ref()
-        && (last.order.as_ref() == Some(&key) || transaction == Some(&last.transaction))
+        && (last.order.as_deref() == Some(doubt.key) || transaction == Some(&last.transaction))
     {
         return Stands::Ended(Box::new(Answer::of_last(last)));
     }
@@ -165,7 +180,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (push, _) = archive(&directory);
         let (listener, heard) = ear();
-        let answer = worker.push(&app(), &push, &OrderOptions::default(), listener).await;
+        let answer = worker.push(&app(), "a", &push, &OrderOptions::default(), listener).await;
         let heard = heard.lock().unwrap().clone();
         (answer, heard)
     }

@@ -17,9 +17,12 @@ pub enum Blame {
 
 /// Codes of failures before the switch that lie with the host, or with the way to it.
 const OF_THE_HOST: &[&str] = &[
+    "bad_answer",
     "build_failed",
     "connect_failed",
     "connection_broken",
+    "internal",
+    "interrupted",
     "moved",
     "no_previous_release",
     "no_space",
@@ -29,6 +32,7 @@ const OF_THE_HOST: &[&str] = &[
     "not_trusted",
     "platform_mismatch",
     "quarantined",
+    "refused",
     "role_forbidden",
     "timed_out",
     "unknown_app",

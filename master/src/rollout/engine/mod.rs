@@ -26,7 +26,7 @@ mod state;
 mod status;
 mod step;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod why;

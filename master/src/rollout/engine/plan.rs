@@ -99,6 +99,24 @@ pub enum Action {
     Skip,
 }
 
+impl Batch {
+    /// Divides so many hosts: the canary first and never more than asked, then batches of the
+    /// size that was asked for, of which only the last may be smaller. None is empty.
+    pub fn split(hosts: u32, policy: &Policy) -> Vec<Self> {
+        let canary = policy.canary.min(hosts);
+        let size = policy.batch.map_or(hosts, |batch| batch.of(hosts));
+        let mut batches = Vec::new();
+        batches.extend((canary > 0).then_some(Self { hosts: canary, canary: true }));
+        let mut left = hosts - canary;
+        while left > 0 {
+            let hosts = size.min(left);
+            batches.push(Self { hosts, canary: false });
+            left -= hosts;
+        }
+        batches
+    }
+}
+
 impl Action {
     /// The name on the wire and on the screen.
     pub const fn name(self) -> &'static str {

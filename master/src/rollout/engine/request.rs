@@ -88,17 +88,17 @@ impl Request {
 impl State {
     /// Whether a request means something as the rollout stands now:
     ///
-    /// | | awaits approval | running | paused | rolling back |
-    /// |---|---|---|---|---|
-    /// | approve, reject | yes | | | |
-    /// | pause, interrupt | | yes | | |
-    /// | resume | | yes: nothing changes | if nobody has to decide | yes: nothing changes |
-    /// | continue | | | yes | |
-    /// | rollback | yes | yes | yes | |
-    /// | abort | yes | yes | yes | yes |
+    /// | | planned | awaits approval | running | paused | rolling back |
+    /// |---|---|---|---|---|---|
+    /// | approve, reject | | yes | | | |
+    /// | pause, interrupt | | | yes | | |
+    /// | resume | nothing changes | | nothing changes | if nobody has to decide | nothing changes |
+    /// | continue | | | | yes | |
+    /// | rollback | | yes | yes | yes | |
+    /// | abort | yes | yes | yes | yes | yes |
     pub fn check(&self, request: &Request, now: OffsetDateTime) -> Result<(), Refusal> {
         let (name, state) = (request.name(), self.status.name());
-        if self.status.is_final() || self.status == Status::Planned {
+        if self.status.is_final() {
             return Err(Refusal::Over { request: name, state });
         }
         if self.status.is_a_question() && self.since + self.plan.policy.deadlines.answer.0 <= now {
@@ -115,7 +115,10 @@ impl State {
             }
             (Request::Approve { .. } | Request::Reject, Status::AwaitingApproval(_))
             | (Request::Pause | Request::Interrupt, Status::Running)
-            | (Request::Resume, Status::Running | Status::Paused(_) | Status::RollingBack)
+            | (
+                Request::Resume,
+                Status::Planned | Status::Running | Status::Paused(_) | Status::RollingBack,
+            )
             | (Request::Continue, Status::Paused(_))
             | (
                 Request::Rollback,

@@ -88,6 +88,11 @@ impl State {
         (self.stage, self.batch + 1)
     }
 
+    /// Who drives it, or drove it last.
+    pub fn driver(&self) -> &str {
+        self.driver.as_ref().map_or("", |(who, _)| who)
+    }
+
     /// Why it was ended, if somebody ended it.
     pub fn because(&self) -> Option<&str> {
         self.because.as_deref()

@@ -105,7 +105,7 @@ fn expire_question(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command
 
 /// A process takes the rollout up. What is under way is carried out again: by asking first.
 fn driven(state: &mut State, who: String, epoch: u64, now: OffsetDateTime, out: &mut Vec<Command>) {
-    let again = state.driver.is_some();
+    let again = state.status != Status::Planned;
     state.driver = Some((who.clone(), epoch));
     let under_way: Vec<_> = state.under_way.keys().copied().collect();
     for place in under_way {
@@ -113,6 +113,8 @@ fn driven(state: &mut State, who: String, epoch: u64, now: OffsetDateTime, out: 
         out.extend(state.command(place, true));
     }
     if state.status == Status::Planned {
+        let untouched = state.hosts.iter().filter_map(|host| host.row.clone());
+        out.extend(untouched.map(|row| Command::Tell(Notice::Host(row))));
         batch::open(state, Gate::Start, now, out);
     } else if again && matches!(state.status, Status::Running | Status::RollingBack) {
         out.push(Command::Tell(Notice::Resumed { who }));

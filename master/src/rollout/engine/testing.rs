@@ -50,15 +50,6 @@ pub(crate) fn plan_of(hosts: u32, policy: Policy) -> Plan {
         domain: None,
         seen: Some(here(OLD, true)),
     };
-    let canary = policy.canary.min(hosts);
-    let mut batches = Vec::new();
-    batches.extend((canary > 0).then_some(Batch { hosts: canary, canary: true }));
-    let size = policy.batch.map_or(hosts, |batch| batch.of(hosts));
-    let mut left = hosts - canary;
-    while left > 0 {
-        batches.push(Batch { hosts: size.min(left), canary: false });
-        left -= size.min(left);
-    }
     Plan {
         format: 1,
         kind: Kind::Update,
@@ -68,8 +59,8 @@ pub(crate) fn plan_of(hosts: u32, policy: Policy) -> Plan {
         own: None,
         selection: "--all".to_owned(),
         named: false,
+        batches: Batch::split(hosts, &policy),
         policy,
-        batches,
         hosts: (0..hosts).map(host).collect(),
         made_at: at(0),
     }

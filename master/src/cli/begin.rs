@@ -1,0 +1,140 @@
+//! From a wish to a plan that is shown, kept or carried out: what `update` and `rollback` share.
+
+use std::collections::HashSet;
+
+use protocol::{Digest, Period};
+
+use crate::cli::Context;
+use crate::cli::plan_view::show_plan;
+use crate::fleet::{Fleet, Member};
+use crate::output::{Exit, Failure};
+use crate::rollout::engine::Plan;
+use crate::rollout::{Archives, Interrupt, RolloutError, Sources, Wish, Workers, build, inspect};
+use crate::store::RolloutId;
+
+/// What becomes of the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// It is carried out.
+    Done,
+    /// It is shown, and nothing stays.
+    Shown,
+    /// It is shown, and kept.
+    Kept,
+    /// One that was kept is carried out.
+    AsPlanned(Digest),
+    /// One that was kept is shown.
+    ShownAgain(Digest),
+}
+
+/// The beginning of a rollout.
+pub(super) struct Begin<'a> {
+    pub(super) context: &'a Context,
+    pub(super) how: How,
+    /// How long is waited for hosts that another rollout has.
+    pub(super) wait: Option<Period>,
+    pub(super) interrupt: Interrupt,
+}
+
+impl Begin<'_> {
+    /// Asks the hosts and makes the plan. If it has to wait for its turn, it is made anew then.
+    pub(super) async fn wished(
+        &self,
+        wish: &Wish,
+        members: Vec<Member>,
+        archives: Archives,
+        sources: &Sources,
+    ) -> Result<Exit, Failure> {
+        let desk = self.context.desk();
+        let until = self.until();
+        let id = loop {
+            let plan = build(wish, inspect(&members, &wish.app).await, (self.context.now)())?;
+            desk.check(&plan)?;
+            if self.how != How::Done {
+                return self.shown(&plan, sources);
+            }
+            match desk.begin(&plan, sources) {
+                Ok(id) => break id,
+                Err(error) => self.wait(error, until).await?,
+            }
+            if self.interrupt.is_asked() {
+                return Ok(Exit::Interrupted);
+            }
+        };
+        let worker = |member: Member| (member.host, member.worker);
+        self.drive(id, archives, members.into_iter().map(worker).collect()).await
+    }
+
+    /// Carries out a plan that was kept, or shows it.
+    pub(super) async fn kept(&self, digest: &Digest) -> Result<Exit, Failure> {
+        let Context { home, store, now, .. } = self.context;
+        let desk = self.context.desk();
+        let (plan, sources) = desk.kept(digest)?;
+        if self.how != How::AsPlanned(*digest) {
+            return self.shown(&plan, &sources);
+        }
+        desk.check(&plan)?;
+        let archives = sources.find(home, store, &plan, now()).await?;
+        let until = self.until();
+        let id = loop {
+            match desk.begin(&plan, &sources) {
+                Ok(id) => break id,
+                Err(error) => self.wait(error, until).await?,
+            }
+            if self.interrupt.is_asked() {
+                return Ok(Exit::Interrupted);
+            }
+        };
+        self.drive(id, archives, workers(self.context, &plan)?).await
+    }
+
+    fn until(&self) -> Option<time::OffsetDateTime> {
+        self.wait.map(|wait| (self.context.now)() + wait.0)
+    }
+
+    fn shown(&self, plan: &Plan, sources: &Sources) -> Result<Exit, Failure> {
+        if self.how == How::Kept {
+            self.context.desk().keep(plan, sources)?;
+        }
+        show_plan(self.context, plan, self.how != How::Shown)?;
+        Ok(Exit::Success)
+    }
+
+    /// Waits for the hosts that another rollout has, if that was asked for and it is not too late.
+    async fn wait(
+        &self,
+        error: RolloutError,
+        until: Option<time::OffsetDateTime>,
+    ) -> Result<(), RolloutError> {
+        let (RolloutError::Locked(locked, holder), Some(until)) = (&error, until) else {
+            return Err(error);
+        };
+        self.context.output.note(&format!("waiting for the rollout {}: {holder}", locked.rollout));
+        let desk = self.context.desk();
+        let free = tokio::select! {
+            free = desk.wait_for(locked, until) => free?,
+            () = self.interrupt.asked(1) => true,
+        };
+        if free { Ok(()) } else { Err(error) }
+    }
+
+    async fn drive(
+        &self,
+        id: RolloutId,
+        archives: Archives,
+        workers: Workers,
+    ) -> Result<Exit, Failure> {
+        let desk = self.context.desk();
+        Ok(desk.drive(id, archives, workers, self.interrupt.clone()).await?.exit())
+    }
+}
+
+/// The updaters of a plan's hosts. One that was taken out of the fleet since has none.
+pub(super) fn workers(context: &Context, plan: &Plan) -> Result<Workers, Failure> {
+    let fleet = Fleet::open(&context.home, &context.store, context.patience)?;
+    let hosts = context.store.hosts()?;
+    let planned: HashSet<_> = plan.hosts.iter().map(|planned| &planned.host).collect();
+    let addressed =
+        hosts.iter().filter(|host| host.skip_reason().is_none() && planned.contains(&host.name));
+    Ok(addressed.map(|host| (host.name.clone(), fleet.worker(host))).collect())
+}

@@ -1,0 +1,122 @@
+//! How a plan is shown.
+
+use serde_json::json;
+
+use crate::cli::Context;
+use crate::output::{Failure, Table};
+use crate::rollout::engine::{Action, Plan, WorstCase, worst_case};
+use crate::rollout::{Estimate, ReleaseNames};
+
+/// Shows a plan: host by host, and what it comes to at best and at worst.
+pub(super) fn show_plan(context: &Context, plan: &Plan, kept: bool) -> Result<(), Failure> {
+    let estimate = context.desk().estimate(plan)?;
+    if context.output.json() {
+        context.output.document(&json!({
+            "type": "rollout.plan",
+            "changed": false,
+            "plan": plan.digest(),
+            "kept": kept,
+            "release": plan.target,
+            "bytes": bytes(plan),
+            "batches": plan.batches,
+            "breaker": {"scope": "rollout", "consecutive": plan.policy.max_consecutive_failures,
+                "total": plan.failures_in_all()},
+            "worst_case": worst_case(plan),
+            "estimate": estimate,
+            "policy": plan.policy,
+            "hosts": plan.hosts,
+        }));
+    } else {
+        let names = ReleaseNames::read(&context.store)?;
+        context.output.data(&text(plan, estimate.as_ref(), &names, kept));
+    }
+    Ok(())
+}
+
+fn text(plan: &Plan, estimate: Option<&Estimate>, names: &ReleaseNames, kept: bool) -> String {
+    let mut table = Table::new(["HOST", "BATCH", "WOULD", "FROM", "TO", "BYTES", "WHY"]);
+    for (place, host) in plan.hosts.iter().enumerate() {
+        let mut batches = 0..plan.batches.len();
+        let batch = batches.find(|&batch| plan.hosts_of(batch).contains(&place));
+        let updater = host.updater.map(|own| format!("then its updater: {}", own.short()));
+        let domain = host.domain.as_ref().map(|domain| format!("in {domain}"));
+        let refused = host.detail.as_ref().map(|detail| match &host.code {
+            Some(code) if host.action == Action::Refuse => format!("{code}: {detail}"),
+            _ => detail.clone(),
+        });
+        let why: Vec<_> = [refused, domain, updater].into_iter().flatten().collect();
+        table.row([
+            host.host.as_str(),
+            &batch.map(|batch| (batch + 1).to_string()).unwrap_or_default(),
+            host.action.name(),
+            &names.of(host.from.as_ref()),
+            &names.of(host.to.as_ref()),
+            &host.bytes.to_string(),
+            &why.join("; "),
+        ]);
+    }
+    let digest = plan.digest();
+    let next = if kept {
+        format!("to do just this: swarm update --plan {digest}")
+    } else {
+        "this is a plan: nothing was changed".to_owned()
+    };
+    format!(
+        "{}\n{}\n{}\n{}\nplan {digest}\n{next}\n",
+        table.render(),
+        batches(plan),
+        breaker(plan),
+        time(plan, estimate)
+    )
+}
+
+fn batches(plan: &Plan) -> String {
+    let hosts = count(plan.changes(), "host");
+    let sizes: Vec<_> = plan
+        .batches
+        .iter()
+        .map(|batch| format!("{}{}", batch.hosts, if batch.canary { " (canary)" } else { "" }))
+        .collect();
+    let batches = match sizes.len() {
+        0 | 1 => "at once".to_owned(),
+        2..=8 => format!("in batches of {}", sizes.join(", ")),
+        many => format!("in {many} batches of {}, … {}", sizes[..2].join(", "), sizes[many - 1]),
+    };
+    format!(
+        "{hosts} of {} would be changed, {batches}, at most {} under way",
+        plan.hosts.len(),
+        plan.policy.parallel
+    )
+}
+
+fn breaker(plan: &Plan) -> String {
+    let WorstCase { harmed, if_bad_everywhere, hosts } = worst_case(plan);
+    let total = plan.failures_in_all();
+    let total = total.map(|total| format!(", or on {total} in all")).unwrap_or_default();
+    format!(
+        "at most {harmed} of {hosts} hosts can be harmed before it stops; {if_bad_everywhere} if the \
+         release fails everywhere\nit stops when the release fails on {} hosts one after the \
+         other{total}, counted over the whole rollout{}; then {}",
+        plan.policy.max_consecutive_failures,
+        if plan.policy.canary > 0 { ", or on a canary" } else { "" },
+        plan.policy.on_trip.words()
+    )
+}
+
+fn time(plan: &Plan, estimate: Option<&Estimate>) -> String {
+    let time = match estimate {
+        Some(Estimate { seconds, basis }) => {
+            format!("about {} min {:02} s ({basis})", seconds / 60, seconds % 60)
+        }
+        None => "how long it takes is not known: no host has been measured yet".to_owned(),
+    };
+    format!("{} to send; {time}", indicatif::HumanBytes(bytes(plan)))
+}
+
+fn bytes(plan: &Plan) -> u64 {
+    plan.hosts.iter().map(|host| host.bytes).sum()
+}
+
+fn count(number: u32, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}

@@ -1,0 +1,149 @@
+//! How an update or a rollback is to be carried out, as the command line says it.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use clap::Args;
+use protocol::{AppName, OrderOptions, Period};
+
+use crate::rollout::engine::{Amount, Approve, Deadlines, OnTrip, Policy};
+use crate::rollout::{Goal, Wish};
+use crate::select::SelectionArgs;
+
+/// The policy of a rollout.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+pub struct PolicyArgs {
+    /// The app on the hosts
+    #[arg(long, value_name = "APP", default_value = protocol::DEFAULT_APP)]
+    pub app: AppName,
+    /// Begin with so many hosts, and stop if the release fails on one of them
+    #[arg(long, value_name = "N", default_value = "0", help_heading = "Policy")]
+    pub canary: u32,
+    /// Then go on in batches of so many hosts: 5 or 10% [default: all that are left]
+    #[arg(long, value_name = "N|N%", help_heading = "Policy")]
+    pub batch: Option<Amount>,
+    /// Spread each batch over the values of this label
+    #[arg(long, value_name = "LABEL", help_heading = "Policy")]
+    pub spread: Option<String>,
+    /// How many hosts at once
+    #[arg(long, value_name = "N", default_value = "16", help_heading = "Policy")]
+    pub parallel: NonZeroU32,
+    /// Wait so long between two batches: 10m
+    #[arg(long, value_name = "TIME", default_value = "0", help_heading = "Policy")]
+    pub delay: Period,
+    /// Watch the release at least so long, if the host's own configuration says less: 2m
+    #[arg(long, value_name = "TIME", help_heading = "Policy")]
+    pub watch: Option<Period>,
+    /// The breaker trips when the release has failed on so many hosts one after the other
+    #[arg(long, value_name = "N", default_value = "2", help_heading = "Policy")]
+    pub max_consecutive_failures: NonZeroU32,
+    /// And when it has failed on so many in all: 5 or 10% of those that are changed
+    #[arg(long, value_name = "N|N%", help_heading = "Policy")]
+    pub max_failures: Option<Amount>,
+    /// What is done when the breaker trips
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "pause", help_heading = "Policy")]
+    pub on_trip: OnTrip,
+    /// Where somebody has to agree before it goes on
+    #[arg(
+        long,
+        value_name = "WHERE",
+        value_enum,
+        default_value = "never",
+        help_heading = "Policy"
+    )]
+    pub approve: Approve,
+    /// If another rollout has some of the hosts, wait so long for it: 10m
+    #[arg(long, value_name = "TIME", help_heading = "Policy")]
+    pub wait: Option<Period>,
+    /// Do it again on hosts that have the release already
+    #[arg(long, help_heading = "Policy")]
+    pub force: bool,
+    /// Try a release again where it failed before
+    #[arg(long, help_heading = "Policy")]
+    pub retry_quarantined: bool,
+    /// Go on though hosts are not well
+    #[arg(long, help_heading = "Policy")]
+    pub allow_unhealthy: bool,
+    /// Take the release back on a host that this master does not reach again afterwards
+    #[arg(long, help_heading = "Policy")]
+    pub confirm: bool,
+    /// Say what would happen, and change nothing
+    #[arg(long, help_heading = "Policy")]
+    pub dry_run: bool,
+}
+
+impl PolicyArgs {
+    /// What is wished for in these words.
+    pub(super) fn wish(&self, goal: Goal, selection: &SelectionArgs) -> Wish {
+        Wish {
+            app: self.app.clone(),
+            goal,
+            own: None,
+            policy: self.policy(),
+            selection: selection.describe(),
+            named: !selection.host.is_empty(),
+        }
+    }
+
+    fn policy(&self) -> Policy {
+        let deadlines = Deadlines::default();
+        let watch = self.watch.map_or(Duration::ZERO, |watch| watch.0);
+        Policy {
+            canary: self.canary,
+            batch: self.batch,
+            parallel: self.parallel,
+            delay: self.delay,
+            max_consecutive_failures: self.max_consecutive_failures,
+            max_failures: self.max_failures,
+            on_trip: self.on_trip,
+            approve: self.approve,
+            spread: self.spread.clone(),
+            allow_unhealthy: self.allow_unhealthy,
+            options: OrderOptions {
+                force: self.force,
+                retry_quarantined: self.retry_quarantined,
+                confirm: self.confirm,
+                watch: self.watch,
+            },
+            // A watch is a phase, however long it is.
+            deadlines: Deadlines { phase: Period(deadlines.phase.0 + watch), ..deadlines },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Words {
+        #[command(flatten)]
+        policy: PolicyArgs,
+    }
+
+    fn policy(words: &str) -> Policy {
+        let words = std::iter::once("swarm").chain(words.split_whitespace());
+        Words::try_parse_from(words).unwrap().policy.policy()
+    }
+
+    #[test]
+    fn what_nobody_says_is_the_default() {
+        assert_eq!(policy(""), Policy::default());
+    }
+
+    #[test]
+    fn lesson_41_a_delay_of_zero_is_none() {
+        assert_eq!(policy("--delay 0").delay.0, Duration::ZERO);
+        assert_eq!(policy("--delay 90s").delay.0, Duration::from_secs(90));
+        assert!(Words::try_parse_from(["swarm", "--delay", "5"]).is_err(), "five what?");
+    }
+
+    #[test]
+    fn a_long_watch_is_no_silence() {
+        let policy = policy("--watch 3h");
+        assert!(policy.deadlines.phase.0 > Duration::from_hours(3));
+    }
+}

@@ -1,0 +1,52 @@
+//! `swarm rollout approve`, `reject`, `pause`, `resume`, `continue`, `rollback`, `abort`.
+//!
+//! What is asked is kept at once. If a process drives the rollout, it hears of it; else this one
+//! goes on with it.
+
+use crate::cli::Context;
+use crate::cli::begin::workers;
+use crate::cli::rollout::args::Which;
+use crate::cli::runtime::block_on;
+use crate::output::{Exit, Failure};
+use crate::rollout::engine::{Request, waits_for};
+use crate::rollout::{Interrupt, RolloutError, stand};
+use crate::store::RolloutResult;
+
+/// Asks, and goes on if nobody else does.
+pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result<Exit, Failure> {
+    let Context { home, store, output, now, .. } = context;
+    let rollout = store.find_rollout(&which.id)?;
+    let (id, desk) = (rollout.id, context.desk());
+    if *request == Request::Resume
+        && let Some(driver) = desk.driver(id)?
+    {
+        return Err(RolloutError::Driven { rollout: id, driver }.into());
+    }
+    let state = desk.ask(rollout.clone(), request)?;
+    let driver = desk.driver(id)?;
+    if state.rests() || driver.is_some() {
+        if output.json() {
+            output.document(&stand(store, rollout, now())?.document());
+        }
+        output.note(&match driver {
+            Some(driver) => format!("{driver} drives it, and has been told"),
+            None => waits_for(&state),
+        });
+        return Ok(Exit::Success);
+    }
+    output.note("nobody drives it: going on with it from here");
+    block_on(async {
+        let interrupt = Interrupt::listen().map_err(RolloutError::from)?;
+        let (plan, sources) = desk.begun(id)?;
+        let archives = sources.find(home, store, &plan, now()).await?;
+        let workers = workers(context, &plan)?;
+        let summary = desk.drive(id, archives, workers, interrupt).await?;
+        Ok(match (request, summary.result) {
+            // As asked.
+            (Request::Rollback, RolloutResult::RolledBack)
+            | (Request::Abort, RolloutResult::Aborted)
+            | (Request::Pause, RolloutResult::Paused) => Exit::Success,
+            _ => summary.exit(),
+        })
+    })?
+}

@@ -1,0 +1,68 @@
+//! The words of `swarm rollout`.
+
+use clap::{Args, Subcommand};
+use protocol::Digest;
+
+use crate::cli::Context;
+use crate::cli::rollout::{answer, list, show, watch};
+use crate::output::{Exit, Failure};
+use crate::rollout::engine::Request;
+
+/// What can be done with rollouts.
+#[derive(Debug, Subcommand)]
+pub enum RolloutCommand {
+    /// List the rollouts, the newest first
+    List(list::ListArgs),
+    /// Show where a rollout stands, host by host
+    Show(Which),
+    /// Follow a rollout until it rests
+    Watch(Which),
+    /// Agree to what a rollout waits for, and let it go on
+    Approve {
+        /// Which rollout.
+        #[command(flatten)]
+        which: Which,
+        /// Only if this is its plan
+        #[arg(long, value_name = "DIGEST")]
+        digest: Option<Digest>,
+    },
+    /// Do not agree: the rollout ends, and hosts stay as they are
+    Reject(Which),
+    /// Start no further host; those under way are waited for
+    Pause(Which),
+    /// Go on with a rollout that was paused, interrupted or killed
+    Resume(Which),
+    /// Go on though the breaker tripped: the failures so far do not count any more
+    Continue(Which),
+    /// Take back every host that the rollout updated
+    Rollback(Which),
+    /// End a rollout, and leave all hosts as they are
+    Abort(Which),
+}
+
+/// One rollout.
+#[derive(Debug, Args)]
+pub struct Which {
+    /// The rollout's id, or the end of it
+    #[arg(value_name = "ID")]
+    pub id: String,
+}
+
+impl RolloutCommand {
+    /// Opens the door.
+    pub(in crate::cli) fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let (which, request) = match self {
+            Self::List(arguments) => return arguments.run(context),
+            Self::Show(which) => return show::run(which, context),
+            Self::Watch(which) => return watch::run(which, context),
+            Self::Approve { which, digest } => (which, Request::Approve { digest: *digest }),
+            Self::Reject(which) => (which, Request::Reject),
+            Self::Pause(which) => (which, Request::Pause),
+            Self::Resume(which) => (which, Request::Resume),
+            Self::Continue(which) => (which, Request::Continue),
+            Self::Rollback(which) => (which, Request::Rollback),
+            Self::Abort(which) => (which, Request::Abort),
+        };
+        answer::run(which, &request, context)
+    }
+}

@@ -1,0 +1,242 @@
+//! Where rollouts are begun, answered, and gone on with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::Kind;
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::home::Home;
+use crate::output::{Output, when};
+use crate::rollout::course::Course;
+use crate::rollout::engine::{Event, Plan, Request, State, waits_for};
+use crate::rollout::error::Holder;
+use crate::rollout::ledger::{Record, StoreLedger, last_told, parse};
+use crate::rollout::view::View;
+use crate::rollout::world::{Updaters, Workers};
+use crate::rollout::{
+    Archives, Estimate, Interrupt, ReleaseNames, RolloutError, Sources, Summary, drive, estimate,
+    process,
+};
+use crate::store::{
+    Driver, Event as Told, EventType, Lease, Locked, Planned, Rollout, RolloutId, Started, Store,
+    StoredPlan,
+};
+use crate::worker::Worker;
+
+/// How often somebody who waits for a turn looks whether it has come.
+const LOOK: Duration = Duration::from_millis(500);
+/// How many hosts of before an estimate rests upon, at most.
+const MEASURED: u32 = 500;
+
+/// What it takes to run rollouts.
+pub struct Desk<'a> {
+    /// Where archives are.
+    pub home: &'a Home,
+    /// Where it is written down.
+    pub store: &'a Store,
+    /// Where it is shown.
+    pub output: &'a Output,
+    /// The time.
+    pub now: fn() -> OffsetDateTime,
+    /// Who runs it.
+    pub who: &'a str,
+}
+
+impl Desk<'_> {
+    /// Refuses a release that failed before, unless it is to be tried again.
+    pub fn check(&self, plan: &Plan) -> Result<(), RolloutError> {
+        let Some(release) = plan.target else { return Ok(()) };
+        if plan.kind == Kind::Rollback || plan.policy.options.retry_quarantined {
+            return Ok(());
+        }
+        match self.store.quarantined(&release)? {
+            Some(at) => Err(RolloutError::Quarantined { release, at: Box::new(at) }),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps a plan, so that somebody can have it carried out by its digest.
+    pub fn keep(&self, plan: &Plan, sources: &Sources) -> Result<(), RolloutError> {
+        Ok(self.store.keep_plan(&StoredPlan {
+            digest: plan.digest(),
+            planned: planned(plan, sources)?,
+            who: self.who.to_owned(),
+            made_at: plan.made_at,
+        })?)
+    }
+
+    /// A plan that was kept, and where its archives were.
+    pub fn kept(&self, digest: &protocol::Digest) -> Result<(Plan, Sources), RolloutError> {
+        let Planned { plan, sources } = self.store.plan(digest)?.planned;
+        Ok((parse(plan)?, parse(sources)?))
+    }
+
+    /// Writes a rollout down and locks its hosts. Nothing is ordered yet.
+    pub fn begin(&self, plan: &Plan, sources: &Sources) -> Result<RolloutId, RolloutError> {
+        let now = (self.now)();
+        let rollout = Rollout {
+            id: RolloutId::new(),
+            kind: plan.kind,
+            app: plan.app.clone(),
+            release: plan.target,
+            selection: plan.selection.clone(),
+            who: self.who.to_owned(),
+            epoch: self.store.epoch()?,
+            policy: serde_json::to_value(&plan.policy).map_err(RolloutError::Unreadable)?,
+            started_at: now,
+            finished_at: None,
+            result: None,
+            state: "planned".to_owned(),
+            plan: Some(plan.digest()),
+        };
+        let told = Told {
+            rollout: Some(rollout.id),
+            release: plan.target,
+            data: json!({
+                "plan": plan.digest(), "hosts": plan.hosts.len(), "changes": plan.changes(),
+            }),
+            ..Told::new(EventType::RolloutPlanned, now, self.who)
+        };
+        let changed = plan.hosts.iter().filter(|host| host.action.is_a_change());
+        let hosts: Vec<_> = changed.map(|host| host.host.clone()).collect();
+        match self.store.start_rollout(&rollout, &planned(plan, sources)?, &hosts, &told)? {
+            Started::Yes => Ok(rollout.id),
+            Started::Locked(locked) => Err(self.locked(locked)?),
+        }
+    }
+
+    /// Waits until one of these hosts is free, or all are; at most until then.
+    pub async fn wait_for(
+        &self,
+        locked: &Locked,
+        until: OffsetDateTime,
+    ) -> Result<bool, RolloutError> {
+        while (self.now)() < until {
+            let mut free = true;
+            for host in &locked.hosts {
+                free &= self.store.holder(host)?.is_none();
+            }
+            if free {
+                return Ok(true);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(false)
+    }
+
+    /// Drives a rollout until it rests, and shows it.
+    pub async fn drive(
+        &self,
+        id: RolloutId,
+        archives: Archives,
+        workers: Workers,
+        interrupt: Interrupt,
+    ) -> Result<Summary, RolloutError> {
+        let record = Record::read(self.store, self.store.rollout(id)?)?;
+        let lease = self.lease(id)?;
+        let ended = self.drive_with(record, lease, archives, workers, interrupt).await;
+        let left = self.store.leave_lease(&lease);
+        let summary = ended?;
+        left?;
+        Ok(summary)
+    }
+
+    async fn drive_with(
+        &self,
+        record: Record,
+        lease: Lease,
+        archives: Archives,
+        workers: Workers,
+        interrupt: Interrupt,
+    ) -> Result<Summary, RolloutError> {
+        let Self { store, output, now, who, .. } = *self;
+        let hosts: Vec<_> = record.plan.hosts.iter().map(|host| host.host.clone()).collect();
+        let view = View::new(output, &hosts, ReleaseNames::read(store)?);
+        let shown = last_told(store, &record.rollout)?;
+        let (id, plan) = (record.rollout.id, Arc::clone(&record.plan));
+        let course = Course { rollout: id, plan, archives: Arc::new(archives) };
+        let of_epoch = |worker: Worker| worker.of_epoch(lease.epoch);
+        let workers = workers.into_iter().map(|(host, worker)| (host, worker.map(of_epoch)));
+        let mut world = Updaters::new(course, workers.collect(), now, interrupt);
+        let mut ledger = StoreLedger { store, lease, record, view, shown };
+        let driven = Event::Driven { who: who.to_owned(), epoch: lease.epoch };
+        let state = drive(&mut world, &mut ledger, driven).await;
+        ledger.view.leave();
+        let summary = Summary::of(id, &state?);
+        ledger.view.summary(&summary);
+        Ok(summary)
+    }
+
+    /// Asks something of a rollout. It is kept at once, whoever drives.
+    pub fn ask(&self, rollout: Rollout, request: &Request) -> Result<State, RolloutError> {
+        let now = (self.now)();
+        let event = Event::Asked { who: self.who.to_owned(), request: request.clone() };
+        let record = Record::read(self.store, rollout)?;
+        record.add(self.store, &event, now, |state| Ok(state.check(request, now)?))
+    }
+
+    /// Who drives a rollout, if somebody does who is alive.
+    pub fn driver(&self, id: RolloutId) -> Result<Option<String>, RolloutError> {
+        let driver = self.store.driver(id)?;
+        let alive =
+            driver.filter(|driver| driver.until > (self.now)() && process::lives(&driver.claim));
+        Ok(alive.as_ref().map(named))
+    }
+
+    /// How long a plan will take, by what was measured.
+    pub fn estimate(&self, plan: &Plan) -> Result<Option<Estimate>, RolloutError> {
+        let before = self.store.durations(&plan.app, plan.kind, MEASURED)?;
+        Ok(estimate(plan, &before))
+    }
+
+    /// What a rollout was begun with.
+    pub fn begun(&self, id: RolloutId) -> Result<(Plan, Sources), RolloutError> {
+        let planned = self.store.planned(id)?.ok_or(RolloutError::TooOld(id))?;
+        Ok((parse(planned.plan)?, parse(planned.sources)?))
+    }
+
+    fn lease(&self, id: RolloutId) -> Result<Lease, RolloutError> {
+        let claim = process::claim(self.who);
+        let taken = self.store.take_lease(id, &claim, process::lives, (self.now)())?;
+        taken.map_err(|driver| RolloutError::Driven { rollout: id, driver: named(&driver) })
+    }
+
+    /// Who has the hosts, since when, where it stands, and until when.
+    fn locked(&self, locked: Locked) -> Result<RolloutError, RolloutError> {
+        let rollout = self.store.rollout(locked.rollout)?;
+        let record = Record::read(self.store, rollout)?;
+        let (state, _) = record.state(self.store, None)?;
+        let Rollout { who, started_at, .. } = &record.rollout;
+        let until = match self.estimate(&record.plan)? {
+            _ if state.status().0.is_a_question() => String::new(),
+            Some(estimate) => {
+                let seconds = i64::try_from(estimate.seconds).unwrap_or(i64::MAX);
+                let at = *started_at + time::Duration::seconds(seconds);
+                format!("; expected to be done about {}", when(at))
+            }
+            None => "; when it will be done is not known, no host has been measured yet".to_owned(),
+        };
+        let driver = match self.driver(locked.rollout)? {
+            _ if state.rests() => String::new(),
+            Some(driver) => format!("; driven by {driver}"),
+            None => {
+                format!("; nobody drives it, go on with: swarm rollout resume {}", locked.rollout)
+            }
+        };
+        let holder =
+            format!("{who} started it {}; {}{until}{driver}", when(*started_at), waits_for(&state));
+        Ok(RolloutError::Locked(locked, Holder(holder)))
+    }
+}
+
+fn named(driver: &Driver) -> String {
+    format!("{} (process {})", driver.claim.who, driver.claim.pid)
+}
+
+fn planned(plan: &Plan, sources: &Sources) -> Result<Planned, RolloutError> {
+    let plan = serde_json::to_value(plan).map_err(RolloutError::Unreadable)?;
+    let sources = serde_json::to_value(sources).map_err(RolloutError::Unreadable)?;
+    Ok(Planned { plan, sources })
+}

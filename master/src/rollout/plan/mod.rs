@@ -1,0 +1,13 @@
+//! Making a plan: the hosts are asked, nothing is changed, and the rest is arithmetic.
+
+mod build;
+mod estimate;
+mod inspect;
+mod spread;
+#[cfg(test)]
+mod tests;
+
+pub use build::build;
+pub use estimate::{Estimate, estimate};
+pub use inspect::inspect;
+pub(super) use inspect::{Found, Inspected};

@@ -1,0 +1,199 @@
+//! The real world: updaters over the network, the machine's clock, and signals.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use protocol::{EventKind, HostName, HostOutcome};
+use time::OffsetDateTime;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::rollout::Interrupt;
+use crate::rollout::course::Course;
+use crate::rollout::drive::{Happening, World};
+use crate::rollout::engine::{Command, Event, Row, Seen, Sighting};
+use crate::rollout::row::{defect, unreachable};
+use crate::worker::{Heard, Listener, Worker, WorkerError};
+
+/// Progress is told this often, at most, of one archive.
+const STEPS: u64 = 100;
+
+/// The updaters of a rollout's hosts.
+pub type Workers = BTreeMap<HostName, Result<Worker, WorkerError>>;
+
+/// The hosts of a rollout, and what is under way there. Dropped, nothing is waited for any more;
+/// the hosts finish what they have begun.
+pub(super) struct Updaters {
+    course: Arc<Course>,
+    workers: Workers,
+    now: fn() -> OffsetDateTime,
+    interrupt: Interrupt,
+    stops: u8,
+    tasks: JoinSet<()>,
+    by_host: BTreeMap<HostName, AbortHandle>,
+    sender: mpsc::UnboundedSender<Happening>,
+    receiver: mpsc::UnboundedReceiver<Happening>,
+}
+
+impl Updaters {
+    pub(super) fn new(
+        course: Course,
+        workers: Workers,
+        now: fn() -> OffsetDateTime,
+        interrupt: Interrupt,
+    ) -> Self {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        Self {
+            course: Arc::new(course),
+            workers,
+            now,
+            interrupt,
+            stops: 0,
+            tasks: JoinSet::new(),
+            by_host: BTreeMap::new(),
+            sender,
+            receiver,
+        }
+    }
+
+    /// Does something with a host's updater beside everything else, and tells what came of it.
+    fn begin<F>(&mut self, host: HostName, work: impl FnOnce(HostName, Worker, Listener) -> F)
+    where
+        F: Future<Output = Event> + Send + 'static,
+    {
+        let Some(Ok(worker)) = self.workers.get(&host) else { return };
+        let listener = listener(&host, self.sender.clone());
+        let work = work(host.clone(), worker.clone(), listener);
+        let sender = self.sender.clone();
+        let task = self.tasks.spawn(async move {
+            // Nobody listens only when nobody drives any more.
+            drop(sender.send(Happening::Event(work.await)));
+        });
+        self.by_host.insert(host, task);
+    }
+
+    /// A host that cannot be told from others is not spoken to.
+    fn unknown(&self, command: &Command) -> Option<Event> {
+        let (Command::Look { host } | Command::Stage { host } | Command::Order { host, .. }) =
+            command
+        else {
+            return None;
+        };
+        let seen = match self.workers.get(host) {
+            Some(Ok(_)) => return None,
+            Some(Err(error)) => unreachable(error),
+            None => defect(),
+        };
+        let host = host.clone();
+        Some(match (command, seen) {
+            (Command::Look { .. }, seen) => Event::Seen { host, seen },
+            (Command::Order { .. }, Seen::Unreachable { code, detail }) => {
+                let row = Row::new(&host, HostOutcome::Unreachable).because(&code, &detail);
+                Event::Ended { row: Box::new(row) }
+            }
+            _ => Event::Staged { host, error: None },
+        })
+    }
+}
+
+impl World for Updaters {
+    fn now(&self) -> OffsetDateTime {
+        (self.now)()
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        if let Some(event) = self.unknown(&command) {
+            drop(self.sender.send(Happening::Event(event)));
+            return;
+        }
+        let course = Arc::clone(&self.course);
+        match command {
+            Command::Look { host } => self.begin(host, |host, worker, _| async move {
+                let seen = match worker.health().await {
+                    Ok(health) => Seen::Here(Sighting::of(&health, &course.plan.app)),
+                    Err(error) => unreachable(&error),
+                };
+                Event::Seen { host, seen }
+            }),
+            Command::Stage { host } => self.begin(host, |host, worker, listener| async move {
+                let error = course.stage(&host, &worker, listener).await;
+                Event::Staged { host, error }
+            }),
+            Command::Order { host, order, again } => {
+                self.begin(host, |host, worker, listener| async move {
+                    let row = course.take(&host, &worker, order, again, listener).await;
+                    Event::Ended { row: Box::new(row) }
+                });
+            }
+            Command::Abandon { host } => {
+                if let Some(task) = self.by_host.remove(&host) {
+                    task.abort();
+                }
+            }
+            Command::Quarantine { .. } | Command::Tell(_) => {}
+        }
+    }
+
+    async fn next(&mut self, until: OffsetDateTime) -> Happening {
+        let left = Duration::try_from(until - (self.now)()).unwrap_or(Duration::ZERO);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.interrupt.asked(self.stops.saturating_add(1)) => {
+                    self.stops = self.stops.saturating_add(1);
+                    return Happening::Stop;
+                }
+                Some(happening) = self.receiver.recv() => return happening,
+                // A task that broke off has told nothing: it is a defect, and not hidden.
+                Some(Err(broken)) = self.tasks.join_next() => {
+                    if let Some(event) = self.defect(&broken) {
+                        return Happening::Event(event);
+                    }
+                }
+                () = tokio::time::sleep(left) => return Happening::Time,
+            }
+        }
+    }
+}
+
+impl Updaters {
+    fn defect(&mut self, broken: &tokio::task::JoinError) -> Option<Event> {
+        if broken.is_cancelled() {
+            return None;
+        }
+        let of = |(_, task): &(&HostName, &AbortHandle)| task.id() == broken.id();
+        let host = self.by_host.iter().find(of)?.0.clone();
+        let row = Row::new(&host, HostOutcome::Unreachable)
+            .because("internal", "swarm itself failed; ask with: swarm status");
+        Some(Event::Ended { row: Box::new(row) })
+    }
+}
+
+/// Tells what is heard of a host, and no phase twice in a row.
+fn listener(host: &HostName, sender: mpsc::UnboundedSender<Happening>) -> Listener {
+    let host = host.clone();
+    let (step, last) = (AtomicU64::new(0), Mutex::new(None));
+    Arc::new(move |heard| {
+        let host = host.clone();
+        let (phase, detail) = match heard {
+            Heard::Sent { bytes, total } => {
+                let now = bytes.saturating_mul(STEPS) / total.max(1);
+                if step.swap(now, Ordering::Relaxed) != now {
+                    drop(sender.send(Happening::Progress { host, bytes, total }));
+                }
+                return;
+            }
+            Heard::Still(phase) => (phase, None),
+            Heard::Event(event) => match event.kind {
+                EventKind::Phase { phase, detail, .. } => (phase, detail),
+                _ => return,
+            },
+        };
+        let before = last.lock().unwrap_or_else(PoisonError::into_inner).replace(phase);
+        if before != Some(phase) {
+            drop(sender.send(Happening::Event(Event::Phase { host, phase, detail })));
+        }
+    })
+}
