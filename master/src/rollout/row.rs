@@ -9,7 +9,12 @@ use crate::worker::{Answer, WorkerError};
 
 /// How a host is found that gave no answer.
 pub(super) fn unreachable(error: &WorkerError) -> Seen {
-    Seen::Unreachable { code: code(error), detail: error.row() }
+    let (code, detail) = (code(error), error.row());
+    if error.was_reached() {
+        Seen::Refused { code, detail }
+    } else {
+        Seen::Unreachable { code, detail }
+    }
 }
 
 /// How a host is found about which this program itself failed.

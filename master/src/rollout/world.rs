@@ -89,7 +89,10 @@ impl Updaters {
         let host = host.clone();
         Some(match (command, seen) {
             (Command::Look { .. }, seen) => Event::Seen { host, seen },
-            (Command::Order { .. }, Seen::Unreachable { code, detail }) => {
+            (
+                Command::Order { .. },
+                Seen::Unreachable { code, detail } | Seen::Refused { code, detail },
+            ) => {
                 let row = Row::new(&host, HostOutcome::Unreachable).because(&code, &detail);
                 Event::Ended { row: Box::new(row) }
             }

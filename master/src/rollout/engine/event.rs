@@ -62,7 +62,14 @@ pub enum Event {
 pub enum Seen {
     /// It answered.
     Here(Sighting),
-    /// It did not.
+    /// It answered, and would not say.
+    Refused {
+        /// A stable name of why.
+        code: String,
+        /// In words.
+        detail: String,
+    },
+    /// It did not answer.
     Unreachable {
         /// A stable name of why.
         code: String,

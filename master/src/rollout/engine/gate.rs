@@ -19,7 +19,7 @@ pub(super) enum Verdict {
 ///
 /// | the host | |
 /// |---|---|
-/// | does not answer | unreachable |
+/// | does not answer, or refuses to | unreachable, or failed |
 /// | has no such app | `unknown_app` |
 /// | is in another transaction | `update_in_progress` |
 /// | runs what it is to run, and is well | already current |
@@ -30,6 +30,9 @@ pub(super) fn judge(plan: &Plan, planned: &PlannedHost, seen: &Seen) -> Verdict 
     let failed = |from| Row { from, to: from, ..Row::new(&planned.host, HostOutcome::Failed) };
     let sighting = match seen {
         Seen::Here(sighting) => sighting,
+        Seen::Refused { code, detail } => {
+            return Verdict::Done(row(HostOutcome::Failed).because(code, detail));
+        }
         Seen::Unreachable { code, detail } => {
             return Verdict::Done(row(HostOutcome::Unreachable).because(code, detail));
         }

@@ -65,21 +65,18 @@ fn planned(wish: &Wish, inspected: Inspected) -> PlannedHost {
             detail: Some(reason.to_owned()),
             ..blank
         },
-        Ok(Err(seen)) => {
-            let (code, detail) = match &seen {
-                Seen::Unreachable { code, detail } => (code.clone(), detail.clone()),
-                Seen::Here(_) => Default::default(),
-            };
-            PlannedHost {
-                action: Action::Unreachable,
-                code: Some(code),
-                detail: Some(detail),
-                seen: Some(seen),
-                ..blank
-            }
-        }
+        Ok(Err(seen)) => of_silence(blank, seen),
         Ok(Ok(found)) => of_found(wish, blank, found),
     }
+}
+
+fn of_silence(blank: PlannedHost, seen: Seen) -> PlannedHost {
+    let (action, code, detail) = match &seen {
+        Seen::Here(_) => (Action::Refuse, None, None),
+        Seen::Refused { code, detail } => (Action::Refuse, Some(code), Some(detail)),
+        Seen::Unreachable { code, detail } => (Action::Unreachable, Some(code), Some(detail)),
+    };
+    PlannedHost { action, code: code.cloned(), detail: detail.cloned(), seen: Some(seen), ..blank }
 }
 
 fn of_found(wish: &Wish, blank: PlannedHost, found: Found) -> PlannedHost {
