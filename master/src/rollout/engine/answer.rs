@@ -28,7 +28,10 @@ pub(super) fn answer(
         (Request::Pause, _) => pause(state, Pause::Asked { who: who.to_owned() }, now, out),
         (Request::Interrupt, _) => pause(state, Pause::Interrupted, now, out),
         (Request::Resume | Request::Continue, Status::Paused(_)) => {
-            state.breaker.reset();
+            // Whoever only lets it go on has not judged the failures so far.
+            if *request == Request::Continue {
+                state.breaker.reset();
+            }
             state.enter(Status::Running, now);
             out.push(Command::Tell(Notice::Resumed { who: who.to_owned() }));
         }

@@ -42,6 +42,19 @@ fn a_master_that_was_away_for_days_blames_no_host() {
     }
 }
 
+/// Ctrl-C and `resume` are no judgement of the failures so far; `continue` is.
+#[test]
+fn a_pause_does_not_make_the_breaker_forget() {
+    let bad = [(0, Fate::Bad), (2, Fate::Bad)];
+    for (request, status) in [(Request::Resume, "paused"), (Request::Continue, "failed")] {
+        let mut rig = Rig::new(plan_of(5, policy("parallel=1 failures=2")), &bad);
+        rig.send(Event::Driven { who: "ada".to_owned(), epoch: 1 });
+        while !rig.outcomes().starts_with('r') && rig.one() {}
+        rig.ask(Request::Interrupt).ask(request);
+        assert_eq!(rig.status().name(), status);
+    }
+}
+
 #[test]
 fn the_state_is_what_the_stored_events_fold_to() {
     let fates = [(2, Fate::Bad), (4, Fate::Full), (5, Fate::Lost)];
