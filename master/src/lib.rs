@@ -15,5 +15,6 @@ pub mod pack;
 pub mod rollout;
 pub mod select;
 pub mod signing;
+pub mod simulate;
 pub mod store;
 pub mod worker;

@@ -16,7 +16,7 @@ use crate::cli::update::UpdateArgs;
 use crate::cli::why::WhyArgs;
 use crate::cli::{
     check, completions, decommission, enroll, history, init, label, list, log, man, pack, rollback,
-    show, status, update, why,
+    show, simulate, status, update, why,
 };
 use crate::demo::{AgentArgs, run_agent, tell};
 use crate::home::{Home, Surroundings};
@@ -74,6 +74,12 @@ pub enum Command {
     /// Sign releases, for hosts that take no others
     #[command(subcommand)]
     Release(ReleaseCommand),
+    /// Roll through a fleet that is made up, and see what would become of it
+    ///
+    /// The same planning, engine and driver as with real hosts, in a simulated time. Exits with 1
+    /// only if something was broken that must always hold: no host in two rollouts, no more harm
+    /// than the plan's worst case, nothing reported that is not so, no rollout without an end.
+    Simulate(Box<simulate::SimulateArgs>),
     /// Write what a shell needs to complete swarm's words
     Completions(completions::CompletionsArgs),
     /// Write the manual pages
@@ -161,6 +167,7 @@ impl Command {
             Self::Fleet(command) => {
                 command.run(&Context { patience, ..Context::open(home()?, output, now)? })
             }
+            Self::Simulate(args) => Ok(args.run(&output, now)),
             Self::Pack(arguments) => pack::run(arguments, &output),
             Self::Release(command) => command.run(&output, now()),
             Self::Completions(args) => {

@@ -24,6 +24,7 @@ mod rollback;
 mod rollout;
 mod runtime;
 mod show;
+mod simulate;
 mod status;
 mod update;
 mod why;

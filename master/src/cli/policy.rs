@@ -17,42 +17,15 @@ pub struct PolicyArgs {
     /// The app on the hosts
     #[arg(long, value_name = "APP", default_value = protocol::DEFAULT_APP)]
     pub app: AppName,
-    /// Begin with so many hosts, and stop if the release fails on one of them
-    #[arg(long, value_name = "N", default_value = "0", help_heading = "Policy")]
-    pub canary: u32,
-    /// Then go on in batches of so many hosts: 5 or 10% [default: all that are left]
-    #[arg(long, value_name = "N|N%", help_heading = "Policy")]
-    pub batch: Option<Amount>,
+    /// How the hosts are gone through.
+    #[command(flatten)]
+    pub course: CourseArgs,
     /// Spread each batch over the values of this label
     #[arg(long, value_name = "LABEL", help_heading = "Policy")]
     pub spread: Option<String>,
-    /// How many hosts at once
-    #[arg(long, value_name = "N", default_value = "16", help_heading = "Policy")]
-    pub parallel: NonZeroU32,
-    /// Wait so long between two batches: 10m
-    #[arg(long, value_name = "TIME", default_value = "0", help_heading = "Policy")]
-    pub delay: Period,
     /// Watch the release at least so long, if the host's own configuration says less: 2m
     #[arg(long, value_name = "TIME", help_heading = "Policy")]
     pub watch: Option<Period>,
-    /// The breaker trips when the release has failed on so many hosts one after the other
-    #[arg(long, value_name = "N", default_value = "2", help_heading = "Policy")]
-    pub max_consecutive_failures: NonZeroU32,
-    /// And when it has failed on so many in all: 5 or 10% of those that are changed
-    #[arg(long, value_name = "N|N%", help_heading = "Policy")]
-    pub max_failures: Option<Amount>,
-    /// What is done when the breaker trips
-    #[arg(long, value_name = "WHAT", value_enum, default_value = "pause", help_heading = "Policy")]
-    pub on_trip: OnTrip,
-    /// Where somebody has to agree before it goes on
-    #[arg(
-        long,
-        value_name = "WHERE",
-        value_enum,
-        default_value = "never",
-        help_heading = "Policy"
-    )]
-    pub approve: Approve,
     /// If another rollout has some of the hosts, wait so long for it: 10m
     #[arg(long, value_name = "TIME", help_heading = "Policy")]
     pub wait: Option<Period>,
@@ -62,15 +35,50 @@ pub struct PolicyArgs {
     /// Try a release again where it failed before
     #[arg(long, help_heading = "Policy")]
     pub retry_quarantined: bool,
-    /// Go on though hosts are not well
-    #[arg(long, help_heading = "Policy")]
-    pub allow_unhealthy: bool,
     /// Take the release back on a host that this master does not reach again afterwards
     #[arg(long, help_heading = "Policy")]
     pub confirm: bool,
     /// Say what would happen, and change nothing
     #[arg(long, help_heading = "Policy")]
     pub dry_run: bool,
+}
+
+/// How the hosts of a rollout are gone through, real ones or made up.
+#[derive(Debug, Args)]
+pub struct CourseArgs {
+    /// Begin with so many hosts, and stop if the release fails on one of them
+    #[arg(long, value_name = "N", default_value = "0", help_heading = "Policy")]
+    canary: u32,
+    /// Then go on in batches of so many hosts: 5 or 10% [default: all that are left]
+    #[arg(long, value_name = "N|N%", help_heading = "Policy")]
+    batch: Option<Amount>,
+    /// How many hosts at once
+    #[arg(long, value_name = "N", default_value = "16", help_heading = "Policy")]
+    parallel: NonZeroU32,
+    /// Wait so long between two batches: 10m
+    #[arg(long, value_name = "TIME", default_value = "0", help_heading = "Policy")]
+    delay: Period,
+    /// The breaker trips when the release has failed on so many hosts one after the other
+    #[arg(long, value_name = "N", default_value = "2", help_heading = "Policy")]
+    max_consecutive_failures: NonZeroU32,
+    /// And when it has failed on so many in all: 5 or 10% of those that are changed
+    #[arg(long, value_name = "N|N%", help_heading = "Policy")]
+    max_failures: Option<Amount>,
+    /// What is done when the breaker trips
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "pause", help_heading = "Policy")]
+    on_trip: OnTrip,
+    /// Where somebody has to agree before it goes on
+    #[arg(
+        long,
+        value_name = "WHERE",
+        value_enum,
+        default_value = "never",
+        help_heading = "Policy"
+    )]
+    approve: Approve,
+    /// Go on though hosts are not well
+    #[arg(long, help_heading = "Policy")]
+    allow_unhealthy: bool,
 }
 
 impl PolicyArgs {
@@ -90,16 +98,7 @@ impl PolicyArgs {
         let deadlines = Deadlines::default();
         let watch = self.watch.map_or(Duration::ZERO, |watch| watch.0);
         Policy {
-            canary: self.canary,
-            batch: self.batch,
-            parallel: self.parallel,
-            delay: self.delay,
-            max_consecutive_failures: self.max_consecutive_failures,
-            max_failures: self.max_failures,
-            on_trip: self.on_trip,
-            approve: self.approve,
             spread: self.spread.clone(),
-            allow_unhealthy: self.allow_unhealthy,
             options: OrderOptions {
                 force: self.force,
                 retry_quarantined: self.retry_quarantined,
@@ -108,6 +107,25 @@ impl PolicyArgs {
             },
             // A watch is a phase, however long it is.
             deadlines: Deadlines { phase: Period(deadlines.phase.0 + watch), ..deadlines },
+            ..self.course.policy()
+        }
+    }
+}
+
+impl CourseArgs {
+    /// A policy that says no more than this.
+    pub(super) fn policy(&self) -> Policy {
+        Policy {
+            canary: self.canary,
+            batch: self.batch,
+            parallel: self.parallel,
+            delay: self.delay,
+            max_consecutive_failures: self.max_consecutive_failures,
+            max_failures: self.max_failures,
+            on_trip: self.on_trip,
+            approve: self.approve,
+            allow_unhealthy: self.allow_unhealthy,
+            ..Policy::default()
         }
     }
 }

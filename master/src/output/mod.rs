@@ -4,6 +4,7 @@ mod exit;
 mod failure;
 mod plain;
 mod printer;
+mod span;
 mod table;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -13,5 +14,6 @@ pub use exit::Exit;
 pub use failure::{Explain, Failure};
 pub use plain::plain;
 pub use printer::Output;
+pub use span::span;
 pub use table::Table;
 pub use when::{when, when_if};

@@ -11,7 +11,7 @@ use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, Prog
 use protocol::{HostName, HostOutcome};
 use serde_json::Value;
 
-use crate::output::{Output, Table, plain};
+use crate::output::{Output, Table, plain, span};
 use crate::rollout::engine::Row;
 use crate::rollout::{ReleaseNames, Summary};
 use crate::store::{Event, EventType, RolloutResult};
@@ -211,7 +211,7 @@ fn text(summary: &Summary, names: &ReleaseNames) -> String {
             row.outcome.name(),
             &names.of(row.from.as_ref()),
             &names.of(row.to.as_ref()),
-            &time(row.duration_ms),
+            &span(row.duration_ms),
             &why(row),
         ]);
     }
@@ -235,15 +235,6 @@ fn output(row: &Row) -> String {
         let _infallible = writeln!(text, "  | {}", plain(line));
     }
     text
-}
-
-fn time(milliseconds: u64) -> String {
-    let time = Duration::from_millis(milliseconds);
-    match time.as_secs() {
-        0 => format!("{milliseconds} ms"),
-        1..60 => format!("{:.1} s", time.as_secs_f64()),
-        seconds => format!("{} m {:02} s", seconds / 60, seconds % 60),
-    }
 }
 
 fn counts(rows: &[Row]) -> String {

@@ -1,0 +1,182 @@
+//! `swarm simulate`: a rollout through a fleet that is made up, in a time that is made up.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use clap::{Args, value_parser};
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::cli::policy::CourseArgs;
+use crate::output::{Exit, Output, Table, span};
+use crate::simulate::{Answer, Faults, Outcome, Scenario, run};
+
+/// The words of `swarm simulate`.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// How many hosts there are
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = value_parser!(u32).range(1..=10_000_000))]
+    hosts: u32,
+    /// Which luck they have: a seed comes to the same on every machine
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Run so many, each with the next seed
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u64).range(1..))]
+    seeds: u64,
+    /// Let the seed decide on policy, faults and answers, too; meanwhile somebody begins a second
+    /// rollout of the same hosts, and presses Ctrl-C
+    #[arg(long, conflicts_with_all = ["answer"])]
+    any: bool,
+    /// What somebody says when it asks how to go on
+    #[arg(long, value_enum, value_name = "ANSWER", default_value_t, help_heading = "Policy")]
+    answer: Answer,
+    /// How.
+    #[command(flatten)]
+    course: CourseArgs,
+    /// What goes wrong.
+    #[command(flatten)]
+    faults: Faults,
+}
+
+/// What many simulations came to.
+#[derive(Default)]
+struct Many {
+    statuses: BTreeMap<&'static str, u64>,
+    most_harmed: u32,
+    broken: u64,
+}
+
+impl SimulateArgs {
+    /// Simulates. Exits with 1 if something was broken that must hold: never because of what a
+    /// rollout came to.
+    pub(super) fn run(&self, output: &Output, now: fn() -> OffsetDateTime) -> Exit {
+        let mut many = Many::default();
+        for seed in self.seed..self.seed.saturating_add(self.seeds) {
+            let begun = now();
+            let outcome = run(&self.scenario(seed));
+            if self.seeds == 1 && output.json() {
+                output.document(&json!({"seed": seed, "hosts": self.hosts, "outcome": outcome}));
+            } else if self.seeds == 1 {
+                output.data(&text(&outcome));
+                let took = span(u64::try_from((now() - begun).whole_milliseconds()).unwrap_or(0));
+                output.note(&format!("seed {seed}, simulated in {took}"));
+            }
+            many.add(&outcome);
+            if !outcome.broken.is_empty() {
+                tell_broken(output, seed, &outcome);
+            }
+        }
+        if self.seeds > 1 {
+            many.show(output);
+        }
+        if many.broken == 0 { Exit::Success } else { Exit::Failed }
+    }
+
+    fn scenario(&self, seed: u64) -> Scenario {
+        if self.any {
+            return Scenario::of_chance(seed, self.hosts);
+        }
+        Scenario {
+            hosts: self.hosts,
+            seed,
+            policy: self.course.policy(),
+            faults: self.faults.clone(),
+            answer: self.answer,
+            busy: false,
+        }
+    }
+}
+
+/// What must hold and does not is a defect; here is what shows it.
+fn tell_broken(output: &Output, seed: u64, outcome: &Outcome) {
+    for (time, what) in &outcome.broken {
+        output.note(&format!("seed {seed}, after {}: {what}", span(*time)));
+    }
+    output.note(&format!("to see it again: {}", replay(std::env::args(), seed)));
+}
+
+/// The command that runs just this seed.
+fn replay(words: impl Iterator<Item = String>, seed: u64) -> String {
+    let mut kept = Vec::new();
+    let mut words = words.skip(1);
+    while let Some(word) = words.next() {
+        match word.split_once('=').map_or(word.as_str(), |(name, _)| name) {
+            "--seed" | "--seeds" => {
+                if !word.contains('=') {
+                    words.next();
+                }
+            }
+            _ => kept.push(word),
+        }
+    }
+    format!("swarm {} --seed {seed}", kept.join(" "))
+}
+
+fn text(outcome: &Outcome) -> String {
+    let mut table = Table::new(["OUTCOME", "HOSTS"]);
+    for (name, hosts) in &outcome.outcomes {
+        table.row([name, &hosts.to_string()]);
+    }
+    let worst = &outcome.worst_case;
+    let mut text = format!("{}\n{}\n", table.render(), outcome.waits_for);
+    let _infallible = writeln!(
+        text,
+        "harmed: {} of {} (at most {} in the worst case, {} if it is bad everywhere)\n\
+         took: {} of simulated time, {} events, {} batches",
+        outcome.harmed,
+        worst.hosts,
+        worst.harmed,
+        worst.if_bad_everywhere,
+        span(outcome.took_ms),
+        outcome.events,
+        outcome.batches,
+    );
+    text
+}
+
+impl Many {
+    fn add(&mut self, outcome: &Outcome) {
+        *self.statuses.entry(outcome.status).or_default() += 1;
+        self.most_harmed = self.most_harmed.max(outcome.harmed);
+        self.broken += u64::from(!outcome.broken.is_empty());
+    }
+
+    fn show(&self, output: &Output) {
+        if output.json() {
+            return output.document(&json!({
+                "statuses": self.statuses, "most_harmed": self.most_harmed, "broken": self.broken,
+            }));
+        }
+        let mut table = Table::new(["ROLLOUT", "SEEDS"]);
+        for (status, seeds) in &self.statuses {
+            table.row([status, &seeds.to_string()]);
+        }
+        let held = match self.broken {
+            0 => "all that must hold held".to_owned(),
+            seeds => format!("what must hold was broken in {seeds}"),
+        };
+        output.data(&format!(
+            "{}\nharmed at most: {} hosts\n{held}\n",
+            table.render(),
+            self.most_harmed
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_broken_can_be_seen_again() {
+        let words =
+            "swarm simulate --seeds=9 --any --seed 4 --hosts 12".split(' ').map(str::to_owned);
+        assert_eq!(replay(words, 7), "swarm simulate --any --hosts 12 --seed 7");
+    }
+
+    #[test]
+    fn an_outcome_is_a_table_and_three_lines() {
+        let scenario = Scenario::of_chance(3, 12);
+        insta::assert_snapshot!(text(&run(&scenario)));
+    }
+}
