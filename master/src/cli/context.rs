@@ -2,6 +2,7 @@
 
 use time::OffsetDateTime;
 
+use crate::config::Config;
 use crate::home::Home;
 use crate::output::{Failure, Output};
 use crate::rollout::Desk;
@@ -12,6 +13,8 @@ use crate::worker::Patience;
 pub struct Context {
     /// Its files.
     pub home: Home,
+    /// What it is configured to do besides.
+    pub config: Config,
     /// Its memory.
     pub store: Store,
     /// How long hosts are waited for.
@@ -28,14 +31,15 @@ impl Context {
     /// Opens the master in `home`.
     pub fn open(home: Home, output: Output, now: fn() -> OffsetDateTime) -> Result<Self, Failure> {
         home.check()?;
+        let config = Config::load(&home.config())?;
         let store = Store::open(&home.store())?;
-        Ok(Self { home, store, output, now, patience: Patience::default(), who: caller() })
+        Ok(Self { home, config, store, output, now, patience: Patience::default(), who: caller() })
     }
 
     /// Where rollouts are begun and answered.
     pub(super) fn desk(&self) -> Desk<'_> {
-        let Self { home, store, output, now, who, .. } = self;
-        Desk { home, store, output, now: *now, who }
+        let Self { home, config, store, output, now, who, .. } = self;
+        Desk { home, store, output, hooks: &config.on_event, now: *now, who }
     }
 }
 

@@ -74,19 +74,25 @@ struct Ledger {
 }
 
 impl Notifier {
-    /// Makes ready to tell these. Must be called in a runtime. What is wrong with a secret or a
-    /// certificate is found now, before anything has happened.
-    pub fn start(hooks: Vec<Hook>, now: fn() -> OffsetDateTime) -> Result<Self, NotifyError> {
+    /// Makes ready to tell these. Must be called in a runtime. Hooks whose secret or certificates
+    /// can't be used are left out, and said: they stand in nobody's way.
+    pub fn start(hooks: &[Hook], now: fn() -> OffsetDateTime) -> (Self, Vec<NotifyError>) {
         Self::start_with(hooks, now, Backoff::default())
     }
 
     pub(super) fn start_with(
-        hooks: Vec<Hook>,
+        hooks: &[Hook],
         now: fn() -> OffsetDateTime,
         backoff: Backoff,
-    ) -> Result<Self, NotifyError> {
-        let lines = hooks.into_iter().map(|hook| Line::open(hook, backoff, now));
-        Ok(Self { lines: lines.collect::<Result<_, _>>()? })
+    ) -> (Self, Vec<NotifyError>) {
+        let (mut lines, mut errors) = (Vec::new(), Vec::new());
+        for hook in hooks {
+            match Line::open(hook.clone(), backoff, now) {
+                Ok(line) => lines.push(line),
+                Err(error) => errors.push(error),
+            }
+        }
+        (Self { lines }, errors)
     }
 
     /// Tells of an event, if it is one that somebody wants to be told of. Never waits.

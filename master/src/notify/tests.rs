@@ -50,7 +50,7 @@ fn program(directory: &TempDir, text: &str) -> Target {
 
 fn start(hooks: Vec<Hook>) -> Notifier {
     let (first, longest) = (Duration::from_millis(1), Duration::from_millis(4));
-    Notifier::start_with(hooks, || at(7), Backoff { first, longest }).unwrap()
+    Notifier::start_with(&hooks, || at(7), Backoff { first, longest }).0
 }
 
 fn paused() -> Event {
@@ -246,12 +246,14 @@ async fn what_a_command_leaves_running_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_missing_secret_is_found_before_anything_happens() {
+async fn a_missing_secret_is_said_at_the_beginning_and_stops_nobody() {
     let directory = tempfile::tempdir().unwrap();
     let mut hook = webhook("https://hooks.example.org/", &directory, 1);
     if let Target::Webhook { secret, .. } = &mut hook.target {
         *secret = directory.path().join("missing");
     }
-    let started = Notifier::start(vec![hook], || at(0));
-    assert!(matches!(started, Err(NotifyError::Secret(_))));
+    let (notifier, errors) = Notifier::start(&[hook], || at(0));
+    assert!(matches!(errors[..], [NotifyError::Secret(_)]));
+    notifier.notify(&paused());
+    assert!(notifier.finish(LONG).await.is_empty(), "it is said once, at the beginning");
 }

@@ -8,7 +8,8 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::home::Home;
-use crate::output::{Output, when};
+use crate::notify::{Hook, Notifier};
+use crate::output::{Failure, Output, when};
 use crate::rollout::course::Course;
 use crate::rollout::engine::{Event, Plan, Request, State, waits_for};
 use crate::rollout::error::Holder;
@@ -20,8 +21,8 @@ use crate::rollout::{
     process,
 };
 use crate::store::{
-    Driver, Event as Told, EventType, Lease, Locked, Planned, Rollout, RolloutId, Started, Store,
-    StoredPlan,
+    Driver, Event as Told, EventType, Lease, Locked, Planned, Rollout, RolloutId, Sequence,
+    Started, Store, StoredPlan,
 };
 use crate::worker::Worker;
 
@@ -29,6 +30,8 @@ use crate::worker::Worker;
 const LOOK: Duration = Duration::from_millis(500);
 /// How many hosts of before an estimate rests upon, at most.
 const MEASURED: u32 = 500;
+/// How long hooks that are still being told are waited for at the end.
+const TELLS: Duration = Duration::from_secs(10);
 
 /// What it takes to run rollouts.
 pub struct Desk<'a> {
@@ -38,6 +41,8 @@ pub struct Desk<'a> {
     pub store: &'a Store,
     /// Where it is shown.
     pub output: &'a Output,
+    /// Who is told of what becomes of it.
+    pub hooks: &'a [Hook],
     /// The time.
     pub now: fn() -> OffsetDateTime,
     /// Who runs it.
@@ -152,6 +157,7 @@ impl Desk<'_> {
         interrupt: Interrupt,
     ) -> Result<Summary, RolloutError> {
         let Self { store, output, now, who, .. } = *self;
+        let notifier = self.notifier();
         let hosts: Vec<_> = record.plan.hosts.iter().map(|host| host.host.clone()).collect();
         let view = View::new(output, &hosts, ReleaseNames::read(store)?);
         let shown = last_told(store, &record.rollout)?;
@@ -160,13 +166,46 @@ impl Desk<'_> {
         let of_epoch = |worker: Worker| worker.of_epoch(lease.epoch);
         let workers = workers.into_iter().map(|(host, worker)| (host, worker.map(of_epoch)));
         let mut world = Updaters::new(course, workers.collect(), now, interrupt);
-        let mut ledger = StoreLedger { store, lease, record, view, shown };
+        let mut ledger = StoreLedger { store, lease, record, view, notifier, shown };
         let driven = Event::Driven { who: who.to_owned(), epoch: lease.epoch };
         let state = drive(&mut world, &mut ledger, driven).await;
-        ledger.view.leave();
+        let StoreLedger { view, notifier, .. } = ledger;
+        view.leave();
+        self.finish(notifier).await;
         let summary = Summary::of(id, &state?);
-        ledger.view.summary(&summary);
+        view.summary(&summary);
         Ok(summary)
+    }
+
+    /// Tells of what happened after an event, where no driver does.
+    pub async fn announce(&self, id: RolloutId, after: Sequence) -> Result<(), RolloutError> {
+        let notifier = self.notifier();
+        for (_, told) in self.store.events_after(id, after)? {
+            notifier.notify(&told);
+        }
+        self.finish(notifier).await;
+        Ok(())
+    }
+
+    /// The last event of a rollout so far.
+    pub fn last_told(&self, rollout: &Rollout) -> Result<Sequence, RolloutError> {
+        Ok(last_told(self.store, rollout)?)
+    }
+
+    fn notifier(&self) -> Notifier {
+        let (notifier, errors) = Notifier::start(self.hooks, self.now);
+        for error in errors {
+            let failure = Failure::from(error);
+            self.output
+                .note(&format!("nobody is told by this hook: {}", failure.text().trim_end()));
+        }
+        notifier
+    }
+
+    async fn finish(&self, notifier: Notifier) {
+        for fault in notifier.finish(TELLS).await {
+            self.output.note(&fault);
+        }
     }
 
     /// Asks something of a rollout. It is kept at once, whoever drives.

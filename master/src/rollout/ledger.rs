@@ -6,6 +6,7 @@ use protocol::HostName;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
+use crate::notify::Notifier;
 use crate::rollout::drive::{Kept, Ledger, Step};
 use crate::rollout::engine::{Event, Plan, State, fold, step};
 use crate::rollout::history::entry;
@@ -21,6 +22,7 @@ pub(super) struct StoreLedger<'a> {
     pub(super) lease: Lease,
     pub(super) record: Record,
     pub(super) view: View<'a>,
+    pub(super) notifier: Notifier,
     /// The last of the events that were shown.
     pub(super) shown: Sequence,
 }
@@ -87,6 +89,7 @@ impl Ledger for StoreLedger<'_> {
         if !read.is_empty() {
             for (sequence, told) in self.store.events_after(self.record.rollout.id, self.shown)? {
                 self.view.told(&told);
+                self.notifier.notify(&told);
                 self.shown = sequence;
             }
         }
@@ -101,7 +104,10 @@ impl Ledger for StoreLedger<'_> {
             Appended::Done(sequence) => {
                 process::checkpoint();
                 self.shown = self.shown.max(sequence);
-                entry.told.iter().for_each(|told| self.view.told(told));
+                for told in &entry.told {
+                    self.view.told(told);
+                    self.notifier.notify(told);
+                }
                 Ok(Kept::Yes)
             }
             Appended::Behind => Ok(Kept::Behind),

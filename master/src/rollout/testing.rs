@@ -121,7 +121,8 @@ impl Fleet {
         let streams = (Box::new(self.shown.clone()), Box::new(std::io::sink()));
         let output = Output::new(true, false, streams.0, streams.1);
         let home = Home::locate(Some(self.directory.path()), &Surroundings::default()).unwrap();
-        let desk = Desk { home: &home, store: &self.store, output: &output, now, who: "ada" };
+        let desk =
+            Desk { home: &home, store: &self.store, output: &output, hooks: &[], now, who: "ada" };
         let id = desk.begin(&plan, &Sources::default()).unwrap();
         desk.drive(id, archives, workers, interrupt).await.unwrap()
     }

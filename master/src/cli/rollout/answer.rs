@@ -22,8 +22,12 @@ pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result
     {
         return Err(RolloutError::Driven { rollout: id, driver }.into());
     }
+    let before = desk.last_told(&rollout)?;
     let state = desk.ask(rollout.clone(), request)?;
     let driver = desk.driver(id)?;
+    if state.rests() && driver.is_none() {
+        block_on(desk.announce(id, before))??;
+    }
     if state.rests() || driver.is_some() {
         if output.json() {
             output.document(&stand(store, rollout, now())?.document());

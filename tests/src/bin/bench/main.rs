@@ -6,6 +6,7 @@
 
 mod push;
 mod report;
+mod simulate;
 mod workload;
 
 use std::io::Write as _;
@@ -44,6 +45,10 @@ fn main() -> Result<()> {
         say("looking at the memory")?;
         let huge = Archives::make(place.path(), Size::Huge)?;
         push::memory_of(&[("SMALL", &small), ("LARGE", &large), ("HUGE", &huge)], &mut report)?;
+    }
+    if wanted("simulate") {
+        say("simulating 1,000, 10,000 and 100,000 hosts")?;
+        simulate::simulate(RUNS, &mut report)?;
     }
     if wanted("eight") {
         say("pushing LARGE to eight hosts, and unpacking it eight times with tar")?;
