@@ -48,9 +48,9 @@ fn program(directory: &TempDir, text: &str) -> Target {
     Target::Command(Command(words.map(str::to_owned).to_vec()))
 }
 
-fn start(hooks: Vec<Hook>) -> Notifier {
+fn start(hooks: &[Hook]) -> Notifier {
     let (first, longest) = (Duration::from_millis(1), Duration::from_millis(4));
-    Notifier::start_with(&hooks, || at(7), Backoff { first, longest }).0
+    Notifier::start_with(hooks, || at(7), Backoff { first, longest }).0
 }
 
 fn paused() -> Event {
@@ -70,7 +70,7 @@ async fn a_webhook_gets_the_event_signed() {
     let directory = tempfile::tempdir().unwrap();
     let receiver = Receiver::listen(&[204], None).await;
     let url = format!("http://{}/hooks/swarm", receiver.address);
-    let notifier = start(vec![webhook(&url, &directory, 5)]);
+    let notifier = start(&[webhook(&url, &directory, 5)]);
     let event = paused();
     notifier.notify(&event);
     notifier.notify(&Event::new(EventType::HostFailed, at(0), "ada"));
@@ -110,7 +110,7 @@ async fn a_webhook_over_tls_is_checked_against_its_certificates() {
         secret: secret(&directory),
         ca,
     };
-    let notifier = start(vec![hook(target(Some(ca)), 2), hook(target(None), 1)]);
+    let notifier = start(&[hook(target(Some(ca)), 2), hook(target(None), 1)]);
     notifier.notify(&paused());
     let faults = notifier.finish(LONG).await;
     assert_eq!(receiver.requests().len(), 1);
@@ -130,7 +130,7 @@ async fn a_webhook_is_tried_again_with_the_same_name_and_not_for_ever() {
     let hooks = [&recovers, &broken, &gone].map(|receiver| {
         webhook(&format!("http://{}/?key=s3cret", receiver.address), &directory, 4)
     });
-    let notifier = start(hooks.to_vec());
+    let notifier = start(&hooks);
     notifier.notify(&paused());
     let faults = notifier.finish(LONG).await;
     let ids: BTreeSet<_> =
@@ -159,7 +159,7 @@ async fn a_hook_that_never_answers_holds_nobody() {
     let silent = Receiver::listen(&[], None).await;
     let quick = Receiver::listen(&[200], None).await;
     let urls = [&silent, &quick].map(|receiver| format!("http://{}/", receiver.address));
-    let notifier = start(urls.iter().map(|url| webhook(url, &directory, 5)).collect());
+    let notifier = start(&urls.map(|url| webhook(&url, &directory, 5)));
     // None of these waits, though the first hook takes no more than its queue holds.
     for _ in 0..40 {
         notifier.notify(&paused());
@@ -179,7 +179,7 @@ async fn a_hook_that_never_answers_holds_nobody() {
 async fn a_command_gets_the_event_and_a_clean_environment() {
     let directory = tempfile::tempdir().unwrap();
     let target = program(&directory, r#"cat > "$1/event"; env > "$1/env""#);
-    let notifier = start(vec![hook(target, 1)]);
+    let notifier = start(&[hook(target, 1)]);
     let event = paused();
     notifier.notify(&event);
     assert_eq!(notifier.finish(LONG).await, Vec::<String>::new());
@@ -198,7 +198,7 @@ async fn a_command_that_fails_is_told_of_with_its_own_words() {
     let directory = tempfile::tempdir().unwrap();
     let fails = program(&directory, r#"echo once >> "$1/ran"; echo no pager >&2; exit 3"#);
     let missing = Target::Command(Command(vec!["/nonexistent/page".to_owned()]));
-    let notifier = start(vec![hook(fails, 2), hook(missing, 1)]);
+    let notifier = start(&[hook(fails, 2), hook(missing, 1)]);
     notifier.notify(&paused());
     let faults = notifier.finish(LONG).await;
     assert_eq!(read(&directory.path().join("ran")), "once\nonce\n");
@@ -217,7 +217,7 @@ async fn a_command_that_fails_is_told_of_with_its_own_words() {
 async fn a_command_that_hangs_is_ended_with_all_that_it_started() {
     let directory = tempfile::tempdir().unwrap();
     let target = program(&directory, r#"sleep 1000 & echo $! > "$1/pid"; wait"#);
-    let notifier = start(vec![Hook { timeout: Duration::from_millis(300), ..hook(target, 1) }]);
+    let notifier = start(&[Hook { timeout: Duration::from_millis(300), ..hook(target, 1) }]);
     notifier.notify(&paused());
     let faults = notifier.finish(LONG).await;
     assert!(faults[0].contains("it was not done after 0.3 s"), "{faults:?}");
@@ -237,7 +237,7 @@ async fn a_command_that_hangs_is_ended_with_all_that_it_started() {
 async fn what_a_command_leaves_running_is_not_waited_for() {
     let directory = tempfile::tempdir().unwrap();
     let target = program(&directory, r#"setsid sleep 1000 & echo $! > "$1/pid"; exit 0"#);
-    let notifier = start(vec![hook(target, 1)]);
+    let notifier = start(&[hook(target, 1)]);
     notifier.notify(&paused());
     assert!(notifier.finish(LONG).await.is_empty());
     let pid = read(&directory.path().join("pid")).trim().parse().unwrap();

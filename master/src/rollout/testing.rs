@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use crate::fleet::Member;
 use crate::home::{Home, Surroundings};
+use crate::notify::Hook;
 use crate::output::Output;
 use crate::rollout::engine::{Plan, Policy};
 use crate::rollout::{
@@ -29,6 +30,7 @@ pub(super) struct Fleet {
     pub(super) store: Store,
     pub(super) members: Vec<Member>,
     pub(super) shown: Shown,
+    pub(super) hooks: Vec<Hook>,
 }
 
 /// What was written to stdout.
@@ -56,7 +58,7 @@ impl Fleet {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::create(&directory.path().join("swarm.db"), "ada", now()).unwrap();
         let (world, members) = (World::new(), Vec::new());
-        Self { world, directory, store, members, shown: Shown::default() }
+        Self { world, directory, store, members, shown: Shown::default(), hooks: Vec::new() }
     }
 
     /// Adds a host that is played by `serve`, and gives back the requests that it gets.
@@ -121,8 +123,14 @@ impl Fleet {
         let streams = (Box::new(self.shown.clone()), Box::new(std::io::sink()));
         let output = Output::new(true, false, streams.0, streams.1);
         let home = Home::locate(Some(self.directory.path()), &Surroundings::default()).unwrap();
-        let desk =
-            Desk { home: &home, store: &self.store, output: &output, hooks: &[], now, who: "ada" };
+        let desk = Desk {
+            home: &home,
+            store: &self.store,
+            output: &output,
+            hooks: &self.hooks,
+            now,
+            who: "ada",
+        };
         let id = desk.begin(&plan, &Sources::default()).unwrap();
         desk.drive(id, archives, workers, interrupt).await.unwrap()
     }

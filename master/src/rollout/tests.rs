@@ -8,6 +8,7 @@ use protocol::{HostOutcome, OrderOptions};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::notify::{Hook, Occasion, Target};
 use crate::rollout::testing::{Fleet, NEW, OLD, Requests, ends, keeps, runs, wish};
 use crate::rollout::{Goal, Interrupt, Summary};
 use crate::store::{EventType, Events, RolloutResult};
@@ -82,6 +83,29 @@ async fn every_host_has_a_row_and_every_event_is_kept_before_it_is_shown() {
         fleet.store.rollout(summary.rollout).unwrap().result,
         Some(RolloutResult::Completed)
     );
+}
+
+#[tokio::test]
+async fn who_wants_to_be_told_is_told_of_what_was_kept() {
+    let mut fleet = Fleet::new();
+    good(&mut fleet, "web-1").await;
+    let told = tempfile::NamedTempFile::new().unwrap();
+    let words = ["/bin/sh", "-c", "cat >> \"$1\"", "hook", told.path().to_str().unwrap()];
+    fleet.hooks = vec![Hook {
+        events: Occasion::ALL.into(),
+        target: Target::Command(protocol::Command(words.map(str::to_owned).to_vec())),
+        timeout: std::time::Duration::from_mins(1),
+        attempts: NonZeroU32::MIN,
+    }];
+    let asked = wish(fleet.archive());
+    let summary = fleet.run(asked).await;
+    let events = fleet.store.events(Events::Rollout(summary.rollout), 100).unwrap();
+    let text = std::fs::read_to_string(told.path()).unwrap();
+    assert_eq!(
+        serde_json::from_str::<crate::store::Event>(&text).unwrap(),
+        *events.last().unwrap()
+    );
+    assert_eq!(events.last().unwrap().kind, EventType::RolloutCompleted);
 }
 
 #[tokio::test]
