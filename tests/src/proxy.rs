@@ -1,0 +1,117 @@
+//! A wire between two ends that can be cut after any byte.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use anyhow::Result;
+
+/// Which way bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// From who connects.
+    Out,
+    /// To who connects.
+    Back,
+}
+
+/// The wire. It ends with the process.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    to: SocketAddr,
+    cut: Mutex<Option<Way>>,
+    /// Bytes until the cut.
+    left: AtomicI64,
+    passed: [AtomicU64; 2],
+}
+
+impl Proxy {
+    /// Listens at `at`, and passes everything on to `to`.
+    ///
+    /// # Errors
+    /// When somebody listens there.
+    pub fn start(at: SocketAddr, to: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind(at)?;
+        let (cut, left, passed) = (Mutex::default(), AtomicI64::default(), Default::default());
+        let proxy = Self { inner: Arc::new(Inner { to, cut, left, passed }) };
+        let accepting = proxy.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                // Nobody at the other end is what a caller has to bear.
+                let _ = accepting.connect(stream);
+            }
+        });
+        Ok(proxy)
+    }
+
+    /// Cuts the connection on which the `byte`-th byte from now on goes this way, before it does.
+    pub fn cut(&self, way: Way, byte: u64) {
+        let mut cut = self.inner.cut.lock().unwrap_or_else(PoisonError::into_inner);
+        self.inner.left.store(i64::try_from(byte).unwrap_or(i64::MAX), Ordering::SeqCst);
+        *cut = Some(way);
+    }
+
+    /// Cuts nothing any more. Whether something was to be cut still.
+    pub fn mend(&self) -> bool {
+        self.inner.cut.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
+    }
+
+    /// How many bytes went this way so far.
+    pub fn passed(&self, way: Way) -> u64 {
+        self.inner.passed[way as usize].load(Ordering::SeqCst)
+    }
+
+    fn connect(&self, near: TcpStream) -> Result<()> {
+        let far = TcpStream::connect(self.inner.to)?;
+        for (way, from, to) in
+            [(Way::Out, near.try_clone()?, far.try_clone()?), (Way::Back, far, near)]
+        {
+            let proxy = self.clone();
+            thread::spawn(move || {
+                let _ = proxy.carry(way, &from, &to);
+                let _ = to.shutdown(Shutdown::Write);
+            });
+        }
+        Ok(())
+    }
+
+    fn carry(&self, way: Way, mut from: &TcpStream, mut to: &TcpStream) -> Result<()> {
+        let mut buffer = [0; 16 << 10];
+        loop {
+            let read = from.read(&mut buffer)?;
+            if read == 0 {
+                return Ok(());
+            }
+            let kept = self.until_cut(way, read);
+            to.write_all(&buffer[..kept])?;
+            self.inner.passed[way as usize].fetch_add(kept as u64, Ordering::SeqCst);
+            if kept < read {
+                from.shutdown(Shutdown::Both)?;
+                to.shutdown(Shutdown::Both)?;
+                return Ok(());
+            }
+        }
+    }
+
+    /// How many of so many bytes go through; fewer if the cut is among them.
+    fn until_cut(&self, way: Way, bytes: usize) -> usize {
+        let mut cut = self.inner.cut.lock().unwrap_or_else(PoisonError::into_inner);
+        if *cut != Some(way) {
+            return bytes;
+        }
+        let left = usize::try_from(self.inner.left.load(Ordering::SeqCst)).unwrap_or(0);
+        if left >= bytes {
+            self.inner.left.fetch_sub(i64::try_from(bytes).unwrap_or(0), Ordering::SeqCst);
+            return bytes;
+        }
+        *cut = None;
+        left
+    }
+}
