@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::RunnerError;
 use super::members::Signs;
+use crate::sys::proc::Stat;
 use crate::sys::process::{ProcessHandle, ProcessId};
 use crate::sys::run::describe;
 use crate::sys::{proc, wall_clock};
@@ -154,15 +155,15 @@ impl Instance {
 impl Record {
     /// The first process, also where the updater was killed between starting it and writing its
     /// number down: then it is the one that carries the mark and leads its session.
-    pub(super) fn find_leader(&self) -> Option<ProcessId> {
+    /// Where that cannot be told, nobody may take it that there is none.
+    pub(super) fn find_leader(&self) -> Result<Option<ProcessId>, RunnerError> {
         if let Some(leader) = &self.leader {
-            return Some(leader.clone());
+            return Ok(Some(leader.clone()));
         }
         let mark = self.variable();
-        let all = proc::all().ok()?;
-        all.iter()
-            .find(|stat| stat.pid == stat.session && proc::was_given(stat.pid, &mark))
-            .map(ProcessId::from_stat)
+        let all = proc::all().map_err(RunnerError::Follow)?;
+        let leads = |stat: &&Stat| stat.pid == stat.session && proc::was_given(stat.pid, &mark);
+        Ok(all.iter().find(leads).map(ProcessId::from_stat))
     }
 
     /// `RELEASE_INSTANCE=…`, as it stands in the environment.

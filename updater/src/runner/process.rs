@@ -134,7 +134,7 @@ impl Runner for ProcessRunner {
 
     fn clear(&self, grace: Duration) -> Result<(), RunnerError> {
         let Some(record) = self.read()? else { return Ok(()) };
-        if let Some(leader) = record.find_leader() {
+        if let Some(leader) = record.find_leader()? {
             stop::stop(&Signs { leader, mark: record.variable() }, grace)?;
         }
         remove_durably(&self.record).map_err(|source| self.error("remove", source))?;
@@ -148,7 +148,7 @@ impl Runner for ProcessRunner {
             return Ok(Some(known.clone()));
         }
         let Some(record) = self.read()? else { return Ok(None) };
-        let Some(leader) = record.find_leader().filter(ProcessId::is_alive) else {
+        let Some(leader) = record.find_leader()?.filter(ProcessId::is_alive) else {
             return Ok(None);
         };
         let Some(handle) = leader.open().map_err(RunnerError::Follow)? else { return Ok(None) };
