@@ -116,7 +116,7 @@ impl Lane {
         }
         self.host.holds().context("after the crash")?;
         self.start()?;
-        self.host.rests().context("after the recovery")?;
+        self.rests_soon().context("after the recovery")?;
         let active = self.active()?;
         let answered = done.answer.as_ref().and_then(|answer| answer.as_ref().ok());
         let updated = answered.is_some_and(|answer| answer.status == 200);
@@ -132,9 +132,7 @@ impl Lane {
             self.start()?;
         }
         self.host.answers()?;
-        // What could not be written down is tried again.
-        eventually("what was disturbed to be at rest", LONG, || self.host.rests().ok())
-            .or_else(|_| self.host.rests())?;
+        self.rests_soon()?;
         let active = self.host.releases()?.active;
         let expected = match &done.answer {
             None => return Ok(()),
@@ -208,6 +206,13 @@ impl Lane {
     fn start(&self) -> Result<()> {
         self.host.start_watched(&self.supervisor)?;
         self.host.answers()
+    }
+
+    /// What could not be written down is tried again, and an agent that died with the power may
+    /// be seen dying.
+    fn rests_soon(&self) -> Result<()> {
+        eventually("what was disturbed to be at rest", LONG, || self.host.rests().ok())
+            .or_else(|_| self.host.rests())
     }
 
     /// Makes it a host that never had a release.
