@@ -67,9 +67,12 @@ pub fn read_record(release: &Path) -> Result<ReleaseRecord, RecordError> {
 
 /// Whether a release's directory is the updater's own. While it is built it belongs to the app's
 /// user, whose build could write a record.
-pub fn is_sealed(release: &Path) -> bool {
-    let own = rustix::process::geteuid().as_raw();
-    fs::symlink_metadata(release).is_ok_and(|found| found.uid() == own)
+pub fn is_sealed(release: &Path) -> Result<bool, RecordError> {
+    match fs::symlink_metadata(release) {
+        Ok(found) => Ok(found.uid() == rustix::process::geteuid().as_raw()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(RecordError::Io { path: release.to_owned(), source }),
+    }
 }
 
 /// Writes the record, which makes the directory a release. Everything else in it must be on the

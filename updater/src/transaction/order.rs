@@ -126,13 +126,17 @@ impl App {
     /// that does not say is an error, and no answer.
     pub fn is_kept(&self, digest: &Digest) -> Result<bool, KeptError> {
         let release = self.layout.release(digest);
-        match read_record(&release) {
-            Err(RecordError::Absent(_)) => return Ok(false),
-            Err(error @ RecordError::Io { .. }) => return Err(error.into()),
-            Err(RecordError::Malformed { .. } | RecordError::Newer { .. }) | Ok(_) => {}
-        }
         let facts = Facts::read(&self.files.facts())?;
-        Ok(if facts.is_empty() { is_sealed(&release) } else { facts.whole(digest) })
+        let known = if facts.is_empty() { is_sealed(&release)? } else { facts.whole(digest) };
+        if !known {
+            // Its record may be the build's, and a link or worse: it is not even looked at.
+            return Ok(false);
+        }
+        match read_record(&release) {
+            Err(RecordError::Absent(_)) => Ok(false),
+            Err(error @ RecordError::Io { .. }) => Err(error.into()),
+            Err(RecordError::Malformed { .. } | RecordError::Newer { .. }) | Ok(_) => Ok(true),
+        }
     }
 
     /// The answer to an order for what runs already.
