@@ -281,6 +281,34 @@ fn what_a_build_leaves_can_be_removed_whatever_it_is() -> Result<()> {
 }
 
 #[test]
+fn what_a_bad_release_left_in_the_home_of_builds_is_gone() -> Result<()> {
+    let place = Place::new()?;
+    let (host, good) = host(&place, "sys", |setup| setup)?;
+    let plant = "import os\nopen(os.environ['HOME'] + '/.npmrc', 'w')\n";
+    let planted = host.state().join("cache/home/.npmrc");
+    let fails = release(&format!("{plant}raise SystemExit(1)"))?;
+    assert_eq!(host.push(&fails)?.problem()?.code, Code::BuildFailed);
+    assert!(!planted.exists());
+    let good = is_unharmed(&host, &good)?;
+
+    // One that is built, and found to be bad when it runs.
+    let crashes = Tree::empty()?;
+    crashes.program("bin/agent", "#!/bin/sh\nexit 3\n")?;
+    crashes.file("build.py", plant)?;
+    assert_eq!(host.push(&crashes.pack(Packing::Zstd)?)?.problem()?.code, Code::RolledBack);
+    assert!(!planted.exists());
+    is_unharmed(&host, &good)?;
+
+    // What a good one left is there for the next.
+    host.push(&release(plant)?)?.result()?;
+    let looks = "import os\nos.stat(os.environ['HOME'] + '/.npmrc')\n";
+    host.push(&release(looks)?)?.result()?;
+    host.rollback()?.result()?;
+    assert!(!planted.exists());
+    Ok(())
+}
+
+#[test]
 fn what_was_built_belongs_to_root_and_its_agent_cannot_change_it() -> Result<()> {
     let place = Place::new()?;
     let (host, _) = host(&place, "backup", |setup| setup.app("links", "['data/']"))?;

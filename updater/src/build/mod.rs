@@ -14,3 +14,4 @@ mod workspace;
 pub use contents::Contents;
 pub use plan::{BuildKind, BuildPlan, plan};
 pub use run::{BuildError, BuildReport, run_build};
+pub use workspace::forget_home;

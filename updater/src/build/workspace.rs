@@ -2,7 +2,8 @@
 //! so that pip, cargo and npm find their caches again, and a temporary one that goes with each.
 //!
 //! Both belong to the app's user, whose releases could write them anyway. The directory above them
-//! belongs to the updater, so that neither can be replaced by a link.
+//! belongs to the updater, so that neither can be replaced by a link. Of a release that turned out
+//! to be bad nothing stays in the home: its settings for pip, cargo and npm would build the next.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -12,6 +13,8 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{getegid, geteuid};
 
 use crate::release::remove_tree;
+
+const HOME: &str = "home";
 
 /// The directories, ready for one build. The temporary one goes when this is dropped.
 #[derive(Debug)]
@@ -28,7 +31,7 @@ impl Workspace {
         // Others pass through, and see nothing.
         DirBuilder::new().recursive(true).create(directory)?;
         fs::set_permissions(directory, Permissions::from_mode(0o711))?;
-        let home = directory.join("home");
+        let home = directory.join(HOME);
         if fs::symlink_metadata(&home).is_ok_and(|found| !found.is_dir() || found.uid() != uid) {
             // The app's user is another one now, who could neither read nor clean it.
             remove_tree(&home)?;
@@ -41,6 +44,11 @@ impl Workspace {
         make(&temporary, uid, gid)?;
         Ok(Self { home, temporary })
     }
+}
+
+/// Forgets what the builds under `directory` left in their home.
+pub fn forget_home(directory: &Path) -> io::Result<()> {
+    remove_tree(&directory.join(HOME))
 }
 
 impl Drop for Workspace {

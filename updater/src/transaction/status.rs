@@ -136,6 +136,11 @@ impl AppFiles {
         self.directory.join("lock")
     }
 
+    /// Where the home of its builds is.
+    pub fn builds(&self) -> PathBuf {
+        self.directory.join("cache")
+    }
+
     /// What is kept of failures.
     pub fn evidence(&self) -> PathBuf {
         self.directory.join("evidence")

@@ -7,6 +7,7 @@ use protocol::{
     Code, Digest, EventKind, FORMAT, LastTransaction, Outcome, Phase, Problem, TransactionResult,
 };
 
+use crate::build;
 use crate::sys::fs::free_space;
 use crate::sys::{checkpoint, wall_clock};
 use crate::transaction::evidence::memory_available;
@@ -101,6 +102,11 @@ impl Engine {
         if let Err(error) = self.app.sweep_incoming() {
             left_over(error, last).map_err(text)?;
         }
+        if self.was_bad(outcome)
+            && let Err(error) = build::forget_home(&self.app.files.builds())
+        {
+            left_over(error, last).map_err(text)?;
+        }
         self.journal.write(&self.app.files.journal()).map_err(|error| chain(&error))?;
         checkpoint("outcome_written");
         self.write_facts(outcome).map_err(|error| chain(&error))?;
@@ -129,6 +135,15 @@ impl Engine {
             Outcome::Staged => self.journal.to,
             Outcome::Stranded => self.journal.from,
             _ => None,
+        }
+    }
+
+    /// Whether a release was left, or could not be built: nothing of it may reach the next build.
+    const fn was_bad(&self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::RolledBack | Outcome::Stranded => true,
+            Outcome::Interrupted => matches!(self.journal.phase, Phase::Building),
+            Outcome::Staged | Outcome::Updated | Outcome::AlreadyCurrent => false,
         }
     }
 

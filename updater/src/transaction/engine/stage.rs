@@ -131,7 +131,7 @@ impl Engine {
         if let Some(user) = user {
             own_tree(release, user.uid, user.gid).map_err(|error| Failure::host(&error))?;
         }
-        let cache = self.app.files.directory().join("cache");
+        let cache = self.app.files.builds();
         let reserve = Space {
             bytes: self.app.limits.reserve_bytes.0,
             inodes: self.app.limits.reserve_inodes,
