@@ -132,11 +132,14 @@ pub fn status(file: impl AsFd) -> io::Result<Status> {
     Ok(status_of(&rustix::fs::fstat(file)?))
 }
 
-/// The names in a directory, sorted, without `.` and `..`.
-pub fn names(directory: impl AsFd) -> io::Result<Vec<CString>> {
+/// The names in a directory, sorted, without `.` and `..`. Of more than `most`, so many.
+pub fn names(directory: impl AsFd, most: usize) -> io::Result<Vec<CString>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
+        if names.len() == most {
+            break;
+        }
         if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
             names.push(entry.file_name().to_owned());
         }

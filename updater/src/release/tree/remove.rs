@@ -13,7 +13,10 @@ use crate::sys::fs;
 /// A directory that is deeper than this is moved to the top first, so that neither open handles
 /// nor the stack can be used up.
 const DEPTH: usize = 64;
-/// How often the top is looked at again. Each look removes [`DEPTH`] levels.
+/// Names of one directory that are held at once: a build may have made millions.
+const AT_ONCE: usize = 10_000;
+/// How often the top is looked at again. Each look removes [`DEPTH`] levels, and [`AT_ONCE`] names of
+/// each directory.
 const ROUNDS: usize = 100_000;
 /// What the owner needs to remove what is in a directory.
 const OWNER_ALL: u32 = 0o700;
@@ -41,7 +44,7 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
         empty(top.as_fd(), top.as_fd(), 0, round)?;
         match rustix::fs::unlinkat(&parent, &*name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => return Ok(()),
-            // Directories that were moved to the top, or someone is still writing.
+            // Directories that were moved to the top, or more names than are held at once.
             Err(Errno::NOTEMPTY | Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
@@ -55,7 +58,7 @@ fn empty(
     depth: usize,
     round: usize,
 ) -> io::Result<()> {
-    for (number, name) in fs::names(directory)?.into_iter().enumerate() {
+    for (number, name) in fs::names(directory, AT_ONCE)?.into_iter().enumerate() {
         if !is_directory_after_unlink(directory, &name)? {
             continue;
         }
@@ -186,6 +189,20 @@ mod tests {
         for (name, mode) in [("a/b", 0o000), ("a", 0o555), ("", 0o500)] {
             std::fs::set_permissions(tree.join(name), PermissionsExt::from_mode(mode)).unwrap();
         }
+        remove_tree(&tree).unwrap();
+        assert!(!tree.exists());
+    }
+
+    #[test]
+    fn a_directory_of_more_names_than_are_held_at_once_goes_too() {
+        let root = tempfile::tempdir().unwrap();
+        let tree = root.path().join("tree");
+        std::fs::create_dir_all(tree.join("a")).unwrap();
+        let handle = fs::open_directory(&tree.join("a")).unwrap();
+        for number in 0..=AT_ONCE {
+            fs::create_file_at(&handle, number.to_string(), 0o644).unwrap();
+        }
+        assert_eq!(fs::names(&handle, AT_ONCE).unwrap().len(), AT_ONCE);
         remove_tree(&tree).unwrap();
         assert!(!tree.exists());
     }

@@ -9,6 +9,9 @@ use crate::sys::fs::{self, Kind, Status};
 
 /// Directories in each other, at most: each of them is an open handle while the walk is in it.
 const DEPTH: usize = 128;
+/// Files, links and directories in a tree, at most: their names are held in memory, and a build
+/// makes as many as the disk has quota for.
+const MOST: usize = 1_000_000;
 
 /// Why something could not be done to a tree.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +35,9 @@ pub enum TreeError {
     /// More directories in each other than anything needs.
     #[error("enter {0}: a release has at most {DEPTH} directories in each other")]
     TooDeep(String),
+    /// More of everything than anything needs.
+    #[error("keep the release: it has more than {0} files and directories")]
+    TooMany(usize),
 }
 
 /// Something in a tree.
@@ -75,12 +81,34 @@ pub(super) fn root_failed(what: &'static str) -> impl Fn(io::Error) -> TreeError
 }
 
 /// Visits all that is in `root`.
-pub(super) fn walk(
-    root: BorrowedFd<'_>,
-    visit: &mut dyn FnMut(Step, &Found<'_>) -> Result<(), TreeError>,
-) -> Result<(), TreeError> {
-    let names = fs::names(root).map_err(root_failed("list"))?;
-    descend(root, names, &mut Vec::new(), 0, visit)
+pub(super) fn walk(root: BorrowedFd<'_>, visit: Visit<'_>) -> Result<(), TreeError> {
+    walk_most(root, MOST, visit)
+}
+
+type Visit<'visit> = &'visit mut dyn FnMut(Step, &Found<'_>) -> Result<(), TreeError>;
+
+fn walk_most(root: BorrowedFd<'_>, most: usize, visit: Visit<'_>) -> Result<(), TreeError> {
+    let mut quota = Quota { most, left: most };
+    let names = quota.names(root, root_failed("list"))?;
+    descend(root, names, &mut Vec::new(), 0, &mut quota, visit)
+}
+
+/// How many more names there may be.
+struct Quota {
+    most: usize,
+    left: usize,
+}
+
+impl Quota {
+    fn names(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        failed: impl FnOnce(io::Error) -> TreeError,
+    ) -> Result<Vec<CString>, TreeError> {
+        let names = fs::names(directory, self.left + 1).map_err(failed)?;
+        self.left = self.left.checked_sub(names.len()).ok_or(TreeError::TooMany(self.most))?;
+        Ok(names)
+    }
 }
 
 fn descend(
@@ -88,7 +116,8 @@ fn descend(
     names: Vec<CString>,
     path: &mut Vec<u8>,
     depth: usize,
-    visit: &mut dyn FnMut(Step, &Found<'_>) -> Result<(), TreeError>,
+    quota: &mut Quota,
+    visit: Visit<'_>,
 ) -> Result<(), TreeError> {
     let base = path.len();
     for name in names {
@@ -103,8 +132,8 @@ fn descend(
             }
             visit(Step::Enter, &Found { parent, name: &name, path, status })?;
             let opened = fs::open_directory_at(parent, &*name).map_err(failed("open", path))?;
-            let inside = fs::names(&opened).map_err(failed("list", path))?;
-            descend(opened.as_fd(), inside, path, depth + 1, visit)?;
+            let inside = quota.names(opened.as_fd(), failed("list", path))?;
+            descend(opened.as_fd(), inside, path, depth + 1, quota, visit)?;
             visit(Step::Leave, &Found { parent, name: &name, path, status })?;
         } else {
             visit(Step::Leaf, &Found { parent, name: &name, path, status })?;
@@ -112,4 +141,29 @@ fn descend(
         path.truncate(base);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_of_too_many_names_is_not_walked() {
+        let tree = tempfile::tempdir().unwrap();
+        std::fs::create_dir(tree.path().join("a")).unwrap();
+        std::fs::write(tree.path().join("a/b"), "").unwrap();
+        std::fs::write(tree.path().join("c"), "").unwrap();
+        let root = fs::open_directory(tree.path()).unwrap();
+        let mut seen = 0;
+        let mut walk = |most| {
+            walk_most(root.as_fd(), most, &mut |step, _| {
+                seen += usize::from(step != Step::Leave);
+                Ok(())
+            })
+        };
+        walk(3).unwrap();
+        assert!(matches!(walk(2), Err(TreeError::TooMany(2))));
+        assert!(matches!(walk(1), Err(TreeError::TooMany(1))));
+        assert_eq!(seen, 4);
+    }
 }
