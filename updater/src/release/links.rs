@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Gid, Mode, Uid};
+
 use crate::release::Layout;
-use crate::sys::fs::{create_directory_at, open_directory, open_directory_at};
+use crate::sys::fs::{create_directory_at, names, open_directory, open_directory_at};
 
 /// Why a link into `shared/` could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -50,10 +53,7 @@ pub fn make_links(
             if !name.ends_with('/') {
                 return Err(LinkError::Missing { name: name.clone(), shared });
             }
-            fs::create_dir_all(&shared).map_err(io)?;
-            if let Some((user, group)) = owner {
-                std::os::unix::fs::chown(&shared, Some(user), Some(group)).map_err(io)?;
-            }
+            make_shared(&layout.shared(), plain, owner).map_err(io)?;
         }
         make_link(release, plain).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => LinkError::Occupied(name.clone()),
@@ -63,26 +63,46 @@ pub fn make_links(
     Ok(())
 }
 
-/// Walks by handles: what the build left on the way may lead out of the release.
+/// Makes a directory and gives it away. `shared/` itself may be a link of the host's owner; what is in
+/// it may be the app's user's, who could put another thing in the place of what was made.
+fn make_shared(shared: &Path, plain: &str, owner: Option<(u32, u32)>) -> io::Result<()> {
+    let (parent, name) = enter_parent(&fs::canonicalize(shared)?, plain)?;
+    rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755))?;
+    let Some((user, group)) = owner else { return Ok(()) };
+    let made = open_directory_at(&parent, name)?;
+    if !names(&made, 1)?.is_empty() {
+        return Err(io::ErrorKind::DirectoryNotEmpty.into());
+    }
+    Ok(rustix::fs::fchown(&made, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?)
+}
+
 fn make_link(release: &Path, plain: &str) -> io::Result<()> {
-    let mut parts: Vec<&str> = plain.split('/').collect();
-    let Some(name) = parts.pop() else { return Err(io::ErrorKind::InvalidInput.into()) };
-    let mut directory = open_directory(release)?;
-    for part in &parts {
-        directory = match create_directory_at(&directory, *part, 0o755) {
+    let (directory, name) = enter_parent(release, plain)?;
+    // From <install>/releases/store/<hex>/<plain> back up to <install>.
+    let target = format!("../../../{}shared/{plain}", "../".repeat(plain.matches('/').count()));
+    Ok(rustix::fs::symlinkat(target, &directory, name)?)
+}
+
+/// The directory that `plain` is in, below `top`, made if it is missing, and the name there. Walks by
+/// handles, and through no link: what somebody else left on the way may lead elsewhere.
+fn enter_parent<'a>(top: &Path, plain: &'a str) -> io::Result<(OwnedFd, &'a str)> {
+    let mut directory = open_directory(top)?;
+    let (above, name) = plain.rsplit_once('/').unwrap_or(("", plain));
+    for part in above.split('/').filter(|part| !part.is_empty()) {
+        directory = match create_directory_at(&directory, part, 0o755) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                open_directory_at(&directory, *part)?
+                open_directory_at(&directory, part)?
             }
             made => made?,
         };
     }
-    // From <install>/releases/store/<hex>/<plain> back up to <install>.
-    let target = format!("../../../{}shared/{plain}", "../".repeat(parts.len()));
-    Ok(rustix::fs::symlinkat(target, &directory, name)?)
+    Ok((directory, name))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
     use protocol::Digest;
 
     use super::*;
@@ -123,6 +143,30 @@ mod tests {
         std::os::unix::fs::symlink(&outside, release.join("var")).unwrap();
         assert!(make_links(&layout, &release, &["var/x/".to_owned()], None).is_err());
         assert_eq!(fs::read_dir(outside).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_link_that_an_agent_left_in_shared_does_not_lead_out_of_it() {
+        let (directory, layout, release) = release();
+        let outside = directory.path().join("outside");
+        fs::create_dir(&outside).unwrap();
+        std::os::unix::fs::symlink(&outside, layout.shared().join("var")).unwrap();
+        assert!(make_links(&layout, &release, &["var/x/".to_owned()], None).is_err());
+        assert_eq!(fs::read_dir(outside).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_made_in_shared_is_its_owners_wherever_shared_is() {
+        let (directory, layout, release) = release();
+        let elsewhere = directory.path().join("elsewhere");
+        fs::rename(layout.shared(), &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, layout.shared()).unwrap();
+        let root = rustix::process::geteuid().is_root();
+        let owner = root.then_some((4242, 4243));
+        make_links(&layout, &release, &["var/x/".to_owned()], owner).unwrap();
+        let made = elsewhere.join("var/x").metadata().unwrap();
+        assert!(!root || (made.uid(), made.gid()) == (4242, 4243));
+        assert!(release.join("var/x").is_dir());
     }
 
     #[test]
