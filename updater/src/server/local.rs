@@ -41,8 +41,8 @@ pub fn serve_local(state_dir: &Path, router: Router, limits: LimitsConfig) -> io
     Ok(())
 }
 
-/// A socket that a dead updater left is replaced. The directory is closed to others before the
-/// socket is there, so that there is no moment at which they could open it.
+/// A socket that a dead updater left is replaced. To open one takes the right to write to it, and the
+/// umask leaves that to nobody else from the first moment.
 fn bind(path: &Path) -> io::Result<UnixListener> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
