@@ -34,6 +34,10 @@ fn main() -> Result<ExitCode> {
         say(last_words)?;
         return Ok(ExitCode::from(3));
     }
+    if refuses(&behaviour.message) {
+        say("the agent does not bear this host")?;
+        return Ok(ExitCode::from(4));
+    }
     thread::park_timeout(Duration::from_millis(behaviour.slow_start_ms));
     if behaviour.leaves_a_child && !child {
         Command::new("setsid").arg(std::env::current_exe()?).arg(CHILD).spawn()?;
@@ -42,6 +46,13 @@ fn main() -> Result<ExitCode> {
         }
     }
     serve(behaviour)
+}
+
+/// Whether this host's agents are to fail when their message begins with this word.
+fn refuses(message: &str) -> bool {
+    let words = std::env::var("AGENT_REFUSES").unwrap_or_default();
+    let first = message.split(' ').next();
+    words.split(' ').any(|word| !word.is_empty() && Some(word) == first)
 }
 
 fn serve(behaviour: Behaviour) -> Result<ExitCode> {

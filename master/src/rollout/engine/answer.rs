@@ -20,6 +20,7 @@ pub(super) fn answer(
     match (request, &state.status) {
         (Request::Approve { .. }, &Status::AwaitingApproval(gate)) => {
             out.push(Command::Tell(Notice::Approved { who: who.to_owned(), gate }));
+            state.trusted = now;
             batch::pass(state, gate, now, out);
         }
         (Request::Reject, _) => abort(state, by("rejected"), now, out),
@@ -32,6 +33,7 @@ pub(super) fn answer(
             if *request == Request::Continue {
                 state.breaker.reset();
             }
+            state.trusted = now;
             state.enter(Status::Running, now);
             out.push(Command::Tell(Notice::Resumed { who: who.to_owned() }));
         }

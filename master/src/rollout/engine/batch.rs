@@ -10,8 +10,8 @@ use crate::rollout::engine::{
     Approve, Command, Gate, HostStatus, Notice, Row, Stage, State, Status, rows,
 };
 
-/// How long a look at a host is good for.
-const FRESH: Duration = Duration::seconds(30);
+/// How long a look at a host is good for, if nobody was waited for since.
+const FRESH: Duration = Duration::seconds(5);
 /// How many hosts are looked at at once, before the start: nothing is sent to them.
 const LOOKS_AT_ONCE: usize = 64;
 
@@ -149,7 +149,8 @@ fn look(state: &mut State, place: usize, now: OffsetDateTime, out: &mut Vec<Comm
 }
 
 fn is_fresh(state: &State, place: usize, now: OffsetDateTime) -> bool {
-    state.hosts[place].seen.as_ref().is_some_and(|(time, _)| now - *time <= FRESH)
+    let fresh = |time: OffsetDateTime| time >= state.trusted && now - time <= FRESH;
+    state.hosts[place].seen.as_ref().is_some_and(|(time, _)| fresh(*time))
 }
 
 fn unwell(state: &State, place: usize) -> Option<(usize, Row)> {

@@ -33,6 +33,8 @@ pub struct State {
     pub(super) waiting: BTreeSet<usize>,
     /// The next host to be looked at before the start, or to be staged ahead.
     pub(super) next: usize,
+    /// Looks at hosts before this are not trusted: somebody was waited for.
+    pub(super) trusted: OffsetDateTime,
     pub(super) breaker: Breaker,
     /// What is left of a rollback; none while hosts that were ordered before are waited for.
     pub(super) back: Option<Back>,
@@ -64,6 +66,7 @@ impl State {
             deadlines: BTreeSet::new(),
             waiting: BTreeSet::new(),
             next: 0,
+            trusted: plan.made_at,
             breaker: Breaker::default(),
             back: None,
             driver: None,

@@ -1,0 +1,153 @@
+//! Rollouts that are cut short, that meet each other, and that wait for somebody.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use fleet_tests::{Behaviour, Fleet, LONG, Output, Setup, Tree, eventually};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use protocol::Phase;
+use serde_json::Value;
+
+fn tree(message: &str) -> Result<Tree> {
+    Tree::agent(&Behaviour { message: message.into(), ..Behaviour::default() })
+}
+
+fn update(fleet: &Fleet, tree: &Tree, arguments: &[&str]) -> Result<Command> {
+    let mut command = fleet.command(["--json", "update", "--all", "--root"])?;
+    command.arg(tree.path()).args(arguments);
+    Ok(command)
+}
+
+/// The last rollout.
+fn last(fleet: &Fleet) -> Result<String> {
+    let all = fleet.swarm(["--json", "rollout", "list"])?.good()?.json()?;
+    Ok(all[0]["id"].as_str().context("an id")?.to_owned())
+}
+
+fn outcomes(output: &Output) -> Result<Vec<(String, String)>> {
+    let summary = output.summary()?;
+    let rows = summary["hosts"].as_array().context("rows")?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Ok(rows.iter().map(|row| (text(&row["host"]), text(&row["outcome"]))).collect())
+}
+
+#[test]
+fn lesson_45_a_master_that_was_killed_is_gone_on_with_to_the_same_end() -> Result<()> {
+    let env = "{ AGENT_LISTEN = '{agent}', AGENT_REFUSES = 'bad' }";
+    let mut fleet = Fleet::new()?;
+    for number in 1..=4 {
+        let setup = Setup::default();
+        let setup = if number == 3 { setup.run("env", env) } else { setup };
+        fleet.enroll(&format!("web-{number}"), &setup)?;
+    }
+    fleet.hosts.iter().try_for_each(|host| host.start_crashing(""))?;
+    fleet.hosts.iter().try_for_each(fleet_tests::Host::answers)?;
+    fleet.update(&tree("one")?, &[])?.good()?;
+    for (number, events) in [1, 4, 9, 14, 21, 28].into_iter().enumerate() {
+        // web-3 does not bear it.
+        let tree = tree(&format!("bad {number}"))?;
+        let policy = ["--batch", "2", "--parallel", "1"];
+        let mut command = update(&fleet, &tree, &policy)?;
+        let killed = Output::of(command.env("SWARM_CRASH_AFTER_EVENT", events.to_string()))?;
+        assert_eq!(killed.code, -1, "it was killed: {killed:?}");
+        let resumed = fleet.swarm(["--json", "rollout", "resume", &last(&fleet)?])?;
+        assert_eq!(resumed.code, 1, "killed after {events} events: {resumed:?}");
+        let expected = ["updated", "updated", "rolled_back", "updated"];
+        let names = (1..=4).map(|number| format!("web-{number}"));
+        let expected: Vec<_> = names.zip(expected.map(str::to_owned)).collect();
+        assert_eq!(outcomes(&resumed)?, expected, "killed after {events} events");
+        assert_eq!(fleet.hosts[2].ask_agent("/health")?["message"], "one");
+        for host in [0, 1, 3] {
+            let runs = fleet.hosts[host].ask_agent("/health")?;
+            assert_eq!(runs["message"], format!("bad {number}"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn ctrl_c_waits_for_those_under_way_and_the_rollout_can_be_resumed() -> Result<()> {
+    let fleet = Fleet::of(3, &Setup::default().health("watch", "'2s'"))?;
+    let tree = tree("one")?;
+    let mut command = update(&fleet, &tree, &["--parallel", "1"])?;
+    let child = command.stdout(std::process::Stdio::piped()).spawn()?;
+    eventually("the watch", LONG, || {
+        fleet.hosts[0].app().ok().filter(|app| app.state == Phase::Watching)
+    })?;
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT)?;
+    let ended = child.wait_with_output()?;
+    assert_eq!(ended.status.code(), Some(130));
+    let text = String::from_utf8(ended.stdout)?;
+    let summary: Value = serde_json::from_str(text.lines().last().context("a summary")?)?;
+    assert_eq!(summary["result"], "interrupted");
+    assert_eq!(summary["hosts"][0]["outcome"], "updated");
+    assert_eq!(summary["hosts"][1]["code"], "interrupted");
+    let resumed = fleet.swarm(["--json", "rollout", "resume", &last(&fleet)?])?.good()?;
+    assert!(outcomes(&resumed)?.iter().all(|(_, outcome)| outcome == "updated"));
+    Ok(())
+}
+
+#[test]
+fn lesson_49_two_rollouts_do_not_share_a_host_and_a_pending_one_is_not_replaced() -> Result<()> {
+    let fleet = Fleet::of(2, &Setup::default())?;
+    let waits = fleet.update(&tree("one")?, &["--approve", "start"])?;
+    assert_eq!(waits.code, 3, "{waits:?}");
+    let first = last(&fleet)?;
+    let other = tree("two")?;
+    let refused = fleet.update(&other, &[])?;
+    assert_eq!(refused.code, 4, "{refused:?}");
+    for told in ["web-1, web-2 are", &first, "started it", "approve"] {
+        assert!(refused.stderr.contains(told), "{told}: {}", refused.stderr);
+    }
+    // Lesson 44: the plan that waits is the one that was made.
+    let shown = fleet.swarm(["--json", "rollout", "show", &first])?.good()?.json()?;
+    assert_eq!(
+        (&shown["state"], &shown["plan"]),
+        (&"awaiting_approval".into(), &waits.summary()?["plan"])
+    );
+    let second = std::thread::scope(|scope| -> Result<Output> {
+        let waiting = scope.spawn(|| fleet.update(&other, &["--wait", "60s"]));
+        fleet.swarm(["rollout", "reject", &first])?.good()?;
+        waiting.join().expect("it does not panic")
+    })?;
+    assert_eq!(second.good()?.row("web-1")?["outcome"], "updated");
+    Ok(())
+}
+
+#[test]
+fn lesson_44_an_approval_of_a_plan_gone_stale_is_refused_host_by_host() -> Result<()> {
+    let fleet = Fleet::of(3, &Setup::default())?;
+    fleet.update(&tree("one")?, &[])?.good()?;
+    let waits = fleet.update(&tree("two")?, &["--approve", "start"])?;
+    assert_eq!(waits.code, 3, "{waits:?}");
+    let (id, plan) =
+        (last(&fleet)?, waits.summary()?["plan"].as_str().context("a plan")?.to_owned());
+    let moved = Tree::healthy("by another hand")?;
+    fleet.hosts[1].push(&moved)?.result()?;
+    let other = waits.summary()?["release"].as_str().context("a release")?.to_owned();
+    let wrong = fleet.swarm(["rollout", "approve", &id, "--digest", &other])?;
+    assert_eq!(wrong.code, 1, "{wrong:?}");
+    let approved = fleet.swarm(["--json", "rollout", "approve", &id, "--digest", &plan])?;
+    assert_eq!(approved.code, 1, "{approved:?}");
+    assert_eq!(approved.row("web-2")?["code"], "moved");
+    assert_eq!(approved.row("web-1")?["outcome"], "updated");
+    assert_eq!(fleet.hosts[1].running(), Some(moved.digest));
+    Ok(())
+}
+
+#[test]
+fn a_plan_that_was_kept_is_carried_out_as_it_was_made() -> Result<()> {
+    let fleet = Fleet::of(2, &Setup::default())?;
+    let tree = tree("one")?;
+    let root = tree.path().display().to_string();
+    let words = ["--json", "plan", "--all", "--canary", "1", "--root", &root];
+    let planned = fleet.swarm(words)?.good()?.json()?;
+    assert_eq!(planned["worst_case"]["if_bad_everywhere"], 1);
+    assert_eq!(fleet.hosts[0].history().len(), 0);
+    let digest = planned["plan"].as_str().context("a digest")?;
+    let done = fleet.swarm(["--json", "update", "--plan", digest])?.good()?;
+    assert_eq!(done.summary()?["plan"], digest);
+    assert_eq!(outcomes(&done)?.len(), 2);
+    Ok(())
+}
