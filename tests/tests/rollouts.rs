@@ -77,6 +77,10 @@ fn lesson_35_a_canary_lets_a_good_release_through_and_keeps_a_bad_one() -> Resul
     let again = fleet.update(&bad, &["--canary", "1"])?;
     assert_eq!(again.code, 1);
     assert!(again.stderr.contains("quarantined"), "{again:?}");
+    let release = paused.summary()?["release"].as_str().context("a release")?.to_owned();
+    fleet.swarm(["release", "forgive", &release, "--because", "the database is back"])?.good()?;
+    let once_more = fleet.update(&bad, &["--canary", "1", "--retry-quarantined"])?;
+    assert_eq!(once_more.code, 3, "{once_more:?}");
     Ok(())
 }
 

@@ -15,8 +15,8 @@ use crate::cli::status::StatusArgs;
 use crate::cli::update::UpdateArgs;
 use crate::cli::why::WhyArgs;
 use crate::cli::{
-    check, completions, decommission, enroll, history, init, label, list, log, man, pack, rollback,
-    show, simulate, status, update, why,
+    check, completions, decommission, enroll, history, init, label, list, log, man, pack, release,
+    rollback, show, simulate, status, update, why,
 };
 use crate::demo::{AgentArgs, run_agent, tell};
 use crate::home::{Home, Surroundings};
@@ -71,7 +71,7 @@ pub enum Command {
     Fleet(FleetCommand),
     /// Pack a tree into an archive: the same tree, the same digest
     Pack(PackArgs),
-    /// Sign releases, for hosts that take no others
+    /// Sign releases for hosts that take no others, and forgive those that failed
     #[command(subcommand)]
     Release(ReleaseCommand),
     /// Roll through a fleet that is made up, and see what would become of it
@@ -169,7 +169,13 @@ impl Command {
             }
             Self::Simulate(args) => Ok(args.run(&output, now)),
             Self::Pack(arguments) => pack::run(arguments, &output),
-            Self::Release(command) => command.run(&output, now()),
+            Self::Release(ReleaseCommand::Forgive(args)) => {
+                args.run(&Context::open(home()?, output, now)?)
+            }
+            Self::Release(ReleaseCommand::Sign(args)) => release::sign(args, &output, now()),
+            Self::Release(ReleaseCommand::Manifest(args)) => {
+                release::manifest(args, &output, now())
+            }
             Self::Completions(args) => {
                 args.run(&output);
                 Ok(Exit::Success)

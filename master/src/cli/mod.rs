@@ -9,6 +9,7 @@ mod completions;
 mod context;
 mod decommission;
 mod enroll;
+mod forgive;
 mod history;
 mod init;
 mod label;

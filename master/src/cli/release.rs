@@ -1,4 +1,4 @@
-//! `swarm release`: what hosts that ask for signatures need of a release.
+//! `swarm release`: what hosts that ask for signatures need of a release, and a second chance for it.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::cli::forgive::ForgiveArgs;
 use crate::output::{Exit, Failure, Output, plain};
 use crate::signing::{self, ReleaseKey, SignedFiles, SigningError};
 
@@ -24,6 +25,8 @@ pub enum ReleaseCommand {
     /// There, minisign -S -H -m ARCHIVE.manifest signs it. Bring ARCHIVE.manifest.minisig back, and
     /// put it beside the manifest. Needs no master.
     Manifest(ManifestArgs),
+    /// Let a release go out again that failed on a host
+    Forgive(ForgiveArgs),
 }
 
 /// What a manifest says, where it is not read off the archive.
@@ -61,16 +64,12 @@ pub struct SignArgs {
     pub password_file: Option<PathBuf>,
 }
 
-impl ReleaseCommand {
-    pub(super) fn run(&self, output: &Output, now: OffsetDateTime) -> Result<Exit, Failure> {
-        match self {
-            Self::Sign(arguments) => sign(arguments, output, now),
-            Self::Manifest(arguments) => manifest(arguments, output, now),
-        }
-    }
-}
-
-fn sign(arguments: &SignArgs, output: &Output, now: OffsetDateTime) -> Result<Exit, Failure> {
+/// Signs a manifest.
+pub(super) fn sign(
+    arguments: &SignArgs,
+    output: &Output,
+    now: OffsetDateTime,
+) -> Result<Exit, Failure> {
     let key = ReleaseKey::load(&arguments.key, arguments.password_file.as_deref())?;
     if !key.has_password {
         output.note("note: the key has no password: whoever can read its file can sign");
@@ -94,7 +93,8 @@ fn sign(arguments: &SignArgs, output: &Output, now: OffsetDateTime) -> Result<Ex
     Ok(Exit::Success)
 }
 
-fn manifest(
+/// Writes one that is to be signed elsewhere.
+pub(super) fn manifest(
     arguments: &ManifestArgs,
     output: &Output,
     now: OffsetDateTime,
