@@ -18,7 +18,7 @@ pub(super) fn run(which: &Which, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-fn text(stand: &Stand, names: &ReleaseNames) -> String {
+pub(super) fn text(stand: &Stand, names: &ReleaseNames) -> String {
     let Stand { rollout, state, driver } = stand;
     let mut table = Table::new(["HOST", "STATE", "SINCE", "WHY"]);
     for (planned, host) in state.hosts() {

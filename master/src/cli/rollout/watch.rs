@@ -2,15 +2,46 @@
 
 use std::time::Duration;
 
+use console::Term;
+use indicatif::{ProgressBar, ProgressStyle};
+use time::OffsetDateTime;
+
 use crate::cli::Context;
 use crate::cli::log::line;
 use crate::cli::rollout::args::Which;
+use crate::cli::rollout::show;
 use crate::cli::runtime::block_on;
 use crate::output::{Exit, Failure};
-use crate::rollout::{ReleaseNames, Summary, stand};
+use crate::rollout::{ReleaseNames, Stand, Summary, frame, stand};
 
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// What is drawn anew each time, on stderr.
+struct Screen {
+    bar: ProgressBar,
+    terminal: Term,
+}
+
+impl Screen {
+    fn new() -> Self {
+        let style = ProgressStyle::with_template("{msg}");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
+        Self { bar: ProgressBar::new_spinner().with_style(style), terminal: Term::stderr() }
+    }
+
+    fn draw(&self, stand: &Stand, now: OffsetDateTime) {
+        let (lines, columns) = self.terminal.size();
+        let size = (columns.into(), usize::from(lines).saturating_sub(1));
+        let text = frame(&stand.state, stand.rollout.started_at, now, size);
+        self.bar.set_message(text.trim_end().to_owned());
+        self.bar.tick();
+    }
+
+    fn leave(&self) {
+        self.bar.finish_and_clear();
+    }
+}
 
 /// Shows what happened and what happens, until nothing does any more.
 pub(super) fn run(which: &Which, context: &Context) -> Result<Exit, Failure> {
@@ -18,9 +49,20 @@ pub(super) fn run(which: &Which, context: &Context) -> Result<Exit, Failure> {
     let rollout = store.find_rollout(&which.id)?;
     let names = ReleaseNames::read(store)?;
     let mut shown = 0;
+    let screen = output.draws().then(Screen::new);
     block_on(async {
         loop {
             let stand = stand(store, rollout.clone(), now())?;
+            if let Some(screen) = &screen {
+                screen.draw(&stand, now());
+                if stand.state.rests() {
+                    screen.leave();
+                    output.data(&show::text(&stand, &names));
+                    return Ok(Summary::of(rollout.id, &stand.state).exit());
+                }
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
             for (sequence, event) in store.events_after(rollout.id, shown)? {
                 if output.json() {
                     output.line(&event);
