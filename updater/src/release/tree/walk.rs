@@ -10,7 +10,7 @@ use crate::sys::fs::{self, Kind, Status};
 /// Directories in each other, at most: each of them is an open handle while the walk is in it.
 const DEPTH: usize = 128;
 /// Files, links and directories in a tree, at most: their names are held in memory, and a build
-/// makes as many as the disk has quota for.
+/// makes as many as the disk has room for.
 const MOST: usize = 1_000_000;
 
 /// Why something could not be done to a tree.
