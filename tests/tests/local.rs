@@ -1,14 +1,12 @@
 //! What somebody can do who is logged in on a host, with the master gone.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use fleet_tests::{
-    Behaviour, Daemon, Fleet, Host, Output, Place, Setup, Tree, eventually, program, snapshot,
+    Behaviour, Daemon, Fleet, Host, Output, Place, Setup, Tree, eventually, program,
 };
-use nix::sys::stat::{Mode, umask};
 use serde_json::Value;
 
 fn updater(host: &Host, arguments: &[&str]) -> Result<Output> {
@@ -42,24 +40,6 @@ fn a_host_is_rolled_back_on_the_spot_whether_its_updater_runs_or_not() -> Result
     host.start()?;
     assert_eq!(host.app()?.active.context("a release")?.digest, two.digest);
     assert_eq!(host.running(), Some(two.digest));
-    Ok(())
-}
-
-#[test]
-fn what_an_updater_makes_is_not_for_others_to_write_to() -> Result<()> {
-    let place = Place::new()?;
-    let host = Host::alone_and_idle(&place, &Setup::default())?;
-    // As if somebody had started it from a shell that leaves everything open.
-    umask(Mode::empty());
-    host.start()?;
-    host.push(&Tree::healthy("one")?)?.result()?;
-    for directory in [host.install().join("releases"), host.state()] {
-        for path in snapshot(&directory, &[])?.keys().map(|path| directory.join(path)) {
-            let found = fs::symlink_metadata(&path)?;
-            let open = !found.is_symlink() && found.permissions().mode() & 0o022 != 0;
-            assert!(!open, "{} has mode {:o}", path.display(), found.permissions().mode());
-        }
-    }
     Ok(())
 }
 

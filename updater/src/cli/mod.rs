@@ -14,14 +14,10 @@ pub use errors::{CliError, exit_code, render};
 
 use std::process::ExitCode;
 
-use nix::sys::stat::{Mode, umask};
-
 use crate::transaction::Operation;
 
 /// Carries out what was typed.
 pub fn main(arguments: &Arguments) -> ExitCode {
-    // Whatever it was started with: what it makes is not for others to write to.
-    umask(Mode::from_bits_truncate(0o022));
     let done = match &arguments.command {
         Command::Run(asked) => run::run(asked),
         Command::Check(asked) => check::check(asked),

@@ -42,7 +42,7 @@ pub fn serve_local(state_dir: &Path, router: Router, limits: LimitsConfig) -> io
 }
 
 /// A socket that a dead updater left is replaced. To open one takes the right to write to it, and the
-/// umask leaves that to nobody else from the first moment.
+/// umask that updaters are started with leaves that to nobody else from the first moment.
 fn bind(path: &Path) -> io::Result<UnixListener> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
