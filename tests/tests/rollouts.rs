@@ -90,7 +90,7 @@ fn the_breaker_trips_in_the_second_batch_and_takes_three_answers() -> Result<()>
     let refusing = ["web-2", "web-3"];
     let fleet = fleet_where(&refusing, "two three four")?;
     fleet.update(&tree("one")?, &[])?.good()?;
-    let policy = ["--batch", "4", "--parallel", "2", "--max-consecutive-failures", "1"];
+    let policy = ["--batch", "4", "--parallel", "1"];
     let tripped = |message: &str| -> Result<String> {
         let paused = fleet.update(&tree(message)?, &policy)?;
         assert_eq!(paused.code, 3, "{paused:?}");
