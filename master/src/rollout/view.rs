@@ -80,8 +80,9 @@ impl<'a> View<'a> {
         } else {
             self.output.data(&text(summary, &self.names));
         }
-        if let Some(words) = how_to_go_on(summary) {
-            self.output.note(&words);
+        // A note is one line: what is in it is made plain.
+        for line in how_to_go_on(summary).iter().flat_map(|words| words.lines()) {
+            self.output.note(line);
         }
         if summary.hosts.iter().any(|row| row.code.as_deref() == Some("quarantined")) {
             self.output.note(
