@@ -30,7 +30,7 @@ pub(crate) fn simulate(runs: usize, report: &mut Report) -> Result<()> {
                 let times = f64::from(hosts / fewer);
                 let peer = format!("{times} x {fewer} hosts");
                 report.against(&what, seconds, (&peer, times * took), LINEAR);
-                report.at_most(&used, memory, "MiB", LINEAR * times * had);
+                report.at_most(&used, memory, "MiB", (LINEAR * times * had).round());
             }
         }
         before = Some((hosts, seconds, memory));
