@@ -106,11 +106,12 @@ fn what_enroll_writes_is_nearly_a_running_host() -> Result<()> {
         .replace("# command = ", "command = ")
         .replace("# release_pointer", "release_pointer")
         .replace("https://", "http://")
-        .replace("http://127.0.0.1:", &format!("http://{}:", agent.ip()));
-    let more = format!(
-        "watch = '200ms'\n[app.agent.run.env]\nAGENT_LISTEN = '{agent}'\n[self]\ninstall_dir = '{}'\n",
-        directory.join("self").display()
-    );
+        .replace("http://127.0.0.1:", &format!("http://{}:", agent.ip()))
+        .replace(
+            "[self]\n",
+            &format!("[self]\ninstall_dir = '{}'\n", directory.join("self").display()),
+        );
+    let more = format!("watch = '200ms'\n[app.agent.run.env]\nAGENT_LISTEN = '{agent}'\n");
     fs::write(&file, text + &more)?;
     let check =
         Command::new(program("updater")?).arg("check").arg("--config").arg(&file).output()?;
