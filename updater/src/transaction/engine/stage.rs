@@ -142,10 +142,11 @@ impl Engine {
             build_failure(&error)
         })?;
         self.evidence.build_output = report.tail;
-        refuse_record(release)?;
         seal_tree(release).map_err(|error| {
             Failure::host_problem(Problem::new(Code::BuildFailed, chain(&error)))
         })?;
+        // After the seal: a process of the same user could put one in between.
+        refuse_record(release)?;
         Ok(plan.kind.name().to_owned())
     }
 
