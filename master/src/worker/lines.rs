@@ -90,7 +90,10 @@ impl LineBuffer {
                     self.searched = 0;
                     line
                 }
-                None if self.ended => std::mem::take(&mut self.buffer),
+                None if self.ended => {
+                    self.searched = 0;
+                    std::mem::take(&mut self.buffer)
+                }
                 None => {
                     self.searched = self.buffer.len();
                     Vec::new()
@@ -116,3 +119,21 @@ impl LineBuffer {
 
 /// What one frame may bring beyond the line in it.
 const BUFFERED: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lesson_36_a_last_line_without_an_end_is_a_line_and_then_there_is_none() {
+        let mut received = LineBuffer::default();
+        received.push(b"one\n\ntw");
+        assert_eq!(received.take().unwrap().as_deref(), Some(&b"one"[..]));
+        assert_eq!(received.take().unwrap(), None);
+        received.push(b"o");
+        assert_eq!(received.take().unwrap(), None);
+        received.end();
+        assert_eq!(received.take().unwrap().as_deref(), Some(&b"two"[..]));
+        assert_eq!(received.take().unwrap(), None);
+    }
+}
