@@ -10,9 +10,12 @@ command -v cargo-fuzz >/dev/null 2>&1 || cargo install --locked cargo-fuzz
 export RUSTC_BOOTSTRAP=1
 cargo run --quiet --locked --manifest-path ../Cargo.toml --bin fuzz-seeds -- work/seeds
 cargo fuzz build --fuzz-dir .
+failed=''
 for target; do
     echo "fuzzing $target for ${FUZZ_SECONDS:-60} s"
-    mkdir -p "work/$target" "corpus/$target"
-    cargo fuzz run --fuzz-dir . "$target" "work/$target" "corpus/$target" "work/seeds/$target" -- \
-        -max_total_time="${FUZZ_SECONDS:-60}" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1
+    mkdir -p "work/$target" "crashes/$target"
+    cargo fuzz run --fuzz-dir . "$target" "work/$target" "crashes/$target" "work/seeds/$target" -- \
+        -max_total_time="${FUZZ_SECONDS:-60}" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 ||
+        failed="$failed $target"
 done
+[ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }

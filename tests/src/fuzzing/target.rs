@@ -5,7 +5,7 @@ use super::{archive, replies, texts};
 /// One of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
-    /// Its name, which its directory in `tests/fuzz/corpus` has too.
+    /// Its name, which its directory in `tests/fuzz/crashes` has too.
     pub name: &'static str,
     /// Gives it one input.
     pub run: fn(&[u8]),
