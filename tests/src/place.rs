@@ -1,7 +1,9 @@
 //! A directory and an address that nobody else has.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 use tempfile::TempDir;
@@ -43,13 +45,19 @@ impl Place {
         self.address
     }
 
-    /// A port of the address on which nobody listens, and which the system gives to nobody else by
-    /// itself.
+    /// A port of the address on which nobody listens, and which was not given out here before: the
+    /// system itself draws by chance, and would give one twice now and then.
     ///
     /// # Errors
     /// When there is none.
     pub fn free_port(&self) -> Result<SocketAddr> {
-        Ok(TcpListener::bind((self.address, 0))?.local_addr()?)
+        static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
+        loop {
+            let address = TcpListener::bind((self.address, 0))?.local_addr()?;
+            if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(address) {
+                return Ok(address);
+            }
+        }
     }
 }
 
