@@ -69,6 +69,10 @@ pub struct AppHealth {
     /// The agent's process, if it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
+    /// How many bytes an archive may have, by what is free on the disk beyond the reserve; absent if
+    /// the disk does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<u64>,
     /// The release that `active` names.
     pub active: Option<ActiveRelease>,
     /// How the last transaction ended.

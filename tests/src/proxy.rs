@@ -1,9 +1,9 @@
-//! A wire between two ends that can be cut after any byte.
+//! A wire between two ends that can be cut after any byte, or for good.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use anyhow::Result;
@@ -30,6 +30,8 @@ struct Inner {
     /// Bytes until the cut.
     left: AtomicI64,
     passed: [AtomicU64; 2],
+    severed: AtomicBool,
+    open: Mutex<Vec<TcpStream>>,
 }
 
 impl Proxy {
@@ -39,8 +41,15 @@ impl Proxy {
     /// When somebody listens there.
     pub fn start(at: SocketAddr, to: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind(at)?;
-        let (cut, left, passed) = (Mutex::default(), AtomicI64::default(), Default::default());
-        let proxy = Self { inner: Arc::new(Inner { to, cut, left, passed }) };
+        let inner = Inner {
+            to,
+            cut: Mutex::default(),
+            left: AtomicI64::default(),
+            passed: Default::default(),
+            severed: AtomicBool::default(),
+            open: Mutex::default(),
+        };
+        let proxy = Self { inner: Arc::new(inner) };
         let accepting = proxy.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -58,6 +67,15 @@ impl Proxy {
         *cut = Some(way);
     }
 
+    /// Cuts every connection that there is, and lets none through from now on.
+    pub fn sever(&self) {
+        self.inner.severed.store(true, Ordering::SeqCst);
+        for stream in self.open().drain(..) {
+            // It may have ended by itself.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
     /// Cuts nothing any more. Whether something was to be cut still.
     pub fn mend(&self) -> bool {
         self.inner.cut.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
@@ -70,6 +88,12 @@ impl Proxy {
 
     fn connect(&self, near: TcpStream) -> Result<()> {
         let far = TcpStream::connect(self.inner.to)?;
+        let mut open = self.open();
+        if self.inner.severed.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        open.extend([near.try_clone()?, far.try_clone()?]);
+        drop(open);
         for (way, from, to) in
             [(Way::Out, near.try_clone()?, far.try_clone()?), (Way::Back, far, near)]
         {
@@ -80,6 +104,10 @@ impl Proxy {
             });
         }
         Ok(())
+    }
+
+    fn open(&self) -> MutexGuard<'_, Vec<TcpStream>> {
+        self.inner.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn carry(&self, way: Way, mut from: &TcpStream, mut to: &TcpStream) -> Result<()> {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::Context;
 use crate::output::{Failure, Table};
-use crate::rollout::engine::{Action, Plan, WorstCase, worst_case};
+use crate::rollout::engine::{Action, Division, Plan, WorstCase, worst_case};
 use crate::rollout::{Estimate, ReleaseNames};
 
 /// Shows a plan: host by host, and what it comes to at best and at worst.
@@ -35,9 +35,9 @@ pub(super) fn show_plan(context: &Context, plan: &Plan, kept: bool) -> Result<()
 
 fn text(plan: &Plan, estimate: Option<&Estimate>, names: &ReleaseNames, kept: bool) -> String {
     let mut table = Table::new(["HOST", "BATCH", "WOULD", "FROM", "TO", "BYTES", "WHY"]);
+    let division = Division::of(&plan.batches);
     for (place, host) in plan.hosts.iter().enumerate() {
-        let mut batches = 0..plan.batches.len();
-        let batch = batches.find(|&batch| plan.hosts_of(batch).contains(&place));
+        let batch = division.batch_of(place);
         let updater = host.updater.map(|own| format!("then its updater: {}", own.short()));
         let domain = host.domain.as_ref().map(|domain| format!("in {domain}"));
         let refused = host.detail.as_ref().map(|detail| match &host.code {

@@ -26,6 +26,9 @@ pub struct PolicyArgs {
     /// Watch the release at least so long, if the host's own configuration says less: 2m
     #[arg(long, value_name = "TIME", help_heading = "Policy")]
     pub watch: Option<Period>,
+    /// How long a host may take for all of its order, whatever it says meanwhile, besides --watch
+    #[arg(long, value_name = "TIME", default_value = "6h", help_heading = "Policy")]
+    pub order_timeout: Period,
     /// If another rollout has some of the hosts, wait so long for it: 10m
     #[arg(long, value_name = "TIME", help_heading = "Policy")]
     pub wait: Option<Period>,
@@ -106,7 +109,11 @@ impl PolicyArgs {
                 watch: self.watch,
             },
             // A watch is a phase, however long it is.
-            deadlines: Deadlines { phase: Period(deadlines.phase.0 + watch), ..deadlines },
+            deadlines: Deadlines {
+                phase: Period(deadlines.phase.0 + watch),
+                order: Period(self.order_timeout.0 + watch),
+                ..deadlines
+            },
             ..self.course.policy()
         }
     }

@@ -16,7 +16,7 @@ use crate::rollout::{self, Archives, Interrupt, RolloutError, Source, Sources, W
 use crate::select::SelectionArgs;
 
 /// What a plan has said already.
-const PLANNED: [&str; 25] = [
+const PLANNED: [&str; 26] = [
     "root",
     "archive",
     "manifest",
@@ -29,6 +29,7 @@ const PLANNED: [&str; 25] = [
     "parallel",
     "delay",
     "watch",
+    "order_timeout",
     "max_consecutive_failures",
     "max_failures",
     "on_trip",

@@ -1,13 +1,14 @@
 //! What one host goes through when it is ordered: sent, followed, confirmed, and its updater after
 //! it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::{Digest, HostName, HostOutcome, Kind, OrderOptions, Status};
 use tokio::time::{Instant, sleep};
 
-use crate::rollout::engine::{HostOrder, Plan, Row};
+use crate::rollout::engine::{HostOrder, Plan, PlannedHost, Row};
 use crate::rollout::{Archives, Goal, own};
 use crate::store::RolloutId;
 use crate::worker::{Answer, Listener, Worker, WorkerError};
@@ -18,20 +19,35 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// The orders of one rollout.
 pub(super) struct Course {
-    pub(super) rollout: RolloutId,
     pub(super) plan: Arc<Plan>,
-    pub(super) archives: Arc<Archives>,
+    rollout: RolloutId,
+    archives: Archives,
+    places: HashMap<HostName, usize>,
 }
 
 /// What a host is to do for an order of either direction.
 struct Errand {
     kind: Kind,
     to: Digest,
+    /// What the host runs before it.
+    from: Option<Digest>,
     key: String,
     options: OrderOptions,
 }
 
+impl Errand {
+    fn row(&self, host: &HostName, answer: Answer) -> Row {
+        Row::of_answer(host, self.kind, self.to, self.from, answer)
+    }
+}
+
 impl Course {
+    pub(super) fn new(rollout: RolloutId, plan: Arc<Plan>, archives: Archives) -> Self {
+        let hosts = plan.hosts.iter().enumerate();
+        let places = hosts.map(|(place, planned)| (planned.host.clone(), place)).collect();
+        Self { plan, rollout, archives, places }
+    }
+
     /// Puts the release on the host's disk; why not, if it is not there now.
     pub(super) async fn stage(
         &self,
@@ -61,50 +77,72 @@ impl Course {
         listener: Listener,
     ) -> Row {
         let begun = Instant::now();
-        let planned = self.plan.hosts.iter().find(|planned| planned.host == *host);
-        let from = planned.and_then(|planned| planned.from);
+        let row = if let Some(errand) = self.errand(host, order) {
+            match self.answer(worker, &errand, again, Arc::clone(&listener)).await {
+                Ok(answer) => errand.row(host, answer),
+                Err(error) => Row::of_error(host, errand.from, &error),
+            }
+        } else {
+            let from = self.planned(host).and_then(|planned| planned.from);
+            Row { from, to: from, ..Row::new(host, HostOutcome::AlreadyCurrent) }
+        };
         let row = match order {
-            HostOrder::Back { to } => {
-                let key = self.key(host, "back");
-                let options = OrderOptions { force: false, ..self.plan.policy.options.clone() };
-                let errand = Errand { kind: Kind::Rollback, to, key, options };
-                let runs = planned.and_then(|planned| planned.to);
-                self.ordered(host, worker, errand, runs, again, listener).await
+            HostOrder::Forward { updater, .. } => {
+                self.then_its_updater(worker, updater, row, listener).await
             }
-            HostOrder::Forward { to, updater } => {
-                let row = match to {
-                    None => Row { from, to: from, ..Row::new(host, HostOutcome::AlreadyCurrent) },
-                    Some(to) => {
-                        let key = self.key(host, "forward");
-                        let options = self.plan.policy.options.clone();
-                        let errand = Errand { kind: self.plan.kind, to, key, options };
-                        self.ordered(host, worker, errand, from, again, listener).await
-                    }
-                };
-                self.then_its_updater(worker, updater, row).await
-            }
+            HostOrder::Back { .. } => row,
         };
         row.lasted(begun.elapsed())
+    }
+
+    /// Asks once what became of an order that has taken too long. One that has not come to an end by
+    /// the host's own word is not clear.
+    pub(super) async fn ask(&self, host: &HostName, worker: &Worker, order: HostOrder) -> Row {
+        let limit = self.plan.policy.deadlines.order;
+        let late = format!("its order has not come to an end within {limit}");
+        let Some(errand) = self.errand(host, order) else {
+            return Row::new(host, HostOutcome::Failed).because("deadline", &late);
+        };
+        let row = match worker.ended(&self.plan.app, &errand.key).await {
+            Ok(Some(answer)) => errand.row(host, answer),
+            Ok(None) => {
+                let row = Row { from: errand.from, ..Row::new(host, HostOutcome::Failed) };
+                row.because("deadline", &late)
+            }
+            Err(error) => Row::of_error(host, errand.from, &WorkerError::Lost(Box::new(error))),
+        };
+        row.lasted(limit.0)
+    }
+
+    /// What a host has to do; nothing, where only its updater is replaced.
+    fn errand(&self, host: &HostName, order: HostOrder) -> Option<Errand> {
+        let planned = self.planned(host);
+        let options = self.plan.policy.options.clone();
+        Some(match order {
+            HostOrder::Forward { to, .. } => Errand {
+                kind: self.plan.kind,
+                to: to?,
+                from: planned.and_then(|planned| planned.from),
+                key: self.key(host, "forward"),
+                options,
+            },
+            HostOrder::Back { to } => Errand {
+                kind: Kind::Rollback,
+                to,
+                from: planned.and_then(|planned| planned.to),
+                key: self.key(host, "back"),
+                options: OrderOptions { force: false, ..options },
+            },
+        })
+    }
+
+    fn planned(&self, host: &HostName) -> Option<&PlannedHost> {
+        self.places.get(host).map(|&place| &self.plan.hosts[place])
     }
 
     /// The name of a host's order. It is the same for whoever drives the rollout.
     fn key(&self, host: &HostName, direction: &str) -> String {
         format!("{}/{host}/{direction}", self.rollout)
-    }
-
-    async fn ordered(
-        &self,
-        host: &HostName,
-        worker: &Worker,
-        errand: Errand,
-        from: Option<Digest>,
-        again: bool,
-        listener: Listener,
-    ) -> Row {
-        match self.answer(worker, &errand, again, listener).await {
-            Ok(answer) => Row::of_answer(host, errand.kind, errand.to, from, answer),
-            Err(error) => Row::of_error(host, from, &error),
-        }
     }
 
     async fn answer(
@@ -117,6 +155,8 @@ impl Course {
         let (app, key, options) = (&self.plan.app, errand.key.as_str(), &errand.options);
         let heard = || Arc::clone(&listener);
         let before = if again { worker.find_out(app, key, heard()).await? } else { None };
+        // Whoever gave it died while the archive was on its way: the host has touched nothing.
+        let before = before.filter(|answer| answer.status != Status::Interrupted);
         let mut answer = match (before, &self.archives.goal) {
             (Some(answer), _) => answer,
             (None, _) if errand.kind == Kind::Rollback => {
@@ -139,14 +179,20 @@ impl Course {
     }
 
     /// The updater follows an app that is good.
-    async fn then_its_updater(&self, worker: &Worker, to: Option<Digest>, row: Row) -> Row {
+    async fn then_its_updater(
+        &self,
+        worker: &Worker,
+        to: Option<Digest>,
+        row: Row,
+        listener: Listener,
+    ) -> Row {
         let good = match row.outcome {
             HostOutcome::Updated | HostOutcome::AlreadyCurrent => true,
             HostOutcome::RolledBack => self.plan.kind == Kind::Rollback,
             _ => false,
         };
         match (&self.archives.own, to) {
-            (Some(push), Some(_)) if good => own::update(worker, push, row).await,
+            (Some(push), Some(_)) if good => own::update(worker, push, row, listener).await,
             _ => row,
         }
     }

@@ -162,7 +162,7 @@ impl Desk<'_> {
         let view = View::new(output, &hosts, ReleaseNames::read(store)?);
         let shown = last_told(store, &record.rollout)?;
         let (id, plan) = (record.rollout.id, Arc::clone(&record.plan));
-        let course = Course { rollout: id, plan, archives: Arc::new(archives) };
+        let course = Course::new(id, plan, archives);
         let of_epoch = |worker: Worker| worker.of_epoch(lease.epoch);
         let workers = workers.into_iter().map(|(host, worker)| (host, worker.map(of_epoch)));
         let mut world = Updaters::new(course, workers.collect(), now, interrupt);

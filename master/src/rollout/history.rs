@@ -45,6 +45,7 @@ pub(super) fn entry(rollout: RolloutId, step: &Step<'_>) -> Entry {
             Command::Order { .. }
             | Command::Look { .. }
             | Command::Stage { .. }
+            | Command::Ask { .. }
             | Command::Abandon { .. } => {}
         }
     }
@@ -93,9 +94,14 @@ impl Teller<'_> {
     }
 
     fn phase(&self) -> Option<Told> {
-        let Event::Phase { host, phase, detail } = self.step.event else { return None };
-        let event = self.event(EventType::HostPhase, json!({"phase": phase, "detail": detail}));
-        (*phase != Phase::Idle).then(|| Told { host: Some(host.clone()), ..event })
+        let (host, data) = match self.step.event {
+            Event::Phase { host, phase, detail } if *phase != Phase::Idle => {
+                (host, json!({"phase": phase, "detail": detail}))
+            }
+            Event::UpdatingSelf { host } => (host, json!({"phase": "updating_self"})),
+            _ => return None,
+        };
+        Some(Told { host: Some(host.clone()), ..self.event(EventType::HostPhase, data) })
     }
 
     fn notice(&self, notice: &Notice) -> Option<Told> {

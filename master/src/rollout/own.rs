@@ -6,7 +6,7 @@ use protocol::{HostOutcome, Status};
 use tokio::time::{Instant, sleep};
 
 use crate::rollout::engine::Row;
-use crate::worker::{Push, Worker};
+use crate::worker::{Heard, Listener, Push, Worker};
 
 /// How long a new updater has to answer, and how often it is asked.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -14,11 +14,12 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Sends the updater its own release, and believes only a new connection on which that digest
 /// answers. `row` is what the host came to so far.
-pub(super) async fn update(worker: &Worker, push: &Push, row: Row) -> Row {
+pub(super) async fn update(worker: &Worker, push: &Push, row: Row, listener: Listener) -> Row {
     if worker.health().await.is_ok_and(|health| health.digest == push.digest) {
         return noted(row, "its updater is the one asked for already");
     }
-    let answer = worker.update_self(push, std::sync::Arc::new(|_| {})).await;
+    listener(Heard::UpdatingSelf);
+    let answer = worker.update_self(push, listener).await;
     if let Ok(answer) = &answer
         && answer.status == Status::Failed
     {

@@ -130,6 +130,10 @@ impl World for Updaters {
                     Event::Ended { row: Box::new(row) }
                 });
             }
+            Command::Ask { host, order } => self.begin(host, |host, worker, _| async move {
+                let row = course.ask(&host, &worker, order).await;
+                Event::Ended { row: Box::new(row) }
+            }),
             Command::Abandon { host } => {
                 if let Some(task) = self.by_host.remove(&host) {
                     task.abort();
@@ -168,8 +172,9 @@ impl Updaters {
         }
         let of = |(_, task): &(&HostName, &AbortHandle)| task.id() == broken.id();
         let host = self.by_host.iter().find(of)?.0.clone();
+        // Not a code of the host's: what became of its order is not clear.
         let row = Row::new(&host, HostOutcome::Unreachable)
-            .because("internal", "swarm itself failed; ask with: swarm status");
+            .because("defect", "swarm itself failed; ask with: swarm status");
         Some(Event::Ended { row: Box::new(row) })
     }
 }
@@ -186,6 +191,10 @@ fn listener(host: &HostName, sender: mpsc::UnboundedSender<Happening>) -> Listen
                 if step.swap(now, Ordering::Relaxed) != now {
                     drop(sender.send(Happening::Progress { host, bytes, total }));
                 }
+                return;
+            }
+            Heard::UpdatingSelf => {
+                drop(sender.send(Happening::Event(Event::UpdatingSelf { host })));
                 return;
             }
             Heard::Still(phase) => (phase, None),

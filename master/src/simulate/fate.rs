@@ -27,6 +27,7 @@ enum Fate {
     BuildFails,
     Unclear,
     Hangs,
+    Wavers,
     CutOff,
 }
 
@@ -89,10 +90,21 @@ impl Fates {
                 ([building, NEVER, NEVER, NEVER], Some(switching), failed("build_failed"))
             }
             Fate::Unclear => ([NEVER; 4], Some(building), failed("internal")),
-            Fate::Hangs => ([building, NEVER, NEVER, NEVER], None, failed("internal")),
+            Fate::Hangs | Fate::Wavers => {
+                ([building, NEVER, NEVER, NEVER], None, failed("internal"))
+            }
         };
-        let cuts_off = fate == Fate::CutOff;
-        Transaction { key, target, from: old, began: now, steps, ends: end, ending, cuts_off }
+        Transaction {
+            key,
+            target,
+            from: old,
+            began: now,
+            steps,
+            ends: end,
+            ending,
+            cuts_off: fate == Fate::CutOff,
+            wavers: fate == Fate::Wavers,
+        }
     }
 
     /// The way back has nothing to build. Where releases fail, one in fifty fails there, too.
@@ -122,6 +134,7 @@ impl Fates {
             ends: Some(watching + WATCH),
             ending: Ending { outcome, code, switched: true, runs },
             cuts_off: false,
+            wavers: false,
         }
     }
 
@@ -134,7 +147,7 @@ impl Fates {
             (bad, [Fate::FailsAtOnce, Fate::FailsInTheWatch, Fate::Stranded]),
             (broken, [Fate::BuildFails, Fate::NoSpace, Fate::NoSpace]),
             (unclear, [Fate::Unclear; 3]),
-            (hung, [Fate::Hangs; 3]),
+            (hung, [Fate::Hangs, Fate::Wavers, Fate::Wavers]),
             (gone, [Fate::CutOff; 3]),
         ] {
             match drawn.checked_sub(rate.parts()) {

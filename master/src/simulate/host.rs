@@ -4,7 +4,7 @@
 use protocol::{Digest, HostOutcome, Phase};
 
 use crate::rollout::engine::{Seen, SeenApp, Sighting};
-use crate::simulate::network::Time;
+use crate::simulate::network::{MINUTE, Time};
 
 /// Whose order it is: a host gets each at most once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,10 +40,15 @@ pub(super) struct Transaction {
     pub(super) ending: Ending,
     /// Whether the release cuts the host off as soon as it runs.
     pub(super) cuts_off: bool,
+    /// Whether it goes from building to probing and back for ever.
+    pub(super) wavers: bool,
 }
 
 /// A step that is not come to.
 pub(super) const NEVER: Time = Time::MAX;
+
+/// How long a transaction that wavers stays in a phase.
+const WAVER: Time = 30 * MINUTE;
 
 /// The phases that begin at a transaction's steps.
 pub(super) const STEPS: [Phase; 4] =
@@ -89,7 +94,8 @@ impl RealHost {
         let host = self.at(now);
         let phase = host.current.as_ref().map_or(Phase::Idle, |transaction| transaction.phase(now));
         let agent = if host.healthy { "running" } else { "dead" }.to_owned();
-        let app = SeenApp { active: host.runs(now), phase, healthy: host.healthy, agent };
+        let app =
+            SeenApp { active: host.runs(now), phase, healthy: host.healthy, agent, room: None };
         Seen::Here(Sighting { app: Some(app), updater })
     }
 
@@ -138,12 +144,19 @@ impl RealHost {
 impl Transaction {
     /// Where it stands.
     pub(super) fn phase(&self, now: Time) -> Phase {
+        if self.wavers && self.steps[0] <= now {
+            let turn = (now - self.steps[0]) / WAVER % 2;
+            return if turn == 0 { Phase::Building } else { Phase::Probing };
+        }
         let mut entered = self.steps.iter().zip(STEPS).filter(|(time, _)| **time <= now);
         entered.next_back().map_or(Phase::Receiving, |(_, phase)| phase)
     }
 
     /// When it next enters a phase, or ends; never, if it hangs.
     pub(super) fn next_step(&self, now: Time) -> Option<Time> {
+        if self.wavers && self.steps[0] <= now {
+            return Some(now + WAVER - (now - self.steps[0]) % WAVER);
+        }
         let times = self.steps.iter().copied().filter(|time| *time < NEVER).chain(self.ends);
         times.filter(|time| *time > now).min()
     }

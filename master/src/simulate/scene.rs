@@ -148,6 +148,7 @@ impl Scene {
                 None => return,
             },
             Command::Order { host, order, again } => (host, Errand::Order { order, epoch, again }),
+            Command::Ask { host, order } => (host, Errand::End { order }),
             Command::Abandon { host } => {
                 self.thread(rollout, number(&host));
                 return;

@@ -42,6 +42,10 @@ pub(super) enum Errand {
     Follow {
         key: Key,
     },
+    /// Its order has taken too long: has it come to an end?
+    End {
+        order: HostOrder,
+    },
     /// The stream broke: what became of the order?
     Ask {
         key: Key,
@@ -95,6 +99,12 @@ impl Fleet {
                 Comes::told(now + CONNECT, ended(unreachable(host, CONNECT_FAILED)))
             }
             Errand::Order { order, epoch, .. } => self.order(thread, order, epoch, now, back),
+            Errand::End { .. } if !reaches => {
+                Comes::told(now + CONNECT, ended(unreachable(host, "lost")))
+            }
+            Errand::End { order } => {
+                Comes::told(back, ended(self.end(host, key(thread, order), now)))
+            }
             Errand::Follow { key } => self.follow(host, key, reaches, now, back),
             Errand::Ask { key, since, asked } => {
                 self.ask(host, key, (since, asked), reaches, now, back)
@@ -174,6 +184,14 @@ impl Fleet {
                 Comes { later, ..Comes::default() }
             }
             None => Comes::default(),
+        }
+    }
+
+    fn end(&mut self, host: u32, key: Key, now: Time) -> Row {
+        let order = self.hosts[host as usize].of(now, key);
+        match order.filter(|order| order.ends.is_some_and(|end| end <= now)) {
+            Some(order) => row(host, &order),
+            None => Row::new(&name(host), HostOutcome::Failed).because("deadline", "it goes on"),
         }
     }
 

@@ -10,10 +10,10 @@ use protocol::{Event, Phase, Status, TransactionId, header};
 use serde_json::Value;
 
 use crate::worker::answer::parse;
-use crate::worker::connection::within;
+use crate::worker::connection::{Connection, within};
 use crate::worker::hearing::Hearing;
 use crate::worker::lines::{Lines, whole};
-use crate::worker::request::Order;
+use crate::worker::request::{Order, OrderBody};
 use crate::worker::settle::Doubt;
 use crate::worker::{Answer, Worker, WorkerError};
 
@@ -31,6 +31,8 @@ pub enum Heard {
     Event(Box<Event>),
     /// The host was asked what it does, since its stream was silent or broke.
     Still(Phase),
+    /// Its updater is being replaced now.
+    UpdatingSelf,
 }
 
 /// Who wants to hear it. It is called from the order's own task and must not block.
@@ -48,8 +50,15 @@ impl Worker {
         order: Order<'_>,
         mut transaction: Option<TransactionId>,
     ) -> Result<Answer, WorkerError> {
-        let doubt = Doubt { key: &order.key, app: order.app, listener: &order.listener };
-        match self.attempt(&order, &doubt, &mut transaction).await {
+        // Until there is a connection nothing was ordered.
+        let connection = self.connect().await?;
+        let sent = Arc::new(AtomicU64::new(0));
+        let archive = match &order.body {
+            OrderBody::Archive(push) => Some((&*sent, push.bytes)),
+            OrderBody::Nothing | OrderBody::Json(_) => None,
+        };
+        let doubt = Doubt { key: &order.key, app: order.app, archive, listener: &order.listener };
+        match self.attempt(connection, &order, &sent, &doubt, &mut transaction).await {
             Err(error) if doubt.is_left_by(&error) => {
                 self.settle(&doubt, transaction.as_ref(), error).await
             }
@@ -59,13 +68,13 @@ impl Worker {
 
     async fn attempt(
         &self,
+        mut connection: Connection,
         order: &Order<'_>,
+        sent: &Arc<AtomicU64>,
         doubt: &Doubt<'_>,
         transaction: &mut Option<TransactionId>,
     ) -> Result<Answer, WorkerError> {
-        let mut connection = self.connect().await?;
-        let sent = Arc::new(AtomicU64::new(0));
-        let request = self.request(order, &sent)?;
+        let request = self.request(order, sent)?;
         let what = "get an answer to the order";
         let response = within(self.patience.answer, what, connection.send(request)).await??;
         if let Some(id) = response.headers().get(header::TRANSACTION) {

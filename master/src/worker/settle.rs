@@ -1,6 +1,9 @@
 //! What became of an order whose answer was lost.
 
-use protocol::{AppHealth, AppName, Phase, TransactionId};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use protocol::{AppHealth, AppName, Phase, Status, TransactionId};
 use tokio::time::{Instant, sleep};
 
 use crate::worker::order::confirming;
@@ -12,6 +15,8 @@ pub(super) struct Doubt<'a> {
     pub(super) key: &'a str,
     /// The app; absent for the updater's own, which is settled by its digest.
     pub(super) app: Option<&'a AppName>,
+    /// How much of its archive went out, and how much there was, if it has one.
+    pub(super) archive: Option<(&'a AtomicU64, u64)>,
     /// Who wants to hear how it goes on.
     pub(super) listener: &'a Listener,
 }
@@ -25,6 +30,11 @@ impl Doubt<'_> {
         );
         broke && self.app.is_some()
     }
+
+    /// Whether the host cannot have carried it out: it asked for the archive and got a part of it.
+    fn came_to_nothing(&self) -> bool {
+        self.archive.is_some_and(|(sent, total)| (1..total).contains(&sent.load(Ordering::Relaxed)))
+    }
 }
 
 impl Worker {
@@ -36,7 +46,7 @@ impl Worker {
         key: &str,
         listener: Listener,
     ) -> Result<Option<Answer>, WorkerError> {
-        let doubt = Doubt { key, app: Some(app), listener: &listener };
+        let doubt = Doubt { key, app: Some(app), archive: None, listener: &listener };
         let gone = WorkerError::Malformed("whoever gave the order is gone".to_owned());
         match self.settle(&doubt, None, WorkerError::Lost(Box::new(gone))).await {
             Ok(answer) => Ok(Some(answer)),
@@ -45,7 +55,19 @@ impl Worker {
         }
     }
 
-    /// Asks until the host is idle again, and takes its own word for what happened.
+    /// How an order ended that was given under this name, by the host's own word; none if it does not
+    /// say that it has.
+    pub async fn ended(&self, app: &AppName, key: &str) -> Result<Option<Answer>, WorkerError> {
+        let listener: Listener = Arc::new(|_| {});
+        let doubt = Doubt { key, app: Some(app), archive: None, listener: &listener };
+        Ok(match stands(&doubt, None, &self.app_health(&doubt).await?) {
+            Stands::Ended(answer) if answer.status != Status::Confirming => Some(*answer),
+            _ => None,
+        })
+    }
+
+    /// Asks until the host is idle again, and takes its own word for what happened. A host that does
+    /// not answer any more is lost: the release itself may have cut it off.
     pub(super) async fn settle(
         &self,
         doubt: &Doubt<'_>,
@@ -57,10 +79,10 @@ impl Worker {
         loop {
             match self.app_health(doubt).await {
                 Err(now) if lost_since.elapsed() >= self.patience.lost => {
-                    return Err(if asked_before {
-                        WorkerError::Lost(Box::new(now))
-                    } else {
+                    return Err(if doubt.came_to_nothing() {
                         error
+                    } else {
+                        WorkerError::Lost(Box::new(now))
                     });
                 }
                 Err(_) => {}
@@ -139,14 +161,15 @@ enum Stands {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
-    use protocol::{OrderOptions, Status};
+    use protocol::OrderOptions;
     use serde_json::{Value, json};
+    use tokio::io::AsyncReadExt as _;
 
     use super::*;
+    use crate::worker::Push;
     use crate::worker::testing::{
         Call, TRANSACTION, app, archive, ear, earlier, event, health, last, peer,
     };
@@ -220,6 +243,27 @@ mod tests {
         let error = answer.unwrap_err();
         assert!(matches!(error, WorkerError::Lost(_)), "{error:?}");
         assert!(!error.was_reached());
+        let (answer, _) = broken(|_, _| json!("nonsense")).await;
+        assert!(matches!(answer, Err(WorkerError::Lost(_))), "never an answer: {answer:?}");
+    }
+
+    #[tokio::test]
+    async fn lesson_37_an_order_whose_archive_went_out_in_part_came_to_nothing() {
+        let worker = peer(|mut call| async move {
+            if !call.is("GET /health") {
+                call.say("HTTP/1.1 100 Continue\r\n\r\n").await;
+                call.stream.read_exact(&mut [0; 1000]).await.unwrap();
+            }
+        })
+        .await;
+        let directory = tempfile::tempdir().unwrap();
+        // More than the buffers on the way can hold.
+        let (push, bytes) = (archive(&directory).0, 64 << 20);
+        std::fs::write(&push.path, vec![0; bytes]).unwrap();
+        let push = Push { bytes: bytes as u64, ..push };
+        let options = OrderOptions::default();
+        let error = worker.push(&app(), "a", &push, &options, ear().0).await.unwrap_err();
+        assert!(matches!(error, WorkerError::Broken { .. }), "{error:?}");
     }
 
     #[tokio::test]

@@ -10,7 +10,8 @@ use crate::release::Slot;
 use crate::runner::Instance;
 use crate::transaction::{App, chain};
 
-/// How often the size of an agent's log is looked at, and whether what is amiss still is.
+/// How often the size of an agent's log is looked at, the room on the disk, and whether what is amiss
+/// still is.
 const LOG_LOOKS: Duration = Duration::from_secs(10);
 
 /// Looks after an app's agent for as long as the updater runs.
@@ -59,6 +60,7 @@ async fn lived_long(app: &Arc<App>, instance: &Instance) -> bool {
 }
 
 fn look_after(app: &App) {
+    app.refresh_room();
     if !app.status().warnings.is_empty() {
         // What could not be read a while ago may be readable again.
         app.refresh();

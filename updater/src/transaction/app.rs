@@ -284,12 +284,19 @@ impl App {
             warnings.push("stranded: no release could be proven healthy here".to_owned());
         }
         let agent = self.agent_state(active.is_some());
+        self.refresh_room();
         self.update_status(|status| {
             status.active = active;
             status.last = history.pop();
             status.warnings = warnings;
             status.agent = agent;
         });
+    }
+
+    /// Looks again how much room the disk has.
+    pub fn refresh_room(&self) {
+        let room = self.room();
+        self.update_status(|status| status.room = room);
     }
 
     /// A release in the shape of an answer.

@@ -190,10 +190,7 @@ impl App {
             let detail = format!("it has {} bytes, the limit is {limit}", length.unwrap_or(0));
             return Err(Problem::new(Code::ArchiveTooLarge, detail));
         }
-        // Before the first release the directory is not there; it will be on the same disk as its
-        // parent.
-        let mut places = self.layout.install().ancestors();
-        let Some(free) = places.find_map(|place| free_space(place).ok()) else { return Ok(()) };
+        let Some(free) = self.free_space() else { return Ok(()) };
         let needed = Space {
             bytes: length.unwrap_or(0).saturating_add(self.limits.reserve_bytes.0),
             inodes: self.limits.reserve_inodes,
@@ -211,6 +208,20 @@ impl App {
         );
         let problem = Problem::new(Code::NoSpace, detail);
         Err(Problem { needed: Some(needed), free: Some(free), ..problem })
+    }
+
+    /// How many bytes an archive may have, by what is free beyond the reserve; none if the disk does
+    /// not say.
+    pub(super) fn room(&self) -> Option<u64> {
+        let free = self.free_space()?;
+        let names = free.inodes >= self.limits.reserve_inodes;
+        Some(if names { free.bytes.saturating_sub(self.limits.reserve_bytes.0) } else { 0 })
+    }
+
+    /// Before the first release the directory is not there; it will be on the same disk as its
+    /// parent.
+    fn free_space(&self) -> Option<Space> {
+        self.layout.install().ancestors().find_map(|place| free_space(place).ok())
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Status {
     pub active: Option<ActiveRelease>,
     /// How the last transaction ended.
     pub last: Option<LastTransaction>,
+    /// How many bytes an archive may have, when that was last looked at.
+    pub room: Option<u64>,
     /// What an operator should know.
     pub warnings: Vec<String>,
     /// Why nothing can be done with the app, until somebody looks.
@@ -61,6 +63,7 @@ impl Status {
             agent: Agent::None,
             active: None,
             last: None,
+            room: None,
             warnings: Vec::new(),
             blocked: None,
         }
@@ -87,6 +90,7 @@ impl Status {
             healthy: self.agent != Agent::Dead,
             agent: agent.to_owned(),
             pid,
+            room: self.room,
             active: self.active.clone(),
             last: self.last.clone(),
             warnings: self.blocked.iter().chain(&self.warnings).cloned().collect(),

@@ -27,7 +27,7 @@ pub(super) fn open(state: &mut State, gate: Gate, now: OffsetDateTime, out: &mut
         (Approve::Canary, _) => after_canary,
         (Approve::Batch, _) => true,
     };
-    if asks && state.plan.changes() > 0 {
+    if asks && state.division.hosts() > 0 {
         out.push(Command::Tell(Notice::AwaitsApproval { gate }));
         state.enter(Status::AwaitingApproval(gate), now);
     } else {
@@ -45,7 +45,7 @@ pub(super) fn pass(state: &mut State, gate: Gate, now: OffsetDateTime, out: &mut
 
 /// All hosts are looked at before the first is touched; one that is not well stops it.
 pub(super) fn preflight(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) -> bool {
-    let changes = state.plan.changes() as usize;
+    let changes = state.division.hosts();
     while state.next < changes && state.under_way.len() < LOOKS_AT_ONCE {
         if !is_fresh(state, state.next, now) {
             look(state, state.next, now, out);
@@ -77,7 +77,7 @@ pub(super) fn update(state: &mut State, now: OffsetDateTime, out: &mut Vec<Comma
     if state.status != Status::Running {
         return true;
     }
-    let hosts = state.plan.hosts_of(state.batch);
+    let hosts = state.division.hosts_of(state.batch);
     if !state.waiting.is_empty() || state.under_way.range(hosts).next().is_some() {
         if state.waiting.is_empty() {
             stage_ahead(state, now, out);
@@ -105,7 +105,7 @@ pub(super) fn between(
 
 fn begin(state: &mut State, batch: usize, now: OffsetDateTime, out: &mut Vec<Command>) {
     let Some(_) = state.plan.batches.get(batch) else { return finish(state, now, out) };
-    let hosts = state.plan.hosts_of(batch);
+    let hosts = state.division.hosts_of(batch);
     state.batch = batch;
     state.stage = Stage::Batch;
     state.next = hosts.end;
@@ -163,7 +163,7 @@ fn unwell(state: &State, place: usize) -> Option<(usize, Row)> {
 
 /// The bytes go out while there is nothing else to do. A host that refuses them keeps its turn.
 fn stage_ahead(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) {
-    let next_batch = state.plan.hosts_of(state.batch + 1);
+    let next_batch = state.division.hosts_of(state.batch + 1);
     while state.plan.archive && next_batch.contains(&state.next) && state.has_a_free_place() {
         let place = state.next;
         state.next += 1;

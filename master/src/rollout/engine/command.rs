@@ -28,6 +28,13 @@ pub enum Command {
         /// asked first what became of it.
         again: bool,
     },
+    /// Ask a host once what became of its order, which has taken too long: that is its row then.
+    Ask {
+        /// Which.
+        host: HostName,
+        /// What it was ordered.
+        order: HostOrder,
+    },
     /// Do not wait for a host any more.
     Abandon {
         /// Which.

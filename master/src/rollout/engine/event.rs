@@ -40,6 +40,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },
+    /// The release is good on a host, and its updater is being replaced now.
+    UpdatingSelf {
+        /// Which.
+        host: HostName,
+    },
     /// A host's order came to its end.
     Ended {
         /// What the host came to.
@@ -98,6 +103,9 @@ pub struct SeenApp {
     pub healthy: bool,
     /// What its agent is doing.
     pub agent: String,
+    /// How many bytes an archive may have there; absent if the host does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<u64>,
 }
 
 impl Sighting {
@@ -114,6 +122,7 @@ impl SeenApp {
             phase: app.state,
             healthy: app.healthy,
             agent: app.agent.clone(),
+            room: app.room,
         }
     }
 }

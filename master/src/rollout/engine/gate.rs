@@ -24,6 +24,7 @@ pub(super) enum Verdict {
 /// | is in another transaction | `update_in_progress` |
 /// | runs what it is to run, and is well | already current |
 /// | runs something else than when the plan was made | `moved` |
+/// | has no room for the archive | `no_space` |
 /// | is not well | `unhealthy`, unless that is allowed, or the same release is activated again |
 pub(super) fn judge(plan: &Plan, planned: &PlannedHost, seen: &Seen) -> Verdict {
     let row = |outcome| Row { from: planned.from, ..Row::new(&planned.host, outcome) };
@@ -58,12 +59,21 @@ pub(super) fn judge(plan: &Plan, planned: &PlannedHost, seen: &Seen) -> Verdict 
         let detail = format!("it runs {now} now; the plan was made when it ran {then}");
         return Verdict::Done(failed(active).because("moved", &detail));
     }
+    if let Some(room) = app.room.filter(|room| *room < planned.bytes) {
+        let detail = no_room(planned.bytes, room);
+        return Verdict::Done(failed(active).because("no_space", &detail));
+    }
     let repair = plan.policy.options.force && active == planned.to;
     if !app.healthy && !plan.policy.allow_unhealthy && !repair {
         let detail = format!("its agent is {}; --allow-unhealthy goes on all the same", app.agent);
         return Verdict::Unwell(failed(active).because("unhealthy", &detail));
     }
     Verdict::Go
+}
+
+/// What is said of a host whose disk is too full.
+pub fn no_room(bytes: u64, room: u64) -> String {
+    format!("the archive has {bytes} bytes, and its disk has room for {room}")
 }
 
 /// Whether nothing is left to do there.

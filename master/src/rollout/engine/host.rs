@@ -12,6 +12,8 @@ pub struct Host {
     pub status: HostStatus,
     /// Since when.
     pub since: OffsetDateTime,
+    /// When its order will have taken too long; none once it has, and was asked for the last time.
+    pub(super) due: Option<OffsetDateTime>,
     /// How it was when it was last looked at, and when that was.
     pub seen: Option<(OffsetDateTime, Seen)>,
     /// Whether the release was put on its disk ahead.
@@ -31,6 +33,8 @@ pub enum HostStatus {
     Staging,
     /// It is being updated; its transaction is in this phase.
     Updating(Phase),
+    /// The release is good there; its updater is being replaced.
+    UpdatingSelf,
     /// It is being taken back to what it ran before.
     Returning(Phase),
     /// It has its row.
@@ -44,7 +48,7 @@ impl Host {
         row: Option<Box<Row>>,
     ) -> Self {
         let status = if row.is_some() { HostStatus::Done } else { HostStatus::Pending };
-        Self { status, since, seen, staged: false, row }
+        Self { status, since, due: None, seen, staged: false, row }
     }
 
     /// The name on the wire and on the screen.
@@ -56,6 +60,7 @@ impl Host {
             HostStatus::Staging => "staging",
             HostStatus::Updating(Phase::Watching) => "watching",
             HostStatus::Updating(_) => "updating",
+            HostStatus::UpdatingSelf => "updating_self",
             HostStatus::Returning(_) => "rolling_back",
             HostStatus::Done => self.row.as_ref().map_or("done", |row| row.outcome.name()),
         }
@@ -66,5 +71,10 @@ impl HostStatus {
     /// Whether a command is out, and an answer is waited for.
     pub const fn is_under_way(self) -> bool {
         !matches!(self, Self::Pending | Self::Done)
+    }
+
+    /// Whether the host has its order.
+    pub(super) const fn is_ordered(self) -> bool {
+        matches!(self, Self::Updating(_) | Self::UpdatingSelf | Self::Returning(_))
     }
 }

@@ -1,7 +1,5 @@
 //! What a rollout is going to do: the engine's input, and what is approved.
 
-use std::ops::Range;
-
 use protocol::{AppName, Digest, HostName, Kind};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
@@ -157,13 +155,6 @@ impl Plan {
     /// How many hosts are changed. They are the first ones.
     pub fn changes(&self) -> u32 {
         self.batches.iter().map(|batch| batch.hosts).sum()
-    }
-
-    /// Which hosts a batch has.
-    pub fn hosts_of(&self, batch: usize) -> Range<usize> {
-        let start: u32 = self.batches.iter().take(batch).map(|batch| batch.hosts).sum();
-        let hosts = self.batches.get(batch).map_or(0, |batch| batch.hosts);
-        start as usize..(start + hosts) as usize
     }
 
     /// How many failures in all trip the breaker, if there is such a limit.

@@ -75,6 +75,10 @@ pub struct Deadlines {
     pub stage: Period,
     /// A phase of a host that is updated or taken back.
     pub phase: Period,
+    /// The whole of a host's order, whatever the host says meanwhile. Plans of before have the
+    /// usual one, and keep their digest.
+    #[serde(default = "usual_order", skip_serializing_if = "is_usual_order")]
+    pub order: Period,
     /// A question to a person: whether to begin, or how to go on.
     pub answer: Period,
 }
@@ -104,9 +108,19 @@ impl Default for Deadlines {
             look: Period(Duration::from_mins(2)),
             stage: Period(Duration::from_hours(2)),
             phase: Period(Duration::from_hours(2)),
+            order: usual_order(),
             answer: Period(Duration::from_hours(7 * 24)),
         }
     }
+}
+
+/// Longer than any build and watch that a host is likely to be configured with.
+const fn usual_order() -> Period {
+    Period(Duration::from_hours(6))
+}
+
+fn is_usual_order(order: &Period) -> bool {
+    *order == usual_order()
 }
 
 impl fmt::Display for OnTrip {

@@ -9,14 +9,15 @@ use time::OffsetDateTime;
 use crate::rollout::engine::back::Back;
 use crate::rollout::engine::breaker::Breaker;
 use crate::rollout::engine::{
-    Action, Command, Host, HostOrder, HostStatus, Notice, Plan, PlannedHost, Row, Seen, Stage,
-    Status,
+    Action, Command, Division, Host, HostOrder, HostStatus, Notice, Plan, PlannedHost, Row, Seen,
+    Stage, Status,
 };
 
 /// A rollout. Hosts are known by their place in the plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
     pub(super) plan: Arc<Plan>,
+    pub(super) division: Division,
     pub(super) status: Status,
     /// Since when.
     pub(super) since: OffsetDateTime,
@@ -57,6 +58,7 @@ impl State {
         let names = plan.hosts.iter().enumerate().map(|(place, host)| (host.host.clone(), place));
         Self {
             places: names.collect(),
+            division: Division::of(&plan.batches),
             hosts,
             status: Status::Planned,
             since: at,
@@ -167,20 +169,29 @@ impl State {
     pub(super) fn begin(&mut self, place: usize, status: HostStatus, now: OffsetDateTime) {
         self.hosts[place].status = status;
         self.hosts[place].since = now;
+        self.listen_to(place, now);
+    }
+
+    /// Somebody listens to a host from now on: the time for its whole order begins.
+    pub(super) fn listen_to(&mut self, place: usize, now: OffsetDateTime) {
+        let limit = self.plan.policy.deadlines.order.0;
+        let host = &mut self.hosts[place];
+        host.due = host.status.is_ordered().then(|| now + limit);
         self.wait_for(place, now);
     }
 
     /// A sign of life: the host's deadline starts again.
     pub(super) fn wait_for(&mut self, place: usize, now: OffsetDateTime) {
         let deadlines = &self.plan.policy.deadlines;
-        let limit = match self.hosts[place].status {
-            HostStatus::Preflight => deadlines.look,
-            HostStatus::Staging => deadlines.stage,
-            _ => deadlines.phase,
+        let host = &self.hosts[place];
+        let until = match (host.status, host.due) {
+            (HostStatus::Staging, _) => now + deadlines.stage.0,
+            (_, Some(due)) => due.min(now + deadlines.phase.0),
+            (_, None) => now + deadlines.look.0,
         };
         self.forget(place);
-        self.under_way.insert(place, now + limit.0);
-        self.deadlines.insert((now + limit.0, place));
+        self.under_way.insert(place, until);
+        self.deadlines.insert((until, place));
     }
 
     /// Nothing is waited for from this host any more.
@@ -195,7 +206,7 @@ impl State {
         self.forget(place);
         self.hosts[place].status = HostStatus::Pending;
         self.hosts[place].since = now;
-        if self.stage != Stage::Preflight && self.plan.hosts_of(self.batch).contains(&place) {
+        if self.stage != Stage::Preflight && self.division.hosts_of(self.batch).contains(&place) {
             self.waiting.insert(place);
         }
     }
@@ -219,16 +230,25 @@ impl State {
     /// The command that is out for a host, according to where it stands.
     pub(super) fn command(&self, place: usize, again: bool) -> Option<Command> {
         let host = self.name(place).clone();
-        Some(match self.hosts[place].status {
-            HostStatus::Pending | HostStatus::Done => return None,
-            HostStatus::Preflight => Command::Look { host },
-            HostStatus::Staging => Command::Stage { host },
-            HostStatus::Updating(_) => Command::Order { host, order: self.forward(place), again },
-            HostStatus::Returning(_) => {
-                let to = self.plan.hosts[place].from?;
-                Command::Order { host, order: HostOrder::Back { to }, again }
+        match self.hosts[place].status {
+            HostStatus::Pending | HostStatus::Done => None,
+            HostStatus::Preflight => Some(Command::Look { host }),
+            HostStatus::Staging => Some(Command::Stage { host }),
+            HostStatus::Updating(_) | HostStatus::UpdatingSelf | HostStatus::Returning(_) => {
+                self.order(place).map(|order| Command::Order { host, order, again })
             }
-        })
+        }
+    }
+
+    /// What a host is ordered, according to where it stands.
+    pub(super) fn order(&self, place: usize) -> Option<HostOrder> {
+        match self.hosts[place].status {
+            HostStatus::Updating(_) | HostStatus::UpdatingSelf => Some(self.forward(place)),
+            HostStatus::Returning(_) => {
+                self.plan.hosts[place].from.map(|to| HostOrder::Back { to })
+            }
+            _ => None,
+        }
     }
 
     fn forward(&self, place: usize) -> HostOrder {

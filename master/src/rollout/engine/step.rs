@@ -40,6 +40,7 @@ impl State {
             Event::Seen { host, seen } => was_seen(self, &host, seen, now),
             Event::Staged { host, error } => staged(self, &host, error.is_none(), now),
             Event::Phase { host, phase, .. } => entered(self, &host, phase, now),
+            Event::UpdatingSelf { host } => updating_self(self, &host, now),
             Event::Ended { row } => ended(self, *row, now, &mut out),
             Event::Tick => {}
             Event::Asked { who, request } => answer::answer(self, &who, &request, now, &mut out),
@@ -70,7 +71,8 @@ fn advance(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) -> bo
     }
 }
 
-/// What was silent for too long has failed.
+/// What was silent for too long has failed. A host that was not, and has not come to an end in all
+/// its time, is asked for it.
 fn expire_hosts(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) {
     while let Some(&(deadline, place)) = state.deadlines.first()
         && deadline <= now
@@ -85,6 +87,11 @@ fn expire_hosts(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) 
                 was_seen(state, &host, seen, now);
             }
             HostStatus::Staging => staged(state, &host, false, now),
+            _ if state.hosts[place].due.is_some_and(|due| due <= deadline) => {
+                state.hosts[place].due = None;
+                state.wait_for(place, now);
+                out.extend(state.order(place).map(|order| Command::Ask { host, order }));
+            }
             _ => {
                 let from = state.plan.hosts[place].from;
                 let row = Row { from, ..Row::new(&host, HostOutcome::Unreachable) };
@@ -109,7 +116,7 @@ fn driven(state: &mut State, who: String, epoch: u64, now: OffsetDateTime, out: 
     state.driver = Some((who.clone(), epoch));
     let under_way: Vec<_> = state.under_way.keys().copied().collect();
     for place in under_way {
-        state.wait_for(place, now);
+        state.listen_to(place, now);
         out.extend(state.command(place, true));
     }
     if state.status == Status::Planned {
@@ -139,12 +146,18 @@ fn staged(state: &mut State, host: &HostName, there: bool, now: OffsetDateTime) 
 }
 
 fn entered(state: &mut State, host: &HostName, phase: Phase, now: OffsetDateTime) {
-    let Some(place) = state.waits_for(host, HostStatus::is_under_way) else { return };
-    let status = &mut state.hosts[place].status;
-    match status {
+    let Some(place) = state.listens_to(host) else { return };
+    match &mut state.hosts[place].status {
         HostStatus::Updating(before) | HostStatus::Returning(before) => *before = phase,
         _ => return,
     }
+    state.hosts[place].since = now;
+    state.wait_for(place, now);
+}
+
+fn updating_self(state: &mut State, host: &HostName, now: OffsetDateTime) {
+    let Some(place) = state.listens_to(host) else { return };
+    state.hosts[place].status = HostStatus::UpdatingSelf;
     state.hosts[place].since = now;
     state.wait_for(place, now);
 }
@@ -153,7 +166,9 @@ fn entered(state: &mut State, host: &HostName, phase: Phase, now: OffsetDateTime
 fn ended(state: &mut State, row: Row, now: OffsetDateTime, out: &mut Vec<Command>) {
     let Some(&place) = state.places.get(&row.host) else { return };
     match state.hosts[place].status {
-        HostStatus::Updating(_) => came_to(state, place, row, now, out),
+        HostStatus::Updating(_) | HostStatus::UpdatingSelf => {
+            came_to(state, place, row, now, out);
+        }
         HostStatus::Returning(_) => back::taken_back(state, place, row, now, out),
         _ => {}
     }
@@ -228,5 +243,11 @@ impl State {
     fn waits_for(&self, host: &HostName, fits: impl Fn(HostStatus) -> bool) -> Option<usize> {
         let place = *self.places.get(host)?;
         fits(self.hosts[place].status).then_some(place)
+    }
+
+    /// The place of a host whose order is followed. One that has been asked for its end is not.
+    fn listens_to(&self, host: &HostName) -> Option<usize> {
+        let place = self.waits_for(host, HostStatus::is_ordered)?;
+        self.hosts[place].due.is_some().then_some(place)
     }
 }

@@ -79,7 +79,7 @@ pub(crate) fn name(number: u32) -> HostName {
 
 pub(crate) fn here(active: Digest, healthy: bool) -> Seen {
     let agent = if healthy { "running" } else { "dead" }.to_owned();
-    let app = SeenApp { active: Some(active), phase: Phase::Idle, healthy, agent };
+    let app = SeenApp { active: Some(active), phase: Phase::Idle, healthy, agent, room: None };
     Seen::Here(Sighting { app: Some(app), updater: OLD })
 }
 
@@ -273,6 +273,7 @@ fn of(command: &Command) -> Option<&HostName> {
         Command::Look { host }
         | Command::Stage { host }
         | Command::Order { host, .. }
+        | Command::Ask { host, .. }
         | Command::Abandon { host } => Some(host),
         Command::Quarantine { .. } | Command::Tell(_) => None,
     }

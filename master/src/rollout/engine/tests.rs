@@ -1,6 +1,6 @@
 //! What a rollout does, told as stories.
 
-use protocol::Phase;
+use protocol::{HostOutcome, Phase};
 use time::Duration;
 
 use super::testing::{Fate, NEW, OLD, Rig, here, name, plan_of, policy, run};
@@ -214,6 +214,56 @@ fn silence_past_a_deadline_is_a_failure_like_any_other() {
     assert!(rig.state.under_way.is_empty());
 }
 
+/// A host may go from one phase to the next for ever, and is never silent.
+#[test]
+fn a_host_that_comes_to_no_end_is_asked_for_it_and_then_has_its_row() {
+    let fates = [(0, Fate::Never)];
+    let mut rig = Rig::new(plan_of(2, policy("parallel=1")), &fates);
+    rig.send(Event::Driven { who: "ada".to_owned(), epoch: 1 });
+    let phases = [Phase::Building, Phase::Probing].into_iter().cycle();
+    for phase in phases.take(100) {
+        rig.send(Event::Phase { host: name(0), phase, detail: None });
+        if matches!(rig.out[..], [Command::Ask { .. }]) {
+            break;
+        }
+        rig.now += Duration::hours(1);
+    }
+    assert_eq!((rig.now, rig.out.len()), (at(0) + Duration::hours(6), 1), "it was asked");
+    let answer = rig.state.deadline().unwrap();
+    rig.send(Event::Phase { host: name(0), phase: Phase::Building, detail: None });
+    assert_eq!(rig.state.deadline(), Some(answer), "what it says now gives it no more time");
+    rig.go_on();
+    assert!(matches!(rig.status(), Status::Paused(Pause::Unclear { .. })));
+    assert_eq!((rig.code(0).as_str(), rig.outcomes().as_str()), ("deadline", "xs"));
+}
+
+#[test]
+fn a_host_whose_updater_is_replaced_says_so_until_it_has_its_row() {
+    let mut rig = Rig::new(plan_of(1, policy("")), &[(0, Fate::Never)]);
+    rig.send(Event::Driven { who: "ada".to_owned(), epoch: 1 });
+    rig.send(Event::UpdatingSelf { host: name(0) });
+    rig.send(Event::Phase { host: name(0), phase: Phase::Receiving, detail: None });
+    assert_eq!(rig.state.host(&name(0)).unwrap().1.name(), "updating_self");
+    let row = Row { to: Some(NEW), ..Row::new(&name(0), HostOutcome::Updated) };
+    rig.send(Event::Ended { row: Box::new(row) });
+    assert_eq!(rig.status(), &Status::Completed);
+}
+
+#[test]
+fn a_host_without_room_for_the_archive_is_not_ordered() {
+    for (room, outcomes) in [(999, "fu"), (1000, "uu")] {
+        let mut plan = plan_of(2, policy(""));
+        let Some(Seen::Here(Sighting { app: Some(app), .. })) = &mut plan.hosts[0].seen else {
+            panic!("it was seen");
+        };
+        app.room = Some(room);
+        let mut rig = Rig::new(plan, &[]);
+        rig.run();
+        assert_eq!(rig.outcomes(), outcomes);
+        assert_eq!(rig.code(0), if room < 1000 { "no_space" } else { "" });
+    }
+}
+
 #[test]
 fn a_pause_starts_nobody_and_waits_for_those_under_way() {
     let mut rig = Rig::new(plan_of(5, policy("parallel=2")), &[]);
@@ -233,7 +283,8 @@ fn a_first_install_cannot_be_taken_back_and_is_reported() {
     plan.hosts[0].seen = None;
     let mut rig = Rig::new(plan, &[]);
     rig.send(Event::Driven { who: "ada".to_owned(), epoch: 1 });
-    let app = SeenApp { active: None, phase: Phase::Idle, healthy: true, agent: "none".to_owned() };
+    let agent = "none".to_owned();
+    let app = SeenApp { active: None, phase: Phase::Idle, healthy: true, agent, room: None };
     let seen = Seen::Here(Sighting { app: Some(app), updater: OLD });
     rig.out.clear();
     rig.send(Event::Seen { host: name(0), seen });

@@ -16,6 +16,7 @@ pub fn why(state: &State, name: &HostName) -> Option<String> {
         HostStatus::Pending => return Some(turn(state, place)),
         HostStatus::Preflight => "it is ordered if it is well",
         HostStatus::Staging => "it waits for its turn",
+        HostStatus::UpdatingSelf => "the new updater has to answer",
         HostStatus::Updating(_) => "the release is proven there, or taken back",
         HostStatus::Returning(_) => "the release before is proven there",
         HostStatus::Done => {
@@ -85,8 +86,7 @@ pub fn waits_for(state: &State) -> String {
 
 /// What a host waits for before its turn.
 fn turn(state: &State, place: usize) -> String {
-    let mut batches = 0..state.plan.batches.len();
-    let batch = batches.find(|&batch| state.plan.hosts_of(batch).contains(&place));
+    let batch = state.division.batch_of(place);
     let number = batch.map_or(0, |batch| batch + 1);
     let all = state.plan.batches.len();
     let since = when(state.hosts[place].since);

@@ -3,7 +3,7 @@
 use protocol::{AppReleases, Digest, Phase};
 use time::OffsetDateTime;
 
-use crate::rollout::engine::{Action, Batch, Plan, PlannedHost, Seen, Sighting};
+use crate::rollout::engine::{Action, Batch, Plan, PlannedHost, Seen, Sighting, no_room};
 use crate::rollout::plan::spread::spread;
 use crate::rollout::plan::{Found, Inspected};
 use crate::rollout::{Goal, RolloutError, Wish};
@@ -120,6 +120,12 @@ fn of_found(wish: &Wish, blank: PlannedHost, found: Found) -> PlannedHost {
         return refuse(&blank, code, detail);
     }
     let has = releases.iter().flat_map(|kept| &kept.releases).any(|kept| kept.digest == to);
+    if let (Goal::Push(push), Some(room)) = (&wish.goal, app.room)
+        && !has
+        && room < push.bytes
+    {
+        return refuse(&blank, "no_space", no_room(push.bytes, room));
+    }
     let (action, bytes) = match &wish.goal {
         Goal::Push(push) if !has => (Action::Update, push.bytes),
         Goal::Push(_) | Goal::Activate(_) => (Action::Update, 0),

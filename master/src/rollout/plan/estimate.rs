@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use protocol::HostName;
 use serde::Serialize;
 
-use crate::rollout::engine::Plan;
+use crate::rollout::engine::{Division, Plan};
 
 /// An estimate, and what it rests on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,9 +29,10 @@ pub fn estimate(plan: &Plan, before: &[(HostName, u64)]) -> Option<Estimate> {
         let known = by_host.get(&plan.hosts[place].host).cloned().unwrap_or_default();
         median(known).unwrap_or(all)
     };
+    let division = Division::of(&plan.batches);
     let parallel = u64::from(plan.policy.parallel.get());
     let batch = |number| {
-        let times = || plan.hosts_of(number).map(of);
+        let times = || division.hosts_of(number).map(of);
         let together = times().sum::<u64>().div_ceil(parallel);
         times().max().unwrap_or(0).max(together)
     };
