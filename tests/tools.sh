@@ -20,6 +20,11 @@ if [ "${1-}" != build ]; then
     need mkfs.ext4 e2fsprogs
     need mkfs.xfs xfsprogs
     need mount mount
+    # Hosts that a systemd of their own boots.
+    need debootstrap debootstrap
+    need systemd-nspawn systemd-container
+    need nsenter util-linux
+    need ip iproute2
     need redis-server redis-server
     need npm npm
     need minisign minisign

@@ -7,6 +7,7 @@
 mod answer;
 pub mod archives;
 mod authority;
+pub mod booted;
 mod client;
 pub mod crashes;
 mod daemon;

@@ -1,0 +1,43 @@
+//! Hosts that a real systemd boots, for what can be seen only there: units, sockets, the journal,
+//! packages, a power cut and the boot after it.
+//!
+//! A host is a container of `systemd-nspawn`: the Debian root that `tests/booted.sh` made, with a
+//! disk of its own over it, and a network card on a bridge that only the hosts of one [`Lab`] and the
+//! test are on. It is never on the machine's network, and has no way out.
+//!
+//! ```no_run
+//! use fleet_tests::booted::Lab;
+//!
+//! # fn test() -> anyhow::Result<()> {
+//! // None, and said so loudly, where no host can be booted: there is nothing to test then.
+//! let Some(lab) = Lab::open()? else { return Ok(()) };
+//! let host = lab.host("web-1")?;                       // made, and not booted yet
+//! host.write("/etc/motd", "hello", 0o644)?;            // put files in: before or after
+//! host.boot()?;                                        // returns when all units are started
+//! host.copy("/tmp/agent.service".as_ref(), "/etc/systemd/system/agent.service", 0o644)?;
+//! host.run(["systemctl", "daemon-reload"])?.good()?;   // a command inside, as root
+//! host.shell("systemctl start agent && id agent")?.good()?;
+//! assert_eq!(host.show("agent.service", "NRestarts")?, "0");
+//! println!("{}", host.journal("agent.service"));
+//! let port = std::net::SocketAddr::from((host.address, 8766)); // the test dials this, and `swarm` does
+//! host.cut_power()?;                                   // nothing was asked, nothing was flushed
+//! host.boot()?;                                        // its disk is as it was
+//! host.power_off()?;                                   // the units are stopped, in order
+//! # Ok(()) }
+//! ```
+//!
+//! The programs that the tests run are in every host under the path that they have outside, so that
+//! a [`Tree::agent`](crate::Tree::agent) runs there too. Hosts boot side by side from threads.
+//! Tests that use this are in files `tests/tests/booted_*.rs`, by which name `nextest` knows that they
+//! need the root, and that two of them at a time are enough. A dropped lab leaves nothing; what a
+//! killed run has left, the next one takes down.
+
+mod cgroup;
+mod disk;
+mod host;
+mod lab;
+mod leader;
+mod root;
+
+pub use host::BootedHost;
+pub use lab::Lab;
