@@ -10,9 +10,11 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use zeroize::Zeroizing;
 
-use crate::FileError;
+use crate::files::{read, read_key};
+use crate::{FileError, Paths};
 
 /// A private key in PEM. It is wiped when it is dropped, and does not show itself.
 pub struct PrivatePem(Zeroizing<String>);
@@ -135,6 +137,16 @@ impl<'a> Bundle<'a> {
         }
     }
 
+    /// Changes places with the directory that is there, in one act, and puts that one aside.
+    fn replace(&self, aside: &Path) -> Result<(), FileError> {
+        let staging = self.staging();
+        renameat_with(CWD, &staging, CWD, &self.directory, RenameFlags::EXCHANGE)
+            .map_err(|error| written(&self.directory)(error.into()))?;
+        sync(self.parent())?;
+        fs::rename(&staging, aside).map_err(written(aside))?;
+        sync(self.parent())
+    }
+
     /// Takes back what [`Self::stage`] did. What cannot be taken back is named by the next run.
     fn unstage(&self) {
         let staging = self.staging();
@@ -183,6 +195,28 @@ pub fn write_bundles(bundles: &[Bundle<'_>]) -> Result<(), FileError> {
     Ok(())
 }
 
+/// Copies an updater's three files to a directory that is not there yet, whatever their modes and
+/// owners are. What is in `to` already is an error, or is put `aside` under that name beside it.
+pub fn place_updater(from: &Path, to: &Path, aside: Option<&Path>) -> Result<(), FileError> {
+    let paths = Paths::updater(from);
+    let text = |path: &Path, bytes: Vec<u8>| {
+        String::from_utf8(bytes).map_err(|error| FileError::Read {
+            path: path.to_owned(),
+            source: io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()),
+        })
+    };
+    let ca = text(&paths.ca, read(&paths.ca)?)?;
+    let certificate = text(&paths.certificate, read(&paths.certificate)?)?;
+    let key = PrivatePem::new(text(&paths.key, read_key(&paths.key)?.to_vec())?);
+    let bundle = Bundle::new(to.to_owned())
+        .certificate("ca.crt", &ca)
+        .certificate("updater.crt", &certificate)
+        .key("updater.key", &key);
+    let Some(aside) = aside else { return write_bundles(&[bundle]) };
+    bundle.stage()?;
+    bundle.replace(aside)
+}
+
 /// Makes a directory and those above it, each durable in its parent.
 fn make_directories(path: &Path) -> Result<(), FileError> {
     let missing: Vec<_> = path
@@ -216,6 +250,29 @@ mod tests {
 
     fn bundle(directory: PathBuf, key: &PrivatePem) -> Bundle<'_> {
         Bundle::new(directory).certificate("x.crt", "certificate").key("x.key", key)
+    }
+
+    #[test]
+    fn another_identity_is_put_aside_whole() {
+        let home = tempfile::tempdir().unwrap();
+        let path = |name: &str| home.path().join(name);
+        for name in ["one", "two"] {
+            let key = PrivatePem::new(format!("key {name}"));
+            let files = Bundle::new(path(name)).key("updater.key", &key);
+            let files = files.certificate("updater.crt", "certificate").certificate("ca.crt", "ca");
+            write_bundles(&[files]).unwrap();
+        }
+        let key = |name: &str| fs::read_to_string(path(name).join("updater.key")).unwrap();
+        place_updater(&path("one"), &path("identity"), None).unwrap();
+        fs::write(path("identity/notes"), "mine").unwrap();
+        let refused = place_updater(&path("two"), &path("identity"), None).unwrap_err();
+        assert!(matches!(refused, FileError::AlreadyThere(_)), "{refused:?}");
+        assert_eq!(key("identity"), "key one");
+        place_updater(&path("two"), &path("identity"), Some(&path("aside"))).unwrap();
+        assert_eq!((key("identity"), key("aside")), ("key two".into(), "key one".into()));
+        assert_eq!(fs::read_to_string(path("aside/notes")).unwrap(), "mine");
+        assert_eq!(mode(&path("identity/updater.key")), 0o600);
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 4);
     }
 
     #[test]

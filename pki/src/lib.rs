@@ -34,7 +34,7 @@ mod testing;
 mod tls;
 
 pub use authority::{Authority, AuthorityError};
-pub use bundle::{Bundle, PrivatePem, write_bundles};
+pub use bundle::{Bundle, PrivatePem, place_updater, write_bundles};
 pub use client::{server_name, updater_client_config};
 pub use files::{FileError, read_key};
 pub use fingerprint::{Fingerprint, FingerprintError};

@@ -105,8 +105,8 @@ pub enum FleetCommand {
     /// Add a host to the fleet, and write the files that it needs
     ///
     /// DIR/agent gets the agent's certificate; with --updater, DIR/updater gets the updater's, and
-    /// DIR/updater.toml a configuration to start from. Copy DIR to the host as /etc/updater.
-    /// Nothing that is there is overwritten.
+    /// DIR/updater.toml a configuration to start from. Copy DIR to the host, where `updater
+    /// enroll DIR` puts it in place. Nothing that is there is overwritten.
     Enroll(enroll::EnrollArgs),
     /// List the hosts of the fleet, or those that a selection means
     List(list::ListArgs),

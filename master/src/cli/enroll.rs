@@ -97,8 +97,8 @@ impl EnrollArgs {
         if enrolled.host.has_updater {
             let (dir, name) = (out_dir.display(), &enrolled.host.name);
             context.output.note(&format!(
-                "next: look through {dir}/updater.toml, copy {dir} to {name} as /etc/updater, and start \
-                 its updater"
+                "next: look through {dir}/updater.toml, copy {dir} to {name}, and there, as root: \
+                 updater enroll {dir}"
             ));
         }
         Ok(Exit::Success)

@@ -23,12 +23,12 @@ pub(super) fn configuration(host: &Host) -> String {
     format!(
         r#"# The updater of {name}, written by `swarm enroll`.
 #
-# Copy this directory to {name} as /etc/updater, owned by root. Set what is below, and there:
+# Set what is below, copy this directory to {name}, and there, as root:
 #
-#     updater check --config /etc/updater/updater.toml
-#     updater run --config /etc/updater/updater.toml
+#     updater enroll DIRECTORY
 #
-# agent/ beside this file is for the agent itself; the updater does not read it.
+# puts it in /etc/updater, checks it and starts the service. agent/ beside this file is for the agent
+# itself; the updater does not read it.
 
 listen = "{listen}"
 

@@ -21,6 +21,9 @@ pub enum Command {
     Run(Common),
     /// Say everything that is wrong with the configuration, the identity and the directories
     Check(CheckArgs),
+    /// Put the files that `swarm enroll --out-dir` made in their place, check them, and start the
+    /// service
+    Enroll(EnrollArgs),
     /// Show what runs here, and how the last update ended
     Status(StatusArgs),
     /// Go back to the previous release, or to another one that is kept here
@@ -49,6 +52,25 @@ pub struct CheckArgs {
     /// Expect the daemon to be running: its port is then taken, as it should be
     #[arg(long)]
     pub running: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `updater enroll`.
+#[derive(Debug, Args)]
+pub struct EnrollArgs {
+    /// The directory that `swarm enroll --out-dir` made, copied to this host
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// Put the identity in place of another one, which is kept beside it
+    #[arg(long)]
+    pub force: bool,
+    /// Do not start the service
+    #[arg(long)]
+    pub no_start: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -24,12 +24,12 @@ pub(super) fn check(asked: &CheckArgs) -> Result<bool, CliError> {
 }
 
 /// Whether our own daemon has the port: it answers on its local socket.
-fn daemon_runs(config: &Path) -> bool {
+pub(super) fn daemon_runs(config: &Path) -> bool {
     let config = Config::load(config);
     config.is_ok_and(|config| UnixStream::connect(config.state_dir.join(LOCAL_SOCKET)).is_ok())
 }
 
-fn render(findings: &[Finding]) -> String {
+pub(super) fn render(findings: &[Finding]) -> String {
     let mut text = String::new();
     for finding in findings {
         let _ = writeln!(text, "{}: {finding}", finding.severity.name());

@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod client;
+mod enroll;
 mod errors;
 mod operate;
 mod rollback;
@@ -21,6 +22,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
     let done = match &arguments.command {
         Command::Run(asked) => run::run(asked),
         Command::Check(asked) => check::check(asked),
+        Command::Enroll(asked) => enroll::enroll_host(asked),
         Command::Status(asked) => status::status(asked),
         Command::Rollback(asked) => rollback::rollback(asked),
         Command::Stop(asked) => operate::operate(Operation::Stop, asked),

@@ -11,7 +11,7 @@ mod model;
 mod parse;
 mod validate;
 
-pub use check::{Checked, check_file};
+pub use check::{Checked, check_file, judge_identity};
 pub use finding::{Finding, Severity, has_errors};
 pub use model::{
     AppConfig, BuildSetting, Config, HealthConfig, LimitsConfig, RunConfig, RunnerKind, SelfConfig,

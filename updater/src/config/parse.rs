@@ -58,8 +58,13 @@ impl Config {
     /// anywhere.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let read = |source| ConfigError::Read { path: path.to_owned(), source };
-        let text = std::fs::read_to_string(path).map_err(read)?;
-        let mut config = Self::parse(&text)?;
+        Self::from_text(&std::fs::read_to_string(path).map_err(read)?, path)
+    }
+
+    /// As [`Self::load`], of a text that is, or will be, in the file `path`.
+    pub fn from_text(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let read = |source| ConfigError::Read { path: path.to_owned(), source };
+        let mut config = Self::parse(text)?;
         config.find_files_beside(path).map_err(read)?;
         let findings = validate(&config);
         if has_errors(&findings) {

@@ -10,10 +10,7 @@ use crate::config::{Config, Finding};
 
 pub(super) fn check(config: &Config, now: OffsetDateTime, findings: &mut Vec<Finding>) {
     match Identity::load(&Paths::updater(&config.identity)) {
-        Ok(identity) => {
-            check_role(identity.role(), findings);
-            check_dates(identity.peer(), now, findings);
-        }
+        Ok(identity) => findings.extend(judge_identity(&identity, now)),
         Err(error) => findings.push(
             Finding::error("identity", chain(&error))
                 .hint("swarm enroll --updater makes the three files"),
@@ -26,6 +23,14 @@ pub(super) fn check(config: &Config, now: OffsetDateTime, findings: &mut Vec<Fin
             findings.push(Finding::error(format!("app.{name}.health.identity"), chain(&error)));
         }
     }
+}
+
+/// What is to be said of an identity whose files belong together: its role, and its time.
+pub fn judge_identity(identity: &Identity, now: OffsetDateTime) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    check_role(identity.role(), &mut findings);
+    check_dates(identity.peer(), now, &mut findings);
+    findings
 }
 
 fn check_role(role: &Role, findings: &mut Vec<Finding>) {

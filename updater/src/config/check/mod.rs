@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 use super::validate::validate;
 use super::{Config, ConfigError, Finding};
 use account::Account;
+pub use identity::judge_identity;
 
 /// All that is wrong, and the configuration if the file has one.
 #[derive(Debug)]

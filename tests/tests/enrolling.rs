@@ -1,0 +1,200 @@
+//! `updater enroll`: the bundle that `swarm enroll` made is put in place by one command.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+use fleet_tests::{Daemon, Fleet, Output, eventually, program};
+
+/// A fleet, with the bundle of a host that is not there yet, and where its files will be.
+struct Scene {
+    fleet: Fleet,
+    port: String,
+}
+
+impl Scene {
+    fn new() -> Result<Self> {
+        let fleet = Fleet::new()?;
+        let address = fleet.place().free_port()?;
+        let (ip, port) = (address.ip().to_string(), address.port().to_string());
+        let scene = Self { fleet, port };
+        scene.bundle("web-1", &ip)?;
+        scene.bundle("web-2", &ip)?;
+        let text = fs::read_to_string(scene.bundled("web-1/updater.toml"))?;
+        let text = text
+            .replace("/var/lib/updater", &scene.path("state"))
+            .replace("[self]\n", &format!("[self]\ninstall_dir = '{}'\n", scene.path("self")))
+            .replace("/opt/agent", &scene.path("agent"))
+            .replace("# command", "command");
+        fs::write(scene.bundled("web-1/updater.toml"), text)?;
+        Ok(scene)
+    }
+
+    fn bundle(&self, name: &str, ip: &str) -> Result<()> {
+        let mut command = self.fleet.command(["enroll", "--updater", "--name", name])?;
+        command.args(["--address", ip, "--updater-port", &self.port, "--agent-port", "8765"]);
+        Output::of(command.arg("--out-dir").arg(self.bundled(name)))?.good()?;
+        Ok(())
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.fleet.place().path().join(name).display().to_string()
+    }
+
+    fn bundled(&self, name: &str) -> PathBuf {
+        self.fleet.place().path().join("bundles").join(name)
+    }
+
+    fn config(&self) -> PathBuf {
+        self.fleet.place().path().join("etc/updater.toml")
+    }
+
+    fn enroll(&self, name: &str, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(program("updater")?);
+        command.arg("enroll").arg(self.bundled(name)).arg("--config").arg(self.config());
+        Output::of(command.args(arguments))
+    }
+}
+
+fn mode(path: &Path) -> Result<u32> {
+    Ok(fs::metadata(path)?.permissions().mode() & 0o7777)
+}
+
+#[test]
+fn one_command_makes_a_host_of_a_bundle() -> Result<()> {
+    let scene = Scene::new()?;
+    let said = scene.enroll("web-1", &["--no-start"])?.good()?.stdout;
+    for words in ["this host is web-1 until 2", "identity: written to", "configuration: written to"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let identity = scene.config().with_file_name("updater");
+    assert_eq!(mode(&identity)?, 0o700);
+    assert_eq!(mode(&identity.join("updater.key"))?, 0o600);
+
+    // Typed again, it changes nothing, and what the operator wrote since stays.
+    let text = fs::read_to_string(scene.config())?.replace("# Asked", "# mine: asked");
+    fs::write(scene.config(), &text)?;
+    let said = scene.enroll("web-1", &["--no-start"])?.good()?.stdout;
+    assert!(said.contains("is yours, and is kept") && said.contains("already"), "{said}");
+    assert_eq!(fs::read_to_string(scene.config())?, text);
+
+    let log = scene.fleet.place().path().join("log");
+    let daemon = Daemon::start(&scene.config(), &log, "")?;
+    eventually("the master to reach it", fleet_tests::LONG, || {
+        scene.fleet.swarm(["check", "--host", "web-1"]).ok()?.good().ok()
+    })?;
+    daemon.stop()
+}
+
+#[test]
+fn another_identity_is_replaced_only_by_force_and_kept() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.enroll("web-1", &["--no-start"])?.good()?;
+    let identity = scene.config().with_file_name("updater");
+    let key = fs::read(identity.join("updater.key"))?;
+    let refused = scene.enroll("web-2", &["--no-start"])?;
+    assert_eq!(refused.code, 1);
+    for words in ["updater/web-2", "updater/web-1", "--force"] {
+        assert!(refused.stderr.contains(words), "{refused:?}");
+    }
+    assert_eq!(fs::read(identity.join("updater.key"))?, key);
+
+    let said = scene.enroll("web-2", &["--no-start", "--force"])?.good()?.stdout;
+    assert!(said.contains("this host is web-2") && said.contains("the old one is"), "{said}");
+    assert_ne!(fs::read(identity.join("updater.key"))?, key);
+    let etc = fs::read_dir(identity.parent().expect("etc"))?.flatten();
+    let old = etc.map(|entry| entry.path()).find(|path| {
+        path.file_name().and_then(OsStr::to_str).is_some_and(|name| name.contains(".replaced-"))
+    });
+    assert_eq!(fs::read(old.expect("the old one is kept").join("updater.key"))?, key);
+    Ok(())
+}
+
+#[test]
+fn a_bundle_that_does_not_hold_together_puts_nothing_in_place() -> Result<()> {
+    type Break = fn(&Scene) -> Result<()>;
+    let breaks: [(Break, &str); 6] = [
+        (
+            |scene| {
+                let key = fs::read(scene.bundled("web-2/updater/updater.key"))?;
+                Ok(fs::write(scene.bundled("web-1/updater/updater.key"), key)?)
+            },
+            "is not the key of",
+        ),
+        (
+            |scene| {
+                let key = scene.bundled("web-1/updater/updater.key");
+                Ok(fs::set_permissions(key, fs::Permissions::from_mode(0o644))?)
+            },
+            "chmod 600",
+        ),
+        (
+            |scene| {
+                for (from, to) in [("worker.key", "updater.key"), ("worker.crt", "updater.crt")] {
+                    let from = scene.bundled("web-1/agent").join(from);
+                    fs::copy(from, scene.bundled("web-1/updater").join(to))?;
+                }
+                Ok(())
+            },
+            "agent/web-1, not of an updater",
+        ),
+        (
+            |scene| {
+                for name in ["worker.key", "worker.crt"] {
+                    let from = scene.bundled("web-2/agent").join(name);
+                    fs::copy(from, scene.bundled("web-1/agent").join(name))?;
+                }
+                Ok(())
+            },
+            "its agent is agent/web-2",
+        ),
+        (
+            |scene| {
+                let open = fs::Permissions::from_mode(0o666);
+                Ok(fs::set_permissions(scene.bundled("web-1/updater.toml"), open)?)
+            },
+            "chmod go-w",
+        ),
+        (|scene| Ok(fs::write(scene.bundled("web-1/updater.toml"), "lissten = 'x'\n")?), "lissten"),
+    ];
+    for (break_it, words) in breaks {
+        let scene = Scene::new()?;
+        break_it(&scene)?;
+        let refused = scene.enroll("web-1", &["--no-start"])?;
+        assert_eq!(refused.code, 1, "{words}: {refused:?}");
+        assert!(refused.stderr.contains(words), "{words}: {refused:?}");
+        assert!(!scene.config().parent().is_some_and(Path::exists), "{words}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_the_check_finds_keeps_the_service_from_starting() -> Result<()> {
+    let scene = Scene::new()?;
+    let text = fs::read_to_string(scene.bundled("web-1/updater.toml"))?;
+    let text = text.replace("# user = \"agent\"", "user = \"nobody-of-this-name\"");
+    fs::write(scene.bundled("web-1/updater.toml"), text)?;
+    let output = scene.enroll("web-1", &[])?;
+    assert_eq!(output.code, 1, "{output:?}");
+    assert!(output.stdout.contains("nobody-of-this-name"), "{output:?}");
+    assert!(output.stdout.contains("service: not started; mend"), "{output:?}");
+    Ok(())
+}
+
+#[test]
+fn a_release_key_in_the_bundle_comes_along() -> Result<()> {
+    let scene = Scene::new()?;
+    let text = fs::read_to_string(scene.bundled("web-1/updater.toml"))?;
+    let text = text.replace("# trusted_keys", "trusted_keys");
+    fs::write(scene.bundled("web-1/updater.toml"), text)?;
+    let key = fleet_tests::ReleaseKey::generate()?;
+    fs::copy(key.public_file(), scene.bundled("web-1/release.pub"))?;
+    let said = scene.enroll("web-1", &["--no-start"])?.good()?.stdout;
+    assert!(said.contains("release key: written to"), "{said}");
+    assert!(scene.config().with_file_name("release.pub").exists());
+    Ok(())
+}

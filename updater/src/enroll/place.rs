@@ -1,0 +1,146 @@
+//! From the bundle to the host's own places. Done twice, it is as if it had been done once.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use pki::{Identity, Paths, Peer, place_updater};
+use protocol::HostName;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::EnrollError;
+use super::bundle::Bundle;
+use crate::config::Config;
+use crate::sys::write_durably;
+use crate::trust::TrustedKey;
+
+/// What became of one thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Placed {
+    /// It was not there, and is now.
+    Written,
+    /// It was there.
+    Kept,
+    /// Another one was there, and is now under this name.
+    Replaced(PathBuf),
+}
+
+/// A host whose files are where they belong.
+#[derive(Debug, Serialize)]
+pub struct Enrolled {
+    /// Its name in the fleet, from its certificate.
+    pub host: HostName,
+    /// Until when the certificate holds.
+    #[serde(with = "time::serde::rfc3339")]
+    pub until: OffsetDateTime,
+    /// The directory of its identity.
+    pub identity: PathBuf,
+    /// What became of that.
+    pub identity_placed: Placed,
+    /// Its configuration.
+    pub config: PathBuf,
+    /// What became of that. One that was there is kept, whatever the bundle has.
+    pub config_placed: Placed,
+    /// The release keys that the configuration names, and that came with it.
+    pub keys: Vec<PathBuf>,
+}
+
+/// Checks the bundle in `directory`, and puts its identity and its configuration where `config`, or
+/// the configuration that is there already, says. An identity that is another one is an error,
+/// unless `force` is set.
+pub fn enroll(
+    directory: &Path,
+    config: &Path,
+    force: bool,
+    now: OffsetDateTime,
+) -> Result<Enrolled, EnrollError> {
+    let bundle = Bundle::read(directory, now)?;
+    let Some(host) = bundle.peer.role.host().cloned() else {
+        return Err(EnrollError::Unfit(format!("{} has no host", bundle.peer.role)));
+    };
+    let (text, config_placed) = match fs::read_to_string(config) {
+        Ok(text) => (text, Placed::Kept),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let path = bundle.configuration();
+            (fs::read_to_string(&path).map_err(file_error(&path))?, Placed::Written)
+        }
+        Err(source) => return Err(EnrollError::File { path: config.to_owned(), source }),
+    };
+    let parsed = Config::from_text(&text, config)?;
+    let identity = parsed.identity.clone();
+    let identity_placed = judge_place(&identity, &bundle.peer, force, now)?;
+    match &identity_placed {
+        Placed::Kept => {}
+        Placed::Written => place_updater(&bundle.identity(), &identity, None)?,
+        Placed::Replaced(aside) => place_updater(&bundle.identity(), &identity, Some(aside))?,
+    }
+    let keys = place_keys(&parsed, &bundle)?;
+    if config_placed == Placed::Written {
+        write_new(config, text.as_bytes())?;
+    }
+    Ok(Enrolled {
+        host,
+        until: bundle.peer.not_after,
+        identity,
+        identity_placed,
+        config: config.to_owned(),
+        config_placed,
+        keys,
+    })
+}
+
+/// What is to be done with the identity's place.
+fn judge_place(
+    path: &Path,
+    new: &Peer,
+    force: bool,
+    now: OffsetDateTime,
+) -> Result<Placed, EnrollError> {
+    let is_empty = match fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    };
+    if is_empty {
+        return Ok(Placed::Written);
+    }
+    let there = match Identity::load(&Paths::updater(path)) {
+        Ok(identity) if identity.peer().fingerprint == new.fingerprint => return Ok(Placed::Kept),
+        Ok(identity) => {
+            format!("{} ({})", identity.role(), identity.peer().fingerprint)
+        }
+        Err(_) => "something that is no identity".to_owned(),
+    };
+    if force {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(format!(".replaced-{}", now.unix_timestamp()));
+        return Ok(Placed::Replaced(aside.into()));
+    }
+    Err(EnrollError::Other { path: path.to_owned(), new: new.role.clone(), there })
+}
+
+/// Keys that the configuration names in a file, that are missing, and that lie in the bundle.
+fn place_keys(config: &Config, bundle: &Bundle) -> Result<Vec<PathBuf>, EnrollError> {
+    let mut placed = Vec::new();
+    let keys = config.apps.values().flat_map(|app| &app.trusted_keys);
+    for key in keys.chain(&config.own.trusted_keys) {
+        let TrustedKey::File(path) = key else { continue };
+        let Some(source) = bundle.file_like(path).filter(|_| !path.exists()) else { continue };
+        write_new(path, &fs::read(&source).map_err(file_error(&source))?)?;
+        placed.push(path.clone());
+    }
+    Ok(placed)
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), EnrollError> {
+    let directory = path.parent().unwrap_or(path);
+    fs::create_dir_all(directory)
+        .and_then(|()| write_durably(path, bytes))
+        .map_err(file_error(path))
+}
+
+fn file_error(path: &Path) -> impl FnOnce(io::Error) -> EnrollError {
+    let path = path.to_owned();
+    move |source| EnrollError::File { path, source }
+}
