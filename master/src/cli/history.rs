@@ -28,7 +28,7 @@ impl HistoryArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let store = &context.store;
         let mut past = Vec::new();
-        for rollout in store.rollouts(self.limit)? {
+        for rollout in store.rollouts(false, self.limit)? {
             let hosts = store.host_results(rollout.id)?;
             past.push(Past { rollout, hosts });
         }
@@ -37,25 +37,23 @@ impl HistoryArgs {
         } else if past.is_empty() {
             context.output.note("no rollouts yet");
         } else {
-            context.output.data(&table(&past, &ReleaseNames::read(store)?));
+            let columns = context.output.columns();
+            context.output.data(&table(&past, &ReleaseNames::read(store)?, columns));
         }
         Ok(Exit::Success)
     }
 }
 
-fn table(past: &[Past], names: &ReleaseNames) -> String {
-    let mut table =
-        Table::new(["STARTED", "KIND", "RELEASE", "HOSTS", "WHO", "RESULT", "CAME TO", "ROLLOUT"]);
+fn table(past: &[Past], names: &ReleaseNames, columns: Option<usize>) -> String {
+    let headings = ["ROLLOUT", "STARTED", "RESULT", "WHAT"];
+    let mut table = Table::new(headings).within(columns);
     for Past { rollout, hosts } in past {
+        let came_to = if hosts.is_empty() { String::new() } else { format!(": {}", counts(hosts)) };
         table.row([
+            &rollout.id.short(),
             &when(rollout.started_at),
-            rollout.kind.name(),
-            &names.of(rollout.release.as_ref()),
-            &rollout.selection,
-            &rollout.who,
             rollout.result.map_or(&*rollout.state, |result| result.name()),
-            &counts(hosts),
-            &rollout.id.to_string(),
+            &format!("{}{came_to}", names.asked(rollout)),
         ]);
     }
     table.render()
@@ -76,30 +74,19 @@ fn counts(hosts: &[HostResult]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{Digest, HostOutcome, Kind};
-    use serde_json::Value;
+    use protocol::HostOutcome;
 
     use super::*;
-    use crate::store::testing::at;
-    use crate::store::{RolloutId, RolloutResult};
+    use crate::store::RolloutResult;
+    use crate::store::testing::{at, rollout};
 
     #[test]
     fn a_rollout_that_never_ended_says_so() {
-        let id = "019a5c26-0000-7000-8000-000000000001";
         let rollout = Rollout {
-            id: serde_json::from_value::<RolloutId>(id.into()).unwrap(),
-            kind: Kind::Update,
-            app: "agent".parse().unwrap(),
-            release: Some(Digest::from_bytes([7; 32])),
-            selection: "--all".to_owned(),
-            who: "ada".to_owned(),
-            epoch: 1,
-            policy: Value::Null,
-            started_at: at(0),
             finished_at: Some(at(9)),
             result: Some(RolloutResult::Failed),
             state: "failed".to_owned(),
-            plan: None,
+            ..rollout()
         };
         let host = |name: &str, outcome| HostResult {
             host: name.parse().unwrap(),
@@ -124,6 +111,8 @@ mod tests {
             ..rollout.clone()
         };
         let past = [Past { rollout: killed, hosts: Vec::new() }, Past { rollout, hosts }];
-        insta::assert_snapshot!(table(&past, &ReleaseNames::default()));
+        let text = table(&past, &ReleaseNames::default(), Some(80));
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        insta::assert_snapshot!(text);
     }
 }

@@ -28,13 +28,21 @@ pub(super) fn show_plan(context: &Context, plan: &Plan, kept: bool) -> Result<()
         }));
     } else {
         let names = ReleaseNames::read(&context.store)?;
-        context.output.data(&text(plan, estimate.as_ref(), &names, kept));
+        let columns = context.output.columns();
+        context.output.data(&text(plan, estimate.as_ref(), &names, kept, columns));
     }
     Ok(())
 }
 
-fn text(plan: &Plan, estimate: Option<&Estimate>, names: &ReleaseNames, kept: bool) -> String {
-    let mut table = Table::new(["HOST", "BATCH", "WOULD", "FROM", "TO", "BYTES", "WHY"]);
+fn text(
+    plan: &Plan,
+    estimate: Option<&Estimate>,
+    names: &ReleaseNames,
+    kept: bool,
+    columns: Option<usize>,
+) -> String {
+    let headings = ["HOST", "BATCH", "WOULD", "FROM", "TO", "BYTES", "WHY"];
+    let mut table = Table::new(headings).within(columns);
     let division = Division::of(&plan.batches);
     for (place, host) in plan.hosts.iter().enumerate() {
         let batch = division.batch_of(place);

@@ -9,6 +9,7 @@ mod table;
 #[cfg(test)]
 pub(crate) mod testing;
 mod when;
+mod wrap;
 
 pub use exit::Exit;
 pub use failure::{Explain, Failure};
@@ -17,3 +18,4 @@ pub use printer::Output;
 pub use span::span;
 pub use table::Table;
 pub use when::{when, when_if};
+pub use wrap::{cut, wrapped};

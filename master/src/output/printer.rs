@@ -7,6 +7,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use console::Term;
 use serde::Serialize;
 
 use crate::output::plain::plain_json;
@@ -24,6 +25,8 @@ impl Explain for OutputError {}
 pub struct Output {
     json: bool,
     terminal: bool,
+    /// Of the terminal that stdout is, if it is one.
+    columns: Option<usize>,
     streams: Arc<Mutex<Streams>>,
 }
 
@@ -37,7 +40,10 @@ impl Output {
     /// This process's stdout and stderr.
     pub fn standard(json: bool) -> Self {
         let terminal = io::stderr().is_terminal();
-        Self::new(json, terminal, Box::new(io::stdout()), Box::new(io::stderr()))
+        let (_, columns) = Term::stdout().size();
+        let columns = io::stdout().is_terminal().then(|| columns.into());
+        let output = Self::new(json, terminal, Box::new(io::stdout()), Box::new(io::stderr()));
+        Self { columns, ..output }
     }
 
     /// Any two streams. `terminal` says whether a person looks at `err` as it is written.
@@ -47,7 +53,12 @@ impl Output {
         out: Box<dyn Write + Send>,
         err: Box<dyn Write + Send>,
     ) -> Self {
-        Self { json, terminal, streams: Arc::new(Mutex::new(Streams { out, err, fault: None })) }
+        Self {
+            json,
+            terminal,
+            columns: None,
+            streams: Arc::new(Mutex::new(Streams { out, err, fault: None })),
+        }
     }
 
     /// Whether data is wanted as JSON.
@@ -58,6 +69,11 @@ impl Output {
     /// Whether progress may be drawn on stderr: it is a terminal, and nobody asked for JSON.
     pub const fn draws(&self) -> bool {
         self.terminal && !self.json
+    }
+
+    /// How wide the screen is on which data is looked at; none, if a program or a file takes it.
+    pub const fn columns(&self) -> Option<usize> {
+        self.columns
     }
 
     /// Data for people, on stdout. What comes from a worker has been through

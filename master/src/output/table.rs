@@ -1,7 +1,7 @@
 //! Tables that read the same with and without a terminal.
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Row};
+use comfy_table::{ColumnConstraint, ContentArrangement, Row, Width};
 
 use crate::output::plain;
 
@@ -9,7 +9,13 @@ use crate::output::plain;
 /// made plain, and an empty one is shown as `-` so that columns can be counted.
 pub struct Table {
     inner: comfy_table::Table,
+    columns: Option<usize>,
 }
+
+/// Between two columns.
+const GAP: u16 = 2;
+/// A last column that would be narrower is not worth it.
+const NARROWEST: usize = 12;
 
 impl Table {
     /// An empty table.
@@ -17,7 +23,15 @@ impl Table {
         let mut inner = comfy_table::Table::new();
         inner.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         inner.set_header(headings);
-        Self { inner }
+        Self { inner, columns: None }
+    }
+
+    /// Breaks the last column into lines, so that all fits a screen of so many columns; a pipe has
+    /// none, and gets a line a row.
+    #[must_use]
+    pub fn within(mut self, columns: Option<usize>) -> Self {
+        self.columns = columns;
+        self
     }
 
     /// Adds a row.
@@ -36,8 +50,9 @@ impl Table {
 
     /// As lines, without spaces at their ends.
     pub fn render(mut self) -> String {
+        self.fit();
         for column in self.inner.column_iter_mut() {
-            column.set_padding((0, 2));
+            column.set_padding((0, GAP));
         }
         let mut text = String::new();
         for line in self.inner.lines() {
@@ -45,6 +60,18 @@ impl Table {
             text.push('\n');
         }
         text
+    }
+
+    fn fit(&mut self) {
+        let widths = self.inner.column_max_content_widths();
+        let Some((_, others)) = widths.split_last() else { return };
+        let taken: usize = others.iter().map(|width| usize::from(*width + GAP)).sum();
+        let left = self.columns.map(|columns| columns.saturating_sub(taken));
+        let Some(left) = left.filter(|left| *left >= NARROWEST) else { return };
+        let width = Width::Fixed(u16::try_from(left).unwrap_or(u16::MAX).saturating_add(GAP));
+        if let Some(last) = self.inner.column_iter_mut().last() {
+            last.set_constraint(ColumnConstraint::UpperBoundary(width));
+        }
     }
 }
 
@@ -61,6 +88,19 @@ mod tests {
         HOST                RELEASE         SINCE
         web-1               1.2 (9f86d081)  today
         a-much-longer-name  -               \u{1b}[2J
+        ");
+    }
+
+    #[test]
+    fn on_a_screen_the_last_column_goes_on_below_itself() {
+        let mut table = Table::new(["HOST", "WHY"]).within(Some(40));
+        table.row(["web-1", "the agent exited with status 1: nobody may listen at its port"]);
+        let text = table.render();
+        assert!(text.lines().all(|line| line.len() <= 40), "{text}");
+        insta::assert_snapshot!(text, @r"
+        HOST   WHY
+        web-1  the agent exited with status 1:
+               nobody may listen at its port
         ");
     }
 }

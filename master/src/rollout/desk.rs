@@ -159,7 +159,8 @@ impl Desk<'_> {
         let Self { store, output, now, who, .. } = *self;
         let notifier = self.notifier();
         let hosts: Vec<_> = record.plan.hosts.iter().map(|host| host.host.clone()).collect();
-        let view = View::new(output, &hosts, ReleaseNames::read(store)?);
+        let expected = self.estimate(&record.plan)?;
+        let view = View::new(output, &hosts, ReleaseNames::read(store)?, expected.as_ref());
         let shown = last_told(store, &record.rollout)?;
         let (id, plan) = (record.rollout.id, Arc::clone(&record.plan));
         let course = Course::new(id, plan, archives);

@@ -2,44 +2,48 @@
 
 use std::fmt::Write as _;
 
-use protocol::HostOutcome;
 use time::OffsetDateTime;
 
-use crate::output::{plain, span};
-use crate::rollout::engine::{Host, HostStatus, PlannedHost, State, counts, waits_for};
+use crate::output::{cut, plain, span, wrapped};
+use crate::rollout::engine::{Host, HostStatus, PlannedHost, Weight, by_weight, counts, waits_for};
+use crate::rollout::{Estimate, Stand};
 
-/// Lines that are not hosts, besides what it waits for: three above, one below.
+/// Lines that are not hosts, besides those above the bar: the bar, the counts and an empty one, and
+/// one below.
 const OTHERS: usize = 4;
 
 /// Draws it. Hosts that failed come first, then those under way, then those that are done, then those
 /// that wait; as many as fit.
 pub fn frame(
-    state: &State,
-    started_at: OffsetDateTime,
+    stand: &Stand,
+    expected: Option<&Estimate>,
     now: OffsetDateTime,
     (columns, lines): (usize, usize),
 ) -> String {
-    let mut hosts: Vec<_> = state.hosts().collect();
-    hosts.sort_by_key(|(_, host)| rank(host));
-    let width = hosts.iter().map(|(planned, _)| planned.host.as_str().len()).max().unwrap_or(0);
-    let waits = wrapped(&plain(&waits_for(state)), columns);
-    let places = lines.saturating_sub(OTHERS + waits.len()).max(1);
+    let state = &stand.state;
+    let hosts = by_weight(state);
+    let width = hosts.iter().map(|(_, planned, _)| planned.host.as_str().len()).max().unwrap_or(0);
+    let above: Vec<_> =
+        [Some(waits_for(state)), stand.abandoned(), Some(stand.progress(expected, now))]
+            .into_iter()
+            .flatten()
+            .flat_map(|words| wrapped(&plain(&words), columns))
+            .collect();
+    let places = lines.saturating_sub(OTHERS + above.len()).max(1);
     let all = hosts.len();
     let counted: Vec<_> =
         counts(state).iter().map(|(name, count)| format!("{count} {name}")).collect();
-    let passed = (now - started_at).whole_milliseconds();
-    let passed = span(u64::try_from(passed).unwrap_or(0));
     let mut text = String::new();
     let mut line = |words: &str| {
         let _infallible = writeln!(text, "{}", cut(&plain(words), columns));
     };
-    for words in &waits {
+    for words in &above {
         line(words);
     }
-    line(&bar(state, columns));
-    line(&format!("{} hosts after {passed}: {}", all, counted.join(", ")));
+    line(&bar(&hosts, columns));
+    line(&counted.join(", "));
     line("");
-    for (planned, host) in hosts.iter().take(places) {
+    for (_, planned, host) in hosts.iter().take(places) {
         line(&format!("{:width$}  {}", planned.host, words(planned, host, now)));
     }
     if all > places {
@@ -48,67 +52,25 @@ pub fn frame(
     text
 }
 
-/// What matters most comes first.
-fn rank(host: &Host) -> u8 {
-    match (host.status, host.row.as_ref().map(|row| row.outcome)) {
-        (HostStatus::Done, Some(HostOutcome::Updated | HostOutcome::AlreadyCurrent)) => 2,
-        (HostStatus::Done, Some(HostOutcome::Skipped)) => 4,
-        (HostStatus::Done, _) => 0,
-        (HostStatus::Pending, _) => 3,
-        _ => 1,
-    }
-}
-
 fn words(planned: &PlannedHost, host: &Host, now: OffsetDateTime) -> String {
     let since = u64::try_from((now - host.since).whole_milliseconds()).unwrap_or(0);
     let why = host.row.as_ref().and_then(|row| row.detail.as_deref());
-    match (host.status, why) {
-        (HostStatus::Updating(phase) | HostStatus::Returning(phase), _) => {
-            format!("{} ({phase}) for {}", host.name(), span(since))
-        }
-        (HostStatus::Pending, _) => format!("{}, {}", host.name(), planned.action.name()),
-        (_, Some(why)) => format!("{}: {why}", host.name()),
-        (HostStatus::Done, None) => host.name().to_owned(),
-        (_, None) => format!("{} for {}", host.name(), span(since)),
+    match (host.status, host.phase(), why) {
+        (_, Some(phase), _) => format!("{} ({phase}) for {}", host.name(), span(since)),
+        (HostStatus::Pending, ..) => format!("{}, {}", host.name(), planned.action.name()),
+        (_, _, Some(why)) => format!("{}: {why}", host.name()),
+        (HostStatus::Done, ..) => host.name().to_owned(),
+        _ => format!("{} for {}", host.name(), span(since)),
     }
 }
 
 /// How much is done, as wide as the screen.
-fn bar(state: &State, columns: usize) -> String {
-    let all = state.hosts().count().max(1);
-    let done = state.hosts().filter(|(_, host)| host.status == HostStatus::Done).count();
+fn bar(hosts: &[(Weight, &PlannedHost, &Host)], columns: usize) -> String {
+    let all = hosts.len().max(1);
+    let done = hosts.iter().filter(|(_, _, host)| host.status == HostStatus::Done).count();
     let room = columns.saturating_sub(2).min(60);
     let filled = done * room / all;
     format!("[{}{}]", "#".repeat(filled), ".".repeat(room - filled))
-}
-
-/// All of a text, in lines that fit.
-fn wrapped(text: &str, columns: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last_mut().filter(|line| {
-            line.is_empty() || line.chars().count() + word.chars().count() < columns
-        });
-        match line {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            None => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
-
-/// A line that fits.
-fn cut(text: &str, columns: usize) -> String {
-    if text.chars().count() <= columns {
-        return text.to_owned();
-    }
-    let mut text: String = text.chars().take(columns.saturating_sub(1)).collect();
-    text.push('…');
-    text
 }
 
 #[cfg(test)]
@@ -116,8 +78,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::rollout::engine::testing::{Fate, plan_of, policy, run};
-    use crate::store::testing::at;
+    use crate::rollout::engine::testing::{Fate, Rig, plan_of, policy, run};
+    use crate::rollout::engine::{Event, Request, State};
+    use crate::store::testing::{at, driver, rollout};
+
+    fn of(state: State, driven: bool) -> Stand {
+        Stand { rollout: rollout(), state, driver: driven.then(driver) }
+    }
 
     #[test]
     fn what_failed_comes_first_and_everything_fits_80_columns() {
@@ -126,7 +93,8 @@ mod tests {
             "batch=10% parallel=4 row=2",
             &[(3, Fate::Full), (7, Fate::Bad), (8, Fate::Bad)],
         );
-        let text = frame(&rig.state, at(0), at(75), (80, 16));
+        let expected = Estimate { seconds: 250, basis: String::new() };
+        let text = frame(&of(rig.state, true), Some(&expected), at(75), (80, 16));
         assert!(text.lines().all(|line| line.chars().count() <= 80));
         assert_eq!(text.lines().count(), 16);
         insta::assert_snapshot!(text);
@@ -135,6 +103,17 @@ mod tests {
     #[test]
     fn a_plan_that_nobody_drives_is_drawn_too() {
         let state = State::planned(Arc::new(plan_of(3, policy(""))), at(0));
-        insta::assert_snapshot!(frame(&state, at(0), at(5), (80, 24)));
+        insta::assert_snapshot!(frame(&of(state, false), None, at(5), (80, 24)));
+    }
+
+    #[test]
+    fn a_rollout_that_was_left_half_way_says_how_to_go_on() {
+        let mut rig = Rig::new(plan_of(3, policy("parallel=1")), &[(1, Fate::Never)]);
+        rig.send(Event::Driven { who: "ada".to_owned(), epoch: 1 });
+        while rig.orders.len() < 2 && rig.one() {}
+        insta::assert_snapshot!(frame(&of(rig.state.clone(), false), None, at(5), (80, 24)));
+        rig.ask(Request::Abort);
+        let over = frame(&of(rig.state, false), None, at(5), (80, 24));
+        assert!(!over.contains("resume"), "{over}");
     }
 }

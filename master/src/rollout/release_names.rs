@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use protocol::Digest;
 
-use crate::store::{Store, StoreError};
+use crate::store::{Rollout, Store, StoreError};
 
 /// The names of the releases that this master knows.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +25,16 @@ impl ReleaseNames {
         if let Some(version) = version {
             self.0.entry(digest).or_insert_with(|| version.to_owned());
         }
+    }
+
+    /// What a rollout was begun for, and by whom: `update of --all to 1.2 (9f86d081), by ada`.
+    pub fn asked(&self, rollout: &Rollout) -> String {
+        let Rollout { kind, selection, release, who, .. } = rollout;
+        let to = match release {
+            Some(release) => self.of(Some(release)),
+            None => "what ran before".to_owned(),
+        };
+        format!("{kind} of {selection} to {to}, by {who}")
     }
 
     /// `1.2 (9f86d081)`, or `9f86d081`; nothing for none.

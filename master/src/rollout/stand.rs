@@ -4,10 +4,10 @@ use protocol::{Digest, HostName};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::rollout::RolloutError;
-use crate::rollout::engine::{Batch, State, waits_for, why};
+use crate::output::span;
+use crate::rollout::engine::{Batch, HostStatus, State, waits_for, why};
 use crate::rollout::ledger::Record;
-use crate::rollout::process;
+use crate::rollout::{Estimate, RolloutError, process};
 use crate::store::{Driver, Rollout, Store};
 
 /// A rollout, its state, and who drives it.
@@ -54,6 +54,27 @@ pub fn stand(store: &Store, rollout: Rollout, now: OffsetDateTime) -> Result<Sta
 }
 
 impl Stand {
+    /// How far it is, how long it has taken, and how long it will, if that is known.
+    pub fn progress(&self, expected: Option<&Estimate>, now: OffsetDateTime) -> String {
+        let Rollout { started_at, finished_at, .. } = &self.rollout;
+        let passed = (finished_at.unwrap_or(now) - *started_at).whole_milliseconds();
+        let passed = span(u64::try_from(passed).unwrap_or(0));
+        let done = self.state.hosts().filter(|(_, host)| host.status == HostStatus::Done).count();
+        let all = self.state.plan().hosts.len();
+        let hosts = if all == 1 { "host" } else { "hosts" };
+        let expected = expected.filter(|_| !self.state.is_over());
+        let expected = expected.map(|expected| format!(", {}", expected.words()));
+        format!("{done} of {all} {hosts} done after {passed}{}", expected.unwrap_or_default())
+    }
+
+    /// What is to be said of a rollout that does not rest, and that nobody drives.
+    pub fn abandoned(&self) -> Option<String> {
+        let left = self.driver.is_none() && !self.state.rests();
+        left.then(|| {
+            format!("nobody drives it; to go on: swarm rollout resume {}", self.rollout.id.short())
+        })
+    }
+
     /// For `--json`.
     pub fn document(&self) -> StandDocument<'_> {
         let hosts = self.state.hosts().map(|(planned, host)| HostStand {

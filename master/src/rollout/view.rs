@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::output::{Output, Table, plain, span};
 use crate::rollout::engine::Row;
-use crate::rollout::{ReleaseNames, Summary};
+use crate::rollout::{Estimate, ReleaseNames, Summary};
 use crate::store::{Event, EventType, RolloutResult};
 
 /// Lines of output that are shown of one host.
@@ -34,8 +34,14 @@ struct Bars {
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(output: &'a Output, hosts: &[HostName], names: ReleaseNames) -> Self {
-        Self { output, names, bars: output.draws().then(|| Bars::new(hosts)) }
+    /// `expected` is how long it will take, if that is known.
+    pub(super) fn new(
+        output: &'a Output,
+        hosts: &[HostName],
+        names: ReleaseNames,
+        expected: Option<&Estimate>,
+    ) -> Self {
+        Self { output, names, bars: output.draws().then(|| Bars::new(hosts, expected)) }
     }
 
     /// Something happened, and is kept.
@@ -78,7 +84,7 @@ impl<'a> View<'a> {
         if self.output.json() {
             self.output.line(summary);
         } else {
-            self.output.data(&text(summary, &self.names));
+            self.output.data(&text(summary, &self.names, self.output.columns()));
         }
         // A note is one line: what is in it is made plain.
         for line in how_to_go_on(summary).iter().flat_map(|words| words.lines()) {
@@ -131,7 +137,7 @@ pub(super) fn line(event: &Event, names: &ReleaseNames) -> Option<Line> {
         why => format!("{words}: {why}"),
     };
     let words = match event.kind {
-        EventType::HostPhase => because(text("phase"), "detail"),
+        EventType::HostPhase => because(&text("phase").replace('_', " "), "detail"),
         EventType::HostProgress => {
             format!("sending {} of {}", HumanBytes(number("bytes")), HumanBytes(number("total")))
         }
@@ -170,7 +176,7 @@ pub(super) fn line(event: &Event, names: &ReleaseNames) -> Option<Line> {
 }
 
 impl Bars {
-    fn new(hosts: &[HostName]) -> Self {
+    fn new(hosts: &[HostName], expected: Option<&Estimate>) -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let width = hosts.iter().map(|host| host.as_str().len()).max().unwrap_or_default();
         // The template is our own: a fault in it is shown by what it does not show.
@@ -183,7 +189,10 @@ impl Bars {
             (host.clone(), bar)
         });
         let by_host = by_host.collect();
-        let style = ProgressStyle::with_template("{pos} of {len} done after {elapsed}")
+        let expected = expected.map(|expected| format!(", {}", expected.words()));
+        let template =
+            format!("{{pos}} of {{len}} done after {{elapsed}}{}", expected.unwrap_or_default());
+        let style = ProgressStyle::with_template(&template)
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let total = all.add(ProgressBar::new(hosts.len() as u64).with_style(style));
         total.enable_steady_tick(Duration::from_secs(1));
@@ -204,8 +213,9 @@ impl Bars {
 }
 
 /// The table, the last lines of what failed, and one line that sums it up.
-fn text(summary: &Summary, names: &ReleaseNames) -> String {
-    let mut table = Table::new(["HOST", "OUTCOME", "FROM", "TO", "TIME", "WHY"]);
+fn text(summary: &Summary, names: &ReleaseNames, columns: Option<usize>) -> String {
+    let headings = ["HOST", "OUTCOME", "FROM", "TO", "TIME", "WHY"];
+    let mut table = Table::new(headings).within(columns);
     for row in &summary.hosts {
         table.row([
             row.host.as_str(),
@@ -213,20 +223,12 @@ fn text(summary: &Summary, names: &ReleaseNames) -> String {
             &names.of(row.from.as_ref()),
             &names.of(row.to.as_ref()),
             &span(row.duration_ms),
-            &why(row),
+            &row.why(),
         ]);
     }
     let outputs = summary.hosts.iter().filter(|row| !row.output.is_empty()).map(output);
     let outputs: String = outputs.collect();
     format!("{}{outputs}\n{}\n", table.render(), counts(&summary.hosts))
-}
-
-/// The code and the words. A code that only says the outcome again is left out.
-fn why(row: &Row) -> String {
-    let code = row.code.as_deref().filter(|code| *code != row.outcome.name());
-    let detail = row.detail.as_deref().filter(|detail| Some(*detail) != code);
-    let words: Vec<_> = [code, detail].into_iter().flatten().collect();
-    words.join(": ")
 }
 
 fn output(row: &Row) -> String {
@@ -295,7 +297,7 @@ mod tests {
     fn the_table_has_a_row_for_each_host_and_the_output_of_what_failed() {
         let mut names = ReleaseNames::default();
         names.learn(Digest::from_bytes([1; 32]), Some("1.0"));
-        insta::assert_snapshot!(text(&summary(), &names), @r"
+        insta::assert_snapshot!(text(&summary(), &names, None), @r"
         HOST   OUTCOME      FROM            TO              TIME      WHY
         db-1   updated      1.0 (01010101)  02020202        1.2 s     -
         web-1  rolled_back  1.0 (01010101)  1.0 (01010101)  1 m 15 s  its agent \u{1b}[31mdied\nat once

@@ -40,7 +40,7 @@ pub struct Driver {
     #[serde(with = "time::serde::rfc3339")]
     pub until: OffsetDateTime,
     #[serde(skip)]
-    token: Uuid,
+    pub(super) token: Uuid,
 }
 
 /// A lease that was granted.

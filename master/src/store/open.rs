@@ -140,7 +140,7 @@ mod tests {
         drop(old);
         let store = Store::open(&path).unwrap();
         let name = "web-1".parse().unwrap();
-        let rollout = store.rollouts(9).unwrap().remove(0);
+        let rollout = store.rollouts(false, 9).unwrap().remove(0);
         let read = serde_json::json!({
             "epoch": store.epoch().unwrap(),
             "hosts": store.hosts().unwrap(),

@@ -13,6 +13,9 @@ use uuid::Uuid;
 use crate::store::column::{Json, Stamp, Text};
 use crate::store::{Store, StoreError};
 
+/// Letters of a rollout's name that are drawn by chance, and that are enough to tell it.
+const SHORT: usize = 8;
+
 /// The name of a rollout: a UUID of version 7, so that they sort by time and no two are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -23,6 +26,12 @@ impl RolloutId {
     #[expect(clippy::new_without_default, reason = "no two are the same: there is no default")]
     pub fn new() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// Its end, by which it can be named too: enough to tell it from any other.
+    pub fn short(&self) -> String {
+        let text = self.to_string();
+        text[text.len() - SHORT..].to_owned()
     }
 }
 
@@ -177,12 +186,14 @@ impl Store {
         Ok(durations.collect::<Result<_, _>>()?)
     }
 
-    /// The last `limit` rollouts, the newest first.
-    pub fn rollouts(&self, limit: u32) -> Result<Vec<Rollout>, StoreError> {
+    /// The last `limit` rollouts, or the last of those that are not over. The newest is first, by
+    /// the order in which they were begun: clocks go back, and two may begin in one instant.
+    pub fn rollouts(&self, open: bool, limit: u32) -> Result<Vec<Rollout>, StoreError> {
         let connection = self.connection();
-        let mut statement =
-            connection.prepare("SELECT * FROM rollouts ORDER BY rowid DESC LIMIT ?1")?;
-        let rollouts = statement.query_map([limit], read_rollout)?;
+        let mut statement = connection.prepare(
+            "SELECT * FROM rollouts WHERE NOT ?1 OR finished_at IS NULL ORDER BY rowid DESC LIMIT ?2",
+        )?;
+        let rollouts = statement.query_map(params![open, limit], read_rollout)?;
         Ok(rollouts.collect::<Result<_, _>>()?)
     }
 

@@ -1,9 +1,12 @@
 //! Stores for tests.
 
+use protocol::{Digest, Kind};
+use serde_json::json;
 use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
 
-use crate::store::Store;
+use crate::store::{Claim, Driver, Rollout, RolloutId, Store};
 
 /// A moment, in seconds after a fixed one.
 pub(crate) fn at(seconds: i64) -> OffsetDateTime {
@@ -15,4 +18,30 @@ pub(crate) fn path_and_store() -> (TempDir, Store) {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::create(&directory.path().join("swarm.db"), "ada", at(0)).unwrap();
     (directory, store)
+}
+
+/// A rollout that was planned at [`at`]`(0)`. Its name is always the same.
+pub(crate) fn rollout() -> Rollout {
+    let id = "019a5c26-0000-7000-8000-000000000001";
+    Rollout {
+        id: serde_json::from_value::<RolloutId>(id.into()).unwrap(),
+        kind: Kind::Update,
+        app: "agent".parse().unwrap(),
+        release: Some(Digest::from_bytes([7; 32])),
+        selection: "--all".to_owned(),
+        who: "ada".to_owned(),
+        epoch: 1,
+        policy: json!({"parallel": 16}),
+        started_at: at(0),
+        finished_at: None,
+        result: None,
+        state: "planned".to_owned(),
+        plan: Some(Digest::from_bytes([9; 32])),
+    }
+}
+
+/// Somebody who drives it.
+pub(crate) fn driver() -> Driver {
+    let claim = Claim { who: "ada".to_owned(), machine: "m".to_owned(), pid: 4711, started: 1 };
+    Driver { claim, since: at(0), until: at(30), token: Uuid::nil() }
 }

@@ -14,7 +14,7 @@ pub enum RolloutCommand {
     /// List the rollouts, the newest first
     List(list::ListArgs),
     /// Show where a rollout stands, host by host
-    Show(Which),
+    Show(show::ShowArgs),
     /// Follow a rollout until it rests
     Watch(Which),
     /// Agree to what a rollout waits for, and let it go on
@@ -53,7 +53,7 @@ impl RolloutCommand {
     pub(in crate::cli) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let (which, request) = match self {
             Self::List(arguments) => return arguments.run(context),
-            Self::Show(which) => return show::run(which, context),
+            Self::Show(arguments) => return arguments.run(context),
             Self::Watch(which) => return watch::run(which, context),
             Self::Approve { which, digest } => (which, Request::Approve { digest: *digest }),
             Self::Reject(which) => (which, Request::Reject),

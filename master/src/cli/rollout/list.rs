@@ -5,7 +5,8 @@ use clap::Args;
 use crate::cli::Context;
 use crate::output::{Exit, Failure, Table, when};
 use crate::rollout::engine::waits_for;
-use crate::rollout::{ReleaseNames, stand};
+use crate::rollout::{ReleaseNames, RolloutError, stand};
+use crate::store::Rollout;
 
 /// The words of `swarm rollout list`.
 #[derive(Debug, Args)]
@@ -22,37 +23,75 @@ impl ListArgs {
     /// Lists them, the newest first.
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let Context { store, output, now, .. } = context;
-        let mut rollouts = store.rollouts(self.limit)?;
-        rollouts.retain(|rollout| !self.open || rollout.finished_at.is_none());
+        let rollouts = store.rollouts(self.open, self.limit)?;
         if output.json() {
             output.document(&rollouts);
-            return Ok(Exit::Success);
-        }
-        let names = ReleaseNames::read(store)?;
-        let mut table =
-            Table::new(["ROLLOUT", "STATE", "STARTED", "WHO", "HOSTS", "RELEASE", "WHY"]);
-        for rollout in rollouts {
-            let why = match rollout.plan {
-                Some(_) if rollout.finished_at.is_none() => {
-                    waits_for(&stand(store, rollout.clone(), now())?.state)
-                }
-                _ => String::new(),
-            };
-            table.row([
-                &rollout.id.to_string(),
-                &rollout.state,
-                &when(rollout.started_at),
-                &rollout.who,
-                &rollout.selection,
-                &names.of(rollout.release.as_ref()),
-                &why,
-            ]);
-        }
-        if table.is_empty() {
+        } else if rollouts.is_empty() {
             output.note("no rollouts");
         } else {
-            output.data(&table.render());
+            let waits_for = |rollout: &Rollout| match rollout.plan {
+                Some(_) if rollout.finished_at.is_none() => {
+                    let stand = stand(store, rollout.clone(), now())?;
+                    Ok(Some(stand.abandoned().unwrap_or_else(|| waits_for(&stand.state))))
+                }
+                _ => Ok::<_, RolloutError>(None),
+            };
+            let rollouts = rollouts
+                .into_iter()
+                .map(|rollout| Ok((waits_for(&rollout)?, rollout)))
+                .collect::<Result<Vec<_>, RolloutError>>()?;
+            output.data(&table(&rollouts, &ReleaseNames::read(store)?, output.columns()));
         }
         Ok(Exit::Success)
+    }
+}
+
+/// Rollouts, and what each waits for that is not over.
+fn table(
+    rollouts: &[(Option<String>, Rollout)],
+    names: &ReleaseNames,
+    columns: Option<usize>,
+) -> String {
+    let headings = ["ROLLOUT", "STARTED", "STATE", "WHAT"];
+    let mut table = Table::new(headings).within(columns);
+    for (waits_for, rollout) in rollouts {
+        let waits_for = waits_for.as_ref().map(|line| format!(": {line}")).unwrap_or_default();
+        table.row([
+            &rollout.id.short(),
+            &when(rollout.started_at),
+            &rollout.state,
+            &format!("{}{waits_for}", names.asked(rollout)),
+        ]);
+    }
+    table.render()
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::Kind;
+
+    use super::*;
+    use crate::rollout::engine::testing::run;
+    use crate::store::testing::{at, rollout};
+
+    #[test]
+    fn the_list_fits_80_columns_and_says_what_is_waited_for() {
+        let waits = run(500, "canary=1 approve=canary", &[]);
+        let open = Rollout { state: "awaiting_approval".to_owned(), ..rollout() };
+        let over = Rollout {
+            kind: Kind::Rollback,
+            release: None,
+            selection: "--select 'web*:&zone=a:!web-1'".to_owned(),
+            who: "ada (as root)".to_owned(),
+            finished_at: Some(at(9)),
+            state: "rolled_back".to_owned(),
+            ..rollout()
+        };
+        let rollouts = [(Some(waits_for(&waits.state)), open), (None, over)];
+        let text = table(&rollouts, &ReleaseNames::default(), Some(80));
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        insta::assert_snapshot!(text);
+        let piped = table(&rollouts, &ReleaseNames::default(), None);
+        assert_eq!(piped.lines().count(), 3, "a line a rollout: {piped}");
     }
 }

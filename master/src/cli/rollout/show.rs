@@ -1,49 +1,144 @@
 //! `swarm rollout show ID`.
 
+use clap::Args;
+use protocol::HostName;
+use time::OffsetDateTime;
+
 use crate::cli::Context;
 use crate::cli::rollout::args::Which;
-use crate::output::{Exit, Failure, Table, when};
-use crate::rollout::engine::{counts, waits_for, why};
-use crate::rollout::{ReleaseNames, Stand, stand};
+use crate::output::{Exit, Failure, Table, plain, span, when, wrapped};
+use crate::rollout::engine::{Host, Weight, by_weight, counts, waits_for};
+use crate::rollout::{Estimate, ReleaseNames, Stand, stand};
 
-/// Shows where it stands, host by host.
-pub(super) fn run(which: &Which, context: &Context) -> Result<Exit, Failure> {
-    let Context { store, output, now, .. } = context;
-    let stand = stand(store, store.find_rollout(&which.id)?, now())?;
-    if output.json() {
-        output.document(&stand.document());
-    } else {
-        output.data(&text(&stand, &ReleaseNames::read(store)?));
-    }
-    Ok(Exit::Success)
+/// Of hosts that are as they should be, or wait, or were left out, so many are shown of each kind.
+const SHOWN: usize = 10;
+
+/// The words of `swarm rollout show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// Which rollout.
+    #[command(flatten)]
+    which: Which,
+    /// Show every host, those too of which there is nothing to say
+    #[arg(long)]
+    all: bool,
 }
 
-pub(super) fn text(stand: &Stand, names: &ReleaseNames) -> String {
-    let Stand { rollout, state, driver } = stand;
-    let mut table = Table::new(["HOST", "STATE", "SINCE", "WHY"]);
-    for (planned, host) in state.hosts() {
-        let why = why(state, &planned.host).unwrap_or_default();
-        table.row([planned.host.as_str(), host.name(), &when(host.since), &why]);
+impl ShowArgs {
+    /// Shows where it stands, host by host.
+    pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let Context { store, output, now, .. } = context;
+        let stand = stand(store, store.find_rollout(&self.which.id)?, now())?;
+        if output.json() {
+            output.document(&stand.document());
+        } else {
+            let expected = context.desk().estimate(stand.state.plan())?;
+            let names = ReleaseNames::read(store)?;
+            let shown =
+                Shown { names: &names, expected: expected.as_ref(), now: now(), all: self.all };
+            output.data(&text(&stand, &shown, output.columns()));
+        }
+        Ok(Exit::Success)
     }
-    let driver = match driver {
-        Some(driver) => format!("driven by {} (process {})", driver.claim.who, driver.claim.pid),
-        None => "driven by nobody".to_owned(),
-    };
+}
+
+/// What a rollout is shown with.
+pub(super) struct Shown<'a> {
+    pub(super) names: &'a ReleaseNames,
+    pub(super) expected: Option<&'a Estimate>,
+    pub(super) now: OffsetDateTime,
+    /// Every host, however many there are.
+    pub(super) all: bool,
+}
+
+/// What it is and how it stands, then the hosts that matter most first, then how many stand where.
+pub(super) fn text(stand: &Stand, shown: &Shown<'_>, columns: Option<usize>) -> String {
+    let Stand { rollout, state, driver } = stand;
+    let Shown { names, expected, now, all } = *shown;
+    let driver = driver
+        .as_ref()
+        .map(|driver| format!("driven by {} (process {})", driver.claim.who, driver.claim.pid));
+    let head = [
+        Some(format!("rollout {}", rollout.id)),
+        Some(format!("{}, {}", names.asked(rollout), when(rollout.started_at))),
+        Some(waits_for(state)),
+        Some(stand.progress(expected, now)),
+        driver.or_else(|| stand.abandoned()),
+    ];
+    let mut table = Table::new(["HOST", "BATCH", "STATE", "FOR", "WHY"]).within(columns);
+    let mut left = 0;
+    let mut kind: Option<(Weight, usize)> = None;
+    for (weight, planned, host) in by_weight(state) {
+        let before = kind.filter(|(before, _)| *before == weight).map_or(0, |(_, count)| count);
+        kind = Some((weight, before + 1));
+        if weight.is_usual() && before >= SHOWN && !all {
+            left += 1;
+        } else {
+            row(&mut table, stand, &planned.host, host, now);
+        }
+    }
     let counts: Vec<_> =
         counts(state).iter().map(|(name, count)| format!("{count} {name}")).collect();
-    let release = match rollout.release {
-        Some(release) => format!(" to {}", names.of(Some(&release))),
-        None => String::new(),
+    let more = match left {
+        0 => String::new(),
+        left => format!("{left} more are as they should be, or wait: see them with --all\n"),
     };
-    format!(
-        "rollout {}\n{}{release} of {}, by {}, {}\n{}\n{driver}\n\n{}\n{}\n",
-        rollout.id,
-        rollout.kind,
-        rollout.selection,
-        rollout.who,
-        when(rollout.started_at),
-        waits_for(state),
-        table.render(),
-        counts.join(", ")
-    )
+    let head: Vec<_> = head.into_iter().flatten().map(|line| fitted(&line, columns)).collect();
+    format!("{}\n{}\n{more}{}\n", head.concat(), table.render(), counts.join(", "))
+}
+
+fn row(table: &mut Table, stand: &Stand, name: &HostName, host: &Host, now: OffsetDateTime) {
+    let batch = stand.state.batch_of(name).map(|batch| batch.to_string());
+    let passed = u64::try_from((now - host.since).whole_milliseconds()).unwrap_or(0);
+    let why = match (host.phase(), &host.row) {
+        (Some(phase), _) => phase.to_string(),
+        (None, Some(row)) => row.why(),
+        (None, None) => String::new(),
+    };
+    table.row([name.as_str(), &batch.unwrap_or_default(), host.name(), &span(passed), &why]);
+}
+
+/// A line, or as many as it takes on a screen.
+fn fitted(line: &str, columns: Option<usize>) -> String {
+    let line = plain(line);
+    let lines = columns.map_or_else(|| vec![line.clone()], |columns| wrapped(&line, columns));
+    format!("{}\n", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rollout::engine::Event;
+    use crate::rollout::engine::testing::{Fate, Rig, name, plan_of, policy, run};
+    use crate::store::testing::{at, driver, rollout};
+    use protocol::Phase;
+
+    fn of(rig: &Rig, seconds: i64, all: bool) -> String {
+        let stand = Stand { rollout: rollout(), state: rig.state.clone(), driver: None };
+        let names = ReleaseNames::default();
+        let shown = Shown { names: &names, expected: None, now: at(seconds), all };
+        text(&stand, &shown, Some(80))
+    }
+
+    #[test]
+    fn five_hundred_hosts_are_shown_by_those_that_matter() {
+        let fates = [(3, Fate::Full), (7, Fate::Bad), (8, Fate::Bad)];
+        let rig = run(500, "canary=2 batch=10% parallel=4 row=2", &fates);
+        let text = of(&rig, 75, false);
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        insta::assert_snapshot!(text);
+        assert!(of(&rig, 75, true).lines().count() > 500);
+    }
+
+    #[test]
+    fn a_host_under_way_says_its_phase_and_for_how_long() {
+        let mut rig = Rig::new(plan_of(3, policy("parallel=2")), &[]);
+        rig.send(Event::Driven { who: "ada".to_owned(), epoch: 1 });
+        rig.send(Event::Phase { host: name(0), phase: Phase::Probing, detail: None });
+        let stand = Stand { rollout: rollout(), state: rig.state, driver: Some(driver()) };
+        let names = ReleaseNames::default();
+        let expected = Estimate { seconds: 250, basis: String::new() };
+        let shown = Shown { names: &names, expected: Some(&expected), now: at(12), all: false };
+        insta::assert_snapshot!(text(&stand, &shown, None));
+    }
 }

@@ -9,10 +9,10 @@ use time::OffsetDateTime;
 use crate::cli::Context;
 use crate::cli::log::line;
 use crate::cli::rollout::args::Which;
-use crate::cli::rollout::show;
+use crate::cli::rollout::show::{self, Shown};
 use crate::cli::runtime::block_on;
 use crate::output::{Exit, Failure};
-use crate::rollout::{ReleaseNames, Stand, Summary, frame, stand};
+use crate::rollout::{Estimate, ReleaseNames, Stand, Summary, frame, stand};
 
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -30,10 +30,10 @@ impl Screen {
         Self { bar: ProgressBar::new_spinner().with_style(style), terminal: Term::stderr() }
     }
 
-    fn draw(&self, stand: &Stand, now: OffsetDateTime) {
+    fn draw(&self, stand: &Stand, expected: Option<&Estimate>, now: OffsetDateTime) {
         let (lines, columns) = self.terminal.size();
         let size = (columns.into(), usize::from(lines).saturating_sub(1));
-        let text = frame(&stand.state, stand.rollout.started_at, now, size);
+        let text = frame(stand, expected, now, size);
         self.bar.set_message(text.trim_end().to_owned());
         self.bar.tick();
     }
@@ -48,16 +48,20 @@ pub(super) fn run(which: &Which, context: &Context) -> Result<Exit, Failure> {
     let Context { store, output, now, .. } = context;
     let rollout = store.find_rollout(&which.id)?;
     let names = ReleaseNames::read(store)?;
+    let (plan, _) = context.desk().begun(rollout.id)?;
+    let expected = context.desk().estimate(&plan)?;
     let mut shown = 0;
     let screen = output.draws().then(Screen::new);
     block_on(async {
         loop {
             let stand = stand(store, rollout.clone(), now())?;
             if let Some(screen) = &screen {
-                screen.draw(&stand, now());
+                screen.draw(&stand, expected.as_ref(), now());
                 if stand.state.rests() {
                     screen.leave();
-                    output.data(&show::text(&stand, &names));
+                    let expected = expected.as_ref();
+                    let shown = Shown { names: &names, expected, now: now(), all: false };
+                    output.data(&show::text(&stand, &shown, output.columns()));
                     return Ok(Summary::of(rollout.id, &stand.state).exit());
                 }
                 tokio::time::sleep(LOOK).await;

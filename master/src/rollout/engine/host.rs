@@ -51,6 +51,14 @@ impl Host {
         Self { status, since, due: None, seen, staged: false, row }
     }
 
+    /// The phase of its transaction, if it is in one.
+    pub const fn phase(&self) -> Option<Phase> {
+        match self.status {
+            HostStatus::Updating(phase) | HostStatus::Returning(phase) => Some(phase),
+            _ => None,
+        }
+    }
+
     /// The name on the wire and on the screen.
     pub fn name(&self) -> &'static str {
         match self.status {

@@ -45,7 +45,7 @@ pub use plan::{Action, Batch, Plan, PlannedHost};
 pub use policy::{Approve, Deadlines, OnTrip, Policy};
 pub use request::{Refusal, Request};
 pub use row::Row;
-pub use rows::{counts, rows};
+pub use rows::{Weight, by_weight, counts, rows};
 pub use state::State;
 pub use status::{Gate, Pause, Stage, Status};
 pub use step::{fold, step};

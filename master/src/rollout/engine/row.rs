@@ -29,6 +29,14 @@ pub struct Row {
 }
 
 impl Row {
+    /// The code and the words. A code that only says the outcome again is left out.
+    pub fn why(&self) -> String {
+        let code = self.code.as_deref().filter(|code| *code != self.outcome.name());
+        let detail = self.detail.as_deref().filter(|detail| Some(*detail) != code);
+        let words: Vec<_> = [code, detail].into_iter().flatten().collect();
+        words.join(": ")
+    }
+
     /// A row about a host of which nothing more is known.
     pub fn new(host: &HostName, outcome: HostOutcome) -> Self {
         Self {

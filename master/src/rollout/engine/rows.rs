@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use protocol::{HostOutcome, Kind};
 
-use crate::rollout::engine::{Row, State, batch};
+use crate::rollout::engine::{Host, HostStatus, PlannedHost, Row, State, batch};
 
 /// A row for each host, by name: what it came to, or why it has come to nothing yet.
 pub fn rows(state: &State) -> Vec<Row> {
@@ -13,6 +13,49 @@ pub fn rows(state: &State) -> Vec<Row> {
         None => batch::left_out(state, place),
     };
     state.places.values().map(|&place| row(place)).collect()
+}
+
+/// The hosts with their plans, those first that matter most: see [`Weight`]. Of the same weight,
+/// they stay in the plan's order.
+pub fn by_weight(state: &State) -> Vec<(Weight, &PlannedHost, &Host)> {
+    let weighed = state.hosts().map(|(planned, host)| (Weight::of(host), planned, host));
+    let mut hosts: Vec<_> = weighed.collect();
+    hosts.sort_by_key(|(weight, ..)| *weight);
+    hosts
+}
+
+/// How much a host matters to who looks at a rollout; the most comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// It is not where it was asked to be.
+    Failed,
+    /// A command is out for it.
+    UnderWay,
+    /// It runs what it was asked to.
+    Good,
+    /// It waits for its turn.
+    Waits,
+    /// It was left out.
+    LeftOut,
+}
+
+impl Weight {
+    fn of(host: &Host) -> Self {
+        match (host.status, host.row.as_ref().map(|row| row.outcome)) {
+            (HostStatus::Done, Some(HostOutcome::Updated | HostOutcome::AlreadyCurrent)) => {
+                Self::Good
+            }
+            (HostStatus::Done, Some(HostOutcome::Skipped)) => Self::LeftOut,
+            (HostStatus::Done, _) => Self::Failed,
+            (HostStatus::Pending, _) => Self::Waits,
+            _ => Self::UnderWay,
+        }
+    }
+
+    /// Whether the host is one of many of which there is nothing to say.
+    pub fn is_usual(self) -> bool {
+        self >= Self::Good
+    }
 }
 
 /// How many hosts stand where, by the name of their state.

@@ -114,6 +114,11 @@ impl State {
         Some((&self.plan.hosts[place], &self.hosts[place]))
     }
 
+    /// The batch of a host, from 1; none for one that is left alone.
+    pub fn batch_of(&self, name: &HostName) -> Option<usize> {
+        self.division.batch_of(*self.places.get(name)?).map(|batch| batch + 1)
+    }
+
     /// The hosts on which the release failed.
     pub fn failed(&self) -> Vec<HostName> {
         self.breaker.failed.iter().map(|&place| self.name(place).clone()).collect()

@@ -311,11 +311,11 @@ fn hosts_that_need_nothing_have_their_rows_from_the_plan() {
 fn every_state_says_what_it_waits_for() {
     let rig = run(4, "canary=1 batch=2 approve=canary", &[]);
     insta::assert_snapshot!(waits_for(&rig.state), @"waits since 2026-01-02 03:04:06Z for somebody to approve batch 2; next: it goes on, or ends if it is rejected; without an answer it ends 2026-01-09 03:04:06Z");
-    insta::assert_snapshot!(why(&rig.state, &name(0)).unwrap(), @"it waits for nothing: updated since 2026-01-02 03:04:06Z");
-    insta::assert_snapshot!(why(&rig.state, &name(2)).unwrap(), @"waits for its turn in batch 2 of 3 since 2026-01-02 03:04:08Z: waits since 2026-01-02 03:04:06Z for somebody to approve batch 2; next: it goes on, or ends if it is rejected; without an answer it ends 2026-01-09 03:04:06Z");
+    insta::assert_snapshot!(why(&rig.state, &name(0)).unwrap(), @"updated at 2026-01-02 03:04:06Z; nothing more is done there");
+    insta::assert_snapshot!(why(&rig.state, &name(2)).unwrap(), @"waits for its turn in batch 2 of 3 since 2026-01-02 03:04:08Z: the rollout waits since 2026-01-02 03:04:06Z for somebody to approve batch 2; next: it goes on, or ends if it is rejected; without an answer it ends 2026-01-09 03:04:06Z");
     let mut rig = Rig::new(plan_of(4, policy("parallel=1")), &[]);
     rig.send(Event::Driven { who: "ada".to_owned(), epoch: 1 });
-    insta::assert_snapshot!(waits_for(&rig.state), @"batch 1 of 1: 1 hosts under way, 3 wait; next: the end");
-    insta::assert_snapshot!(why(&rig.state, &name(0)).unwrap(), @"updating (receiving) since 2026-01-02 03:04:05Z; next: the release is proven there, or taken back; silence until 2026-01-02 05:04:05Z fails it");
-    insta::assert_snapshot!(why(&rig.state, &name(1)).unwrap(), @"waits for its turn in batch 1 of 1 since 2026-01-02 03:04:05Z: at most 1 hosts are under way at once");
+    insta::assert_snapshot!(waits_for(&rig.state), @"batch 1 of 1: 1 host under way, 3 wait; next: the end");
+    insta::assert_snapshot!(why(&rig.state, &name(0)).unwrap(), @"updating (receiving) since 2026-01-02 03:04:05Z; next: the release is proven there, or taken back; if nothing is heard of it until 2026-01-02 05:04:05Z, it has failed");
+    insta::assert_snapshot!(why(&rig.state, &name(1)).unwrap(), @"waits for its turn in batch 1 of 1 since 2026-01-02 03:04:05Z: at most 1 host at a time");
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use protocol::HostName;
 use serde::Serialize;
 
+use crate::output::span;
 use crate::rollout::engine::{Division, Plan};
 
 /// An estimate, and what it rests on.
@@ -14,6 +15,13 @@ pub struct Estimate {
     pub seconds: u64,
     /// Upon what.
     pub basis: String,
+}
+
+impl Estimate {
+    /// In words, for who watches.
+    pub fn words(&self) -> String {
+        format!("about {} expected", span(self.seconds.saturating_mul(1000)))
+    }
 }
 
 /// Estimates from what hosts took before, in milliseconds, the newest first. A host takes what it

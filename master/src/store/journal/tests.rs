@@ -3,29 +3,11 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::store::testing::{at, path_and_store};
+use crate::store::testing::{at, path_and_store, rollout};
 use crate::store::{Claim, EventType, Events, Locked, Planned, Rollout, Started};
 
-fn rollout() -> Rollout {
-    Rollout {
-        id: RolloutId::new(),
-        kind: Kind::Update,
-        app: "agent".parse().unwrap(),
-        release: Some(Digest::from_bytes([7; 32])),
-        selection: "--all".to_owned(),
-        who: "ada".to_owned(),
-        epoch: 1,
-        policy: json!({"parallel": 16}),
-        started_at: at(0),
-        finished_at: None,
-        result: None,
-        state: "planned".to_owned(),
-        plan: Some(Digest::from_bytes([9; 32])),
-    }
-}
-
 fn begin(store: &Store, hosts: &[&str]) -> (Rollout, Started) {
-    let rollout = rollout();
+    let rollout = Rollout { id: RolloutId::new(), ..rollout() };
     let hosts: Vec<_> = hosts.iter().map(|host| host.parse().unwrap()).collect();
     let planned = Event::new(EventType::RolloutPlanned, at(0), "ada");
     let planned = Event { rollout: Some(rollout.id), ..planned };
@@ -82,12 +64,13 @@ fn lesson_45_a_restarted_master_knows_what_it_rolled() {
     let store = Store::open(&directory.path().join("swarm.db")).unwrap();
     let state = "failed".to_owned();
     let done = Rollout { finished_at: Some(at(9)), result: ended, state, ..done };
-    assert_eq!(store.rollouts(10).unwrap(), [cut.clone(), done.clone()], "the newest first");
+    let all = [cut.clone(), done.clone()];
+    assert_eq!(store.rollouts(false, 10).unwrap(), all, "the newest first, though of one instant");
+    assert_eq!(store.rollouts(true, 10).unwrap(), all[..1], "of those that are not over");
     let results = [one.results, two.results].concat();
     assert_eq!(store.host_results(done.id).unwrap(), results);
     assert_eq!(store.journal(done.id, 1).unwrap(), [(at(9), json!({"event": "tick"}))]);
-    let end = cut.id.to_string();
-    assert_eq!(store.find_rollout(&end[30..]).unwrap(), cut);
+    assert_eq!(store.find_rollout(&cut.id.short()).unwrap(), cut);
     let durations = store.durations(&done.app, Kind::Update, 9).unwrap();
     assert_eq!(durations, [("web-1".parse().unwrap(), 1200)]);
 }
@@ -101,7 +84,7 @@ fn lesson_49_a_host_is_in_one_rollout_at_a_time() {
     assert_eq!(second, Started::Locked(Locked { rollout: first.id, hosts }));
     assert_eq!(store.holder(&"web-3".parse().unwrap()).unwrap(), None, "all or none");
     assert_eq!(begin(&store, &["web-3"]).1, Started::Yes);
-    assert_eq!(store.rollouts(9).unwrap().len(), 2);
+    assert_eq!(store.rollouts(false, 9).unwrap().len(), 2);
 }
 
 #[test]
