@@ -18,7 +18,8 @@ pub enum Kind {
     SelfUpdate,
 }
 
-/// The states of a transaction, in their order. `Reversing` can follow any after `Switching`.
+/// The states of a transaction, in their order. `Reversing` can follow `Starting`, and any from
+/// `Switching` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -32,8 +33,12 @@ pub enum Phase {
     Building,
     /// The release is whole and on the disk; nothing points to it yet.
     Staged,
+    /// In a handover: the new agent is started beside the old one, and has to become ready.
+    Starting,
     /// The `active` link is about to change.
     Switching,
+    /// In a handover: the agent that served until now ends what it has begun, and is stopped.
+    Draining,
     /// The agent is being stopped and started.
     Restarting,
     /// The new release has to prove that it answers.
@@ -55,7 +60,9 @@ impl Phase {
             Self::Verifying => "verifying",
             Self::Building => "building",
             Self::Staged => "staged",
+            Self::Starting => "starting",
             Self::Switching => "switching",
+            Self::Draining => "draining",
             Self::Restarting => "restarting",
             Self::Probing => "probing",
             Self::Confirming => "confirming",

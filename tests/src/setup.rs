@@ -75,6 +75,15 @@ impl Setup {
         self
     }
 
+    /// Hands one agent over to the next, on a socket that the updater opens.
+    #[must_use]
+    pub fn handover(self) -> Self {
+        self.run("strategy", "'handover'")
+            .run("sockets", "['{agent}']")
+            .run("drain_timeout", "'10s'")
+            .health("ready_url", "'http://{agent}/ready'")
+    }
+
     fn set(mut self, section: &'static str, key: &str, value: &str) -> Self {
         self.sections.entry(section).or_default().insert(key.to_owned(), value.to_owned());
         self

@@ -30,6 +30,8 @@ pub struct Behaviour {
     pub closes_after: Option<u32>,
     /// Answers 500 after this many answers.
     pub fails_after: Option<u32>,
+    /// Answers `GET /ready` with 503.
+    pub never_ready: bool,
     /// Says nothing of its release.
     pub silent: bool,
     /// Does not end on TERM.

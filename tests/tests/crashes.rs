@@ -69,6 +69,21 @@ fn the_reversal_of_a_failed_watch_survives_its_updater_at_every_checkpoint() -> 
 }
 
 #[test]
+fn a_handover_survives_its_updater_at_every_checkpoint() -> Result<()> {
+    holds(Scenario::Handover)
+}
+
+#[test]
+fn a_handover_that_never_gets_ready_survives_its_updater_at_every_checkpoint() -> Result<()> {
+    holds(Scenario::NeverReady)
+}
+
+#[test]
+fn lesson_24_a_handing_back_survives_its_updater_at_every_checkpoint() -> Result<()> {
+    holds(Scenario::HandedBack)
+}
+
+#[test]
 fn a_rollback_survives_its_updater_at_every_checkpoint() -> Result<()> {
     holds(Scenario::Rollback)
 }

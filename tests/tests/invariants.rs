@@ -128,7 +128,10 @@ fn an_agent_too_many_or_too_few_is_found() -> Result<()> {
         .env("RELEASE_INSTANCE", "another")
         .stdin(Stdio::null())
         .spawn()?;
-    let found = [broken.has(Some("more than one start")), broken.has(Some("is not active"))];
+    let found = [
+        broken.has(Some("more starts of an agent live than 1")),
+        broken.has(Some("is not active")),
+    ];
     other.kill()?;
     other.wait()?;
     found.into_iter().collect::<Result<()>>()?;

@@ -90,8 +90,11 @@ const fn next(phase: Phase) -> &'static str {
         Phase::Verifying => "the release is built; a fault changes nothing",
         Phase::Building => "the release is staged, then switched to; a failure changes nothing",
         Phase::Staged => "the switch to the release",
-        Phase::Switching => "the agent is restarted",
-        Phase::Restarting => "the release has to prove that it answers, or it is taken back",
+        Phase::Starting => "the switch, if the new agent becomes ready beside the old one",
+        Phase::Switching => "the agent is restarted, or handed over to",
+        Phase::Draining | Phase::Restarting => {
+            "the release has to prove that it answers, or it is taken back"
+        }
         Phase::Probing => "the watch, if the release proves that it answers; else it is taken back",
         Phase::Confirming => {
             "the watch, if the master reaches the host on a new connection; else the release is \

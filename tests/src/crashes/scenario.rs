@@ -31,6 +31,12 @@ pub enum Scenario {
     NoProgram,
     /// A release that fails in its watch.
     FailedWatch,
+    /// A good release, handed over to.
+    Handover,
+    /// A handover to a release whose agent never gets ready.
+    NeverReady,
+    /// A handover to a release that fails in its watch, and is handed back.
+    HandedBack,
     /// Back to the release before.
     Rollback,
     /// A release of the updater itself.
@@ -59,7 +65,7 @@ impl Stakes {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::FirstInstall,
         Self::BadFirstInstall,
         Self::Stage,
@@ -70,6 +76,9 @@ impl Scenario {
         Self::FailedStart,
         Self::NoProgram,
         Self::FailedWatch,
+        Self::Handover,
+        Self::NeverReady,
+        Self::HandedBack,
         Self::Rollback,
         Self::SelfUpdate,
     ];
@@ -87,6 +96,9 @@ impl Scenario {
             Self::FailedStart => "failed_start",
             Self::NoProgram => "no_program",
             Self::FailedWatch => "failed_watch",
+            Self::Handover => "handover",
+            Self::NeverReady => "never_ready",
+            Self::HandedBack => "handed_back",
             Self::Rollback => "rollback",
             Self::SelfUpdate => "self_update",
         }
@@ -97,20 +109,29 @@ impl Scenario {
         matches!(self, Self::FirstInstall | Self::BadFirstInstall)
     }
 
+    /// Whether one agent is handed over to the next.
+    pub(super) const fn hands_over(self) -> bool {
+        matches!(self, Self::Handover | Self::NeverReady | Self::HandedBack)
+    }
+
     /// The release that it is about, which no run before it has had.
     pub(super) fn release(self, serial: u32) -> Result<Option<Release>> {
         let message = format!("{self:?} {serial}");
         let good = Behaviour { message, ..Behaviour::default() };
         let release = match self {
             Self::Rollback | Self::Again => return Ok(None),
-            Self::FirstInstall | Self::Stage | Self::Update | Self::Unconfirmed => {
-                Tree::release(&good)?
-            }
+            Self::FirstInstall
+            | Self::Stage
+            | Self::Update
+            | Self::Unconfirmed
+            | Self::Handover => Tree::release(&good)?,
+            Self::NeverReady => Tree::release(&Behaviour { never_ready: true, ..good })?,
             Self::BadFirstInstall | Self::FailedProbe => {
                 Tree::release(&Behaviour { status: Some(500), ..good })?
             }
             Self::FailedStart => Tree::release(&Behaviour { crash: Some("no".into()), ..good })?,
             Self::FailedWatch => Tree::release(&Behaviour { dies_after: Some(1), ..good })?,
+            Self::HandedBack => Tree::release(&Behaviour { fails_after: Some(2), ..good })?,
             Self::NoProgram => {
                 let tree = Tree::empty()?;
                 tree.file("serial", &serial.to_string())?;
@@ -127,7 +148,7 @@ impl Scenario {
             Self::Stage => format!("/releases/{}", stakes.target),
             Self::Unconfirmed => "/update?confirm=true".to_owned(),
             // However slow the machine is, it fails before this is over.
-            Self::FailedWatch => "/update?watch=1h".to_owned(),
+            Self::FailedWatch | Self::HandedBack => "/update?watch=1h".to_owned(),
             Self::SelfUpdate => "/update-self?confirm_self=true".to_owned(),
             _ => "/update".to_owned(),
         };
@@ -151,7 +172,7 @@ impl Scenario {
     /// Whether it may have ended so, and where the host is then.
     pub(super) fn may_end(self, stakes: &Stakes, last: &LastTransaction) -> Result<()> {
         let expected: &[Outcome] = match self {
-            Self::FirstInstall | Self::Update | Self::Again | Self::SelfUpdate => {
+            Self::FirstInstall | Self::Update | Self::Again | Self::Handover | Self::SelfUpdate => {
                 &[Outcome::Updated, Outcome::Interrupted]
             }
             Self::Stage => &[Outcome::Staged, Outcome::Interrupted],

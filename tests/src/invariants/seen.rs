@@ -80,6 +80,11 @@ impl<'a> Seen<'a> {
         self.journal.as_ref().is_some_and(|journal| after_switch(journal.phase))
     }
 
+    /// Whether one agent may run beside the other.
+    pub(super) fn handing_over(&self) -> bool {
+        self.switching() && self.journal.as_ref().is_some_and(|journal| journal.handover)
+    }
+
     /// Whether no release could be proven, and none was since.
     pub(super) fn stranded(&self) -> bool {
         let ending = self.journal.as_ref().and_then(|journal| journal.outcome);

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeValue, ValueDeserializer};
 
-use super::{BuildSetting, RunnerKind, Strategy};
+use super::{BuildSetting, ListenSocket, RunnerKind, Strategy};
 use crate::trust::TrustedKey;
 
 type Check = fn(&Spanned<DeValue<'_>>) -> Result<(), String>;
@@ -59,14 +59,18 @@ pub(super) const KEYS: &[Key] = &[
     key("app.*.run.command", is::<Command>),
     key("app.*.run.units", is::<Vec<String>>),
     key("app.*.run.strategy", is::<Strategy>),
+    key("app.*.run.sockets", is::<Vec<ListenSocket>>),
     key("app.*.run.env", is::<BTreeMap<String, String>>),
     key("app.*.run.stop_grace", is::<Period>),
+    key("app.*.run.drain_timeout", is::<Period>),
     key("app.*.run.log_bytes", is::<Bytes>),
     key("app.*.run.backoff", is::<Period>),
     key("app.*.run.backoff_max", is::<Period>),
     key("app.*.health.url", is::<String>),
     key("app.*.health.tcp", is::<String>),
     key("app.*.health.command", is::<Command>),
+    key("app.*.health.ready_url", is::<String>),
+    key("app.*.health.ready_timeout", is::<Period>),
     key("app.*.health.release_pointer", is::<String>),
     key("app.*.health.identity", is::<PathBuf>),
     key("app.*.health.verify", is::<bool>),

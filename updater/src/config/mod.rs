@@ -9,6 +9,7 @@ mod keys;
 mod manual;
 mod model;
 mod parse;
+mod socket;
 mod validate;
 
 pub use check::{Checked, check_file, judge_identity};
@@ -18,4 +19,5 @@ pub use model::{
     Strategy,
 };
 pub use parse::ConfigError;
+pub use socket::ListenSocket;
 pub use validate::validate;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use protocol::{AppName, Bytes, Command, Period};
 use serde::Deserialize;
 
+use super::ListenSocket;
 use crate::trust::TrustedKey;
 
 /// The whole file.
@@ -184,10 +185,14 @@ pub struct RunConfig {
     pub units: Vec<String>,
     /// The strategy.
     pub strategy: Strategy,
+    /// Where it listens, if the updater opens that and passes it on.
+    pub sockets: Vec<ListenSocket>,
     /// What the agent's environment has besides the small standard one.
     pub env: BTreeMap<String, String>,
     /// How long the agent has between TERM and KILL.
     pub stop_grace: Period,
+    /// The same in a handover: how long the old agent may go on with what it has begun.
+    pub drain_timeout: Period,
     /// The agent's log is rotated when it is larger than this.
     pub log_bytes: Bytes,
     /// The first pause before a dead agent is started again; it doubles up to `backoff_max`.
@@ -207,6 +212,11 @@ pub struct HealthConfig {
     pub tcp: Option<String>,
     /// Run in the release, as the app's user; exit status 0 is healthy.
     pub command: Option<Command>,
+    /// In a handover, asked of the new agent while the old one still serves: any status from 200 to
+    /// 299 says that it is ready. Absent for what `url` or `tcp` says.
+    pub ready_url: Option<String>,
+    /// How long the new agent has to become ready.
+    pub ready_timeout: Period,
     /// Where in the answer's JSON the release's digest or path stands (RFC 6901). With it, only
     /// that counts.
     pub release_pointer: Option<String>,
@@ -293,8 +303,10 @@ impl Default for RunConfig {
             command: None,
             units: Vec::new(),
             strategy: Strategy::default(),
+            sockets: Vec::new(),
             env: BTreeMap::new(),
             stop_grace: seconds(10),
+            drain_timeout: seconds(30),
             log_bytes: Bytes(16 << 20),
             backoff: seconds(1),
             backoff_max: seconds(60),
@@ -308,6 +320,8 @@ impl Default for HealthConfig {
             url: None,
             tcp: None,
             command: None,
+            ready_url: None,
+            ready_timeout: seconds(60),
             release_pointer: None,
             identity: None,
             verify: true,

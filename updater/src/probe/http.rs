@@ -19,9 +19,10 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
-use super::owner::{Standing, standing};
+use super::owner::{Standing, standing, taken};
 use super::target::HttpTarget;
 use super::{Answer, Expectation, echo};
+use crate::runner::Instance;
 use crate::sys::run::printable;
 
 /// Bytes of a body that are read.
@@ -52,12 +53,7 @@ const UNKNOWN: &str = "the process that answers could not be established";
 
 /// A GET is sent, and its answer looked at.
 pub(super) async fn ask_http(target: &HttpTarget, expected: &Expectation) -> Answer {
-    let host = &target.host;
-    let address = if host.contains(':') {
-        format!("[{host}]:{}", target.port)
-    } else {
-        format!("{host}:{}", target.port)
-    };
+    let address = target.address();
     let connection = match connect(&address).await {
         Ok(connection) => connection,
         Err(error) => return Answer::silence(format!("connect to {address}: {error}")),
@@ -72,17 +68,7 @@ pub(super) async fn ask_http(target: &HttpTarget, expected: &Expectation) -> Ans
         return Answer::failure(who);
     }
     let mut driver = JoinSet::new();
-    let exchanged = match &target.tls {
-        None => exchange(connection, target, &mut driver).await,
-        Some((name, config)) => {
-            let connector = TlsConnector::from(config.clone());
-            match connector.connect(name.clone(), connection).await {
-                Ok(connection) => exchange(connection, target, &mut driver).await,
-                Err(error) => Err(format!("the TLS handshake failed: {}", chain(&error))),
-            }
-        }
-    };
-    let exchange = match exchanged {
+    let exchange = match exchange(connection, target, &mut driver).await {
         Ok(exchange) => exchange,
         Err(why) => return Answer::failure(format!("{}: {why}", target.uri)),
     };
@@ -124,13 +110,30 @@ fn prove(
     }
 }
 
-struct Exchange {
-    status: StatusCode,
+/// An answer, and the connection that it came on.
+pub(super) struct Exchange {
+    pub(super) status: StatusCode,
     body: Bytes,
     sender: http1::SendRequest<Empty<Bytes>>,
 }
 
-async fn exchange(
+/// Sends the question, by TLS where that is asked for, and reads the whole answer.
+pub(super) async fn exchange(
+    connection: TcpStream,
+    target: &HttpTarget,
+    driver: &mut JoinSet<()>,
+) -> Result<Exchange, String> {
+    let Some((name, config)) = &target.tls else {
+        return exchange_over(connection, target, driver).await;
+    };
+    let connector = TlsConnector::from(config.clone());
+    match connector.connect(name.clone(), connection).await {
+        Ok(connection) => exchange_over(connection, target, driver).await,
+        Err(error) => Err(format!("the TLS handshake failed: {}", chain(&error))),
+    }
+}
+
+async fn exchange_over(
     connection: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     target: &HttpTarget,
     driver: &mut JoinSet<()>,
@@ -158,7 +161,7 @@ async fn exchange(
     Ok(Exchange { status, body: body.to_bytes(), sender })
 }
 
-async fn connect(address: &str) -> io::Result<TcpStream> {
+pub(super) async fn connect(address: &str) -> io::Result<TcpStream> {
     let connection = TcpStream::connect(address).await?;
     // Connecting to a port of one's own range may connect a socket to itself.
     if connection.local_addr()? == connection.peer_addr()? {
@@ -167,15 +170,27 @@ async fn connect(address: &str) -> io::Result<TcpStream> {
     Ok(connection)
 }
 
+/// Both ends of a connection.
 #[derive(Clone, Copy)]
-struct Ends {
+pub(super) struct Ends {
     local: SocketAddr,
     peer: SocketAddr,
 }
 
 impl Ends {
-    fn of(connection: &TcpStream) -> io::Result<Self> {
+    pub(super) fn of(connection: &TcpStream) -> io::Result<Self> {
         Ok(Self { local: connection.local_addr()?, peer: connection.peer_addr()? })
+    }
+
+    /// Whether an agent has taken each of these connections, or somebody else has; `None` if nobody
+    /// has yet.
+    pub(super) async fn taken(all: &[Self], agent: &Instance) -> Vec<Option<bool>> {
+        let (all, agent) = (all.to_vec(), agent.clone());
+        let look = move || {
+            let ends: Vec<_> = all.iter().map(|ends| (ends.local, ends.peer)).collect();
+            taken(&agent, &ends)
+        };
+        tokio::task::spawn_blocking(look).await.unwrap_or_default()
     }
 
     /// Reads `/proc`, which may take a while on a large host.

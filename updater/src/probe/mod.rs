@@ -11,7 +11,7 @@ mod drive;
 mod echo;
 mod http;
 mod owner;
-mod sockets;
+mod ready;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -20,5 +20,6 @@ mod verdict;
 pub use answer::{Answer, Expectation};
 pub use ask::Probe;
 pub use drive::{WatchFailure, prove, watch};
+pub use ready::Readiness;
 pub use target::ProbeError;
 pub use verdict::{Next, Plan, Verdict, Watch};

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 
-use super::sockets::{Socket, table};
 use crate::runner::Instance;
 use crate::sys::proc;
+use crate::sys::tcp::{Socket, table};
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,16 +36,26 @@ pub(super) fn standing(instance: &Instance, local: SocketAddr, peer: SocketAddr)
     })
 }
 
+/// Whether the accepted end of each of these connections, which have to be open still, is an
+/// agent's own, or somebody else's; `None` while nobody has accepted it.
+pub(super) fn taken(agent: &Instance, ends: &[(SocketAddr, SocketAddr)]) -> Vec<Option<bool>> {
+    let members = agent.members();
+    let tables = networks(&members);
+    let held: BTreeSet<u64> = members.iter().flat_map(|pid| proc::sockets(*pid)).collect();
+    let own = |(local, peer): &(SocketAddr, SocketAddr)| {
+        let accepted = accepted(&tables, canonical(*local), canonical(*peer))?;
+        Some(held.contains(&accepted.inode))
+    };
+    ends.iter().map(own).collect()
+}
+
 /// One look; `None` if things moved.
 fn look(instance: &Instance, local: SocketAddr, peer: SocketAddr) -> Option<Standing> {
     let members = instance.members();
     let tables = networks(&members);
     // After the tables: what was accepted before them is held by now.
     let held: BTreeSet<u64> = members.iter().flat_map(|pid| proc::sockets(*pid)).collect();
-    let accepted = tables
-        .iter()
-        .flatten()
-        .find(|socket| socket.local == peer && socket.remote == local && socket.inode != 0);
+    let accepted = accepted(&tables, local, peer);
     if let Some(accepted) = accepted.filter(|socket| !held.contains(&socket.inode)) {
         let who = stranger(instance, accepted.inode)?;
         let text = format!("{peer} is answered by {who}, which is not of the new release");
@@ -69,9 +79,9 @@ fn look(instance: &Instance, local: SocketAddr, peer: SocketAddr) -> Option<Stan
         return Some(Standing::Unknown);
     }
     // Where somebody shares what listens, that one may have answered.
-    let shared = listening
-        .iter()
-        .find_map(|socket| holders(socket.inode).into_iter().find(|pid| !members.contains(pid)));
+    let shared = listening.iter().find_map(|socket| {
+        holders(socket.inode).into_iter().find(|pid| !members.contains(pid) && !keeps(*pid))
+    });
     match shared {
         None => Some(Standing::Listens),
         Some(pid) if instance.owns(pid) => None,
@@ -80,6 +90,13 @@ fn look(instance: &Instance, local: SocketAddr, peer: SocketAddr) -> Option<Stan
             describe(pid)
         ))),
     }
+}
+
+/// The other end of a connection, if a process has it.
+fn accepted(tables: &[Vec<Socket>], local: SocketAddr, peer: SocketAddr) -> Option<Socket> {
+    let other_end =
+        |socket: &&Socket| socket.local == peer && socket.remote == local && socket.inode != 0;
+    tables.iter().flatten().find(other_end).copied()
 }
 
 /// What would be given a connection to `peer`.
@@ -115,6 +132,12 @@ fn holders(inode: u64) -> Vec<u32> {
         .map(|stat| stat.pid)
         .filter(|pid| proc::sockets(*pid).contains(&inode))
         .collect()
+}
+
+/// Whether a process only keeps what agents listen with, to pass it on, and never accepts: the
+/// updater, or the init system with a socket unit.
+fn keeps(pid: u32) -> bool {
+    pid == std::process::id() || pid == 1
 }
 
 fn describe(pid: u32) -> String {

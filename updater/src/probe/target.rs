@@ -59,6 +59,14 @@ impl Target {
             _ => Self::Nothing,
         })
     }
+
+    /// What is asked of a new agent beside an old one.
+    pub(super) fn of_readiness(app: &AppConfig, identity: &Path) -> Result<Self, ProbeError> {
+        match &app.health.ready_url {
+            Some(url) => HttpTarget::read(url, &app.health, identity).map(Self::Http),
+            None => Self::read(app, identity),
+        }
+    }
 }
 
 impl HttpTarget {
@@ -80,6 +88,12 @@ impl HttpTarget {
         };
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         Ok(Self { host, port, tls, pointer: health.release_pointer.clone(), uri })
+    }
+
+    /// Where to connect to.
+    pub(super) fn address(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::SocketError;
 use crate::sys::spawn::SpawnError;
 use crate::sys::user::UserError;
 
@@ -24,6 +25,9 @@ pub enum RunnerError {
     /// The process could not be started.
     #[error("start the agent")]
     Start(#[from] SpawnError),
+    /// What it listens on could not be passed on.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     /// One runs already.
     #[error("start the agent: it runs already, as process {pid}")]
     Running {

@@ -114,6 +114,11 @@ impl Instance {
         self.process().is_alive()
     }
 
+    /// What no other start has.
+    pub fn mark(&self) -> &str {
+        &self.inner.record.mark
+    }
+
     /// Whether this is the same start of the same agent.
     pub fn is_same(&self, other: &Self) -> bool {
         self.inner.record.mark == other.inner.record.mark

@@ -4,11 +4,14 @@
 //! process because it looks like the agent: only to what a runner started, or what descends from it.
 
 mod error;
+mod handover;
 mod instance;
 mod launch;
 mod log;
 mod members;
 mod process;
+mod seat;
+mod sockets;
 mod stop;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -16,7 +19,9 @@ pub(crate) mod testing;
 mod tests;
 
 pub use error::RunnerError;
+pub use handover::Handover;
 pub use instance::{ExitReport, Instance};
 pub use launch::{Launch, command_of, release_path_variable};
 pub use log::AgentLog;
 pub use process::{Runner, for_app};
+pub use sockets::SocketError;

@@ -3,20 +3,24 @@
 use std::fmt::Debug;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::Path;
 use std::time::Duration;
 
 use protocol::FORMAT;
 
 use super::instance::Record;
-use super::members::{MARK, Signs};
-use super::{AgentLog, Instance, Launch, RunnerError, stop};
-use crate::config::{AppConfig, RunnerKind, Strategy};
+use super::members::MARK;
+use super::seat::Seat;
+use super::sockets::Sockets;
+use super::{AgentLog, Handover, Instance, Launch, RunnerError};
+use crate::config::{AppConfig, RunnerKind};
 use crate::sys::process::ProcessId;
 use crate::sys::spawn::{Output, Spawn};
 use crate::sys::user::User;
-use crate::sys::{proc, remove_durably, wall_clock, write_durably};
+use crate::sys::{proc, wall_clock};
+
+/// The variable by which an agent learns that another one still serves beside it.
+const BESIDE: &str = "RELEASE_HANDOVER";
 
 /// What starts, stops and finds one app's agent. All of it blocks; for a plain thread.
 pub trait Runner: Debug + Send + Sync {
@@ -40,6 +44,11 @@ pub trait Runner: Debug + Send + Sync {
 
     /// The agent's log.
     fn log(&self) -> &AgentLog;
+
+    /// How it runs two agents at once, if it can.
+    fn handover(&self) -> Option<&dyn Handover> {
+        None
+    }
 }
 
 /// The runner that an app's configuration asks for. `state` is the app's own state directory.
@@ -47,24 +56,24 @@ pub fn for_app(config: &AppConfig, state: &Path) -> Result<Box<dyn Runner>, Runn
     if config.run.kind == RunnerKind::Systemd {
         return Err(RunnerError::NotSupported("kind = \"systemd\""));
     }
-    if config.run.strategy == Strategy::Handover {
-        return Err(RunnerError::NotSupported("strategy = \"handover\""));
-    }
     Ok(Box::new(ProcessRunner {
         user: config.user.clone(),
-        record: state.join("instance.json"),
         log: AgentLog::new(state, config.run.log_bytes.0),
-        current: Mutex::new(None),
+        sockets: Sockets::new(&config.run.sockets),
+        serving: Seat::new(state.join("instance.json")),
+        beside: Seat::new(state.join("beside.json")),
     }))
 }
 
 #[derive(Debug)]
 struct ProcessRunner {
     user: Option<String>,
-    record: PathBuf,
     log: AgentLog,
-    /// The agent that was last started or found, so that it is followed by one thread only.
-    current: Mutex<Option<Instance>>,
+    sockets: Sockets,
+    /// The agent that serves, or should.
+    serving: Seat,
+    /// In a handover: the one that is to follow it.
+    beside: Seat,
 }
 
 impl Runner for ProcessRunner {
@@ -73,17 +82,96 @@ impl Runner for ProcessRunner {
             return Err(RunnerError::Running { pid: running.process().pid });
         }
         self.clear(Duration::ZERO)?;
+        self.start_in(&self.serving, launch, None)
+    }
+
+    fn stop(&self, instance: &Instance, grace: Duration) -> Result<(), RunnerError> {
+        self.serving.stop(instance, grace)
+    }
+
+    fn clear(&self, grace: Duration) -> Result<(), RunnerError> {
+        self.serving.clear(grace)
+    }
+
+    fn find(&self) -> Result<Option<Instance>, RunnerError> {
+        let found = self.serving.find()?;
+        if let Some(instance) = &found {
+            self.sockets.share(instance);
+        }
+        Ok(found)
+    }
+
+    fn output_tail(&self, instance: &Instance, lines: usize) -> Vec<String> {
+        self.log.tail(instance.log_start(), lines)
+    }
+
+    fn log(&self) -> &AgentLog {
+        &self.log
+    }
+
+    fn handover(&self) -> Option<&dyn Handover> {
+        Some(self)
+    }
+}
+
+impl Handover for ProcessRunner {
+    fn prepare(&self) -> Result<(), RunnerError> {
+        Ok(self.sockets.hold(self.serving.find()?.as_ref())?)
+    }
+
+    fn start_beside(&self, launch: &Launch) -> Result<Instance, RunnerError> {
+        self.beside.clear(Duration::ZERO)?;
+        self.start_in(&self.beside, launch, Some(BESIDE))
+    }
+
+    fn find_beside(&self) -> Result<Option<Instance>, RunnerError> {
+        self.beside.find()
+    }
+
+    fn has_beside(&self) -> Result<bool, RunnerError> {
+        self.beside.is_taken()
+    }
+
+    fn clear_beside(&self, grace: Duration) -> Result<(), RunnerError> {
+        self.beside.clear(grace)
+    }
+
+    fn succeed(&self) -> Result<(), RunnerError> {
+        self.serving.take_over(&self.beside)
+    }
+
+    fn let_go(&self) {
+        self.sockets.let_go();
+    }
+}
+
+impl ProcessRunner {
+    /// Starts a release in a place where nothing is left. `flag` is set in its environment: it is
+    /// for this start alone, and the next has it no more.
+    fn start_in(
+        &self,
+        seat: &Seat,
+        launch: &Launch,
+        flag: Option<&str>,
+    ) -> Result<Instance, RunnerError> {
         let user = match &self.user {
             Some(name) => User::by_name(name)?,
             None => User::current()?,
         };
-        if let Some(directory) = self.record.parent() {
-            fs::create_dir_all(directory).map_err(|source| self.error("write", source))?;
-        }
         let mut variables = launch.variables();
         let mark = new_mark().map_err(RunnerError::Follow)?;
         variables.insert(MARK.to_owned(), mark.clone());
+        variables.extend(flag.map(|flag| (flag.to_owned(), "1".to_owned())));
+        if !self.sockets.is_empty() {
+            variables.extend(self.sockets.variables());
+        }
         let mut spawn = Spawn::new(&launch.command, &launch.release_path, user, &variables)?;
+        if !self.sockets.is_empty() {
+            self.sockets.hold(self.serving.find()?.as_ref())?;
+            spawn.inherit = self.sockets.numbered().map_err(RunnerError::Follow)?;
+            spawn.own_number = Some("LISTEN_PID");
+        }
+        seat.prepare()?;
         let (file, log_start) = self.log.open()?;
         spawn.output = Output::File(file);
         let mut record = Record {
@@ -97,102 +185,29 @@ impl Runner for ProcessRunner {
             log_start,
         };
         // Before it is started: a crash in between must not leave an agent that nobody knows of.
-        self.write(&record)?;
+        seat.write(&record)?;
         let started = spawn.start().map_err(RunnerError::from).and_then(|child| {
             // Not reaped yet, so it has a line in `/proc` even if it is dead.
-            let stat = proc::stat(child.id()).ok_or_else(gone)?;
-            let leader = ProcessId::from_stat(&stat);
+            let known = proc::stat(child.id()).ok_or_else(gone)?;
+            let leader = ProcessId::from_stat(&known);
             record.leader = Some(leader.clone());
             let handle = leader.open().map_err(RunnerError::Follow)?.ok_or_else(gone)?;
             Instance::follow(record.clone(), handle)
         });
         let result = started.and_then(|instance| {
-            self.write(&record)?;
+            seat.write(&record)?;
             Ok(instance)
         });
         match result {
             Ok(instance) => {
-                *self.current() = Some(instance.clone());
+                seat.follow(instance.clone());
                 Ok(instance)
             }
             Err(error) => {
-                self.clear(Duration::ZERO)?;
+                seat.clear(Duration::ZERO)?;
                 Err(error)
             }
         }
-    }
-
-    fn stop(&self, instance: &Instance, grace: Duration) -> Result<(), RunnerError> {
-        stop::stop(instance.signs(), grace)?;
-        let recorded = self.read()?.map(|record| record.variable());
-        if recorded.as_ref() == Some(&instance.signs().mark) {
-            remove_durably(&self.record).map_err(|source| self.error("remove", source))?;
-        }
-        self.current().take_if(|current| current.is_same(instance));
-        Ok(())
-    }
-
-    fn clear(&self, grace: Duration) -> Result<(), RunnerError> {
-        let Some(record) = self.read()? else { return Ok(()) };
-        if let Some(leader) = record.find_leader()? {
-            stop::stop(&Signs { leader, mark: record.variable() }, grace)?;
-        }
-        remove_durably(&self.record).map_err(|source| self.error("remove", source))?;
-        *self.current() = None;
-        Ok(())
-    }
-
-    fn find(&self) -> Result<Option<Instance>, RunnerError> {
-        let mut current = self.current();
-        if let Some(known) = current.as_ref().filter(|known| known.is_alive()) {
-            return Ok(Some(known.clone()));
-        }
-        let Some(record) = self.read()? else { return Ok(None) };
-        let Some(leader) = record.find_leader()?.filter(ProcessId::is_alive) else {
-            return Ok(None);
-        };
-        let Some(handle) = leader.open().map_err(RunnerError::Follow)? else { return Ok(None) };
-        let instance = Instance::follow(record, handle)?;
-        *current = Some(instance.clone());
-        Ok(Some(instance))
-    }
-
-    fn output_tail(&self, instance: &Instance, lines: usize) -> Vec<String> {
-        self.log.tail(instance.log_start(), lines)
-    }
-
-    fn log(&self) -> &AgentLog {
-        &self.log
-    }
-}
-
-impl ProcessRunner {
-    fn current(&self) -> MutexGuard<'_, Option<Instance>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn read(&self) -> Result<Option<Record>, RunnerError> {
-        let text = match fs::read(&self.record) {
-            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
-            text => text.map_err(|source| self.error("read", source))?,
-        };
-        let record: Record =
-            serde_json::from_slice(&text).map_err(|source| self.error("read", source.into()))?;
-        if record.format > FORMAT {
-            let newer = format!("it has format {}, this updater knows {FORMAT}", record.format);
-            return Err(self.error("read", io::Error::other(newer)));
-        }
-        Ok(Some(record))
-    }
-
-    fn write(&self, record: &Record) -> Result<(), RunnerError> {
-        let text = serde_json::to_vec_pretty(record)
-            .map_err(|source| self.error("write", source.into()))?;
-        write_durably(&self.record, &text).map_err(|source| self.error("write", source))
-    }
-
-    fn error(&self, act: &'static str, source: io::Error) -> RunnerError {
-        RunnerError::File { act, path: self.record.clone(), source }
     }
 }
 

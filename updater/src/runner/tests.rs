@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::testing::{App, all_gone, exit_of};
 use super::*;
-use crate::config::{AppConfig, RunnerKind, Strategy};
+use crate::config::{AppConfig, RunnerKind};
 use crate::sys::process::ProcessId;
 
 const LONG: Duration = Duration::from_mins(1);
@@ -185,9 +185,6 @@ fn lesson_05_an_agent_that_cannot_be_started_is_an_error_value() {
 #[test]
 fn what_is_not_built_is_refused_before_anything_is_touched() {
     let directory = tempfile::tempdir().unwrap();
-    let mut config = AppConfig::new("/unused");
-    config.run.strategy = Strategy::Handover;
-    assert!(matches!(for_app(&config, directory.path()), Err(RunnerError::NotSupported(_))));
     let mut config = AppConfig::new("/unused");
     config.run.kind = RunnerKind::Systemd;
     assert!(matches!(for_app(&config, directory.path()), Err(RunnerError::NotSupported(_))));

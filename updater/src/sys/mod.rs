@@ -9,6 +9,7 @@ pub mod proc;
 pub mod process;
 pub mod run;
 pub mod spawn;
+pub mod tcp;
 mod unsafe_calls;
 pub mod user;
 

@@ -84,11 +84,22 @@ pub fn was_given(pid: u32, variable: &str) -> bool {
 
 /// The sockets that a process holds, by their inodes.
 pub fn sockets(pid: u32) -> Vec<u64> {
+    socket_descriptors(pid).into_iter().map(|(_, inode)| inode).collect()
+}
+
+/// The number under which a process holds a socket.
+pub fn descriptor_of(pid: u32, inode: u64) -> Option<i32> {
+    socket_descriptors(pid).into_iter().find(|held| held.1 == inode).map(|(number, _)| number)
+}
+
+fn socket_descriptors(pid: u32) -> Vec<(i32, u64)> {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
-    let inode = |target: std::path::PathBuf| {
-        target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    let held = |entry: fs::DirEntry| {
+        let target = fs::read_link(entry.path()).ok()?;
+        let inode = target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()?;
+        Some((entry.file_name().to_str()?.parse().ok()?, inode))
     };
-    entries.flatten().filter_map(|entry| fs::read_link(entry.path()).ok().and_then(inode)).collect()
+    entries.flatten().filter_map(held).collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
+    Pid, PidfdFlags, PidfdGetfdFlags, Signal, WaitId, WaitIdOptions, pidfd_getfd, pidfd_open,
+    pidfd_send_signal, waitid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +97,12 @@ impl ProcessHandle {
     /// Waits until it has ended; forever without a deadline. `false` if the deadline came first.
     pub fn wait(&self, deadline: Option<Instant>) -> io::Result<bool> {
         wait_any(&[self], deadline)
+    }
+
+    /// Another descriptor of what it has open under a number. This takes the right to trace it:
+    /// ptrace(2), `PTRACE_MODE_ATTACH_REALCREDS`.
+    pub fn copy_descriptor(&self, number: i32) -> io::Result<OwnedFd> {
+        Ok(pidfd_getfd(&self.handle, number, PidfdGetfdFlags::empty())?)
     }
 
     /// Reaps it if it is this process's child and has ended, and says how it ended.

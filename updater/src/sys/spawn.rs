@@ -15,7 +15,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid};
 
-use super::unsafe_calls;
+use super::unsafe_calls::{self, Exec};
 use super::user::User;
 
 /// The PATH of a process that was given none.
@@ -46,6 +46,8 @@ pub struct Spawn {
     pub lifetime: Lifetime,
     /// Open descriptors that it gets under these numbers, from 3 on.
     pub inherit: Vec<(OwnedFd, RawFd)>,
+    /// A variable of its environment that has its own number as a process.
+    pub own_number: Option<&'static str>,
 }
 
 /// Bounds that the kernel keeps (setrlimit(2)); what is absent is not bounded. Where the updater
@@ -225,6 +227,7 @@ impl Spawn {
             no_network: false,
             lifetime: Lifetime::Own,
             inherit: Vec::new(),
+            own_number: None,
         })
     }
 
@@ -264,7 +267,17 @@ impl Spawn {
             parent: nix::unistd::getpid().as_raw(),
             inherited: inherited.iter().map(|(file, number)| (file.as_raw_fd(), *number)).collect(),
         };
-        unsafe_calls::before_exec(&mut command, move || preparation.apply());
+        let exec = |name| Exec::new(&self.program, &self.arguments, &self.environment, name);
+        let mut exec = self
+            .own_number
+            .map(exec)
+            .transpose()
+            .map_err(|source| failed(&self.program, source))?;
+        unsafe_calls::before_exec(&mut command, move || {
+            preparation.apply()?;
+            // Only the process itself knows its number, so it has to be the one to write it down.
+            exec.as_mut().map_or(Ok(()), |exec| Err(exec.run()))
+        });
         let child = command.spawn().map_err(|source| failed(&self.program, source))?;
         drop(inherited);
         Ok(child)
@@ -466,11 +479,22 @@ mod tests {
 
     #[test]
     fn a_failed_start_is_told_even_with_passed_descriptors() {
-        let mut spawn = spawn(&["/bin/true"], Path::new("/")).unwrap();
-        spawn.program = "/no/such/file".into();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        spawn.inherit = vec![(listener.into(), 3)];
-        assert!(matches!(spawn.start(), Err(SpawnError::Start { .. })));
+        for own_number in [None, Some("LISTEN_PID")] {
+            let mut spawn = spawn(&["/bin/true"], Path::new("/")).unwrap();
+            spawn.program = "/no/such/file".into();
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            spawn.inherit = vec![(listener.into(), 3)];
+            spawn.own_number = own_number;
+            assert!(matches!(spawn.start(), Err(SpawnError::Start { .. })));
+        }
+    }
+
+    #[test]
+    fn a_process_finds_its_own_number_in_its_environment() {
+        let words = ["/bin/sh", "-c", "[ $LISTEN_PID = $$ ] && echo $1 $LANG", "sh", "a b"];
+        let mut spawn = spawn(&words, Path::new("/")).unwrap();
+        spawn.own_number = Some("LISTEN_PID");
+        assert_eq!(output(spawn), ["a b C.UTF-8"]);
     }
 
     #[test]

@@ -4,9 +4,13 @@
 //! lock, no formatting.
 #![expect(unsafe_code, reason = "fork, exec and signal dispositions have no safe form")]
 
-use std::io;
+use std::collections::BTreeMap;
+use std::ffi::{CString, c_char};
+use std::io::{self, Write as _};
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use nix::libc;
@@ -21,6 +25,75 @@ where
     // SAFETY: the only callers are in `spawn`, whose closure calls system calls alone.
     unsafe {
         command.pre_exec(prepare);
+    }
+}
+
+/// Digits of the longest number of a process.
+const NUMBER_DIGITS: usize = 10;
+
+/// A whole `execve`, made before `fork`, with a variable whose value is known only after it: the
+/// number of the process.
+pub(super) struct Exec {
+    words: Vec<CString>,
+    /// What `environment` points to, besides the number.
+    _variables: Vec<CString>,
+    /// `NAME=`, and room for the number.
+    number: Vec<u8>,
+    /// Where in it the number begins.
+    digits: usize,
+    arguments: Pointers,
+    environment: Pointers,
+}
+
+/// A list of texts as the kernel wants it, with its null at the end.
+struct Pointers(Vec<*const c_char>);
+
+// SAFETY: they point to the heap buffers of the `Exec` that they are in, which move with it.
+unsafe impl Send for Pointers {}
+// SAFETY: as above; they are only read.
+unsafe impl Sync for Pointers {}
+
+impl Exec {
+    /// Of this program, with its own number in the variable `name`.
+    pub(super) fn new(
+        program: &Path,
+        arguments: &[String],
+        environment: &BTreeMap<String, String>,
+        name: &str,
+    ) -> io::Result<Self> {
+        let text = |text: Vec<u8>| CString::new(text).map_err(io::Error::from);
+        let first = text(program.as_os_str().as_bytes().to_vec());
+        let words = arguments.iter().map(|word| text(word.clone().into_bytes()));
+        let words = std::iter::once(first).chain(words).collect::<io::Result<Vec<_>>>()?;
+        let variables = environment.iter().filter(|(other, _)| *other != name);
+        let variables = variables.map(|(name, value)| text(format!("{name}={value}").into()));
+        let variables = variables.collect::<io::Result<Vec<_>>>()?;
+        let mut number = format!("{name}=").into_bytes();
+        let digits = number.len();
+        number.resize(digits + NUMBER_DIGITS + 1, 0);
+        let list = |texts: &[CString]| texts.iter().map(|text| text.as_ptr()).collect::<Vec<_>>();
+        let (mut arguments, mut environment) = (list(&words), list(&variables));
+        arguments.push(std::ptr::null());
+        environment.extend([number.as_ptr().cast(), std::ptr::null()]);
+        let (arguments, environment) = (Pointers(arguments), Pointers(environment));
+        Ok(Self { words, _variables: variables, number, digits, arguments, environment })
+    }
+
+    /// Becomes the program. It returns only if that could not be. To be called between `fork` and
+    /// `exec`.
+    pub(super) fn run(&mut self) -> io::Error {
+        // Writes into the buffer: a number is formatted without any allocation.
+        let room = self.number.get_mut(self.digits..).unwrap_or_default();
+        if let Err(error) = write!(&mut &mut *room, "{}", std::process::id()) {
+            return error;
+        }
+        let Some(program) = self.words.first() else { return io::ErrorKind::InvalidInput.into() };
+        // SAFETY: both lists end in null, and point to texts that end in one and that `self` owns.
+        unsafe {
+            let (arguments, environment) = (self.arguments.0.as_ptr(), self.environment.0.as_ptr());
+            libc::execve(program.as_ptr(), arguments, environment);
+        }
+        io::Error::last_os_error()
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::config::{AppConfig, BuildSetting, Config, LimitsConfig};
 use crate::own::{OwnExecutable, Takeover};
-use crate::probe::Probe;
+use crate::probe::{Probe, Readiness};
 use crate::release::{Layout, Slot, read_record};
 use crate::runner::{Instance, Launch, Runner, command_of};
 use crate::sys::user::{User, UserError};
@@ -43,6 +43,7 @@ pub struct App {
     pub(super) events: Arc<Events>,
     pub(super) user: Option<User>,
     pub(super) probe: Probe,
+    pub(super) ready: Readiness,
     /// Who may sign its releases; none where signatures are not asked for.
     pub(super) keys: TrustedKeys,
     pub(super) handle: Handle,
@@ -86,6 +87,7 @@ impl App {
         let user = own.user.as_deref().map(User::by_name).transpose().map_err(AppError::User)?;
         let runner = crate::runner::for_app(&own, files.directory());
         let probe = Probe::from_config(&own, &config.identity).map_err(AppError::Probe)?;
+        let ready = Readiness::from_config(&own, &config.identity).map_err(AppError::Probe)?;
         let keys = TrustedKeys::load(&own.trusted_keys).map_err(AppError::Keys)?;
         Ok(Self {
             layout: Layout::new(&own.install_dir),
@@ -103,6 +105,7 @@ impl App {
             events,
             user,
             probe,
+            ready,
             keys,
             handle,
         })

@@ -46,6 +46,12 @@ pub struct Journal {
     pub watch: Period,
     /// Whether the master has to confirm.
     pub confirm: bool,
+    /// Whether one agent is handed over to the next.
+    #[serde(default)]
+    pub handover: bool,
+    /// In a handover: the mark of the agent that served when it began, until it is drained.
+    #[serde(default)]
+    pub old_agent: Option<String>,
     /// Why it turned around.
     pub failure: Option<Failure>,
     /// How it ended. From here on the end is only written down, never decided anew.
@@ -185,6 +191,7 @@ impl Journal {
             direction: self.direction,
             confirm: self.confirm,
             has_from: self.from.is_some(),
+            handover: self.handover,
         }
     }
 

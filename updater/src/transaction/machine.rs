@@ -11,6 +11,14 @@
 //! switching … watching  ─failed→  reversing → restarting → probing → the end
 //! ```
 //!
+//! In a handover the new agent is started beside the old one, and must be ready before the link
+//! moves; on the way back it is the old one that must be ready before the new one goes.
+//!
+//! ```text
+//! … staged → starting → switching → draining → probing [→ confirming] → watching → the end
+//! starting … watching  ─failed→  reversing → starting → draining → probing → the end
+//! ```
+//!
 //! The updater's own update has nothing to reverse, because it switches last: a new updater is
 //! started beside the old one, and only when it was proven does the link move.
 //!
@@ -44,6 +52,8 @@ pub struct State {
     pub confirm: bool,
     /// Whether there is a release to go back to.
     pub has_from: bool,
+    /// Whether one agent is handed over to the next, both at once for a while.
+    pub handover: bool,
 }
 
 /// What became of a phase's act.
@@ -80,10 +90,12 @@ const fn next_app(state: State, event: Event) -> Step {
         (Forward, Phase::Building, Event::Done) => Step::Enter(Phase::Staged, Forward),
         (Forward, Phase::Staged, Event::Done) => match state.kind {
             Kind::Stage => Step::End(Outcome::Staged),
+            _ if state.handover => Step::Enter(Phase::Starting, Forward),
             _ => Step::Enter(Phase::Switching, Forward),
         },
-        (Forward, Phase::Switching, Event::Done) => Step::Enter(Phase::Restarting, Forward),
-        (Forward, Phase::Restarting, Event::Done) => Step::Enter(Phase::Probing, Forward),
+        (Forward, Phase::Starting, Event::Done) => Step::Enter(Phase::Switching, Forward),
+        (Forward, Phase::Switching, Event::Done) => Step::Enter(after_flip(state), Forward),
+        (way, Phase::Draining | Phase::Restarting, Event::Done) => Step::Enter(Phase::Probing, way),
         (Forward, Phase::Probing, Event::Done) if state.confirm => {
             Step::Enter(Phase::Confirming, Forward)
         }
@@ -94,15 +106,23 @@ const fn next_app(state: State, event: Event) -> Step {
         (Forward, phase, Event::Failed) if after_switch(phase) => {
             Step::Enter(Phase::Reversing, Back)
         }
-        (Back, Phase::Reversing, Event::Done) if state.has_from => {
-            Step::Enter(Phase::Restarting, Back)
-        }
-        (Back, Phase::Restarting, Event::Done) => Step::Enter(Phase::Probing, Back),
+        (Back, Phase::Reversing, Event::Done) if state.has_from => Step::Enter(start(state), Back),
+        (Back, Phase::Starting, Event::Done) => Step::Enter(Phase::Draining, Back),
         // Where nothing ran before, nothing has to be started or proven after reversing.
         (Back, Phase::Reversing | Phase::Probing, Event::Done) => Step::End(Outcome::RolledBack),
         (Back, _, _) => Step::End(Outcome::Stranded),
         (Forward, _, _) => Step::End(Outcome::Interrupted),
     }
+}
+
+/// The phase in which an agent is started.
+const fn start(state: State) -> Phase {
+    if state.handover { Phase::Starting } else { Phase::Restarting }
+}
+
+/// The phase that follows the flip of the link.
+const fn after_flip(state: State) -> Phase {
+    if state.handover { Phase::Draining } else { Phase::Restarting }
 }
 
 const fn next_own(phase: Phase, event: Event) -> Step {
@@ -121,7 +141,8 @@ const fn next_own(phase: Phase, event: Event) -> Step {
 /// What is found of the agent when an updater takes a journal over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Found {
-    /// The agent of the release that the transaction was going to still runs, on the same boot.
+    /// The agent of the release that the transaction was going to still runs, on the same boot;
+    /// in a handover, also beside the old one.
     pub target_runs: bool,
     /// The `active` link names that release.
     pub target_active: bool,
@@ -142,24 +163,34 @@ pub const fn recover(state: State, found: Found) -> Step {
             Kind::Stage => Step::End(Outcome::Staged),
             _ => Step::End(Outcome::Interrupted),
         },
+        (Forward, Phase::Starting) => Step::Enter(Phase::Starting, Forward),
+        // What has to be ready before the link moves is gone.
+        (Forward, Phase::Switching) if state.handover && !found.target_runs => {
+            Step::Enter(Phase::Starting, Forward)
+        }
         (Forward, Phase::Switching) => Step::Enter(Phase::Switching, Forward),
         // The link went back already, and a full disk kept the journal from saying so.
         (Forward, phase) if after_switch(phase) && !found.target_active => {
             Step::Enter(Phase::Reversing, Back)
         }
-        (Forward, Phase::Probing | Phase::Confirming | Phase::Watching) if found.target_runs => {
+        (Forward, Phase::Draining | Phase::Probing | Phase::Confirming | Phase::Watching)
+            if found.target_runs =>
+        {
             Step::Enter(state.phase, Forward)
         }
-        (Forward, phase) if after_switch(phase) => Step::Enter(Phase::Restarting, Forward),
+        (Forward, phase) if after_switch(phase) => Step::Enter(start(state), Forward),
         (Forward, _) => Step::End(Outcome::Interrupted),
     }
 }
 
-/// Whether the `active` link may already name the new release.
+/// Whether the `active` link may already name the new release, or its agent may run beside the old
+/// one: from here on the agent is in the transaction's hands, which finishes or undoes what it began.
 pub const fn after_switch(phase: Phase) -> bool {
     matches!(
         phase,
-        Phase::Switching
+        Phase::Starting
+            | Phase::Switching
+            | Phase::Draining
             | Phase::Restarting
             | Phase::Probing
             | Phase::Confirming
@@ -176,196 +207,5 @@ const fn proven(kind: Kind) -> Outcome {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    const PHASES: [Phase; 10] = [
-        Phase::Receiving,
-        Phase::Verifying,
-        Phase::Building,
-        Phase::Staged,
-        Phase::Switching,
-        Phase::Restarting,
-        Phase::Probing,
-        Phase::Confirming,
-        Phase::Watching,
-        Phase::Reversing,
-    ];
-
-    fn start(kind: Kind, phase: Phase, confirm: bool, has_from: bool) -> State {
-        State { kind, phase, direction: Direction::Forward, confirm, has_from }
-    }
-
-    /// Everything that can follow a state: an act done, an act failed, a crash and a recovery.
-    fn successors(state: State) -> Vec<Step> {
-        vec![
-            next(state, Event::Done),
-            next(state, Event::Failed),
-            recover(state, Found { target_runs: true, target_active: true }),
-            recover(state, Found { target_runs: false, target_active: true }),
-            recover(state, Found { target_runs: false, target_active: false }),
-        ]
-    }
-
-    fn reachable(first: State) -> (HashSet<State>, HashSet<(State, Outcome)>) {
-        let (mut states, mut ends, mut open) = (HashSet::new(), HashSet::new(), vec![first]);
-        while let Some(state) = open.pop() {
-            if !states.insert(state) {
-                continue;
-            }
-            for step in successors(state) {
-                match step {
-                    Step::Enter(phase, direction) => open.push(State { phase, direction, ..state }),
-                    Step::End(outcome) => {
-                        ends.insert((state, outcome));
-                    }
-                }
-            }
-        }
-        (states, ends)
-    }
-
-    fn all_starts() -> Vec<State> {
-        let mut starts = Vec::new();
-        for kind in [Kind::Stage, Kind::Update, Kind::Rollback, Kind::SelfUpdate] {
-            for confirm in [false, true] {
-                for has_from in [false, true] {
-                    let first = match kind {
-                        Kind::Rollback => Phase::Switching,
-                        _ => Phase::Receiving,
-                    };
-                    starts.push(start(kind, first, confirm, has_from));
-                }
-            }
-        }
-        starts
-    }
-
-    #[test]
-    fn an_update_that_goes_well_passes_every_phase_in_order() {
-        let mut state = start(Kind::Update, Phase::Receiving, true, true);
-        let mut seen = vec![state.phase];
-        let outcome = loop {
-            match next(state, Event::Done) {
-                Step::Enter(phase, direction) => state = State { phase, direction, ..state },
-                Step::End(outcome) => break outcome,
-            }
-            seen.push(state.phase);
-        };
-        assert_eq!(outcome, Outcome::Updated);
-        assert_eq!(seen, PHASES[..9]);
-    }
-
-    #[test]
-    fn lesson_21_a_new_updater_is_proven_before_the_link_moves() {
-        let state = start(Kind::SelfUpdate, Phase::Probing, false, true);
-        assert_eq!(next(state, Event::Failed), Step::End(Outcome::Interrupted));
-        let step = Step::Enter(Phase::Switching, Direction::Forward);
-        assert_eq!(next(state, Event::Done), step);
-    }
-
-    #[test]
-    fn a_failure_before_the_switch_touches_nothing() {
-        for phase in &PHASES[..4] {
-            let state = start(Kind::Update, *phase, false, true);
-            assert_eq!(next(state, Event::Failed), Step::End(Outcome::Interrupted), "{phase}");
-        }
-    }
-
-    #[test]
-    fn lesson_05_any_failure_after_the_switch_turns_around() {
-        for phase in &PHASES[4..9] {
-            let state = start(Kind::Update, *phase, true, true);
-            let step = Step::Enter(Phase::Reversing, Direction::Back);
-            assert_eq!(next(state, Event::Failed), step, "{phase}");
-        }
-    }
-
-    #[test]
-    fn lesson_01_a_first_install_that_fails_ends_without_a_release() {
-        let state = State {
-            direction: Direction::Back,
-            ..start(Kind::Update, Phase::Reversing, false, false)
-        };
-        assert_eq!(next(state, Event::Done), Step::End(Outcome::RolledBack));
-    }
-
-    #[test]
-    fn a_crash_before_the_switch_is_an_interruption() {
-        for phase in &PHASES[..4] {
-            let state = start(Kind::Update, *phase, false, true);
-            let step = recover(state, Found { target_runs: false, target_active: false });
-            assert_eq!(step, Step::End(Outcome::Interrupted), "{phase}");
-        }
-    }
-
-    #[test]
-    fn lesson_07_a_crash_after_the_switch_is_finished_and_never_forgotten() {
-        for phase in &PHASES[4..9] {
-            for target_runs in [true, false] {
-                let state = start(Kind::Update, *phase, true, true);
-                let step = recover(state, Found { target_runs, target_active: true });
-                assert!(matches!(step, Step::Enter(_, Direction::Forward)), "{phase}: {step:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_way_back_that_was_not_written_down_is_gone_to_its_end() {
-        for phase in &PHASES[5..9] {
-            for target_runs in [true, false] {
-                let state = start(Kind::Update, *phase, true, true);
-                let step = recover(state, Found { target_runs, target_active: false });
-                assert_eq!(step, Step::Enter(Phase::Reversing, Direction::Back), "{phase}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_transaction_that_turned_around_never_goes_forward_again() {
-        for first in all_starts() {
-            for state in reachable(first).0 {
-                if state.direction == Direction::Back {
-                    for step in successors(state) {
-                        assert!(!matches!(step, Step::Enter(_, Direction::Forward)), "{state:?}");
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn every_path_can_end_and_no_outcome_lies() {
-        for first in all_starts() {
-            let (states, ends) = reachable(first);
-            assert!(!ends.is_empty());
-            for (state, outcome) in &ends {
-                match outcome {
-                    _ if state.kind == Kind::SelfUpdate => {
-                        let last = state.phase == Phase::Switching;
-                        assert!(last || *outcome == Outcome::Interrupted, "{state:?}");
-                    }
-                    Outcome::Updated => assert_eq!(state.phase, Phase::Watching),
-                    Outcome::Interrupted | Outcome::Staged => assert!(!after_switch(state.phase)),
-                    Outcome::Stranded => assert_eq!(state.direction, Direction::Back),
-                    Outcome::RolledBack => assert!(after_switch(state.phase)),
-                    Outcome::AlreadyCurrent => panic!("{state:?} cannot end so"),
-                }
-            }
-            // Without a crash every step goes strictly forward, so every path ends.
-            for state in states.iter().filter(|state| state.kind != Kind::SelfUpdate) {
-                let state = *state;
-                for event in [Event::Done, Event::Failed] {
-                    if let Step::Enter(phase, direction) = next(state, event) {
-                        let turned = direction != state.direction;
-                        let onward = phase > state.phase
-                            || (state.phase == Phase::Reversing && phase < state.phase);
-                        assert!(turned || onward, "{state:?} {event:?}");
-                    }
-                }
-            }
-        }
-    }
-}
+#[path = "machine_tests.rs"]
+mod tests;

@@ -66,7 +66,10 @@ impl App {
     fn stop_for_operator(&self) -> Result<(), Problem> {
         // First, so that nobody starts it again meanwhile, or after a crash in between.
         write_durably(&self.files.stopped(), b"").map_err(|error| internal(&error))?;
-        self.end_agent()
+        self.end_agent()?;
+        // Who connects is to be refused, and not to wait for nobody.
+        self.runner()?.handover().inspect(|runner| runner.let_go());
+        Ok(())
     }
 
     fn start_for_operator(&self) -> Result<(), Problem> {

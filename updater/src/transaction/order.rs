@@ -98,6 +98,13 @@ impl App {
             // What cannot be found cannot be stopped: better told now than after the switch.
             self.runner()?.find().map_err(|error| internal(&error))?;
         }
+        if self.hands_over(order.kind) {
+            // So is what cannot be passed on.
+            let prepared = self.handover()?.1.prepare();
+            prepared.map_err(|error| {
+                Problem::new(Code::NotSupported, format!("failed to {}", chain(&error)))
+            })?;
+        }
         let facts = Facts::read(&self.files.facts()).map_err(|error| internal(&error))?;
         let accepted = self.vouched(&order.target, &facts)?;
         let digest = match &order.target {

@@ -20,6 +20,13 @@ pub(crate) enum Act {
     MakeCurrent,
     StopAgent,
     StartAgent,
+    StartBeside,
+    Ready,
+    ClearBeside,
+    LookBeside,
+    ForgetOld,
+    Drain,
+    Succeed,
     Prove,
     Confirm,
     Watch,
@@ -47,6 +54,10 @@ impl Act {
             Self::MakeCurrent => "current_made",
             Self::StopAgent => "agent_stopped",
             Self::StartAgent => "agent_started",
+            Self::StartBeside => "agent_started_beside",
+            Self::Ready => "agent_ready",
+            Self::Drain => "agent_drained",
+            Self::Succeed => "agent_succeeded",
             Self::Prove => "proven",
             Self::Watch => "watched",
             Self::KeepEvidence => "evidence_kept",
@@ -55,19 +66,35 @@ impl Act {
             Self::CheckOwn => "self_checked",
             Self::TryOwn => "self_started",
             Self::FlippedOwn => "self_flipped",
-            Self::Unpack | Self::Confirm | Self::RemoveCurrent => return None,
+            Self::Unpack
+            | Self::ClearBeside
+            | Self::LookBeside
+            | Self::ForgetOld
+            | Self::Confirm
+            | Self::RemoveCurrent => return None,
         })
     }
 
     /// Whether the release can make it fail, which is then its own fault.
-    pub(crate) fn judges(self) -> bool {
-        use Act::{CheckOwn, Confirm, Prove, StartAgent, TryOwn, Watch};
-        matches!(self, StartAgent | Prove | Confirm | Watch | CheckOwn | TryOwn)
+    pub(crate) fn judges(self, journal: &Journal) -> bool {
+        use Act::{CheckOwn, Confirm, Prove, Ready, StartAgent, StartBeside, TryOwn, Watch};
+        match self {
+            // On the way back it is only noted.
+            Ready => journal.state.direction == Direction::Forward,
+            StartAgent | StartBeside | Prove | Confirm | Watch | CheckOwn | TryOwn => true,
+            _ => false,
+        }
     }
 
     /// Whether it can only fail: what has to be seen cannot be.
     pub(crate) fn is_doomed(self, host: &Host, journal: &Journal) -> bool {
-        matches!(self, Self::Prove | Self::Watch) && host.agent != goal(journal)
+        match self {
+            Self::Prove | Self::Watch => host.agent != goal(journal),
+            Self::Ready | Self::LookBeside => {
+                journal.state.direction == Direction::Forward && host.beside != goal(journal)
+            }
+            _ => false,
+        }
     }
 
     /// Carries it out.
@@ -86,12 +113,25 @@ impl Act {
             Self::MakeNewLink => host.new_link = goal,
             Self::Flip => host.active = host.new_link.take(),
             Self::MakeCurrent => host.current = true,
-            Self::StopAgent => (host.agent, host.shown) = (None, false),
+            Self::StopAgent => {
+                (host.agent, host.shown) = (None, false);
+                (host.beside, host.beside_known) = (None, false);
+            }
+            Self::StartBeside => (host.beside, host.beside_known) = (goal, true),
+            Self::ClearBeside => (host.beside, host.beside_known) = (None, false),
+            Self::ForgetOld => host.old = false,
+            Self::Drain => (host.agent, host.shown) = (None, false),
+            Self::Succeed => {
+                (host.agent, host.old, host.shown) = (host.beside.take(), false, false);
+                host.beside_known = false;
+            }
             Self::StartAgent => (host.agent, host.shown) = (goal, false),
             Self::Prove | Self::Watch => host.shown = true,
             Self::RemoveCurrent => (host.current, host.new_link) = (false, None),
             Self::RemoveActive => host.active = None,
             Self::Received
+            | Self::Ready
+            | Self::LookBeside
             | Self::Build
             | Self::MakeDurable
             | Self::KeepCounter
@@ -118,6 +158,10 @@ pub(crate) fn acts(host: &Host, journal: &Journal) -> &'static [Act] {
         Phase::Probing if own => &[TryOwn],
         Phase::Switching if own => &[MakeNewLink, Flip, MakeCurrent, FlippedOwn],
         Phase::Switching => &[MakeNewLink, Flip, MakeCurrent],
+        Phase::Starting => starting(host, journal),
+        // It was done before, or there is nothing to do.
+        Phase::Draining if !host.beside_known => &[],
+        Phase::Draining => &[LookBeside, ForgetOld, Drain, Succeed],
         Phase::Restarting if untouched(host, journal) => &[],
         Phase::Restarting => &[StopAgent, StartAgent],
         Phase::Probing => &[Prove],
@@ -129,6 +173,22 @@ pub(crate) fn acts(host: &Host, journal: &Journal) -> &'static [Act] {
         Phase::Reversing => &[KeepEvidence, StopAgent, RemoveCurrent, RemoveActive, Reversed],
         Phase::Idle | Phase::Verifying | Phase::Staged => &[],
     }
+}
+
+/// How the agent beside the one that serves comes to be there.
+fn starting(host: &Host, journal: &Journal) -> &'static [Act] {
+    use Act::{ClearBeside, Drain, Ready, StartBeside, Succeed};
+    let back = journal.state.direction == Direction::Back;
+    if back && host.keeps_old() {
+        return &[ClearBeside];
+    }
+    if back && host.beside.is_some() && host.beside == goal(journal) {
+        return &[Ready];
+    }
+    if back && host.agent.is_none() && host.beside.is_some() {
+        return &[Drain, Succeed, StartBeside, Ready];
+    }
+    &[StartBeside, Ready]
 }
 
 /// The release that this direction goes to.

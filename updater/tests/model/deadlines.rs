@@ -11,6 +11,10 @@ pub(crate) fn deadlines(kind: Kind, phase: Phase) -> &'static [&'static str] {
         Phase::Receiving => &["limits.body_timeout = '1s'", "limits.archive_bytes = '1MiB'"],
         Phase::Building => &["app.agent.build_timeout = '1s'", "limits.sync_timeout = '1s'"],
         Phase::Staged | Phase::Probing if own => &["self.takeover_timeout = '1s'"],
+        Phase::Starting => {
+            &["app.agent.health.ready_timeout = '1s'", "app.agent.health.timeout = '1s'"]
+        }
+        Phase::Draining => &["app.agent.run.drain_timeout = '1s'"],
         Phase::Restarting | Phase::Reversing => &["app.agent.run.stop_grace = '1s'"],
         Phase::Probing => &[
             "app.agent.health.warm_up = '1s'",

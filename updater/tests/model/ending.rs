@@ -9,6 +9,7 @@ use crate::host::{Host, Journal, Line, Release};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Ending {
     SweepIncoming,
+    SettleAgents,
     WriteOutcome,
     WriteFacts,
     SetPrev,
@@ -20,8 +21,9 @@ pub(crate) enum Ending {
 }
 
 /// All of them, in their order.
-pub(crate) const ENDINGS: [Ending; 9] = [
+pub(crate) const ENDINGS: [Ending; 10] = [
     Ending::SweepIncoming,
+    Ending::SettleAgents,
     Ending::WriteOutcome,
     Ending::WriteFacts,
     Ending::SetPrev,
@@ -42,7 +44,9 @@ impl Ending {
             Self::WriteHistory => "history_written",
             Self::RemoveRecords => "record_removed",
             Self::RemoveJournal => "journal_removed",
-            Self::SweepIncoming | Self::SweepLinks | Self::RemoveTrees => return None,
+            Self::SweepIncoming | Self::SettleAgents | Self::SweepLinks | Self::RemoveTrees => {
+                return None;
+            }
         })
     }
 
@@ -50,6 +54,12 @@ impl Ending {
     pub(crate) fn apply(self, host: &mut Host, journal: &Journal) {
         match self {
             Self::SweepIncoming => host.incoming = false,
+            Self::SettleAgents => {
+                if let (None, Some(beside)) = (host.agent, host.beside) {
+                    (host.agent, host.old, host.shown) = (Some(beside), false, false);
+                }
+                (host.beside, host.beside_known) = (None, false);
+            }
             Self::WriteOutcome => host.journal = Some(journal.clone()),
             Self::WriteFacts => write_facts(host, journal),
             Self::SetPrev => set_prev(host, journal),

@@ -67,6 +67,8 @@ pub(crate) struct Line {
 pub(crate) struct Host {
     /// Whether the app is the updater itself, which has no agent.
     pub(crate) own: bool,
+    /// Whether one agent is handed over to the next.
+    pub(crate) handover: bool,
     pub(crate) active: Option<Release>,
     /// The temporary name of a flip.
     pub(crate) new_link: Option<Release>,
@@ -84,6 +86,15 @@ pub(crate) struct Host {
     pub(crate) history: Vec<Line>,
     /// The release whose agent runs.
     pub(crate) agent: Option<Release>,
+    /// In a handover: whether the agent that runs is the one that the journal calls the old one.
+    pub(crate) old: bool,
+    /// In a handover: the release whose agent runs beside it.
+    pub(crate) beside: Option<Release>,
+    /// Whether an agent was started there, which may have died.
+    pub(crate) beside_known: bool,
+    /// Whether, since the transaction had them in its hands, an agent died by itself or with the
+    /// power, or whether none ran at all. For the properties alone.
+    pub(crate) unlucky: bool,
     /// Whether the agent that runs has shown, since it was started, that it is its release. Nobody
     /// on the host knows this: it is for the properties alone.
     pub(crate) shown: bool,
@@ -107,6 +118,7 @@ impl Host {
     pub(crate) fn empty() -> Self {
         Self {
             own: false,
+            handover: false,
             active: None,
             new_link: None,
             current: false,
@@ -119,8 +131,22 @@ impl Host {
             journal: None,
             history: Vec::new(),
             agent: None,
+            old: false,
+            beside: None,
+            beside_known: false,
+            unlucky: false,
             shown: false,
         }
+    }
+
+    /// The same, with handovers.
+    pub(crate) fn handing_over(self) -> Self {
+        Self { handover: true, ..self }
+    }
+
+    /// Whether the agent that ran before the transaction was never touched.
+    pub(crate) fn keeps_old(&self) -> bool {
+        self.agent.is_some() && self.old
     }
 
     /// One that runs release 1, and would go back to release 0.

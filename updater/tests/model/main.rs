@@ -49,6 +49,16 @@ fn what_must_hold_holds_on_a_host_with_two_releases() {
 }
 
 #[test]
+fn what_must_hold_holds_in_a_handover() {
+    for budget in BUDGETS {
+        for host in [Host::empty(), Host::with_two_releases()] {
+            let explored = explored(&host.handing_over(), budget);
+            assert!(explored.states > 3_000, "only {} states", explored.states);
+        }
+    }
+}
+
+#[test]
 fn what_must_hold_holds_of_the_updaters_own_releases() {
     for budget in BUDGETS {
         explored(&Host::of_the_updater(), Budget { deaths: 0, ..budget });
@@ -60,7 +70,9 @@ fn what_must_hold_holds_of_the_updaters_own_releases() {
 fn the_model_passes_every_checkpoint_and_every_wait_has_a_key() {
     let budget = Budget { orders: 2, crashes: 0, deaths: 0, faults: 0 };
     let (mut checkpoints, mut keys) = (BTreeSet::new(), BTreeSet::new());
-    for host in [Host::empty(), Host::with_two_releases(), Host::of_the_updater()] {
+    let handing_over = Host::with_two_releases().handing_over();
+    let hosts = [Host::empty(), Host::with_two_releases(), handing_over, Host::of_the_updater()];
+    for host in hosts {
         let explored = explored(&host, budget);
         checkpoints.extend(explored.checkpoints);
         keys.extend(explored.keys);

@@ -10,10 +10,12 @@ use crate::updater::{Updater, World};
 type Property = (&'static str, fn(&World) -> bool);
 
 /// All of them, each with what it says.
-pub(crate) const PROPERTIES: [Property; 10] = [
+pub(crate) const PROPERTIES: [Property; 12] = [
     ("current leads to a whole release, and is there when one is active", current),
     ("active is the old release or the new one, and what the history says", active),
     ("the agent that runs is of the active release, or on its way, or it is stranded", agent),
+    ("two agents run only while one is handed over to the other", beside),
+    ("in a handover somebody serves all the time", served),
     ("prev was once proven", prev),
     ("prev did not fail, and is not what is active, when nothing is under way", prev_at_rest),
     ("the release before is whole until the next one is proven", kept),
@@ -64,6 +66,24 @@ fn agent(world: &World) -> bool {
     let on_its_way =
         past_switch(host).is_some_and(|journal| journal.to == agent || journal.from == Some(agent));
     host.active == Some(agent) || on_its_way || stranded(host)
+}
+
+fn beside(world: &World) -> bool {
+    let host = &world.host;
+    let Some(beside) = host.beside else { return !at_rest(world) || !host.beside_known };
+    past_switch(host).is_some_and(|journal| {
+        journal.state.handover && (journal.to == beside || journal.from == Some(beside))
+    })
+}
+
+/// As long as no agent dies by itself.
+fn served(world: &World) -> bool {
+    let host = &world.host;
+    let Some(journal) = past_switch(host).filter(|journal| journal.state.handover) else {
+        return true;
+    };
+    let served = host.agent.is_some() || host.beside.is_some();
+    journal.from.is_none() || host.unlucky || served
 }
 
 fn prev(world: &World) -> bool {

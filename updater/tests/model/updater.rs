@@ -84,14 +84,24 @@ impl World {
                 moves.push(self.go(what, None, |world| {
                     world.budget.crashes -= 1;
                     world.updater = Updater::Down;
-                    world.host.agent = world.host.agent.filter(|_| !power);
+                    if power {
+                        let host = &mut world.host;
+                        host.unlucky |= host.agent.is_some() || host.beside.is_some();
+                        (host.agent, host.beside) = (None, None);
+                    }
                 }));
             }
         }
         if self.budget.deaths > 0 && self.host.agent.is_some() {
             moves.push(self.go("the agent dies", None, |world| {
                 world.budget.deaths -= 1;
-                world.host.agent = None;
+                (world.host.agent, world.host.unlucky) = (None, true);
+            }));
+        }
+        if self.budget.deaths > 0 && self.host.beside.is_some() {
+            moves.push(self.go("the agent beside it dies", None, |world| {
+                world.budget.deaths -= 1;
+                (world.host.beside, world.host.unlucky) = (None, true);
             }));
         }
         if self.host.agent.is_none() && self.host.active.is_some() && self.supervises() {
@@ -124,10 +134,14 @@ impl World {
             self.updater = Updater::Ending { journal, done: 0 };
             return;
         }
-        let found = Found {
-            target_runs: self.host.agent.is_some() && self.host.agent == goal(&journal),
-            target_active: self.host.active == Some(journal.to),
+        let host = &self.host;
+        let target_runs = if journal.state.handover {
+            let to = Some(journal.to);
+            host.beside == to || (host.agent == to && !host.old)
+        } else {
+            host.agent.is_some() && host.agent == goal(&journal)
         };
+        let found = Found { target_runs, target_active: self.host.active == Some(journal.to) };
         let step = recover(journal.state, found);
         self.follow(journal, step);
     }
@@ -165,7 +179,9 @@ impl World {
             world.taken += 1;
             let (from, prev) = (world.host.active, world.host.prev);
             let direction = Direction::Forward;
-            let state = State { kind, phase, direction, confirm, has_from: from.is_some() };
+            let handover = world.host.handover && matches!(kind, Kind::Update | Kind::Rollback);
+            let has_from = from.is_some();
+            let state = State { kind, phase, direction, confirm, has_from, handover };
             let order = world.taken;
             let journal = Journal { order, state, from, prev, to, blamed: false, outcome: None };
             world.follow(journal, Step::Enter(phase, direction));
@@ -182,7 +198,7 @@ impl World {
                 world.updater = Updater::Acting { journal, acts, done: done + 1 };
             }));
         }
-        if act.judges() || act.is_doomed(&self.host, journal) {
+        if act.judges(journal) || act.is_doomed(&self.host, journal) {
             moves.extend(self.after(journal, Event::Failed, true));
         }
         if self.budget.faults > 0 {
@@ -229,6 +245,10 @@ impl World {
     fn follow(&mut self, mut journal: Journal, step: Step) {
         match step {
             Step::Enter(phase, direction) => {
+                if (journal.state.phase, phase) == (Phase::Staged, Phase::Starting) {
+                    self.host.old = self.host.agent.is_some();
+                    self.host.unlucky = self.host.agent.is_none();
+                }
                 (journal.state.phase, journal.state.direction) = (phase, direction);
                 self.host.journal = Some(journal.clone());
                 self.enter(journal, phase, direction);

@@ -6,7 +6,7 @@ use protocol::{AppName, SELF_APP};
 
 use super::daemon::refuse_few;
 use super::refuse_zero;
-use crate::config::{AppConfig, BuildSetting, Finding, RunConfig, RunnerKind, Strategy};
+use crate::config::{AppConfig, BuildSetting, Finding, RunConfig, RunnerKind};
 
 pub(super) fn validate(
     section: &str,
@@ -25,6 +25,7 @@ pub(super) fn validate(
     validate_build(section, app, findings);
     refuse_zero(format!("{section}.confirm_window"), app.confirm_window.0.is_zero(), findings);
     validate_run(&format!("{section}.run"), &app.run, findings);
+    super::handover::validate(section, app, findings);
 }
 
 fn validate_user(section: &str, app: &AppConfig, findings: &mut Vec<Finding>) {
@@ -79,26 +80,20 @@ fn validate_build(section: &str, app: &AppConfig, findings: &mut Vec<Finding>) {
 }
 
 fn validate_run(section: &str, run: &RunConfig, findings: &mut Vec<Finding>) {
-    let later = "is not in this version: orders for this app are answered with 501";
     if run.kind == RunnerKind::Systemd {
         findings.push(
-            Finding::warning(format!("{section}.kind"), format!("the runner \"systemd\" {later}"))
-                .hint("use \"process\""),
+            Finding::warning(
+                format!("{section}.kind"),
+                "the runner \"systemd\" is not in this version: orders for this app are answered \
+                 with 501",
+            )
+            .hint("use \"process\""),
         );
     } else if !run.units.is_empty() {
         findings.push(Finding::warning(
             format!("{section}.units"),
             "only the runner \"systemd\" starts units",
         ));
-    }
-    if run.strategy == Strategy::Handover {
-        findings.push(
-            Finding::warning(
-                format!("{section}.strategy"),
-                format!("the strategy \"handover\" {later}"),
-            )
-            .hint("use \"restart\""),
-        );
     }
     match &run.command {
         None => findings.push(Finding::note(
@@ -126,10 +121,10 @@ fn validate_environment(
     for (name, value) in environment {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             findings.push(Finding::error(key, format!("{name:?} cannot be set")));
-        } else if name.starts_with("RELEASE_") {
+        } else if name.starts_with("RELEASE_") || name.starts_with("LISTEN_") {
             findings.push(
                 Finding::error(key, format!("{name} is a name of the updater's"))
-                    .hint("RELEASE_DIGEST, RELEASE_VERSION and RELEASE_PATH name the release"),
+                    .hint("it says there itself which release it is, and what it listens on"),
             );
         }
     }
@@ -147,10 +142,8 @@ mod tests {
 
     #[test]
     fn what_this_version_cannot_do_is_an_error() {
-        let found =
-            said_of_app("[app.agent.run]\nkind = 'systemd'\nunits = ['a']\nstrategy = 'handover'");
+        let found = said_of_app("[app.agent.run]\nkind = 'systemd'\nunits = ['a']");
         assert_said(&found, "warning: app.agent.run.kind: the runner \"systemd\" is not in this");
-        assert_said(&found, "warning: app.agent.run.strategy: ");
     }
 
     #[test]
@@ -158,7 +151,7 @@ mod tests {
         let found = said_of_app(
             "keep = 0\nbuild_timeout = '0'\nbuild_memory = '1MiB'\nbuild = ['']\n\
              build_processes = 1\nbuild_open_files = 3\nbuild_file_size = '0'\n\
-             build_env = { 'A=B' = 'x', RELEASE_PATH = '/' }\nconfirm_window = '0s'\n\
+             build_env = { 'A=B' = 'x', RELEASE_PATH = '/', LISTEN_FDS = '1' }\nconfirm_window = '0s'\n\
              [app.agent.run]\ncommand = ''\nbackoff = '2m'\nlog_bytes = '0'\n",
         );
         for expected in [
@@ -171,6 +164,7 @@ mod tests {
             "error: app.agent.build: ",
             "error: app.agent.build_env: \"A=B\"",
             "error: app.agent.build_env: RELEASE_PATH",
+            "error: app.agent.build_env: LISTEN_FDS",
             "error: app.agent.confirm_window: ",
             "error: app.agent.run.command: is empty",
             "error: app.agent.run.backoff_max: ",

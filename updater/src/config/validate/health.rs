@@ -7,6 +7,9 @@ use crate::config::{Finding, HealthConfig};
 
 pub(super) fn validate(section: &str, health: &HealthConfig, findings: &mut Vec<Finding>) {
     validate_target(section, health, findings);
+    if let Some(url) = &health.ready_url {
+        validate_url(format!("{section}.ready_url"), url, findings);
+    }
     validate_tls(section, health, findings);
     validate_pointer(section, health, findings);
     for (name, zero) in [
@@ -15,6 +18,7 @@ pub(super) fn validate(section: &str, health: &HealthConfig, findings: &mut Vec<
         ("watch_failures", health.watch_failures == 0),
         ("interval", health.interval.0.is_zero()),
         ("timeout", health.timeout.0.is_zero()),
+        ("ready_timeout", health.ready_timeout.0.is_zero()),
     ] {
         refuse_zero(format!("{section}.{name}"), zero, findings);
     }
@@ -52,7 +56,7 @@ fn validate_target(section: &str, health: &HealthConfig, findings: &mut Vec<Find
         );
     }
     if let Some(url) = &health.url {
-        validate_url(section, url, findings);
+        validate_url(format!("{section}.url"), url, findings);
     }
     if let Some(tcp) = &health.tcp
         && tcp.parse::<SocketAddr>().is_err()
@@ -69,8 +73,7 @@ fn validate_target(section: &str, health: &HealthConfig, findings: &mut Vec<Find
     }
 }
 
-fn validate_url(section: &str, url: &str, findings: &mut Vec<Finding>) {
-    let key = format!("{section}.url");
+fn validate_url(key: String, url: &str, findings: &mut Vec<Finding>) {
     let parts = url.parse::<http::Uri>().ok().map(http::Uri::into_parts);
     let Some((scheme, authority)) = parts.and_then(|parts| parts.scheme.zip(parts.authority))
     else {
@@ -101,7 +104,8 @@ fn validate_tls(section: &str, health: &HealthConfig, findings: &mut Vec<Finding
                 .hint("an anonymous probe shows no certificate"),
         );
     }
-    let https = health.url.as_deref().is_some_and(|url| url.starts_with("https:"));
+    let urls = [&health.url, &health.ready_url];
+    let https = urls.into_iter().flatten().any(|url| url.starts_with("https:"));
     let tls_keys = [
         ("identity", health.identity.is_some()),
         ("anonymous", health.anonymous),

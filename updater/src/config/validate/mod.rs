@@ -3,6 +3,7 @@
 
 mod app;
 mod daemon;
+mod handover;
 mod health;
 mod links;
 mod paths;

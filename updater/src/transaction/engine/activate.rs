@@ -116,7 +116,7 @@ impl Engine {
     }
 
     /// The release that this direction goes to.
-    fn goal(&self) -> Result<Digest, Failure> {
+    pub(super) fn goal(&self) -> Result<Digest, Failure> {
         self.journal.target().ok_or_else(|| {
             Failure::host_problem(Problem::new(Code::Internal, "the transaction has no release"))
         })
@@ -131,7 +131,12 @@ impl Engine {
 
     fn stop_agent(&self) -> Result<(), Failure> {
         let runner = self.app.runner().map_err(Failure::host_problem)?;
-        runner.clear(self.app.config.run.stop_grace.0).map_err(|error| Failure::host(&error))
+        let grace = self.app.config.run.stop_grace.0;
+        runner.clear(grace).map_err(|error| Failure::host(&error))?;
+        match runner.handover().filter(|_| self.journal.handover) {
+            Some(both) => both.clear_beside(grace).map_err(|error| Failure::host(&error)),
+            None => Ok(()),
+        }
     }
 
     fn agent(&self) -> Result<(Digest, Instance), Failure> {
@@ -147,7 +152,7 @@ impl Engine {
             })
     }
 
-    fn unproven(&mut self, detail: &str, instance: &Instance) -> Failure {
+    pub(super) fn unproven(&mut self, detail: &str, instance: &Instance) -> Failure {
         if self.journal.direction == Direction::Forward {
             self.evidence.agent_exit = instance.exit().map(|exit| exit.describe());
         }
@@ -210,7 +215,7 @@ impl<'a> Notes<'a> {
 }
 
 /// A program that is not there is the release's fault; whatever else is in the way is the host's.
-fn runner_failure(error: &RunnerError) -> Failure {
+pub(super) fn runner_failure(error: &RunnerError) -> Failure {
     use SpawnError::{Empty, NotExecutable, NotInPath};
     match error {
         RunnerError::NoCommand

@@ -107,6 +107,7 @@ impl Engine {
         {
             left_over(error, last).map_err(text)?;
         }
+        self.leave_one_agent().map_err(|failure| failure.problem.detail)?;
         self.journal.write(&self.app.files.journal()).map_err(|error| chain(&error))?;
         checkpoint("outcome_written");
         self.write_facts(outcome).map_err(|error| chain(&error))?;

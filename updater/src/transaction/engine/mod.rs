@@ -3,6 +3,7 @@
 
 mod activate;
 mod finish;
+mod handover;
 mod own;
 mod recover;
 mod stage;
@@ -156,6 +157,9 @@ impl Engine {
             journal.since_boot = BootTime::now();
             self.resumed = false;
         }
+        if (self.journal.phase, phase) == (Phase::Staged, Phase::Starting) {
+            journal.old_agent = self.serving();
+        }
         let written = journal.write(&self.app.files.journal());
         let failed = written.is_err();
         if !failed || direction == Direction::Back {
@@ -179,7 +183,9 @@ impl Engine {
             (Phase::Receiving, _) => self.take_archive(),
             (Phase::Verifying, _) => self.verify(),
             (Phase::Building, _) => self.build(),
+            (Phase::Starting, _) => self.start_beside(),
             (Phase::Switching, _) => self.switch(),
+            (Phase::Draining, _) => self.drain(),
             (Phase::Restarting, _) => self.restart(),
             (Phase::Probing, _) => self.prove(),
             (Phase::Confirming, _) => self.await_confirmation(),
@@ -260,6 +266,8 @@ impl Engine {
             since_boot: BootTime::now(),
             watch,
             confirm: order.options.confirm && order.kind != Kind::Stage,
+            handover: app.hands_over(order.kind),
+            old_agent: None,
             failure: None,
             outcome: None,
             order: order.order,

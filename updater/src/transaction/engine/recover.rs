@@ -135,6 +135,9 @@ impl Engine {
 
     fn target_runs(&self) -> bool {
         let same_boot = BootTime::now().since(&self.journal.since_boot).is_some();
+        if self.journal.handover {
+            return same_boot && self.runs_beside();
+        }
         let target = self.journal.target();
         same_boot && target.is_some_and(|digest| self.app.running_instance(&digest).is_some())
     }

@@ -8,16 +8,19 @@ const LISTEN: u8 = 0x0a;
 
 /// A line of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Socket {
-    pub(super) local: SocketAddr,
-    pub(super) remote: SocketAddr,
-    pub(super) listens: bool,
+pub struct Socket {
+    /// Its own end.
+    pub local: SocketAddr,
+    /// The other end; zeros where it listens.
+    pub remote: SocketAddr,
+    /// Whether it listens.
+    pub listens: bool,
     /// 0 while no process holds it: not yet accepted, or closed already.
-    pub(super) inode: u64,
+    pub inode: u64,
 }
 
 /// The table of the network that a process is in.
-pub(super) fn table(pid: &str) -> Vec<Socket> {
+pub fn table(pid: &str) -> Vec<Socket> {
     let read = |name| fs::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
     let (four, six) = (read("tcp"), read("tcp6"));
     four.lines().chain(six.lines()).filter_map(Socket::parse).collect()

@@ -1,8 +1,10 @@
 //! The agent of the tests: answers `GET /health` with its release, and behaves as `agent.json` in
-//! its working directory says.
+//! its working directory says. Given a socket by whoever started it, it ends well on TERM.
+
+mod graceful;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -56,6 +58,9 @@ fn refuses(message: &str) -> bool {
 }
 
 fn serve(behaviour: Behaviour) -> Result<ExitCode> {
+    if let Some(listener) = graceful::passed_socket()? {
+        return graceful::serve(listener, behaviour);
+    }
     let address = std::env::var("AGENT_LISTEN").context("AGENT_LISTEN is not set")?;
     let tls = if behaviour.tls { Some(tls()?) } else { None };
     let listener = TcpListener::bind(&address).context("listen")?;
@@ -93,25 +98,41 @@ fn answer_by_tls(
 
 fn answer(stream: impl Read + Write, behaviour: &Behaviour, answers: &AtomicU32) -> Result<()> {
     let mut stream = BufReader::new(stream);
+    let request = read_request(&mut stream)?.context("nobody asks")?;
+    reply(stream.get_mut(), &request, behaviour, answers, true)
+}
+
+/// The first line and the headers, in lower case; nothing at the end.
+fn read_request(stream: &mut impl BufRead) -> Result<Option<String>> {
     let mut request = String::new();
-    stream.read_line(&mut request)?;
-    let mut line = String::new();
-    while stream.read_line(&mut line)? > 2 {
-        line.clear();
-    }
+    while stream.read_line(&mut request)? > 2 {}
+    Ok((!request.is_empty()).then(|| request.to_lowercase()))
+}
+
+fn reply(
+    stream: &mut impl Write,
+    request: &str,
+    behaviour: &Behaviour,
+    answers: &AtomicU32,
+    last: bool,
+) -> Result<()> {
     let number = answers.fetch_add(1, Ordering::SeqCst) + 1;
     if behaviour.dies_after.is_some_and(|last| number > last) {
         say("the agent dies, as it was told")?;
         nix::sys::signal::raise(Signal::SIGKILL)?;
     }
     let failed = behaviour.fails_after.is_some_and(|last| number > last);
-    let status = if failed { 500 } else { behaviour.status.unwrap_or(200) };
+    let status = match behaviour.status.unwrap_or(200) {
+        _ if failed => 500,
+        _ if behaviour.never_ready && request.contains(" /ready ") => 503,
+        status => status,
+    };
     let body = if request.contains(" /environment ") { environment() } else { health(behaviour) };
-    let stream = stream.get_mut();
+    let connection = if last { "close" } else { "keep-alive" };
     write!(
         stream,
         "HTTP/1.1 {status} Whatever\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-         connection: close\r\n\r\n{body}",
+         connection: {connection}\r\n\r\n{body}",
         body.len()
     )?;
     Ok(stream.flush()?)

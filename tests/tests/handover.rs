@@ -1,0 +1,199 @@
+//! `strategy = "handover"`: one agent follows the other while it still serves.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use fleet_tests::{Behaviour, Host, LONG, Place, Setup, Tree, end_all, eventually};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use protocol::{Code, EventKind, Phase, Status, header};
+
+fn handing_over(place: &Place) -> Result<Host> {
+    Host::alone(place, &Setup::default().handover())
+}
+
+fn pid(host: &Host) -> Result<u32> {
+    host.app()?.pid.context("an agent runs")
+}
+
+#[test]
+fn the_new_agent_is_ready_before_the_link_moves_and_the_old_one_goes_last() -> Result<()> {
+    use Phase::{Draining, Probing, Staged, Starting, Switching, Watching};
+    let place = Place::new()?;
+    let host = handing_over(&place)?;
+    let first = host.installs("one")?;
+    let old = pid(&host)?;
+    let release = Tree::healthy("two")?;
+    let answer = host.order("/update", &release).header("accept", header::NDJSON).send()?;
+    let phases: Vec<Phase> = answer
+        .events()?
+        .iter()
+        .filter_map(|event| match event.kind {
+            EventKind::Phase { phase, .. } => Some(phase),
+            _ => None,
+        })
+        .skip_while(|phase| *phase != Staged)
+        .collect();
+    assert_eq!(phases, [Staged, Starting, Switching, Draining, Probing, Watching]);
+    assert_eq!(answer.result()?.status, Status::Updated);
+    assert_ne!(pid(&host)?, old);
+    host.keeps(&release.digest, Some(&first))?;
+    host.rests()?;
+    // And back again.
+    assert_eq!(host.rollback()?.result()?.to, Some(first));
+    host.keeps(&first, Some(&release.digest))?;
+    host.rests()
+}
+
+#[test]
+fn a_new_agent_that_never_gets_ready_is_taken_away_and_the_old_one_never_notices() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().handover().health("ready_timeout", "'1s'"))?;
+    let good = host.installs("good")?;
+    let old = pid(&host)?;
+    for bad in [
+        Behaviour { never_ready: true, ..Behaviour::default() },
+        Behaviour { crash: Some("no such table".into()), ..Behaviour::default() },
+    ] {
+        let bad = Tree::release(&bad)?;
+        let problem = host.undoes(&bad)?;
+        assert!(problem.detail.contains("ready"), "{problem:?}");
+        assert!(!problem.output.is_empty(), "{problem:?}");
+        let evidence = problem.transaction.context("a transaction")?;
+        assert!(host.state().join("evidence").join(evidence.as_str()).is_dir());
+        assert_eq!(pid(&host)?, old, "the old agent was touched");
+        host.keeps(&good, None)?;
+        host.rests()?;
+        assert_eq!(host.push(&bad)?.problem()?.code, Code::Quarantined);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_release_that_fails_in_its_watch_is_handed_back() -> Result<()> {
+    let place = Place::new()?;
+    let host = handing_over(&place)?;
+    let good = host.installs("good")?;
+    for bad in [
+        Behaviour { fails_after: Some(3), ..Behaviour::default() },
+        Behaviour { dies_after: Some(3), ..Behaviour::default() },
+    ] {
+        let problem = host.order("/update?watch=1h", &Tree::release(&bad)?).send()?.problem()?;
+        assert_eq!(problem.code, Code::RolledBack, "{problem:?}");
+        host.keeps(&good, None)?;
+        host.rests()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn lesson_22_an_old_agent_that_never_ends_is_drained_for_so_long_and_no_longer() -> Result<()> {
+    let place = Place::new()?;
+    let setup = Setup::default().handover().run("drain_timeout", "'300ms'");
+    let host = Host::alone(&place, &setup)?;
+    let stubborn = Behaviour { ignores_term: true, ..Behaviour::default() };
+    let stubborn = Tree::release(&stubborn)?;
+    host.push(&stubborn)?.result()?;
+    let next = host.installs("next")?;
+    host.keeps(&next, Some(&stubborn.digest))?;
+    host.rests()
+}
+
+#[test]
+fn lesson_25_a_flag_for_one_start_is_not_there_at_the_next() -> Result<()> {
+    let place = Place::new()?;
+    let host = handing_over(&place)?;
+    let flag = |host: &Host| -> Result<Option<serde_json::Value>> {
+        Ok(host.ask_agent("/environment")?.get("RELEASE_HANDOVER").cloned())
+    };
+    host.installs("one")?;
+    host.installs("two")?;
+    assert_eq!(flag(&host)?, Some("1".into()));
+    let old = pid(&host)?;
+    kill(Pid::from_raw(old.cast_signed()), Signal::SIGKILL)?;
+    // Meanwhile whoever asks waits at the socket, and is not refused.
+    assert_eq!(flag(&host)?, None);
+    host.rests()?;
+    assert_ne!(pid(&host)?, old);
+    Ok(())
+}
+
+#[test]
+fn the_process_that_took_the_connection_is_a_proof_on_a_passed_socket_too() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().handover().without_echo())?;
+    host.installs("one")?;
+    let second = host.installs("two")?;
+    assert_eq!(host.running(), Some(second));
+    host.rests()
+}
+
+#[test]
+fn the_socket_outlives_the_updater_and_the_next_one_has_it_from_the_agent() -> Result<()> {
+    let place = Place::new()?;
+    let host = handing_over(&place)?;
+    let first = host.installs("one")?;
+    let old = pid(&host)?;
+    host.kill()?;
+    assert_eq!(host.running(), Some(first));
+    host.start()?;
+    assert_eq!(pid(&host)?, old);
+    let second = host.installs("two")?;
+    host.keeps(&second, Some(&first))?;
+    // Nobody is left who has it: it is opened anew.
+    host.kill()?;
+    end_all(&host.install());
+    host.start()?;
+    host.runs(&second)?;
+    let third = host.installs("three")?;
+    host.keeps(&third, Some(&second))?;
+    host.rests()
+}
+
+#[test]
+fn an_agent_from_before_is_handed_over_on_the_socket_that_it_opened_itself() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let first = host.installs("one")?;
+    let old = pid(&host)?;
+    host.kill()?;
+    let config = fs::read_to_string(host.config())?;
+    let keys = format!("[app.agent.run]\nstrategy = 'handover'\nsockets = ['{}']", host.agent);
+    fs::write(host.config(), config.replace("[app.agent.run]", &keys))?;
+    host.start()?;
+    assert_eq!(pid(&host)?, old);
+    let second = host.installs("two")?;
+    host.keeps(&second, Some(&first))?;
+    host.rests()
+}
+
+#[test]
+fn what_cannot_be_handed_over_is_refused_before_anything_is_touched() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone_and_idle(&place, &Setup::default().handover())?;
+    let _stranger = std::net::TcpListener::bind(host.agent)?;
+    host.start()?;
+    let problem = host.push(&Tree::healthy("one")?)?.problem()?;
+    assert_eq!((problem.status, problem.code), (501, Code::NotSupported));
+    assert!(problem.detail.contains(&host.agent.to_string()), "{problem:?}");
+    ensure!(host.store().is_empty() && host.incoming().is_empty(), "something was touched");
+    Ok(())
+}
+
+#[test]
+fn an_agent_that_an_operator_stopped_is_refused_and_started_by_an_order() -> Result<()> {
+    let place = Place::new()?;
+    let host = handing_over(&place)?;
+    host.installs("one")?;
+    let stopped = fleet_tests::Output::of(
+        std::process::Command::new(fleet_tests::program("updater")?)
+            .args(["stop", "--config"])
+            .arg(host.config()),
+    )?;
+    stopped.good()?;
+    eventually("connections to be refused", LONG, || {
+        std::net::TcpStream::connect(host.agent).err().map(drop)
+    })?;
+    host.installs("two")?;
+    host.rests()
+}

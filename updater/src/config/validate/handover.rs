@@ -1,0 +1,89 @@
+//! `strategy = "handover"`, and the keys that mean something only with it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::config::{AppConfig, Finding, RunnerKind, Strategy};
+
+pub(super) fn validate(section: &str, app: &AppConfig, findings: &mut Vec<Finding>) {
+    let (run, health) = (&app.run, &app.health);
+    let key = |name: &str| format!("{section}.{name}");
+    let mut addresses = BTreeSet::new();
+    for socket in run.sockets.iter().filter(|socket| !addresses.insert(socket.address)) {
+        let text = format!("{} is there twice", socket.address);
+        findings.push(Finding::error(key("run.sockets"), text));
+    }
+    if !run.sockets.is_empty() && run.kind == RunnerKind::Systemd {
+        findings.push(
+            Finding::warning(key("run.sockets"), "only the runner \"process\" passes sockets on")
+                .hint("with units, a socket unit opens them"),
+        );
+    }
+    if run.strategy == Strategy::Restart {
+        if health.ready_url.is_some() {
+            let text = "means nothing without the strategy \"handover\"";
+            findings.push(Finding::warning(key("health.ready_url"), text));
+        }
+        return;
+    }
+    if run.kind == RunnerKind::Systemd {
+        findings.push(
+            Finding::warning(
+                key("run.strategy"),
+                "\"handover\" of units is not in this version: orders for this app are answered \
+                 with 501",
+            )
+            .hint("use \"restart\", with a socket unit"),
+        );
+        return;
+    }
+    if run.sockets.is_empty() {
+        findings.push(
+            Finding::error(key("run.sockets"), "is not set: one agent cannot follow the other")
+                .hint("say where it listens, for example [\"127.0.0.1:8765\"]"),
+        );
+    }
+    if health.ready_url.is_none() && health.url.is_none() && health.tcp.is_none() {
+        findings.push(
+            Finding::error(key("health.ready_url"), "is not set, nor are url and tcp")
+                .hint("nothing else shows when the new agent is ready"),
+        );
+    }
+    if run.drain_timeout.0 < Duration::from_secs(1) {
+        findings.push(
+            Finding::warning(key("run.drain_timeout"), "ends requests that are being answered")
+                .hint("the default is 30s"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{assert_said, said_of_app};
+
+    #[test]
+    fn a_handover_needs_sockets_and_something_to_ask() {
+        let found = said_of_app("[app.agent.run]\nstrategy = 'handover'\ndrain_timeout = '0'");
+        assert_said(&found, "error: app.agent.run.sockets: is not set");
+        assert_said(&found, "error: app.agent.health.ready_url: is not set");
+        assert_said(&found, "warning: app.agent.run.drain_timeout: ");
+        let found = said_of_app(
+            "[app.agent.run]\nstrategy = 'handover'\nsockets = ['127.0.0.1:1', 'a=127.0.0.1:1']\n\
+             [app.agent.health]\nready_url = 'ftp://x/'\n",
+        );
+        assert_said(&found, "error: app.agent.run.sockets: 127.0.0.1:1 is there twice");
+        assert_said(&found, "error: app.agent.health.ready_url: ftp is neither");
+    }
+
+    #[test]
+    fn what_means_nothing_is_said() {
+        let found = said_of_app("[app.agent.health]\nready_url = 'http://127.0.0.1/'\n");
+        assert_said(&found, "warning: app.agent.health.ready_url: means nothing");
+        let found = said_of_app(
+            "[app.agent.run]\nkind = 'systemd'\nunits = ['a']\nsockets = ['127.0.0.1:1']\n\
+             strategy = 'handover'\n",
+        );
+        assert_said(&found, "warning: app.agent.run.sockets: only the runner \"process\"");
+        assert_said(&found, "warning: app.agent.run.strategy: \"handover\" of units");
+    }
+}

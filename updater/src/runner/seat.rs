@@ -1,0 +1,120 @@
+//! A place for one start of an agent: what the disk tells of it, and who follows it here.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use protocol::FORMAT;
+
+use super::instance::Record;
+use super::members::Signs;
+use super::{Instance, RunnerError, stop};
+use crate::sys::process::ProcessId;
+use crate::sys::{remove_durably, sync_directory, write_durably};
+
+#[derive(Debug)]
+pub(super) struct Seat {
+    record: PathBuf,
+    /// The agent that was last started or found, so that it is followed by one thread only.
+    current: Mutex<Option<Instance>>,
+}
+
+impl Seat {
+    pub(super) fn new(record: PathBuf) -> Self {
+        Self { record, current: Mutex::new(None) }
+    }
+
+    /// The agent that lives there, whoever started it.
+    pub(super) fn find(&self) -> Result<Option<Instance>, RunnerError> {
+        let mut current = self.current();
+        if let Some(known) = current.as_ref().filter(|known| known.is_alive()) {
+            return Ok(Some(known.clone()));
+        }
+        let Some(record) = self.read()? else { return Ok(None) };
+        let Some(leader) = record.find_leader()?.filter(ProcessId::is_alive) else {
+            return Ok(None);
+        };
+        let Some(handle) = leader.open().map_err(RunnerError::Follow)? else { return Ok(None) };
+        let instance = Instance::follow(record, handle)?;
+        *current = Some(instance.clone());
+        Ok(Some(instance))
+    }
+
+    /// Whether a start is written down, alive or not.
+    pub(super) fn is_taken(&self) -> Result<bool, RunnerError> {
+        self.record.try_exists().map_err(|source| self.error("look for", source))
+    }
+
+    /// Ends all processes of what was last started here. Returns when all are gone.
+    pub(super) fn clear(&self, grace: Duration) -> Result<(), RunnerError> {
+        let Some(record) = self.read()? else { return Ok(()) };
+        if let Some(leader) = record.find_leader()? {
+            stop::stop(&Signs { leader, mark: record.variable() }, grace)?;
+        }
+        remove_durably(&self.record).map_err(|source| self.error("remove", source))?;
+        *self.current() = None;
+        Ok(())
+    }
+
+    /// Ends all processes of an agent, and forgets it if it is the one of this place.
+    pub(super) fn stop(&self, instance: &Instance, grace: Duration) -> Result<(), RunnerError> {
+        stop::stop(instance.signs(), grace)?;
+        let recorded = self.read()?.map(|record| record.variable());
+        if recorded.as_ref() == Some(&instance.signs().mark) {
+            remove_durably(&self.record).map_err(|source| self.error("remove", source))?;
+        }
+        self.current().take_if(|current| current.is_same(instance));
+        Ok(())
+    }
+
+    /// Makes the directory that it is in.
+    pub(super) fn prepare(&self) -> Result<(), RunnerError> {
+        let made = self.record.parent().map_or(Ok(()), fs::create_dir_all);
+        made.map_err(|source| self.error("write", source))
+    }
+
+    /// Writes a start down.
+    pub(super) fn write(&self, record: &Record) -> Result<(), RunnerError> {
+        let text = serde_json::to_vec_pretty(record)
+            .map_err(|source| self.error("write", source.into()))?;
+        write_durably(&self.record, &text).map_err(|source| self.error("write", source))
+    }
+
+    /// From now on this agent is the one of this place.
+    pub(super) fn follow(&self, instance: Instance) {
+        *self.current() = Some(instance);
+    }
+
+    /// Takes over the start of another place, by one rename. Nothing may be left of its own.
+    pub(super) fn take_over(&self, other: &Self) -> Result<(), RunnerError> {
+        let moved = fs::rename(&other.record, &self.record)
+            .and_then(|()| self.record.parent().map_or(Ok(()), sync_directory));
+        moved.map_err(|source| self.error("write", source))?;
+        *self.current() = other.current().take();
+        Ok(())
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<Instance>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> Result<Option<Record>, RunnerError> {
+        let text = match fs::read(&self.record) {
+            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+            text => text.map_err(|source| self.error("read", source))?,
+        };
+        let record: Record =
+            serde_json::from_slice(&text).map_err(|source| self.error("read", source.into()))?;
+        if record.format > FORMAT {
+            let newer = format!("it has format {}, this updater knows {FORMAT}", record.format);
+            return Err(self.error("read", io::Error::other(newer)));
+        }
+        Ok(Some(record))
+    }
+
+    fn error(&self, act: &'static str, source: io::Error) -> RunnerError {
+        RunnerError::File { act, path: self.record.clone(), source }
+    }
+}
