@@ -2,18 +2,23 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use crate::cli::args::CheckArgs;
 use crate::cli::errors::CliError;
 use crate::config::{Config, Finding, check_file, has_errors};
+use crate::own::LISTENING;
 use crate::server::LOCAL_SOCKET;
 use crate::sys::wall_clock;
 
 pub(super) fn check(asked: &CheckArgs) -> Result<bool, CliError> {
     let running = asked.running || daemon_runs(&asked.common.config);
-    let findings = check_file(&asked.common.config, wall_clock(), running).findings;
+    let checked = check_file(&asked.common.config, wall_clock(), running);
+    let mut findings = checked.findings;
+    let listening = std::env::var(LISTENING).ok().and_then(|address| address.parse().ok());
+    findings.extend(checked.config.zip(listening).and_then(|(config, now)| moved(&config, now)));
     let text = if asked.json {
         serde_json::to_string_pretty(&findings)? + "\n"
     } else {
@@ -21,6 +26,15 @@ pub(super) fn check(asked: &CheckArgs) -> Result<bool, CliError> {
     };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(!has_errors(&findings))
+}
+
+/// The updater that asks this would listen elsewhere from its next start on, where no master looks.
+fn moved(config: &Config, now: SocketAddr) -> Option<Finding> {
+    let next = config.listen.as_str();
+    (next.parse() != Ok(now)).then(|| {
+        let message = format!("the updater listens on {now}, and from its next start on {next}");
+        Finding::error("listen", message).hint("if that is meant, restart the updater first")
+    })
 }
 
 /// Whether our own daemon has the port: it answers on its local socket.

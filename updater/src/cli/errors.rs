@@ -10,29 +10,40 @@ use std::process::ExitCode;
 pub struct CliError {
     error: Box<dyn Error + Send + Sync>,
     hint: Option<String>,
+    status: u8,
 }
 
+/// The exit status of what no other program would do better: `EX_CONFIG` of `sysexits(3)`.
+const OF_HOST: u8 = 78;
+
 impl CliError {
+    /// The configuration, the identity or the host itself is at fault: the rescue unit leaves the
+    /// updater's release as it is.
+    pub fn of_host(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { error: error.into(), hint: None, status: OF_HOST }
+    }
+
     /// With what to do about it.
     pub fn hint(error: impl Into<Box<dyn Error + Send + Sync>>, hint: impl Into<String>) -> Self {
-        Self { error: error.into(), hint: Some(hint.into()) }
+        Self { error: error.into(), hint: Some(hint.into()), status: 1 }
     }
 }
 
 impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for CliError {
     fn from(error: E) -> Self {
-        Self { error: error.into(), hint: None }
+        Self { error: error.into(), hint: None, status: 1 }
     }
 }
 
-/// Prints what failed to stderr, and turns it into the exit status: 0 fine, 1 not.
+/// Prints what failed to stderr, and turns it into the exit status: 0 fine, 1 not, 78 not and it is
+/// the host's configuration.
 pub fn exit_code(done: Result<bool, CliError>) -> ExitCode {
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             let _ = std::io::stderr().write_all(render(&error).as_bytes());
-            ExitCode::FAILURE
+            ExitCode::from(error.status)
         }
     }
 }

@@ -1,14 +1,15 @@
-//! `updater run`: the parent, and the updater proper that it starts.
+//! `updater run`: the updater proper, as a unit of systemd; elsewhere the parent, and the updater that
+//! it starts.
 
 use std::fs;
 use std::io::IsTerminal as _;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pki::{Identity, Paths};
 use protocol::AppName;
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::api::{local_router, router};
@@ -17,8 +18,8 @@ use crate::cli::errors::CliError;
 use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::own::{
-    CANDIDATE, CHANNEL_FD, Channel, FromParent, LISTEN_FD, OwnExecutable, Takeover, ToParent,
-    run_parent,
+    CANDIDATE, CHANNEL_FD, Channel, ChannelError, FromParent, LISTEN_FD, OwnExecutable, Seat,
+    Takeover, ToParent, Unit, become_active, listening_socket, manager, run_parent,
 };
 use crate::release::Layout;
 use crate::server::{Gate, serve, serve_local};
@@ -26,70 +27,132 @@ use crate::sys::adopt_descriptor;
 
 pub(super) fn run(asked: &Common) -> Result<bool, CliError> {
     let path = fs::canonicalize(&asked.config).unwrap_or_else(|_| asked.config.clone());
-    let config = Config::load(&path)?;
     start_logging();
     if std::env::var_os(LISTEN_FD).is_some() {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(updater(config, path))?;
-        return Ok(true);
+        let config = Config::load(&path).map_err(CliError::of_host)?;
+        let socket = TcpListener::from(adopt_descriptor(LISTEN_FD)?);
+        let starter = Some(Arc::new(Channel::from(adopt_descriptor(CHANNEL_FD)?)));
+        return run_updater(Post { config, path, socket, starter });
     }
+    if manager::is_unit() {
+        become_active(&path);
+    }
+    let config = Config::load(&path).map_err(CliError::of_host)?;
     // What would stop every updater is said once, before the first is started.
-    Identity::load(&Paths::updater(&config.identity))?;
-    prepare_state_dir(&config.state_dir, config.apps.keys())?;
-    run_parent(Layout::new(&config.own.install_dir), path, &config.listen)?;
+    Identity::load(&Paths::updater(&config.identity)).map_err(CliError::of_host)?;
+    prepare_state_dir(&config.state_dir, config.apps.keys()).map_err(CliError::of_host)?;
+    let socket = listening_socket(&config.listen).map_err(CliError::of_host)?;
+    if manager::is_unit() {
+        return run_updater(Post { config, path, socket, starter: None });
+    }
+    run_parent(Layout::new(&config.own.install_dir), path, socket)?;
     Ok(true)
 }
 
+/// What an updater is started with.
+struct Post {
+    config: Config,
+    path: PathBuf,
+    socket: TcpListener,
+    /// Who started it: the parent, or, in a unit, the updater before it. Of a unit's first, nobody.
+    starter: Option<Arc<Channel>>,
+}
+
+fn run_updater(post: Post) -> Result<bool, CliError> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let served = runtime.block_on(async {
+        tokio::select! {
+            served = updater(post) => served,
+            () = asked_to_end() => Ok(()),
+        }
+    });
+    // What is under way is on the disk: the next updater goes on with it.
+    runtime.shutdown_background();
+    served.map(|()| true)
+}
+
 /// The updater proper: serves, and is in charge of the apps at once, or when the old one is gone.
-async fn updater(config: Config, path: PathBuf) -> Result<(), CliError> {
-    let identity = Identity::load(&Paths::updater(&config.identity))?;
+async fn updater(post: Post) -> Result<(), CliError> {
+    let Post { config, path, socket, starter } = post;
+    let identity = Identity::load(&Paths::updater(&config.identity)).map_err(CliError::of_host)?;
     let tls = pki::server_config(&identity)?;
     let host = identity.role().host().cloned().ok_or("find a host in the identity's role")?;
     let own = OwnExecutable::find(&Layout::new(&config.own.install_dir))?;
-    let listener = std::net::TcpListener::from(adopt_descriptor(LISTEN_FD)?);
-    listener.set_nonblocking(true)?;
-    let listener = TcpListener::from_std(listener)?;
-    let channel = Arc::new(Channel::from(adopt_descriptor(CHANNEL_FD)?));
+    let listening = socket.local_addr().ok().filter(|now| config.listen.parse() == Ok(*now));
     let (said, heard) = mpsc::unbounded_channel();
-    listen_to_parent(Arc::clone(&channel), said)?;
+    if let Some(starter) = &starter {
+        listen_to_starter(Arc::clone(starter), said.clone())?;
+    }
+    let seat = match &starter {
+        Some(parent) if !manager::is_unit() => Seat::Parent(Arc::clone(parent)),
+        _ => Seat::Unit(Unit::new(path.clone(), socket.try_clone()?, said)),
+    };
+    socket.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(socket)?;
 
     let (limits, state_dir) = (config.limits.clone(), config.state_dir.clone());
     let gate = Gate::new(true);
     let handle = tokio::runtime::Handle::current();
     let candidate = std::env::var_os(CANDIDATE).is_some();
-    let takeover = Takeover::new(Arc::clone(&channel), heard, gate.clone(), path, handle.clone());
+    let takeover = Takeover::new(seat, heard, gate.clone(), path, listening, handle.clone());
     let daemon = Daemon::new(config, host, own, Arc::clone(&takeover), &handle)?;
     let routes = router(Arc::clone(&daemon));
     if !candidate {
         daemon.take_charge();
     }
     let serving = tokio::spawn(serve(listener, tls, routes, limits.clone(), gate));
-    channel.send(&ToParent::Ready)?;
+    let tell_starter = |message| starter.as_ref().map_or(Ok(()), |starter| starter.send(&message));
+    tell_starter(ToParent::Ready)?;
     if candidate {
         daemon.master_was_answered().await;
-        channel.send(&ToParent::Answered)?;
+        tell_starter(ToParent::Answered)?;
         takeover.in_charge().await?;
         daemon.take_charge();
     }
     serve_local(&state_dir, local_router(Arc::clone(&daemon)), limits)?;
     tracing::info!(host = %daemon.host, digest = %daemon.digest, "in charge");
+    manager::ready(&format!("{}, release {}", daemon.host, daemon.digest.short()));
+    tokio::spawn(manager::feed_watchdog());
     serving.await?;
     Ok(())
 }
 
-fn listen_to_parent(
-    channel: Arc<Channel>,
+/// TERM, in a unit. Beneath a parent an updater is killed: nothing of it has to be put in order.
+async fn asked_to_end() {
+    let asked = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    match asked {
+        Ok(mut asked) if manager::is_unit() => {
+            asked.recv().await;
+            tracing::info!("ended by SIGTERM; agents run on");
+            manager::stopping();
+        }
+        _ => std::future::pending().await,
+    }
+}
+
+#[expect(clippy::exit, reason = "it has to end though the runtime may hang")]
+fn listen_to_starter(
+    starter: Arc<Channel>,
     said: mpsc::UnboundedSender<FromParent>,
 ) -> std::io::Result<()> {
     let listening = move || {
-        while let Ok(message) = channel.receive() {
-            if said.send(message).is_err() {
-                return;
+        let mut inherits = false;
+        loop {
+            match starter.receive() {
+                Ok(FromParent::Inherit) => inherits = true,
+                Ok(message) => drop(said.send(message)),
+                Err(ChannelError::Malformed(_)) => {}
+                Err(ChannelError::Io(_)) if inherits => {
+                    let _ = said.send(FromParent::InCharge);
+                    return;
+                }
+                // Whoever started it is gone, and has left it nothing.
+                Err(ChannelError::Io(_)) => std::process::exit(1),
             }
         }
     };
-    std::thread::Builder::new().name("parent".to_owned()).spawn(listening)?;
+    std::thread::Builder::new().name("starter".to_owned()).spawn(listening)?;
     Ok(())
 }
 

@@ -15,8 +15,8 @@ mod validate;
 pub use check::{Checked, check_file, judge_identity};
 pub use finding::{Finding, Severity, has_errors};
 pub use model::{
-    AppConfig, BuildSetting, Config, HealthConfig, LimitsConfig, RunConfig, RunnerKind, SelfConfig,
-    Strategy,
+    AppConfig, BuildSetting, Config, DEFAULT_OWN_INSTALL_DIR, HealthConfig, LimitsConfig,
+    RunConfig, RunnerKind, SelfConfig, Strategy,
 };
 pub use parse::ConfigError;
 pub use socket::ListenSocket;

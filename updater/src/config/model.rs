@@ -285,10 +285,13 @@ impl Default for LimitsConfig {
     }
 }
 
+/// Where the updater's own releases are, if nothing else is said.
+pub const DEFAULT_OWN_INSTALL_DIR: &str = "/opt/updater";
+
 impl Default for SelfConfig {
     fn default() -> Self {
         Self {
-            install_dir: "/opt/updater".into(),
+            install_dir: DEFAULT_OWN_INSTALL_DIR.into(),
             takeover_timeout: seconds(30),
             keep: 3,
             trusted_keys: Vec::new(),

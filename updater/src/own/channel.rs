@@ -1,10 +1,12 @@
-//! What the parent and an updater say to each other: one JSON message a datagram, over a pair of
-//! sockets that nobody else has.
+//! What an updater and whoever started it say to each other: one JSON message a packet, over a pair
+//! of sockets that nobody else has. Each end sees when the other is gone.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +41,8 @@ pub enum FromParent {
     Failed(String),
     /// To the new one: the old one is gone.
     InCharge,
+    /// To the new one, from the old one itself: you are in charge when I am gone.
+    Inherit,
 }
 
 /// Why nothing could be said.
@@ -59,7 +63,9 @@ pub struct Channel(UnixDatagram);
 impl Channel {
     /// Both ends.
     pub fn pair() -> io::Result<(Self, Self)> {
-        UnixDatagram::pair().map(|(one, other)| (Self(one), Self(other)))
+        let kind = (AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC);
+        let (one, other) = socketpair(kind.0, kind.1, None, kind.2)?;
+        Ok((one.into(), other.into()))
     }
 
     /// Says something.
@@ -68,21 +74,24 @@ impl Channel {
         Ok(())
     }
 
-    /// Waits for what the other end says.
+    /// Waits for what the other end says. One that is gone says nothing more, which is an error.
     pub fn receive<T: DeserializeOwned>(&self) -> Result<T, ChannelError> {
         let mut bytes = vec![0; MESSAGE_BYTES];
         let length = self.0.recv(&mut bytes)?;
+        if length == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
         Ok(serde_json::from_slice(&bytes[..length])?)
     }
 }
 
-impl From<std::os::fd::OwnedFd> for Channel {
-    fn from(descriptor: std::os::fd::OwnedFd) -> Self {
+impl From<OwnedFd> for Channel {
+    fn from(descriptor: OwnedFd) -> Self {
         Self(descriptor.into())
     }
 }
 
-impl From<Channel> for std::os::fd::OwnedFd {
+impl From<Channel> for OwnedFd {
     fn from(channel: Channel) -> Self {
         channel.0.into()
     }
@@ -107,5 +116,7 @@ mod tests {
         assert_eq!(other.receive::<ToParent>().unwrap(), ToParent::HandOver);
         other.send(&FromParent::Failed("exit status 1".to_owned())).unwrap();
         assert!(matches!(one.receive::<FromParent>().unwrap(), FromParent::Failed(_)));
+        drop(other);
+        assert!(one.receive::<FromParent>().is_err());
     }
 }

@@ -40,15 +40,20 @@ impl OwnExecutable {
         }
     }
 
-    /// Makes what runs now the first release, unless there is one. `known` is called when it is
-    /// whole, before anything names it.
+    /// Makes what runs now the first release, unless there is one that was pushed: one that an older
+    /// package brought is followed by this. `known` is called when it is whole, before anything
+    /// names it.
     pub fn seed(
         &self,
         layout: &Layout,
         now: OffsetDateTime,
         known: impl FnOnce() -> io::Result<()>,
     ) -> io::Result<()> {
-        if layout.slot(Slot::Active)?.is_some() {
+        let before = layout.slot(Slot::Active)?;
+        if let Some(active) = before
+            && (active == self.digest
+                || hash_file(&layout.release(&active).join(PROGRAM))? != active)
+        {
             return Ok(());
         }
         layout.create()?;
@@ -73,7 +78,50 @@ impl OwnExecutable {
         };
         write_record(&release, &record)?;
         sync_directory(&layout.store())?;
+        if before.is_some() {
+            layout.set_prev(before.as_ref())?;
+        }
         layout.flip(&self.digest)
+    }
+}
+
+/// What a program is built for, where that is not what this one is built for. Of what is no ELF file,
+/// a script mostly, nothing is known.
+pub(super) fn foreign_machine(program: &Path) -> io::Result<Option<Foreign>> {
+    let theirs = elf_machine(program)?;
+    let ours = elf_machine(Path::new("/proc/self/exe"))?;
+    Ok(theirs
+        .zip(ours)
+        .filter(|(theirs, ours)| theirs != ours)
+        .map(|(theirs, ours)| Foreign { theirs: machine_name(theirs), ours: machine_name(ours) }))
+}
+
+/// Two machines, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    /// What the program is built for.
+    pub theirs: String,
+    /// What this host is.
+    pub ours: String,
+}
+
+/// Word size, byte order and `e_machine` of an ELF file: elf(5).
+fn elf_machine(program: &Path) -> io::Result<Option<[u8; 4]>> {
+    let mut head = [0; 20];
+    match io::Read::read_exact(&mut fs::File::open(program)?, &mut head) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        read => read?,
+    }
+    Ok(head.starts_with(b"\x7fELF").then_some([head[4], head[5], head[18], head[19]]))
+}
+
+fn machine_name(machine: [u8; 4]) -> String {
+    match machine {
+        [2, 1, 62, 0] => "x86_64".to_owned(),
+        [2, 1, 183, 0] => "aarch64".to_owned(),
+        [1, 1, 40, 0] => "arm".to_owned(),
+        [2, 1, 243, 0] => "riscv64".to_owned(),
+        other => format!("a machine whose ELF header says {}", hex::encode(other)),
     }
 }
 
@@ -90,7 +138,7 @@ pub fn own_digest(layout: &Layout, program: &Path) -> io::Result<Digest> {
     }
 }
 
-fn hash_file(path: &Path) -> io::Result<Digest> {
+pub(super) fn hash_file(path: &Path) -> io::Result<Digest> {
     let mut hasher = Sha256::new();
     io::copy(&mut fs::File::open(path)?, &mut HashWriter(&mut hasher))?;
     Ok(Digest::from_bytes(hasher.finalize().into()))
@@ -115,6 +163,23 @@ mod tests {
     use crate::release::read_record;
 
     #[test]
+    fn a_program_for_another_machine_is_known_before_it_is_tried() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("updater");
+        let mut bytes = fs::read("/proc/self/exe").unwrap()[..64].to_vec();
+        fs::write(&program, &bytes).unwrap();
+        assert_eq!(foreign_machine(&program).unwrap(), None);
+        bytes[18..20].copy_from_slice(&[22, 0]);
+        fs::write(&program, &bytes).unwrap();
+        let foreign = foreign_machine(&program).unwrap().unwrap();
+        assert!(foreign.theirs.contains("1600"), "{foreign:?}");
+        for script in ["#!/bin/sh\n", "#!/bin/sh\n# longer than the head of an ELF file\n"] {
+            fs::write(&program, script).unwrap();
+            assert_eq!(foreign_machine(&program).unwrap(), None);
+        }
+    }
+
+    #[test]
     fn a_program_in_the_store_is_its_release_and_any_other_is_itself() {
         let directory = tempfile::tempdir().unwrap();
         let layout = Layout::new(directory.path().join("updater"));
@@ -136,5 +201,13 @@ mod tests {
         let active = OwnExecutable::in_slot(&layout, Slot::Active).unwrap();
         assert_eq!(own_digest(&layout, &fs::canonicalize(&active).unwrap()).unwrap(), own.digest);
         assert_eq!(fs::read_to_string(active).unwrap(), "program");
+
+        // The package is upgraded.
+        let newer = directory.path().join("newer");
+        fs::write(&newer, "newer").unwrap();
+        let newer = OwnExecutable { digest: hash_file(&newer).unwrap(), path: newer };
+        newer.seed(&layout, OffsetDateTime::UNIX_EPOCH, || Ok(())).unwrap();
+        assert_eq!(layout.slot(Slot::Active).unwrap(), Some(newer.digest));
+        assert_eq!(layout.slot(Slot::Prev).unwrap(), Some(own.digest));
     }
 }

@@ -3,10 +3,10 @@
 //! It is one thread that waits for signals and messages. It must never do anything that can take
 //! long or fail for reasons of a release.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,50 +14,31 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::socket::{Backlog, listen as sys_listen};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::own::executable::OwnExecutable;
-use crate::own::{CANDIDATE, CHANNEL_FD, Channel, FromParent, LISTEN_FD, ToParent};
+use crate::own::start::{Start, StartError, start_updater};
+use crate::own::{Channel, ChannelError, FromParent, ToParent};
 use crate::release::{Layout, Slot};
 use crate::sys::CRASH_AT;
-use crate::sys::spawn::{Lifetime, Output, Spawn, SpawnError};
-use crate::sys::user::User;
+use crate::sys::spawn::Lifetime;
 
 /// The first pause before an updater that died is started again; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// How long the port may stay with an updater that was killed.
-const LETTING_GO: Duration = Duration::from_secs(5);
 /// An updater that lived this long died of something new.
 const LONG_LIFE: Duration = Duration::from_mins(1);
 
 /// Why the parent cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ParentError {
-    /// The socket cannot be had.
-    #[error("listen on {address}")]
-    Listen {
-        /// Where.
-        address: String,
-        /// Why not.
-        source: io::Error,
-    },
     /// The system refused something that it never should.
     #[error("look after the updater")]
     System(#[from] io::Error),
     /// The updater cannot be started.
     #[error("start the updater")]
-    Spawn(#[from] SpawnError),
-    /// The updater cannot even be started.
-    #[error("start {program}", program = program.display())]
-    Start {
-        /// Which program.
-        program: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    Start(#[from] StartError),
 }
 
 /// Short lives in a row after which the release before is tried.
@@ -84,9 +65,7 @@ struct Parent {
 }
 
 /// Runs until it is told to end. `config` is passed on to every updater.
-pub fn run_parent(layout: Layout, config: PathBuf, address: &str) -> Result<(), ParentError> {
-    let socket = listen(address)
-        .map_err(|source| ParentError::Listen { address: address.to_owned(), source })?;
+pub fn run_parent(layout: Layout, config: PathBuf, socket: TcpListener) -> Result<(), ParentError> {
     let mut signals = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD] {
         signals.add(signal);
@@ -110,25 +89,6 @@ pub fn run_parent(layout: Layout, config: PathBuf, address: &str) -> Result<(), 
     parent.start_main()?;
     while !parent.turn(&signals)? {}
     Ok(())
-}
-
-/// An updater whose parent was killed follows it at once, but not in the same instant.
-fn listen(address: &str) -> io::Result<TcpListener> {
-    let deadline = Instant::now() + LETTING_GO;
-    loop {
-        match TcpListener::bind(address) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
-                std::thread::park_timeout(Duration::from_millis(20));
-            }
-            bound => {
-                let socket = bound?;
-                // The standard library asks for a queue of 128. A crowd fills that, and the master
-                // would have to knock again, a second later.
-                sys_listen(&socket, Backlog::MAXCONN)?;
-                return Ok(socket);
-            }
-        }
-    }
 }
 
 impl Parent {
@@ -194,7 +154,8 @@ impl Parent {
             Ok(ToParent::Stop) => self.stop_candidate(),
             Ok(ToParent::HandOver) => self.handed_over = self.candidate.is_some(),
             // What only a new one says means nothing from this one.
-            Ok(ToParent::Ready | ToParent::Answered) | Err(_) => {}
+            Ok(ToParent::Ready | ToParent::Answered) | Err(ChannelError::Malformed(_)) => {}
+            Err(ChannelError::Io(_)) => end(main.pid),
         }
     }
 
@@ -203,6 +164,7 @@ impl Parent {
         match candidate.channel.receive() {
             Ok(ToParent::Ready) => self.tell_main(&FromParent::Ready),
             Ok(ToParent::Answered) => self.tell_main(&FromParent::Answered),
+            Err(ChannelError::Io(_)) => end(candidate.pid),
             _ => {}
         }
     }
@@ -274,28 +236,16 @@ impl Parent {
     }
 
     fn start(&mut self, program: &Path, candidate: bool) -> Result<Updater, ParentError> {
-        let start = |source| ParentError::Start { program: program.to_owned(), source };
-        let (channel, theirs) = Channel::pair().map_err(start)?;
-        let socket: OwnedFd = self.socket.try_clone().map_err(start)?.into();
-        let mut environment: BTreeMap<String, String> = std::env::vars()
-            .filter(|(name, _)| ![CRASH_AT, CANDIDATE].contains(&name.as_str()))
-            .collect();
-        environment.extend(self.crashes.pop_front().map(|name| (CRASH_AT.to_owned(), name)));
-        if candidate {
-            environment.insert(CANDIDATE.to_owned(), "1".to_owned());
-        }
-        let inherit = vec![(socket, 3), (OwnedFd::from(theirs), 4)];
-        environment.insert(LISTEN_FD.to_owned(), "3".to_owned());
-        environment.insert(CHANNEL_FD.to_owned(), "4".to_owned());
-        let words = [program, Path::new("run"), Path::new("--config"), &self.config];
-        let command = words.map(|word| word.display().to_string());
-        let user = User::current().map_err(|error| start(io::Error::other(error)))?;
-        let spawn = Spawn::new(&command, Path::new("/"), user, &environment)?;
-        let spawn =
-            Spawn { output: Output::Same, lifetime: Lifetime::ParentThread, inherit, ..spawn };
-        let child = spawn.start()?;
-        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(0));
-        Ok(Updater { pid, channel, started: Instant::now() })
+        let started = start_updater(&Start {
+            program,
+            config: &self.config,
+            socket: &self.socket,
+            candidate,
+            lifetime: Lifetime::ParentThread,
+            crash_at: self.crashes.pop_front(),
+        })?;
+        let pid = Pid::from_raw(i32::try_from(started.child.id()).unwrap_or(0));
+        Ok(Updater { pid, channel: started.channel, started: Instant::now() })
     }
 
     /// Ends everything. Agents live on: the next updater finds them.
@@ -308,8 +258,13 @@ impl Parent {
 
 /// An updater can be killed at any moment, so there is nothing to wait for.
 fn end_now(pid: Pid) {
-    let _ = kill(pid, Signal::SIGKILL);
+    end(pid);
     let _ = waitpid(pid, None);
+}
+
+/// One that has closed its channel is gone already, or of no use. It is reaped like any other.
+fn end(pid: Pid) {
+    let _ = kill(pid, Signal::SIGKILL);
 }
 
 fn ending(status: WaitStatus) -> String {

@@ -1,6 +1,6 @@
 //! The old updater's side of its own replacement.
 
-use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::own::{Channel, ChannelError, FromParent, ToParent};
+use crate::own::executable::{Foreign, foreign_machine};
+use crate::own::{ChannelError, FromParent, LISTENING, Seat};
 use crate::server::Gate;
 use crate::sys::run::{Bounds, run_bounded};
 use crate::sys::spawn::Spawn;
@@ -16,16 +17,24 @@ use crate::sys::user::User;
 
 /// How a new updater is checked, tried, and put in charge.
 pub struct Takeover {
-    channel: Arc<Channel>,
+    seat: Seat,
     heard: tokio::sync::Mutex<mpsc::UnboundedReceiver<FromParent>>,
     gate: Gate,
     config: std::path::PathBuf,
+    /// Where the updater listens, if that is where the configuration said.
+    listening: Option<SocketAddr>,
     handle: Handle,
 }
 
 /// Why a new updater did not take over.
 #[derive(Debug, thiserror::Error)]
 pub enum TakeoverError {
+    /// It cannot be looked at.
+    #[error("look at the new updater")]
+    Look(#[source] std::io::Error),
+    /// It is for another machine.
+    #[error("run the new updater: it is built for {theirs}, and this host is {ours}", theirs = .0.theirs, ours = .0.ours)]
+    Foreign(Foreign),
     /// It could not be asked.
     #[error("run `updater check` of the new updater")]
     Check(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -47,24 +56,31 @@ pub enum TakeoverError {
 }
 
 impl Takeover {
-    /// With what the parent says coming in through `heard`.
+    /// With what the parent, or a candidate, says coming in through `heard`.
     pub fn new(
-        channel: Arc<Channel>,
+        seat: Seat,
         heard: mpsc::UnboundedReceiver<FromParent>,
         gate: Gate,
         config: std::path::PathBuf,
+        listening: Option<SocketAddr>,
         handle: Handle,
     ) -> Arc<Self> {
-        Arc::new(Self { channel, heard: tokio::sync::Mutex::new(heard), gate, config, handle })
+        let heard = tokio::sync::Mutex::new(heard);
+        Arc::new(Self { seat, heard, gate, config, listening, handle })
     }
 
-    /// Whether the new program starts, reads the configuration and has its identity.
+    /// Whether the new program is for this machine, starts, reads the configuration, has its identity,
+    /// and would listen where this updater does when it is started next.
     pub fn check(&self, program: &Path, window: Duration) -> Result<(), TakeoverError> {
+        if let Some(foreign) = foreign_machine(program).map_err(TakeoverError::Look)? {
+            return Err(TakeoverError::Foreign(foreign));
+        }
         let words = [program, Path::new("check"), Path::new("--running"), Path::new("--config")];
         let words = words.into_iter().chain([self.config.as_path()]);
         let command: Vec<_> = words.map(|word| word.display().to_string()).collect();
         let user = User::current().map_err(|error| TakeoverError::Check(error.into()))?;
-        let spawn = Spawn::new(&command, Path::new("/"), user, &BTreeMap::new())
+        let listening = self.listening.map(|address| (LISTENING.to_owned(), address.to_string()));
+        let spawn = Spawn::new(&command, Path::new("/"), user, &listening.into_iter().collect())
             .map_err(|error| TakeoverError::Check(error.into()))?;
         let bounds = Bounds { timeout: window, output_bytes: 1 << 20, room: None };
         match run_bounded(spawn, bounds, |_| {}) {
@@ -86,7 +102,7 @@ impl Takeover {
 
     /// Ends the new one after all.
     pub fn give_up(&self) {
-        let _ = self.channel.send(&ToParent::Stop);
+        self.seat.stop();
         self.gate.set(true);
     }
 
@@ -101,15 +117,15 @@ impl Takeover {
         Err(TakeoverError::Failed("its parent is gone".to_owned()))
     }
 
-    /// Leaves. The parent puts the new one in charge when this process is gone.
+    /// Leaves. The new one is in charge when this process is gone.
     pub fn leave(&self) -> Result<(), ChannelError> {
-        self.channel.send(&ToParent::HandOver)
+        self.seat.hand_over()
     }
 
     fn start_and_wait(&self, program: &Path, window: Duration) -> Result<(), TakeoverError> {
         let deadline = Instant::now() + window;
         self.drain();
-        self.channel.send(&ToParent::Start(program.to_owned()))?;
+        self.seat.start(program)?;
         self.wait_for(&FromParent::Ready, deadline, window)?;
         // From here on every new connection is the new one's.
         self.gate.set(false);

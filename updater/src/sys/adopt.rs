@@ -1,7 +1,7 @@
 //! Descriptors that a parent has passed on.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
@@ -14,6 +14,12 @@ pub fn adopt_descriptor(name: &str) -> io::Result<OwnedFd> {
     let Some(number) = number.filter(|number| *number >= 3) else {
         return Err(io::Error::other(format!("{name} is not the number of a descriptor")));
     };
+    adopt(number)
+}
+
+/// Takes over the descriptor of this number, which a parent has passed on. It is not passed on further.
+/// To be called once for each.
+pub fn adopt(number: RawFd) -> io::Result<OwnedFd> {
     let descriptor = unsafe_calls::adopt(number)?;
     fcntl(&descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
     Ok(descriptor)

@@ -1,0 +1,44 @@
+//! What systemd is told of the updater, by `sd_notify(3)`. Where no systemd listens, nothing is.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+/// Whether this process was started by systemd as the main process of a unit of `Type=notify`, or is
+/// about to become it.
+pub fn is_unit() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
+/// It serves, and is in charge.
+pub fn ready(status: &str) {
+    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+}
+
+/// It was asked to end, and does.
+pub fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
+
+/// From now on another process is the unit's, which will say when it is ready.
+pub fn hand_over(successor: u32) {
+    let mut states = vec![NotifyState::Reloading, NotifyState::MainPid(successor)];
+    states.extend(NotifyState::monotonic_usec_now().ok());
+    tell(&states);
+}
+
+/// Says again and again that the runtime still carries things out, if the unit has a watchdog.
+pub async fn feed_watchdog() {
+    let Some(patience) = sd_notify::watchdog_enabled() else { return };
+    let mut feeding = tokio::time::interval((patience / 3).max(Duration::from_millis(1)));
+    loop {
+        feeding.tick().await;
+        tell(&[NotifyState::Watchdog]);
+    }
+}
+
+fn tell(states: &[NotifyState]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "systemd cannot be told");
+    }
+}

@@ -1,0 +1,73 @@
+//! Starting an updater, with the listening socket and a channel to whoever starts it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+
+use crate::own::{CANDIDATE, CHANNEL_FD, Channel, LISTEN_FD};
+use crate::sys::CRASH_AT;
+use crate::sys::spawn::{Lifetime, Output, Spawn, SpawnError};
+use crate::sys::user::User;
+
+/// What is for one process and nobody that it starts: sockets and watchdog by `sd_listen_fds(3)` and
+/// `sd_watchdog_enabled(3)`, and what this program itself says so.
+const NOT_PASSED_ON: [&str; 6] =
+    [CRASH_AT, CANDIDATE, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"];
+
+/// Which updater, and how.
+pub(super) struct Start<'a> {
+    pub(super) program: &'a Path,
+    pub(super) config: &'a Path,
+    pub(super) socket: &'a TcpListener,
+    /// Whether an older one is still in charge.
+    pub(super) candidate: bool,
+    pub(super) lifetime: Lifetime,
+    /// The checkpoint at which it is to die; for tests.
+    pub(super) crash_at: Option<String>,
+}
+
+/// An updater that was started.
+pub(super) struct Started {
+    pub(super) child: Child,
+    pub(super) channel: Channel,
+}
+
+/// Why it cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no such program, or the system refused it.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    /// It cannot be given what it needs.
+    #[error("start {program}", program = program.display())]
+    Prepare {
+        /// Which program.
+        program: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+pub(super) fn start_updater(start: &Start<'_>) -> Result<Started, StartError> {
+    let prepare = |source| StartError::Prepare { program: start.program.to_owned(), source };
+    let (channel, theirs) = Channel::pair().map_err(prepare)?;
+    let socket: OwnedFd = start.socket.try_clone().map_err(prepare)?.into();
+    let mut environment: BTreeMap<String, String> =
+        std::env::vars().filter(|(name, _)| !NOT_PASSED_ON.contains(&name.as_str())).collect();
+    environment.extend(start.crash_at.clone().map(|name| (CRASH_AT.to_owned(), name)));
+    if start.candidate {
+        environment.insert(CANDIDATE.to_owned(), "1".to_owned());
+    }
+    let inherit = vec![(socket, 3), (OwnedFd::from(theirs), 4)];
+    environment.insert(LISTEN_FD.to_owned(), "3".to_owned());
+    environment.insert(CHANNEL_FD.to_owned(), "4".to_owned());
+    let words = [start.program, Path::new("run"), Path::new("--config"), start.config];
+    let command = words.map(|word| word.display().to_string());
+    let user = User::current().map_err(|error| prepare(io::Error::other(error)))?;
+    let spawn = Spawn::new(&command, Path::new("/"), user, &environment)?;
+    let spawn = Spawn { output: Output::Same, lifetime: start.lifetime, inherit, ..spawn };
+    Ok(Started { child: spawn.start()?, channel })
+}
