@@ -1,6 +1,7 @@
 //! A client of the local socket.
 
 use std::path::Path;
+use std::time::Duration;
 
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
@@ -22,7 +23,7 @@ pub(super) enum ClientError {
     #[error("reach the updater on its local socket (are you root?)")]
     Unreachable(#[source] std::io::Error),
     /// It went away while it was asked.
-    #[error("talk to the updater")]
+    #[error("hear the updater out, which went away while it was asked (see `updater status`)")]
     Http(#[from] hyper::Error),
     /// It answered something else.
     #[error("understand the updater's answer")]
@@ -30,6 +31,26 @@ pub(super) enum ClientError {
     /// It said no.
     #[error("carry out the order: {} ({})", .0.detail, .0.code)]
     Refused(Box<Problem>),
+}
+
+/// How often what may be asked twice is asked of a daemon that goes away, and how long after.
+const TRIES: u32 = 40;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Asks for what may be asked twice, of a daemon that may be just dying: its socket takes
+/// connections a little longer than it answers them. Once it is dead, it says so.
+pub(super) async fn ask_again<T: DeserializeOwned>(
+    state_dir: &Path,
+    method: Method,
+    path: &str,
+) -> Result<T, ClientError> {
+    for _ in 1..TRIES {
+        match ask::<(), T>(state_dir, method.clone(), path, None).await {
+            Err(ClientError::Http(_)) => tokio::time::sleep(PAUSE).await,
+            answered => return answered,
+        }
+    }
+    ask::<(), T>(state_dir, method, path, None).await
 }
 
 /// Asks the daemon whose state is in `state_dir`.

@@ -7,7 +7,7 @@ use http::Method;
 use protocol::AppHealth;
 
 use crate::cli::args::AgentArgs;
-use crate::cli::client::{ClientError, ask};
+use crate::cli::client::{ClientError, ask_again};
 use crate::cli::errors::CliError;
 use crate::config::Config;
 use crate::transaction::{App, Events, Operation, Recovery};
@@ -18,7 +18,7 @@ pub(super) fn operate(operation: Operation, asked: &AgentArgs) -> Result<bool, C
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let path = format!("/agent/{}?app={}", operation.name(), asked.app);
     let health: AppHealth = runtime.block_on(async {
-        match ask::<(), _>(&config.state_dir, Method::POST, &path, None).await {
+        match ask_again(&config.state_dir, Method::POST, &path).await {
             Err(ClientError::NotRunning(_)) => alone(&config, operation, asked),
             answered => Ok(answered?),
         }

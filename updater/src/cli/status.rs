@@ -10,7 +10,7 @@ use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
 use crate::cli::args::StatusArgs;
-use crate::cli::client::{ClientError, ask};
+use crate::cli::client::{ClientError, ask_again};
 use crate::cli::errors::CliError;
 use crate::config::Config;
 use crate::transaction::{App, Events};
@@ -34,10 +34,10 @@ pub(super) fn status(asked: &StatusArgs) -> Result<bool, CliError> {
     let config = Config::load(&asked.common.config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let shown = runtime.block_on(async {
-        match ask::<(), Health>(&config.state_dir, Method::GET, "/health", None).await {
+        match ask_again::<Health>(&config.state_dir, Method::GET, "/health").await {
             Ok(health) => {
                 let releases: Releases =
-                    ask::<(), _>(&config.state_dir, Method::GET, "/releases", None).await?;
+                    ask_again(&config.state_dir, Method::GET, "/releases").await?;
                 Ok(from_daemon(health, releases))
             }
             Err(ClientError::NotRunning(_)) => from_disk(&config, runtime.handle()),
