@@ -51,7 +51,20 @@ fn lesson_45_a_master_that_was_killed_is_gone_on_with_to_the_same_end() -> Resul
         let mut command = update(&fleet, &tree, &policy)?;
         let killed = Output::of(command.env("SWARM_CRASH_AFTER_EVENT", events.to_string()))?;
         assert_eq!(killed.code, -1, "it was killed: {killed:?}");
-        let resumed = fleet.swarm(["--json", "rollout", "resume", &last(&fleet)?])?;
+        // Somebody who wants something else is told, and the same command again goes on with it.
+        let resumed = if number == 0 {
+            let id = last(&fleet)?;
+            let other = fleet.update(&tree, &["--batch", "1"])?;
+            assert_eq!(other.code, 4, "{other:?}");
+            for told in ["is gone", &format!("swarm rollout resume {id}")] {
+                assert!(other.stderr.contains(told), "{told}: {}", other.stderr);
+            }
+            let again = fleet.update(&tree, &policy)?;
+            assert_eq!(again.summary()?["rollout"], id.as_str());
+            again
+        } else {
+            fleet.swarm(["--json", "rollout", "resume", &last(&fleet)?])?
+        };
         assert_eq!(resumed.code, 1, "killed after {events} events: {resumed:?}");
         let expected = ["updated", "updated", "rolled_back", "updated"];
         let names = (1..=4).map(|number| format!("web-{number}"));

@@ -53,6 +53,9 @@ impl Begin<'_> {
             if self.how != How::Done {
                 return self.shown(&plan, sources);
             }
+            if let Some((id, plan)) = desk.left_half_way(&plan)? {
+                return self.go_on(id, archives, &plan).await;
+            }
             match desk.begin(&plan, sources) {
                 Ok(id) => break id,
                 Err(error) => self.wait(error, until).await?,
@@ -75,6 +78,9 @@ impl Begin<'_> {
         }
         desk.check(&plan)?;
         let archives = sources.find(home, store, &plan, now()).await?;
+        if let Some((id, plan)) = desk.left_half_way(&plan)? {
+            return self.go_on(id, archives, &plan).await;
+        }
         let until = self.until();
         let id = loop {
             match desk.begin(&plan, &sources) {
@@ -116,6 +122,14 @@ impl Begin<'_> {
             () = self.interrupt.asked(1) => true,
         };
         if free { Ok(()) } else { Err(error) }
+    }
+
+    /// The same command again goes on with what it began.
+    async fn go_on(&self, id: RolloutId, archives: Archives, plan: &Plan) -> Result<Exit, Failure> {
+        self.context.output.note(&format!(
+            "the rollout {id} wants just this, and was left half way: going on with it"
+        ));
+        self.drive(id, archives, workers(self.context, plan)?).await
     }
 
     async fn drive(

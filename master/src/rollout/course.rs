@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use protocol::{Digest, HostName, HostOutcome, Kind, OrderOptions, Status};
+use protocol::{Code, Digest, HostName, HostOutcome, Kind, OrderOptions, Status};
 use tokio::time::{Instant, sleep};
 
 use crate::rollout::engine::{HostOrder, Plan, PlannedHost, Row};
@@ -154,16 +154,20 @@ impl Course {
     ) -> Result<Answer, WorkerError> {
         let (app, key, options) = (&self.plan.app, errand.key.as_str(), &errand.options);
         let heard = || Arc::clone(&listener);
-        let before = if again { worker.find_out(app, key, heard()).await? } else { None };
-        // Whoever gave it died while the archive was on its way: the host has touched nothing.
-        let before = before.filter(|answer| answer.status != Status::Interrupted);
-        let mut answer = match (before, &self.archives.goal) {
-            (Some(answer), _) => answer,
-            (None, _) if errand.kind == Kind::Rollback => {
-                worker.rollback(app, key, errand.to, options, heard()).await?
+        let mut answer = loop {
+            let before = if again { worker.find_out(app, key, heard()).await? } else { None };
+            let answer = match (before, &self.archives.goal) {
+                (Some(answer), _) => answer,
+                (None, _) if errand.kind == Kind::Rollback => {
+                    worker.rollback(app, key, errand.to, options, heard()).await?
+                }
+                (None, Goal::Push(push)) => worker.push(app, key, push, options, heard()).await?,
+                (None, _) => worker.activate(app, key, errand.to, options, heard()).await?,
+            };
+            // What whoever died had sent may arrive only now: that is the order, then.
+            if !again || answer.code.as_deref() != Some(Code::UpdateInProgress.name()) {
+                break answer;
             }
-            (None, Goal::Push(push)) => worker.push(app, key, push, options, heard()).await?,
-            (None, _) => worker.activate(app, key, errand.to, options, heard()).await?,
         };
         // The host waits until it sees that this master still reaches it.
         for _ in 0..CONFIRMATIONS {

@@ -11,7 +11,7 @@ use crate::home::Home;
 use crate::notify::{Hook, Notifier};
 use crate::output::{Failure, Output, when};
 use crate::rollout::course::Course;
-use crate::rollout::engine::{Event, Plan, Request, State, waits_for};
+use crate::rollout::engine::{Event, Pause, Plan, Request, State, Status, waits_for};
 use crate::rollout::error::Holder;
 use crate::rollout::ledger::{Record, StoreLedger, last_told, parse};
 use crate::rollout::view::View;
@@ -110,6 +110,29 @@ impl Desk<'_> {
             Started::Yes => Ok(rollout.id),
             Started::Locked(locked) => Err(self.locked(locked)?),
         }
+    }
+
+    /// A rollout that wants just the same as this plan and was left half way, by Ctrl-C or by a process
+    /// that died, and its plan: it is gone on with then, since that is what was asked for.
+    pub fn left_half_way(&self, plan: &Plan) -> Result<Option<(RolloutId, Plan)>, RolloutError> {
+        for rollout in self.store.rollouts(true, u32::MAX)? {
+            if rollout.plan.is_none() || self.driver(rollout.id)?.is_some() {
+                continue;
+            }
+            let (id, record) = (rollout.id, Record::read(self.store, rollout)?);
+            if !record.plan.wants_the_same(plan) {
+                continue;
+            }
+            match record.state(self.store, None)?.0.status().0 {
+                Status::Planned | Status::Running => {}
+                Status::Paused(Pause::Interrupted) => {
+                    self.ask(record.rollout, &Request::Resume)?;
+                }
+                _ => continue,
+            }
+            return Ok(Some((id, Plan::clone(&record.plan))));
+        }
+        Ok(None)
     }
 
     /// Waits until one of these hosts is free, or all are; at most until then.
@@ -250,7 +273,7 @@ impl Desk<'_> {
         let (state, _) = record.state(self.store, None)?;
         let Rollout { who, started_at, .. } = &record.rollout;
         let until = match self.estimate(&record.plan)? {
-            _ if state.status().0.is_a_question() => String::new(),
+            _ if state.rests() => String::new(),
             Some(estimate) => {
                 let seconds = i64::try_from(estimate.seconds).unwrap_or(i64::MAX);
                 let at = *started_at + time::Duration::seconds(seconds);
@@ -258,16 +281,16 @@ impl Desk<'_> {
             }
             None => "; when it will be done is not known, no host has been measured yet".to_owned(),
         };
-        let driver = match self.driver(locked.rollout)? {
-            _ if state.rests() => String::new(),
+        let driver = self.driver(locked.rollout)?;
+        let left = driver.is_none() && !state.rests();
+        let driver = match driver {
             Some(driver) => format!("; driven by {driver}"),
-            None => {
-                format!("; nobody drives it, go on with: swarm rollout resume {}", locked.rollout)
-            }
+            None if left => "; whoever drove it is gone".to_owned(),
+            None => String::new(),
         };
-        let holder =
+        let words =
             format!("{who} started it {}; {}{until}{driver}", when(*started_at), waits_for(&state));
-        Ok(RolloutError::Locked(locked, Holder(holder)))
+        Ok(RolloutError::Locked(locked, Holder { words, left }))
     }
 }
 

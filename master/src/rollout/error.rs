@@ -65,8 +65,12 @@ pub enum RolloutError {
 
 /// The rollout that has the hosts: who started it, where it stands, and until when.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Holder(pub(super) String);
+#[error("{words}")]
+pub struct Holder {
+    pub(super) words: String,
+    /// Whether nobody drives it, though it is not at rest.
+    pub(super) left: bool,
+}
 
 fn named(locked: &Locked) -> String {
     const SHOWN: usize = 5;
@@ -80,6 +84,11 @@ fn named(locked: &Locked) -> String {
 impl Explain for RolloutError {
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Locked(locked, Holder { left: true, .. }) => Some(format!(
+                "go on with it: swarm rollout resume {id}; or take back what it did: swarm rollout \
+                 rollback {id}; or leave all as it is: swarm rollout abort {id}",
+                id = locked.rollout
+            )),
             Self::Locked(locked, _) => Some(format!(
                 "wait for it with --wait 10m, or see: swarm rollout show {}",
                 locked.rollout

@@ -1,7 +1,7 @@
 //! What an updater said of an order, read leniently: a newer updater's words must not cost the
 //! row.
 
-use protocol::{Digest, LastTransaction, Outcome, Status, TransactionId};
+use protocol::{Code, Digest, LastTransaction, Outcome, Status, TransactionId};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -73,6 +73,16 @@ impl Answer {
             // In a problem `to` is what was ordered, which is not what runs now.
             to: if rolled_back { typed(value, "from") } else { None },
             duration_ms: None,
+        }
+    }
+
+    /// Whether the order was cut short before its switch: by its sender's end, the host's own, or
+    /// somebody's wish.
+    pub(super) fn was_interrupted(&self) -> bool {
+        match self.status {
+            Status::Interrupted => true,
+            Status::Failed => self.code.as_deref() == Some(Code::Interrupted.name()),
+            _ => false,
         }
     }
 

@@ -57,7 +57,13 @@ impl Worker {
             OrderBody::Archive(push) => Some((&*sent, push.bytes)),
             OrderBody::Nothing | OrderBody::Json(_) => None,
         };
-        let doubt = Doubt { key: &order.key, app: order.app, archive, listener: &order.listener };
+        let doubt = Doubt {
+            key: &order.key,
+            app: order.app,
+            archive,
+            inherited: false,
+            listener: &order.listener,
+        };
         match self.attempt(connection, &order, &sent, &doubt, &mut transaction).await {
             Err(error) if doubt.is_left_by(&error) => {
                 self.settle(&doubt, transaction.as_ref(), error).await

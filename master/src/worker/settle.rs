@@ -17,11 +17,17 @@ pub(super) struct Doubt<'a> {
     pub(super) app: Option<&'a AppName>,
     /// How much of its archive went out, and how much there was, if it has one.
     pub(super) archive: Option<(&'a AtomicU64, u64)>,
+    /// Whether somebody else gave it, who died then, and who may have given it more than once.
+    pub(super) inherited: bool,
     /// Who wants to hear how it goes on.
     pub(super) listener: &'a Listener,
 }
 
-impl Doubt<'_> {
+impl<'a> Doubt<'a> {
+    const fn of(key: &'a str, app: &'a AppName, listener: &'a Listener) -> Self {
+        Self { key, app: Some(app), archive: None, inherited: false, listener }
+    }
+
     /// Whether the host may have taken the order, though this is how the call ended.
     pub(super) const fn is_left_by(&self, error: &WorkerError) -> bool {
         let broke = matches!(
@@ -39,14 +45,15 @@ impl Doubt<'_> {
 
 impl Worker {
     /// What became of an order that somebody else may have given, under this name. Waits for one
-    /// that is under way; none if the host knows nothing of it.
+    /// that is under way; none if the host knows nothing of it, or only that it was cut short before
+    /// it touched anything.
     pub async fn find_out(
         &self,
         app: &AppName,
         key: &str,
         listener: Listener,
     ) -> Result<Option<Answer>, WorkerError> {
-        let doubt = Doubt { key, app: Some(app), archive: None, listener: &listener };
+        let doubt = Doubt { inherited: true, ..Doubt::of(key, app, &listener) };
         let gone = WorkerError::Malformed("whoever gave the order is gone".to_owned());
         match self.settle(&doubt, None, WorkerError::Lost(Box::new(gone))).await {
             Ok(answer) => Ok(Some(answer)),
@@ -59,7 +66,7 @@ impl Worker {
     /// say that it has.
     pub async fn ended(&self, app: &AppName, key: &str) -> Result<Option<Answer>, WorkerError> {
         let listener: Listener = Arc::new(|_| {});
-        let doubt = Doubt { key, app: Some(app), archive: None, listener: &listener };
+        let doubt = Doubt::of(key, app, &listener);
         Ok(match stands(&doubt, None, &self.app_health(&doubt).await?) {
             Stands::Ended(answer) if answer.status != Status::Confirming => Some(*answer),
             _ => None,
@@ -135,7 +142,11 @@ fn stands(doubt: &Doubt<'_>, transaction: Option<&TransactionId>, app: &AppHealt
     if let Some(last) = app.last.as_ref()
         && (last.order.as_deref() == Some(doubt.key) || transaction == Some(&last.transaction))
     {
-        return Stands::Ended(Box::new(Answer::of_last(last)));
+        let answer = Answer::of_last(last);
+        // One that was cut short was perhaps given once more since.
+        if !(doubt.inherited && answer.was_interrupted()) {
+            return Stands::Ended(Box::new(answer));
+        }
     }
     let another = transaction.is_some() && app.transaction.as_ref() != transaction;
     match (app.state, &app.transaction) {

@@ -152,6 +152,14 @@ impl Plan {
         Digest::from_bytes(sha2::Sha256::digest(text).into())
     }
 
+    /// Whether both want the same of the same hosts, in the same way, whatever these run by now.
+    pub fn wants_the_same(&self, other: &Self) -> bool {
+        let wish = |plan: &Self| {
+            (plan.kind, plan.app.clone(), plan.target, plan.own, plan.selection.clone(), plan.named)
+        };
+        wish(self) == wish(other) && self.policy == other.policy
+    }
+
     /// How many hosts are changed. They are the first ones.
     pub fn changes(&self) -> u32 {
         self.batches.iter().map(|batch| batch.hosts).sum()
