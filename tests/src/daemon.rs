@@ -1,5 +1,6 @@
 //! One `updater run`, as a person would start it.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -94,12 +95,14 @@ impl Daemon {
     pub fn kill(mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
+        let mut killed = BTreeSet::new();
         eventually("the updater to be gone", LONG, || {
             let left = self.processes();
             for pid in &left {
                 let _ = kill(*pid, Signal::SIGKILL);
             }
-            left.is_empty().then_some(())
+            killed.extend(left.iter().map(|pid| pid.as_raw()));
+            (left.is_empty() && killed.iter().all(|pid| has_ended(*pid))).then_some(())
         })
     }
 
@@ -112,4 +115,12 @@ impl Daemon {
         self.child.wait()?;
         eventually("the updater to be gone", LONG, || self.processes().is_empty().then_some(()))
     }
+}
+
+/// Whether a process has closed what it had open: its command line is gone a little before.
+fn has_ended(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .ok()
+        .and_then(|stat| Some(stat.rsplit_once(") ")?.1.starts_with(['Z', 'X'])))
+        .unwrap_or(true)
 }
