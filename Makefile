@@ -10,6 +10,7 @@ unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 sysusersdir = $(DESTDIR)$(PREFIX)/lib/sysusers.d
 tmpfilesdir = $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 sharedir = $(DESTDIR)$(PREFIX)/share/swarm
+libdir = $(DESTDIR)$(PREFIX)/lib/updater
 bashdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 zshdir = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
@@ -20,7 +21,7 @@ fishdir = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 help:
 	@echo 'make demo      build, then show a fleet on this machine from nothing to a rolled-back bad release'
 	@echo 'make test      install what the tests need, then lint, build and run every test'
-	@echo 'make lint      format, clippy, cargo-deny, rustdoc'
+	@echo 'make lint      format, clippy, cargo-deny, units, rustdoc'
 	@echo 'make crash     kill the updater at every checkpoint, twice, and disturb its every call on the disk'
 	@echo 'make fuzz      fuzz what reads bytes from outside, each target for FUZZ_SECONDS (60)'
 	@echo 'make bench     measure against tar and sync; writes bench.json'
@@ -46,6 +47,7 @@ lint: tools
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) deny --locked check licenses bans sources
 	tests/advisories.sh
+	tests/units.sh
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
 
 crash: build
@@ -59,11 +61,14 @@ bench: tools build
 	$(CARGO) run --release --locked --package fleet-tests --bin bench
 
 install: build
-	install -d $(bindir) $(mandir) $(unitdir) $(sysusersdir) $(tmpfilesdir) $(sharedir)/drop-ins \
+	install -d $(bindir) $(mandir) $(unitdir) $(sysusersdir) $(tmpfilesdir) $(sharedir)/drop-ins $(libdir) \
 	  $(bashdir) $(zshdir) $(fishdir)
 	install -m 0755 target/release/swarm target/release/updater $(bindir)
-	sed 's|^ExecStart=[^ ]*|ExecStart=$(PREFIX)/bin/updater|' systemd/updater.service \
-	  > $(unitdir)/updater.service
+	sed 's|^ExecStart=/usr/|ExecStart=$(PREFIX)/|' systemd/updater.service > $(unitdir)/updater.service
+	sed 's|^ExecStart=/usr/|ExecStart=$(PREFIX)/|' systemd/updater-rescue.service \
+	  > $(unitdir)/updater-rescue.service
+	install -m 0644 systemd/updater.socket $(unitdir)
+	install -m 0755 systemd/rescue $(libdir)
 	install -m 0644 systemd/sysusers.d/updater.conf $(sysusersdir)
 	install -m 0644 systemd/tmpfiles.d/updater.conf $(tmpfilesdir)
 	install -m 0644 systemd/drop-ins/*.conf $(sharedir)/drop-ins

@@ -22,6 +22,7 @@ if [ "${1-}" != build ]; then
     need mount mount
     # Hosts that a systemd of their own boots.
     need debootstrap debootstrap
+    need systemd-analyze systemd
     need systemd-nspawn systemd-container
     need nsenter util-linux
     need ip iproute2

@@ -98,6 +98,9 @@ impl Daemon {
         if let Err(error) = sweep_unfinished(&self.config.state_dir) {
             tracing::warn!(%error, "the state directory could not be swept");
         }
+        if let Err(error) = self.own.note_rescue() {
+            tracing::warn!(%error, "what the rescue unit did could not be written down");
+        }
         for app in self.apps.values().chain([&self.own]) {
             if matches!(app.recover(), Recovery::Locked | Recovery::Blocked(_)) {
                 app.recover_later();

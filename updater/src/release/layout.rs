@@ -27,6 +27,9 @@ pub enum Slot {
     Prev,
     /// Where `active` is about to go.
     New,
+    /// What the rescue unit came back from, and no updater has written down yet. Only of the
+    /// updater's own releases.
+    Rescued,
 }
 
 impl Slot {
@@ -35,6 +38,7 @@ impl Slot {
             Self::Active => "active",
             Self::Prev => "prev",
             Self::New => "active.new",
+            Self::Rescued => "rescued",
         }
     }
 }
@@ -138,6 +142,11 @@ impl Layout {
         remake_link(&store_target(digest), &temporary)?;
         fs::rename(temporary, self.link(Slot::Prev))?;
         sync_directory(&self.releases())
+    }
+
+    /// A rescue is written down.
+    pub fn forget_rescued(&self) -> io::Result<()> {
+        remove_durably(&self.link(Slot::Rescued))
     }
 
     /// Removes what an interrupted flip left, and makes `current` where it did not come to that.

@@ -11,6 +11,7 @@ mod lock;
 pub mod machine;
 mod operate;
 mod order;
+mod rescued;
 mod status;
 mod vouch;
 
