@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use protocol::header;
 use reqwest::{Method, RequestBuilder, Response};
 use rustls::ClientConfig;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::Answer;
+use crate::{Answer, Release};
 
 /// No answer takes longer; a test that would wait for ever fails instead.
 const TIMEOUT: Duration = Duration::from_secs(90);
@@ -54,6 +55,14 @@ impl Client {
             .timeout(TIMEOUT)
             .build()?;
         Ok(Self { runtime: Arc::new(runtime), http, base: format!("https://{address}") })
+    }
+
+    /// A request with this release as its body, and the headers that belong to it.
+    pub fn upload(&self, path: &str, release: &Release) -> Call {
+        self.post(path)
+            .header("content-type", release.media_type())
+            .header(header::CONTENT_DIGEST, &release.content_digest())
+            .body(release.bytes.clone())
     }
 
     /// Asks for a route.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use pki::Paths;
-use protocol::{AppHealth, AppReleases, Digest, Health, Phase, Releases, header};
+use protocol::{AppHealth, AppReleases, Digest, Health, Phase, Releases};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -204,11 +204,7 @@ impl Host {
 
     /// An order with this release as its body.
     pub fn order(&self, path: &str, release: &Release) -> Call {
-        self.master
-            .post(path)
-            .header("content-type", release.media_type())
-            .header(header::CONTENT_DIGEST, &release.content_digest())
-            .body(release.bytes.clone())
+        self.master.upload(path, release)
     }
 
     /// Puts a release on the disk without activating it, and waits for the end.

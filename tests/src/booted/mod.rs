@@ -26,6 +26,9 @@
 //! # Ok(()) }
 //! ```
 //!
+//! [`BootedFleet`] is the same with an updater on each host, as a package installs it, and a master out
+//! here: most tests begin there.
+//!
 //! The programs that the tests run are in every host under the path that they have outside, so that
 //! a [`Tree::agent`](crate::Tree::agent) runs there too. Hosts boot side by side from threads.
 //! Tests that use this are in files `tests/tests/booted_*.rs`, by which name `nextest` knows that they
@@ -34,10 +37,12 @@
 
 mod cgroup;
 mod disk;
+mod fleet;
 mod host;
 mod lab;
 mod leader;
 mod root;
 
+pub use fleet::{BootedFleet, Member};
 pub use host::BootedHost;
 pub use lab::Lab;
