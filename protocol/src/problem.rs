@@ -62,8 +62,8 @@ codes! {
     Quarantined = 409, "quarantined", "This release failed on this host before";
     /// The order's epoch is lower than one that was seen.
     StaleMaster = 409, "stale_master", "A newer master has taken over";
-    /// The transaction ended before its switch.
-    Interrupted = 409, "interrupted", "The transaction ended before anything was switched";
+    /// The transaction was cut short before its switch, or asked to stop; what ran before runs.
+    Interrupted = 409, "interrupted", "The transaction was stopped before its end";
     /// More archive bytes than the limit.
     ArchiveTooLarge = 413, "archive_too_large", "The archive is too large";
     /// The archive breaks a rule; `entry` and `rule` say where and which.

@@ -43,7 +43,7 @@ const ANSWERS: [(&str, [&str; 8]); 13] = [
                                       FORBIDDEN,                 FORBIDDEN, FORBIDDEN, FORBIDDEN]),
     ("POST /update",                 ["200",                     FORBIDDEN, FORBIDDEN, FORBIDDEN,
                                       FORBIDDEN,                 FORBIDDEN, FORBIDDEN, FORBIDDEN]),
-    ("DELETE /update",               ["501 not_supported",       FORBIDDEN, FORBIDDEN, FORBIDDEN,
+    ("DELETE /update",               ["404 unknown_transaction", FORBIDDEN, FORBIDDEN, FORBIDDEN,
                                       FORBIDDEN,                 FORBIDDEN, FORBIDDEN, FORBIDDEN]),
     ("POST /update-self",            ["500 self_update_failed",  FORBIDDEN, FORBIDDEN, FORBIDDEN,
                                       FORBIDDEN,                 FORBIDDEN, FORBIDDEN, FORBIDDEN]),

@@ -33,13 +33,33 @@ impl Follow {
 
     /// Answers with what becomes of a transaction that was begun.
     pub(super) async fn transaction(self, app: &App, transaction: TransactionId) -> Response {
+        self.until_end(app, transaction, answer).await
+    }
+
+    /// Answers whoever asked a transaction to stop with what became of it. That it did is no
+    /// failure.
+    pub(super) async fn stopped(self, app: &App, transaction: TransactionId) -> Response {
+        let answer = |result: TransactionResult| match result.status {
+            Status::Interrupted | Status::RolledBack => axum::Json(result).into_response(),
+            _ => answer(result),
+        };
+        self.until_end(app, transaction, answer).await
+    }
+
+    async fn until_end(
+        self,
+        app: &App,
+        transaction: TransactionId,
+        answer: impl FnOnce(TransactionResult) -> Response,
+    ) -> Response {
         let wanted = Wanted {
             app: Some(app.name.clone()),
             transaction: Some(transaction.clone()),
             after: self.after,
         };
         let events = until_early(app.listen(wanted), self.early);
-        let mut response = if self.stream { lines(events) } else { at_the_end(events).await };
+        let mut response =
+            if self.stream { lines(events) } else { at_the_end(events, answer).await };
         if let Ok(value) = HeaderValue::from_str(transaction.as_str()) {
             response.headers_mut().insert(header::TRANSACTION, value);
         }
@@ -93,7 +113,10 @@ fn lines(events: impl Stream<Item = Event> + Send + 'static) -> Response {
     ([(CONTENT_TYPE, header::NDJSON)], Body::from_stream(lines)).into_response()
 }
 
-async fn at_the_end(events: impl Stream<Item = Event>) -> Response {
+async fn at_the_end(
+    events: impl Stream<Item = Event>,
+    answer: impl FnOnce(TransactionResult) -> Response,
+) -> Response {
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
         if let EventKind::Result(result) = event.kind {

@@ -181,10 +181,28 @@ pub(super) async fn confirm(
     Err(Problem::new(Code::UnknownTransaction, detail).into())
 }
 
-/// `DELETE /update`: comes later.
-pub(super) async fn abandon() -> ApiError {
-    let detail = "a running transaction cannot be stopped by this version";
-    Problem::new(Code::NotSupported, detail).into()
+/// Query parameters of what is no order.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct AppQuery {
+    app: Option<AppName>,
+}
+
+/// `DELETE /update`: asks what is under way to stop, and answers with how it ended.
+pub(super) async fn stop(
+    State(daemon): State<Arc<Daemon>>,
+    Asked(query): Asked<AppQuery>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let app = daemon.app(query.app.as_ref())?;
+    check_order(&daemon, &headers).await?;
+    let follow = Follow::new(&headers, false, daemon.events.last());
+    let Some(transaction) = app.ask_to_stop(caller.name()) else {
+        let detail = format!("nothing is under way for {}", app.name);
+        return Err(Problem::new(Code::UnknownTransaction, detail).into());
+    };
+    Ok(follow.stopped(&app, transaction).await)
 }
 
 /// Takes an archive, unless the release is here already.

@@ -36,7 +36,7 @@ pub fn routes() -> Vec<Route> {
         route(Method::GET, "/releases", Masters, get(health::releases)),
         route(Method::PUT, "/releases/{digest}", Masters, put(orders::stage)),
         route(Method::POST, "/update", Masters, post(orders::update)),
-        route(Method::DELETE, "/update", Masters, delete(orders::abandon)),
+        route(Method::DELETE, "/update", Masters, delete(orders::stop)),
         route(Method::POST, "/update-self", Masters, post(orders::update_self)),
         route(Method::POST, "/rollback", Masters, post(orders::rollback)),
         route(Method::POST, "/confirm/{transaction}", Masters, post(orders::confirm)),

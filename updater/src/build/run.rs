@@ -11,7 +11,7 @@ use super::environment::{environment, how_to_get};
 use super::plan::BuildPlan;
 use super::workspace::Workspace;
 use crate::config::AppConfig;
-use crate::sys::run::{Bounds, RunError, TAIL_LINES, describe, run_bounded};
+use crate::sys::run::{Bounds, RunError, TAIL_LINES, Until, describe, run_bounded};
 use crate::sys::spawn::{Limits, Spawn, SpawnError};
 use crate::sys::user::{User, UserError};
 
@@ -100,6 +100,14 @@ pub enum BuildError {
         /// The last lines of the output.
         tail: Vec<String>,
     },
+    /// Somebody wanted the build to end.
+    #[error("build the release: `{command}` was ended, as was asked for")]
+    Stopped {
+        /// The command that ran then.
+        command: String,
+        /// The last lines of the output.
+        tail: Vec<String>,
+    },
     /// A command could not be started, or not followed to its end.
     #[error("run `{command}`")]
     Run {
@@ -123,6 +131,7 @@ impl BuildError {
             | Self::TooMuchOutput { tail, .. }
             | Self::NoRoom { tail, .. }
             | Self::TooManyProcesses { tail, .. }
+            | Self::Stopped { tail, .. }
             | Self::Run { tail, .. } => tail,
         }
     }
@@ -130,7 +139,7 @@ impl BuildError {
 
 /// Builds a release in its directory, which `user` owns meanwhile. `directory` is where the home
 /// and the temporary directory of the app's builds are made; every directory above it must let
-/// `user` pass. `reserve` stays free on the disks of both.
+/// `user` pass. `reserve` stays free on the disks of both. `until` ends it before its time.
 ///
 /// Blocks; for a plain thread. When this returns, nothing that the build started is alive.
 pub fn run_build(
@@ -140,6 +149,7 @@ pub fn run_build(
     user: Option<&User>,
     directory: &Path,
     reserve: Space,
+    until: Until<'_>,
 ) -> Result<BuildReport, BuildError> {
     let begin = Instant::now();
     let owner = user.map(|user| (user.uid, user.gid));
@@ -155,6 +165,7 @@ pub fn run_build(
         user,
         workspace,
         reserve,
+        until,
         begin,
         output_left: config.build_output.0,
         tail: VecDeque::new(),
@@ -172,6 +183,7 @@ struct Build<'a> {
     user: User,
     workspace: Workspace,
     reserve: Space,
+    until: Until<'a>,
     begin: Instant,
     output_left: u64,
     tail: VecDeque<String>,
@@ -186,6 +198,7 @@ impl Build<'_> {
             timeout: self.plan.timeout.saturating_sub(self.begin.elapsed()),
             output_bytes: self.output_left,
             room: Some((&places, self.reserve)),
+            until: Some(self.until),
         };
         let tail = &mut self.tail;
         let spawned = Self::spawn(self.config, self.release, &self.user, &self.workspace, command);
@@ -221,6 +234,7 @@ impl Build<'_> {
             Err(RunError::NoRoom { needed, free, .. }) => {
                 Err(BuildError::NoRoom { command: shown, needed, free, tail })
             }
+            Err(RunError::Stopped { .. }) => Err(BuildError::Stopped { command: shown, tail }),
             Err(source) => Err(BuildError::Run { command: shown, source, tail }),
         }
     }

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use super::{BuildError, BuildKind, BuildReport, Contents, plan, run_build};
 use crate::config::{AppConfig, Config};
+use crate::sys::run::Until;
 use crate::sys::user::User;
 use protocol::{ReleaseManifest, Space};
 
@@ -44,7 +45,7 @@ impl Fixture {
         let contents = Contents::read(release).unwrap();
         let plan = plan(&self.config, &ReleaseManifest::default(), &contents);
         let cache = self.directory.path().join("cache");
-        run_build(&plan, &self.config, release, user, &cache, self.reserve)
+        run_build(&plan, &self.config, release, user, &cache, self.reserve, Until(&|| false))
     }
 
     fn kind(&self, release: &Path) -> BuildKind {

@@ -82,7 +82,7 @@ impl Takeover {
         let listening = self.listening.map(|address| (LISTENING.to_owned(), address.to_string()));
         let spawn = Spawn::new(&command, Path::new("/"), user, &listening.into_iter().collect())
             .map_err(|error| TakeoverError::Check(error.into()))?;
-        let bounds = Bounds { timeout: window, output_bytes: 1 << 20, room: None };
+        let bounds = Bounds { timeout: window, output_bytes: 1 << 20, room: None, until: None };
         match run_bounded(spawn, bounds, |_| {}) {
             Ok(finished) if finished.status.success() => Ok(()),
             Ok(finished) => Err(TakeoverError::Refused { output: finished.tail }),

@@ -98,7 +98,8 @@ fn run(launch: &Launch, setting: &Setting) -> Result<crate::sys::run::Finished, 
     };
     let spawn = Spawn::new(&launch.command, &launch.release_path, user, &launch.variables())
         .map_err(RunError::from)?;
-    let bounds = Bounds { timeout: setting.timeout, output_bytes: OUTPUT_BYTES, room: None };
+    let bounds =
+        Bounds { timeout: setting.timeout, output_bytes: OUTPUT_BYTES, room: None, until: None };
     Ok(run_bounded(spawn, bounds, |_| {})?)
 }
 

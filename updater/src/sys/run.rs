@@ -25,7 +25,7 @@ use super::spawn::{Lifetime, Output, Spawn, SpawnError};
 pub const TAIL_LINES: usize = 40;
 /// Characters that are kept of a line.
 const LINE_CHARACTERS: usize = 500;
-/// How often the disk is looked at, where room must stay on it.
+/// How often the disk is looked at, where room must stay on it, and whether it is to end.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long killed processes may take to be gone.
 const KILL_WAIT: Duration = Duration::from_secs(10);
@@ -39,6 +39,18 @@ pub struct Bounds<'a> {
     pub output_bytes: u64,
     /// Directories on whose disks there must stay room, and how much.
     pub room: Option<(&'a [&'a Path], Space)>,
+    /// When somebody wants it to end.
+    pub until: Option<Until<'a>>,
+}
+
+/// Says whether a command is to be ended. It is asked every now and then, and must be quick.
+#[derive(Clone, Copy)]
+pub struct Until<'a>(pub &'a dyn Fn() -> bool);
+
+impl std::fmt::Debug for Until<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Until")
+    }
 }
 
 /// How a command ended by itself.
@@ -84,6 +96,12 @@ pub enum RunError {
         /// The last lines of its output.
         tail: Vec<String>,
     },
+    /// Somebody wanted it to end.
+    #[error("finish: it was asked to stop, and ended")]
+    Stopped {
+        /// The last lines of its output.
+        tail: Vec<String>,
+    },
     /// It was killed, and is still there: the kernel does not let it go.
     #[error("end the command: process {pid} does not go although it was killed")]
     Stuck {
@@ -104,6 +122,7 @@ impl RunError {
             Self::TimedOut { tail, .. }
             | Self::TooMuchOutput { tail, .. }
             | Self::NoRoom { tail, .. }
+            | Self::Stopped { tail }
             | Self::Stuck { tail, .. } => tail,
             Self::Start(_) | Self::Follow(_) => &[],
         }
@@ -154,7 +173,14 @@ pub fn run_bounded(
             stuck.map_err(|pid| RunError::Stuck { pid, tail: tail.clone() })?;
             return Err(RunError::NoRoom { needed, free, tail });
         }
-        let left = if bounds.room.is_some() { left.min(LOOK_EVERY) } else { left };
+        if bounds.until.is_some_and(|until| until.0()) {
+            let stuck = running.kill();
+            let tail = lines.finish(&mut on_line);
+            stuck.map_err(|pid| RunError::Stuck { pid, tail: tail.clone() })?;
+            return Err(RunError::Stopped { tail });
+        }
+        let looks = bounds.room.is_some() || bounds.until.is_some();
+        let left = if looks { left.min(LOOK_EVERY) } else { left };
         let ended = running.wait_or_readable(&lines.reader, left)?;
         lines.drain(bounds.output_bytes, &mut on_line).map_err(RunError::Follow)?;
         if lines.bytes > bounds.output_bytes {
@@ -347,7 +373,12 @@ mod tests {
     }
 
     fn bounds(seconds: u64) -> Bounds<'static> {
-        Bounds { timeout: Duration::from_secs(seconds), output_bytes: 1 << 20, room: None }
+        Bounds {
+            timeout: Duration::from_secs(seconds),
+            output_bytes: 1 << 20,
+            room: None,
+            until: None,
+        }
     }
 
     /// A process that holds a connection to this socket, for as long as it lives.
@@ -395,11 +426,22 @@ mod tests {
     fn lesson_17_a_build_without_end_is_ended() {
         let error = run_bounded(
             shell("echo begun; sleep 1000"),
-            Bounds { timeout: Duration::from_millis(300), output_bytes: 100, room: None },
+            Bounds { timeout: Duration::from_millis(300), output_bytes: 100, ..bounds(60) },
             |_| {},
         )
         .unwrap_err();
         assert!(matches!(error, RunError::TimedOut { .. }), "{error}");
+        assert_eq!(error.tail(), ["begun"]);
+    }
+
+    #[test]
+    fn what_is_asked_to_stop_is_ended() {
+        let seen = std::cell::Cell::new(false);
+        let until = || seen.get();
+        let bounds = Bounds { until: Some(Until(&until)), ..bounds(60) };
+        let spawn = shell("echo begun; sleep 1000");
+        let error = run_bounded(spawn, bounds, |_| seen.set(true)).unwrap_err();
+        assert!(matches!(error, RunError::Stopped { .. }), "{error}");
         assert_eq!(error.tail(), ["begun"]);
     }
 

@@ -412,7 +412,7 @@ mod tests {
 
     fn output(spawn: Spawn) -> Vec<String> {
         let timeout = std::time::Duration::from_mins(1);
-        let bounds = Bounds { timeout, output_bytes: 1 << 20, room: None };
+        let bounds = Bounds { timeout, output_bytes: 1 << 20, room: None, until: None };
         run_bounded(spawn, bounds, |_| {}).unwrap().tail
     }
 

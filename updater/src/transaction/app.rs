@@ -23,6 +23,7 @@ use crate::transaction::engine::{Engine, Recovery, or_abort, read_manifest};
 use crate::transaction::machine::after_switch;
 use crate::transaction::order::{Order, Plan, chain, internal};
 use crate::transaction::status::{Agent, AppFiles, Status};
+use crate::transaction::stop::Asked;
 use crate::transaction::{
     AppLock, Events, Facts, Failure, Journal, Wanted, is_stranded, read_history, try_lock,
 };
@@ -49,6 +50,8 @@ pub struct App {
     pub(super) handle: Handle,
     /// The transaction that the master has confirmed.
     pub(super) confirmed: watch::Sender<Option<TransactionId>>,
+    /// The transaction that was asked to end, and by whom.
+    pub(super) stopping: watch::Sender<Asked>,
     /// Of the updater's own app: the program that runs, and how another one takes its place.
     pub(super) own: Option<OwnExecutable>,
     pub(super) takeover: Option<Arc<Takeover>>,
@@ -95,6 +98,7 @@ impl App {
             status: Mutex::new(Status::new(wall_clock())),
             agent: Mutex::new(()),
             confirmed: watch::Sender::new(None),
+            stopping: watch::Sender::new(None),
             own: None,
             takeover: None,
             changed: Notify::new(),

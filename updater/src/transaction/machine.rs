@@ -63,6 +63,9 @@ pub enum Event {
     Done,
     /// It could not be, or its deadline passed.
     Failed,
+    /// Somebody asked the transaction to end, before it was carried out or after, and the `active`
+    /// link has not moved. Where it has, that is a failure.
+    Stopped,
 }
 
 /// What comes next.
@@ -103,7 +106,9 @@ const fn next_app(state: State, event: Event) -> Step {
             Step::Enter(Phase::Watching, Forward)
         }
         (Forward, Phase::Watching, Event::Done) => Step::End(proven(state.kind)),
-        (Forward, phase, Event::Failed) if after_switch(phase) => {
+        // The old agent serves.
+        (Forward, Phase::Starting, Event::Stopped) => Step::End(Outcome::Interrupted),
+        (Forward, phase, Event::Failed | Event::Stopped) if after_switch(phase) => {
             Step::Enter(Phase::Reversing, Back)
         }
         (Back, Phase::Reversing, Event::Done) if state.has_from => Step::Enter(start(state), Back),

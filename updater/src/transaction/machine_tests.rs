@@ -110,6 +110,21 @@ fn a_new_agent_that_never_gets_ready_is_the_releases_failure_and_not_an_interrup
 }
 
 #[test]
+fn what_is_asked_to_stop_is_abandoned_before_the_switch_and_undone_after_it() {
+    for phase in &PHASES[..9] {
+        let step = next(start(Kind::Update, *phase, true, true), Event::Stopped);
+        if after_switch(*phase) {
+            assert_eq!(step, Step::Enter(Phase::Reversing, Direction::Back), "{phase}");
+        } else {
+            assert_eq!(step, Step::End(Outcome::Interrupted), "{phase}");
+        }
+    }
+    // The link has not moved yet.
+    let step = next(handover(Phase::Starting, Direction::Forward), Event::Stopped);
+    assert_eq!(step, Step::End(Outcome::Interrupted));
+}
+
+#[test]
 fn a_handover_whose_new_agent_is_gone_starts_it_anew_before_the_old_one_is_drained() {
     for phase in [Phase::Starting, Phase::Switching, Phase::Draining, Phase::Watching] {
         let found = Found { target_runs: false, target_active: true };
@@ -206,6 +221,7 @@ fn every_path_can_end_and_no_outcome_lies() {
                     assert!(last || *outcome == Outcome::Interrupted, "{state:?}");
                 }
                 Outcome::Updated => assert_eq!(state.phase, Phase::Watching),
+                Outcome::Interrupted if state.phase == Phase::Starting => {}
                 Outcome::Interrupted | Outcome::Staged => assert!(!after_switch(state.phase)),
                 Outcome::Stranded => assert_eq!(state.direction, Direction::Back),
                 Outcome::RolledBack => assert!(after_switch(state.phase)),
@@ -215,7 +231,7 @@ fn every_path_can_end_and_no_outcome_lies() {
         // Without a crash every step goes strictly forward, so every path ends.
         for state in states.iter().filter(|state| state.kind != Kind::SelfUpdate) {
             let state = *state;
-            for event in [Event::Done, Event::Failed] {
+            for event in [Event::Done, Event::Failed, Event::Stopped] {
                 if let Step::Enter(phase, direction) = next(state, event) {
                     let turned = direction != state.direction;
                     let onward = phase > state.phase

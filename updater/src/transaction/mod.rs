@@ -13,6 +13,7 @@ mod operate;
 mod order;
 mod rescued;
 mod status;
+mod stop;
 mod vouch;
 
 pub use app::{App, AppError, Begun};

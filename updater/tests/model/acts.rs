@@ -182,7 +182,7 @@ fn starting(host: &Host, journal: &Journal) -> &'static [Act] {
     if back && host.keeps_old() {
         return &[ClearBeside];
     }
-    if back && host.beside.is_some() && host.beside == goal(journal) {
+    if host.beside.is_some() && host.beside == goal(journal) {
         return &[Ready];
     }
     if back && host.agent.is_none() && host.beside.is_some() {

@@ -55,8 +55,8 @@ impl Ending {
         match self {
             Self::SweepIncoming => host.incoming = false,
             Self::SettleAgents => {
-                if let (None, Some(beside)) = (host.agent, host.beside) {
-                    (host.agent, host.old, host.shown) = (Some(beside), false, false);
+                if host.agent.is_none() && host.beside.is_some() && host.beside == host.active {
+                    (host.agent, host.old, host.shown) = (host.beside, false, false);
                 }
                 (host.beside, host.beside_known) = (None, false);
             }
@@ -142,7 +142,7 @@ fn set_prev(host: &mut Host, journal: &Journal) {
         host.prev = left.or_else(|| journal.prev.filter(good));
     } else if journal.outcome != Some(Outcome::Interrupted)
         && journal.prev == Some(journal.to)
-        && failed.has(journal.to)
+        && (failed.has(journal.to) || host.active == Some(journal.to))
     {
         host.prev = None;
     }

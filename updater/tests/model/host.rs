@@ -93,7 +93,7 @@ pub(crate) struct Host {
     /// Whether an agent was started there, which may have died.
     pub(crate) beside_known: bool,
     /// Whether, since the transaction had them in its hands, an agent died by itself or with the
-    /// power, or whether none ran at all. For the properties alone.
+    /// power, none ran at all, or the disk refused the way back. For the properties alone.
     pub(crate) unlucky: bool,
     /// Whether the agent that runs has shown, since it was started, that it is its release. Nobody
     /// on the host knows this: it is for the properties alone.
@@ -111,6 +111,8 @@ pub(crate) struct Budget {
     pub(crate) deaths: u8,
     /// Refusals of the disk.
     pub(crate) faults: u8,
+    /// Times that somebody asks a transaction to stop.
+    pub(crate) stops: u8,
 }
 
 impl Host {

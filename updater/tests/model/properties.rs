@@ -76,7 +76,7 @@ fn beside(world: &World) -> bool {
     })
 }
 
-/// As long as no agent dies by itself.
+/// As long as no agent dies by itself, and the disk lets the way back be gone.
 fn served(world: &World) -> bool {
     let host = &world.host;
     let Some(journal) = past_switch(host).filter(|journal| journal.state.handover) else {

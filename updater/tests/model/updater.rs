@@ -189,8 +189,18 @@ impl World {
     }
 
     fn act(&self, journal: &Journal, acts: &'static [Act], done: usize) -> Vec<Move> {
-        let Some(act) = acts.get(done) else { return self.after(journal, Event::Done, false) };
         let mut moves = Vec::new();
+        if self.budget.stops > 0 && journal.state.direction == Direction::Forward {
+            let mut world = self.clone();
+            world.budget.stops -= 1;
+            let flipped = self.host.active == Some(journal.to);
+            let event = if flipped { Event::Failed } else { Event::Stopped };
+            moves.extend(world.after(journal, event, false));
+        }
+        let Some(act) = acts.get(done) else {
+            moves.extend(self.after(journal, Event::Done, false));
+            return moves;
+        };
         if !act.is_doomed(&self.host, journal) {
             moves.push(self.go(format!("{act:?}"), act.checkpoint(), |world| {
                 act.apply(&mut world.host, journal);
@@ -206,6 +216,7 @@ impl World {
             for taken in [false, true] {
                 let mut world = self.clone();
                 world.budget.faults -= 1;
+                world.host.unlucky |= journal.state.direction == Direction::Back;
                 if taken && !act.is_doomed(&self.host, journal) {
                     act.apply(&mut world.host, journal);
                 }

@@ -51,10 +51,9 @@ impl Host {
         Self { status, since, due: None, seen, staged: false, row }
     }
 
-    /// The phase of its transaction, if it is in one and its state does not say it already.
+    /// The phase of its transaction, if it is in one.
     pub const fn phase(&self) -> Option<Phase> {
         match self.status {
-            HostStatus::Updating(Phase::Watching) => None,
             HostStatus::Updating(phase) | HostStatus::Returning(phase) => Some(phase),
             _ => None,
         }

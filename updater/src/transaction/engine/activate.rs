@@ -63,10 +63,10 @@ impl Engine {
     pub(super) fn prove(&mut self) -> Result<(), Failure> {
         let (target, instance) = self.agent()?;
         let expectation = self.expectation(target, &instance);
-        let handle = self.app.handle.clone();
+        let stop = self.stop();
         let mut notes = Notes::new(&self.app, &self.journal.transaction, &mut self.evidence);
-        let report = handle
-            .block_on(prove(&self.app.probe, &expectation, |answer: &Answer| notes.take(answer)));
+        let proving = prove(&self.app.probe, &expectation, |answer: &Answer| notes.take(answer));
+        let report = stop.or(&self.app.handle, proving)?;
         let (passed, detail) = (report.passed, report.detail.clone());
         if self.journal.direction == Direction::Forward || passed {
             self.report = Some(report);
@@ -83,11 +83,10 @@ impl Engine {
         let window = self.remaining(self.app.config.confirm_window.0);
         let wanted = Some(self.transaction().clone());
         let mut confirmed = self.app.confirmed.subscribe();
-        let handle = self.app.handle.clone();
-        let came = handle.block_on(async {
+        let came = self.stop().or(&self.app.handle, async {
             let waiting = confirmed.wait_for(|transaction| *transaction == wanted);
             tokio::time::timeout(window, waiting).await.is_ok()
-        });
+        })?;
         if came {
             return Ok(());
         }
@@ -105,12 +104,12 @@ impl Engine {
         let left = self.remaining(self.journal.watch.0);
         let begin = if self.resumed { Watch::resumed } else { Watch::new };
         let whole = begin(self.app.probe.plan().clone(), Instant::now(), left);
-        let handle = self.app.handle.clone();
+        let stop = self.stop();
         let mut notes = Notes::new(&self.app, &self.journal.transaction, &mut self.evidence);
-        let watched =
-            handle.block_on(watch(&self.app.probe, &expectation, whole, |answer: &Answer| {
-                notes.take(answer);
-            }));
+        let watching = watch(&self.app.probe, &expectation, whole, |answer: &Answer| {
+            notes.take(answer);
+        });
+        let watched = stop.or(&self.app.handle, watching)?;
         checkpoint("watched");
         watched.map_err(|failure| self.unproven(&failure.to_string(), &instance))
     }

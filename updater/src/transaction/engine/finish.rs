@@ -8,6 +8,7 @@ use protocol::{
 };
 
 use crate::build;
+use crate::release::Slot;
 use crate::sys::fs::free_space;
 use crate::sys::{checkpoint, wall_clock};
 use crate::transaction::evidence::memory_available;
@@ -189,7 +190,10 @@ impl Engine {
 
     fn forget_prev(&self) -> io::Result<()> {
         let facts = Facts::read(&self.app.files.facts()).map_err(io::Error::other)?;
-        if self.journal.to.is_some_and(|to| facts.failed_here(&to)) {
+        let to = self.journal.to;
+        // Stranded on what it went to, the host would go there once more.
+        let stays = to.is_some() && self.app.layout.slot(Slot::Active)? == to;
+        if stays || to.is_some_and(|to| facts.failed_here(&to)) {
             self.app.layout.set_prev(None)?;
         }
         Ok(())
@@ -220,7 +224,7 @@ impl Engine {
             Outcome::Updated | Outcome::AlreadyCurrent => self.journal.to,
             Outcome::RolledBack if self.journal.direction == Direction::Forward => self.journal.to,
             Outcome::RolledBack | Outcome::Interrupted | Outcome::Staged => self.journal.from,
-            Outcome::Stranded => self.app.layout.slot(crate::release::Slot::Active).ok().flatten(),
+            Outcome::Stranded => self.app.layout.slot(Slot::Active).ok().flatten(),
         }
     }
 
@@ -241,6 +245,8 @@ impl Engine {
         };
         let mut problem = *failure.problem;
         let code = match outcome {
+            // That it was asked to end says nothing about the release.
+            Outcome::RolledBack if problem.code == Code::Interrupted => Code::Interrupted,
             Outcome::RolledBack => Code::RolledBack,
             Outcome::Stranded => Code::RollbackFailed,
             _ => problem.code,

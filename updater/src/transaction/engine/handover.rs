@@ -8,6 +8,7 @@ use std::time::Duration;
 use protocol::{Code, Kind, Problem};
 
 use crate::config::Strategy;
+use crate::release::Slot;
 use crate::runner::{Handover, Instance, Runner, RunnerError};
 use crate::sys::{checkpoint, remove_durably};
 use crate::transaction::machine::Direction;
@@ -38,16 +39,18 @@ impl Engine {
     pub(super) fn start_beside(&mut self) -> Result<(), Failure> {
         let target = self.goal()?;
         let back = self.journal.direction == Direction::Back;
+        // Ready or not, it takes connections, and has to answer them.
+        let limit = self.app.config.run.drain_timeout.0;
         let (runner, handover) = self.app.handover().map_err(Failure::host_problem)?;
         let serving = runner.find().map_err(host)?;
         if back && serving.as_ref().is_some_and(|serving| self.is_old(serving)) {
             // It was never touched. All there is to do is to take the other one away.
-            return handover.clear_beside(Duration::ZERO).map_err(host);
+            return handover.clear_beside(limit).map_err(host);
         }
         let beside = handover.find_beside().map_err(host)?;
         let started = match beside {
             // An earlier updater had come so far.
-            Some(beside) if back && beside.digest() == target => beside,
+            Some(beside) if beside.digest() == target => beside,
             beside => {
                 if back && serving.is_none() && beside.is_some() {
                     // Whoever serves goes on until the old release can.
@@ -55,13 +58,14 @@ impl Engine {
                 }
                 // Who orders a release wants it to run, whoever stopped the one before.
                 remove_durably(&self.app.files.stopped()).map_err(host)?;
+                handover.clear_beside(limit).map_err(host)?;
                 let launch = self.app.launch(&target)?;
                 handover.start_beside(&launch).map_err(|error| runner_failure(&error))?
             }
         };
         self.started = Some(started.clone());
         checkpoint("agent_started_beside");
-        let ready = self.app.handle.block_on(self.app.ready.wait(&started));
+        let ready = self.stop().or(&self.app.handle, self.app.ready.wait(&started))?;
         if let Err(detail) = ready {
             let failure = self.unproven(&detail, &started);
             if !back {
@@ -107,11 +111,12 @@ impl Engine {
             return Ok(());
         }
         let (runner, handover) = self.app.handover().map_err(Failure::host_problem)?;
-        if handover.find_beside().map_err(host)?.is_some() && runner.find().map_err(host)?.is_none()
-        {
+        let active = self.app.layout.slot(Slot::Active).map_err(host)?;
+        let beside = handover.find_beside().map_err(host)?.map(|beside| beside.digest());
+        if beside.is_some() && beside == active && runner.find().map_err(host)?.is_none() {
             return self.succeed(Duration::ZERO);
         }
-        handover.clear_beside(Duration::ZERO).map_err(host)
+        handover.clear_beside(self.app.config.run.drain_timeout.0).map_err(host)
     }
 
     /// Whether the release that the transaction goes to runs, beside the old agent or after it.

@@ -17,7 +17,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use protocol::{
-    Digest, EventKind, FORMAT, Kind, Period, Phase, ProbeReport, TransactionId, TransactionResult,
+    Code, Digest, EventKind, FORMAT, Kind, Period, Phase, ProbeReport, TransactionId,
+    TransactionResult,
 };
 use uuid::Uuid;
 
@@ -29,6 +30,7 @@ use crate::sys::{BootTime, checkpoint, wall_clock};
 use crate::transaction::evidence::{Entered, Evidence};
 use crate::transaction::machine::{self, Direction, Event, Step};
 use crate::transaction::order::{Archive, Order, Target};
+use crate::transaction::stop::Stop;
 use crate::transaction::{App, AppLock, Blame, Failure, Journal, JournalError};
 use crate::trust::Accepted;
 
@@ -137,11 +139,12 @@ impl Engine {
                 acted = self.act();
             }
         }
-        let event = match acted {
-            Ok(()) => Event::Done,
-            Err(failure) => {
+        let event = match acted.err().or_else(|| self.stop().heard()) {
+            None => Event::Done,
+            Some(failure) => {
+                let stopped = failure.problem.code == Code::Interrupted && !self.may_have_moved();
                 self.fail(failure);
-                Event::Failed
+                if stopped { Event::Stopped } else { Event::Failed }
             }
         };
         machine::next(self.journal.state(), event)
@@ -228,6 +231,19 @@ impl Engine {
             status.running = Some((journal.transaction.clone(), journal.kind));
             status.to = journal.to;
         });
+    }
+
+    /// Whether `active` names the release that the transaction goes to, or cannot be read.
+    fn may_have_moved(&self) -> bool {
+        self.app.layout.slot(Slot::Active).map_or(true, |active| active == self.journal.to)
+    }
+
+    /// What tells whether somebody wants the present phase to end.
+    fn stop(&self) -> Stop {
+        let may =
+            self.journal.direction == Direction::Forward && self.journal.kind != Kind::SelfUpdate;
+        let transaction = may.then(|| self.transaction().clone());
+        Stop::new(self.app.stopping.subscribe(), transaction, self.journal.phase)
     }
 
     fn pause(&self, pause: Duration) {

@@ -19,6 +19,7 @@ use crate::release::{
     remove_tree, seal_tree, tree_hash, unpack, write_record,
 };
 use crate::sys::fs::{free_space, read_plain};
+use crate::sys::run::Until;
 use crate::sys::{checkpoint, sync_directory, wall_clock};
 use crate::transaction::order::{Archive, chain, refuse_quarantined};
 use crate::transaction::vouch::{beyond_manifest, check_received};
@@ -52,10 +53,15 @@ impl Engine {
                 self.tell(EventKind::Progress { bytes, total, entries });
             }
         };
-        let chunks = std::iter::from_fn(|| archive.chunks.blocking_recv());
+        let stop = self.stop();
+        let chunks = std::iter::from_fn(|| {
+            let chunk = stop.or(&self.app.handle, archive.chunks.recv());
+            chunk.unwrap_or_else(|_| Some(Err(io::ErrorKind::Interrupted.into())))
+        });
         let received = unpack(chunks, &staging, &bounds, &reserved, &progress);
         checkpoint("received");
-        let received = received.map_err(|error| self.unpack_failure(&error))?;
+        let received = received
+            .map_err(|error| stop.heard().unwrap_or_else(|| self.unpack_failure(&error)))?;
         self.tell(EventKind::Progress {
             bytes: received.archive_bytes,
             total: Some(received.archive_bytes),
@@ -136,10 +142,13 @@ impl Engine {
             bytes: self.app.limits.reserve_bytes.0,
             inodes: self.app.limits.reserve_inodes,
         };
-        let built = build::run_build(&plan, config, release, user, &cache, reserve);
+        let stop = self.stop();
+        let until = || stop.heard().is_some();
+        let until = Until(&until);
+        let built = build::run_build(&plan, config, release, user, &cache, reserve, until);
         let report = built.map_err(|error| {
             self.evidence.build_output = error.tail().to_vec();
-            build_failure(&error)
+            stop.heard().unwrap_or_else(|| build_failure(&error))
         })?;
         self.evidence.build_output = report.tail;
         seal_tree(release).map_err(|error| {

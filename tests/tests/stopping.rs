@@ -1,0 +1,174 @@
+//! `DELETE /update`: what is under way is abandoned before its switch, and undone after it.
+
+use anyhow::{Context as _, Result, ensure};
+use fleet_tests::{Answer, Behaviour, Host, LONG, Lines, Packing, Place, Release, Setup, Tree};
+use fleet_tests::{eventually, processes_of};
+use protocol::{Code, Outcome, Phase, Status, TransactionResult, header};
+use reqwest::Method;
+
+fn stop(host: &Host) -> Result<Answer> {
+    host.master().call(Method::DELETE, "/update").send()
+}
+
+/// Begins an order and waits until it has come to a phase.
+fn in_phase(host: &Host, path: &str, release: &Release, phase: Phase) -> Result<Lines> {
+    let mut lines = host.order(path, release).header("accept", header::NDJSON).lines()?;
+    lines.until(&format!("\"phase\":\"{phase}\""))?;
+    Ok(lines)
+}
+
+/// Asks it to stop, and looks whether both callers are told the same.
+fn stops(host: &Host, mut lines: Lines, status: Status) -> Result<TransactionResult> {
+    let answer = stop(host)?;
+    ensure!(answer.status == 200, "{answer:?}");
+    let result = answer.result()?;
+    ensure!(result.status == status && result.code == Some(Code::Interrupted), "{result:?}");
+    let told = lines.until("\"result\"")?;
+    ensure!(told.contains("\"interrupted\""), "{told}");
+    let last = host.idle()?.last.context("a last transaction")?;
+    ensure!(last.code == Some(Code::Interrupted), "{last:?}");
+    ensure!(
+        last.detail.as_ref().is_some_and(|detail| detail.contains("asked to stop")),
+        "{last:?}"
+    );
+    Ok(result)
+}
+
+#[test]
+fn where_nothing_is_under_way_that_is_said() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    host.installs("one")?;
+    let problem = stop(&host)?.problem()?;
+    assert_eq!((problem.status, problem.code), (404, Code::UnknownTransaction));
+    let other = host.master().call(Method::DELETE, "/update?app=web").send()?.problem()?;
+    assert_eq!(other.code, Code::UnknownApp);
+    host.rests()
+}
+
+#[test]
+fn a_build_that_is_asked_to_stop_is_ended_with_all_that_it_started() -> Result<()> {
+    let place = Place::new()?;
+    let setup = Setup::default().app("build", "'auto'");
+    let host = Host::alone(&place, &setup)?;
+    let tree = Tree::agent(&Behaviour::default())?;
+    tree.file("release.toml", "[build]\ncommand = ['sh', '-c', 'sleep 1000 & sleep 1000']\n")?;
+    let slow = tree.pack(Packing::Zstd)?;
+    let lines = in_phase(&host, "/update", &slow, Phase::Building)?;
+    stops(&host, lines, Status::Interrupted)?;
+    assert!(host.store().is_empty() && host.incoming().is_empty());
+    assert_eq!(processes_of(&host.install()), []);
+    // The same release may come again.
+    assert_eq!(host.history().len(), 1);
+    host.rests()
+}
+
+#[test]
+fn an_archive_that_does_not_come_to_its_end_is_not_waited_for() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let release = Tree::healthy("one")?;
+    // So much fits into the pipe, and nobody sends the rest.
+    let (sender, receiver) = tokio::io::duplex(64 << 10);
+    let body = tokio_util::io::ReaderStream::new(receiver);
+    let call = host
+        .master()
+        .post("/update")
+        .header("content-type", release.media_type())
+        .header(header::CONTENT_DIGEST, &release.content_digest())
+        .body(reqwest::Body::wrap_stream(body));
+    let sending = std::thread::spawn(move || call.send());
+    eventually("the archive to come", LONG, || {
+        host.app().ok().filter(|app| app.state == Phase::Receiving)
+    })?;
+    let result = stop(&host)?.result()?;
+    assert_eq!((result.status, result.code), (Status::Interrupted, Some(Code::Interrupted)));
+    drop(sender);
+    let _ = sending.join();
+    assert!(host.store().is_empty() && host.incoming().is_empty());
+    host.rests()
+}
+
+#[test]
+fn what_is_stopped_in_its_probe_or_its_watch_is_undone_and_not_quarantined() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().health("attempts", "1000"))?;
+    let good = host.installs("good")?;
+    let sick = Tree::release(&Behaviour { status: Some(500), ..Behaviour::default() })?;
+    let lines = in_phase(&host, "/update", &sick, Phase::Probing)?;
+    stops(&host, lines, Status::RolledBack)?;
+    host.keeps(&good, None)?;
+    host.rests()?;
+
+    let next = Tree::healthy("next")?;
+    let lines = in_phase(&host, "/update?watch=1h", &next, Phase::Watching)?;
+    let result = stops(&host, lines, Status::RolledBack)?;
+    assert_eq!(result.to, Some(good));
+    host.keeps(&good, None)?;
+    host.rests()?;
+    // It says nothing about the release.
+    assert_eq!(host.push(&next)?.result()?.status, Status::Updated);
+    host.keeps(&next.digest, Some(&good))
+}
+
+#[test]
+fn what_waits_for_its_master_is_undone() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().app("confirm_window", "'1h'"))?;
+    let good = host.installs("good")?;
+    let next = Tree::healthy("next")?;
+    drop(in_phase(&host, "/update?confirm=true", &next, Phase::Confirming)?);
+    assert_eq!(stop(&host)?.result()?.status, Status::RolledBack);
+    host.keeps(&good, None)?;
+    host.rests()
+}
+
+#[test]
+fn a_first_install_that_is_stopped_in_its_watch_leaves_a_clean_host() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let lines = in_phase(&host, "/update?watch=1h", &Tree::healthy("one")?, Phase::Watching)?;
+    assert_eq!(stops(&host, lines, Status::RolledBack)?.to, None);
+    assert_eq!((host.current(), host.running()), (None, None));
+    host.rests()
+}
+
+#[test]
+fn a_handover_that_is_stopped_before_its_switch_never_touched_the_old_agent() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().handover())?;
+    let good = host.installs("good")?;
+    let old = host.app()?.pid;
+    let slow = Tree::release(&Behaviour { never_ready: true, ..Behaviour::default() })?;
+    let lines = in_phase(&host, "/update", &slow, Phase::Starting)?;
+    stops(&host, lines, Status::Interrupted)?;
+    assert_eq!(host.app()?.pid, old);
+    host.keeps(&good, None)?;
+    host.rests()
+}
+
+#[test]
+fn lesson_24_a_handover_that_is_stopped_in_its_watch_is_handed_back() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().handover())?;
+    let good = host.installs("good")?;
+    let lines = in_phase(&host, "/update?watch=1h", &Tree::healthy("new")?, Phase::Watching)?;
+    stops(&host, lines, Status::RolledBack)?;
+    host.keeps(&good, None)?;
+    host.rests()
+}
+
+#[test]
+fn a_watch_that_another_updater_began_can_be_stopped_too() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let good = host.installs("good")?;
+    drop(in_phase(&host, "/update?watch=1h", &Tree::healthy("new")?, Phase::Watching)?);
+    host.kill()?;
+    host.start()?;
+    assert_eq!(stop(&host)?.result()?.status, Status::RolledBack);
+    let last = host.idle()?.last.context("a last transaction")?;
+    assert_eq!((last.outcome, last.to), (Outcome::RolledBack, Some(good)));
+    host.keeps(&good, None)?;
+    host.rests()
+}
