@@ -1,9 +1,10 @@
 //! `strategy = "handover"`: one agent follows the other while it still serves.
 
 use std::fs;
+use std::io::Write as _;
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::{Behaviour, Host, LONG, Place, Setup, Tree, end_all, eventually};
+use fleet_tests::{Behaviour, Host, LONG, Load, Place, Setup, Tree, end_all, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use protocol::{Code, EventKind, Phase, Status, header};
@@ -42,6 +43,45 @@ fn the_new_agent_is_ready_before_the_link_moves_and_the_old_one_goes_last() -> R
     // And back again.
     assert_eq!(host.rollback()?.result()?.to, Some(first));
     host.keeps(&first, Some(&release.digest))?;
+    host.rests()
+}
+
+/// Not one of them: a request is sent once, and what gets no answer is lost.
+#[test]
+fn no_request_is_lost_in_twenty_updates_and_five_failed_ones() -> Result<()> {
+    let place = Place::new()?;
+    let setup = Setup::default().handover().health("ready_timeout", "'1s'").app("keep", "2");
+    let host = Host::alone(&place, &setup)?;
+    let slow = |message: String| Behaviour { message, slow_start_ms: 100, ..Behaviour::default() };
+    host.push(&Tree::release(&slow("the first".to_owned()))?)?.result()?;
+    let load = Load::begin(host.agent);
+    let ran = (0..20).try_for_each(|number| {
+        let good = Tree::release(&slow(format!("good {number}")))?;
+        let result = host.push(&good)?.result()?;
+        ensure!(result.status == Status::Updated, "{result:?}");
+        if number % 4 > 0 {
+            return Ok(());
+        }
+        let bad = slow(format!("bad {number}"));
+        host.undoes(&Tree::release(&match number % 3 {
+            0 => Behaviour { never_ready: true, ..bad },
+            1 => Behaviour { crash: Some("no".to_owned()), ..bad },
+            // Ready, and drained for; but nothing shows that it is the new release.
+            _ => Behaviour { silent: true, ..bad },
+        })?)?;
+        host.keeps(&good.digest, host.releases()?.prev.as_ref())
+    });
+    let waits = load.end()?;
+    ran?;
+    let (answered, kept) = (waits.answered.len(), waits.kept_alive);
+    writeln!(
+        std::io::stderr(),
+        "{answered} requests, {kept} of them on kept connections; the longest wait {:?}, p99 {:?}",
+        waits.longest(),
+        waits.percentile(99)
+    )?;
+    ensure!(waits.lost.is_empty(), "{} lost of {answered}: {:#?}", waits.lost.len(), waits.lost);
+    ensure!(kept > 500 && answered - kept > 500, "{kept} of {answered} are no load");
     host.rests()
 }
 

@@ -62,6 +62,7 @@ pub(crate) fn serve(listener: TcpListener, behaviour: Behaviour) -> Result<ExitC
         // The other agent may have been quicker.
         let Ok((stream, _)) = listener.accept() else { continue };
         stream.set_nonblocking(false)?;
+        stream.set_nodelay(true)?;
         *state.open.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         let state = Arc::clone(&state);
         thread::spawn(move || {

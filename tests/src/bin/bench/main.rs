@@ -4,6 +4,7 @@
 //! runs, on the same archive, and a median. Nothing here may be quicker than what a user gets: the
 //! programs, their durability and their checks are the real ones.
 
+mod handover;
 mod push;
 mod report;
 mod simulate;
@@ -45,6 +46,10 @@ fn main() -> Result<()> {
         say("looking at the memory")?;
         let huge = Archives::make(place.path(), Size::Huge)?;
         push::memory_of(&[("SMALL", &small), ("LARGE", &large), ("HUGE", &huge)], &mut report)?;
+    }
+    if wanted("handover") {
+        say("updating by handover and by restarts while requests come in")?;
+        handover::handover(RUNS, &mut report)?;
     }
     if wanted("simulate") {
         say("simulating 1,000, 10,000 and 100,000 hosts")?;

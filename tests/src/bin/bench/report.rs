@@ -46,9 +46,13 @@ impl Report {
     /// A figure that has to be at most `bar`; the peer's shows what the machine has to give.
     pub(crate) fn beside(&mut self, what: &str, ours: f64, peer: (&str, f64), bar: f64) {
         self.at_most(what, ours, "s", bar);
+        self.peer(peer.0, peer.1);
+    }
+
+    /// Puts a peer's figure beside the last one.
+    pub(crate) fn peer(&mut self, name: &str, value: f64) {
         if let Some(row) = self.rows.last_mut() {
-            let (name, value) = (peer.0.to_owned(), peer.1);
-            row.peer = Some(Peer { name, value, ratio: ours / value });
+            row.peer = Some(Peer { name: name.to_owned(), value, ratio: row.ours / value });
         }
     }
 
