@@ -16,7 +16,7 @@ zshdir = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint crash fuzz bench build install tools
+.PHONY: help demo test lint crash fuzz bench build package install tools
 
 help:
 	@echo 'make demo      build, then show a fleet on this machine from nothing to a rolled-back bad release'
@@ -26,6 +26,7 @@ help:
 	@echo 'make fuzz      fuzz what reads bytes from outside, each target for FUZZ_SECONDS (60)'
 	@echo 'make bench     measure against tar and sync; writes bench.json'
 	@echo 'make build     release binaries in target/release'
+	@echo 'make package   Debian packages of both programs, in packages/'
 	@echo 'make install   binaries, units, man pages and completions (PREFIX, DESTDIR)'
 
 build:
@@ -59,6 +60,9 @@ fuzz: tools
 
 bench: tools build
 	$(CARGO) run --release --locked --package fleet-tests --bin bench
+
+package: tools build
+	packaging/package.sh release packages
 
 install: build
 	install -d $(bindir) $(mandir) $(unitdir) $(sysusersdir) $(tmpfilesdir) $(sharedir)/drop-ins $(libdir) \

@@ -26,6 +26,8 @@ if [ "${1-}" != build ]; then
     need systemd-nspawn systemd-container
     need nsenter util-linux
     need ip iproute2
+    # Packages, and the versions of the libraries that they need.
+    need dpkg-shlibdeps dpkg-dev
     need redis-server redis-server
     need npm npm
     need minisign minisign
@@ -55,3 +57,5 @@ for component in rustfmt clippy; do
 done
 command -v cargo-nextest >/dev/null 2>&1 || cargo install --locked cargo-nextest
 command -v cargo-deny >/dev/null 2>&1 || cargo install --locked cargo-deny
+# The packages' contents are its doing: one version, until another one was tried.
+command -v cargo-deb >/dev/null 2>&1 || cargo install --locked cargo-deb@3.8.0

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command, CommandFactory as _};
 use clap_mangen::Man;
 
 use crate::cli::Cli;
@@ -37,17 +37,22 @@ impl ManArgs {
     }
 }
 
-/// The page of `swarm`, and then those of its commands.
+/// The page of `swarm`, and then those of its commands and of theirs.
 fn pages() -> io::Result<String> {
     let mut command = Cli::command();
     command.build();
     let mut pages = Vec::new();
-    Man::new(command.clone()).render(&mut pages)?;
-    for subcommand in command.get_subcommands().filter(|command| !command.is_hide_set()) {
-        let name = format!("swarm-{}", subcommand.get_name());
-        Man::new(subcommand.clone().name(name)).render(&mut pages)?;
-    }
+    render(&command, "swarm", &mut pages)?;
     Ok(String::from_utf8_lossy(&pages).into_owned())
+}
+
+fn render(command: &Command, name: &str, pages: &mut Vec<u8>) -> io::Result<()> {
+    Man::new(command.clone().name(name.to_owned())).render(pages)?;
+    let shown = |command: &&Command| !command.is_hide_set() && command.get_name() != "help";
+    for subcommand in command.get_subcommands().filter(shown) {
+        render(subcommand, &format!("{name}-{}", subcommand.get_name()), pages)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -61,5 +66,6 @@ mod tests {
             let page = format!("swarm\\-{}", command.get_name());
             assert_eq!(pages.contains(&page), !command.is_hide_set(), "{command}");
         }
+        assert!(pages.contains("swarm\\-rollout\\-continue"), "a command of a command");
     }
 }

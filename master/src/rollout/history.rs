@@ -27,6 +27,7 @@ pub(super) fn entry(rollout: RolloutId, step: &Step<'_>) -> Entry {
     };
     let teller = Teller { rollout, step };
     entry.told.extend(teller.phase());
+    entry.desired.extend(teller.refused());
     for command in step.commands {
         match command {
             Command::Tell(notice) => {
@@ -179,18 +180,30 @@ impl Teller<'_> {
         Told { host: Some(host.clone()), release: Some(release), ..event }
     }
 
+    /// A host that did not take its order should run what it runs.
+    fn refused(&self) -> Option<Desired> {
+        let Event::Ended { row } = self.step.event else { return None };
+        let refused = row.outcome == HostOutcome::Failed && row.transaction.is_none();
+        let runs = row.to.filter(|_| refused && row.to == row.from)?;
+        Some(self.should_run(&row.host, runs))
+    }
+
     fn desired(&self, host: &HostName, order: &HostOrder) -> Option<Desired> {
         let digest = match order {
             HostOrder::Forward { to, .. } => (*to)?,
             HostOrder::Back { to } => *to,
         };
-        Some(Desired {
+        Some(self.should_run(host, digest))
+    }
+
+    fn should_run(&self, host: &HostName, digest: Digest) -> Desired {
+        Desired {
             host: host.clone(),
             app: self.step.state.plan().app.clone(),
             digest,
             rollout: Some(self.rollout),
             since: self.step.time,
-        })
+        }
     }
 }
 

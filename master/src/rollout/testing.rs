@@ -196,6 +196,19 @@ pub(super) fn keeps(active: u8, prev: Option<u8>, quarantined: &[u8]) -> Value {
     json!({"format": 1, "apps": {"agent": app}})
 }
 
+/// Answers what a host that is well is asked before its order; whether it was that.
+pub(super) async fn looked(call: &mut Call, active: u8, prev: Option<u8>) -> bool {
+    let answer = if call.is("GET /health") {
+        runs(active, true)
+    } else if call.is("GET /releases") {
+        keeps(active, prev, &[])
+    } else {
+        return false;
+    };
+    call.json(200, &answer).await;
+    true
+}
+
 /// The last line of an order's stream.
 pub(super) fn ends(status: &str, code: Option<&str>, from: u8, to: u8) -> Value {
     let mut result = crate::worker::testing::result(status);

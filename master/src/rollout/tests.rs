@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::notify::{Hook, Occasion, Target};
-use crate::rollout::testing::{Fleet, NEW, OLD, Requests, ends, keeps, runs, wish};
+use crate::rollout::testing::{Fleet, NEW, OLD, Requests, ends, keeps, looked, runs, wish};
 use crate::rollout::{Goal, Interrupt, Summary};
 use crate::store::{EventType, Events, RolloutResult};
 use crate::worker::testing::{Call, TRANSACTION, digest, event};
@@ -17,11 +17,8 @@ use crate::worker::testing::{Call, TRANSACTION, digest, event};
 /// A host that runs the old release and takes the new one.
 async fn good(fleet: &mut Fleet, name: &str) -> Requests {
     let serve = |mut call: Call| async move {
-        if call.is("GET /health") {
-            return call.json(200, &runs(OLD, true)).await;
-        }
-        if call.is("GET /releases") {
-            return call.json(200, &keeps(OLD, None, &[])).await;
+        if looked(&mut call, OLD, None).await {
+            return;
         }
         call.take_archive().await;
         call.begin_stream().await;
@@ -115,11 +112,8 @@ async fn lesson_36_a_host_that_answers_nonsense_does_not_cost_the_others_their_r
     fleet.host("html-1", |mut call| async move { call.say("<html>\r\n\r\n").await }).await;
     fleet.host("wrong-1", |mut call| async move { call.json(200, &json!([])).await }).await;
     let refuses = |mut call: Call| async move {
-        if call.is("GET /health") {
-            return call.json(200, &runs(OLD, true)).await;
-        }
-        if call.is("GET /releases") {
-            return call.json(200, &keeps(OLD, None, &[])).await;
+        if looked(&mut call, OLD, None).await {
+            return;
         }
         call.json(507, &json!({"code": "no_space", "detail": {"bytes": 1}})).await;
     };
@@ -136,6 +130,8 @@ async fn lesson_36_a_host_that_answers_nonsense_does_not_cost_the_others_their_r
             ("wrong-1", HostOutcome::Unreachable, Some("bad_answer")),
         ]
     );
+    assert_eq!(fleet.desired("good-1"), Some(digest(NEW)));
+    assert_eq!(fleet.desired("full-1"), Some(digest(OLD)), "it did not take the order");
 }
 
 #[tokio::test]
@@ -184,11 +180,8 @@ async fn lesson_40_a_host_that_has_the_release_and_is_not_well_is_not_called_cur
 async fn lesson_47_what_was_asked_for_is_not_what_runs() {
     let mut fleet = Fleet::new();
     let serve = |mut call: Call| async move {
-        if call.is("GET /health") {
-            return call.json(200, &runs(OLD, true)).await;
-        }
-        if call.is("GET /releases") {
-            return call.json(200, &keeps(OLD, None, &[])).await;
+        if looked(&mut call, OLD, None).await {
+            return;
         }
         call.take_archive().await;
         call.begin_stream().await;
@@ -208,22 +201,16 @@ async fn lesson_47_what_was_asked_for_is_not_what_runs() {
 async fn a_rollback_goes_to_what_ran_before() {
     let mut fleet = Fleet::new();
     let serve = |mut call: Call| async move {
-        if call.is("GET /health") {
-            return call.json(200, &runs(NEW, true)).await;
-        }
-        if call.is("GET /releases") {
-            return call.json(200, &keeps(NEW, Some(OLD), &[])).await;
+        if looked(&mut call, NEW, Some(OLD)).await {
+            return;
         }
         call.begin_stream().await;
         call.line(&ends("rolled_back", None, NEW, OLD)).await;
     };
     fleet.host("web-1", serve).await;
     let refuses = |mut call: Call| async move {
-        if call.is("GET /health") {
-            return call.json(200, &runs(NEW, true)).await;
-        }
-        if call.is("GET /releases") {
-            return call.json(200, &keeps(NEW, None, &[])).await;
+        if looked(&mut call, NEW, None).await {
+            return;
         }
         call.json(404, &json!({"code": "no_previous_release", "detail": "no"})).await;
     };
@@ -245,11 +232,8 @@ async fn a_rollback_goes_to_what_ran_before() {
 async fn a_confirmation_comes_on_a_connection_of_its_own() {
     let mut fleet = Fleet::new();
     let serve = |mut call: Call| async move {
-        if call.is("GET /health") {
-            return call.json(200, &runs(OLD, true)).await;
-        }
-        if call.is("GET /releases") {
-            return call.json(200, &keeps(OLD, None, &[])).await;
+        if looked(&mut call, OLD, None).await {
+            return;
         }
         if call.is("POST /update?app=agent&confirm=true ") {
             call.take_archive().await;
@@ -309,11 +293,8 @@ async fn no_host_is_started_after_an_interrupt_and_the_one_under_way_is_waited_f
     let first = move |mut call: Call| {
         let asked = asked.clone();
         async move {
-            if call.is("GET /health") {
-                return call.json(200, &runs(OLD, true)).await;
-            }
-            if call.is("GET /releases") {
-                return call.json(200, &keeps(OLD, None, &[])).await;
+            if looked(&mut call, OLD, None).await {
+                return;
             }
             call.take_archive().await;
             asked.ask();
@@ -343,11 +324,8 @@ async fn a_second_interrupt_leaves() {
     let serve = move |mut call: Call| {
         let (asked, never) = (asked.clone(), Arc::clone(&never));
         async move {
-            if call.is("GET /health") {
-                return call.json(200, &runs(OLD, true)).await;
-            }
-            if call.is("GET /releases") {
-                return call.json(200, &keeps(OLD, None, &[])).await;
+            if looked(&mut call, OLD, None).await {
+                return;
             }
             asked.ask();
             asked.ask();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use crate::rollout::engine::{Approve, Policy};
-use crate::simulate::{Faults, Outcome, Rate, Scenario, run};
+use crate::simulate::{Answer, Faults, Outcome, Rate, Scenario, run};
 
 /// How many of each kind are run here. `swarm simulate --any --seeds` runs as many as one likes.
 const SEEDS: u64 = 300;
@@ -55,6 +55,21 @@ fn a_master_that_dies_changes_nothing_for_any_host() {
         compared += u32::from(!whole.hosts.contains(&"skipped"));
     }
     assert!(compared > 100, "{compared}");
+}
+
+/// Nobody can say whether a host that is not heard of any more was harmed: it stops the rollout, too.
+#[test]
+fn lesson_37_a_release_that_cuts_its_hosts_off_stops_with_those_under_way() {
+    for seed in 0..50 {
+        let faults = Faults { gone: Rate::of_million(Rate::ALWAYS), ..Faults::default() };
+        let policy = Policy { parallel: NonZeroU32::MIN.saturating_add(3), ..Policy::default() };
+        let answer = Answer::Never;
+        let outcome = run(&Scenario { hosts: 40, seed, policy, faults, answer, busy: false });
+        assert!(outcome.broken.is_empty(), "{seed}\n{:#?}", outcome.broken);
+        let unreachable = outcome.outcomes.get("unreachable");
+        assert_eq!(unreachable, Some(&outcome.harmed), "{seed}: {}", outcome.waits_for);
+        assert!(outcome.harmed <= 4, "{seed}: {} harmed", outcome.harmed);
+    }
 }
 
 #[test]

@@ -51,9 +51,10 @@ impl Host {
         Self { status, since, due: None, seen, staged: false, row }
     }
 
-    /// The phase of its transaction, if it is in one.
+    /// The phase of its transaction, if it is in one and its state does not say it already.
     pub const fn phase(&self) -> Option<Phase> {
         match self.status {
+            HostStatus::Updating(Phase::Watching) => None,
             HostStatus::Updating(phase) | HostStatus::Returning(phase) => Some(phase),
             _ => None,
         }

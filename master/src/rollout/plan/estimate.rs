@@ -25,28 +25,31 @@ impl Estimate {
 }
 
 /// Estimates from what hosts took before, in milliseconds, the newest first. A host takes what it
-/// took in the median; one that was never seen, what all did. A batch takes as long as its longest
-/// host, and no less than its hosts together by `parallel`.
+/// took in the median; one that was never seen, what all did; and none takes less than it is
+/// watched. A batch takes as long as its longest host, and no less than its hosts together by
+/// `parallel`.
 pub fn estimate(plan: &Plan, before: &[(HostName, u64)]) -> Option<Estimate> {
     let all = median(before.iter().map(|(_, time)| *time).collect())?;
     let mut by_host: BTreeMap<&HostName, Vec<u64>> = BTreeMap::new();
     for (host, time) in before {
         by_host.entry(host).or_default().push(*time);
     }
+    let watch = plan.policy.options.watch.map_or(0, |watch| watch.0.as_millis());
+    let watch = u64::try_from(watch).unwrap_or(u64::MAX);
     let of = |place: usize| {
         let known = by_host.get(&plan.hosts[place].host).cloned().unwrap_or_default();
-        median(known).unwrap_or(all)
+        median(known).unwrap_or(all).max(watch)
     };
     let division = Division::of(&plan.batches);
     let parallel = u64::from(plan.policy.parallel.get());
     let batch = |number| {
         let times = || division.hosts_of(number).map(of);
-        let together = times().sum::<u64>().div_ceil(parallel);
+        let together = times().fold(0, u64::saturating_add).div_ceil(parallel);
         times().max().unwrap_or(0).max(together)
     };
     let pauses = u64::try_from(plan.batches.len().saturating_sub(1)).unwrap_or(u64::MAX);
     let delays = pauses.saturating_mul(plan.policy.delay.0.as_secs());
-    let milliseconds: u64 = (0..plan.batches.len()).map(batch).sum();
+    let milliseconds = (0..plan.batches.len()).map(batch).fold(0, u64::saturating_add);
     let basis = format!(
         "{} hosts before took {}.{} s each in the median",
         before.len(),

@@ -128,16 +128,18 @@ fn each_batch_takes_from_each_domain_its_share() {
 
 #[test]
 fn an_estimate_rests_on_what_was_measured_or_there_is_none() {
-    let plan = plan_of(4, policy("batch=2 parallel=1 delay=1m"));
+    let mut plan = plan_of(4, policy("batch=2 parallel=1 delay=1m"));
     assert_eq!(estimate(&plan, &[]), None);
     let before = [
         ("h-0".parse().unwrap(), 9000),
         ("x".parse().unwrap(), 2000),
         ("y".parse().unwrap(), 1000),
     ];
-    let estimate = estimate(&plan, &before).unwrap();
-    assert_eq!(estimate.seconds, 9 + 2 + 60 + 2 + 2);
-    assert_eq!(estimate.basis, "3 hosts before took 2.0 s each in the median");
+    let measured = estimate(&plan, &before).unwrap();
+    assert_eq!(measured.seconds, 9 + 2 + 60 + 2 + 2);
+    assert_eq!(measured.basis, "3 hosts before took 2.0 s each in the median");
+    plan.policy.options.watch = Some("5s".parse().unwrap());
+    assert_eq!(estimate(&plan, &before).unwrap().seconds, 9 + 5 + 60 + 5 + 5);
 }
 
 #[test]

@@ -1,0 +1,91 @@
+//! A host from the package to the purge, as a person has it: install, enroll, update, upgrade, remove.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use fleet_tests::booted::{BootedFleet, Member};
+use fleet_tests::{Output, Setup, Tree, program};
+
+/// Packages one of the programs that the tests run.
+fn package(crate_name: &str, revision: &str, directory: &Path) -> Result<PathBuf> {
+    let release = program("updater")?.parent().is_some_and(|parent| parent.ends_with("release"));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/package.sh");
+    let directory = directory.join(format!("{crate_name}-{revision}"));
+    fs::create_dir(&directory)?;
+    let mut command = Command::new(script);
+    command.arg(if release { "release" } else { "dev" }).arg(&directory);
+    Output::of(command.args([revision, crate_name]))?.good()?;
+    let mut files = fs::read_dir(&directory)?;
+    Ok(files.next().context("there is no package")??.path())
+}
+
+fn install(member: &Member, package: &Path) -> Result<Output> {
+    member.machine.copy(package, "/root/package.deb", 0o644)?;
+    member.machine.run(["dpkg", "--install", "/root/package.deb"])?.good()
+}
+
+#[test]
+fn a_host_lives_from_its_package_to_the_purge() -> Result<()> {
+    let setup = Setup::default().app("user", "'agent'");
+    let Some(fleet) = BootedFleet::idle(1, &setup)? else { return Ok(()) };
+    let member = fleet.members.first().context("a host")?;
+    let machine = &member.machine;
+    let config = fs::read_to_string(machine.path("/etc/updater/updater.toml"))?;
+    machine.run(["rm", "-r", "/etc/updater"])?.good()?;
+    let directory = tempfile::tempdir()?;
+    let make = |crate_name, revision| package(crate_name, revision, directory.path());
+    let (first, second, master) =
+        (make("updater", "1")?, make("updater", "2")?, make("master", "1")?);
+    for package in [&first, &master] {
+        let needs = Command::new("dpkg-deb").arg("--field").arg(package).arg("Depends").output()?;
+        let needs = String::from_utf8(needs.stdout)?;
+        let libc = |need: &str| need.starts_with("libc6 ");
+        ensure!(needs.trim().split(", ").all(libc), "{needs}");
+    }
+
+    // Nothing runs before there is an identity.
+    let said = install(member, &first)?.stdout;
+    ensure!(said.contains("updater enroll"), "{said}");
+    assert_eq!(machine.show("updater", "ActiveState")?, "inactive");
+    // The bundle, with what a person fills in.
+    let config = config.replace("'/etc/updater/identity'", "'updater'");
+    machine.write("/root/bundle/updater.toml", &config, 0o644)?;
+    let enrolled = machine.run(["updater", "enroll", "/root/bundle"])?;
+    ensure!(enrolled.code == 0, "{enrolled:?}\n{}", member.journals());
+    member.answers()?;
+    assert_eq!(machine.show("updater", "UnitFileState")?, "enabled");
+    let service = Tree::healthy("service")?;
+    member.push(&service)?.result()?;
+    let agent = member.app()?.pid.context("an agent")?;
+    let user = format!("ps=$(stat -c %U /proc/{agent}); echo $ps");
+    assert_eq!(machine.shell(&user)?.stdout.trim(), "agent");
+
+    // An upgrade is a new updater with the old configuration, and the same agent.
+    let main = machine.show("updater", "MainPID")?;
+    let kept = fs::read_to_string(machine.path("/etc/updater/updater.toml"))?;
+    install(member, &second)?;
+    member.answers()?;
+    assert_ne!(machine.show("updater", "MainPID")?, main);
+    assert_eq!(fs::read_to_string(machine.path("/etc/updater/updater.toml"))?, kept);
+    assert_eq!(member.app()?.pid, Some(agent));
+
+    // The other package, on a machine that has nothing else of ours.
+    install(member, &master)?;
+    let version = machine.run(["swarm", "--version"])?.good()?.stdout;
+    ensure!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
+    machine.run(["swarm", "--home", "/root/home", "init"])?.good()?;
+
+    machine.run(["dpkg", "--remove", "swarm-updater"])?.good()?;
+    assert_eq!(machine.show("updater", "ActiveState")?, "inactive");
+    assert!(machine.path("/etc/updater/updater.toml").exists());
+    let purged = machine.run(["dpkg", "--purge", "swarm-updater"])?.good()?.stdout;
+    ensure!(purged.contains("/opt/agent"), "{purged}");
+    assert!(machine.path("/opt/agent/current").is_symlink());
+    for gone in ["/etc/updater", "/var/lib/updater", "/opt/updater", "/usr/bin/updater"] {
+        ensure!(!machine.path(gone).exists(), "{gone} is left");
+    }
+    ensure!(machine.path(&format!("/proc/{agent}/cwd")).exists(), "the agent was ended");
+    Ok(())
+}
