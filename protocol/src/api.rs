@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
-    AppName, Code, Digest, HostName, Kind, Outcome, Phase, Problem, Status, TransactionId,
+    AppName, Code, Digest, DrillReport, HostName, Kind, Outcome, Phase, Problem, Status,
+    TransactionId,
 };
 
 /// Names of headers that are ours.
@@ -47,6 +48,9 @@ pub struct Health {
     pub uptime_seconds: u64,
     /// The highest epoch of a master that it has seen.
     pub epoch: u64,
+    /// The last drill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<DrillReport>,
     /// Its apps.
     pub apps: BTreeMap<AppName, AppHealth>,
 }

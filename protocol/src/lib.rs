@@ -5,6 +5,7 @@
 
 mod api;
 mod digest;
+mod drill;
 mod event;
 mod manifest;
 mod name;
@@ -22,6 +23,7 @@ pub use api::{
     UpdateOrder, header,
 };
 pub use digest::{Digest, DigestError, content_digest, parse_content_digest};
+pub use drill::{DrillLine, DrillReport, DrillStatus, DrillStep};
 pub use event::{Event, EventKind};
 pub use manifest::{
     BuildSection, Command, HooksSection, ManifestError, MigrationsSection, PackSection,
@@ -52,3 +54,6 @@ pub const DEFAULT_APP: &str = "agent";
 
 /// The app name under which the updater's own releases are kept.
 pub const SELF_APP: &str = "updater";
+
+/// The app name of what a drill installs.
+pub const DRILL_APP: &str = "drill";

@@ -82,6 +82,8 @@ codes! {
     RollbackFailed = 500, "rollback_failed", "Neither release could be proven healthy";
     /// The new updater did not pass its check.
     SelfUpdateFailed = 500, "self_update_failed", "The new updater could not take over";
+    /// A drill failed; the real apps were not touched.
+    DrillFailed = 500, "drill_failed", "A drill failed on this host";
     /// Something that should not fail did.
     Internal = 500, "internal", "Something failed on the host itself";
     /// Not built, or not possible with this app's configuration.

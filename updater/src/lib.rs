@@ -6,6 +6,7 @@ pub mod build;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod drill;
 pub mod enroll;
 pub mod own;
 pub mod probe;

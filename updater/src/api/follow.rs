@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use http::{HeaderMap, HeaderValue, StatusCode, header::ACCEPT, header::CONTENT_TYPE};
 use protocol::{Event, EventKind, Kind, Phase, Status, TransactionId, TransactionResult, header};
+use serde::Serialize;
 
 use crate::api::ApiError;
 use crate::transaction::{App, Wanted};
@@ -103,7 +104,8 @@ pub(super) fn server_sent(events: impl Stream<Item = Event> + Send + 'static) ->
     Sse::new(events).keep_alive(sse::KeepAlive::default()).into_response()
 }
 
-fn lines(events: impl Stream<Item = Event> + Send + 'static) -> Response {
+/// One line of JSON for each.
+pub(super) fn lines<T: Serialize>(events: impl Stream<Item = T> + Send + 'static) -> Response {
     let lines = events.map(|event| {
         serde_json::to_vec(&event).map(|mut line| {
             line.push(b'\n');

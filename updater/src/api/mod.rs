@@ -4,6 +4,7 @@ mod agent;
 mod archive;
 mod asked;
 mod caller;
+mod drill;
 mod error;
 mod events;
 mod follow;

@@ -272,7 +272,10 @@ async fn begin(
 }
 
 /// Whether orders are taken, and from this master. The epoch is kept on the disk, so this blocks.
-async fn check_order(daemon: &Arc<Daemon>, headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
+pub(super) async fn check_order(
+    daemon: &Arc<Daemon>,
+    headers: &HeaderMap,
+) -> Result<Option<u64>, ApiError> {
     let epoch = headers.get(header::EPOCH).map(|value| {
         let number = value.to_str().ok().and_then(|value| value.parse().ok());
         number.ok_or_else(|| ApiError::bad_request("Swarm-Epoch is not a number"))

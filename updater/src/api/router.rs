@@ -11,7 +11,7 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use http::Method;
 use protocol::{Code, Problem};
 
-use crate::api::{ApiError, Audience, Caller, agent, events, health, metrics, orders};
+use crate::api::{ApiError, Audience, Caller, agent, drill, events, health, metrics, orders};
 use crate::daemon::Daemon;
 
 /// One route.
@@ -40,6 +40,7 @@ pub fn routes() -> Vec<Route> {
         route(Method::POST, "/update-self", Masters, post(orders::update_self)),
         route(Method::POST, "/rollback", Masters, post(orders::rollback)),
         route(Method::POST, "/confirm/{transaction}", Masters, post(orders::confirm)),
+        route(Method::POST, "/drill", Masters, post(drill::drill)),
         route(Method::GET, "/events", Masters, get(events::events)),
         route(Method::GET, "/evidence/{transaction}", Masters, get(events::evidence)),
     ]

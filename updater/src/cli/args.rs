@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use protocol::{AppName, Digest};
 
+use crate::drill::Act;
+
 /// Keeps the programs of this host up to date.
 #[derive(Debug, Parser)]
 #[command(name = "updater", version, about, max_term_width = 100)]
@@ -28,6 +30,11 @@ pub enum Command {
     Status(StatusArgs),
     /// Go back to the previous release, or to another one that is kept here
     Rollback(RollbackArgs),
+    /// Try on this machine, beside the real programs, that updates, recovery and rollback work
+    Drill(AgentArgs),
+    /// What a drill lets an updater do
+    #[command(hide = true)]
+    DrillAct(DrillActArgs),
     /// Stop a program, and leave it so: over reboots too, until `start` or the next update
     Stop(AgentArgs),
     /// Start a program that was stopped
@@ -86,7 +93,7 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
-/// `updater stop`, `updater start`, `updater restart`.
+/// `updater stop`, `updater start`, `updater restart`, `updater drill`.
 #[derive(Debug, Args)]
 pub struct AgentArgs {
     #[command(flatten)]
@@ -97,6 +104,19 @@ pub struct AgentArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What a drill starts.
+#[derive(Debug, Args)]
+pub struct DrillActArgs {
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// Beside which app
+    #[arg(long)]
+    pub app: AppName,
+    /// What it does.
+    #[command(subcommand)]
+    pub act: Act,
 }
 
 /// `updater rollback`.

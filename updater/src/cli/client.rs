@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use http::{Method, Request};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use protocol::{Problem, header};
 use serde::Serialize;
@@ -28,6 +30,9 @@ pub(super) enum ClientError {
     /// It answered something else.
     #[error("understand the updater's answer")]
     Malformed(#[from] serde_json::Error),
+    /// What it says cannot be shown.
+    #[error("show what the updater says")]
+    Show(#[source] std::io::Error),
     /// It said no.
     #[error("carry out the order: {} ({})", .0.detail, .0.code)]
     Refused(Box<Problem>),
@@ -60,6 +65,48 @@ pub(super) async fn ask<B: Serialize + Sync, T: DeserializeOwned>(
     path: &str,
     body: Option<&B>,
 ) -> Result<T, ClientError> {
+    let body = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
+    let request = request(method, path, body)?;
+    let response = send(state_dir, request).await?;
+    let bytes = response.into_body().collect().await?.to_bytes();
+    Ok(serde_json::from_slice(&bytes)?)
+}
+
+/// Gives an order, and `hear`s each line of its answer when it comes.
+pub(super) async fn follow<T: DeserializeOwned>(
+    state_dir: &Path,
+    path: &str,
+    mut hear: impl FnMut(T) -> std::io::Result<()>,
+) -> Result<(), ClientError> {
+    let mut request = request(Method::POST, path, Vec::new())?;
+    request.headers_mut().insert(http::header::ACCEPT, HeaderValue::from_static(header::NDJSON));
+    let mut body = send(state_dir, request).await?.into_body();
+    let mut rest = Vec::new();
+    while let Some(frame) = body.frame().await {
+        rest.extend_from_slice(frame?.data_ref().map_or(&[][..], |data| data));
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = rest.drain(..=end).collect();
+            hear(serde_json::from_slice(&line)?).map_err(ClientError::Show)?;
+        }
+    }
+    Ok(())
+}
+
+fn request(method: Method, path: &str, body: Vec<u8>) -> Result<Request<Full<Bytes>>, ClientError> {
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(http::header::HOST, "localhost")
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(body)));
+    request.map_err(|error| ClientError::NotRunning(std::io::Error::other(error)))
+}
+
+/// Sends it, and gives the answer unless the daemon says no.
+async fn send(
+    state_dir: &Path,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, ClientError> {
     let stream = UnixStream::connect(state_dir.join(LOCAL_SOCKET)).await.map_err(|error| {
         use std::io::ErrorKind::{ConnectionRefused, NotFound};
         match error.kind() {
@@ -70,22 +117,11 @@ pub(super) async fn ask<B: Serialize + Sync, T: DeserializeOwned>(
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    let body = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(http::header::HOST, "localhost")
-        .header(http::header::CONTENT_TYPE, "application/json")
-        .body(Full::new(bytes::Bytes::from(body)));
-    let request = request.map_err(|error| ClientError::NotRunning(std::io::Error::other(error)))?;
     let response = sender.send_request(request).await?;
-    let problem = response
-        .headers()
-        .get(http::header::CONTENT_TYPE)
-        .is_some_and(|kind| kind == header::PROBLEM_JSON);
-    let bytes = response.into_body().collect().await?.to_bytes();
-    if problem {
+    let kind = response.headers().get(http::header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind == header::PROBLEM_JSON) {
+        let bytes = response.into_body().collect().await?.to_bytes();
         return Err(ClientError::Refused(Box::new(serde_json::from_slice(&bytes)?)));
     }
-    Ok(serde_json::from_slice(&bytes)?)
+    Ok(response)
 }

@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod client;
+mod drill;
 mod enroll;
 mod errors;
 mod operate;
@@ -25,6 +26,8 @@ pub fn main(arguments: &Arguments) -> ExitCode {
         Command::Enroll(asked) => enroll::enroll_host(asked),
         Command::Status(asked) => status::status(asked),
         Command::Rollback(asked) => rollback::rollback(asked),
+        Command::Drill(asked) => drill::drill(asked),
+        Command::DrillAct(asked) => drill::act(asked),
         Command::Stop(asked) => operate::operate(Operation::Stop, asked),
         Command::Start(asked) => operate::operate(Operation::Start, asked),
         Command::Restart(asked) => operate::operate(Operation::Restart, asked),

@@ -4,15 +4,14 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
 use http::Method;
-use protocol::{EventKind, Kind, OrderOptions, RollbackOrder, TransactionResult};
+use protocol::{Kind, OrderOptions, RollbackOrder, TransactionResult};
 
 use crate::cli::args::RollbackArgs;
 use crate::cli::client::{ClientError, ask};
 use crate::cli::errors::CliError;
 use crate::config::Config;
-use crate::transaction::{App, Begun, Events, Order, Recovery, Target, Wanted};
+use crate::transaction::{App, Events, Order, Recovery, Target, carry_out};
 
 pub(super) fn rollback(asked: &RollbackArgs) -> Result<bool, CliError> {
     let config = Config::load(&asked.common.config)?;
@@ -36,15 +35,15 @@ pub(super) fn rollback(asked: &RollbackArgs) -> Result<bool, CliError> {
 async fn alone(config: &Config, asked: &RollbackArgs) -> Result<TransactionResult, CliError> {
     let events = Events::new(crate::sys::wall_clock());
     let handle = tokio::runtime::Handle::current();
-    let app = Arc::new(App::new(asked.app.clone(), config, Arc::clone(&events), handle)?);
-    let after = events.last();
+    let app = Arc::new(App::new(asked.app.clone(), config, events, handle)?);
     match app.recover() {
         Recovery::Idle => {}
-        Recovery::Finishing(_) => drop(end_of(&events, after).await),
+        Recovery::Finishing(finishing) => {
+            let _ = tokio::task::spawn_blocking(move || finishing.join()).await;
+        }
         Recovery::Locked => return Err("take this app's lock: another updater has it".into()),
         Recovery::Blocked(why) => return Err(why.into()),
     }
-    let after = events.last();
     let order = Order {
         kind: Kind::Rollback,
         target: asked.to.map_or(Target::Previous, Target::Digest),
@@ -54,22 +53,8 @@ async fn alone(config: &Config, asked: &RollbackArgs) -> Result<TransactionResul
         epoch: None,
         order: None,
     };
-    match app.begin(order).map_err(|problem| problem.detail)? {
-        Begun::Current(result) => Ok(*result),
-        Begun::Running { .. } => {
-            end_of(&events, after).await.ok_or_else(|| "learn how the rollback ended".into())
-        }
-    }
-}
-
-async fn end_of(events: &Arc<Events>, after: u64) -> Option<TransactionResult> {
-    let mut events = Box::pin(events.listen(Wanted { after, ..Wanted::default() }));
-    while let Some(event) = events.next().await {
-        if let EventKind::Result(result) = event.kind {
-            return Some(*result);
-        }
-    }
-    None
+    let ended = carry_out(&app, order, |_| {}).await.map_err(|problem| problem.detail)?;
+    ended.ok_or_else(|| "learn how the rollback ended".into())
 }
 
 fn render(result: &TransactionResult) -> String {

@@ -95,8 +95,9 @@ async fn updater(post: Post) -> Result<(), CliError> {
     let gate = Gate::new(true);
     let handle = tokio::runtime::Handle::current();
     let candidate = std::env::var_os(CANDIDATE).is_some();
-    let takeover = Takeover::new(seat, heard, gate.clone(), path, listening, handle.clone());
-    let daemon = Daemon::new(config, host, own, Arc::clone(&takeover), &handle)?;
+    let takeover =
+        Takeover::new(seat, heard, gate.clone(), path.clone(), listening, handle.clone());
+    let daemon = Daemon::new(config, path, host, own, Arc::clone(&takeover), &handle)?;
     let routes = router(Arc::clone(&daemon));
     if !candidate {
         daemon.take_charge();

@@ -34,6 +34,7 @@ pub(super) const KEYS: &[Key] = &[
     key("limits.header_timeout", is::<Period>),
     key("limits.body_timeout", is::<Period>),
     key("limits.sync_timeout", is::<Period>),
+    key("limits.drill_timeout", is::<Period>),
     key("limits.reserve_bytes", is::<Bytes>),
     key("limits.reserve_inodes", is::<u64>),
     key("self.install_dir", is::<PathBuf>),

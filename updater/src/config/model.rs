@@ -58,6 +58,8 @@ pub struct LimitsConfig {
     pub body_timeout: Period,
     /// Waiting until the disk has taken a release (`syncfs`).
     pub sync_timeout: Period,
+    /// A drill, from its beginning to its end.
+    pub drill_timeout: Period,
     /// Free bytes that there must be besides the archive's own.
     pub reserve_bytes: Bytes,
     /// Free inodes that there must be.
@@ -279,6 +281,7 @@ impl Default for LimitsConfig {
             header_timeout: seconds(10),
             body_timeout: seconds(30),
             sync_timeout: seconds(120),
+            drill_timeout: seconds(300),
             reserve_bytes: Bytes(64 << 20),
             reserve_inodes: 1024,
         }

@@ -1,5 +1,6 @@
 //! The running updater: its apps, its epoch, and what it says of itself.
 
+mod drill;
 mod epoch;
 mod state;
 mod supervisor;

@@ -1,19 +1,23 @@
 //! What all routes share.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use protocol::{AppName, Code, DEFAULT_APP, Digest, FORMAT, Health, HostName, Problem};
+use protocol::{
+    AppName, Code, DEFAULT_APP, Digest, DrillReport, FORMAT, Health, HostName, Problem,
+};
 use tokio::runtime::Handle;
 
 use crate::api::{Caller, Who};
 use crate::config::Config;
 use crate::daemon::{Epoch, EpochError};
+use crate::drill::{read_last, sweep as sweep_drill};
 use crate::own::{OwnExecutable, Takeover};
 use crate::sys::{sweep_unfinished, wall_clock};
-use crate::transaction::{App, AppError, Events, Recovery, internal};
+use crate::transaction::{App, AppError, Events, Recovery, chain, internal};
 
 /// The running updater.
 pub struct Daemon {
@@ -29,6 +33,8 @@ pub struct Daemon {
     pub own: Arc<App>,
     /// What happens.
     pub events: Arc<Events>,
+    pub(super) config_file: PathBuf,
+    pub(super) drill: Mutex<Option<DrillReport>>,
     epoch: Epoch,
     started: Instant,
     /// False while an older updater still owns the apps.
@@ -59,6 +65,7 @@ impl Daemon {
     /// An updater that touches nothing until [`Daemon::take_charge`].
     pub fn new(
         config: Config,
+        config_file: PathBuf,
         host: HostName,
         executable: OwnExecutable,
         takeover: Arc<Takeover>,
@@ -76,11 +83,17 @@ impl Daemon {
         if let Err(error) = epoch.check() {
             tracing::error!("no order can be taken: failed to {error}");
         }
+        let drill = read_last(&config.state_dir).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the last drill's report cannot be read");
+            None
+        });
         let digest = executable.digest;
         let own = App::own(&config, executable, takeover, Arc::clone(&events), handle.clone());
         let own = own.map_err(|source| DaemonError::Own { source })?;
         Ok(Arc::new(Self {
             own: Arc::new(own),
+            drill: Mutex::new(drill),
+            config_file,
             epoch,
             started: Instant::now(),
             in_charge: AtomicBool::new(false),
@@ -100,6 +113,9 @@ impl Daemon {
         }
         if let Err(error) = self.own.note_rescue() {
             tracing::warn!(%error, "what the rescue unit did could not be written down");
+        }
+        if let Err(error) = sweep_drill(&self.config) {
+            tracing::warn!("what a drill left is still there: failed to {}", chain(&error));
         }
         for app in self.apps.values().chain([&self.own]) {
             if matches!(app.recover(), Recovery::Locked | Recovery::Blocked(_)) {
@@ -173,6 +189,7 @@ impl Daemon {
             digest: self.digest,
             uptime_seconds: self.started.elapsed().as_secs(),
             epoch: self.epoch.highest(),
+            drill: self.last_drill(),
             apps: apps.map(|(name, app)| (name.clone(), app.status().health())).collect(),
         }
     }

@@ -1,5 +1,6 @@
 //! The update transaction: what comes next, what is written down, who may go on.
 
+mod alone;
 mod app;
 mod engine;
 mod events;
@@ -16,6 +17,7 @@ mod status;
 mod stop;
 mod vouch;
 
+pub use alone::carry_out;
 pub use app::{App, AppError, Begun};
 pub use engine::Recovery;
 pub use events::{Events, Wanted};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{AppName, SELF_APP};
+use protocol::{AppName, DRILL_APP, SELF_APP};
 
 use super::daemon::refuse_few;
 use super::refuse_zero;
@@ -18,6 +18,12 @@ pub(super) fn validate(
         findings.push(
             Finding::error(section, "is the name of the updater's own releases")
                 .hint("they are configured in [self]; give the app another name"),
+        );
+    }
+    if name.as_str() == DRILL_APP {
+        findings.push(
+            Finding::error(section, "is the name of what a drill installs")
+                .hint("give the app another name"),
         );
     }
     refuse_few(&format!("{section}.keep"), app.keep, findings);
@@ -133,6 +139,12 @@ fn validate_environment(
 #[cfg(test)]
 mod tests {
     use super::super::testing::{assert_said, said, said_of_app};
+
+    #[test]
+    fn the_name_of_the_drill_is_reserved() {
+        let found = said("[app.drill]\ninstall_dir = '/opt/x'\n");
+        assert_said(&found, "error: app.drill: is the name of what a drill installs");
+    }
 
     #[test]
     fn the_name_of_the_updater_is_reserved() {

@@ -44,6 +44,7 @@ fn validate_limits(config: &Config, findings: &mut Vec<Finding>) {
         ("header_timeout", limits.header_timeout.0.is_zero()),
         ("body_timeout", limits.body_timeout.0.is_zero()),
         ("sync_timeout", limits.sync_timeout.0.is_zero()),
+        ("drill_timeout", limits.drill_timeout.0.is_zero()),
     ];
     for (name, zero) in zeros {
         refuse_zero(format!("limits.{name}"), zero, findings);

@@ -1,0 +1,51 @@
+//! `POST /drill`: tries on the real machine, beside the real apps, that updates work.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::StreamExt as _;
+use http::HeaderMap;
+use protocol::{AppName, Code, DrillLine, Problem};
+use serde::Deserialize;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+use crate::api::follow::{Follow, lines};
+use crate::api::orders::check_order;
+use crate::api::{ApiError, Asked, Caller};
+use crate::daemon::Daemon;
+
+/// Query parameters.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct DrillQuery {
+    app: Option<AppName>,
+}
+
+/// Begins one, and answers with its steps and its end.
+pub(super) async fn drill(
+    State(daemon): State<Arc<Daemon>>,
+    Asked(query): Asked<DrillQuery>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let app = daemon.app(query.app.as_ref())?;
+    check_order(&daemon, &headers).await?;
+    let beginning = Arc::clone(&daemon);
+    let begun =
+        tokio::task::spawn_blocking(move || beginning.begin_drill(&app.name, caller.name()));
+    let heard = begun.await.map_err(|error| ApiError::internal(error.to_string()))??;
+    let mut heard = UnboundedReceiverStream::new(heard);
+    if Follow::new(&headers, false, 0).stream {
+        return Ok(lines(heard));
+    }
+    while let Some(line) = heard.next().await {
+        if let DrillLine::Result(report) = line {
+            return match &report.detail {
+                None => Ok(axum::Json(report).into_response()),
+                Some(why) => Err(Problem::new(Code::DrillFailed, why.clone()).into()),
+            };
+        }
+    }
+    Err(ApiError::internal("the drill ended without a result"))
+}

@@ -1,0 +1,139 @@
+//! What a drill lets an updater do: a process of its own, which can be killed.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::Subcommand;
+use protocol::{AppName, Event, EventKind, Kind, OrderOptions, Phase, TransactionResult};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::DrillError;
+use super::release::digest_of;
+use super::scratch::Scratch;
+use crate::config::Config;
+use crate::sys::wall_clock;
+use crate::transaction::{App, Archive, Events, Order, Recovery, Target, carry_out};
+use crate::trust::Presented;
+
+/// What it does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Act {
+    /// Takes this archive
+    Update {
+        /// The archive
+        archive: PathBuf,
+    },
+    /// Goes back to the release before
+    Rollback,
+    /// Finishes what was cut short
+    Recover,
+}
+
+/// What it says of it, as one line of JSON.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Acted {
+    /// From the announcement of the flip to the next state, in milliseconds.
+    pub(super) flip_ms: Option<u64>,
+    /// What went wrong, if something did, and the end of what was printed.
+    pub(super) detail: Option<String>,
+}
+
+/// Does it to the scratch app beside `app`. Needs a runtime's thread that may block.
+pub fn act(config: &Config, app: &AppName, act: &Act) -> Result<Acted, DrillError> {
+    let scratch = Scratch::beside(config, app)?;
+    let handle = tokio::runtime::Handle::current();
+    let events = Events::new(wall_clock());
+    let app = App::new(scratch.name, &scratch.config, events, handle.clone())?;
+    let app = Arc::new(app);
+    let recovering = match app.recover() {
+        Recovery::Idle => None,
+        Recovery::Finishing(finishing) => Some(finishing),
+        Recovery::Locked => return Err(DrillError::NotWhole("somebody holds its lock")),
+        Recovery::Blocked(why) => return Err(DrillError::Said(why)),
+    };
+    let order = match (act, recovering) {
+        (Act::Recover, recovering) => {
+            recovering.map(std::thread::JoinHandle::join);
+            return Ok(Acted::default());
+        }
+        (_, Some(_)) => return Err(DrillError::NotWhole("something was left unfinished")),
+        (Act::Update { archive }, None) => {
+            let bytes = std::fs::read(archive).map_err(DrillError::disk("read", archive))?;
+            order(Kind::Update, Target::Archive(sent(bytes)))
+        }
+        (Act::Rollback, None) => order(Kind::Rollback, Target::Previous),
+    };
+    let mut flip = Flip::default();
+    let ended = handle.block_on(carry_out(&app, order, |event| flip.hear(event)));
+    let detail = match ended {
+        Ok(Some(result)) => problem_of(&result),
+        Ok(None) => Some("it ended without a result".to_owned()),
+        Err(problem) => Some(problem.detail),
+    };
+    Ok(Acted { flip_ms: flip.took(), detail })
+}
+
+fn problem_of(result: &TransactionResult) -> Option<String> {
+    let problem = result.problem.as_ref()?;
+    let output = problem.output.iter().rev().take(3).rev().map(|line| format!(" | {line}"));
+    Some(problem.detail.clone() + &output.collect::<String>())
+}
+
+fn order(kind: Kind, target: Target) -> Order {
+    Order {
+        kind,
+        target,
+        options: OrderOptions::default(),
+        caller: protocol::DRILL_APP.to_owned(),
+        connection: 0,
+        epoch: None,
+        order: None,
+    }
+}
+
+/// An archive that has come as a whole.
+fn sent(bytes: Vec<u8>) -> Archive {
+    let (sender, chunks) = mpsc::channel(1);
+    let (digest, length) = (OnceLock::from(digest_of(&bytes)), bytes.len() as u64);
+    // There is room for one.
+    let _ = sender.try_send(Ok(Bytes::from(bytes)));
+    Archive {
+        chunks,
+        digest: Arc::new(digest),
+        label: Arc::default(),
+        confirm_self: Arc::default(),
+        length: Some(length),
+        alone: true,
+        presented: Presented::default(),
+    }
+}
+
+/// How long the flip takes.
+#[derive(Debug, Default)]
+struct Flip {
+    began: Option<time::OffsetDateTime>,
+    took: Option<time::Duration>,
+}
+
+impl Flip {
+    fn hear(&mut self, event: &Event) {
+        match (&event.kind, self.began) {
+            (EventKind::Phase { phase: Phase::Switching, .. }, None) => {
+                self.began = Some(event.time);
+            }
+            (EventKind::Phase { .. }, Some(began)) if self.took.is_none() => {
+                self.took = Some(event.time - began);
+            }
+            _ => {}
+        }
+    }
+
+    fn took(&self) -> Option<u64> {
+        // The wall clock may have been set meanwhile: no time is less than none.
+        let took: Duration = self.took?.try_into().unwrap_or_default();
+        u64::try_from(took.as_millis()).ok()
+    }
+}
