@@ -3,8 +3,11 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
+use fleet_tests::faults::{Fault, Supervisor, When};
 use fleet_tests::{Host, LONG, Place, Setup, Tree, eventually};
-use protocol::{Outcome, Phase};
+use nix::errno::Errno;
+use protocol::{Code, Outcome, Phase};
+use updater::transaction::Facts;
 
 #[test]
 fn a_release_that_was_half_removed_is_litter_and_no_release() -> Result<()> {
@@ -117,4 +120,24 @@ fn a_torn_line_of_the_history_breaks_nothing() -> Result<()> {
     let last: serde_json::Value = serde_json::from_str(last)?;
     assert_eq!(last["outcome"], "updated");
     Ok(())
+}
+
+#[test]
+fn what_was_known_of_a_release_goes_with_it_when_its_record_cannot_be_written() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone_and_idle(&place, &Setup::default())?;
+    let supervisor = Supervisor::new(&host.config(), &host.directory);
+    host.start_watched(&supervisor)?;
+    host.answers()?;
+    let release = Tree::healthy("one")?;
+    let record: When = Box::new(|call| {
+        call.name.starts_with("rename") && call.path.ends_with(protocol::RELEASE_RECORD)
+    });
+    supervisor.arm(vec![(record, Fault::Error(Errno::EIO))]);
+    assert_eq!(host.push(&release)?.problem()?.code, Code::Internal);
+    supervisor.disarm();
+    let facts = Facts::read(&host.state().join("releases.json"))?;
+    assert_eq!(facts.get(&release.digest), None);
+    host.push(&release)?.result()?;
+    host.runs(&release.digest)
 }

@@ -15,8 +15,8 @@ use crate::cli::status::StatusArgs;
 use crate::cli::update::UpdateArgs;
 use crate::cli::why::WhyArgs;
 use crate::cli::{
-    check, completions, decommission, enroll, history, init, label, list, log, man, pack, release,
-    rollback, show, simulate, status, update, why,
+    check, completions, decommission, drill, enroll, history, init, label, list, log, man, pack,
+    release, rollback, show, simulate, status, update, why,
 };
 use crate::demo::{AgentArgs, run_agent, tell};
 use crate::home::{Home, Surroundings};
@@ -136,6 +136,11 @@ pub enum FleetCommand {
     /// Look at rollouts, and answer them
     #[command(subcommand)]
     Rollout(RolloutCommand),
+    /// Have hosts try on themselves that updates, recovery and rollback work there
+    ///
+    /// Beside the real programs a scratch one is installed, updated, killed, recovered and taken
+    /// back, on the same disks and as the same user. Nothing real is touched, and nothing is left.
+    Drill(drill::DrillArgs),
     /// Show what runs where, and what does not run as it should
     Status(StatusArgs),
     /// Say what a host is waiting for, or why it is as it is
@@ -196,6 +201,7 @@ impl FleetCommand {
             Self::Show(args) => args.run(context),
             Self::Label(args) => args.run(context),
             Self::Decommission(args) => args.run(context),
+            Self::Drill(args) => args.run(context),
             Self::Log(args) => args.run(context),
             Self::History(args) => args.run(context),
             Self::Update(arguments) => update::run(arguments, context),

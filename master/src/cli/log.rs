@@ -45,8 +45,10 @@ pub(super) fn line(event: &Event, names: &ReleaseNames) -> String {
         words.push(format!("release {}", names.of(event.release.as_ref())));
     }
     if let Value::Object(data) = &event.data {
-        // What a build printed is many lines; `--json` has them.
-        let short = |(key, value): &(&String, &Value)| *key != "output" && !is_empty(value);
+        // What a build printed is many lines, and so is a drill; `--json` has them.
+        let short = |(key, value): &(&String, &Value)| {
+            !["output", "report"].contains(&key.as_str()) && !is_empty(value)
+        };
         words.extend(data.iter().filter(short).map(word));
     }
     plain(&words.join("  "))

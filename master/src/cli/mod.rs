@@ -8,6 +8,7 @@ mod check;
 mod completions;
 mod context;
 mod decommission;
+mod drill;
 mod enroll;
 mod forgive;
 mod history;

@@ -3,13 +3,15 @@
 use clap::Args;
 use protocol::HostName;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::cli::Context;
+use crate::cli::drill::times;
 use crate::cli::log;
 use crate::hosts::Host;
 use crate::output::{Exit, Failure, plain, when};
 use crate::rollout::ReleaseNames;
-use crate::store::{Certificate, Desired, Event, Events};
+use crate::store::{Certificate, Desired, Event, EventType, Events};
 
 /// How many of its last events are shown.
 const RECENT: u32 = 10;
@@ -28,6 +30,8 @@ struct Known {
     host: Host,
     certificates: Vec<Certificate>,
     desired: Vec<Desired>,
+    /// The last drill that was asked for here.
+    drill: Option<Event>,
     recent: Vec<Event>,
 }
 
@@ -39,6 +43,7 @@ impl ShowArgs {
             host: store.host(&self.host)?,
             certificates: store.certificates(&self.host)?,
             desired: store.desired(&self.host)?,
+            drill: store.last_event(&self.host, EventType::HostDrilled)?,
             recent: store.events(Events::Host(&self.host), RECENT)?,
         };
         if context.output.json() {
@@ -80,11 +85,29 @@ fn text(known: &Known, names: &ReleaseNames) -> String {
         let release = names.of(Some(&desired.digest));
         line("should run", &format!("{} {release}, since {}", desired.app, when(desired.since)));
     }
+    if let Some(drill) = &known.drill {
+        let (outcome, times) = drilled(drill);
+        line("last drill", &format!("{outcome}, {}", when(drill.time)));
+        line("", &times);
+    }
     if !known.recent.is_empty() {
         lines.push(String::new());
         lines.extend(known.recent.iter().map(|event| log::line(event, names)));
     }
     lines.join("\n")
+}
+
+/// How a drill went, and how long its parts took or what went wrong.
+fn drilled(drill: &Event) -> (String, String) {
+    let text = |key: &str| drill.data.get(key).and_then(Value::as_str).unwrap_or_default();
+    let report = drill.data.get("report").cloned().and_then(|report| {
+        serde_json::from_value::<Option<protocol::DrillReport>>(report).ok().flatten()
+    });
+    let told = match (text("detail"), report) {
+        ("", Some(report)) => times(&report),
+        (detail, _) => detail.to_owned(),
+    };
+    (text("status").to_owned(), told)
 }
 
 #[cfg(test)]
@@ -93,7 +116,6 @@ mod tests {
 
     use super::*;
     use crate::hosts::testing::host;
-    use crate::store::EventType;
     use crate::store::testing::at;
 
     #[test]
@@ -118,6 +140,18 @@ mod tests {
                 rollout: None,
                 since: at(60),
             }],
+            drill: Some(Event {
+                data: json!({"status": "passed", "detail": null, "report": {
+                    "format": 1, "status": "passed", "code": null, "app": "agent",
+                    "caller": "master", "started_at": "2026-01-02T03:04:05Z", "duration_ms": 4200,
+                    "steps": [
+                        {"step": "install", "passed": true, "duration_ms": 310},
+                        {"step": "recovery:received", "passed": true, "duration_ms": 40},
+                        {"step": "recovery:agent_started", "passed": true, "duration_ms": 650},
+                    ],
+                }}),
+                ..Event::new(EventType::HostDrilled, at(90), "ada")
+            }),
             recent: vec![Event {
                 data: json!({"address": "10.0.0.11"}),
                 ..Event::new(EventType::HostEnrolled, at(0), "ada")

@@ -1,7 +1,7 @@
 //! Events: who did what, when, with what result. They are only ever added.
 
 use protocol::{Digest, HostName};
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -64,6 +64,8 @@ event_types! {
     HostRolledBack = "host.rolled_back";
     /// A host runs something else than it should.
     HostDrifted = "host.drifted";
+    /// A host tried on itself that updates work.
+    HostDrilled = "host.drilled";
     /// A host joined the fleet.
     HostEnrolled = "host.enrolled";
     /// A host's labels changed.
@@ -169,6 +171,20 @@ impl Store {
 }
 
 impl Store {
+    /// The last event of a kind on a host.
+    pub fn last_event(
+        &self,
+        host: &HostName,
+        kind: EventType,
+    ) -> Result<Option<Event>, StoreError> {
+        let connection = self.connection();
+        let mut statement = connection.prepare(
+            "SELECT * FROM events WHERE host = ?1 AND type = ?2 ORDER BY sequence DESC LIMIT 1",
+        )?;
+        let event = statement.query_row(params![host.as_str(), Text(kind)], read).optional()?;
+        Ok(event)
+    }
+
     /// The events of a rollout after this one, each with its place.
     pub fn events_after(
         &self,

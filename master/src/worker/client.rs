@@ -209,7 +209,7 @@ impl Worker {
     }
 }
 
-fn order<'a>(
+pub(super) fn order<'a>(
     key: &str,
     app: Option<&'a AppName>,
     target: String,
@@ -220,7 +220,7 @@ fn order<'a>(
 }
 
 /// A name for an order about which nobody will ask by its name.
-fn fresh() -> String {
+pub(super) fn fresh() -> String {
     Uuid::now_v7().to_string()
 }
 

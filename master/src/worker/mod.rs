@@ -8,6 +8,7 @@
 mod answer;
 mod client;
 mod connection;
+mod drill;
 mod error;
 mod evidence;
 mod hearing;

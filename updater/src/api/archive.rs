@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use axum::body::Body;
 use base64::Engine as _;
@@ -16,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::api::ApiError;
 use crate::api::parts::{Part, Parts, Sent, next_part};
+use crate::api::patience::Patience;
 use crate::transaction::Archive;
 use crate::trust::Presented;
 
@@ -52,7 +52,7 @@ pub(super) struct Upload {
     digest: Arc<OnceLock<Digest>>,
     label: Arc<OnceLock<String>>,
     confirm_self: Arc<OnceLock<bool>>,
-    timeout: Duration,
+    patience: Patience,
     /// Whether the transaction was told of the end, or of what came instead.
     ended: AtomicBool,
 }
@@ -116,7 +116,7 @@ impl Upload {
         announced: Announced,
         length: Option<u64>,
         alone: bool,
-        timeout: Duration,
+        patience: Patience,
     ) -> (Self, Archive) {
         let Announced { digest, label, confirm_self, presented } = announced;
         let (sender, chunks) = mpsc::channel(CHUNKS);
@@ -134,7 +134,7 @@ impl Upload {
             presented,
         };
         let ended = AtomicBool::new(false);
-        (Self { sender, digest, label, confirm_self, timeout, ended }, archive)
+        (Self { sender, digest, label, confirm_self, patience, ended }, archive)
     }
 
     /// Sends the archive on, in a task of its own.
@@ -164,7 +164,7 @@ impl Upload {
     async fn form(&self, parts: Parts) -> io::Result<()> {
         let (tarball, mut form) = parts.split();
         self.rest(tarball).await;
-        while let Some(part) = next_part(&mut form, self.timeout).await? {
+        while let Some(part) = next_part(&mut form, self.patience).await? {
             match part {
                 Part::Label(label) => drop(self.label.set(label)),
                 Part::Digest(digest) => drop(self.digest.set(digest)),
@@ -199,21 +199,24 @@ impl Upload {
         &self,
         chunks: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
     ) -> Option<io::Result<Bytes>> {
-        let silence = || io::Error::new(io::ErrorKind::TimedOut, "the sender fell silent");
-        match tokio::time::timeout(self.timeout, chunks.next()).await {
-            Ok(chunk) => chunk,
-            Err(_) => Some(Err(silence())),
-        }
+        self.patience.wait(chunks.next()).await.unwrap_or_else(|late| Some(Err(late)))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::config::LimitsConfig;
 
     const BODY: &str = "--x\r\ncontent-disposition: form-data; name=\"sha\"\r\n\r\nabc1234\r\n\
         --x\r\ncontent-disposition: form-data; name=\"tarball\"; filename=\"a.tar\"\r\n\r\nBYTES\r\n\
         --x\r\ncontent-disposition: form-data; name=\"sha256\"\r\n\r\nDIGEST\r\n--x--\r\n";
+
+    fn patience() -> Patience {
+        Patience::begin(&LimitsConfig::default())
+    }
 
     fn headers(kind: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(CONTENT_TYPE, http::HeaderValue::from_static(kind))])
@@ -232,10 +235,10 @@ mod tests {
 
     async fn taken_apart(body: &str) -> (Vec<u8>, Option<String>, Archive) {
         let headers = headers("multipart/form-data; boundary=x");
-        let (timeout, body) = (Duration::from_secs(30), Body::from(body.to_owned()));
+        let (patience, body) = (patience(), Body::from(body.to_owned()));
         let mut announced = Announced::default();
-        let parts = Parts::open(&headers, body, &mut announced, timeout).await.unwrap();
-        let (upload, archive) = Upload::new(announced, None, false, timeout);
+        let parts = Parts::open(&headers, body, &mut announced, patience).await.unwrap();
+        let (upload, archive) = Upload::new(announced, None, false, patience);
         upload.send(Sent::Form(Box::new(parts))).await;
         everything(archive).await
     }
@@ -257,12 +260,25 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_sender_who_falls_silent_is_an_error() {
-        let timeout = Duration::from_secs(30);
-        let (upload, archive) = Upload::new(Announced::default(), None, true, timeout);
+        let (upload, archive) = Upload::new(Announced::default(), None, true, patience());
         let silence = futures_util::stream::pending::<Result<Bytes, io::Error>>();
         upload.send(Sent::Alone(Body::from_stream(silence))).await;
         let (_, error, _) = everything(archive).await;
         assert!(error.unwrap().contains("silent"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sender_who_trickles_is_ended_at_the_deadline_of_the_whole() {
+        let (upload, archive) = Upload::new(Announced::default(), None, true, patience());
+        let trickle = futures_util::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            Some((Ok::<_, io::Error>(Bytes::from_static(b"x")), ()))
+        });
+        upload.send(Sent::Alone(Body::from_stream(trickle))).await;
+        let (bytes, error, _) = everything(archive).await;
+        assert!(error.unwrap().contains("limits.receive_timeout"));
+        // A byte in 20 s, for an hour.
+        assert!((175..=180).contains(&bytes.len()), "{}", bytes.len());
     }
 
     #[test]

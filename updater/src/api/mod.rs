@@ -12,6 +12,7 @@ mod health;
 mod metrics;
 mod orders;
 mod parts;
+mod patience;
 mod router;
 
 pub(crate) use asked::Asked;

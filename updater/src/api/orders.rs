@@ -1,7 +1,6 @@
 //! `PUT /releases/{digest}`, `POST /update`, `POST /rollback`, `POST /confirm/{transaction}`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -15,8 +14,10 @@ use serde::Deserialize;
 
 use crate::api::archive::{Announced, Form, Upload, announced, length, presented};
 use crate::api::follow::Follow;
-use crate::api::parts::{Parts, Sent};
+use crate::api::parts::{Parts, Sent, label};
+use crate::api::patience::Patience;
 use crate::api::{ApiError, Asked, Caller};
+use crate::config::LimitsConfig;
 use crate::daemon::Daemon;
 use crate::transaction::{App, Begun, Order, Target, internal};
 
@@ -83,7 +84,7 @@ pub(super) async fn update(
     let (sha, options) = query.split();
     match Form::of(&parts.headers)? {
         Form::Json => {
-            let order: UpdateOrder = json(body, daemon.config.limits.body_timeout.0).await?;
+            let order: UpdateOrder = json(body, &daemon.config.limits).await?;
             let head =
                 Head { caller, headers: parts.headers, kind: Kind::Update, options: order.options };
             activate(&daemon, app, head, Target::Digest(order.digest)).await
@@ -140,7 +141,7 @@ pub(super) async fn rollback(
 ) -> Result<Response, ApiError> {
     let app = daemon.app(query.app.as_ref())?;
     let (parts, body) = request.into_parts();
-    let order: RollbackOrder = json(body, daemon.config.limits.body_timeout.0).await?;
+    let order: RollbackOrder = json(body, &daemon.config.limits).await?;
     let target = order.digest.map_or(Target::Previous, Target::Digest);
     let (_, asked) = query.split();
     let options = OrderOptions {
@@ -213,17 +214,19 @@ async fn receive(
     body: Body,
     mut announced: Announced,
 ) -> Result<Response, ApiError> {
-    let timeout = app.limits.body_timeout.0;
+    let patience = Patience::begin(&app.limits);
     announced.presented = presented(&head.headers)?;
+    let labelled = announced.label.take().map(label).transpose();
+    announced.label = labelled.map_err(|error| ApiError::bad_request(error.to_string()))?;
     let sent = match Form::of(&head.headers).unwrap_or(Form::Archive) {
         Form::Multipart => {
-            let parts = Parts::open(&head.headers, body, &mut announced, timeout).await?;
+            let parts = Parts::open(&head.headers, body, &mut announced, patience).await?;
             Sent::Form(Box::new(parts))
         }
         Form::Json | Form::Archive => Sent::Alone(body),
     };
     let length = length(&head.headers);
-    let (upload, archive) = Upload::new(announced, length, sent.is_alone(), timeout);
+    let (upload, archive) = Upload::new(announced, length, sent.is_alone(), patience);
     let follow = Follow::new(&head.headers, true, daemon.events.last());
     match begin(daemon, &app, head, Target::Archive(archive)).await? {
         Begun::Current(result) => Ok(follow.result(&app, *result)),
@@ -255,6 +258,11 @@ async fn begin(
     head: Head,
     target: Target,
 ) -> Result<Begun, ApiError> {
+    let longest = daemon.config.limits.longest_watch;
+    if let Some(watch) = head.options.watch.filter(|watch| *watch > longest) {
+        let detail = format!("a watch of {watch} is longer than limits.longest_watch, {longest}");
+        return Err(ApiError::bad_request(detail));
+    }
     let epoch = check_order(daemon, &head.headers).await?;
     let key = head.headers.get(header::IDEMPOTENCY_KEY).and_then(|value| value.to_str().ok());
     let order = Order {
@@ -289,9 +297,13 @@ pub(super) async fn check_order(
 }
 
 /// An empty body is an empty object.
-async fn json<T: for<'de> Deserialize<'de>>(body: Body, timeout: Duration) -> Result<T, ApiError> {
-    let reading = tokio::time::timeout(timeout, axum::body::to_bytes(body, JSON_BYTES));
-    let Ok(read) = reading.await else {
+async fn json<T: for<'de> Deserialize<'de>>(
+    body: Body,
+    limits: &LimitsConfig,
+) -> Result<T, ApiError> {
+    // There is so little of it that silence is all that can go on for long.
+    let read = tokio::time::timeout(limits.body_timeout.0, axum::body::to_bytes(body, JSON_BYTES));
+    let Ok(read) = read.await else {
         return Err(ApiError::bad_request("the sender fell silent"));
     };
     let bytes =

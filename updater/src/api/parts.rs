@@ -2,7 +2,6 @@
 //! they may decide whether it does; those after it when it has come.
 
 use std::io;
-use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -13,9 +12,26 @@ use protocol::Digest;
 
 use crate::api::ApiError;
 use crate::api::archive::Announced;
+use crate::api::patience::Patience;
 
 /// Bytes of a part that is not the archive.
 const PART_BYTES: usize = 4096;
+
+/// Characters of a sender's label.
+const LABEL_CHARACTERS: usize = 128;
+
+/// Why a label is none.
+#[derive(Debug, thiserror::Error)]
+#[error("the label sha has {0} characters; {LABEL_CHARACTERS} is the most")]
+pub(super) struct LabelError(usize);
+
+/// A label that somebody can look at.
+pub(super) fn label(text: String) -> Result<String, LabelError> {
+    match text.chars().count() {
+        count if count > LABEL_CHARACTERS => Err(LabelError(count)),
+        _ => Ok(text),
+    }
+}
 
 /// How an archive is sent.
 pub(super) enum Sent {
@@ -60,7 +76,7 @@ impl Parts {
         headers: &HeaderMap,
         body: Body,
         announced: &mut Announced,
-        timeout: Duration,
+        patience: Patience,
     ) -> Result<Self, ApiError> {
         let broken = |error: io::Error| ApiError::bad_request(format!("multipart: {error}"));
         let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
@@ -68,14 +84,14 @@ impl Parts {
             multer::parse_boundary(kind).map_err(|error| broken(io::Error::other(error)))?;
         let mut form = Multipart::new(body.into_data_stream(), boundary);
         loop {
-            let next = patiently(timeout, form.next_field()).await.map_err(broken)?;
+            let next = patiently(patience, form.next_field()).await.map_err(broken)?;
             let Some(field) = next else {
                 return Err(ApiError::bad_request("the form has no part tarball"));
             };
             if field.name() == Some("tarball") {
                 return Ok(Self { form, tarball: field });
             }
-            match read(field, timeout).await.map_err(broken)? {
+            match read(field, patience).await.map_err(broken)? {
                 Part::Label(label) => drop(announced.label.get_or_insert(label)),
                 Part::Digest(digest) => _ = announced.digest.get_or_insert(digest),
                 Part::ConfirmSelf(meant) => announced.confirm_self |= meant,
@@ -97,20 +113,20 @@ impl Parts {
 /// The next part after the archive.
 pub(super) async fn next_part(
     form: &mut Multipart<'static>,
-    timeout: Duration,
+    patience: Patience,
 ) -> io::Result<Option<Part>> {
-    match patiently(timeout, form.next_field()).await? {
+    match patiently(patience, form.next_field()).await? {
         Some(field) if field.name() == Some("tarball") => {
             Err(io::Error::other("the form has a second part tarball"))
         }
-        Some(field) => read(field, timeout).await.map(Some),
+        Some(field) => read(field, patience).await.map(Some),
         None => Ok(None),
     }
 }
 
-async fn read(mut field: Field<'static>, timeout: Duration) -> io::Result<Part> {
+async fn read(mut field: Field<'static>, patience: Patience) -> io::Result<Part> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = patiently(timeout, field.chunk()).await? {
+    while let Some(chunk) = patiently(patience, field.chunk()).await? {
         bytes.extend_from_slice(&chunk);
         if bytes.len() > PART_BYTES {
             return Err(io::Error::other("a part of the form is too long"));
@@ -120,7 +136,7 @@ async fn read(mut field: Field<'static>, timeout: Duration) -> io::Result<Part> 
         String::from_utf8(bytes).map(|text| text.trim().to_owned()).map_err(io::Error::other)
     };
     Ok(match field.name() {
-        Some("sha") => Part::Label(word(bytes)?),
+        Some("sha") => Part::Label(label(word(bytes)?).map_err(io::Error::other)?),
         Some("sha256") => Part::Digest(word(bytes)?.parse().map_err(io::Error::other)?),
         Some("confirm_self") => Part::ConfirmSelf(word(bytes)? == "true"),
         Some("manifest") => Part::Manifest(bytes),
@@ -130,18 +146,20 @@ async fn read(mut field: Field<'static>, timeout: Duration) -> io::Result<Part> 
 }
 
 async fn patiently<T>(
-    timeout: Duration,
+    patience: Patience,
     next: impl Future<Output = Result<T, multer::Error>>,
 ) -> io::Result<T> {
-    match tokio::time::timeout(timeout, next).await {
-        Ok(found) => found.map_err(io::Error::other),
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the sender fell silent")),
-    }
+    patience.wait(next).await?.map_err(io::Error::other)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::LimitsConfig;
+
+    fn patience() -> Patience {
+        Patience::begin(&LimitsConfig::default())
+    }
 
     fn part(name: &str, content: &str) -> String {
         format!("--x\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{content}\r\n")
@@ -152,7 +170,7 @@ mod tests {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
         let mut announced = Announced::default();
         let body = Body::from(format!("{}--x--\r\n", parts.concat()));
-        let opened = Parts::open(&headers, body, &mut announced, Duration::from_secs(30)).await;
+        let opened = Parts::open(&headers, body, &mut announced, patience()).await;
         (opened, announced)
     }
 
@@ -171,7 +189,7 @@ mod tests {
         let (tarball, mut form) = opened.unwrap().split();
         let bytes: Vec<Bytes> = tarball.try_collect().await.unwrap();
         assert_eq!(bytes.concat(), b"BYTES");
-        let next = next_part(&mut form, Duration::from_secs(30)).await.unwrap();
+        let next = next_part(&mut form, patience()).await.unwrap();
         assert!(matches!(next, Some(Part::Label(label)) if label == "abc"));
     }
 
@@ -179,6 +197,7 @@ mod tests {
     async fn a_form_without_an_archive_or_with_an_endless_part_is_refused() {
         assert!(open(&[part("sha", "abc")]).await.0.is_err());
         assert!(open(&[part("manifest", &"x".repeat(5000))]).await.0.is_err());
+        assert!(open(&[part("sha", &"x".repeat(129)), part("tarball", "BYTES")]).await.0.is_err());
         assert!(open(&[part("sha256", "x"), part("tarball", "BYTES")]).await.0.is_err());
     }
 }

@@ -56,6 +56,10 @@ pub struct LimitsConfig {
     pub header_timeout: Period,
     /// The time in which nothing of a body moves, in either direction.
     pub body_timeout: Period,
+    /// A whole body, from its first byte to its last.
+    pub receive_timeout: Period,
+    /// The longest watch that an order may ask for.
+    pub longest_watch: Period,
     /// Waiting until the disk has taken a release (`syncfs`).
     pub sync_timeout: Period,
     /// A drill, from its beginning to its end.
@@ -193,6 +197,8 @@ pub struct RunConfig {
     pub env: BTreeMap<String, String>,
     /// How long the agent has between TERM and KILL.
     pub stop_grace: Period,
+    /// How long a killed agent may take to be gone.
+    pub kill_timeout: Period,
     /// The same in a handover: how long the old agent may go on with what it has begun.
     pub drain_timeout: Period,
     /// The agent's log is rotated when it is larger than this.
@@ -280,6 +286,8 @@ impl Default for LimitsConfig {
             handshake_timeout: seconds(10),
             header_timeout: seconds(10),
             body_timeout: seconds(30),
+            receive_timeout: seconds(3600),
+            longest_watch: seconds(86_400),
             sync_timeout: seconds(120),
             drill_timeout: seconds(300),
             reserve_bytes: Bytes(64 << 20),
@@ -312,6 +320,7 @@ impl Default for RunConfig {
             sockets: Vec::new(),
             env: BTreeMap::new(),
             stop_grace: seconds(10),
+            kill_timeout: seconds(10),
             drain_timeout: seconds(30),
             log_bytes: Bytes(16 << 20),
             backoff: seconds(1),

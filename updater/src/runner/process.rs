@@ -60,8 +60,8 @@ pub fn for_app(config: &AppConfig, state: &Path) -> Result<Box<dyn Runner>, Runn
         user: config.user.clone(),
         log: AgentLog::new(state, config.run.log_bytes.0),
         sockets: Sockets::new(&config.run.sockets),
-        serving: Seat::new(state.join("instance.json")),
-        beside: Seat::new(state.join("beside.json")),
+        serving: Seat::new(state.join("instance.json"), config.run.kill_timeout.0),
+        beside: Seat::new(state.join("beside.json"), config.run.kill_timeout.0),
     }))
 }
 

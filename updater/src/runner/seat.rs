@@ -17,13 +17,15 @@ use crate::sys::{remove_durably, sync_directory, write_durably};
 #[derive(Debug)]
 pub(super) struct Seat {
     record: PathBuf,
+    /// How long killed processes may take to be gone.
+    kill_timeout: Duration,
     /// The agent that was last started or found, so that it is followed by one thread only.
     current: Mutex<Option<Instance>>,
 }
 
 impl Seat {
-    pub(super) fn new(record: PathBuf) -> Self {
-        Self { record, current: Mutex::new(None) }
+    pub(super) fn new(record: PathBuf, kill_timeout: Duration) -> Self {
+        Self { record, kill_timeout, current: Mutex::new(None) }
     }
 
     /// The agent that lives there, whoever started it.
@@ -51,7 +53,7 @@ impl Seat {
     pub(super) fn clear(&self, grace: Duration) -> Result<(), RunnerError> {
         let Some(record) = self.read()? else { return Ok(()) };
         if let Some(leader) = record.find_leader()? {
-            stop::stop(&Signs { leader, mark: record.variable() }, grace)?;
+            stop::stop(&Signs { leader, mark: record.variable() }, grace, self.kill_timeout)?;
         }
         remove_durably(&self.record).map_err(|source| self.error("remove", source))?;
         *self.current() = None;
@@ -60,7 +62,7 @@ impl Seat {
 
     /// Ends all processes of an agent, and forgets it if it is the one of this place.
     pub(super) fn stop(&self, instance: &Instance, grace: Duration) -> Result<(), RunnerError> {
-        stop::stop(instance.signs(), grace)?;
+        stop::stop(instance.signs(), grace, self.kill_timeout)?;
         let recorded = self.read()?.map(|record| record.variable());
         if recorded.as_ref() == Some(&instance.signs().mark) {
             remove_durably(&self.record).map_err(|source| self.error("remove", source))?;

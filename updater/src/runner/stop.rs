@@ -9,15 +9,16 @@ use super::members::Signs;
 use crate::sys::proc;
 use crate::sys::process::{ProcessHandle, ProcessId, wait_any};
 
-/// How long killed processes may take to be gone. Longer than a disk's hiccup; what is still there
-/// hangs in the kernel.
-const KILL_WAIT: Duration = Duration::from_secs(10);
-
-/// Ends them all. Returns when none is left, or says which would not go.
-pub(super) fn stop(signs: &Signs, grace: Duration) -> Result<(), RunnerError> {
+/// Ends them all. Returns when none is left, or says which would not go: what is still there
+/// `kill_timeout` after it was killed hangs in the kernel.
+pub(super) fn stop(
+    signs: &Signs,
+    grace: Duration,
+    kill_timeout: Duration,
+) -> Result<(), RunnerError> {
     let deadline = Instant::now() + grace;
     if grace.is_zero() || !end(signs, Signal::TERM, deadline)? {
-        let deadline = Instant::now() + KILL_WAIT;
+        let deadline = Instant::now() + kill_timeout;
         if !end(signs, Signal::KILL, deadline)? {
             return Err(RunnerError::Stuck { left: names(signs)? });
         }

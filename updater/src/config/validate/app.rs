@@ -112,6 +112,7 @@ fn validate_run(section: &str, run: &RunConfig, findings: &mut Vec<Finding>) {
         Some(_) => {}
     }
     refuse_zero(format!("{section}.log_bytes"), run.log_bytes.0 == 0, findings);
+    refuse_zero(format!("{section}.kill_timeout"), run.kill_timeout.0.is_zero(), findings);
     refuse_zero(format!("{section}.backoff"), run.backoff.0.is_zero(), findings);
     if run.backoff_max < run.backoff {
         findings.push(Finding::error(format!("{section}.backoff_max"), "is less than backoff"));
@@ -164,7 +165,7 @@ mod tests {
             "keep = 0\nbuild_timeout = '0'\nbuild_memory = '1MiB'\nbuild = ['']\n\
              build_processes = 1\nbuild_open_files = 3\nbuild_file_size = '0'\n\
              build_env = { 'A=B' = 'x', RELEASE_PATH = '/', LISTEN_FDS = '1' }\nconfirm_window = '0s'\n\
-             [app.agent.run]\ncommand = ''\nbackoff = '2m'\nlog_bytes = '0'\n",
+             [app.agent.run]\ncommand = ''\nbackoff = '2m'\nkill_timeout = '0'\nlog_bytes = '0'\n",
         );
         for expected in [
             "error: app.agent.keep: ",
@@ -181,6 +182,7 @@ mod tests {
             "error: app.agent.run.command: is empty",
             "error: app.agent.run.backoff_max: ",
             "error: app.agent.run.log_bytes: ",
+            "error: app.agent.run.kill_timeout: ",
         ] {
             assert_said(&found, expected);
         }

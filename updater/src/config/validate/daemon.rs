@@ -43,6 +43,7 @@ fn validate_limits(config: &Config, findings: &mut Vec<Finding>) {
         ("handshake_timeout", limits.handshake_timeout.0.is_zero()),
         ("header_timeout", limits.header_timeout.0.is_zero()),
         ("body_timeout", limits.body_timeout.0.is_zero()),
+        ("receive_timeout", limits.receive_timeout.0.is_zero()),
         ("sync_timeout", limits.sync_timeout.0.is_zero()),
         ("drill_timeout", limits.drill_timeout.0.is_zero()),
     ];

@@ -112,8 +112,20 @@ impl Engine {
         if built.is_err() {
             // After a refusal nothing new is in the store.
             remove_release(&release).map_err(|error| Failure::host(&error))?;
+            self.forget(&digest)?;
         }
         built
+    }
+
+    /// What is gone is not known any more.
+    fn forget(&self, digest: &Digest) -> Result<(), Failure> {
+        let path = self.app.files.facts();
+        let mut facts = Facts::read(&path).map_err(|error| Failure::host(&error))?;
+        if !facts.whole(digest) {
+            return Ok(());
+        }
+        facts.removed(digest);
+        facts.write(&path).map_err(|error| Failure::host(&error))
     }
 
     fn move_to_store(&self, release: &Path) -> io::Result<()> {

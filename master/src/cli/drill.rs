@@ -1,0 +1,126 @@
+//! `swarm drill`: hosts try on themselves that updates, recovery and rollback work there.
+
+use clap::Args;
+use protocol::{AppName, DrillReport, DrillStep, HostName};
+use serde_json::json;
+
+use crate::cli::Context;
+use crate::cli::runtime::block_on;
+use crate::fleet::{Fleet, HostDrill, drill};
+use crate::output::{Exit, Failure, Table, span};
+use crate::select::SelectionArgs;
+use crate::store::{Event, EventType};
+
+/// The words of `swarm drill`.
+#[derive(Debug, Args)]
+pub struct DrillArgs {
+    #[command(flatten)]
+    selection: SelectionArgs,
+    /// Beside which app: its disks, its user and its bounds are what is tried
+    #[arg(long, default_value = protocol::DEFAULT_APP)]
+    app: AppName,
+}
+
+impl DrillArgs {
+    /// Lets the hosts drill, and keeps how it went. Exits with 1 if one did not pass.
+    pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        let Context { home, store, output, .. } = context;
+        let selected = self.selection.resolve(&store.hosts()?)?;
+        let members = Fleet::open(home, store, context.patience)?.members(&selected);
+        let told = output.clone();
+        let hear = move |host: &HostName, step: &DrillStep| {
+            if told.json() {
+                told.line(&json!({"type": "drill.step", "host": host, "step": step}));
+            } else {
+                told.note(&line(host, step));
+            }
+        };
+        let hosts = block_on(drill(members, &self.app, hear))?;
+        for host in &hosts {
+            if host.status != "skipped" {
+                store.record_event(&event(host, context))?;
+            }
+        }
+        if output.json() {
+            output.line(&json!({"type": "drill.summary", "hosts": hosts}));
+        } else {
+            output.data(&table(&hosts));
+        }
+        let fine = hosts.iter().all(|host| matches!(host.status, "passed" | "skipped"));
+        Ok(if fine { Exit::Success } else { Exit::Failed })
+    }
+}
+
+/// The times that are worth a look: of each kind of step the longest.
+pub(super) fn times(report: &DrillReport) -> String {
+    let kinds = ["install", "update", "flip", "kill", "recovery", "reversal", "rollback"];
+    let longest = |kind: &&str| {
+        let of_kind = |step: &&DrillStep| step.step.split(':').next() == Some(kind);
+        let took = report.steps.iter().filter(of_kind).map(|step| step.duration_ms).max()?;
+        Some(format!("{kind} {}", span(took)))
+    };
+    kinds.iter().filter_map(longest).collect::<Vec<_>>().join(", ")
+}
+
+fn line(host: &HostName, step: &DrillStep) -> String {
+    let verdict = if step.passed { "passed" } else { "FAILED" };
+    let detail = step.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+    format!("{host}  {}  {verdict}, {}{detail}", step.step, span(step.duration_ms))
+}
+
+fn event(host: &HostDrill, context: &Context) -> Event {
+    let HostDrill { status, code, detail, report, .. } = host;
+    Event {
+        host: Some(host.host.clone()),
+        data: json!({"status": status, "code": code, "detail": detail, "report": report}),
+        ..Event::new(EventType::HostDrilled, (context.now)(), &context.who)
+    }
+}
+
+fn table(hosts: &[HostDrill]) -> String {
+    let mut table = Table::new(["HOST", "DRILL", "TOOK", "LONGEST OF EACH KIND", "DETAIL"]);
+    for host in hosts {
+        let report = host.report.as_ref();
+        table.row([
+            host.host.as_str(),
+            host.status,
+            &report.map(|report| span(report.duration_ms)).unwrap_or_default(),
+            &report.map(times).unwrap_or_default(),
+            host.detail.as_deref().unwrap_or_default(),
+        ]);
+    }
+    table.render()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drill_is_a_row_a_host() {
+        let step = |step: &str, duration_ms| json!({"step": step, "passed": true, "duration_ms": duration_ms});
+        let report = json!({
+            "format": 1, "status": "passed", "code": null, "app": "agent", "caller": "master",
+            "started_at": "2026-01-02T03:04:05Z", "duration_ms": 4200, "steps": [
+                step("prepare", 1), step("install", 310), step("update", 290), step("flip", 4),
+                step("kill:received", 80), step("recovery:received", 40),
+                step("recovery:agent_started", 650), step("rollback", 300), step("clean_up", 9),
+            ],
+        });
+        let passed = HostDrill {
+            host: "web-1".parse().unwrap(),
+            status: "passed",
+            code: None,
+            detail: None,
+            report: Some(serde_json::from_value(report).unwrap()),
+        };
+        let refused = HostDrill {
+            host: "web-2".parse().unwrap(),
+            status: "failed",
+            code: Some("update_in_progress".to_owned()),
+            detail: Some("failed to get an answer: another drill is under way".to_owned()),
+            report: None,
+        };
+        insta::assert_snapshot!(table(&[passed, refused]));
+    }
+}
