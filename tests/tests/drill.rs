@@ -14,9 +14,9 @@ use fleet_tests::{
 };
 use protocol::{Code, DrillLine, DrillReport, DrillStatus, header};
 
-/// Every file of a host but those that a drill may change: what it keeps of itself, and the log.
+/// Every file of a host but those that an order for a drill may make: what is kept of it.
 fn files(host: &Host) -> Result<BTreeSet<PathBuf>> {
-    let kept = ["state/drill.json", "state/drill.lock", "updater.log"].map(PathBuf::from);
+    let kept = ["state/drill.json", "state/drill.lock", "state/epoch.json"].map(PathBuf::from);
     let found = snapshot(&host.directory, &[])?.into_keys();
     Ok(found.filter(|path| !kept.contains(path)).collect())
 }

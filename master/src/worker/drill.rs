@@ -106,9 +106,13 @@ mod tests {
 
     #[tokio::test]
     async fn lesson_36_whatever_else_comes_is_an_error_of_its_kind() {
-        for lines in [vec![], vec![json!(7)], vec![step("install")], vec![step("x"); 300]] {
+        for (lines, code) in [
+            (vec![json!(7)], "bad_answer"),
+            (vec![step("x"); 300], "bad_answer"),
+            (vec![step("install")], "connection_broken"),
+        ] {
             let error = drill_of(lines).await.0.unwrap_err();
-            assert_eq!(error.code(), "bad_answer", "{error:?}");
+            assert_eq!(error.code(), code, "{error:?}");
         }
     }
 }
