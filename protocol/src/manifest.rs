@@ -122,10 +122,9 @@ pub struct MigrationsSection {
 
 /// `[units]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(transparent)]
 pub struct UnitsSection {
-    /// Unit files in the release, by their name on the host.
-    #[serde(flatten)]
+    /// Where unit files are in the release, by their name on the host.
     pub files: BTreeMap<String, String>,
 }
 
@@ -148,10 +147,7 @@ impl ReleaseManifest {
         if self.hooks.as_ref().is_some_and(|hooks| *hooks != HooksSection::default()) {
             return Some("[hooks]");
         }
-        if self.migrations.is_some() {
-            return Some("[migrations]");
-        }
-        self.units.is_some().then_some("[units]")
+        self.migrations.is_some().then_some("[migrations]")
     }
 }
 
@@ -179,6 +175,13 @@ mod tests {
         let build = manifest.build.unwrap();
         assert_eq!(build.command, Some(Command(vec!["make".into(), "all".into()])));
         assert_eq!(manifest.run.unwrap().command.unwrap().0.len(), 3);
+    }
+
+    #[test]
+    fn unit_files_are_named_by_their_names_on_the_host() {
+        let manifest = ReleaseManifest::parse("[units]\n'a.service' = 'units/a'").unwrap();
+        let files = manifest.units.unwrap().files;
+        assert_eq!(files.into_iter().collect::<Vec<_>>(), [("a.service".into(), "units/a".into())]);
     }
 
     #[test]

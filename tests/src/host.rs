@@ -268,18 +268,12 @@ impl Host {
     /// # Errors
     /// When it does not answer.
     pub fn ask_agent(&self, path: &str) -> Result<Value> {
-        let mut stream = TcpStream::connect(self.agent)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: agent\r\nconnection: close\r\n\r\n")?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text)?;
-        let (_, body) = text.split_once("\r\n\r\n").context("an answer has a body")?;
-        Ok(serde_json::from_str(body)?)
+        ask_agent(self.agent, path)
     }
 
     /// Which release the agent itself says that it is.
     pub fn running(&self) -> Option<Digest> {
-        self.ask_agent("/health").ok()?.get("release")?.as_str()?.parse().ok()
+        running(self.agent)
     }
 
     /// Waits until the agent says that it is this release.
@@ -333,6 +327,22 @@ impl Host {
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.join("updater.log")).unwrap_or_default()
     }
+}
+
+/// What an agent answers to `GET path`.
+pub(crate) fn ask_agent(agent: SocketAddr, path: &str) -> Result<Value> {
+    let mut stream = TcpStream::connect(agent)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: agent\r\nconnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let (_, body) = text.split_once("\r\n\r\n").context("an answer has a body")?;
+    Ok(serde_json::from_str(body)?)
+}
+
+/// Which release an agent says that it is.
+pub(crate) fn running(agent: SocketAddr) -> Option<Digest> {
+    ask_agent(agent, "/health").ok()?.get("release")?.as_str()?.parse().ok()
 }
 
 fn names_in(directory: &Path) -> Vec<String> {

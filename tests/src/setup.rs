@@ -18,6 +18,9 @@ impl Default for Setup {
         Self { sections: BTreeMap::new() }
             .app("build", "[]")
             .run("command", "['bin/agent']")
+            .app("build_unit", "false")
+            // Never a unit of the machine that the tests run on.
+            .run("transient", "false")
             .run("stop_grace", "'500ms'")
             .run("backoff", "'50ms'")
             .health("release_pointer", "'/release'")

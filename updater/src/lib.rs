@@ -14,5 +14,6 @@ pub mod release;
 pub mod runner;
 pub mod server;
 pub mod sys;
+pub mod systemd;
 pub mod transaction;
 pub mod trust;

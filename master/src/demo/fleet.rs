@@ -191,6 +191,8 @@ install_dir = "{directory}/agent"
 
 [app.agent.run]
 command = ["bin/agent"]
+# Not a unit of the machine's own systemd: a demo leaves nothing behind.
+transient = false
 stop_grace = "1s"
 env = {{ SWARM = "{swarm}", AGENT_LISTEN = "{agent}" }}
 

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::{BootedHost, Lab};
 use crate::authority::tls_as;
+use crate::host::{ask_agent, running};
 use crate::{Answer, Call, Client, LONG, Output, Release, Setup, Tree, eventually, program};
 
 /// Where the repository's units are.
@@ -201,6 +202,25 @@ impl Member {
     /// When it says nothing.
     pub fn app(&self) -> Result<AppHealth> {
         self.health()?.apps.remove(&"agent".parse()?).context("there is no agent")
+    }
+
+    /// What the agent itself answers to `GET path`.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn ask_agent(&self, path: &str) -> Result<serde_json::Value> {
+        ask_agent(self.agent, path)
+    }
+
+    /// Waits until the agent says that it is this release.
+    ///
+    /// # Errors
+    /// When it never does; with the updater's journal.
+    pub fn runs(&self, digest: &Digest) -> Result<()> {
+        eventually("the agent to be the right release", LONG, || {
+            (running(self.agent).as_ref() == Some(digest)).then_some(())
+        })
+        .with_context(|| self.journals())
     }
 
     /// Pushes a release and waits for the end.

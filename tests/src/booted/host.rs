@@ -129,6 +129,14 @@ impl BootedHost {
         self.run(["sh", "-c", line])
     }
 
+    /// Runs a line of shell inside that has to go well, and gives what it printed.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn ask(&self, line: &str) -> Result<String> {
+        Ok(self.shell(line)?.good()?.stdout.trim_end().to_owned())
+    }
+
     /// The command, for whoever wants to start it otherwise. It is inside of the host's namespaces,
     /// and not of its control groups: what is to outlive it is started with `systemd-run`.
     ///

@@ -9,9 +9,11 @@ mod python;
 mod run;
 #[cfg(test)]
 mod tests;
+mod unit;
 mod workspace;
 
 pub use contents::Contents;
 pub use plan::{BuildKind, BuildPlan, plan};
-pub use run::{BuildError, BuildReport, run_build};
+pub use run::{BuildError, BuildReport, Conditions, run_build};
+pub use unit::BuildUnits;
 pub use workspace::forget_home;

@@ -9,9 +9,10 @@ use protocol::{Bytes, Period, Space};
 
 use super::environment::{environment, how_to_get};
 use super::plan::BuildPlan;
+use super::unit::{BuildUnits, Confinement};
 use super::workspace::Workspace;
 use crate::config::AppConfig;
-use crate::sys::run::{Bounds, RunError, TAIL_LINES, Until, describe, run_bounded};
+use crate::sys::run::{Bounds, RunError, TAIL_LINES, Until, describe, run_bounded, run_job};
 use crate::sys::spawn::{Limits, Spawn, SpawnError};
 use crate::sys::user::{User, UserError};
 
@@ -137,9 +138,20 @@ impl BuildError {
     }
 }
 
+/// Under which a build goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct Conditions<'a> {
+    /// What stays free on the disks of the release and of the home.
+    pub reserve: Space,
+    /// Ends it before its time.
+    pub until: Until<'a>,
+    /// Where systemd runs: each command is a unit of its own.
+    pub units: Option<&'a BuildUnits>,
+}
+
 /// Builds a release in its directory, which `user` owns meanwhile. `directory` is where the home
 /// and the temporary directory of the app's builds are made; every directory above it must let
-/// `user` pass. `reserve` stays free on the disks of both. `until` ends it before its time.
+/// `user` pass.
 ///
 /// Blocks; for a plain thread. When this returns, nothing that the build started is alive.
 pub fn run_build(
@@ -148,8 +160,7 @@ pub fn run_build(
     release: &Path,
     user: Option<&User>,
     directory: &Path,
-    reserve: Space,
-    until: Until<'_>,
+    conditions: Conditions<'_>,
 ) -> Result<BuildReport, BuildError> {
     let begin = Instant::now();
     let owner = user.map(|user| (user.uid, user.gid));
@@ -164,8 +175,7 @@ pub fn run_build(
         release,
         user,
         workspace,
-        reserve,
-        until,
+        conditions,
         begin,
         output_left: config.build_output.0,
         tail: VecDeque::new(),
@@ -182,8 +192,7 @@ struct Build<'a> {
     release: &'a Path,
     user: User,
     workspace: Workspace,
-    reserve: Space,
-    until: Until<'a>,
+    conditions: Conditions<'a>,
     begin: Instant,
     output_left: u64,
     tail: VecDeque<String>,
@@ -197,14 +206,23 @@ impl Build<'_> {
         let bounds = Bounds {
             timeout: self.plan.timeout.saturating_sub(self.begin.elapsed()),
             output_bytes: self.output_left,
-            room: Some((&places, self.reserve)),
-            until: Some(self.until),
+            room: Some((&places, self.conditions.reserve)),
+            until: Some(self.conditions.until),
         };
         let tail = &mut self.tail;
         let spawned = Self::spawn(self.config, self.release, &self.user, &self.workspace, command);
-        let ran = spawned
-            .map_err(RunError::Start)
-            .and_then(|spawn| run_bounded(spawn, bounds, |line| keep(tail, line.to_owned())));
+        let ran = spawned.map_err(RunError::Start).and_then(|spawn| match self.conditions.units {
+            None => run_bounded(spawn, bounds, |line| keep(tail, line.to_owned())),
+            Some(units) => {
+                let confinement = Confinement {
+                    writable: &[self.release, &self.workspace.home, &self.workspace.temporary],
+                    timeout: bounds.timeout,
+                    memory: self.config.build_memory.map(|bytes| bytes.0),
+                };
+                let start = |output: io::PipeWriter| units.start(&spawn, &confinement, &output);
+                run_job(start, bounds, |line| keep(tail, line.to_owned()))
+            }
+        });
         let tail = Vec::from(self.tail.clone());
         match ran {
             Ok(finished) if finished.status.success() => {

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{BuildError, BuildKind, BuildReport, Contents, plan, run_build};
+use super::{BuildError, BuildKind, BuildReport, Conditions, Contents, plan, run_build};
 use crate::config::{AppConfig, Config};
 use crate::sys::run::Until;
 use crate::sys::user::User;
@@ -45,7 +45,8 @@ impl Fixture {
         let contents = Contents::read(release).unwrap();
         let plan = plan(&self.config, &ReleaseManifest::default(), &contents);
         let cache = self.directory.path().join("cache");
-        run_build(&plan, &self.config, release, user, &cache, self.reserve, Until(&|| false))
+        let conditions = Conditions { reserve: self.reserve, until: Until(&|| false), units: None };
+        run_build(&plan, &self.config, release, user, &cache, conditions)
     }
 
     fn kind(&self, release: &Path) -> BuildKind {

@@ -108,6 +108,9 @@ pub struct AppConfig {
     /// How long a build may take. A release's own timeout can only shorten it.
     #[serde(default = "default_build_timeout")]
     pub build_timeout: Period,
+    /// Where systemd runs, build in a unit of its own.
+    #[serde(default = "default_true")]
+    pub build_unit: bool,
     /// Whether a build may use the network.
     #[serde(default = "default_true")]
     pub build_network: bool,
@@ -187,8 +190,16 @@ pub struct RunConfig {
     pub kind: RunnerKind,
     /// The command, relative to the release; absent for what the release says.
     pub command: Option<Command>,
-    /// Units, for the `systemd` runner.
+    /// Units, for the `systemd` runner, in the order in which they are started.
     pub units: Vec<String>,
+    /// Where systemd runs, start a process as a unit of its own.
+    pub transient: bool,
+    /// Unit files that a release may ship.
+    pub unit_files: Vec<String>,
+    /// How long a unit may take to start.
+    pub start_timeout: Period,
+    /// For one answer of systemd.
+    pub bus_timeout: Period,
     /// The strategy.
     pub strategy: Strategy,
     /// Where it listens, if the updater opens that and passes it on.
@@ -262,6 +273,7 @@ impl AppConfig {
             links: Vec::new(),
             build: BuildSetting::default(),
             build_timeout: default_build_timeout(),
+            build_unit: true,
             build_network: true,
             build_env: BTreeMap::new(),
             build_memory: None,
@@ -316,6 +328,10 @@ impl Default for RunConfig {
             kind: RunnerKind::default(),
             command: None,
             units: Vec::new(),
+            transient: true,
+            unit_files: Vec::new(),
+            start_timeout: seconds(90),
+            bus_timeout: seconds(30),
             strategy: Strategy::default(),
             sockets: Vec::new(),
             env: BTreeMap::new(),

@@ -24,6 +24,9 @@ pub(super) fn supervise(app: Arc<App>) {
             let looking = Arc::clone(&app);
             let found = tokio::task::spawn_blocking(move || looking.instance()).await;
             if let Ok(Some(instance)) = found {
+                let looking = Arc::clone(&app);
+                // Who started it again may have been somebody else.
+                let _ = tokio::task::spawn_blocking(move || looking.refresh()).await;
                 if lived_long(&app, &instance).await {
                     pause = Duration::ZERO;
                 }
@@ -84,6 +87,9 @@ fn start_if_wanted(app: &App) {
     let active = app.layout.slot(Slot::Active).ok().flatten();
     let (Ok(runner), Some(active)) = (app.runner(), active) else { return };
     if app.files.stopped().exists() || app.instance().is_some() || app.has_journal_past_switch() {
+        return;
+    }
+    if runner.is_looked_after() {
         return;
     }
     let launched = match app.launch(&active) {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::SocketError;
 use crate::sys::spawn::SpawnError;
 use crate::sys::user::UserError;
+use crate::systemd::SystemdError;
 
 /// Why an agent could not be started, stopped or found.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,43 @@ pub enum RunnerError {
     Stuck {
         /// The processes, as `123 (python3), 124 (sh)`.
         left: String,
+    },
+    /// systemd could not be asked, or did not do it.
+    #[error(transparent)]
+    Systemd(#[from] SystemdError),
+    /// A unit cannot be started by anybody.
+    #[error("start {unit}: it {why}")]
+    UnusableUnit {
+        /// Which.
+        unit: String,
+        /// What is so, in words that follow its name.
+        why: String,
+        /// Whether the release shipped it.
+        shipped: bool,
+    },
+    /// A unit was started, and is not up.
+    #[error("start {unit}: it {how}")]
+    Unit {
+        /// Which.
+        unit: String,
+        /// What became of it, in words that follow its name.
+        how: String,
+        /// The last lines of the units in the journal.
+        output: Vec<String>,
+    },
+    /// There is no process that could prove to be of the release.
+    #[error("find the main process of {units}: no service among them has one")]
+    NoMainProcess {
+        /// The units.
+        units: String,
+    },
+    /// A unit file of the release is not there, or is no text of a bearable length.
+    #[error("read the release's unit file {path}")]
+    ReleaseUnit {
+        /// Where in the release.
+        path: String,
+        /// What is wrong with it.
+        source: io::Error,
     },
     /// A file about the agent could not be read or written.
     #[error("{act} {path}", path = path.display())]

@@ -1,7 +1,6 @@
 //! One start of an agent: which processes it is, and how it ended.
 
 use std::path::PathBuf;
-use std::process::ExitStatus;
 use std::sync::Arc;
 
 use protocol::Digest;
@@ -11,6 +10,7 @@ use tokio::sync::watch;
 
 use super::RunnerError;
 use super::members::Signs;
+use super::units::Started;
 use crate::sys::proc::Stat;
 use crate::sys::process::{ProcessHandle, ProcessId};
 use crate::sys::run::describe;
@@ -25,6 +25,12 @@ pub(super) struct Record {
     /// Its first process; absent while it is being started.
     #[serde(default)]
     pub(super) leader: Option<ProcessId>,
+    /// The control group of the unit that was made for it, where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) group: Option<String>,
+    /// The units that were started, where the agent is units.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) units: Vec<Started>,
     pub(super) digest: Digest,
     #[serde(default)]
     pub(super) version: Option<String>,
@@ -49,27 +55,37 @@ struct Inner {
     exit: watch::Receiver<Option<ExitReport>>,
 }
 
-/// How the first process of an agent ended.
+/// How an agent ended: its first process, or what systemd no longer takes for the same run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExitReport {
-    /// Its exit status. Unknown where an earlier updater started it: it is not this one's child.
-    pub status: Option<ExitStatus>,
+    /// In words: `exited with status 3`; or `ended`, where an earlier updater started the process,
+    /// which is not this one's child.
+    how: String,
     /// When it was seen.
     pub at: OffsetDateTime,
 }
 
 impl ExitReport {
+    fn new(how: Option<String>) -> Self {
+        Self { how: how.unwrap_or_else(|| "ended".to_owned()), at: wall_clock() }
+    }
+
     /// In words: `exited with status 3`.
     pub fn describe(&self) -> String {
-        self.status.map_or_else(|| "ended".to_owned(), describe)
+        self.how.clone()
     }
 }
 
 impl Instance {
     /// Follows an agent from now on. A thread waits for its end, and reaps it if it is a child, so
     /// that it never stays behind as a zombie, whoever asks or does not ask.
-    pub(super) fn follow(record: Record, leader: ProcessHandle) -> Result<Self, RunnerError> {
-        let signs = Signs { leader: leader.id().clone(), mark: record.variable() };
+    /// Where it is no child, `how` may know more.
+    pub(super) fn follow(
+        record: Record,
+        leader: ProcessHandle,
+        how: impl FnOnce() -> Option<String> + Send + 'static,
+    ) -> Result<Self, RunnerError> {
+        let signs = record.signs(leader.id().clone());
         let (sender, exit) = watch::channel(None);
         std::thread::Builder::new()
             .name("agent-exit".to_owned())
@@ -77,11 +93,29 @@ impl Instance {
             .spawn(move || {
                 // Without a deadline it returns when the process has ended.
                 let _ = leader.wait(None);
-                let report = ExitReport { status: leader.reap(), at: wall_clock() };
-                sender.send_replace(Some(report));
+                sender
+                    .send_replace(Some(ExitReport::new(leader.reap().map(describe).or_else(how))));
             })
             .map_err(RunnerError::Follow)?;
         Ok(Self { inner: Arc::new(Inner { record, signs, exit }) })
+    }
+
+    /// Follows units from now on: `ended` comes to an end when one of them is not as it was started,
+    /// and says how. The future that is given back is to be driven.
+    pub(super) fn follow_units(
+        record: Record,
+        leader: ProcessId,
+        ended: impl Future<Output = String> + Send + 'static,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let signs = record.signs(leader);
+        let (sender, exit) = watch::channel(None);
+        let following = async move {
+            tokio::select! {
+                how = ended => drop(sender.send_replace(Some(ExitReport::new(Some(how))))),
+                () = sender.closed() => {}
+            }
+        };
+        (Self { inner: Arc::new(Inner { record, signs, exit }) }, following)
     }
 
     /// The first process.
@@ -109,9 +143,9 @@ impl Instance {
         self.inner.record.started_at
     }
 
-    /// Whether its first process lives.
+    /// Whether its first process lives, and its units are as they were started.
     pub fn is_alive(&self) -> bool {
-        self.process().is_alive()
+        self.process().is_alive() && (self.inner.record.units.is_empty() || self.exit().is_none())
     }
 
     /// What no other start has.
@@ -139,7 +173,7 @@ impl Instance {
     pub async fn exited(&self) -> ExitReport {
         let mut exit = self.inner.exit.clone();
         let report = exit.wait_for(Option::is_some).await;
-        let unknown = || ExitReport { status: None, at: wall_clock() };
+        let unknown = || ExitReport::new(None);
         report.ok().and_then(|report| report.clone()).unwrap_or_else(unknown)
     }
 
@@ -169,6 +203,13 @@ impl Record {
         let all = proc::all().map_err(RunnerError::Follow)?;
         let leads = |stat: &&Stat| stat.pid == stat.session && proc::was_given(stat.pid, &mark);
         Ok(all.iter().find(leads).map(ProcessId::from_stat))
+    }
+
+    /// What tells its processes from all others.
+    pub(super) fn signs(&self, leader: ProcessId) -> Signs {
+        let groups = self.units.iter().map(|unit| unit.control_group.clone());
+        let groups = groups.chain(self.group.clone()).filter(|group| !group.is_empty()).collect();
+        Signs { leader, mark: self.variable(), groups }
     }
 
     /// `RELEASE_INSTANCE=…`, as it stands in the environment.

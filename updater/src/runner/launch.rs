@@ -21,7 +21,10 @@ pub struct Launch {
     /// The version that it says it has.
     pub version: Option<String>,
     /// The command. Its first word is looked up in the PATH, or with a slash in it in the release.
+    /// Units have their own.
     pub command: Vec<String>,
+    /// Unit files that the release ships: their names, and where in the release they are.
+    pub units: BTreeMap<String, String>,
     /// What the environment has besides the small standard one and the `RELEASE_*` variables.
     pub environment: BTreeMap<String, String>,
 }
@@ -52,13 +55,18 @@ impl Launch {
         let mut variables = self.environment.clone();
         let configured = variables.get("PATH").map(String::as_str);
         let path = release_path_variable(&self.release_path, configured);
-        variables.extend([
-            ("PATH".to_owned(), path),
+        variables.insert("PATH".to_owned(), path);
+        variables.extend(self.release_variables());
+        variables
+    }
+
+    /// What names the release to whoever runs it.
+    pub fn release_variables(&self) -> [(String, String); 3] {
+        [
             ("RELEASE_DIGEST".to_owned(), self.digest.to_string()),
             ("RELEASE_VERSION".to_owned(), self.version.clone().unwrap_or_default()),
             ("RELEASE_PATH".to_owned(), self.release_path.to_string_lossy().into_owned()),
-        ]);
-        variables
+        ]
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Those in the session or the group of its first process; those that carry its mark in the
 //! environment that they were started with, whatever sessions they made; and all descendants of
-//! these. The limit: a process that cleared its environment is found only while its parent, or the
+//! these. Where units were started, all that is in their control groups, and nothing else.
+//!
+//! The limit of the former: a process that cleared its environment is found only while its parent, or the
 //! first process of its session, lives. The proof of a probe fails closed for one that is not found.
 
 use std::collections::BTreeSet;
@@ -21,6 +23,8 @@ pub(super) struct Signs {
     pub(super) leader: ProcessId,
     /// `RELEASE_INSTANCE=…`.
     pub(super) mark: String,
+    /// The control groups of its units; none where the updater started it itself.
+    pub(super) groups: Vec<String>,
 }
 
 impl Signs {
@@ -29,6 +33,9 @@ impl Signs {
         // After a restart of the machine, no number means what it meant.
         if self.leader.boot_id != boot_id() {
             return Ok(Vec::new());
+        }
+        if !self.groups.is_empty() {
+            return self.grouped();
         }
         let all: Vec<Stat> = proc::all()?
             .into_iter()
@@ -56,6 +63,14 @@ impl Signs {
         Ok(all.into_iter().filter(|stat| members.contains(&stat.pid) && !stat.is_dead()).collect())
     }
 
+    fn grouped(&self) -> io::Result<Vec<Stat>> {
+        let mut members = proc::all()?;
+        let is_ours = |group: &String| self.groups.iter().any(|own| is_within(group, own));
+        members
+            .retain(|stat| !stat.is_dead() && proc::control_groups(stat.pid).iter().any(is_ours));
+        Ok(members)
+    }
+
     fn is_leader(&self, stat: &Stat) -> bool {
         stat.pid == self.leader.pid && stat.start_time == self.leader.start_time
     }
@@ -65,5 +80,24 @@ impl Signs {
     fn shows(&self, stat: &Stat, leader_there: bool) -> bool {
         let grouped = stat.session == self.leader.pid || stat.group == self.leader.pid;
         (grouped && leader_there) || proc::was_given(stat.pid, &self.mark)
+    }
+}
+
+/// Whether a control group is this one or below it.
+fn is_within(group: &str, own: &str) -> bool {
+    group.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_holds_those_below_it_and_no_namesake() {
+        let own = "/system.slice/agent.service";
+        assert!(is_within(own, own));
+        assert!(is_within("/system.slice/agent.service/workers", own));
+        assert!(!is_within("/system.slice/agent.service2", own));
+        assert!(!is_within("/system.slice", own));
     }
 }

@@ -17,6 +17,8 @@ mod stop;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod transient;
+mod units;
 
 pub use error::RunnerError;
 pub use handover::Handover;
@@ -25,3 +27,4 @@ pub use launch::{Launch, command_of, release_path_variable};
 pub use log::AgentLog;
 pub use process::{Runner, for_app};
 pub use sockets::SocketError;
+pub use units::{UNIT_DIRECTORY, check_units, is_unit_name};

@@ -12,9 +12,12 @@ use super::instance::Record;
 use super::members::MARK;
 use super::seat::Seat;
 use super::sockets::Sockets;
+use super::transient::Transient;
+use super::units::UnitsRunner;
 use super::{AgentLog, Handover, Instance, Launch, RunnerError};
-use crate::config::{AppConfig, RunnerKind};
+use crate::config::{AppConfig, RunnerKind, Strategy};
 use crate::sys::process::ProcessId;
+use crate::sys::run::TAIL_LINES;
 use crate::sys::spawn::{Output, Spawn};
 use crate::sys::user::User;
 use crate::sys::{proc, wall_clock};
@@ -24,6 +27,11 @@ const BESIDE: &str = "RELEASE_HANDOVER";
 
 /// What starts, stops and finds one app's agent. All of it blocks; for a plain thread.
 pub trait Runner: Debug + Send + Sync {
+    /// Looks for what would keep a release from being started, while the one before still runs.
+    fn check(&self, _launch: &Launch) -> Result<(), RunnerError> {
+        Ok(())
+    }
+
     /// Starts a release. What is left of an agent that died is ended before; one that runs is an
     /// error.
     fn start(&self, launch: &Launch) -> Result<Instance, RunnerError>;
@@ -38,6 +46,16 @@ pub trait Runner: Debug + Send + Sync {
 
     /// The agent that runs, whoever started it.
     fn find(&self) -> Result<Option<Instance>, RunnerError>;
+
+    /// Takes back what was put on the host for releases: there is none any more.
+    fn withdraw(&self) -> Result<(), RunnerError> {
+        Ok(())
+    }
+
+    /// Whether somebody else sees to it that the agent runs again when it ends.
+    fn is_looked_after(&self) -> bool {
+        false
+    }
 
     /// The last lines that an agent printed since it was started.
     fn output_tail(&self, instance: &Instance, lines: usize) -> Vec<String>;
@@ -54,14 +72,22 @@ pub trait Runner: Debug + Send + Sync {
 /// The runner that an app's configuration asks for. `state` is the app's own state directory.
 pub fn for_app(config: &AppConfig, state: &Path) -> Result<Box<dyn Runner>, RunnerError> {
     if config.run.kind == RunnerKind::Systemd {
-        return Err(RunnerError::NotSupported("kind = \"systemd\""));
+        if config.run.strategy == Strategy::Handover {
+            let asked = "kind = \"systemd\" and strategy = \"handover\"";
+            return Err(RunnerError::NotSupported(asked));
+        }
+        return Ok(Box::new(UnitsRunner::new(&config.run, state)?));
     }
     Ok(Box::new(ProcessRunner {
         user: config.user.clone(),
         log: AgentLog::new(state, config.run.log_bytes.0),
         sockets: Sockets::new(&config.run.sockets),
-        serving: Seat::new(state.join("instance.json"), config.run.kill_timeout.0),
-        beside: Seat::new(state.join("beside.json"), config.run.kill_timeout.0),
+        serving: Seat::new(
+            state.join("instance.json"),
+            config.run.kill_timeout.0,
+            Transient::for_app(config, state)?,
+        ),
+        beside: Seat::new(state.join("beside.json"), config.run.kill_timeout.0, None),
     }))
 }
 
@@ -176,8 +202,10 @@ impl ProcessRunner {
         spawn.output = Output::File(file);
         let mut record = Record {
             format: FORMAT,
+            group: seat.transient.as_ref().map(|transient| transient.group(&mark)),
             mark,
             leader: None,
+            units: Vec::new(),
             digest: launch.digest,
             version: launch.version.clone(),
             release_path: launch.release_path.clone(),
@@ -186,13 +214,17 @@ impl ProcessRunner {
         };
         // Before it is started: a crash in between must not leave an agent that nobody knows of.
         seat.write(&record)?;
-        let started = spawn.start().map_err(RunnerError::from).and_then(|child| {
+        let started = match &seat.transient {
+            Some(transient) => transient.start(&record.mark, &spawn, self.log.path()),
             // Not reaped yet, so it has a line in `/proc` even if it is dead.
-            let known = proc::stat(child.id()).ok_or_else(gone)?;
+            None => spawn.start().map(|child| child.id()).map_err(RunnerError::from),
+        };
+        let started = started.and_then(|pid| {
+            let known = proc::stat(pid).ok_or_else(gone)?;
             let leader = ProcessId::from_stat(&known);
             record.leader = Some(leader.clone());
             let handle = leader.open().map_err(RunnerError::Follow)?.ok_or_else(gone)?;
-            Instance::follow(record.clone(), handle)
+            seat.followed(record.clone(), handle)
         });
         let result = started.and_then(|instance| {
             seat.write(&record)?;
@@ -205,8 +237,20 @@ impl ProcessRunner {
             }
             Err(error) => {
                 seat.clear(Duration::ZERO)?;
-                Err(error)
+                Err(self.with_output(error, record.log_start))
             }
+        }
+    }
+}
+
+impl ProcessRunner {
+    /// What a unit printed before it failed is in the log, and not in the journal.
+    fn with_output(&self, error: RunnerError, log_start: u64) -> RunnerError {
+        match error {
+            RunnerError::Unit { unit, how, .. } => {
+                RunnerError::Unit { unit, how, output: self.log.tail(log_start, TAIL_LINES) }
+            }
+            other => other,
         }
     }
 }

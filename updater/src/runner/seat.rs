@@ -9,9 +9,9 @@ use std::time::Duration;
 use protocol::FORMAT;
 
 use super::instance::Record;
-use super::members::Signs;
+use super::transient::Transient;
 use super::{Instance, RunnerError, stop};
-use crate::sys::process::ProcessId;
+use crate::sys::process::{ProcessHandle, ProcessId};
 use crate::sys::{remove_durably, sync_directory, write_durably};
 
 #[derive(Debug)]
@@ -19,13 +19,19 @@ pub(super) struct Seat {
     record: PathBuf,
     /// How long killed processes may take to be gone.
     kill_timeout: Duration,
+    /// How it is made a unit of its own, if it is.
+    pub(super) transient: Option<Transient>,
     /// The agent that was last started or found, so that it is followed by one thread only.
     current: Mutex<Option<Instance>>,
 }
 
 impl Seat {
-    pub(super) fn new(record: PathBuf, kill_timeout: Duration) -> Self {
-        Self { record, kill_timeout, current: Mutex::new(None) }
+    pub(super) fn new(
+        record: PathBuf,
+        kill_timeout: Duration,
+        transient: Option<Transient>,
+    ) -> Self {
+        Self { record, kill_timeout, transient, current: Mutex::new(None) }
     }
 
     /// The agent that lives there, whoever started it.
@@ -39,9 +45,20 @@ impl Seat {
             return Ok(None);
         };
         let Some(handle) = leader.open().map_err(RunnerError::Follow)? else { return Ok(None) };
-        let instance = Instance::follow(record, handle)?;
+        let instance = self.followed(record, handle)?;
         *current = Some(instance.clone());
         Ok(Some(instance))
+    }
+
+    /// Follows what is written down.
+    pub(super) fn followed(
+        &self,
+        record: Record,
+        leader: ProcessHandle,
+    ) -> Result<Instance, RunnerError> {
+        let unit = self.transient.clone().filter(|_| record.group.is_some());
+        let mark = record.mark.clone();
+        Instance::follow(record, leader, move || unit?.how_it_ended(&mark))
     }
 
     /// Whether a start is written down, alive or not.
@@ -52,9 +69,15 @@ impl Seat {
     /// Ends all processes of what was last started here. Returns when all are gone.
     pub(super) fn clear(&self, grace: Duration) -> Result<(), RunnerError> {
         let Some(record) = self.read()? else { return Ok(()) };
-        if let Some(leader) = record.find_leader()? {
-            stop::stop(&Signs { leader, mark: record.variable() }, grace, self.kill_timeout)?;
+        // Units were stopped by whoever knows them.
+        if let Some(leader) = record.find_leader()?.filter(|_| record.units.is_empty()) {
+            stop::stop(&record.signs(leader), grace, self.kill_timeout)?;
         }
+        self.forget()
+    }
+
+    /// Nothing is left of what was last started here.
+    fn forget(&self) -> Result<(), RunnerError> {
         remove_durably(&self.record).map_err(|source| self.error("remove", source))?;
         *self.current() = None;
         Ok(())
@@ -98,11 +121,12 @@ impl Seat {
         Ok(())
     }
 
-    fn current(&self) -> MutexGuard<'_, Option<Instance>> {
+    pub(super) fn current(&self) -> MutexGuard<'_, Option<Instance>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self) -> Result<Option<Record>, RunnerError> {
+    /// What was last started here, as it was written down.
+    pub(super) fn read(&self) -> Result<Option<Record>, RunnerError> {
         let text = match fs::read(&self.record) {
             Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
             text => text.map_err(|source| self.error("read", source))?,

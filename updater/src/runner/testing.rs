@@ -44,6 +44,7 @@ impl App {
             version: Some("1.2".to_owned()),
             command: vec!["./agent".to_owned()],
             environment: BTreeMap::new(),
+            units: BTreeMap::new(),
         }
     }
 
@@ -73,7 +74,10 @@ impl Drop for App {
 }
 
 fn runner(directory: &Path) -> Box<dyn Runner> {
-    for_app(&AppConfig::new("/unused"), directory).unwrap()
+    let mut config = AppConfig::new("/unused");
+    // Tests must not make units of the machine that they run on.
+    config.run.transient = false;
+    for_app(&config, directory).unwrap()
 }
 
 pub(crate) fn exit_of(instance: &Instance) -> ExitReport {

@@ -82,6 +82,17 @@ pub fn was_given(pid: u32, variable: &str) -> bool {
     read.is_ok() && all.split(|byte| *byte == 0).any(|one| one == variable.as_bytes())
 }
 
+/// The control groups that a process is in (cgroups(7)), where systemd may have put it: in the unified
+/// hierarchy, and in systemd's own where there are several.
+pub fn control_groups(pid: u32) -> Vec<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let group = |line: &str| {
+        let systemd = || Some(line.split_once(":name=systemd:")?.1);
+        line.strip_prefix("0::").or_else(systemd).map(str::to_owned)
+    };
+    text.lines().filter_map(group).collect()
+}
+
 /// The sockets that a process holds, by their inodes.
 pub fn sockets(pid: u32) -> Vec<u64> {
     socket_descriptors(pid).into_iter().map(|(_, inode)| inode).collect()

@@ -5,8 +5,8 @@
 //! root, a command runs as the updater's own user and could kill its keeper.
 
 use std::collections::VecDeque;
-use std::io::{self, PipeReader, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, PipeReader, PipeWriter, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ExitStatus};
@@ -103,10 +103,10 @@ pub enum RunError {
         tail: Vec<String>,
     },
     /// It was killed, and is still there: the kernel does not let it go.
-    #[error("end the command: process {pid} does not go although it was killed")]
+    #[error("end the command: {what} does not go although it was killed")]
     Stuck {
-        /// The process.
-        pid: u32,
+        /// The process, or the unit.
+        what: String,
         /// The last lines of its output.
         tail: Vec<String>,
     },
@@ -141,6 +141,18 @@ pub fn describe(status: ExitStatus) -> String {
     }
 }
 
+/// What runs a command. Dropped, it ends it.
+pub(crate) trait Job {
+    /// There is something to read here when the command, and all that it started, has ended.
+    fn ended(&self) -> BorrowedFd<'_>;
+
+    /// How it ended.
+    fn status(&mut self) -> io::Result<ExitStatus>;
+
+    /// Ends it, and all that it started. The error names what would not go.
+    fn kill(&mut self) -> Result<(), String>;
+}
+
 /// Runs a command to its end, and gives each line of its output to `on_line` when it comes.
 ///
 /// Blocks; for a plain thread. The thread's end would end the command. When this returns, no
@@ -148,35 +160,47 @@ pub fn describe(status: ExitStatus) -> String {
 pub fn run_bounded(
     mut spawn: Spawn,
     bounds: Bounds<'_>,
+    on_line: impl FnMut(&str),
+) -> Result<Finished, RunError> {
+    let start = |writer| {
+        spawn.output = Output::Pipe(writer);
+        spawn.lifetime = Lifetime::Kept;
+        Kept::new(spawn.start()?)
+    };
+    run_job(start, bounds, on_line)
+}
+
+/// The same of a command that is started otherwise, with this end of a pipe for its output.
+pub(crate) fn run_job<J: Job>(
+    start: impl FnOnce(PipeWriter) -> Result<J, RunError>,
+    bounds: Bounds<'_>,
     mut on_line: impl FnMut(&str),
 ) -> Result<Finished, RunError> {
     let deadline = Instant::now() + bounds.timeout;
     let (reader, writer) = io::pipe().map_err(RunError::Follow)?;
     rustix::fs::fcntl_setfl(&reader, rustix::fs::OFlags::NONBLOCK)
         .map_err(|error| RunError::Follow(error.into()))?;
-    spawn.output = Output::Pipe(writer);
-    spawn.lifetime = Lifetime::Kept;
-    let mut running = Running::new(spawn.start()?)?;
+    let mut running = Running { job: start(writer)?, output_open: true };
     let mut lines = Lines { reader, partial: Vec::new(), tail: VecDeque::new(), bytes: 0 };
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            let stuck = running.kill();
+            let stuck = running.job.kill();
             lines.drain(bounds.output_bytes, &mut on_line).map_err(RunError::Follow)?;
             let tail = lines.finish(&mut on_line);
-            stuck.map_err(|pid| RunError::Stuck { pid, tail: tail.clone() })?;
+            stuck.map_err(|what| RunError::Stuck { what, tail: tail.clone() })?;
             return Err(RunError::TimedOut { timeout: bounds.timeout, tail });
         }
         if let Some((needed, free)) = bounds.lacks_room() {
-            let stuck = running.kill();
+            let stuck = running.job.kill();
             let tail = lines.finish(&mut on_line);
-            stuck.map_err(|pid| RunError::Stuck { pid, tail: tail.clone() })?;
+            stuck.map_err(|what| RunError::Stuck { what, tail: tail.clone() })?;
             return Err(RunError::NoRoom { needed, free, tail });
         }
         if bounds.until.is_some_and(|until| until.0()) {
-            let stuck = running.kill();
+            let stuck = running.job.kill();
             let tail = lines.finish(&mut on_line);
-            stuck.map_err(|pid| RunError::Stuck { pid, tail: tail.clone() })?;
+            stuck.map_err(|what| RunError::Stuck { what, tail: tail.clone() })?;
             return Err(RunError::Stopped { tail });
         }
         let looks = bounds.room.is_some() || bounds.until.is_some();
@@ -184,13 +208,13 @@ pub fn run_bounded(
         let ended = running.wait_or_readable(&lines.reader, left)?;
         lines.drain(bounds.output_bytes, &mut on_line).map_err(RunError::Follow)?;
         if lines.bytes > bounds.output_bytes {
-            let stuck = running.kill();
+            let stuck = running.job.kill();
             let tail = lines.finish(&mut on_line);
-            stuck.map_err(|pid| RunError::Stuck { pid, tail: tail.clone() })?;
+            stuck.map_err(|what| RunError::Stuck { what, tail: tail.clone() })?;
             return Err(RunError::TooMuchOutput { limit: bounds.output_bytes, tail });
         }
         if ended {
-            let status = running.child.wait().map_err(RunError::Follow)?;
+            let status = running.job.status().map_err(RunError::Follow)?;
             let output_bytes = lines.bytes;
             return Ok(Finished { status, tail: lines.finish(&mut on_line), output_bytes });
         }
@@ -208,25 +232,21 @@ impl Bounds<'_> {
     }
 }
 
-/// The keeper of a command. Dropped, it ends the command.
-struct Running {
-    child: Child,
-    handle: OwnedFd,
+struct Running<J> {
+    job: J,
     output_open: bool,
 }
 
-impl Running {
-    fn new(child: Child) -> Result<Self, RunError> {
-        let handle = Pid::from_raw(child.id().cast_signed())
-            .ok_or(rustix::io::Errno::SRCH)
-            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
-            .map_err(|error| RunError::Follow(error.into()))?;
-        Ok(Self { child, handle, output_open: true })
-    }
+/// The keeper of a command. Dropped, it ends the command.
+struct Kept {
+    child: Child,
+    handle: OwnedFd,
+}
 
-    /// Waits until the keeper has ended, which is `true`, or there is something to read.
+impl<J: Job> Running<J> {
+    /// Waits until the command has ended, which is `true`, or there is something to read.
     fn wait_or_readable(&mut self, reader: &PipeReader, left: Duration) -> Result<bool, RunError> {
-        let mut watched = vec![PollFd::new(self.handle.as_fd(), PollFlags::POLLIN)];
+        let mut watched = vec![PollFd::new(self.job.ended(), PollFlags::POLLIN)];
         if self.output_open {
             watched.push(PollFd::new(reader.as_fd(), PollFlags::POLLIN));
         }
@@ -242,9 +262,28 @@ impl Running {
         }
         Ok(ended)
     }
+}
 
-    /// Ends the command and all that it started. The error is the process that would not go.
-    fn kill(&mut self) -> Result<(), u32> {
+impl Kept {
+    fn new(child: Child) -> Result<Self, RunError> {
+        let handle = Pid::from_raw(child.id().cast_signed())
+            .ok_or(rustix::io::Errno::SRCH)
+            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
+            .map_err(|error| RunError::Follow(error.into()))?;
+        Ok(Self { child, handle })
+    }
+}
+
+impl Job for Kept {
+    fn ended(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
+
+    fn status(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait()
+    }
+
+    fn kill(&mut self) -> Result<(), String> {
         let _ = pidfd_send_signal(&self.handle, rustix::process::Signal::TERM);
         let deadline = Instant::now() + KILL_WAIT;
         loop {
@@ -253,7 +292,7 @@ impl Running {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(self.child.id());
+                return Err(format!("process {}", self.child.id()));
             }
             let mut watched = [PollFd::new(self.handle.as_fd(), PollFlags::POLLIN)];
             let _ = wait(&mut watched, left);
@@ -261,7 +300,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for Kept {
     fn drop(&mut self) {
         let _ = self.kill();
     }

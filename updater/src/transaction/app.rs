@@ -12,7 +12,8 @@ use protocol::{
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
-use crate::config::{AppConfig, BuildSetting, Config, LimitsConfig};
+use crate::build::BuildUnits;
+use crate::config::{AppConfig, BuildSetting, Config, LimitsConfig, RunConfig, RunnerKind};
 use crate::own::{OwnExecutable, Takeover};
 use crate::probe::{Probe, Readiness};
 use crate::release::{Layout, Slot, read_record};
@@ -43,6 +44,8 @@ pub struct App {
     pub limits: LimitsConfig,
     pub(super) events: Arc<Events>,
     pub(super) user: Option<User>,
+    /// How its builds are confined, where systemd runs.
+    pub(super) build_units: Option<BuildUnits>,
     pub(super) probe: Probe,
     pub(super) ready: Readiness,
     /// Who may sign its releases; none where signatures are not asked for.
@@ -92,7 +95,15 @@ impl App {
         let probe = Probe::from_config(&own, &config.identity).map_err(AppError::Probe)?;
         let ready = Readiness::from_config(&own, &config.identity).map_err(AppError::Probe)?;
         let keys = TrustedKeys::load(&own.trusted_keys).map_err(AppError::Keys)?;
+        let hidden = vec![config.identity.clone()];
+        let (start, answer) = (own.run.start_timeout.0, own.run.bus_timeout.0);
+        let build_units = if own.build_unit {
+            BuildUnits::new(name.as_str(), hidden, start, answer).map_err(AppError::Units)?
+        } else {
+            None
+        };
         Ok(Self {
+            build_units,
             layout: Layout::new(&own.install_dir),
             limits: config.limits.clone(),
             status: Mutex::new(Status::new(wall_clock())),
@@ -126,6 +137,9 @@ impl App {
         let name: AppName = SELF_APP.parse().map_err(AppError::Name)?;
         let mut config = config.clone();
         let app = AppConfig {
+            // It builds nothing, and runs nothing that is not the updater itself.
+            build_unit: false,
+            run: RunConfig { transient: false, ..RunConfig::default() },
             keep: config.own.keep,
             trusted_keys: config.own.trusted_keys.clone(),
             confirm_window: config.own.takeover_timeout,
@@ -243,7 +257,12 @@ impl App {
     pub fn launch(&self, digest: &Digest) -> Result<Launch, Failure> {
         let path = self.layout.release(digest);
         let manifest = read_manifest(&path)?;
-        let command = command_of(&self.config.run, manifest.run.as_ref()).map_err(|error| {
+        let command = match self.config.run.kind {
+            RunnerKind::Process => command_of(&self.config.run, manifest.run.as_ref()),
+            // Units say themselves what they run.
+            RunnerKind::Systemd => Ok(Vec::new()),
+        };
+        let command = command.map_err(|error| {
             let detail = format!("failed to {error}");
             Failure::release_problem(Problem::new(Code::RolledBack, detail))
         })?;
@@ -252,6 +271,7 @@ impl App {
             digest: *digest,
             version: manifest.version,
             command,
+            units: manifest.units.map(|section| section.files).unwrap_or_default(),
             environment: self.config.run.env.clone(),
         })
     }
@@ -409,6 +429,9 @@ pub enum AppError {
     /// Its user does not exist.
     #[error("find the app's user")]
     User(#[source] UserError),
+    /// There is no thread to speak to systemd with.
+    #[error("speak to systemd")]
+    Units(#[source] io::Error),
     /// A trusted key cannot be used.
     #[error("read the app's trusted keys")]
     Keys(#[source] KeyError),

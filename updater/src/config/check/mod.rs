@@ -7,6 +7,7 @@ mod directories;
 mod identity;
 mod keys;
 mod machine;
+mod units;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -83,6 +84,7 @@ fn look_at_machine(
     keys::check("self.trusted_keys", &config.own.trusted_keys, findings);
     machine::check(config, daemon_runs, findings);
     let own = Account::own();
+    units::check(config, &own, findings);
     directories::check_state(&config.state_dir, &own, findings);
     directories::check_install("self.install_dir", &config.own.install_dir, None, &own, findings);
     for (name, app) in &config.apps {

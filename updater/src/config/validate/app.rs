@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use protocol::{AppName, DRILL_APP, SELF_APP};
 
 use super::daemon::refuse_few;
-use super::refuse_zero;
+use super::{refuse_zero, units};
 use crate::config::{AppConfig, BuildSetting, Finding, RunConfig, RunnerKind};
 
 pub(super) fn validate(
@@ -72,9 +72,12 @@ fn validate_build(section: &str, app: &AppConfig, findings: &mut Vec<Finding>) {
         findings.push(
             Finding::note(
                 format!("{section}.build_network"),
-                "to take the network away takes root, and the capability SYS_ADMIN",
+                "to take the network away takes root",
             )
-            .hint("under systemd, the drop-in builds-without-network.conf gives it"),
+            .hint(
+                "with build_unit = false it also takes the capability SYS_ADMIN, which the drop-in \
+                 builds-without-network.conf gives",
+            ),
         );
     }
     if let BuildSetting::Command(words) = &app.build
@@ -86,22 +89,9 @@ fn validate_build(section: &str, app: &AppConfig, findings: &mut Vec<Finding>) {
 }
 
 fn validate_run(section: &str, run: &RunConfig, findings: &mut Vec<Finding>) {
-    if run.kind == RunnerKind::Systemd {
-        findings.push(
-            Finding::warning(
-                format!("{section}.kind"),
-                "the runner \"systemd\" is not in this version: orders for this app are answered \
-                 with 501",
-            )
-            .hint("use \"process\""),
-        );
-    } else if !run.units.is_empty() {
-        findings.push(Finding::warning(
-            format!("{section}.units"),
-            "only the runner \"systemd\" starts units",
-        ));
-    }
+    units::validate(section, run, findings);
     match &run.command {
+        _ if run.kind == RunnerKind::Systemd => {}
         None => findings.push(Finding::note(
             format!("{section}.command"),
             "is not set: every release has to say it in its release.toml",
@@ -151,12 +141,6 @@ mod tests {
     fn the_name_of_the_updater_is_reserved() {
         let found = said("[app.updater]\ninstall_dir = '/opt/x'\n");
         assert_said(&found, "error: app.updater: is the name of the updater's own releases");
-    }
-
-    #[test]
-    fn what_this_version_cannot_do_is_an_error() {
-        let found = said_of_app("[app.agent.run]\nkind = 'systemd'\nunits = ['a']");
-        assert_said(&found, "warning: app.agent.run.kind: the runner \"systemd\" is not in this");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod health;
 mod links;
 mod paths;
 mod signatures;
+mod units;
 
 use super::{Config, Finding};
 

@@ -33,6 +33,8 @@ impl Engine {
             self.app.layout.flip(&from).map_err(|error| Failure::host(&error))?;
         } else {
             self.stop_agent()?;
+            let runner = self.app.runner().map_err(Failure::host_problem)?;
+            runner.withdraw().map_err(|error| Failure::host(&error))?;
             self.app.layout.clear().map_err(|error| Failure::host(&error))?;
         }
         checkpoint("active_reversed");
@@ -46,12 +48,17 @@ impl Engine {
         if self.untouched(&target) {
             return Ok(());
         }
+        let runner = self.app.runner().map_err(Failure::host_problem)?;
+        if self.journal.direction == Direction::Forward {
+            // What is in the way is better seen while the old one still runs.
+            let launch = self.app.launch(&target)?;
+            runner.check(&launch).map_err(|error| runner_failure(&error))?;
+        }
         self.stop_agent()?;
         // Who orders a release wants it to run, whoever stopped the one before.
         remove_durably(&self.app.files.stopped()).map_err(|error| Failure::host(&error))?;
         checkpoint("agent_stopped");
         let launch = self.app.launch(&target)?;
-        let runner = self.app.runner().map_err(Failure::host_problem)?;
         let started = runner.start(&launch).map_err(|error| runner_failure(&error))?;
         self.started = Some(started);
         checkpoint("agent_started");
@@ -213,15 +220,20 @@ impl<'a> Notes<'a> {
     }
 }
 
-/// A program that is not there is the release's fault; whatever else is in the way is the host's.
+/// A program that is not there, or a unit that does not come up, is the release's fault; whatever
+/// else is in the way is the host's.
 pub(super) fn runner_failure(error: &RunnerError) -> Failure {
     use SpawnError::{Empty, NotExecutable, NotInPath};
-    match error {
+    let output = match error {
         RunnerError::NoCommand
-        | RunnerError::Start(Empty | NotExecutable { .. } | NotInPath { .. }) => {
-            let detail = format!("failed to {}", chain(error));
-            Failure::release_problem(Problem::new(Code::RolledBack, detail))
-        }
-        _ => Failure::host(error),
-    }
+        | RunnerError::NoMainProcess { .. }
+        | RunnerError::ReleaseUnit { .. }
+        | RunnerError::UnusableUnit { shipped: true, .. }
+        | RunnerError::Start(Empty | NotExecutable { .. } | NotInPath { .. }) => Vec::new(),
+        RunnerError::Unit { output, .. } => output.clone(),
+        _ => return Failure::host(error),
+    };
+    let detail = format!("failed to {}", chain(error));
+    let problem = Problem::new(Code::RolledBack, detail);
+    Failure::release_problem(Problem { output, ..problem })
 }

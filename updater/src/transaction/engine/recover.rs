@@ -8,6 +8,7 @@ use protocol::Digest;
 
 use crate::release::Slot;
 use crate::sys::{BootTime, sweep_unfinished};
+use crate::systemd::SystemdError;
 use crate::transaction::evidence::Evidence;
 use crate::transaction::machine::{self, Found, Step};
 use crate::transaction::order::chain;
@@ -78,6 +79,9 @@ impl App {
         let agent = self.hold_agent();
         sweep_unfinished(self.files.directory()).map_err(RecoverError::Io)?;
         drop(agent);
+        if let Some(units) = &self.build_units {
+            units.end_leftovers().map_err(RecoverError::Builds)?;
+        }
         let Some(journal) = Journal::read(&self.files.journal())? else {
             if self.layout.store().exists() {
                 self.sweep(None).map_err(RecoverError::Io)?;
@@ -147,6 +151,8 @@ impl Engine {
 enum RecoverError {
     #[error("use the state directory")]
     Io(#[source] std::io::Error),
+    #[error("end what was left of a build")]
+    Builds(#[source] SystemdError),
     #[error("take this app's lock: another updater holds it")]
     Locked,
     #[error(transparent)]

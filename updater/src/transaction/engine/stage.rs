@@ -13,11 +13,12 @@ use protocol::{
 
 use rustix::io::Errno;
 
-use crate::build::{self, BuildError, Contents};
+use crate::build::{self, BuildError, Conditions, Contents};
 use crate::release::{
     Bounds, LinkError, Progress, UnpackError, make_durable, make_links, own_tree, remove_release,
     remove_tree, seal_tree, tree_hash, unpack, write_record,
 };
+use crate::runner::check_units;
 use crate::sys::fs::{free_space, read_plain};
 use crate::sys::run::Until;
 use crate::sys::{checkpoint, sync_directory, wall_clock};
@@ -83,6 +84,8 @@ impl Engine {
             let detail = format!("release.toml has {section}, which this updater cannot carry out");
             return Err(Failure::host_problem(Problem::new(Code::NotSupported, detail)));
         }
+        check_units(&self.app.config.run, manifest.units.as_ref())
+            .map_err(|detail| Failure::host_problem(Problem::new(Code::NotSupported, detail)))?;
         let host = [std::env::consts::OS, std::env::consts::ARCH];
         let wanted = [("os", manifest.os, host[0]), ("arch", manifest.arch, host[1])];
         for (key, wanted, host) in wanted {
@@ -156,8 +159,9 @@ impl Engine {
         };
         let stop = self.stop();
         let until = || stop.heard().is_some();
-        let until = Until(&until);
-        let built = build::run_build(&plan, config, release, user, &cache, reserve, until);
+        let units = self.app.build_units.as_ref();
+        let conditions = Conditions { reserve, until: Until(&until), units };
+        let built = build::run_build(&plan, config, release, user, &cache, conditions);
         let report = built.map_err(|error| {
             self.evidence.build_output = error.tail().to_vec();
             stop.heard().unwrap_or_else(|| build_failure(&error))

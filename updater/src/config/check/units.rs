@@ -1,0 +1,128 @@
+//! Units, and the systemd that is to start them.
+
+use std::path::Path;
+
+use nix::unistd::{AccessFlags, access};
+use protocol::AppName;
+
+use crate::config::{AppConfig, Config, Finding, RunnerKind};
+use crate::runner::UNIT_DIRECTORY;
+use crate::systemd::{self, Bus, Load, SystemdError, UnitState};
+use crate::transaction::chain;
+
+use super::account::Account;
+
+pub(super) fn check(config: &Config, own: &Account, findings: &mut Vec<Finding>) {
+    for (name, app) in &config.apps {
+        match app.run.kind {
+            RunnerKind::Systemd => check_units(name, app, own, findings),
+            RunnerKind::Process => check_made_units(name, app, own, findings),
+        }
+    }
+}
+
+fn check_units(name: &AppName, app: &AppConfig, own: &Account, findings: &mut Vec<Finding>) {
+    let key = |key: &str| format!("app.{name}.run.{key}");
+    if !systemd::is_running() {
+        findings.push(
+            Finding::error(key("kind"), "systemd does not run on this machine")
+                .hint("use kind = \"process\""),
+        );
+        return;
+    }
+    if !own.uid.is_root() {
+        findings.push(Finding::error(key("kind"), "only root can start and stop units"));
+    }
+    if access(Path::new(UNIT_DIRECTORY), AccessFlags::W_OK).is_err() {
+        findings.push(
+            Finding::error(key("kind"), format!("{UNIT_DIRECTORY} cannot be written"))
+                .hint("under systemd, the drop-in units.conf lets the updater write there"),
+        );
+    }
+    match states(app) {
+        Err(error) => findings.push(unreachable(key("kind"), &error)),
+        Ok(states) => {
+            for (unit, state) in states {
+                findings.extend(unit_finding(&key("units"), app, &unit, &state));
+            }
+        }
+    }
+}
+
+fn check_made_units(name: &AppName, app: &AppConfig, own: &Account, findings: &mut Vec<Finding>) {
+    let wanted = app.run.transient || app.build_unit;
+    if !wanted || !systemd::is_running() || !own.uid.is_root() {
+        return;
+    }
+    let asked = Bus::new(app.run.bus_timeout.0).map_err(SystemdError::Thread);
+    if let Err(error) = asked.and_then(|bus| bus.ask(|_| async { Ok(()) })) {
+        let hint = "install the package dbus, or set run.transient and build_unit to false";
+        findings.push(Finding::error(format!("app.{name}"), chain(&error)).hint(hint));
+    }
+}
+
+fn states(app: &AppConfig) -> Result<Vec<(String, UnitState)>, SystemdError> {
+    let bus = Bus::new(app.run.bus_timeout.0).map_err(SystemdError::Thread)?;
+    let units = app.run.units.clone();
+    bus.ask(move |systemd| async move {
+        let mut states = Vec::new();
+        for unit in units {
+            let state = systemd.state(&unit).await?;
+            states.push((unit, state));
+        }
+        Ok(states)
+    })
+}
+
+fn unreachable(key: String, error: &SystemdError) -> Finding {
+    Finding::error(key, chain(error)).hint("install the package dbus, and look at dbus.service")
+}
+
+/// What keeps a unit from being started, if anything does.
+fn unit_finding(key: &str, app: &AppConfig, unit: &str, state: &UnitState) -> Option<Finding> {
+    let why = state.unusable()?;
+    let text = format!("{unit} {why}");
+    if state.load != Load::Masked && app.run.unit_files.iter().any(|shipped| shipped == unit) {
+        return Some(Finding::note(key, text).hint("a release may ship it"));
+    }
+    let hint = match state.load {
+        Load::Masked => format!("run: systemctl unmask {unit}"),
+        _ => format!("look at: systemctl status {unit}"),
+    };
+    Some(Finding::error(key, text).hint(hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(load: &str, unit_files: &[&str]) -> Option<String> {
+        let mut app = AppConfig::new("/opt/agent");
+        app.run.unit_files = unit_files.iter().map(|name| (*name).to_owned()).collect();
+        let state = UnitState { load: load.to_owned().into(), ..UnitState::default() };
+        let found = unit_finding("k", &app, "a.service", &state);
+        found.map(|finding| format!("{}: {finding}", finding.severity.name()))
+    }
+
+    #[test]
+    fn a_unit_that_cannot_be_started_is_told_with_what_helps() {
+        assert_eq!(said("loaded", &[]), None);
+        assert!(said("masked", &["a.service"]).unwrap().contains("systemctl unmask a.service"));
+        assert!(
+            said("not-found", &[]).unwrap().starts_with("error: k: a.service has no unit file")
+        );
+        assert!(said("not-found", &["a.service"]).unwrap().starts_with("note: "));
+    }
+
+    #[test]
+    fn units_without_a_systemd_are_told() {
+        if systemd::is_running() {
+            return;
+        }
+        let text = "[app.agent]\ninstall_dir = '/opt/agent'\n[app.agent.run]\nkind = 'systemd'\n\
+                    units = ['a.service']\n";
+        let mut findings = Vec::new();
+        check(&Config::parse(text).unwrap(), &Account::own(), &mut findings);
+        assert!(findings[0].message.contains("systemd does not run"), "{findings:?}");
+    }
+}

@@ -1,0 +1,18 @@
+//! The runner whose agent is units of systemd's.
+//!
+//! systemd starts and stops them, keeps their processes together, and starts them again when they
+//! die. The updater says when, proves what runs, and puts unit files of releases in place and back.
+//! It never starts a unit again that systemd looks after.
+
+mod environment;
+mod files;
+mod follow;
+mod order;
+mod runner;
+mod shipped;
+mod started;
+
+pub use files::UNIT_DIRECTORY;
+pub(super) use runner::UnitsRunner;
+pub use shipped::{check_units, is_unit_name};
+pub(super) use started::Started;

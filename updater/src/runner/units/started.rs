@@ -1,0 +1,92 @@
+//! A unit as it was started, and whether it still is so. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use crate::systemd::UnitState;
+
+/// One unit of one start of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Started {
+    /// Its name.
+    pub(super) name: String,
+    /// Which of its starts this is: systemd makes up a new one each time.
+    invocation: String,
+    /// How often systemd had started it again by itself.
+    restarts: u32,
+    /// Where its processes are; empty if there are none.
+    pub(in crate::runner) control_group: String,
+    /// It does its work and ends, so that it is not up.
+    oneshot: bool,
+}
+
+impl Started {
+    /// A unit that is up now, or has done what it is for; else how it stands.
+    pub(super) fn take(name: &str, state: &UnitState) -> Result<Self, String> {
+        let oneshot = state.is_oneshot() && !state.is_active() && state.active != "failed";
+        if !oneshot && !state.is_active() {
+            return Err(state.describe());
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            invocation: state.invocation.clone(),
+            restarts: state.restarts,
+            control_group: state.control_group.clone(),
+            oneshot,
+        })
+    }
+
+    /// Whether systemd had to start it again since it was told to.
+    pub(super) fn restarted(&self) -> bool {
+        self.restarts > 0
+    }
+
+    /// What is amiss with it now, in words that follow its name. A unit that runs again is not the
+    /// one that was started, though it may look alive nine times out of ten.
+    pub(super) fn amiss(&self, now: &UnitState) -> Option<String> {
+        if self.oneshot {
+            return (now.active == "failed").then(|| now.describe());
+        }
+        if !now.is_active() {
+            return Some(now.describe());
+        }
+        let same = now.invocation == self.invocation && now.restarts == self.restarts;
+        (!same).then(|| "was started again by systemd".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(active: &str, invocation: &str, restarts: u32) -> UnitState {
+        let (active, invocation) = (active.to_owned(), invocation.to_owned());
+        UnitState { active, invocation, restarts, ..UnitState::default() }
+    }
+
+    #[test]
+    fn a_unit_that_was_started_again_is_not_the_same() {
+        let started = Started::take("a.service", &state("active", "one", 0)).unwrap();
+        assert_eq!(started.amiss(&state("active", "one", 0)), None);
+        assert_eq!(started.amiss(&state("reloading", "one", 0)), None);
+        for other in [
+            state("active", "two", 0),
+            state("active", "one", 1),
+            state("activating", "one", 0),
+            state("failed", "one", 0),
+        ] {
+            assert!(started.amiss(&other).is_some(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_its_work_and_ends_is_not_expected_to_be_up() {
+        let oneshot = |active| UnitState { kind: "oneshot".to_owned(), ..state(active, "one", 0) };
+        let started = Started::take("a.service", &oneshot("inactive")).unwrap();
+        assert_eq!(started.amiss(&oneshot("inactive")), None);
+        assert!(started.amiss(&oneshot("failed")).is_some());
+        assert!(Started::take("a.service", &oneshot("failed")).is_err());
+        assert!(Started::take("a.service", &state("inactive", "one", 0)).is_err());
+        let remains = Started::take("a.service", &oneshot("active")).unwrap();
+        assert!(remains.amiss(&oneshot("inactive")).is_some());
+    }
+}

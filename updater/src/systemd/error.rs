@@ -1,0 +1,58 @@
+//! What can go wrong between the updater and systemd.
+
+use std::io;
+
+use protocol::Period;
+
+/// Why systemd did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SystemdError {
+    /// Nobody answers at the other end.
+    #[error("reach systemd over D-Bus")]
+    Bus(#[source] zbus::Error),
+    /// systemd refused.
+    #[error("{act} {unit}")]
+    Refused {
+        /// What was asked.
+        act: &'static str,
+        /// Of which unit, or of systemd itself.
+        unit: String,
+        /// What it said.
+        source: zbus::Error,
+    },
+    /// It has not done it in time.
+    #[error("{act} {unit} within {deadline}")]
+    Late {
+        /// What was asked.
+        act: &'static str,
+        /// Of which unit.
+        unit: String,
+        /// The bound.
+        deadline: Period,
+    },
+    /// The thread that speaks to it is gone.
+    #[error("speak to systemd")]
+    Thread(#[source] io::Error),
+}
+
+/// Names under which systemd says that it knows no such unit.
+const UNKNOWN: [&str; 2] =
+    ["org.freedesktop.systemd1.NoSuchUnit", "org.freedesktop.DBus.Error.UnknownObject"];
+
+impl SystemdError {
+    /// The line broke.
+    pub fn broken() -> Self {
+        let gone = io::Error::from(io::ErrorKind::BrokenPipe);
+        Self::Bus(zbus::Error::InputOutput(gone.into()))
+    }
+
+    /// Whether the unit is not there (any more).
+    pub fn is_unknown_unit(&self) -> bool {
+        let (Self::Bus(source) | Self::Refused { source, .. }) = self else { return false };
+        match source {
+            zbus::Error::MethodError(name, ..) => UNKNOWN.contains(&name.as_str()),
+            zbus::Error::FDO(error) => matches!(**error, zbus::fdo::Error::UnknownObject(_)),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! A command as the properties of a unit that is made for it. Pure.
+
+use std::time::Duration;
+
+use zbus::Variant;
+
+use super::Property;
+use crate::sys::spawn::Spawn;
+
+/// What systemd would add to the environment, which is small and stated.
+const UNSET: [&str; 4] = ["INVOCATION_ID", "JOURNAL_STREAM", "SHELL", "SYSTEMD_EXEC_PID"];
+
+/// The properties that say what is run, where, as whom, and with which environment. Started is what
+/// was executed, and what it leaves behind ends with it.
+pub(crate) fn command_properties(spawn: &Spawn, description: String) -> Vec<Property<'static>> {
+    let program = spawn.program.display().to_string();
+    let words = std::iter::once(&program).chain(&spawn.arguments).cloned();
+    // A dollar sign in a word is a dollar sign.
+    let start = (program.clone(), words.collect::<Vec<_>>(), vec!["no-env-expand".to_owned()]);
+    let environment = spawn.environment.iter().map(|(name, value)| format!("{name}={value}"));
+    vec![
+        ("Description", description.into()),
+        ("Type", "exec".into()),
+        ("ExecStartEx", Variant::from(vec![start])),
+        ("User", spawn.user.name.clone().into()),
+        ("Group", spawn.user.gid.to_string().into()),
+        ("WorkingDirectory", spawn.directory.display().to_string().into()),
+        ("Environment", environment.collect::<Vec<_>>().into()),
+        ("UnsetEnvironment", UNSET.map(str::to_owned).to_vec().into()),
+        ("UMask", 0o022_u32.into()),
+        ("KillMode", "control-group".into()),
+    ]
+}
+
+/// A length of time as systemd has it.
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

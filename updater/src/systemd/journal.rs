@@ -1,0 +1,39 @@
+//! What units told the journal: why a release did not start, in its own words.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::sys::run::{Bounds, TAIL_LINES, run_bounded};
+use crate::sys::spawn::Spawn;
+use crate::sys::user::User;
+
+/// More than the last lines ever are.
+const OUTPUT_BYTES: u64 = 1 << 20;
+
+/// The last lines of these units since then, systemd's own about them among them. What cannot be
+/// read is not there: a failure must be told without it, too. Blocks.
+pub fn last_lines(units: &[String], since: OffsetDateTime, timeout: Duration) -> Vec<String> {
+    let since = format!("--since=@{}", since.unix_timestamp());
+    let lines = format!("--lines={TAIL_LINES}");
+    let mut read = vec!["--quiet", "--no-pager", "--output=cat", &since, &lines];
+    for unit in units {
+        read.extend(["--unit", unit]);
+    }
+    // What was printed a moment ago may not be written yet.
+    journalctl(&["--sync"], timeout);
+    journalctl(&read, timeout)
+}
+
+fn journalctl(arguments: &[&str], timeout: Duration) -> Vec<String> {
+    let command: Vec<String> =
+        ["journalctl"].iter().chain(arguments).map(|word| (*word).to_owned()).collect();
+    let Ok(user) = User::current() else { return Vec::new() };
+    let Ok(spawn) = Spawn::new(&command, Path::new("/"), user, &BTreeMap::new()) else {
+        return Vec::new();
+    };
+    let bounds = Bounds { timeout, output_bytes: OUTPUT_BYTES, room: None, until: None };
+    run_bounded(spawn, bounds, |_| {}).map(|finished| finished.tail).unwrap_or_default()
+}

@@ -1,0 +1,160 @@
+//! What systemd knows of a unit at one moment, and what that comes to. Pure.
+
+use nix::sys::signal::Signal;
+
+/// How a main process ended, in `ExecMainCode` (`si_code` of sigaction(2)).
+const EXITED: i32 = 1;
+const KILLED: i32 = 2;
+const DUMPED: i32 = 3;
+
+/// Whether there is a unit of the name that can be started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Load {
+    /// There is.
+    Loaded,
+    /// An administrator has forbidden it.
+    Masked,
+    /// No unit file has the name.
+    #[default]
+    Missing,
+    /// There is a file, and systemd cannot use it; its word for why.
+    Unusable(String),
+}
+
+/// A unit at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnitState {
+    /// Whether it can be started.
+    pub load: Load,
+    /// Why it cannot be, if systemd says so.
+    pub load_error: String,
+    /// `active`, `activating`, `failed` …
+    pub active: String,
+    /// The same more closely, by kind of unit: `running`, `auto-restart`, `listening` …
+    pub sub: String,
+    /// Which of its starts this is; empty before the first.
+    pub invocation: String,
+    /// Of a service, how its last run ended: `success`, `exit-code`, `start-limit-hit` …
+    pub result: String,
+    /// Of a service, `simple`, `notify`, `oneshot` …
+    pub kind: String,
+    /// Of a service, how often systemd has started it again by itself.
+    pub restarts: u32,
+    /// Of a service, its main process; 0 if there is none.
+    pub main_pid: u32,
+    /// Of a service, the control group that its processes are in; empty if there are none.
+    pub control_group: String,
+    /// Of a service, `ExecMainCode` and `ExecMainStatus`.
+    pub exit: (i32, i32),
+}
+
+impl From<String> for Load {
+    fn from(word: String) -> Self {
+        match word.as_str() {
+            "loaded" => Self::Loaded,
+            "masked" => Self::Masked,
+            "not-found" => Self::Missing,
+            _ => Self::Unusable(word),
+        }
+    }
+}
+
+impl UnitState {
+    /// Whether it is up.
+    pub fn is_active(&self) -> bool {
+        matches!(self.active.as_str(), "active" | "reloading" | "refreshing")
+    }
+
+    /// Whether it does its work and is done, as migrations and the like do.
+    pub fn is_oneshot(&self) -> bool {
+        self.kind == "oneshot"
+    }
+
+    /// Why it cannot be started, if it cannot be.
+    pub fn unusable(&self) -> Option<String> {
+        match &self.load {
+            Load::Loaded => None,
+            Load::Masked => {
+                Some("is masked: `systemctl unmask` lets it be started again".to_owned())
+            }
+            Load::Missing => Some("has no unit file".to_owned()),
+            Load::Unusable(word) if self.load_error.is_empty() => Some(format!("is {word}")),
+            Load::Unusable(word) => Some(format!("is {word}: {}", self.load_error)),
+        }
+    }
+
+    /// How it stands, in words that follow the unit's name.
+    pub fn describe(&self) -> String {
+        let ended = self.how_it_ended();
+        match (self.active.as_str(), self.sub.as_str()) {
+            ("activating", "auto-restart") => match ended {
+                Some(how) => format!("{how}, and systemd starts it again"),
+                None => "ended, and systemd starts it again".to_owned(),
+            },
+            ("activating", sub) => format!("is still starting ({sub})"),
+            ("failed" | "inactive", _) => ended.unwrap_or_else(|| format!("is {}", self.active)),
+            (active, sub) => format!("is {active} ({sub})"),
+        }
+    }
+
+    /// How its last process ended, in words; unknown of one that systemd has forgotten.
+    pub fn how_it_ended(&self) -> Option<String> {
+        let process = match self.exit {
+            (EXITED, status) => Some(format!("exited with status {status}")),
+            (KILLED | DUMPED, number) => Some(match Signal::try_from(number) {
+                Ok(signal) => format!("was killed by {signal}"),
+                Err(_) => format!("was killed by signal {number}"),
+            }),
+            _ => None,
+        };
+        match (self.result.as_str(), process) {
+            ("" | "success" | "exit-code" | "signal" | "core-dump", process) => process,
+            (result, Some(process)) => Some(format!("{process} ({result})")),
+            (result, None) => Some(format!("failed ({result})")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(active: &str, sub: &str, result: &str, exit: (i32, i32)) -> UnitState {
+        let (active, sub, result) = (active.into(), sub.into(), result.into());
+        UnitState { load: Load::Loaded, active, sub, result, exit, ..UnitState::default() }
+    }
+
+    #[test]
+    fn a_unit_that_cannot_be_started_says_why() {
+        let loaded = |word: &str, error: &str| UnitState {
+            load: word.to_owned().into(),
+            load_error: error.to_owned(),
+            ..UnitState::default()
+        };
+        assert_eq!(loaded("loaded", "").unusable(), None);
+        assert!(loaded("masked", "").unusable().unwrap().contains("unmask"));
+        assert_eq!(loaded("not-found", "x").unusable().unwrap(), "has no unit file");
+        let bad = loaded("bad-setting", "Unit a.service lacks both ExecStart= and ExecStop=");
+        assert!(bad.unusable().unwrap().starts_with("is bad-setting: Unit a.service lacks"));
+    }
+
+    #[test]
+    fn how_a_unit_stands_is_one_plain_sentence() {
+        for (state, words) in [
+            (state("failed", "failed", "exit-code", (1, 3)), "exited with status 3"),
+            (state("failed", "failed", "signal", (2, 9)), "was killed by SIGKILL"),
+            (state("failed", "failed", "watchdog", (3, 6)), "was killed by SIGABRT (watchdog)"),
+            (state("failed", "failed", "start-limit-hit", (0, 0)), "failed (start-limit-hit)"),
+            (
+                state("activating", "auto-restart", "exit-code", (1, 1)),
+                "exited with status 1, and systemd starts it again",
+            ),
+            (state("activating", "start", "success", (0, 0)), "is still starting (start)"),
+            (state("inactive", "dead", "success", (1, 0)), "exited with status 0"),
+            (state("inactive", "dead", "success", (0, 0)), "is inactive"),
+            (state("active", "running", "success", (0, 0)), "is active (running)"),
+        ] {
+            assert_eq!(state.describe(), words);
+        }
+    }
+}
