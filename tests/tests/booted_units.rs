@@ -1,0 +1,262 @@
+//! Agents that are units of a real systemd: they are updated in order, and whatever a bad one does is
+//! a clear failure, with its last lines in the journal, and a reversal.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use fleet_tests::booted::{BootedFleet, Member};
+use fleet_tests::{Behaviour, Packing, Release, Setup, Tree, eventually};
+use protocol::{Code, Problem, Status, TransactionResult};
+
+const AGENT: &str = "[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=3\n\
+    [Service]\nUser=daemon\nEnvironment=AGENT_LISTEN=0.0.0.0:8765\n\
+    WorkingDirectory=/opt/agent/current\nExecStart=/opt/agent/current/bin/agent\n\
+    [Install]\nWantedBy=multi-user.target\n";
+const SIBLING: &str = "[Unit]\nAfter=agent.service\n[Service]\nExecStart=/bin/sleep infinity\n";
+
+/// A host with an agent of two units, made by an administrator, that no release was sent to yet.
+fn booted(setup: Setup) -> Result<Option<BootedFleet>> {
+    let setup = setup
+        .app("user", "'daemon'")
+        .run("kind", "'systemd'")
+        .run("units", "['agent.service', 'sibling.service']")
+        .run("unit_files", "['agent.service', 'sibling.service', 'extra.service']")
+        .run("start_timeout", "'2s'")
+        .run("stop_grace", "'3s'")
+        .run("env", "{ FLAVOUR = 'a \"b\" $HOME' }");
+    let Some(fleet) = BootedFleet::of(1, &setup)? else { return Ok(None) };
+    let machine = &fleet.members[0].machine;
+    machine.write("/etc/systemd/system/agent.service", AGENT, 0o644)?;
+    machine.write("/etc/systemd/system/sibling.service", SIBLING, 0o644)?;
+    let drop_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/drop-ins/units.conf");
+    machine.copy(&drop_in, "/etc/systemd/system/updater.service.d/units.conf", 0o644)?;
+    machine.ask("systemctl daemon-reload && systemctl enable --quiet agent")?;
+    machine.ask("systemctl restart updater")?;
+    fleet.members[0].answers()?;
+    Ok(Some(fleet))
+}
+
+#[test]
+fn lesson_18_units_follow_their_release_and_come_back_with_it() -> Result<()> {
+    let Some(fleet) = booted(Setup::default())? else { return Ok(()) };
+    let host = &fleet.members[0];
+    let machine = &host.machine;
+    let checked = machine.ask("updater check --running 2>&1 || true")?;
+    ensure!(!checked.contains("error: app.agent.run"), "{checked}");
+
+    // The units are told which release they are; the proof is by echo.
+    let one = Tree::healthy("one")?;
+    assert_eq!(pushed(host, &one)?.status, Status::Updated);
+    host.runs(&one.digest)?;
+    assert_eq!(host.ask_agent("/environment")?["FLAVOUR"], "a \"b\" $HOME");
+    assert_eq!(machine.show("sibling.service", "ActiveState")?, "active");
+    let order = "systemctl show -P ActiveEnterTimestampMonotonic agent sibling | grep . | sort -nc";
+    machine.ask(order).context("they were not started in order")?;
+    let sibling = machine.show("sibling.service", "InvocationID")?;
+
+    // A release that ships unit files: they are read, and siblings run the new ones.
+    let two = shipping("two", &[("sibling.service", SIBLING), ("extra.service", SIBLING)])?;
+    let reloads = reloads(host)?;
+    assert_eq!(pushed(host, &two)?.status, Status::Updated);
+    host.runs(&two.digest)?;
+    ensure!(machine.show("sibling.service", "InvocationID")? != sibling, "it kept the old code");
+    assert_eq!(machine.show("extra.service", "LoadState")?, "loaded");
+    assert_eq!(machine.show("sibling.service", "NeedDaemonReload")?, "no");
+    ensure!(self::reloads(host)? > reloads, "systemd was not told to read them");
+
+    // A bad one with a bad unit file: the file goes, and what was there before is back.
+    let bad = "[Service]\nExecStart=/bin/sh -c 'echo the new sibling says no >&2; exit 7'\n";
+    let three = shipping("three", &[("sibling.service", bad)])?;
+    let problem = refused(host, &three)?;
+    ensure!(
+        problem.detail.contains("sibling.service: it exited with status 7")
+            || problem.detail.contains("sibling.service exited with status 7"),
+        "{problem:?}"
+    );
+    ensure!(problem.output.iter().any(|line| line == "the new sibling says no"), "{problem:?}");
+    host.runs(&two.digest)?;
+    assert_eq!(machine.show("extra.service", "LoadState")?, "loaded");
+    assert_eq!(machine.ask("cat /etc/systemd/system/sibling.service")?, SIBLING.trim_end());
+
+    // One without: a daemon-reload only since files go away; then none at all.
+    let four = Tree::healthy("four")?;
+    assert_eq!(pushed(host, &four)?.status, Status::Updated);
+    assert_eq!(machine.show("extra.service", "LoadState")?, "not-found");
+    let before = self::reloads(host)?;
+    let five = Tree::healthy("five")?;
+    assert_eq!(pushed(host, &five)?.status, Status::Updated);
+    assert_eq!(self::reloads(host)?, before, "nothing had changed");
+
+    // A file that the host does not name is refused before anything is touched.
+    let foreign = shipping("six", &[("dbus.service", SIBLING)])?;
+    let answer = host.push(&foreign)?;
+    ensure!(answer.status == 501 && answer.text().contains("unit_files"), "{answer:?}");
+    host.runs(&five.digest)?;
+
+    // An operator stops and starts them; a reboot starts what was enabled, and the updater the rest.
+    machine.ask("updater stop")?;
+    assert_eq!(machine.show("agent.service", "ActiveState")?, "inactive");
+    machine.ask("updater start")?;
+    host.runs(&five.digest)?;
+    machine.power_off()?;
+    machine.boot()?;
+    host.answers()?;
+    host.runs(&five.digest)?;
+    eventually("both units to run after the boot", fleet_tests::LONG, || {
+        let state = machine.show("sibling.service", "ActiveState").ok()?;
+        let agent = host.app().ok().filter(|app| app.agent == "running")?;
+        (state == "active").then_some(agent)
+    })
+    .with_context(|| host.journals())?;
+    Ok(())
+}
+
+#[test]
+fn units_that_fail_in_every_way_are_told_and_undone() -> Result<()> {
+    // Here the proof is by the units' control groups.
+    let setup = Setup::default().without_echo().health("watch", "'1s'");
+    let Some(fleet) = booted(setup)? else { return Ok(()) };
+    let host = &fleet.members[0];
+    let machine = &host.machine;
+
+    // A first install that fails leaves the host as it was.
+    let crash = |words: &str| Behaviour { crash: Some(words.to_owned()), ..Behaviour::default() };
+    let problem = refused(host, &Tree::release(&crash("first words"))?)?;
+    ensure!(problem.output.iter().any(|line| line == "first words"), "{problem:?}");
+    machine.ask("test ! -e /etc/systemd/system/agent.service.d && test ! -e /opt/agent/current")?;
+    let good = Tree::healthy("good")?;
+    assert_eq!(pushed(host, &good)?.status, Status::Updated);
+
+    // Again and again: a start limit of three starts an hour never meets the good one.
+    for number in 0..3 {
+        let problem = refused(host, &Tree::release(&crash(&format!("dying {number}")))?)?;
+        let last = format!("dying {number}");
+        ensure!(problem.detail.contains("exited with status 3"), "{problem:?}");
+        ensure!(problem.output.contains(&last), "{problem:?}");
+        host.runs(&good.digest)?;
+    }
+
+    // It dies in the watch, and systemd starts it again at once: it looks alive, and is not the same.
+    let restarts = "[Service]\nRestart=always\nRestartSec=0\n";
+    let drop_in = "/etc/systemd/system/agent.service.d/10-restart.conf";
+    machine.write(drop_in, restarts, 0o644)?;
+    machine.ask("systemctl daemon-reload")?;
+    let dies = Behaviour { dies_after: Some(1), ..Behaviour::default() };
+    let problem = refused(host, &Tree::release(&dies)?)?;
+    ensure!(problem.detail.contains("agent.service"), "{problem:?}");
+    ensure!(problem.output.iter().any(|line| line.contains("dies, as it was told")), "{problem:?}");
+    let problem = refused(host, &Tree::release(&crash("all the time"))?)?;
+    ensure!(problem.output.iter().any(|line| line == "all the time"), "{problem:?}");
+    host.runs(&good.digest)?;
+    assert_eq!(machine.show("agent.service", "NRestarts")?, "0");
+    // Outside of updates that is systemd's to do, and the updater takes it as it comes.
+    machine.ask("systemctl kill --signal=KILL agent")?;
+    host.runs(&good.digest)?;
+    let current = host.push(&good)?.result()?;
+    assert_eq!(current.status, Status::AlreadyCurrent);
+    machine.ask(&format!("rm {drop_in} && systemctl daemon-reload"))?;
+
+    // It never says that it is ready.
+    let slow = AGENT.replace("[Service]", "[Service]\nType=notify");
+    let problem = refused(host, &shipping("slow", &[("agent.service", &slow)])?)?;
+    ensure!(problem.detail.contains("is still starting"), "{problem:?}");
+    host.runs(&good.digest)?;
+
+    // What cannot be started is told while the old one still runs.
+    let pid = machine.show("agent.service", "MainPID")?;
+    machine.ask("systemctl mask --runtime --quiet sibling.service; rm -f /etc/systemd/system/sibling.service; systemctl daemon-reload")?;
+    let problem = refused(host, &Tree::healthy("masked")?)?;
+    ensure!(problem.detail.contains("sibling.service: it is masked"), "{problem:?}");
+    machine.ask("systemctl unmask --runtime --quiet sibling.service; systemctl daemon-reload")?;
+    let problem = refused(host, &Tree::healthy("missing")?)?;
+    ensure!(problem.detail.contains("sibling.service: it has no unit file"), "{problem:?}");
+    assert_eq!(machine.show("agent.service", "MainPID")?, pid, "it was stopped for nothing");
+    Ok(())
+}
+
+#[test]
+fn lesson_19_a_process_is_a_unit_of_its_own_and_dies_as_a_whole() -> Result<()> {
+    let setup = Setup::default().app("user", "'daemon'").run("transient", "true").without_echo();
+    let Some(fleet) = BootedFleet::of(1, &setup)? else { return Ok(()) };
+    let host = &fleet.members[0];
+    let machine = &host.machine;
+    let leaves = Behaviour { leaves_a_child: true, ..Behaviour::default() };
+    let one = Tree::release(&leaves)?;
+    assert_eq!(pushed(host, &one)?.status, Status::Updated);
+    let unit = machine
+        .ask("systemctl list-units --plain --no-legend 'updater-agent-*' | cut -d' ' -f1")?;
+    ensure!(unit.ends_with(".service") && !unit.contains('\n'), "{unit}");
+    assert_eq!(machine.show(&unit, "User")?, "daemon");
+    // Nothing that confines the updater confines it.
+    let pid = machine.show(&unit, "MainPID")?;
+    let status = machine.ask(&format!("grep NoNewPrivs /proc/{pid}/status"))?;
+    ensure!(status.ends_with('0'), "{status}");
+    let variables = host.ask_agent("/environment")?;
+    let variables: Vec<_> = variables.as_object().context("an object")?.keys().cloned().collect();
+    let stated = [
+        "AGENT_LISTEN",
+        "HOME",
+        "LANG",
+        "LOGNAME",
+        "PATH",
+        // The shell that the release begins with.
+        "PWD",
+        "RELEASE_DIGEST",
+        "RELEASE_INSTANCE",
+        "RELEASE_PATH",
+        "RELEASE_VERSION",
+        "USER",
+    ];
+    assert_eq!(variables, stated);
+
+    // It outlives the updater, which finds it again.
+    machine.ask("systemctl kill --signal=KILL --kill-whom=all updater")?;
+    host.answers()?;
+    eventually("the agent to be found again", fleet_tests::LONG, || {
+        host.app().ok().filter(|app| app.pid.map(|found| found.to_string()) == Some(pid.clone()))
+    })
+    .with_context(|| host.journals())?;
+
+    // With it goes the child that made a session of its own and ignores TERM.
+    assert_eq!(pushed(host, &Tree::healthy("two")?)?.status, Status::Updated);
+    let agents = machine.ask("grep -lx agent /proc/[0-9]*/comm 2>/dev/null | wc -l")?;
+    assert_eq!(agents, "1", "the child of the first one lives");
+    let crash = Behaviour { crash: Some("last words".to_owned()), ..Behaviour::default() };
+    let problem = refused(host, &Tree::release(&crash)?)?;
+    ensure!(problem.detail.contains("exited with status 3"), "{problem:?}");
+    ensure!(problem.output.iter().any(|line| line == "last words"), "{problem:?}");
+    Ok(())
+}
+
+fn pushed(host: &Member, release: &Release) -> Result<TransactionResult> {
+    host.push(release)?.result().with_context(|| host.journals())
+}
+
+/// Pushes a release that has to be undone.
+fn refused(host: &Member, release: &Release) -> Result<Problem> {
+    let problem = host.push(release)?.problem()?;
+    let undone = problem.code == Code::RolledBack;
+    ensure!(undone, "{problem:?}\n{}", host.journals());
+    Ok(problem)
+}
+
+/// A healthy release with unit files.
+fn shipping(message: &str, units: &[(&str, &str)]) -> Result<Release> {
+    let behaviour = Behaviour { message: message.to_owned(), ..Behaviour::default() };
+    let tree = Tree::agent(&behaviour)?;
+    let mut lines = vec!["[units]".to_owned()];
+    for (name, text) in units {
+        tree.file(&format!("units/{name}"), text)?;
+        lines.push(format!("\"{name}\" = \"units/{name}\""));
+    }
+    tree.file("release.toml", &lines.join("\n"))?;
+    tree.pack(Packing::Zstd)
+}
+
+/// How often systemd has read its unit files.
+fn reloads(host: &Member) -> Result<usize> {
+    let read = host
+        .machine
+        .ask("journalctl --sync; journalctl -o cat _PID=1 | grep -c '^Reloading' || true")?;
+    Ok(read.parse()?)
+}
