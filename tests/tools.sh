@@ -31,6 +31,8 @@ if [ "${1-}" != build ]; then
     need redis-server redis-server
     need npm npm
     need minisign minisign
+    # Clocks that jump.
+    need faketime faketime
     # Builds run with the standard PATH, so it is the system's Python that counts.
     system_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     PATH=$system_path python3 -c 'import venv, ensurepip' >/dev/null 2>&1 ||

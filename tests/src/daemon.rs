@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use updater::sys::CRASH_AT;
 
 use crate::faults::Supervisor;
 use crate::{LONG, eventually, processes_of, program};
@@ -29,9 +30,17 @@ impl Daemon {
     /// # Errors
     /// When it cannot be started.
     pub fn start(config: &Path, log: &Path, crash_at: &str) -> Result<Self> {
+        Self::start_with(config, log, &[(CRASH_AT, crash_at)])
+    }
+
+    /// Starts it with these variables in its environment; those without a value are left out.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_with(config: &Path, log: &Path, variables: &[(&str, &str)]) -> Result<Self> {
         let mut command = Command::new(program("updater")?);
         command.stdin(Stdio::null());
-        Self::start_by(command, config, log, crash_at)
+        Self::start_by(command, config, log, variables)
     }
 
     /// Starts it as a user without privileges, who must own all that it needs.
@@ -44,7 +53,7 @@ impl Daemon {
         std::fs::copy(program("updater")?, &copy)?;
         let mut command = Command::new(copy);
         command.uid(user).gid(user).stdin(Stdio::null());
-        Self::start_by(command, config, log, "")
+        Self::start_by(command, config, log, &[])
     }
 
     /// Starts it under the eyes of `supervisor`.
@@ -53,12 +62,17 @@ impl Daemon {
     /// When it cannot be started, or the kernel knows no filter that asks.
     pub fn start_watched(config: &Path, log: &Path, supervisor: &Supervisor) -> Result<Self> {
         let (command, socket) = supervisor.wrap(&program("updater")?)?;
-        let started = Self::start_by(command, config, log, "")?;
+        let started = Self::start_by(command, config, log, &[])?;
         supervisor.listen(&socket)?;
         Ok(started)
     }
 
-    fn start_by(mut command: Command, config: &Path, log: &Path, crash_at: &str) -> Result<Self> {
+    fn start_by(
+        mut command: Command,
+        config: &Path,
+        log: &Path,
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
         let log = OpenOptions::new().create(true).append(true).open(log)?;
         command.arg("run").arg("--config").arg(config);
         command.env_clear();
@@ -67,9 +81,7 @@ impl Daemon {
                 command.env(name, value);
             }
         }
-        if !crash_at.is_empty() {
-            command.env("UPDATER_CRASH_AT", crash_at);
-        }
+        command.envs(variables.iter().filter(|(_, value)| !value.is_empty()).copied());
         command.stdout(log.try_clone()?).stderr(log).process_group(0);
         let child = command.spawn().context("start the updater")?;
         Ok(Self { child, config: config.to_owned() })

@@ -109,6 +109,16 @@ impl Host {
         Ok(())
     }
 
+    /// Starts the updater with these variables in its environment, and waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn start_with(&self, variables: &[(&str, &str)]) -> Result<()> {
+        let log = self.directory.join("updater.log");
+        *self.daemon() = Some(Daemon::start_with(&self.config(), &log, variables)?);
+        self.answers()
+    }
+
     /// Gives the host's directory to a user without privileges, starts the updater as that user,
     /// and waits until it answers.
     ///

@@ -1,12 +1,13 @@
 //! Clocks that jump, and machines that sleep: a watch is as long as it is, and sees what it is for.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use fleet_tests::{Host, Place, Release, Setup, Tree};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use protocol::{Outcome, header};
+use protocol::{Event, EventKind, Outcome, Status, header};
 use serde_json::Value;
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
@@ -86,4 +87,53 @@ fn a_watch_that_the_machine_slept_through_ends_when_it_has_looked() -> Result<()
     let last = host.idle()?.last.context("a last transaction")?;
     assert_eq!((last.outcome, last.to), (Outcome::Updated, Some(release.digest)));
     host.rests()
+}
+
+/// The library that stands between a program and its wall clock.
+fn faketime() -> Result<PathBuf> {
+    let places = fs::read_dir("/usr/lib")?.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut found = places.map(|place| place.join("faketime/libfaketimeMT.so.1"));
+    found.find(|library| library.is_file()).context("install faketime: tests/tools.sh does")
+}
+
+/// How a watch ends in whose middle the wall clock of the running updater jumps, and in which year it
+/// then is for it. Where the agent `dies`, it does so after the jump.
+fn jumped(by: &str, dies: bool) -> Result<(Status, i32)> {
+    let place = Place::new()?;
+    let clock = place.path().join("clock");
+    fs::write(&clock, "+0")?;
+    let host = Host::alone_and_idle(&place, &Setup::default())?;
+    // What deadlines are measured by is left alone, as the kernel leaves it when a clock is set.
+    host.start_with(&[
+        ("LD_PRELOAD", &faketime()?.to_string_lossy()),
+        ("FAKETIME_TIMESTAMP_FILE", &clock.to_string_lossy()),
+        ("FAKETIME_NO_CACHE", "1"),
+        ("DONT_FAKE_MONOTONIC", "1"),
+    ])?;
+    host.installs("one")?;
+    let order = host.order("/update?watch=2s", &Tree::healthy("two")?);
+    let mut lines = order.header("accept", header::NDJSON).lines()?;
+    lines.until("\"watching\"")?;
+    // Nobody is let in by a clock of another year.
+    let agent = host.app()?.pid.context("the agent runs")?;
+    fs::write(&clock, by)?;
+    if dies {
+        kill(Pid::from_raw(agent.cast_signed()), Signal::SIGKILL)?;
+    }
+    let last: Event = serde_json::from_str(&lines.until("\"type\":\"result\"")?)?;
+    let EventKind::Result(result) = last.kind else { anyhow::bail!("it is no result") };
+    // Certificates are looked at by the same clock.
+    fs::write(&clock, "+0")?;
+    host.rests()?;
+    Ok((result.status, last.time.year()))
+}
+
+#[test]
+fn a_running_updaters_clock_that_jumps_a_year_ends_no_watch_and_blinds_none() -> Result<()> {
+    let now = OffsetDateTime::now_utc().year();
+    for (by, years) in [("+365d", 1), ("-365d", -1)] {
+        assert_eq!(jumped(by, false)?, (Status::Updated, now + years), "a jump by {by}");
+        assert_eq!(jumped(by, true)?, (Status::RolledBack, now + years), "a jump by {by}");
+    }
+    Ok(())
 }
