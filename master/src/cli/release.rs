@@ -102,7 +102,7 @@ pub(super) fn manifest(
     let described = arguments.describe(now)?;
     let path = arguments.path();
     let text = render(&described, &path)?;
-    signing::write(&path, text.as_bytes())?;
+    signing::write_unsigned(&path, text.as_bytes())?;
     tell(output, "described", &described);
     if output.json() {
         output.document(&json!({"manifest": path, "says": described}));

@@ -82,7 +82,7 @@ fn signature_of(manifest: &Path) -> PathBuf {
 }
 
 /// Writes a file of this room whole, over the one that was there.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<(), SigningError> {
+fn write(path: &Path, bytes: &[u8]) -> Result<(), SigningError> {
     let failed = |source| SigningError::Write { path: path.to_owned(), source };
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let mut file = tempfile::Builder::new()
@@ -92,6 +92,19 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), SigningError> {
         .map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
     file.persist(path).map(drop).map_err(|error| failed(error.error))
+}
+
+/// Writes a manifest that is to be signed elsewhere. The signature of the one that was there does not
+/// hold for it, and goes first.
+pub fn write_unsigned(manifest: &Path, text: &[u8]) -> Result<(), SigningError> {
+    let signature = signature_of(manifest);
+    match std::fs::remove_file(&signature) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            return Err(SigningError::Write { path: signature, source });
+        }
+        _ => {}
+    }
+    write(manifest, text)
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -153,6 +166,19 @@ mod tests {
         assert!(matches!(find(10), Err(SigningError::TooLong(_))));
         fs::write(&manifest, "app = 'agent'").unwrap();
         assert!(matches!(find(10), Err(SigningError::Manifest { .. })));
+    }
+
+    #[test]
+    fn an_older_signature_does_not_stay_beside_a_new_manifest() {
+        let directory = tempfile::tempdir().unwrap();
+        let manifest = directory.path().join("x.tar.zst.manifest");
+        let signature = directory.path().join("x.tar.zst.manifest.minisig");
+        fs::write(&signature, "of another").unwrap();
+        for _ in 0..2 {
+            write_unsigned(&manifest, b"new").unwrap();
+            assert!(!signature.exists());
+        }
+        assert_eq!(fs::read(&manifest).unwrap(), b"new");
     }
 
     #[test]

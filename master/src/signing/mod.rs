@@ -10,5 +10,5 @@ mod measure;
 
 pub use describe::{counter_at, describe};
 pub use error::SigningError;
-pub use files::{SignedFiles, manifest_of, write};
+pub use files::{SignedFiles, manifest_of, write_unsigned};
 pub use key::ReleaseKey;
