@@ -232,6 +232,7 @@ pub struct UpdateOrder {
 /// How an order is to be carried out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of the order")]
 pub struct OrderOptions {
     /// Do it again, though this digest runs.
     #[serde(skip_serializing_if = "is_false")]
@@ -242,6 +243,9 @@ pub struct OrderOptions {
     /// Ask the master to reach the updater on a new connection before it is done.
     #[serde(skip_serializing_if = "is_false")]
     pub confirm: bool,
+    /// Go back even over a migration that cannot be undone.
+    #[serde(skip_serializing_if = "is_false")]
+    pub irreversible: bool,
     /// A watch longer than the host's own; a shorter one is not taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watch: Option<crate::Period>,

@@ -48,6 +48,15 @@ pub enum EventKind {
         /// Entries written.
         entries: u64,
     },
+    /// A hook of the release, or a command of its migration, was run.
+    Command {
+        /// Its key in `release.toml`: `before_switch`, `up`.
+        name: String,
+        /// Whether it succeeded.
+        passed: bool,
+        /// How it ended.
+        detail: String,
+    },
     /// One answer to the probe.
     Probe {
         /// The number of the attempt, from 1.

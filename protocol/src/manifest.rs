@@ -102,21 +102,29 @@ pub struct HooksSection {
     pub after_switch: Option<Command>,
     /// Before `active` leaves this release.
     pub before_rollback: Option<Command>,
-    /// After `active` has left this release.
+    /// After `active` has left this release, before the agent of the other one is started.
     pub after_rollback: Option<Command>,
+    /// In a handover: before this release's agent is to end what it has begun.
+    pub drain: Option<Command>,
+    /// In a handover: it is to take work again after all.
+    pub undrain: Option<Command>,
+    /// In a handover: this release's agent is ready and is to take over.
+    pub activate: Option<Command>,
 }
 
 /// `[migrations]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MigrationsSection {
-    /// Brings stored data to this release's form.
+    /// Brings stored data to this release's form. It bears being run again: after it was cut short,
+    /// and on data that has that form already.
     pub up: Option<Command>,
-    /// Brings it back.
+    /// Brings it back, also what `up` has done half. It bears being run again, too.
     pub down: Option<Command>,
-    /// Copies it first.
+    /// Copies it first. The last line that it prints says where the copy lies.
     pub backup: Option<Command>,
-    /// Whether `down` undoes `up`.
+    /// Whether the release before can run again once `down` has been run, or at once where there is no
+    /// `down`. If it is not said: whether there is a `down`.
     pub reversible: Option<bool>,
 }
 
@@ -139,15 +147,6 @@ impl ReleaseManifest {
         check_line("name", manifest.name.as_deref())?;
         check_line("version", manifest.version.as_deref())?;
         Ok(manifest)
-    }
-
-    /// The first thing in the file that this version cannot carry out. Taking such a release
-    /// without it would be a silent lie.
-    pub fn unsupported(&self) -> Option<&'static str> {
-        if self.hooks.as_ref().is_some_and(|hooks| *hooks != HooksSection::default()) {
-            return Some("[hooks]");
-        }
-        self.migrations.is_some().then_some("[migrations]")
     }
 }
 
@@ -189,11 +188,5 @@ mod tests {
         for bad in ["nmae = 'x'", "name = \"a\\u001b[2J\"", "version = ''", "[build]\ncmd = 'x'"] {
             assert!(ReleaseManifest::parse(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn what_cannot_be_carried_out_is_named() {
-        let manifest = ReleaseManifest::parse("[migrations]\nup = 'bin/up'").unwrap();
-        assert_eq!(manifest.unsupported(), Some("[migrations]"));
     }
 }

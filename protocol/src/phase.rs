@@ -18,8 +18,7 @@ pub enum Kind {
     SelfUpdate,
 }
 
-/// The states of a transaction, in their order. `Reversing` can follow `Starting`, and any from
-/// `Switching` on.
+/// The states of a transaction, in their order. `Reversing` can follow any from `BackingUp` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -33,6 +32,10 @@ pub enum Phase {
     Building,
     /// The release is whole and on the disk; nothing points to it yet.
     Staged,
+    /// Stored data will change its form: the agent is stopped, and the data is copied.
+    BackingUp,
+    /// Stored data gets the form that the release needs; on the way back, the one that it had.
+    Migrating,
     /// In a handover: the new agent is started beside the old one, and has to become ready.
     Starting,
     /// The `active` link is about to change.
@@ -60,6 +63,8 @@ impl Phase {
             Self::Verifying => "verifying",
             Self::Building => "building",
             Self::Staged => "staged",
+            Self::BackingUp => "backing_up",
+            Self::Migrating => "migrating",
             Self::Starting => "starting",
             Self::Switching => "switching",
             Self::Draining => "draining",

@@ -64,6 +64,8 @@ codes! {
     StaleMaster = 409, "stale_master", "A newer master has taken over";
     /// The transaction was cut short before its switch, or asked to stop; what ran before runs.
     Interrupted = 409, "interrupted", "The transaction was stopped before its end";
+    /// Going back would pass a migration that cannot be undone.
+    Irreversible = 409, "irreversible", "A migration cannot be undone";
     /// More archive bytes than the limit.
     ArchiveTooLarge = 413, "archive_too_large", "The archive is too large";
     /// The archive breaks a rule; `entry` and `rule` say where and which.
@@ -78,6 +80,8 @@ codes! {
     UpdateInProgress = 423, "update_in_progress", "Another transaction is under way";
     /// The build failed; the old release runs on.
     BuildFailed = 500, "build_failed", "The release could not be built";
+    /// A hook before the switch failed; the old release runs on.
+    HookFailed = 500, "hook_failed", "A hook of the release failed";
     /// Neither release could be proven: the host is stranded.
     RollbackFailed = 500, "rollback_failed", "Neither release could be proven healthy";
     /// The new updater did not pass its check.

@@ -84,6 +84,16 @@ fn lesson_24_a_handing_back_survives_its_updater_at_every_checkpoint() -> Result
 }
 
 #[test]
+fn a_migration_survives_its_updater_at_every_checkpoint() -> Result<()> {
+    holds(Scenario::Migration)
+}
+
+#[test]
+fn the_way_back_from_a_migration_survives_its_updater_at_every_checkpoint() -> Result<()> {
+    holds(Scenario::FailedMigration)
+}
+
+#[test]
 fn a_rollback_survives_its_updater_at_every_checkpoint() -> Result<()> {
     holds(Scenario::Rollback)
 }

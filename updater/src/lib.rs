@@ -8,6 +8,7 @@ pub mod config;
 pub mod daemon;
 pub mod drill;
 pub mod enroll;
+pub mod hooks;
 pub mod own;
 pub mod probe;
 pub mod release;

@@ -41,6 +41,9 @@ pub struct PolicyArgs {
     /// Take the release back on a host that this master does not reach again afterwards
     #[arg(long, help_heading = "Policy")]
     pub confirm: bool,
+    /// Go back even over a migration that cannot be undone; the data stays as it is then
+    #[arg(long, help_heading = "Policy")]
+    pub irreversible: bool,
     /// Say what would happen, and change nothing
     #[arg(long, help_heading = "Policy")]
     pub dry_run: bool,
@@ -106,6 +109,7 @@ impl PolicyArgs {
                 force: self.force,
                 retry_quarantined: self.retry_quarantined,
                 confirm: self.confirm,
+                irreversible: self.irreversible,
                 watch: self.watch,
             },
             // A watch is a phase, however long it is.

@@ -90,6 +90,10 @@ const fn next(phase: Phase) -> &'static str {
         Phase::Verifying => "the release is built; a fault changes nothing",
         Phase::Building => "the release is staged, then switched to; a failure changes nothing",
         Phase::Staged => "the switch to the release",
+        Phase::BackingUp => {
+            "the migration of stored data; if the backup fails, the agent is started again"
+        }
+        Phase::Migrating => "the switch to the release, once stored data has its form",
         Phase::Starting => "the switch, if the new agent becomes ready beside the old one",
         Phase::Switching => "the agent is restarted, or handed over to",
         Phase::Draining | Phase::Restarting => {

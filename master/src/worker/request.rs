@@ -113,6 +113,7 @@ pub(super) fn query(app: Option<&AppName>, options: &OrderOptions, label: Option
     for (name, wanted) in [
         ("force", options.force),
         ("retry_quarantined", options.retry_quarantined),
+        ("irreversible", options.irreversible),
         ("confirm", options.confirm),
     ] {
         words.extend(wanted.then(|| format!("{name}=true")));

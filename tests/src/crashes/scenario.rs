@@ -37,6 +37,10 @@ pub enum Scenario {
     NeverReady,
     /// A handover to a release that fails in its watch, and is handed back.
     HandedBack,
+    /// A good release that changes the form of stored data.
+    Migration,
+    /// A release that changes it, answers 500, and takes the data back with it.
+    FailedMigration,
     /// Back to the release before.
     Rollback,
     /// A release of the updater itself.
@@ -65,7 +69,7 @@ impl Stakes {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::FirstInstall,
         Self::BadFirstInstall,
         Self::Stage,
@@ -79,6 +83,8 @@ impl Scenario {
         Self::Handover,
         Self::NeverReady,
         Self::HandedBack,
+        Self::Migration,
+        Self::FailedMigration,
         Self::Rollback,
         Self::SelfUpdate,
     ];
@@ -99,6 +105,8 @@ impl Scenario {
             Self::Handover => "handover",
             Self::NeverReady => "never_ready",
             Self::HandedBack => "handed_back",
+            Self::Migration => "migration",
+            Self::FailedMigration => "failed_migration",
             Self::Rollback => "rollback",
             Self::SelfUpdate => "self_update",
         }
@@ -131,6 +139,8 @@ impl Scenario {
             }
             Self::FailedStart => Tree::release(&Behaviour { crash: Some("no".into()), ..good })?,
             Self::FailedWatch => Tree::release(&Behaviour { dies_after: Some(1), ..good })?,
+            Self::Migration => migrating(&good)?,
+            Self::FailedMigration => migrating(&Behaviour { status: Some(500), ..good })?,
             Self::HandedBack => Tree::release(&Behaviour { fails_after: Some(2), ..good })?,
             Self::NoProgram => {
                 let tree = Tree::empty()?;
@@ -172,9 +182,12 @@ impl Scenario {
     /// Whether it may have ended so, and where the host is then.
     pub(super) fn may_end(self, stakes: &Stakes, last: &LastTransaction) -> Result<()> {
         let expected: &[Outcome] = match self {
-            Self::FirstInstall | Self::Update | Self::Again | Self::Handover | Self::SelfUpdate => {
-                &[Outcome::Updated, Outcome::Interrupted]
-            }
+            Self::FirstInstall
+            | Self::Update
+            | Self::Again
+            | Self::Handover
+            | Self::Migration
+            | Self::SelfUpdate => &[Outcome::Updated, Outcome::Interrupted],
             Self::Stage => &[Outcome::Staged, Outcome::Interrupted],
             _ => &[Outcome::RolledBack, Outcome::Interrupted],
         };
@@ -188,6 +201,17 @@ impl Scenario {
         ensure!(last.to == to, "{self:?} ended at {:?}, not {to:?}: {last:?}", last.to);
         Ok(())
     }
+}
+
+/// A release that has its digest among the forms of the data, and takes it away again.
+fn migrating(behaviour: &Behaviour) -> Result<Release> {
+    let tree = Tree::agent(behaviour)?;
+    tree.file("release.toml", "[migrations]\nup = 'bin/up'\ndown = 'bin/down'\n")?;
+    let up = "grep -qsx $RELEASE_DIGEST data/forms || echo $RELEASE_DIGEST >> data/forms";
+    let down = "grep -vsx $RELEASE_DIGEST data/forms > data/new; mv data/new data/forms";
+    tree.program("bin/up", &format!("#!/bin/sh\n{up}\n"))?;
+    tree.program("bin/down", &format!("#!/bin/sh\n{down}\n"))?;
+    tree.pack(Packing::Zstd)
 }
 
 impl fmt::Display for Scenario {

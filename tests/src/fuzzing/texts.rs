@@ -26,7 +26,7 @@ const SIGNATURE: &str = "untrusted comment: nothing\n\
 pub(super) fn manifest(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match ReleaseManifest::parse(text) {
-        Ok(manifest) => drop(manifest.unsupported()),
+        Ok(manifest) => drop(manifest),
         Err(error) => drop(error.to_string()),
     }
 }

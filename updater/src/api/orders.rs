@@ -34,6 +34,7 @@ pub(super) struct OrderQuery {
     force: bool,
     retry_quarantined: bool,
     confirm: bool,
+    irreversible: bool,
     watch: Option<protocol::Period>,
     confirm_self: bool,
 }
@@ -148,6 +149,7 @@ pub(super) async fn rollback(
         force: order.options.force || asked.force,
         retry_quarantined: order.options.retry_quarantined || asked.retry_quarantined,
         confirm: order.options.confirm || asked.confirm,
+        irreversible: order.options.irreversible || asked.irreversible,
         watch: order.options.watch.or(asked.watch),
     };
     let head = Head { caller, headers: parts.headers, kind: Kind::Rollback, options };
@@ -333,6 +335,7 @@ impl OrderQuery {
             force: self.force,
             retry_quarantined: self.retry_quarantined,
             confirm: self.confirm,
+            irreversible: self.irreversible,
             watch: self.watch,
         };
         (self.sha, options)

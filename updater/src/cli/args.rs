@@ -130,6 +130,9 @@ pub struct RollbackArgs {
     /// To which release: its digest, as `updater status` shows it; the previous one if absent
     #[arg(long, value_name = "DIGEST")]
     pub to: Option<Digest>,
+    /// Go back even over a migration that cannot be undone; the data stays as it is
+    #[arg(long)]
+    pub irreversible: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -17,11 +17,12 @@ pub(super) fn rollback(asked: &RollbackArgs) -> Result<bool, CliError> {
     let config = Config::load(&asked.common.config)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let order = RollbackOrder { digest: asked.to, options: OrderOptions::default() };
+    let options = OrderOptions { irreversible: asked.irreversible, ..OrderOptions::default() };
+    let order = RollbackOrder { digest: asked.to, options: options.clone() };
     let path = format!("/rollback?app={}", asked.app);
     let result = runtime.block_on(async {
         match ask(&config.state_dir, Method::POST, &path, Some(&order)).await {
-            Err(ClientError::NotRunning(_)) => alone(&config, asked).await,
+            Err(ClientError::NotRunning(_)) => alone(&config, asked, options).await,
             answered => Ok(answered?),
         }
     })?;
@@ -32,7 +33,11 @@ pub(super) fn rollback(asked: &RollbackArgs) -> Result<bool, CliError> {
 }
 
 /// The daemon is dead: this process holds the lock, finishes what the daemon began, and rolls back.
-async fn alone(config: &Config, asked: &RollbackArgs) -> Result<TransactionResult, CliError> {
+async fn alone(
+    config: &Config,
+    asked: &RollbackArgs,
+    options: OrderOptions,
+) -> Result<TransactionResult, CliError> {
     let events = Events::new(crate::sys::wall_clock());
     let handle = tokio::runtime::Handle::current();
     let app = Arc::new(App::new(asked.app.clone(), config, events, handle)?);
@@ -47,7 +52,7 @@ async fn alone(config: &Config, asked: &RollbackArgs) -> Result<TransactionResul
     let order = Order {
         kind: Kind::Rollback,
         target: asked.to.map_or(Target::Previous, Target::Digest),
-        options: OrderOptions::default(),
+        options,
         caller: "local".to_owned(),
         connection: 0,
         epoch: None,

@@ -59,6 +59,19 @@ pub(super) const KEYS: &[Key] = &[
     key("app.*.build_open_files", is::<u64>),
     key("app.*.build_file_size", is::<Bytes>),
     key("app.*.confirm_window", is::<Period>),
+    key("app.*.hooks_timeout", is::<Period>),
+    key("app.*.migrations_timeout", is::<Period>),
+    key("app.*.hooks.before_switch", is::<Command>),
+    key("app.*.hooks.after_switch", is::<Command>),
+    key("app.*.hooks.before_rollback", is::<Command>),
+    key("app.*.hooks.after_rollback", is::<Command>),
+    key("app.*.hooks.drain", is::<Command>),
+    key("app.*.hooks.undrain", is::<Command>),
+    key("app.*.hooks.activate", is::<Command>),
+    key("app.*.migrations.up", is::<Command>),
+    key("app.*.migrations.down", is::<Command>),
+    key("app.*.migrations.backup", is::<Command>),
+    key("app.*.migrations.reversible", is::<bool>),
     key("app.*.run.kind", is::<RunnerKind>),
     key("app.*.run.command", is::<Command>),
     key("app.*.run.units", is::<Vec<String>>),
@@ -138,6 +151,7 @@ pub(super) fn nearest(section: &str, name: &str) -> Option<String> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use protocol::{HooksSection, MigrationsSection};
     use serde::Deserialize;
     use serde::de::value::Error as ValueError;
     use serde::de::{Deserializer, Error as _, Visitor};
@@ -185,9 +199,12 @@ mod tests {
         model.extend(fields::<LimitsConfig>("limits"));
         model.extend(fields::<SelfConfig>("self"));
         model.extend(fields::<AppConfig>("app.*"));
+        model.extend(fields::<HooksSection>("app.*.hooks"));
+        model.extend(fields::<MigrationsSection>("app.*.migrations"));
         model.extend(fields::<RunConfig>("app.*.run"));
         model.extend(fields::<HealthConfig>("app.*.health"));
-        for section in ["limits", "self", "app", "app.*.run", "app.*.health"] {
+        let of_apps = ["app.*.hooks", "app.*.migrations", "app.*.run", "app.*.health"];
+        for section in ["limits", "self", "app"].into_iter().chain(of_apps) {
             assert!(model.remove(section), "{section}");
         }
         let table: BTreeSet<String> = KEYS.iter().map(|key| key.path.to_owned()).collect();

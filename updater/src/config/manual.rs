@@ -60,6 +60,8 @@ fn every_key_is_explained_in_its_section_and_no_other() {
         ("`[limits]`", "limits."),
         ("`[self]`", "self."),
         ("`[app.<name>]`", "app.*."),
+        ("`[app.<name>.hooks]`", "app.*.hooks."),
+        ("`[app.<name>.migrations]`", "app.*.migrations."),
         ("`[app.<name>.run]`", "app.*.run."),
         ("`[app.<name>.health]`", "app.*.health."),
     ] {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use protocol::{AppName, Bytes, Command, Period};
+use protocol::{AppName, Bytes, Command, HooksSection, MigrationsSection, Period};
 use serde::Deserialize;
 
 use super::ListenSocket;
@@ -135,6 +135,18 @@ pub struct AppConfig {
     /// How long the master has to come back, where an order asks for it.
     #[serde(default = "default_confirm_window")]
     pub confirm_window: Period,
+    /// How long each hook may take.
+    #[serde(default = "default_hooks_timeout")]
+    pub hooks_timeout: Period,
+    /// How long each command of a migration may take.
+    #[serde(default = "default_migrations_timeout")]
+    pub migrations_timeout: Period,
+    /// What is run around a switch, over what the release says.
+    #[serde(default)]
+    pub hooks: HooksSection,
+    /// How stored data changes its form, over what the release says.
+    #[serde(default)]
+    pub migrations: MigrationsSection,
     /// How it is run.
     #[serde(default)]
     pub run: RunConfig,
@@ -282,6 +294,10 @@ impl AppConfig {
             build_open_files: default_build_open_files(),
             build_file_size: default_build_file_size(),
             confirm_window: default_confirm_window(),
+            hooks_timeout: default_hooks_timeout(),
+            migrations_timeout: default_migrations_timeout(),
+            hooks: HooksSection::default(),
+            migrations: MigrationsSection::default(),
             run: RunConfig::default(),
             health: HealthConfig::default(),
         }
@@ -406,6 +422,14 @@ fn default_build_file_size() -> Bytes {
 
 fn default_confirm_window() -> Period {
     seconds(60)
+}
+
+fn default_hooks_timeout() -> Period {
+    seconds(60)
+}
+
+fn default_migrations_timeout() -> Period {
+    seconds(600)
 }
 
 fn default_true() -> bool {

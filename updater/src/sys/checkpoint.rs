@@ -9,6 +9,8 @@ pub const CHECKPOINTS: &[&str] = &[
     "made_durable",
     "counter_kept",
     "record_written",
+    "migration_begun",
+    "migrated",
     "agent_started_beside",
     "agent_ready",
     "new_link_made",

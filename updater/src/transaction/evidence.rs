@@ -19,6 +19,9 @@ const KEPT: usize = 20;
 /// Probe answers that are kept of one failure.
 const PROBES_KEPT: usize = 200;
 
+/// Commands that are kept of one failure.
+const COMMANDS_KEPT: usize = 20;
+
 /// All that is known of one failed transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
@@ -34,6 +37,9 @@ pub struct Evidence {
     pub journal: Vec<Entered>,
     /// Every answer to the probe.
     pub probes: Vec<String>,
+    /// Every hook and every command of a migration that was run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<Ran>,
     /// The end of what the build printed.
     pub build_output: Vec<String>,
     /// The end of what the agent printed.
@@ -44,6 +50,17 @@ pub struct Evidence {
     pub free: Option<Space>,
     /// The kernel's estimate of available memory, in bytes.
     pub memory_available: Option<u64>,
+}
+
+/// A command of the release that was run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ran {
+    /// Its key in `release.toml`.
+    pub name: String,
+    /// How it ended.
+    pub detail: String,
+    /// The end of what it printed.
+    pub output: Vec<String>,
 }
 
 /// One line of the journal.
@@ -68,6 +85,7 @@ impl Evidence {
             problem: None,
             journal: Vec::new(),
             probes: Vec::new(),
+            commands: Vec::new(),
             build_output: Vec::new(),
             agent_output: Vec::new(),
             agent_exit: None,
@@ -88,6 +106,14 @@ impl Evidence {
             self.probes.remove(0);
         }
         self.probes.push(answer);
+    }
+
+    /// Notes a command. Where one is run again and again, the first ones go.
+    pub(super) fn command(&mut self, ran: Ran) {
+        if self.commands.len() == COMMANDS_KEPT {
+            self.commands.remove(0);
+        }
+        self.commands.push(ran);
     }
 
     /// Puts it on the disk, and lets the oldest of its kind go.

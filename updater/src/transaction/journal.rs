@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::sys::{BootTime, remove_durably, write_durably};
-use crate::transaction::machine::{Direction, State};
+use crate::transaction::machine::{Data, Direction, State};
+use crate::transaction::migrations::Course;
 use crate::transaction::order::internal;
 
 /// Everything that the next updater needs to finish a transaction that this one began.
@@ -52,6 +53,9 @@ pub struct Journal {
     /// In a handover: the mark of the agent that served when it began, until it is drained.
     #[serde(default)]
     pub old_agent: Option<String>,
+    /// What it does to stored data, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub course: Option<Course>,
     /// Why it turned around.
     pub failure: Option<Failure>,
     /// How it ended. From here on the end is only written down, never decided anew.
@@ -192,6 +196,11 @@ impl Journal {
             confirm: self.confirm,
             has_from: self.from.is_some(),
             handover: self.handover,
+            data: match &self.course {
+                None => Data::Untouched,
+                Some(course) if course.one_way => Data::OneWay,
+                Some(_) => Data::Migrated,
+            },
         }
     }
 

@@ -6,9 +6,9 @@
 //! only goes back.
 //!
 //! ```text
-//! receiving → verifying → building → staged → switching → restarting → probing
-//!                                                         [→ confirming] → watching → the end
-//! switching … watching  ─failed→  reversing → restarting → probing → the end
+//! receiving → verifying → building → staged [→ backing_up → migrating] → switching → restarting
+//!                                                → probing [→ confirming] → watching → the end
+//! backing_up … watching  ─failed→  reversing [→ migrating] → restarting → probing → the end
 //! ```
 //!
 //! In a handover the new agent is started beside the old one, and must be ready before the link
@@ -18,6 +18,10 @@
 //! … staged → starting → switching → draining → probing [→ confirming] → watching → the end
 //! starting … watching  ─failed→  reversing → starting → draining → probing → the end
 //! ```
+//!
+//! Where stored data changes its form, the agent is stopped: that is no handover. A migration that
+//! cannot be undone takes the way back away: from the moment that it begins, a failure leaves the
+//! host where it is.
 //!
 //! The updater's own update has nothing to reverse, because it switches last: a new updater is
 //! started beside the old one, and only when it was proven does the link move.
@@ -54,6 +58,20 @@ pub struct State {
     pub has_from: bool,
     /// Whether one agent is handed over to the next, both at once for a while.
     pub handover: bool,
+    /// What becomes of stored data.
+    pub data: Data,
+}
+
+/// What a transaction does to the data that outlives releases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Data {
+    /// It keeps its form.
+    Untouched,
+    /// It gets another one, and can get the old one again; or that is not asked for.
+    Migrated,
+    /// It gets another one, in which the release before must not run.
+    OneWay,
 }
 
 /// What became of a phase's act.
@@ -93,10 +111,14 @@ const fn next_app(state: State, event: Event) -> Step {
         (Forward, Phase::Building, Event::Done) => Step::Enter(Phase::Staged, Forward),
         (Forward, Phase::Staged, Event::Done) => match state.kind {
             Kind::Stage => Step::End(Outcome::Staged),
+            _ if changes(state.data) => Step::Enter(Phase::BackingUp, Forward),
             _ if state.handover => Step::Enter(Phase::Starting, Forward),
             _ => Step::Enter(Phase::Switching, Forward),
         },
-        (Forward, Phase::Starting, Event::Done) => Step::Enter(Phase::Switching, Forward),
+        (Forward, Phase::BackingUp, Event::Done) => Step::Enter(Phase::Migrating, Forward),
+        (Forward, Phase::Migrating | Phase::Starting, Event::Done) => {
+            Step::Enter(Phase::Switching, Forward)
+        }
         (Forward, Phase::Switching, Event::Done) => Step::Enter(after_flip(state), Forward),
         (way, Phase::Draining | Phase::Restarting, Event::Done) => Step::Enter(Phase::Probing, way),
         (Forward, Phase::Probing, Event::Done) if state.confirm => {
@@ -106,15 +128,25 @@ const fn next_app(state: State, event: Event) -> Step {
             Step::Enter(Phase::Watching, Forward)
         }
         (Forward, Phase::Watching, Event::Done) => Step::End(proven(state.kind)),
+        (Forward, phase, Event::Failed | Event::Stopped) if is_one_way(state.data, phase) => {
+            Step::End(Outcome::Stranded)
+        }
         // The old agent serves.
         (Forward, Phase::Starting, Event::Stopped) => Step::End(Outcome::Interrupted),
         (Forward, phase, Event::Failed | Event::Stopped) if after_switch(phase) => {
             Step::Enter(Phase::Reversing, Back)
         }
-        (Back, Phase::Reversing, Event::Done) if state.has_from => Step::Enter(start(state), Back),
+        (Back, Phase::Reversing, Event::Done) if changes(state.data) => {
+            Step::Enter(Phase::Migrating, Back)
+        }
+        (Back, Phase::Reversing | Phase::Migrating, Event::Done) if state.has_from => {
+            Step::Enter(start(state), Back)
+        }
         (Back, Phase::Starting, Event::Done) => Step::Enter(Phase::Draining, Back),
         // Where nothing ran before, nothing has to be started or proven after reversing.
-        (Back, Phase::Reversing | Phase::Probing, Event::Done) => Step::End(Outcome::RolledBack),
+        (Back, Phase::Reversing | Phase::Migrating | Phase::Probing, Event::Done) => {
+            Step::End(Outcome::RolledBack)
+        }
         (Back, _, _) => Step::End(Outcome::Stranded),
         (Forward, _, _) => Step::End(Outcome::Interrupted),
     }
@@ -168,12 +200,14 @@ pub const fn recover(state: State, found: Found) -> Step {
             Kind::Stage => Step::End(Outcome::Staged),
             _ => Step::End(Outcome::Interrupted),
         },
-        (Forward, Phase::Starting) => Step::Enter(Phase::Starting, Forward),
         // What has to be ready before the link moves is gone.
         (Forward, Phase::Switching) if state.handover && !found.target_runs => {
             Step::Enter(Phase::Starting, Forward)
         }
-        (Forward, Phase::Switching) => Step::Enter(Phase::Switching, Forward),
+        // The commands of a migration bear being run again.
+        (Forward, Phase::BackingUp | Phase::Migrating | Phase::Starting | Phase::Switching) => {
+            Step::Enter(state.phase, Forward)
+        }
         // The link went back already, and a full disk kept the journal from saying so.
         (Forward, phase) if after_switch(phase) && !found.target_active => {
             Step::Enter(Phase::Reversing, Back)
@@ -188,12 +222,24 @@ pub const fn recover(state: State, found: Found) -> Step {
     }
 }
 
-/// Whether the `active` link may already name the new release, or its agent may run beside the old
-/// one: from here on the agent is in the transaction's hands, which finishes or undoes what it began.
+const fn changes(data: Data) -> bool {
+    !matches!(data, Data::Untouched)
+}
+
+/// Whether a migration that cannot be undone may have begun.
+pub const fn is_one_way(data: Data, phase: Phase) -> bool {
+    matches!(data, Data::OneWay) && after_switch(phase) && !matches!(phase, Phase::BackingUp)
+}
+
+/// Whether the agent may be stopped, the `active` link may already name the new release, or its agent
+/// may run beside the old one: from here on the agent is in the transaction's hands, which finishes
+/// or undoes what it began.
 pub const fn after_switch(phase: Phase) -> bool {
     matches!(
         phase,
-        Phase::Starting
+        Phase::BackingUp
+            | Phase::Migrating
+            | Phase::Starting
             | Phase::Switching
             | Phase::Draining
             | Phase::Restarting

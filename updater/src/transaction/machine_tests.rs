@@ -5,11 +5,13 @@ use std::collections::HashSet;
 use super::*;
 
 /// Without those of a handover.
-const PHASES: [Phase; 10] = [
+const PHASES: [Phase; 12] = [
     Phase::Receiving,
     Phase::Verifying,
     Phase::Building,
     Phase::Staged,
+    Phase::BackingUp,
+    Phase::Migrating,
     Phase::Switching,
     Phase::Restarting,
     Phase::Probing,
@@ -19,12 +21,13 @@ const PHASES: [Phase; 10] = [
 ];
 
 fn start(kind: Kind, phase: Phase, confirm: bool, has_from: bool) -> State {
-    let direction = Direction::Forward;
-    State { kind, phase, direction, confirm, has_from, handover: false }
+    let (direction, data) = (Direction::Forward, Data::Migrated);
+    State { kind, phase, direction, confirm, has_from, handover: false, data }
 }
 
 fn handover(phase: Phase, direction: Direction) -> State {
-    State { handover: true, direction, ..start(Kind::Update, phase, false, true) }
+    let data = Data::Untouched;
+    State { handover: true, direction, data, ..start(Kind::Update, phase, false, true) }
 }
 
 /// What is passed from a state on, if all goes well.
@@ -77,8 +80,10 @@ fn all_starts() -> Vec<State> {
                     Kind::Rollback => Phase::Staged,
                     _ => Phase::Receiving,
                 };
-                for handover in [false, true] {
-                    starts.push(State { handover, ..start(kind, first, confirm, has_from) });
+                let first = start(kind, first, confirm, has_from);
+                starts.push(State { handover: true, data: Data::Untouched, ..first });
+                for data in [Data::Untouched, Data::Migrated, Data::OneWay] {
+                    starts.push(State { data, ..first });
                 }
             }
         }
@@ -90,7 +95,7 @@ fn all_starts() -> Vec<State> {
 fn an_update_that_goes_well_passes_every_phase_in_order() {
     let (seen, outcome) = way(start(Kind::Update, Phase::Receiving, true, true));
     assert_eq!(outcome, Outcome::Updated);
-    assert_eq!(seen, PHASES[..9]);
+    assert_eq!(seen, PHASES[..11]);
 }
 
 #[test]
@@ -151,7 +156,7 @@ fn a_failure_before_the_switch_touches_nothing() {
 
 #[test]
 fn lesson_05_any_failure_after_the_switch_turns_around() {
-    for phase in &PHASES[4..9] {
+    for phase in &PHASES[4..11] {
         let state = start(Kind::Update, *phase, true, true);
         let step = Step::Enter(Phase::Reversing, Direction::Back);
         assert_eq!(next(state, Event::Failed), step, "{phase}");
@@ -159,9 +164,39 @@ fn lesson_05_any_failure_after_the_switch_turns_around() {
 }
 
 #[test]
+fn what_cannot_be_undone_is_not_turned_around_once_it_has_begun() {
+    let of = |phase| State { data: Data::OneWay, ..start(Kind::Update, phase, true, true) };
+    let back = Step::Enter(Phase::Reversing, Direction::Back);
+    assert_eq!(next(of(Phase::BackingUp), Event::Failed), back);
+    for phase in &PHASES[5..11] {
+        let step = next(of(*phase), Event::Failed);
+        assert_eq!(step, Step::End(Outcome::Stranded), "{phase}");
+    }
+}
+
+#[test]
+fn data_goes_back_before_the_old_agent_is_started() {
+    let of = |phase, data| State {
+        direction: Direction::Back,
+        data,
+        ..start(Kind::Update, phase, false, true)
+    };
+    let enter = |phase| Step::Enter(phase, Direction::Back);
+    let reversing = |data| next(of(Phase::Reversing, data), Event::Done);
+    assert_eq!(reversing(Data::Migrated), enter(Phase::Migrating));
+    assert_eq!(reversing(Data::Untouched), enter(Phase::Restarting));
+    let migrating = of(Phase::Migrating, Data::Migrated);
+    assert_eq!(next(migrating, Event::Done), enter(Phase::Restarting));
+    assert_eq!(next(migrating, Event::Failed), Step::End(Outcome::Stranded));
+}
+
+#[test]
 fn lesson_01_a_first_install_that_fails_ends_without_a_release() {
-    let state =
-        State { direction: Direction::Back, ..start(Kind::Update, Phase::Reversing, false, false) };
+    let state = State {
+        direction: Direction::Back,
+        data: Data::Untouched,
+        ..start(Kind::Update, Phase::Reversing, false, false)
+    };
     assert_eq!(next(state, Event::Done), Step::End(Outcome::RolledBack));
 }
 
@@ -176,7 +211,7 @@ fn a_crash_before_the_switch_is_an_interruption() {
 
 #[test]
 fn lesson_07_a_crash_after_the_switch_is_finished_and_never_forgotten() {
-    for phase in &PHASES[4..9] {
+    for phase in &PHASES[4..11] {
         for target_runs in [true, false] {
             let state = start(Kind::Update, *phase, true, true);
             let step = recover(state, Found { target_runs, target_active: true });
@@ -187,7 +222,7 @@ fn lesson_07_a_crash_after_the_switch_is_finished_and_never_forgotten() {
 
 #[test]
 fn a_way_back_that_was_not_written_down_is_gone_to_its_end() {
-    for phase in &PHASES[5..9] {
+    for phase in &PHASES[7..11] {
         for target_runs in [true, false] {
             let state = start(Kind::Update, *phase, true, true);
             let step = recover(state, Found { target_runs, target_active: false });
@@ -223,7 +258,10 @@ fn every_path_can_end_and_no_outcome_lies() {
                 Outcome::Updated => assert_eq!(state.phase, Phase::Watching),
                 Outcome::Interrupted if state.phase == Phase::Starting => {}
                 Outcome::Interrupted | Outcome::Staged => assert!(!after_switch(state.phase)),
-                Outcome::Stranded => assert_eq!(state.direction, Direction::Back),
+                Outcome::Stranded => {
+                    let one_way = is_one_way(state.data, state.phase);
+                    assert!(one_way || state.direction == Direction::Back, "{state:?}");
+                }
                 Outcome::RolledBack => assert!(after_switch(state.phase)),
                 Outcome::AlreadyCurrent => panic!("{state:?} cannot end so"),
             }

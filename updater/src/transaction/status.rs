@@ -135,6 +135,11 @@ impl AppFiles {
         self.directory.join("counter.json")
     }
 
+    /// Which releases have changed the form of stored data.
+    pub fn migrations(&self) -> PathBuf {
+        self.directory.join("migrations.json")
+    }
+
     /// The lock of one transaction at a time.
     pub fn lock(&self) -> PathBuf {
         self.directory.join("lock")

@@ -3,7 +3,7 @@
 use protocol::{Kind, Phase};
 use updater::transaction::machine::Direction;
 
-use crate::host::{Host, Journal, Release};
+use crate::host::{Form, Host, Journal, Release};
 
 /// A step that is whole or did not take place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,9 +15,14 @@ pub(crate) enum Act {
     MakeDurable,
     KeepCounter,
     WriteRecord,
+    Prepare,
+    BackUp,
+    BeginMigration,
+    Migrate,
     MakeNewLink,
     Flip,
     MakeCurrent,
+    Fits,
     StopAgent,
     StartAgent,
     StartBeside,
@@ -49,6 +54,8 @@ impl Act {
             Self::MakeDurable => "made_durable",
             Self::KeepCounter => "counter_kept",
             Self::WriteRecord => "record_written",
+            Self::BeginMigration => "migration_begun",
+            Self::Migrate => "migrated",
             Self::MakeNewLink => "new_link_made",
             Self::Flip => "active_flipped",
             Self::MakeCurrent => "current_made",
@@ -70,6 +77,9 @@ impl Act {
             | Self::ClearBeside
             | Self::LookBeside
             | Self::ForgetOld
+            | Self::Prepare
+            | Self::BackUp
+            | Self::Fits
             | Self::Confirm
             | Self::RemoveCurrent => return None,
         })
@@ -81,7 +91,16 @@ impl Act {
         match self {
             // On the way back it is only noted.
             Ready => journal.state.direction == Direction::Forward,
-            StartAgent | StartBeside | Prove | Confirm | Watch | CheckOwn | TryOwn => true,
+            Self::Prepare
+            | Self::BackUp
+            | Self::Migrate
+            | StartAgent
+            | StartBeside
+            | Prove
+            | Confirm
+            | Watch
+            | CheckOwn
+            | TryOwn => true,
             _ => false,
         }
     }
@@ -93,6 +112,7 @@ impl Act {
             Self::Ready | Self::LookBeside => {
                 journal.state.direction == Direction::Forward && host.beside != goal(journal)
             }
+            Self::Fits => goal(journal).is_some_and(|goal| !host.fits(goal)),
             _ => false,
         }
     }
@@ -117,7 +137,9 @@ impl Act {
                 (host.agent, host.shown) = (None, false);
                 (host.beside, host.beside_known) = (None, false);
             }
-            Self::StartBeside => (host.beside, host.beside_known) = (goal, true),
+            Self::StartBeside => {
+                (host.beside, host.beside_known, host.held) = (goal, true, false);
+            }
             Self::ClearBeside => (host.beside, host.beside_known) = (None, false),
             Self::ForgetOld => host.old = false,
             Self::Drain => (host.agent, host.shown) = (None, false),
@@ -125,13 +147,18 @@ impl Act {
                 (host.agent, host.old, host.shown) = (host.beside.take(), false, false);
                 host.beside_known = false;
             }
-            Self::StartAgent => (host.agent, host.shown) = (goal, false),
+            Self::StartAgent => (host.agent, host.shown, host.held) = (goal, false, false),
+            Self::BeginMigration => host.form.half = true,
+            Self::Migrate => host.form = goal_form(host, journal),
             Self::Prove | Self::Watch => host.shown = true,
             Self::RemoveCurrent => (host.current, host.new_link) = (false, None),
             Self::RemoveActive => host.active = None,
             Self::Received
             | Self::Ready
             | Self::LookBeside
+            | Self::Prepare
+            | Self::BackUp
+            | Self::Fits
             | Self::Build
             | Self::MakeDurable
             | Self::KeepCounter
@@ -162,7 +189,15 @@ pub(crate) fn acts(host: &Host, journal: &Journal) -> &'static [Act] {
         // It was done before, or there is nothing to do.
         Phase::Draining if !host.beside_known => &[],
         Phase::Draining => &[LookBeside, ForgetOld, Drain, Succeed],
+        // Where no data changes its form, these say nothing.
+        Phase::Staged if host.migrates && journal.state.kind != Kind::Stage => &[Prepare],
+        Phase::BackingUp => &[StopAgent, BackUp],
+        Phase::Migrating if goal_form(host, journal) == host.form => &[StopAgent],
+        Phase::Migrating => &[StopAgent, BeginMigration, Migrate],
         Phase::Restarting if untouched(host, journal) => &[],
+        Phase::Restarting if host.migrates && journal.state.direction == Direction::Back => {
+            &[Fits, StopAgent, StartAgent]
+        }
         Phase::Restarting => &[StopAgent, StartAgent],
         Phase::Probing => &[Prove],
         Phase::Confirming => &[Confirm],
@@ -177,18 +212,19 @@ pub(crate) fn acts(host: &Host, journal: &Journal) -> &'static [Act] {
 
 /// How the agent beside the one that serves comes to be there.
 fn starting(host: &Host, journal: &Journal) -> &'static [Act] {
-    use Act::{ClearBeside, Drain, Ready, StartBeside, Succeed};
+    use Act::{ClearBeside, Drain, Fits, Ready, StartBeside, Succeed};
     let back = journal.state.direction == Direction::Back;
     if back && host.keeps_old() {
         return &[ClearBeside];
     }
-    if host.beside.is_some() && host.beside == goal(journal) {
-        return &[Ready];
-    }
-    if back && host.agent.is_none() && host.beside.is_some() {
-        return &[Drain, Succeed, StartBeside, Ready];
-    }
-    &[StartBeside, Ready]
+    let acts: &'static [Act] = if host.beside.is_some() && host.beside == goal(journal) {
+        &[Fits, Ready]
+    } else if back && host.agent.is_none() && host.beside.is_some() {
+        &[Fits, Drain, Succeed, StartBeside, Ready]
+    } else {
+        &[Fits, StartBeside, Ready]
+    };
+    if back && host.migrates { acts } else { &acts[1..] }
 }
 
 /// The release that this direction goes to.
@@ -196,6 +232,14 @@ pub(crate) fn goal(journal: &Journal) -> Option<Release> {
     match journal.state.direction {
         Direction::Forward => Some(journal.to),
         Direction::Back => journal.from,
+    }
+}
+
+/// The form that the data gets in this direction.
+fn goal_form(host: &Host, journal: &Journal) -> Form {
+    match journal.state.direction {
+        Direction::Forward => host.form_of(journal.to),
+        Direction::Back => journal.before,
     }
 }
 

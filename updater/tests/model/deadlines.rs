@@ -15,6 +15,8 @@ pub(crate) fn deadlines(kind: Kind, phase: Phase) -> &'static [&'static str] {
             &["app.agent.health.ready_timeout = '1s'", "app.agent.health.timeout = '1s'"]
         }
         Phase::Draining => &["app.agent.run.drain_timeout = '1s'"],
+        Phase::Staged => &["app.agent.hooks_timeout = '1s'"],
+        Phase::BackingUp | Phase::Migrating => &["app.agent.migrations_timeout = '1s'"],
         Phase::Restarting | Phase::Reversing => &["app.agent.run.stop_grace = '1s'"],
         Phase::Probing => &[
             "app.agent.health.warm_up = '1s'",
@@ -26,7 +28,7 @@ pub(crate) fn deadlines(kind: Kind, phase: Phase) -> &'static [&'static str] {
         Phase::Watching => {
             &["app.agent.health.watch = '1s'", "app.agent.health.watch_failures = 1"]
         }
-        Phase::Idle | Phase::Verifying | Phase::Staged | Phase::Switching => &[],
+        Phase::Idle | Phase::Verifying | Phase::Switching => &[],
     }
 }
 

@@ -117,11 +117,20 @@ pub(crate) fn arrived(journal: &Journal) -> bool {
         && journal.state.direction == Direction::Forward
 }
 
+/// Whether it ended on the release that was ordered, though nothing has proven it.
+pub(crate) fn stays(host: &Host, journal: &Journal) -> bool {
+    journal.outcome == Some(Outcome::Stranded)
+        && journal.state.direction == Direction::Forward
+        && host.active == Some(journal.to)
+}
+
 fn write_facts(host: &mut Host, journal: &Journal) {
     if arrived(journal) {
         host.proven.add(journal.to);
         host.failed.remove(journal.to);
-    } else if journal.state.direction == Direction::Back {
+    } else if journal.state.direction == Direction::Back
+        || journal.outcome == Some(Outcome::Stranded)
+    {
         if journal.blamed && journal.from != Some(journal.to) {
             host.failed.add(journal.to);
         }
@@ -137,7 +146,7 @@ fn set_prev(host: &mut Host, journal: &Journal) {
     let failed = host.failed;
     let good =
         |release: &Release| proven.has(*release) && !failed.has(*release) && *release != journal.to;
-    if arrived(journal) {
+    if arrived(journal) || stays(host, journal) {
         let left = journal.from.filter(|from| *from != journal.to).filter(good);
         host.prev = left.or_else(|| journal.prev.filter(good));
     } else if journal.outcome != Some(Outcome::Interrupted)

@@ -45,9 +45,19 @@ pub(crate) struct Journal {
     pub(crate) from: Option<Release>,
     pub(crate) prev: Option<Release>,
     pub(crate) to: Release,
+    /// The form of the data when it began.
+    pub(crate) before: Form,
     /// Whether the release is to blame for the failure that turned it around.
     pub(crate) blamed: bool,
     pub(crate) outcome: Option<Outcome>,
+}
+
+/// The form of the data that outlives releases: how many migrations it has seen, and whether the
+/// last of them is half done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Form {
+    pub(crate) level: u8,
+    pub(crate) half: bool,
 }
 
 /// A line of the history.
@@ -95,6 +105,13 @@ pub(crate) struct Host {
     /// Whether, since the transaction had them in its hands, an agent died by itself or with the
     /// power, none ran at all, or the disk refused the way back. For the properties alone.
     pub(crate) unlucky: bool,
+    /// Whether the first order changes the form of the data.
+    pub(crate) migrates: bool,
+    pub(crate) form: Form,
+    /// The form that each release needs, once it was ordered.
+    pub(crate) levels: [u8; 8],
+    /// Nothing is started until that is ordered.
+    pub(crate) held: bool,
     /// Whether the agent that runs has shown, since it was started, that it is its release. Nobody
     /// on the host knows this: it is for the properties alone.
     pub(crate) shown: bool,
@@ -137,8 +154,17 @@ impl Host {
             beside: None,
             beside_known: false,
             unlucky: false,
+            migrates: false,
+            form: Form::default(),
+            levels: [0; 8],
+            held: false,
             shown: false,
         }
+    }
+
+    /// The same, with a migration.
+    pub(crate) fn migrating(self) -> Self {
+        Self { migrates: true, ..self }
     }
 
     /// The same, with handovers.
@@ -149,6 +175,15 @@ impl Host {
     /// Whether the agent that ran before the transaction was never touched.
     pub(crate) fn keeps_old(&self) -> bool {
         self.agent.is_some() && self.old
+    }
+
+    /// Whether the data has the form that a release needs.
+    pub(crate) fn fits(&self, release: Release) -> bool {
+        self.form == self.form_of(release)
+    }
+
+    pub(crate) fn form_of(&self, release: Release) -> Form {
+        Form { level: self.levels[usize::from(release)], half: false }
     }
 
     /// One that runs release 1, and would go back to release 0.

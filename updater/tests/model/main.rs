@@ -65,6 +65,17 @@ fn what_must_hold_holds_in_a_handover() {
 }
 
 #[test]
+fn what_must_hold_holds_of_a_migration_and_of_what_follows_it() {
+    for host in [Host::empty(), Host::with_two_releases()] {
+        for first in [host.clone(), host.handing_over()] {
+            let budget = Budget { orders: 2, crashes: 1, deaths: 0, faults: 1, stops: 0 };
+            let explored = explored(&first.migrating(), budget);
+            assert!(explored.states > 1_000, "only {} states", explored.states);
+        }
+    }
+}
+
+#[test]
 fn what_must_hold_holds_in_two_handovers() {
     let budget = Budget { faults: 0, ..BUDGETS[1] };
     let explored = explored(&Host::with_two_releases().handing_over(), budget);
@@ -84,7 +95,8 @@ fn the_model_passes_every_checkpoint_and_every_wait_has_a_key() {
     let budget = Budget { orders: 2, crashes: 0, deaths: 0, faults: 0, stops: 0 };
     let (mut checkpoints, mut keys) = (BTreeSet::new(), BTreeSet::new());
     let handing_over = Host::with_two_releases().handing_over();
-    let hosts = [Host::empty(), Host::with_two_releases(), handing_over, Host::of_the_updater()];
+    let two = Host::with_two_releases();
+    let hosts = [Host::empty(), two.clone(), two.migrating(), handing_over, Host::of_the_updater()];
     for host in hosts {
         let explored = explored(&host, budget);
         checkpoints.extend(explored.checkpoints);

@@ -1,21 +1,22 @@
 //! What must hold of every state of the world.
 
 use protocol::Outcome;
-use updater::transaction::machine::{Direction, after_switch};
+use updater::transaction::machine::{Data, Direction, after_switch};
 
-use crate::ending::arrived;
+use crate::ending::{arrived, stays};
 use crate::host::{Host, Journal};
 use crate::updater::{Updater, World};
 
 type Property = (&'static str, fn(&World) -> bool);
 
 /// All of them, each with what it says.
-pub(crate) const PROPERTIES: [Property; 12] = [
+pub(crate) const PROPERTIES: [Property; 13] = [
     ("current leads to a whole release, and is there when one is active", current),
     ("active is the old release or the new one, and what the history says", active),
     ("the agent that runs is of the active release, or on its way, or it is stranded", agent),
     ("two agents run only while one is handed over to the other", beside),
     ("in a handover somebody serves all the time", served),
+    ("no agent runs on data that has not the form which its release needs", form),
     ("prev was once proven", prev),
     ("prev did not fail, and is not what is active, when nothing is under way", prev_at_rest),
     ("the release before is whole until the next one is proven", kept),
@@ -91,6 +92,11 @@ fn prev(world: &World) -> bool {
     host.prev.is_none_or(|prev| host.proven.has(prev) && host.whole.has(prev))
 }
 
+fn form(world: &World) -> bool {
+    let host = &world.host;
+    host.agent.is_none_or(|agent| host.fits(agent))
+}
+
 fn prev_at_rest(world: &World) -> bool {
     let host = &world.host;
     !at_rest(world)
@@ -102,7 +108,9 @@ fn kept(world: &World) -> bool {
     let Some(journal) = &host.journal else { return true };
     let whole = |release: &u8| host.whole.has(*release);
     journal.from.is_none_or(|from| whole(&from))
-        && (arrived(journal) || journal.prev.is_none_or(|prev| whole(&prev)))
+        && (arrived(journal)
+            || stays(host, journal)
+            || journal.prev.is_none_or(|prev| whole(&prev)))
 }
 
 fn one_line(world: &World) -> bool {
@@ -140,7 +148,10 @@ fn truthful(world: &World) -> bool {
         }
         Outcome::RolledBack => host.active == journal.from && shown(journal.from),
         Outcome::Interrupted | Outcome::Staged => host.active == journal.from,
-        Outcome::Stranded => journal.state.direction == Direction::Back,
+        Outcome::Stranded => {
+            let one_way = journal.state.data == Data::OneWay;
+            one_way || journal.state.direction == Direction::Back
+        }
         Outcome::AlreadyCurrent => false,
     }
 }

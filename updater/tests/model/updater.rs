@@ -2,7 +2,7 @@
 
 use protocol::{Kind, Outcome, Phase};
 use updater::transaction::machine::{
-    Direction, Event, Found, State, Step, after_switch, next, recover,
+    Data, Direction, Event, Found, State, Step, after_switch, next, recover,
 };
 
 use crate::acts::{Act, acts, goal};
@@ -120,7 +120,7 @@ impl World {
             Updater::Idle => false,
             Updater::Acting { journal, .. } | Updater::Ending { journal, .. } => past(journal),
         };
-        !self.host.own && !held && !self.host.journal.as_ref().is_some_and(past)
+        !self.host.own && !self.host.held && !held && !self.host.journal.as_ref().is_some_and(past)
     }
 
     /// The first thing that an updater does.
@@ -130,7 +130,8 @@ impl World {
             self.updater = Updater::Idle;
             return;
         };
-        if journal.outcome.is_some() {
+        if let Some(outcome) = journal.outcome {
+            hold_still(&mut self.host, outcome);
             self.updater = Updater::Ending { journal, done: 0 };
             return;
         }
@@ -156,6 +157,9 @@ impl World {
         if host.own {
             return vec![self.order(Kind::SelfUpdate, Phase::Receiving, false, fresh)];
         }
+        if host.migrates && self.taken == 0 {
+            return [Data::Migrated, Data::OneWay].map(|data| self.migrating(data, fresh)).into();
+        }
         let mut moves = vec![
             self.order(Kind::Stage, Phase::Receiving, false, fresh),
             self.order(Kind::Update, Phase::Receiving, false, fresh),
@@ -172,6 +176,22 @@ impl World {
         moves
     }
 
+    /// A staged release that changes the form of the data. Where nothing ran before, there is nothing that
+    /// could not bear that.
+    fn migrating(&self, data: Data, to: Release) -> Move {
+        let data = if self.host.active.is_none() { Data::Migrated } else { data };
+        let mut ordered = self.order(Kind::Update, Phase::Staged, false, to);
+        ordered.world.host.whole.add(to);
+        ordered.what = format!("{}, {data:?}", ordered.what);
+        let level = self.host.form.level + 1;
+        ordered.world.host.levels[usize::from(to)] = level;
+        if let Updater::Acting { journal, .. } = &mut ordered.world.updater {
+            (journal.state.data, journal.state.handover) = (data, false);
+            ordered.world.host.journal = Some(journal.clone());
+        }
+        ordered
+    }
+
     fn order(&self, kind: Kind, phase: Phase, confirm: bool, to: Release) -> Move {
         let what = format!("the order to {kind} {to}, confirmed: {confirm}");
         self.go(what, Some("journal_written"), |world| {
@@ -179,11 +199,18 @@ impl World {
             world.taken += 1;
             let (from, prev) = (world.host.active, world.host.prev);
             let direction = Direction::Forward;
+            if !world.host.whole.has(to) {
+                world.host.levels[usize::from(to)] = world.host.form.level;
+            }
+            let data = if world.host.fits(to) { Data::Untouched } else { Data::Migrated };
             let handover = world.host.handover && matches!(kind, Kind::Update | Kind::Rollback);
+            // The agent has to be stopped where the data changes.
+            let handover = handover && data == Data::Untouched;
             let has_from = from.is_some();
-            let state = State { kind, phase, direction, confirm, has_from, handover };
-            let order = world.taken;
-            let journal = Journal { order, state, from, prev, to, blamed: false, outcome: None };
+            let state = State { kind, phase, direction, confirm, has_from, handover, data };
+            let (order, before) = (world.taken, world.host.form);
+            let journal =
+                Journal { order, state, from, prev, to, before, blamed: false, outcome: None };
             world.follow(journal, Step::Enter(phase, direction));
         })
     }
@@ -266,6 +293,7 @@ impl World {
             }
             Step::End(outcome) => {
                 journal.outcome = Some(outcome);
+                hold_still(&mut self.host, outcome);
                 self.updater = Updater::Ending { journal, done: 0 };
             }
         }
@@ -292,6 +320,15 @@ impl World {
             }));
         }
         moves
+    }
+}
+
+/// Nothing runs on data that has another form, until that is ordered.
+fn hold_still(host: &mut Host, outcome: Outcome) {
+    let unfit = host.active.is_some_and(|active| !host.fits(active));
+    if outcome == Outcome::Stranded && unfit {
+        (host.agent, host.held) = (None, true);
+        (host.beside, host.beside_known) = (None, false);
     }
 }
 

@@ -23,6 +23,7 @@ const OF_THE_HOST: &[&str] = &[
     "connection_broken",
     "internal",
     "interrupted",
+    "irreversible",
     "moved",
     "no_previous_release",
     "no_space",

@@ -30,6 +30,11 @@ pub(super) fn validate(
     validate_user(section, app, findings);
     validate_build(section, app, findings);
     refuse_zero(format!("{section}.confirm_window"), app.confirm_window.0.is_zero(), findings);
+    for (key, timeout) in
+        [("hooks_timeout", app.hooks_timeout), ("migrations_timeout", app.migrations_timeout)]
+    {
+        refuse_zero(format!("{section}.{key}"), timeout.0.is_zero(), findings);
+    }
     validate_run(&format!("{section}.run"), &app.run, findings);
     super::handover::validate(section, app, findings);
 }

@@ -1,10 +1,12 @@
 //! Switching, restarting, proving, watching, and the way back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::{Code, Digest, EventKind, Problem, TransactionId};
 use tokio::time::Instant;
 
+use crate::hooks::Hook;
 use crate::probe::{Answer, Expectation, Watch, prove, watch};
 use crate::runner::{Instance, RunnerError};
 use crate::sys::run::TAIL_LINES;
@@ -29,6 +31,7 @@ impl Engine {
     /// `active` goes.
     pub(super) fn reverse(&mut self) -> Result<(), Failure> {
         self.keep_evidence();
+        self.hook(if self.goes_to_newer() { Hook::BeforeSwitch } else { Hook::BeforeRollback })?;
         if let Some(from) = self.journal.from {
             self.app.layout.flip(&from).map_err(|error| Failure::host(&error))?;
         } else {
@@ -36,6 +39,9 @@ impl Engine {
             let runner = self.app.runner().map_err(Failure::host_problem)?;
             runner.withdraw().map_err(|error| Failure::host(&error))?;
             self.app.layout.clear().map_err(|error| Failure::host(&error))?;
+            if self.journal.course.is_none() {
+                self.tell_release()?;
+            }
         }
         checkpoint("active_reversed");
         self.app.refresh();
@@ -46,18 +52,21 @@ impl Engine {
     pub(super) fn restart(&mut self) -> Result<(), Failure> {
         let target = self.goal()?;
         if self.untouched(&target) {
-            return Ok(());
+            return self.tell_release();
         }
-        let runner = self.app.runner().map_err(Failure::host_problem)?;
+        let app = Arc::clone(&self.app);
+        let runner = app.runner().map_err(Failure::host_problem)?;
         if self.journal.direction == Direction::Forward {
             // What is in the way is better seen while the old one still runs.
             let launch = self.app.launch(&target)?;
             runner.check(&launch).map_err(|error| runner_failure(&error))?;
         }
+        self.refuse_other_form(&target)?;
         self.stop_agent()?;
         // Who orders a release wants it to run, whoever stopped the one before.
         remove_durably(&self.app.files.stopped()).map_err(|error| Failure::host(&error))?;
         checkpoint("agent_stopped");
+        self.tell_release()?;
         let launch = self.app.launch(&target)?;
         let started = runner.start(&launch).map_err(|error| runner_failure(&error))?;
         self.started = Some(started);
@@ -135,7 +144,7 @@ impl Engine {
             && self.app.running_instance(target).is_some()
     }
 
-    fn stop_agent(&self) -> Result<(), Failure> {
+    pub(super) fn stop_agent(&self) -> Result<(), Failure> {
         let runner = self.app.runner().map_err(Failure::host_problem)?;
         let grace = self.app.config.run.stop_grace.0;
         runner.clear(grace).map_err(|error| Failure::host(&error))?;

@@ -25,6 +25,9 @@ impl Engine {
             self.keep_evidence();
         }
         self.journal.outcome = Some(outcome);
+        if outcome == Outcome::Stranded {
+            self.hold_still();
+        }
         let problem = self.problem(outcome);
         let unsettled = self.settle_patiently(outcome, problem.as_ref()).err();
         let result = self.result(outcome, problem);
@@ -112,8 +115,11 @@ impl Engine {
         self.journal.write(&self.app.files.journal()).map_err(|error| chain(&error))?;
         checkpoint("outcome_written");
         self.write_facts(outcome).map_err(|error| chain(&error))?;
+        if let Some(to) = self.journal.to.filter(|_| self.proven(outcome)) {
+            self.remember_level(to).map_err(text)?;
+        }
         checkpoint("facts_written");
-        if self.proven(outcome) {
+        if self.proven(outcome) || self.stays(outcome) {
             self.set_prev().map_err(text)?;
         } else if outcome != Outcome::Interrupted && self.journal.prev == self.journal.to {
             // A plain rollback must not go where this transaction came back from.
@@ -155,13 +161,22 @@ impl Engine {
             && matches!(self.journal.direction, Direction::Forward)
     }
 
+    /// Whether it ended on the release that was ordered, though nothing has proven it.
+    fn stays(&self, outcome: Outcome) -> bool {
+        outcome == Outcome::Stranded
+            && self.journal.direction == Direction::Forward
+            && self.after(outcome) == self.journal.to
+    }
+
     fn write_facts(&self, outcome: Outcome) -> Result<(), crate::transaction::FactsError> {
         let path = self.app.files.facts();
         let mut facts = Facts::read(&path)?;
         let now = wall_clock();
         match (self.journal.to, self.journal.from) {
             (Some(to), _) if self.proven(outcome) => facts.proved(to, now),
-            (Some(to), from) if self.journal.direction == Direction::Back => {
+            (Some(to), from)
+                if self.journal.direction == Direction::Back || outcome == Outcome::Stranded =>
+            {
                 let blamed = self.journal.failure.as_ref();
                 let blamed = blamed.filter(|failure| failure.blame == Blame::Release);
                 if let Some(failure) = blamed.filter(|_| from != Some(to)) {
@@ -248,6 +263,7 @@ impl Engine {
             // That it was asked to end says nothing about the release.
             Outcome::RolledBack if problem.code == Code::Interrupted => Code::Interrupted,
             Outcome::RolledBack => Code::RolledBack,
+            Outcome::Stranded if self.journal.direction == Direction::Forward => Code::Irreversible,
             Outcome::Stranded => Code::RollbackFailed,
             _ => problem.code,
         };
@@ -259,7 +275,9 @@ impl Engine {
         problem.from = self.journal.from;
         problem.to = self.journal.to;
         if outcome == Outcome::Stranded {
-            problem.detail = format!("{}; {}", problem.detail, self.what_is_left());
+            let left = [self.backups(), Some(self.what_is_left())];
+            let left: Vec<_> = left.into_iter().flatten().collect();
+            problem.detail = format!("{}; {}", problem.detail, left.join("; "));
         }
         Some(problem)
     }
@@ -268,7 +286,12 @@ impl Engine {
     fn what_is_left(&self) -> String {
         let active = self.after(Outcome::Stranded);
         let active = active.map_or("nothing".to_owned(), |digest| digest.to_string());
-        let agent = self.app.instance().map_or("no agent runs".to_owned(), |instance| {
+        let none = if self.app.files.stopped().exists() {
+            "no agent runs, nor is one started until that is ordered"
+        } else {
+            "no agent runs"
+        };
+        let agent = self.app.instance().map_or(none.to_owned(), |instance| {
             format!("an agent of {} runs as process {}", instance.digest(), instance.process().pid)
         });
         format!("active names {active}, and {agent}")

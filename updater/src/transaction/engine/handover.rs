@@ -3,6 +3,7 @@
 //! The same acts go forward and back: the agent of the release that the transaction goes to is
 //! started beside the one that serves, and becomes the one that serves when the other is gone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::{Code, Kind, Problem};
@@ -41,12 +42,15 @@ impl Engine {
         let back = self.journal.direction == Direction::Back;
         // Ready or not, it takes connections, and has to answer them.
         let limit = self.app.config.run.drain_timeout.0;
-        let (runner, handover) = self.app.handover().map_err(Failure::host_problem)?;
+        let app = Arc::clone(&self.app);
+        let (runner, handover) = app.handover().map_err(Failure::host_problem)?;
         let serving = runner.find().map_err(host)?;
         if back && serving.as_ref().is_some_and(|serving| self.is_old(serving)) {
             // It was never touched. All there is to do is to take the other one away.
-            return handover.clear_beside(limit).map_err(host);
+            handover.clear_beside(limit).map_err(host)?;
+            return self.tell_release();
         }
+        self.refuse_other_form(&target)?;
         let beside = handover.find_beside().map_err(host)?;
         let started = match beside {
             // An earlier updater had come so far.
@@ -59,6 +63,7 @@ impl Engine {
                 // Who orders a release wants it to run, whoever stopped the one before.
                 remove_durably(&self.app.files.stopped()).map_err(host)?;
                 handover.clear_beside(limit).map_err(host)?;
+                self.tell_release()?;
                 let launch = self.app.launch(&target)?;
                 handover.start_beside(&launch).map_err(|error| runner_failure(&error))?
             }

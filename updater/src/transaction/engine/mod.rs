@@ -2,8 +2,10 @@
 //! asks what comes next. It runs as plain blocking code on a thread of its own.
 
 mod activate;
+mod command;
 mod finish;
 mod handover;
+mod migrate;
 mod own;
 mod recover;
 mod stage;
@@ -22,7 +24,7 @@ use protocol::{
 };
 use uuid::Uuid;
 
-pub(in crate::transaction) use stage::read_manifest;
+pub(crate) use stage::read_manifest;
 
 use crate::release::{Received, Slot};
 use crate::runner::Instance;
@@ -38,6 +40,10 @@ use crate::trust::Accepted;
 /// at the end.
 const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(200), Duration::from_secs(1)];
 
+/// Said before anything is touched.
+const NO_WAY_BACK: &str =
+    "the migration cannot be undone: if it or the release fails, the host stays there";
+
 /// One transaction, and what it has found out so far.
 pub(super) struct Engine {
     app: Arc<App>,
@@ -51,6 +57,8 @@ pub(super) struct Engine {
     report: Option<ProbeReport>,
     started: Option<Instance>,
     retry_quarantined: bool,
+    /// Whether the caller said that it may go back over what cannot be undone.
+    irreversible: bool,
     evidence: Evidence,
     /// Whether an earlier updater began the present phase: nobody knows what happened in between.
     resumed: bool,
@@ -186,6 +194,9 @@ impl Engine {
             (Phase::Receiving, _) => self.take_archive(),
             (Phase::Verifying, _) => self.verify(),
             (Phase::Building, _) => self.build(),
+            (Phase::Staged, _) => self.prepare(),
+            (Phase::BackingUp, _) => self.back_up(),
+            (Phase::Migrating, _) => self.migrate(),
             (Phase::Starting, _) => self.start_beside(),
             (Phase::Switching, _) => self.switch(),
             (Phase::Draining, _) => self.drain(),
@@ -194,8 +205,17 @@ impl Engine {
             (Phase::Confirming, _) => self.await_confirmation(),
             (Phase::Watching, _) => self.watch(),
             (Phase::Reversing, _) => self.reverse(),
-            (Phase::Idle | Phase::Staged, _) => Ok(()),
+            (Phase::Idle, _) => Ok(()),
         }
+    }
+
+    /// The last that is done before anything is touched.
+    fn prepare(&mut self) -> Result<(), Failure> {
+        if self.journal.kind == Kind::Stage {
+            return Ok(());
+        }
+        self.plan_migration()?;
+        self.announce_to_release()
     }
 
     /// The first failure is the cause; what fails on the way back is noted beside it.
@@ -215,9 +235,12 @@ impl Engine {
         self.evidence.journal.push(Entered { phase, direction, time: self.journal.since });
         self.show_phase();
         let journal = &self.journal;
-        let detail = (phase == Phase::Reversing)
-            .then(|| journal.failure.as_ref().map(|failure| failure.problem.detail.clone()))
-            .flatten();
+        let one_way = journal.course.as_ref().is_some_and(|course| course.one_way);
+        let detail = match phase {
+            Phase::Reversing => journal.failure.as_ref().map(|why| why.problem.detail.clone()),
+            Phase::BackingUp if one_way => Some(NO_WAY_BACK.to_owned()),
+            _ => None,
+        };
         self.tell(EventKind::Phase { phase, kind: journal.kind, detail });
     }
 
@@ -240,8 +263,10 @@ impl Engine {
 
     /// What tells whether somebody wants the present phase to end.
     fn stop(&self) -> Stop {
-        let may =
-            self.journal.direction == Direction::Forward && self.journal.kind != Kind::SelfUpdate;
+        let state = self.journal.state();
+        let may = state.direction == Direction::Forward
+            && state.kind != Kind::SelfUpdate
+            && !machine::is_one_way(state.data, state.phase);
         let transaction = may.then(|| self.transaction().clone());
         Stop::new(self.app.stopping.subscribe(), transaction, self.journal.phase)
     }
@@ -284,6 +309,7 @@ impl Engine {
             confirm: order.options.confirm && order.kind != Kind::Stage,
             handover: app.hands_over(order.kind),
             old_agent: None,
+            course: None,
             failure: None,
             outcome: None,
             order: order.order,
@@ -302,6 +328,7 @@ impl Engine {
             report: None,
             started: None,
             retry_quarantined: order.options.retry_quarantined,
+            irreversible: order.options.irreversible,
             resumed: false,
             began: Instant::now(),
             app,

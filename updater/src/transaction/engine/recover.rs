@@ -105,6 +105,7 @@ impl App {
             report: None,
             started: None,
             retry_quarantined: false,
+            irreversible: false,
             resumed: true,
             began: Instant::now(),
         };

@@ -80,10 +80,6 @@ impl Engine {
     /// Checks what the whole archive had to show first: what it says of itself.
     pub(super) fn verify(&mut self) -> Result<(), Failure> {
         let manifest = self.staged_manifest()?;
-        if let Some(section) = manifest.unsupported() {
-            let detail = format!("release.toml has {section}, which this updater cannot carry out");
-            return Err(Failure::host_problem(Problem::new(Code::NotSupported, detail)));
-        }
         check_units(&self.app.config.run, manifest.units.as_ref())
             .map_err(|detail| Failure::host_problem(Problem::new(Code::NotSupported, detail)))?;
         let host = [std::env::consts::OS, std::env::consts::ARCH];
@@ -293,7 +289,7 @@ impl Engine {
 
 /// Reads the manifest of a release's directory; one without any is an empty one. A build may have
 /// put anything there: no link is followed, nothing but a file is opened, and only so much is read.
-pub(in crate::transaction) fn read_manifest(release: &Path) -> Result<ReleaseManifest, Failure> {
+pub(crate) fn read_manifest(release: &Path) -> Result<ReleaseManifest, Failure> {
     let text = match read_plain(release, ReleaseManifest::FILE, MANIFEST_BYTES) {
         Ok(bytes) => String::from_utf8(bytes).map_err(|error| manifest_failure(&error))?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -1,0 +1,316 @@
+//! What a release has run around its switch: hooks and migrations, and what comes of their failures.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use fleet_tests::{
+    Behaviour, Host, LONG, Output, Packing, Place, Release, Setup, Tree, eventually, program,
+};
+use protocol::{Code, Outcome, Status, header};
+
+/// Everything that a release can have run writes what it is, and between which releases.
+const HOOKS: &str = "[hooks]\nbefore_switch = 'bin/note before_switch'\n\
+    after_switch = 'bin/note after_switch'\nbefore_rollback = 'bin/note before_rollback'\n\
+    after_rollback = 'bin/note after_rollback'\n";
+const MIGRATIONS: &str =
+    "[migrations]\nbackup = 'bin/note backup'\nup = 'bin/note up'\ndown = 'bin/note down'\n";
+const ONE_WAY: &str = "[migrations]\nbackup = 'bin/note backup'\nup = 'bin/note up'\n";
+/// The last line names the backup, whatever was printed before.
+const NOTE: &str = "#!/bin/sh\necho \"$1 $RELEASE_VERSION $RELEASE_PREVIOUS_VERSION\" >> data/log\n\
+    echo copying\necho \"data/backup-$RELEASE_VERSION\"\n";
+
+fn setup() -> Setup {
+    Setup::default().app("links", "['data/']").app("keep", "5")
+}
+
+/// A release of this version. `toml` is the rest of its `release.toml`.
+fn tree(version: u32, toml: &str, behaviour: &Behaviour) -> Result<Tree> {
+    let tree = Tree::agent(behaviour)?;
+    tree.file("release.toml", &format!("version = '{version}'\n{toml}"))?;
+    tree.program("bin/note", NOTE)?;
+    Ok(tree)
+}
+
+fn good(version: u32, toml: &str) -> Result<Release> {
+    tree(version, toml, &Behaviour::default())?.pack(Packing::Zstd)
+}
+
+fn bad(version: u32, toml: &str) -> Result<Release> {
+    let crash = Some("no such column".to_owned());
+    tree(version, toml, &Behaviour { crash, ..Behaviour::default() })?.pack(Packing::Zstd)
+}
+
+/// Replaces what one of the commands does.
+fn with(version: u32, toml: &str, name: &str, script: &str) -> Result<Release> {
+    let tree = tree(
+        version,
+        &toml.replace(&format!("bin/note {name}"), "bin/other"),
+        &Behaviour::default(),
+    )?;
+    tree.program("bin/other", &format!("#!/bin/sh\n{script}\n"))?;
+    tree.pack(Packing::Zstd)
+}
+
+fn installs(host: &Host, release: &Release) -> Result<()> {
+    let result = host.push(release)?.result()?;
+    anyhow::ensure!(result.status == Status::Updated, "{result:?}");
+    Ok(())
+}
+
+/// What was noted since it was last asked.
+fn noted(host: &Host) -> Vec<String> {
+    let path = host.install().join("shared/data/log");
+    let text = fs::read_to_string(&path).unwrap_or_default();
+    drop(fs::remove_file(path));
+    text.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+#[test]
+fn everything_is_run_in_its_order_and_knows_both_releases() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &setup())?;
+    let all = format!("{HOOKS}{MIGRATIONS}");
+    let (one, two) = (good(1, "")?, good(2, &all)?);
+    installs(&host, &one)?;
+    assert_eq!(noted(&host), Vec::<String>::new());
+    let there = ["before_switch 2 1", "backup 2 1", "up 2 1", "after_switch 2 1"];
+    installs(&host, &two)?;
+    assert_eq!(noted(&host), there);
+    assert_eq!(host.rollback()?.result()?.to, Some(one.digest));
+    let back = ["before_rollback 2 1", "backup 2 1", "down 2 1", "after_rollback 2 1"];
+    assert_eq!(noted(&host), back);
+    host.keeps(&one.digest, Some(&two.digest))?;
+    // And forward again, also by a rollback that goes to it.
+    installs(&host, &two)?;
+    assert_eq!(noted(&host), there);
+    // Again, the data has its form already.
+    let order = serde_json::json!({ "digest": two.digest, "force": true });
+    host.master().post("/update").json(&order).send()?.result()?;
+    assert_eq!(noted(&host), ["before_switch 2", "after_switch 2"]);
+    host.keeps(&two.digest, Some(&one.digest))
+}
+
+#[test]
+fn a_hook_before_the_switch_that_fails_leaves_everything_as_it_was() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &setup())?;
+    let one = good(1, "")?;
+    installs(&host, &one)?;
+    let pid = host.app()?.pid;
+    let two = with(2, HOOKS, "before_switch", "echo the balancer said no; exit 7")?;
+    let problem = host.push(&two)?.problem()?;
+    assert_eq!(problem.code, Code::HookFailed, "{problem:?}");
+    assert!(problem.detail.contains("before_switch") && problem.detail.contains("status 7"));
+    assert_eq!(problem.output, ["the balancer said no"]);
+    assert_eq!(host.app()?.pid, pid);
+    host.keeps(&one.digest, None)?;
+    // It is not the release's fault for ever: nothing of it has run.
+    assert_eq!(host.push(&two)?.problem()?.code, Code::HookFailed);
+    Ok(())
+}
+
+#[test]
+fn a_hook_after_the_switch_that_fails_or_hangs_reverses() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &setup().app("hooks_timeout", "'1s'"))?;
+    let one = good(1, "")?;
+    installs(&host, &one)?;
+    let scripts = [("echo cache is cold; exit 3", "status 3"), ("sleep 600 & sleep 600", "within")];
+    for (version, (script, how)) in scripts.iter().enumerate() {
+        let two = with(u32::try_from(version)? + 2, HOOKS, "after_switch", script)?;
+        let problem = host.undoes(&two)?;
+        assert!(problem.detail.contains("after_switch"), "{problem:?}");
+        assert!(problem.detail.contains(how), "{problem:?}");
+        let transaction = problem.transaction.context("a transaction")?;
+        let evidence = host.master().get(&format!("/evidence/{transaction}"))?;
+        assert!(evidence.text().contains("\"after_switch\""), "{evidence:?}");
+        host.keeps(&one.digest, None)?;
+    }
+    let expected = ["before_switch 2 1", "before_rollback 2 1", "after_rollback 2 1"];
+    assert_eq!(noted(&host)[..3], expected);
+    Ok(())
+}
+
+#[test]
+fn a_migration_that_fails_is_undone_and_its_output_told() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &setup())?;
+    let one = good(1, "")?;
+    installs(&host, &one)?;
+    let two = with(2, MIGRATIONS, "up", "echo table is locked; exit 1")?;
+    let problem = host.undoes(&two)?;
+    assert!(problem.detail.contains("up of") && problem.detail.contains("status 1"), "{problem:?}");
+    assert!(problem.output.contains(&"table is locked".to_owned()), "{problem:?}");
+    assert_eq!(noted(&host), ["backup 2 1", "down 2 1"]);
+    host.keeps(&one.digest, None)?;
+    // A backup that fails is no reason to touch the data.
+    host.undoes(&with(3, MIGRATIONS, "backup", "exit 1")?)?;
+    assert_eq!(noted(&host), Vec::<String>::new());
+    host.keeps(&one.digest, None)
+}
+
+#[test]
+fn a_release_that_fails_after_its_migration_takes_the_data_back_with_it() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &setup())?;
+    let one = good(1, "")?;
+    installs(&host, &one)?;
+    host.undoes(&bad(2, MIGRATIONS)?)?;
+    assert_eq!(noted(&host), ["backup 2 1", "up 2 1", "down 2 1"]);
+    host.keeps(&one.digest, None)
+}
+
+#[test]
+fn a_rollback_over_several_migrations_undoes_them_one_after_the_other() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &setup())?;
+    let (one, two) = (good(1, "")?, good(2, MIGRATIONS)?);
+    let (three, four) = (good(3, "")?, good(4, MIGRATIONS)?);
+    for release in [&one, &two, &three, &four] {
+        installs(&host, release)?;
+    }
+    noted(&host);
+    let to = |release: &Release| {
+        let order = serde_json::json!({ "digest": release.digest });
+        host.master().post("/rollback").json(&order).send()?.result()
+    };
+    to(&three)?;
+    assert_eq!(noted(&host), ["backup 4 3", "down 4 3"]);
+    // The third brought nothing of its own, but runs on what the second did.
+    to(&two)?;
+    assert_eq!(noted(&host), Vec::<String>::new());
+    to(&four)?;
+    assert_eq!(noted(&host), ["backup 4 2", "up 4 2"]);
+    to(&one)?;
+    assert_eq!(noted(&host), ["backup 4 1", "down 4 1", "down 2 1"]);
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_undone_is_said_before_and_not_gone_back_over() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &setup())?;
+    let (one, two) = (good(1, "")?, good(2, ONE_WAY)?);
+    installs(&host, &one)?;
+    let mut lines = host.order("/update", &two).header("accept", header::NDJSON).lines()?;
+    let said = lines.until("cannot be undone")?;
+    assert!(said.contains("backing_up"), "{said}");
+    assert!(lines.until("\"result\"")?.contains("updated"));
+    noted(&host);
+
+    let refused = host.rollback()?.problem()?;
+    assert_eq!((refused.status, refused.code), (409, Code::Irreversible));
+    assert!(refused.detail.contains("data/backup-2"), "{refused:?}");
+    assert_eq!(noted(&host), Vec::<String>::new());
+    host.keeps(&two.digest, Some(&one.digest))?;
+
+    let mut local = Command::new(program("updater")?);
+    local.args(["rollback", "--irreversible", "--config"]).arg(host.config());
+    Output::of(&mut local)?.good()?;
+    host.keeps(&one.digest, Some(&two.digest))
+}
+
+#[test]
+fn a_release_that_fails_after_what_cannot_be_undone_stays_and_says_where_the_backup_is()
+-> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &setup())?;
+    let (one, two) = (good(1, "")?, bad(2, ONE_WAY)?);
+    installs(&host, &one)?;
+    let problem = host.push(&two)?.problem()?;
+    assert_eq!((problem.code, problem.rolled_back), (Code::Irreversible, Some(false)));
+    for words in ["cannot be undone", "data/backup-2", "active names"] {
+        assert!(problem.detail.contains(words), "{words}: {problem:?}");
+    }
+    assert!(problem.output.iter().any(|line| line.contains("no such column")), "{problem:?}");
+    let last = host.idle()?.last.context("a last one")?;
+    assert_eq!((last.outcome, last.to), (Outcome::Stranded, Some(two.digest)));
+    assert_eq!(noted(&host), ["backup 2 1", "up 2 1"]);
+
+    assert_eq!(host.rollback()?.problem()?.code, Code::Irreversible);
+    let order = serde_json::json!({ "irreversible": true });
+    let back = host.master().post("/rollback").json(&order).send()?.result()?;
+    assert_eq!(back.to, Some(one.digest));
+    assert_eq!(host.running(), Some(one.digest));
+    Ok(())
+}
+
+#[test]
+fn nothing_is_started_on_data_that_is_half_way() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &setup())?;
+    let one = good(1, "")?;
+    installs(&host, &one)?;
+    let two = with(2, ONE_WAY, "up", "echo half >> data/log; exit 1")?;
+    let problem = host.push(&two)?.problem()?;
+    assert_eq!(problem.code, Code::Irreversible);
+    assert!(problem.detail.contains("nor is one started"), "{problem:?}");
+    host.stop()?;
+    host.start()?;
+    assert_eq!(host.app()?.agent, "stopped");
+    // Another release that brings no migration of its own cannot know what it finds.
+    assert_eq!(host.push(&good(3, "")?)?.problem()?.code, Code::Irreversible);
+    let order = serde_json::json!({ "digest": one.digest, "irreversible": true });
+    host.master().post("/rollback").json(&order).send()?.result()?;
+    host.runs(&one.digest)
+}
+
+#[test]
+fn who_says_irreversible_gets_the_old_release_back_all_the_same() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &setup())?;
+    let (one, two) = (good(1, "")?, bad(2, ONE_WAY)?);
+    installs(&host, &one)?;
+    let problem = host.order("/update?irreversible=true", &two).send()?.problem()?;
+    assert_eq!((problem.code, problem.rolled_back), (Code::RolledBack, Some(true)));
+    assert_eq!(noted(&host), ["backup 2 1", "up 2 1"]);
+    host.keeps(&one.digest, None)
+}
+
+#[test]
+fn lesson_27_a_crash_in_the_migration_does_not_copy_the_data_again() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &setup())?;
+    let (one, two) = (good(1, "")?, good(2, MIGRATIONS)?);
+    installs(&host, &one)?;
+    host.stop()?;
+    host.start_crashing("migration_begun,migrated")?;
+    host.answers()?;
+    drop(host.push(&two));
+    eventually("the migration to be finished", LONG, || {
+        host.app().ok().filter(|app| app.active.as_ref().is_some_and(|is| is.digest == two.digest))
+    })?;
+    host.idle()?;
+    // What was killed before it could say that it was done is run again; the backup is not.
+    assert_eq!(noted(&host), ["backup 2 1", "up 2 1"]);
+    host.runs(&two.digest)?;
+    host.rollback()?.result()?;
+    host.keeps(&one.digest, Some(&two.digest))
+}
+
+#[test]
+fn lesson_27_failed_updates_leave_what_a_rollback_needs() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &setup())?;
+    let (one, two) = (good(1, "")?, good(2, MIGRATIONS)?);
+    installs(&host, &one)?;
+    installs(&host, &two)?;
+    for version in 3..6 {
+        host.undoes(&bad(version, MIGRATIONS)?)?;
+    }
+    noted(&host);
+    assert_eq!(host.rollback()?.result()?.to, Some(one.digest));
+    assert_eq!(noted(&host), ["backup 2 1", "down 2 1"]);
+    host.keeps(&one.digest, Some(&two.digest))
+}
+
+#[test]
+fn what_the_host_says_of_hooks_wins() -> Result<()> {
+    let place = Place::new()?;
+    let hooks = "{ before_switch = ['bin/note', 'the host'], after_switch = [] }";
+    let host = Host::alone(&place, &setup().app("hooks", hooks))?;
+    installs(&host, &good(1, HOOKS)?)?;
+    assert_eq!(noted(&host), ["the host 1"]);
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! Running one command of a release.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use protocol::TransactionId;
+
+use crate::config::AppConfig;
+use crate::runner::Launch;
+use crate::sys::run::{Bounds, RunError, describe, run_bounded};
+use crate::sys::spawn::{Limits, Spawn, SpawnError};
+use crate::sys::user::{User, UserError};
+
+/// What a command has around it.
+#[derive(Debug)]
+pub struct Surroundings<'a> {
+    /// The app's configuration.
+    pub config: &'a AppConfig,
+    /// The app's user; absent for the updater's own.
+    pub user: Option<&'a User>,
+    /// The release that it belongs to. Its own command is not used.
+    pub release: Launch,
+    /// The release on the other side of the switch: the one that is older here.
+    pub previous: Option<Launch>,
+    /// The transaction.
+    pub transaction: &'a TransactionId,
+    /// Where the backup lies, if one was made.
+    pub backup: Option<&'a str>,
+}
+
+/// Why a command did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// It ended, and not well; or could not be started by its own fault, or took too much.
+    #[error("{how}")]
+    Failed {
+        /// How.
+        how: String,
+        /// The last lines of its output.
+        tail: Vec<String>,
+    },
+    /// The host could not run it.
+    #[error("run the command")]
+    Host(#[source] RunError),
+    /// The updater's own user could not be looked up.
+    #[error(transparent)]
+    User(#[from] UserError),
+}
+
+/// Runs a command in its release, and gives back the last lines of its output.
+///
+/// Blocks; for a plain thread. When this returns, nothing that the command started is alive.
+pub fn run(
+    command: &[String],
+    timeout: Duration,
+    surroundings: &Surroundings<'_>,
+) -> Result<Vec<String>, CommandError> {
+    let config = surroundings.config;
+    let user = match surroundings.user {
+        Some(user) => user.clone(),
+        None => User::current()?,
+    };
+    let release = &surroundings.release.release_path;
+    let ran = Spawn::new(command, release, user, &surroundings.variables())
+        .map_err(RunError::from)
+        .and_then(|mut spawn| {
+            spawn.limits = Limits {
+                address_space: None,
+                processes: Some(config.build_processes),
+                open_files: Some(config.build_open_files),
+                file_bytes: Some(config.build_file_size.0),
+            };
+            spawn.no_new_privileges = true;
+            let output_bytes = config.build_output.0;
+            run_bounded(spawn, Bounds { timeout, output_bytes, room: None, until: None }, |_| {})
+        });
+    match ran {
+        Ok(finished) if finished.status.success() => Ok(finished.tail),
+        Ok(finished) => {
+            Err(CommandError::Failed { how: describe(finished.status), tail: finished.tail })
+        }
+        Err(error) => Err(judge(error)),
+    }
+}
+
+/// A program that is not there, and one that takes too much, is the release's own fault.
+fn judge(error: RunError) -> CommandError {
+    use SpawnError::{Empty, NotExecutable, NotInPath};
+    let tail = error.tail().to_vec();
+    match error {
+        RunError::Start(Empty | NotInPath { .. } | NotExecutable { .. })
+        | RunError::TimedOut { .. }
+        | RunError::TooMuchOutput { .. } => {
+            CommandError::Failed { how: format!("failed to {error}"), tail }
+        }
+        _ => CommandError::Host(error),
+    }
+}
+
+impl Surroundings<'_> {
+    /// What its agent gets, and what it cannot know otherwise.
+    fn variables(&self) -> BTreeMap<String, String> {
+        let previous = self.previous.as_ref();
+        let path = previous.map(|previous| previous.release_path.display().to_string());
+        let digest = previous.map(|previous| previous.digest.to_string());
+        let version = previous.and_then(|previous| previous.version.clone());
+        let mut variables = self.release.variables();
+        variables.extend([
+            ("RELEASE_PREVIOUS_PATH".to_owned(), path.unwrap_or_default()),
+            ("RELEASE_PREVIOUS_DIGEST".to_owned(), digest.unwrap_or_default()),
+            ("RELEASE_PREVIOUS_VERSION".to_owned(), version.unwrap_or_default()),
+            ("RELEASE_TRANSACTION".to_owned(), self.transaction.to_string()),
+            ("RELEASE_BACKUP".to_owned(), self.backup.unwrap_or_default().to_owned()),
+        ]);
+        variables
+    }
+}

@@ -1,0 +1,260 @@
+//! Bringing stored data to the form that a release needs, and back.
+//!
+//! What is to be applied is decided before anything is touched, and is in the journal from then on.
+//! Each way goes from what is applied now, so that it can be gone again from anywhere.
+
+use std::io;
+
+use protocol::{Code, Digest, Problem};
+
+use crate::hooks::Migration;
+use crate::release::Slot;
+use crate::sys::{checkpoint, wall_clock, write_durably};
+use crate::transaction::machine::Direction;
+use crate::transaction::migrations::{Applied, Course, Migrations, Next, Progress};
+use crate::transaction::{Facts, Failure, read_manifest};
+
+use super::Engine;
+
+impl Engine {
+    /// Decides what becomes of the data. Refuses to go back over what cannot be undone, unless that
+    /// was said.
+    pub(super) fn plan_migration(&mut self) -> Result<(), Failure> {
+        let to = self.target()?;
+        let stack = self.migrations()?;
+        let own = self.migration(&to)?.map(|migration| Applied {
+            digest: to,
+            state: Progress::Done,
+            reversible: migration.reversible,
+            backup: None,
+            at: wall_clock(),
+        });
+        let facts = Facts::read(&self.app.files.facts()).map_err(|error| Failure::host(&error))?;
+        let after = stack.wanted(&to, facts.proven(&to), own);
+        let torn = |one: &&Applied| one.state != Progress::Done;
+        let torn = after.iter().find(torn).filter(|_| after.last() == stack.applied.last());
+        if let Some(torn) = torn.filter(|_| !self.irreversible) {
+            let detail = format!(
+                "the migration of {} was begun and not finished; order that release again, or one \
+                 with a migration of its own",
+                torn.digest
+            );
+            return Err(Failure::host_problem(Problem::new(Code::Irreversible, detail)));
+        }
+        if after == stack.applied {
+            return Ok(());
+        }
+        let blocked: Vec<_> = stack
+            .applied
+            .iter()
+            .filter(|one| !after.iter().any(|kept| kept.digest == one.digest))
+            .filter(|one| !self.can_undo(one))
+            .collect();
+        if !blocked.is_empty() && !self.irreversible {
+            return Err(Failure::host_problem(self.no_way_back(&blocked)));
+        }
+        let done = |digest: &Digest| {
+            stack.applied.iter().any(|one| one.digest == *digest && one.state == Progress::Done)
+        };
+        let lasting = after.iter().any(|one| !one.reversible && !done(&one.digest));
+        let other = self.journal.from.is_some_and(|from| from != to);
+        // The agent has to be stopped meanwhile.
+        self.journal.handover = false;
+        self.journal.course = Some(Course {
+            one_way: lasting && other && !self.irreversible,
+            before: stack.applied,
+            after,
+            backup: None,
+        });
+        Ok(())
+    }
+
+    /// Stops the agent, so that nothing writes any more, and copies the data.
+    pub(super) fn back_up(&mut self) -> Result<(), Failure> {
+        self.stop_agent()?;
+        checkpoint("agent_stopped");
+        let Some(course) = &self.journal.course else { return Ok(()) };
+        // Whoever changes the data first knows where it is.
+        let release = match self.migrations()?.next(&course.after) {
+            Next::Down(first) | Next::Up(first) => first.digest,
+            Next::Nothing => return Ok(()),
+        };
+        let Some(command) = self.migration(&release)?.and_then(|migration| migration.backup) else {
+            return Ok(());
+        };
+        let timeout = self.app.config.migrations_timeout.0;
+        let output =
+            self.command("backup", release, &command, timeout, None).map_err(|failure| {
+                // Nothing of the release has been tried yet.
+                Failure::host_problem(*failure.problem)
+            })?;
+        if let Some(course) = &mut self.journal.course {
+            course.backup = output.last().cloned();
+        }
+        Ok(())
+    }
+
+    /// Brings the data to the form that this direction needs.
+    pub(super) fn migrate(&mut self) -> Result<(), Failure> {
+        let Some(course) = self.journal.course.clone() else { return Ok(()) };
+        let back = self.journal.direction == Direction::Back;
+        if back {
+            self.stop_agent()?;
+        }
+        let wanted = if back { &course.before } else { &course.after };
+        loop {
+            match self.migrations()?.next(wanted) {
+                Next::Nothing => break,
+                Next::Down(applied) => self.undo(&applied)?,
+                Next::Up(applied) => {
+                    // What could not be undone was not.
+                    let kept = back && !applied.reversible;
+                    self.apply(applied, !kept, &course)?;
+                }
+            }
+        }
+        // Where nothing ran before, this is the last that is done.
+        if back && self.journal.from.is_none() { self.tell_release() } else { Ok(()) }
+    }
+
+    /// Whether the data has the form that a release needs, which has run here.
+    pub(super) fn has_form_of(&self, release: &Digest) -> Result<bool, Failure> {
+        let now = self.migrations()?;
+        Ok(now.wanted(release, true, None) == now.applied)
+    }
+
+    /// On the way back, the old release may find data that it could not run on before, either.
+    pub(super) fn refuse_other_form(&self, release: &Digest) -> Result<(), Failure> {
+        if self.journal.direction == Direction::Forward || self.has_form_of(release)? {
+            return Ok(());
+        }
+        let detail = format!("stored data has not the form that {release} needs");
+        Err(Failure::release_problem(Problem::new(Code::RollbackFailed, detail)))
+    }
+
+    /// Nothing runs on data that has another form, or none, until somebody says so.
+    pub(super) fn hold_still(&self) {
+        let active = self.app.layout.slot(Slot::Active).ok().flatten();
+        if active.is_none_or(|active| self.has_form_of(&active).unwrap_or(true)) {
+            return;
+        }
+        if let Err(failure) = self.stop_agent() {
+            tracing::warn!(app = %self.app.name, "{}", failure.problem.detail);
+        }
+        if let Err(error) = write_durably(&self.app.files.stopped(), b"") {
+            tracing::warn!(app = %self.app.name, %error, "the agent could not be kept stopped");
+        }
+    }
+
+    /// Where the backups lie of what has been applied and cannot be undone, for people.
+    pub(super) fn backups(&self) -> Option<String> {
+        let now = self.migrations().ok()?;
+        let before = &self.journal.course.as_ref()?.before;
+        let new = now.applied.iter().filter(|one| !before.contains(one));
+        let said: Vec<_> = new.map(describe).collect();
+        (!said.is_empty()).then(|| said.join("; "))
+    }
+
+    /// Remembers on which data the release was proven.
+    pub(super) fn remember_level(&self, release: Digest) -> io::Result<()> {
+        let path = self.app.files.migrations();
+        let mut now = Migrations::read(&path)?;
+        if now.proved(release) { now.write(&path) } else { Ok(()) }
+    }
+
+    fn apply(&mut self, applied: Applied, run: bool, course: &Course) -> Result<(), Failure> {
+        let digest = applied.digest;
+        let mut begun = applied;
+        if run {
+            begun.state = Progress::Begun;
+        }
+        if begun.backup.is_none() {
+            begun.backup.clone_from(&course.backup);
+        }
+        let backup = begun.backup.clone();
+        self.note(|stack| {
+            stack.retain(|one| one.digest != digest);
+            stack.push(begun);
+        })?;
+        checkpoint("migration_begun");
+        if !run {
+            return Ok(());
+        }
+        if let Some(migration) = self.migration(&digest)? {
+            let timeout = self.app.config.migrations_timeout.0;
+            self.command("up", digest, &migration.up, timeout, backup.as_deref())?;
+        }
+        self.note(|stack| {
+            if let Some(last) = stack.last_mut() {
+                last.state = Progress::Done;
+            }
+        })?;
+        checkpoint("migrated");
+        Ok(())
+    }
+
+    fn undo(&mut self, applied: &Applied) -> Result<(), Failure> {
+        let digest = applied.digest;
+        if self.can_undo(applied)
+            && let Some(down) = self.migration(&digest)?.and_then(|migration| migration.down)
+        {
+            self.note(|stack| {
+                if let Some(last) = stack.last_mut() {
+                    last.state = Progress::Undoing;
+                }
+            })?;
+            checkpoint("migration_begun");
+            let timeout = self.app.config.migrations_timeout.0;
+            self.command("down", digest, &down, timeout, applied.backup.as_deref())?;
+        }
+        self.note(|stack| drop(stack.pop()))?;
+        checkpoint("migrated");
+        Ok(())
+    }
+
+    /// Whether its release is still here to undo it.
+    fn can_undo(&self, applied: &Applied) -> bool {
+        applied.reversible && self.app.is_kept(&applied.digest).unwrap_or(false)
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Vec<Applied>)) -> Result<(), Failure> {
+        let mut now = self.migrations()?;
+        change(&mut now.applied);
+        now.write(&self.app.files.migrations()).map_err(|error| Failure::host(&error))
+    }
+
+    pub(super) fn migrations(&self) -> Result<Migrations, Failure> {
+        Migrations::read(&self.app.files.migrations()).map_err(|error| Failure::host(&error))
+    }
+
+    fn migration(&self, digest: &Digest) -> Result<Option<Migration>, Failure> {
+        let manifest = read_manifest(&self.app.layout.release(digest))?;
+        Ok(Migration::of(&self.app.config, &manifest))
+    }
+
+    fn no_way_back(&self, blocked: &[&Applied]) -> Problem {
+        let said: Vec<_> = blocked.iter().map(|one| describe(one)).collect();
+        let detail = format!(
+            "{}; `irreversible` goes back over that all the same, and leaves the data as it is",
+            said.join("; ")
+        );
+        Problem {
+            from: self.journal.from,
+            to: self.journal.to,
+            ..Problem::new(Code::Irreversible, detail)
+        }
+    }
+}
+
+/// What cannot be undone, and what there is instead.
+fn describe(applied: &Applied) -> String {
+    let backup = match &applied.backup {
+        Some(backup) => format!("its backup said: {backup}"),
+        None => "it made no backup".to_owned(),
+    };
+    let short = applied.digest.short();
+    if applied.reversible {
+        return format!("the migration of {short} can be undone by that release alone, {backup}");
+    }
+    format!("the migration of {short} cannot be undone, {backup}")
+}
