@@ -50,7 +50,7 @@ fn the_new_agent_is_ready_before_the_link_moves_and_the_old_one_goes_last() -> R
 #[test]
 fn no_request_is_lost_in_twenty_updates_and_five_failed_ones() -> Result<()> {
     let place = Place::new()?;
-    let setup = Setup::default().handover().health("ready_timeout", "'1s'").app("keep", "2");
+    let setup = Setup::default().handover().health("ready_timeout", "'5s'").app("keep", "2");
     let host = Host::alone(&place, &setup)?;
     let slow = |message: String| Behaviour { message, slow_start_ms: 100, ..Behaviour::default() };
     host.push(&Tree::release(&slow("the first".to_owned()))?)?.result()?;
@@ -88,7 +88,7 @@ fn no_request_is_lost_in_twenty_updates_and_five_failed_ones() -> Result<()> {
 #[test]
 fn a_new_agent_that_never_gets_ready_is_taken_away_and_the_old_one_never_notices() -> Result<()> {
     let place = Place::new()?;
-    let host = Host::alone(&place, &Setup::default().handover().health("ready_timeout", "'1s'"))?;
+    let host = Host::alone(&place, &Setup::default().handover().health("ready_timeout", "'5s'"))?;
     let good = host.installs("good")?;
     let old = pid(&host)?;
     for bad in [

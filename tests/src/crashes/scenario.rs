@@ -33,7 +33,7 @@ pub enum Scenario {
     FailedWatch,
     /// A good release, handed over to.
     Handover,
-    /// A handover to a release whose agent never gets ready.
+    /// A handover to a release whose agent ends before it is ready.
     NeverReady,
     /// A handover to a release that fails in its watch, and is handed back.
     HandedBack,
@@ -133,11 +133,12 @@ impl Scenario {
             | Self::Update
             | Self::Unconfirmed
             | Self::Handover => Tree::release(&good)?,
-            Self::NeverReady => Tree::release(&Behaviour { never_ready: true, ..good })?,
             Self::BadFirstInstall | Self::FailedProbe => {
                 Tree::release(&Behaviour { status: Some(500), ..good })?
             }
-            Self::FailedStart => Tree::release(&Behaviour { crash: Some("no".into()), ..good })?,
+            Self::FailedStart | Self::NeverReady => {
+                Tree::release(&Behaviour { crash: Some("no".into()), ..good })?
+            }
             Self::FailedWatch => Tree::release(&Behaviour { dies_after: Some(1), ..good })?,
             Self::Migration => migrating(&good)?,
             Self::FailedMigration => migrating(&Behaviour { status: Some(500), ..good })?,

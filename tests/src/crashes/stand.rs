@@ -39,11 +39,7 @@ impl Stand {
             .app("confirm_window", "'100ms'")
             .health("interval", "'10ms'")
             .health("watch", "'40ms'");
-        let setup = if scenario.hands_over() {
-            setup.handover().health("ready_timeout", "'500ms'")
-        } else {
-            setup
-        };
+        let setup = if scenario.hands_over() { setup.handover() } else { setup };
         let host = Host::alone_and_idle(&place, &setup)?;
         let stand = Self { host, scenario, serial: 0, logged: 0, _place: place };
         if !scenario.begins_empty() {
