@@ -67,6 +67,29 @@ fn noted(host: &Host) -> Vec<String> {
 }
 
 #[test]
+fn a_handover_is_told_to_both_agents_and_taken_back_when_that_fails() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &setup().handover())?;
+    let turns = "[hooks]\nactivate = 'bin/note activate'\ndrain = 'bin/note drain'\n\
+        undrain = 'bin/note undrain'\n";
+    installs(&host, &good(1, "")?)?;
+    let two = good(2, turns)?;
+    installs(&host, &two)?;
+    assert_eq!(noted(&host), ["activate 2 1", "drain 2 1"]);
+
+    let pid = host.app()?.pid;
+    let three = with(3, turns, "drain", "echo still busy; exit 4")?;
+    let problem = host.push(&three)?.problem()?;
+    assert_eq!(problem.code, Code::RolledBack);
+    assert!(problem.detail.contains("drain of"), "{problem:?}");
+    assert!(problem.output.iter().any(|line| line == "still busy"), "{problem:?}");
+    assert_eq!(noted(&host), ["activate 3 2", "undrain 3 2"]);
+    assert_eq!(host.app()?.pid, pid, "the old agent was touched");
+    host.runs(&two.digest)?;
+    host.rests()
+}
+
+#[test]
 fn everything_is_run_in_its_order_and_knows_both_releases() -> Result<()> {
     let place = Place::new()?;
     let host = Host::alone(&place, &setup())?;

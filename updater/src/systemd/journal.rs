@@ -12,9 +12,12 @@ use crate::sys::user::User;
 
 /// More than the last lines ever are.
 const OUTPUT_BYTES: u64 = 1 << 20;
+/// How long the journal is left to read what units have printed.
+const SETTLES: Duration = Duration::from_millis(250);
 
 /// The last lines of these units since then, systemd's own about them among them. What cannot be
 /// read is not there: a failure must be told without it, too. Blocks.
+#[expect(clippy::disallowed_methods, reason = "no event tells that the journal has read on")]
 pub fn last_lines(units: &[String], since: OffsetDateTime, timeout: Duration) -> Vec<String> {
     let since = format!("--since=@{}", since.unix_timestamp());
     let lines = format!("--lines={TAIL_LINES}");
@@ -22,7 +25,10 @@ pub fn last_lines(units: &[String], since: OffsetDateTime, timeout: Duration) ->
     for unit in units {
         read.extend(["--unit", unit]);
     }
-    // What was printed a moment ago may not be written yet.
+    // What was printed a moment ago may not be written yet; and the journal's own answer to that
+    // (before systemd 258) does not wait for what it has not yet read from a unit's output.
+    journalctl(&["--sync"], timeout);
+    std::thread::sleep(SETTLES);
     journalctl(&["--sync"], timeout);
     journalctl(&read, timeout)
 }

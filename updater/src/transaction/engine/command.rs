@@ -41,6 +41,10 @@ impl Engine {
     pub(super) fn announce_to_release(&mut self) -> Result<(), Failure> {
         let hook = if self.goes_to_newer() { Hook::BeforeSwitch } else { Hook::BeforeRollback };
         self.hook(hook).map_err(|failure| {
+            // What the disk did not say is no fault of a hook.
+            if failure.problem.code != Code::RolledBack {
+                return failure;
+            }
             let mut problem = *failure.problem;
             problem.code = Code::HookFailed;
             problem.status = Code::HookFailed.status();

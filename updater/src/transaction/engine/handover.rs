@@ -9,6 +9,7 @@ use std::time::Duration;
 use protocol::{Code, Kind, Problem};
 
 use crate::config::Strategy;
+use crate::hooks::Hook;
 use crate::release::Slot;
 use crate::runner::{Handover, Instance, Runner, RunnerError};
 use crate::sys::{checkpoint, remove_durably};
@@ -46,7 +47,8 @@ impl Engine {
         let (runner, handover) = app.handover().map_err(Failure::host_problem)?;
         let serving = runner.find().map_err(host)?;
         if back && serving.as_ref().is_some_and(|serving| self.is_old(serving)) {
-            // It was never touched. All there is to do is to take the other one away.
+            // Nobody ended it. All there is to do is to take the other one away.
+            self.hook(Hook::Undrain)?;
             handover.clear_beside(limit).map_err(host)?;
             return self.tell_release();
         }
@@ -100,6 +102,11 @@ impl Engine {
                 output: self.agent_output(),
                 ..problem
             }));
+        }
+        // Forward, both agents serve: what fails here is undone without a lost request.
+        if self.journal.direction == Direction::Forward {
+            self.hook(Hook::Activate)?;
+            self.hook(Hook::Drain)?;
         }
         let mut journal = self.journal.clone();
         journal.old_agent = None;
