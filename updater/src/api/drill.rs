@@ -6,26 +6,18 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::StreamExt as _;
 use http::HeaderMap;
-use protocol::{AppName, Code, DrillLine, Problem};
-use serde::Deserialize;
+use protocol::{Code, DrillLine, Problem};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use crate::api::follow::{Follow, lines};
-use crate::api::orders::check_order;
+use crate::api::orders::{AppQuery, check_order};
 use crate::api::{ApiError, Asked, Caller};
 use crate::daemon::Daemon;
-
-/// Query parameters.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct DrillQuery {
-    app: Option<AppName>,
-}
 
 /// Begins one, and answers with its steps and its end.
 pub(super) async fn drill(
     State(daemon): State<Arc<Daemon>>,
-    Asked(query): Asked<DrillQuery>,
+    Asked(query): Asked<AppQuery>,
     caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {

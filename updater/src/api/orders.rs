@@ -188,7 +188,7 @@ pub(super) async fn confirm(
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct AppQuery {
-    app: Option<AppName>,
+    pub(super) app: Option<AppName>,
 }
 
 /// `DELETE /update`: asks what is under way to stop, and answers with how it ended.

@@ -12,7 +12,8 @@ use super::plan::BuildPlan;
 use super::unit::{BuildUnits, Confinement};
 use super::workspace::Workspace;
 use crate::config::AppConfig;
-use crate::sys::run::{Bounds, RunError, TAIL_LINES, Until, describe, run_bounded, run_job};
+use crate::sys::output::TAIL_LINES;
+use crate::sys::run::{Bounds, RunError, Until, describe, run_bounded, run_job};
 use crate::sys::spawn::{Limits, Spawn, SpawnError};
 use crate::sys::user::{User, UserError};
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Expectation;
-use crate::sys::run::printable;
+use crate::sys::output::printable;
 
 /// Looks at the configured place (RFC 6901) of an answer. The error says what is there instead.
 pub(super) fn check(body: &[u8], pointer: &str, expected: &Expectation) -> Result<(), String> {

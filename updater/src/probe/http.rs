@@ -23,7 +23,7 @@ use super::owner::{Standing, standing, taken};
 use super::target::HttpTarget;
 use super::{Answer, Expectation, echo};
 use crate::runner::Instance;
-use crate::sys::run::printable;
+use crate::sys::output::printable;
 
 /// Bytes of a body that are read.
 const BODY_BYTES: usize = 64 * 1024;

@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::RunnerError;
-use crate::sys::run::printable;
+use crate::sys::output::printable;
 
 /// Bytes that are read from the end of a log for its last lines.
 const TAIL_BYTES: u64 = 64 * 1024;

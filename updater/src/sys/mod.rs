@@ -5,6 +5,8 @@ mod checkpoint;
 mod clock;
 mod durable;
 pub mod fs;
+pub mod output;
+mod prepare;
 pub mod proc;
 pub mod process;
 pub mod run;

@@ -11,10 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::libc;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Uid};
+use nix::unistd::Uid;
 
+use super::prepare::{Ids, Preparation};
 use super::unsafe_calls::{self, Exec};
 use super::user::User;
 
@@ -314,85 +313,6 @@ fn reserve(inherit: Vec<(OwnedFd, RawFd)>) -> io::Result<Vec<(OwnedFd, RawFd)>> 
         }
     }
     Ok(reserved)
-}
-
-struct Ids {
-    uid: Uid,
-    gid: Gid,
-    groups: Vec<Gid>,
-}
-
-impl Ids {
-    fn of(user: &User) -> Self {
-        Self {
-            uid: Uid::from_raw(user.uid),
-            gid: Gid::from_raw(user.gid),
-            groups: user.groups.iter().copied().map(Gid::from_raw).collect(),
-        }
-    }
-}
-
-impl Limits {
-    /// Runs between `fork` and `exec`: nothing here allocates.
-    fn apply(self) -> io::Result<()> {
-        for (resource, wanted) in [
-            (Resource::RLIMIT_AS, self.address_space),
-            (Resource::RLIMIT_NPROC, self.processes),
-            (Resource::RLIMIT_NOFILE, self.open_files),
-            (Resource::RLIMIT_FSIZE, self.file_bytes),
-        ] {
-            if let Some(wanted) = wanted {
-                // Only who has CAP_SYS_RESOURCE could raise the hard limit.
-                let bound = wanted.min(getrlimit(resource)?.1);
-                setrlimit(resource, bound, bound)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-struct Preparation {
-    user: Option<Ids>,
-    limits: Limits,
-    no_new_privileges: bool,
-    no_network: bool,
-    lifetime: Lifetime,
-    parent: libc::pid_t,
-    inherited: Vec<(RawFd, RawFd)>,
-}
-
-impl Preparation {
-    /// Runs between `fork` and `exec`: nothing here allocates.
-    fn apply(&self) -> io::Result<()> {
-        unsafe_calls::reset_signals()?;
-        if self.lifetime == Lifetime::Kept {
-            unsafe_calls::fork_under_keeper(self.parent)?;
-        }
-        nix::unistd::setsid()?;
-        umask(Mode::from_bits_truncate(0o022));
-        setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-        self.limits.apply()?;
-        if self.no_network {
-            unsafe_calls::leave_network()?;
-        }
-        if let Some(ids) = &self.user {
-            nix::unistd::setgroups(&ids.groups)?;
-            nix::unistd::setgid(ids.gid)?;
-            nix::unistd::setuid(ids.uid)?;
-        }
-        if self.no_new_privileges {
-            unsafe_calls::no_new_privileges()?;
-        }
-        // After `setuid`, which would forget it.
-        if self.lifetime == Lifetime::ParentThread {
-            unsafe_calls::die_with_parent(self.parent, libc::SIGTERM)?;
-        }
-        unsafe_calls::close_on_exec();
-        for (source, number) in &self.inherited {
-            unsafe_calls::place(*source, *number)?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::sys::run::{Bounds, TAIL_LINES, run_bounded};
+use crate::sys::output::TAIL_LINES;
+use crate::sys::run::{Bounds, run_bounded};
 use crate::sys::spawn::Spawn;
 use crate::sys::user::User;
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::hooks::Hook;
 use crate::probe::{Answer, Expectation, Watch, prove, watch};
 use crate::runner::{Instance, RunnerError};
-use crate::sys::run::TAIL_LINES;
+use crate::sys::output::TAIL_LINES;
 use crate::sys::spawn::SpawnError;
 use crate::sys::{BootTime, checkpoint, remove_durably};
 use crate::transaction::machine::Direction;

@@ -1,0 +1,108 @@
+//! What a command prints: taken in pieces, told line by line, bounded in memory whatever comes.
+
+use std::collections::VecDeque;
+use std::io::{self, PipeReader, Read};
+
+/// Lines that are kept of an output.
+pub const TAIL_LINES: usize = 40;
+/// Characters that are kept of a line.
+const LINE_CHARACTERS: usize = 500;
+
+/// What comes out of a pipe, line by line, and the last of it.
+pub(super) struct Lines {
+    pub(super) reader: PipeReader,
+    partial: Vec<u8>,
+    tail: VecDeque<String>,
+    pub(super) bytes: u64,
+}
+
+impl Lines {
+    pub(super) fn of(reader: PipeReader) -> Self {
+        Self { reader, partial: Vec::new(), tail: VecDeque::new(), bytes: 0 }
+    }
+
+    /// Reads what is there, until there is more than `limit`.
+    pub(super) fn drain(&mut self, limit: u64, on_line: &mut impl FnMut(&str)) -> io::Result<()> {
+        let mut buffer = [0; 16 * 1024];
+        while self.bytes <= limit {
+            match self.reader.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(read) => {
+                    self.bytes += read as u64;
+                    self.take(buffer.get(..read).unwrap_or_default(), on_line);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, bytes: &[u8], on_line: &mut impl FnMut(&str)) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            // Beyond what will be shown of a line, its bytes are not kept.
+            let room = (LINE_CHARACTERS * 4 + 1).saturating_sub(self.partial.len());
+            self.partial.extend(piece.iter().take(room));
+            if piece.ends_with(b"\n") {
+                self.end_line(on_line);
+            }
+        }
+    }
+
+    fn end_line(&mut self, on_line: &mut impl FnMut(&str)) {
+        let line = printable(&self.partial);
+        self.partial.clear();
+        on_line(&line);
+        if self.tail.len() == TAIL_LINES {
+            self.tail.pop_front();
+        }
+        self.tail.push_back(line);
+    }
+
+    /// The last lines, the one without an end among them.
+    pub(super) fn finish(mut self, on_line: &mut impl FnMut(&str)) -> Vec<String> {
+        if !self.partial.is_empty() {
+            self.end_line(on_line);
+        }
+        self.tail.into()
+    }
+}
+
+/// A line as it may stand on a terminal and in a log: without its end, with control characters
+/// escaped, and of bounded length.
+pub fn printable(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    let text = text.trim_end_matches(['\n', '\r']);
+    let mut shown = String::new();
+    for (index, character) in text.chars().enumerate() {
+        if index == LINE_CHARACTERS {
+            shown.push('…');
+            break;
+        }
+        match character {
+            '\t' => shown.push('\t'),
+            _ if character.is_control() || is_direction(character) => {
+                shown.extend(character.escape_default());
+            }
+            _ => shown.push(character),
+        }
+    }
+    shown
+}
+
+/// Characters that change the direction of what follows, and so what a reader believes to read.
+fn is_direction(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_cut() {
+        assert_eq!(printable(&[b'x'; 10_000]).chars().count(), LINE_CHARACTERS + 1);
+        assert_eq!(printable("a\u{202e}b\r\n".as_bytes()), "a\\u{202e}b");
+    }
+}

@@ -1,0 +1,93 @@
+//! What happens in a new process between `fork` and `exec`. Nothing here may allocate or take a lock:
+//! the threads that would free it are not there.
+
+use std::io;
+use std::os::fd::RawFd;
+
+use nix::libc;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Gid, Uid};
+
+use super::spawn::{Lifetime, Limits};
+use super::unsafe_calls;
+use super::user::User;
+
+/// The user and the groups that a process gets.
+pub(super) struct Ids {
+    uid: Uid,
+    gid: Gid,
+    groups: Vec<Gid>,
+}
+
+impl Ids {
+    pub(super) fn of(user: &User) -> Self {
+        Self {
+            uid: Uid::from_raw(user.uid),
+            gid: Gid::from_raw(user.gid),
+            groups: user.groups.iter().copied().map(Gid::from_raw).collect(),
+        }
+    }
+}
+
+impl Limits {
+    fn apply(self) -> io::Result<()> {
+        for (resource, wanted) in [
+            (Resource::RLIMIT_AS, self.address_space),
+            (Resource::RLIMIT_NPROC, self.processes),
+            (Resource::RLIMIT_NOFILE, self.open_files),
+            (Resource::RLIMIT_FSIZE, self.file_bytes),
+        ] {
+            if let Some(wanted) = wanted {
+                // Only who has CAP_SYS_RESOURCE could raise the hard limit.
+                let bound = wanted.min(getrlimit(resource)?.1);
+                setrlimit(resource, bound, bound)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is done in the child before it becomes the command.
+pub(super) struct Preparation {
+    pub(super) user: Option<Ids>,
+    pub(super) limits: Limits,
+    pub(super) no_new_privileges: bool,
+    pub(super) no_network: bool,
+    pub(super) lifetime: Lifetime,
+    pub(super) parent: libc::pid_t,
+    pub(super) inherited: Vec<(RawFd, RawFd)>,
+}
+
+impl Preparation {
+    pub(super) fn apply(&self) -> io::Result<()> {
+        unsafe_calls::reset_signals()?;
+        if self.lifetime == Lifetime::Kept {
+            unsafe_calls::fork_under_keeper(self.parent)?;
+        }
+        nix::unistd::setsid()?;
+        umask(Mode::from_bits_truncate(0o022));
+        setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+        self.limits.apply()?;
+        if self.no_network {
+            unsafe_calls::leave_network()?;
+        }
+        if let Some(ids) = &self.user {
+            nix::unistd::setgroups(&ids.groups)?;
+            nix::unistd::setgid(ids.gid)?;
+            nix::unistd::setuid(ids.uid)?;
+        }
+        if self.no_new_privileges {
+            unsafe_calls::no_new_privileges()?;
+        }
+        // After `setuid`, which would forget it.
+        if self.lifetime == Lifetime::ParentThread {
+            unsafe_calls::die_with_parent(self.parent, libc::SIGTERM)?;
+        }
+        unsafe_calls::close_on_exec();
+        for (source, number) in &self.inherited {
+            unsafe_calls::place(*source, *number)?;
+        }
+        Ok(())
+    }
+}
