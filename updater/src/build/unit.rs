@@ -110,7 +110,10 @@ impl BuildUnits {
             }
             match systemd.start_transient(&name, &properties, deadline).await? {
                 JobResult::Done => Ok(None),
-                JobResult::Not(_) => Ok(Some(systemd.state(&name).await?.describe())),
+                JobResult::Not(_) => {
+                    let state = systemd.state(&name).await?;
+                    Ok((!state.has_run()).then(|| state.describe()))
+                }
             }
         });
         match started.map_err(|error| RunError::Follow(io::Error::other(error)))? {

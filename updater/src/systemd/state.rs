@@ -1,11 +1,15 @@
 //! What systemd knows of a unit at one moment, and what that comes to. Pure.
 
+use std::ops::RangeInclusive;
+
 use nix::sys::signal::Signal;
 
 /// How a main process ended, in `ExecMainCode` (`si_code` of sigaction(2)).
 const EXITED: i32 = 1;
 const KILLED: i32 = 2;
 const DUMPED: i32 = 3;
+/// Exit statuses by which systemd says that it could not execute the command (systemd.exec(5)).
+const NOT_EXECUTED: RangeInclusive<i32> = 200..=245;
 
 /// Whether there is a unit of the name that can be started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,6 +72,17 @@ impl UnitState {
     /// Whether it does its work and is done, as migrations and the like do.
     pub fn is_oneshot(&self) -> bool {
         self.kind == "oneshot"
+    }
+
+    /// Whether its command was executed, and has ended by itself. To systemd, one that ended before it
+    /// looked has failed to start.
+    pub fn has_run(&self) -> bool {
+        let by_itself = self.result != "timeout";
+        match self.exit {
+            (EXITED, status) => by_itself && !NOT_EXECUTED.contains(&status),
+            (KILLED | DUMPED, _) => by_itself,
+            _ => false,
+        }
     }
 
     /// Why it cannot be started, if it cannot be.
@@ -136,6 +151,21 @@ mod tests {
         assert_eq!(loaded("not-found", "x").unusable().unwrap(), "has no unit file");
         let bad = loaded("bad-setting", "Unit a.service lacks both ExecStart= and ExecStop=");
         assert!(bad.unusable().unwrap().starts_with("is bad-setting: Unit a.service lacks"));
+    }
+
+    #[test]
+    fn what_ended_before_systemd_looked_has_run() {
+        for (result, exit, has_run) in [
+            ("exit-code", (1, 5), true),
+            ("success", (1, 0), true),
+            ("signal", (2, 9), true),
+            ("core-dump", (3, 11), true),
+            ("exit-code", (1, 203), false),
+            ("timeout", (2, 15), false),
+            ("resources", (0, 0), false),
+        ] {
+            assert_eq!(state("failed", "failed", result, exit).has_run(), has_run, "{result}");
+        }
     }
 
     #[test]
