@@ -128,6 +128,19 @@ impl Tree {
         Ok(fs::set_permissions(self.path().join(path), fs::Permissions::from_mode(0o755))?)
     }
 
+    /// Makes it ship unit files: their names, and what is in them.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn units(&self, units: &[(&str, &str)]) -> Result<()> {
+        let mut lines = vec!["[units]".to_owned()];
+        for (name, text) in units {
+            self.file(&format!("units/{name}"), text)?;
+            lines.push(format!("\"{name}\" = \"units/{name}\""));
+        }
+        self.file("release.toml", &lines.join("\n"))
+    }
+
     /// Makes a symlink.
     ///
     /// # Errors

@@ -187,9 +187,15 @@ impl BootedHost {
     pub fn path(&self, path: &str) -> PathBuf {
         let root = match self.on().as_ref() {
             Some(on) => Path::new("/proc").join(on.init.to_string()).join("root"),
-            None => self.directory.join("disk"),
+            None => self.disk(),
         };
         root.join(path.trim_start_matches('/'))
+    }
+
+    /// Where its disk is seen from here, whether it is on or off: what it has written itself, and no
+    /// more.
+    pub fn disk(&self) -> PathBuf {
+        self.directory.join("disk")
     }
 
     /// A property of a unit, as `systemctl show` has it.

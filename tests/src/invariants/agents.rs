@@ -7,7 +7,8 @@ pub(super) fn check(seen: &Seen<'_>, moment: Moment, wrong: &mut Vec<String>) {
     if seen.installed.own {
         return;
     }
-    let most = if moment == Moment::Any && seen.handing_over() { 2 } else { 1 };
+    let starts = if moment == Moment::Any && seen.handing_over() { 2 } else { 1 };
+    let most = starts * seen.installed.processes;
     if seen.agents.len() > most {
         wrong.push(format!("more starts of an agent live than {most}: {:?}", seen.agents));
     }

@@ -1,9 +1,11 @@
 //! All of them together.
 
 use anyhow::{Context as _, Result, ensure};
+use protocol::{AppHealth, Phase};
 
 use super::seen::{Installed, Seen};
 use super::{agents, history, releases, slots};
+use crate::booted::Member;
 use crate::{Host, LONG, eventually};
 
 /// When a host is looked at.
@@ -46,23 +48,60 @@ impl Host {
     /// All that does not hold; with the updater's log.
     pub fn rests(&self) -> Result<()> {
         self.idle()?;
-        eventually("the agent to be looked after", LONG, || {
-            let app = self.app().ok()?;
-            let stranded = app.warnings.iter().any(|warning| warning.starts_with("stranded"));
-            (app.healthy || stranded).then_some(())
-        })
-        .with_context(|| self.log())?;
+        looked_after(|| self.app()).with_context(|| self.log())?;
         self.check(Moment::AtRest).with_context(|| self.log())
     }
 
     fn check(&self, moment: Moment) -> Result<()> {
-        let mut wrong = Vec::new();
-        for app in [protocol::DEFAULT_APP, protocol::SELF_APP] {
-            let installed = Installed::of(&self.config(), app)?;
-            let found = violations(&installed, moment);
-            wrong.extend(found.into_iter().map(|sentence| format!("{app}: {sentence}")));
-        }
-        ensure!(wrong.is_empty(), "it does not hold, {moment:?}:\n  {}", wrong.join("\n  "));
-        Ok(())
+        check(moment, |app| Installed::of(&self.config(), app))
     }
+}
+
+impl Member {
+    /// As [`Host::holds`]. The host may be off.
+    ///
+    /// # Errors
+    /// All that does not hold.
+    pub fn holds(&self) -> Result<()> {
+        self.check(Moment::Any)
+    }
+
+    /// As [`Host::rests`].
+    ///
+    /// # Errors
+    /// All that does not hold; with the updater's journal.
+    pub fn rests(&self) -> Result<()> {
+        eventually("nothing to be under way", LONG, || {
+            let app = self.app().ok()?;
+            (app.state == Phase::Idle).then_some(())
+        })
+        .and_then(|()| looked_after(|| self.app()))
+        .and_then(|()| self.check(Moment::AtRest))
+        .with_context(|| self.journals())
+    }
+
+    fn check(&self, moment: Moment) -> Result<()> {
+        let (disk, proc) = (self.machine.disk(), self.machine.path("/proc"));
+        let config = disk.join("etc/updater/updater.toml");
+        check(moment, |app| Installed::below(&disk, &proc, &config, app))
+    }
+}
+
+/// Waits until the agent runs, if it is meant to.
+fn looked_after(app: impl Fn() -> Result<AppHealth>) -> Result<()> {
+    eventually("the agent to be looked after", LONG, || {
+        let app = app().ok()?;
+        let stranded = app.warnings.iter().any(|warning| warning.starts_with("stranded"));
+        (app.healthy || stranded).then_some(())
+    })
+}
+
+fn check(moment: Moment, installed: impl Fn(&str) -> Result<Installed>) -> Result<()> {
+    let mut wrong = Vec::new();
+    for app in [protocol::DEFAULT_APP, protocol::SELF_APP] {
+        let found = violations(&installed(app)?, moment);
+        wrong.extend(found.into_iter().map(|sentence| format!("{app}: {sentence}")));
+    }
+    ensure!(wrong.is_empty(), "it does not hold, {moment:?}:\n  {}", wrong.join("\n  "));
+    Ok(())
 }

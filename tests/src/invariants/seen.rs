@@ -21,6 +21,12 @@ pub struct Installed {
     pub(super) keep: usize,
     /// Whether it is the updater itself, which has no agent.
     pub(super) own: bool,
+    /// So many processes of one start say which release they are of: one, or one a unit.
+    pub(super) processes: usize,
+    /// Its store, as its own processes see it.
+    store: PathBuf,
+    /// Where those processes are seen.
+    proc: PathBuf,
 }
 
 impl Installed {
@@ -29,18 +35,30 @@ impl Installed {
     /// # Errors
     /// When the configuration cannot be read, or has no such app.
     pub fn of(config: &Path, app: &str) -> Result<Self> {
+        Self::below("/".as_ref(), "/proc".as_ref(), config, app)
+    }
+
+    /// The same of a host whose disk is seen at `root`, and its processes at `proc`.
+    ///
+    /// # Errors
+    /// As of [`Installed::of`].
+    pub fn below(root: &Path, proc: &Path, config: &Path, app: &str) -> Result<Self> {
         let config = Config::load(config)?;
         let name = app.parse()?;
-        let files = AppFiles::new(&config.state_dir, &name);
+        let seen = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
+        let files = AppFiles::new(&seen(&config.state_dir), &name);
         let mut reserved = vec![RELEASE_RECORD.to_owned()];
-        if app == SELF_APP {
-            let layout = Layout::new(&config.own.install_dir);
-            return Ok(Self { layout, files, reserved, keep: config.own.keep, own: true });
-        }
-        let app = config.apps.get(&name).with_context(|| format!("there is no app {name}"))?;
-        reserved.extend(app.links.iter().map(|link| link.trim_end_matches('/').to_owned()));
-        let layout = Layout::new(&app.install_dir);
-        Ok(Self { layout, files, reserved, keep: app.keep, own: false })
+        let own = app == SELF_APP;
+        let (install, keep, processes) = if own {
+            (&config.own.install_dir, config.own.keep, 0)
+        } else {
+            let app = config.apps.get(&name).with_context(|| format!("there is no app {name}"))?;
+            reserved.extend(app.links.iter().map(|link| link.trim_end_matches('/').to_owned()));
+            (&app.install_dir, app.keep, app.run.units.len().max(1))
+        };
+        let (layout, store) = (Layout::new(seen(install)), Layout::new(install).store());
+        let proc = proc.to_owned();
+        Ok(Self { layout, files, reserved, keep, own, processes, store, proc })
     }
 }
 
@@ -71,7 +89,7 @@ impl<'a> Seen<'a> {
             journal: Journal::read(&files.journal())?,
             facts: Facts::read(&files.facts())?,
             history: history.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(),
-            agents: agents_of(&layout.store()),
+            agents: agents_of(&installed.proc, &installed.store),
         })
     }
 
@@ -103,8 +121,8 @@ impl<'a> Seen<'a> {
 }
 
 /// The living processes that say they were started from this store, as their environment has it.
-fn agents_of(store: &Path) -> BTreeMap<String, Digest> {
-    let Ok(processes) = fs::read_dir("/proc") else { return BTreeMap::new() };
+fn agents_of(proc: &Path, store: &Path) -> BTreeMap<String, Digest> {
+    let Ok(processes) = fs::read_dir(proc) else { return BTreeMap::new() };
     let environments = processes
         .filter_map(|entry| fs::read(entry.ok()?.path().join("environ")).ok())
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
@@ -116,7 +134,8 @@ fn agents_of(store: &Path) -> BTreeMap<String, Digest> {
             };
             let path = PathBuf::from(value("RELEASE_PATH")?);
             let digest = value("RELEASE_DIGEST")?.parse().ok()?;
-            let mark = value("RELEASE_INSTANCE")?;
+            // systemd's mark of a start, where it is a unit.
+            let mark = value("RELEASE_INSTANCE").or_else(|| value("INVOCATION_ID"))?;
             path.starts_with(store).then_some((mark, digest))
         })
         .collect()

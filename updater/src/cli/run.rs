@@ -114,6 +114,7 @@ async fn updater(post: Post) -> Result<(), CliError> {
     serve_local(&state_dir, local_router(Arc::clone(&daemon)), limits)?;
     tracing::info!(host = %daemon.host, digest = %daemon.digest, "in charge");
     manager::ready(&format!("{}, release {}", daemon.host, daemon.digest.short()));
+    daemon.begin();
     tokio::spawn(manager::feed_watchdog());
     serving.await?;
     Ok(())

@@ -106,7 +106,7 @@ impl Daemon {
         }))
     }
 
-    /// Finishes what an earlier updater began, and sees from now on that the agents run.
+    /// Takes over what an earlier updater began. Nothing is started before [`Daemon::begin`].
     pub fn take_charge(self: &Arc<Self>) {
         if let Err(error) = sweep_unfinished(&self.config.state_dir) {
             tracing::warn!(%error, "the state directory could not be swept");
@@ -117,6 +117,12 @@ impl Daemon {
         if let Err(error) = sweep_drill(&self.config) {
             tracing::warn!("what a drill left is still there: failed to {}", chain(&error));
         }
+        for app in self.apps.values() {
+            app.hold_starts();
+            if let Err(problem) = app.hold_back() {
+                tracing::warn!(app = %app.name, "the agent may be started too early: {}", problem.detail);
+            }
+        }
         for app in self.apps.values().chain([&self.own]) {
             if matches!(app.recover(), Recovery::Locked | Recovery::Blocked(_)) {
                 app.recover_later();
@@ -126,6 +132,14 @@ impl Daemon {
         self.in_charge.store(true, Ordering::SeqCst);
         for app in self.apps.values() {
             super::supervisor::supervise(Arc::clone(app));
+        }
+    }
+
+    /// Finishes what an earlier updater began, and sees from now on that the agents run. The updater
+    /// has said that it is ready: units that it starts wait for that.
+    pub fn begin(&self) {
+        for app in self.apps.values() {
+            app.let_start();
         }
     }
 

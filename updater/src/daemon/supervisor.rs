@@ -17,6 +17,7 @@ const LOG_LOOKS: Duration = Duration::from_secs(10);
 /// Looks after an app's agent for as long as the updater runs.
 pub(super) fn supervise(app: Arc<App>) {
     tokio::spawn(async move {
+        app.may_start().await;
         let mut pause = Duration::ZERO;
         let stopping = Arc::clone(&app);
         let _ = tokio::task::spawn_blocking(move || keep_stopped(&stopping)).await;

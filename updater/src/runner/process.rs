@@ -47,6 +47,17 @@ pub trait Runner: Debug + Send + Sync {
     /// The agent that runs, whoever started it.
     fn find(&self) -> Result<Option<Instance>, RunnerError>;
 
+    /// Sees to it that whoever starts the agent at boot waits for the updater, before a link moves for
+    /// the first time.
+    fn go_before(&self) -> Result<(), RunnerError> {
+        Ok(())
+    }
+
+    /// Keeps an agent that is down from being started by whoever starts it at boot.
+    fn hold_back(&self) -> Result<(), RunnerError> {
+        Ok(())
+    }
+
     /// Takes back what was put on the host for releases: there is none any more.
     fn withdraw(&self) -> Result<(), RunnerError> {
         Ok(())

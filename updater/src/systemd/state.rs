@@ -69,6 +69,11 @@ impl UnitState {
         matches!(self.active.as_str(), "active" | "reloading" | "refreshing")
     }
 
+    /// Whether it is neither up nor on its way there or from there.
+    pub fn is_down(&self) -> bool {
+        matches!(self.active.as_str(), "inactive" | "failed")
+    }
+
     /// Whether it does its work and is done, as migrations and the like do.
     pub fn is_oneshot(&self) -> bool {
         self.kind == "oneshot"

@@ -60,6 +60,8 @@ pub struct App {
     pub(super) takeover: Option<Arc<Takeover>>,
     /// Something happened to the agent, or a transaction ended.
     pub(crate) changed: Notify,
+    /// Whether the agent may be started yet.
+    pub(super) may_start: watch::Sender<bool>,
     runner: Result<Box<dyn Runner>, String>,
     status: Mutex<Status>,
     /// Who may start and stop the agent: a transaction from its switch on, else the supervisor.
@@ -113,6 +115,7 @@ impl App {
             own: None,
             takeover: None,
             changed: Notify::new(),
+            may_start: watch::Sender::new(true),
             runner: runner.map_err(|error| error.to_string()),
             name,
             config: own,

@@ -2,6 +2,7 @@
 
 mod alone;
 mod app;
+mod boot;
 mod engine;
 mod events;
 mod evidence;

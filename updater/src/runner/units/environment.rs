@@ -21,7 +21,7 @@ pub(super) fn drop_in(variables: &Path) -> String {
     format!(
         "# Written by the updater, which writes it anew where it is changed.\n\
          [Unit]\n\
-         # What an update left half done when the machine went down is finished first.\n\
+         # What an update left half done when the machine went down is looked at first.\n\
          After=updater.service\n\n\
          [Service]\n\
          # RELEASE_DIGEST, RELEASE_VERSION, RELEASE_PATH, and `env` of the updater's configuration.\n\

@@ -85,6 +85,24 @@ impl UnitFiles {
         self.write_if_changed(&notes, &written)
     }
 
+    /// Puts files there that every release wants. Of others nothing changes, and systemd reads them at
+    /// a boot, or when the next release is brought about.
+    pub(super) fn add(&self, wanted: &BTreeMap<String, String>) -> Result<(), RunnerError> {
+        let known = self.read()?;
+        let mut notes = known.clone();
+        let mut changes = Vec::new();
+        for (name, text) in wanted {
+            let (found, should) = (self.look(name)?, Found::File(text.clone()));
+            if found != should {
+                notes.before.entry(name.clone()).or_insert(found);
+                changes.push((name, should));
+            }
+        }
+        notes.reload |= !changes.is_empty();
+        self.write_if_changed(&notes, &known)?;
+        changes.iter().try_for_each(|(name, should)| self.put(name, should))
+    }
+
     fn look(&self, name: &str) -> Result<Found, RunnerError> {
         let path = self.directory.join(name);
         let found = match fs::symlink_metadata(&path) {
@@ -261,6 +279,22 @@ mod tests {
         host.bring_about(&[A]);
         host.bring_about(&[]);
         assert_eq!(host.read("a.service").as_deref(), Some("by hand again"));
+    }
+
+    #[test]
+    fn what_every_release_wants_is_there_before_the_first_and_goes_with_the_last() {
+        let host = Host::new();
+        host.bring_about(&[A]);
+        for _ in 0..2 {
+            host.files.add(&texts(&[DROP_IN])).unwrap();
+            assert_eq!(host.read(DROP_IN.0).as_deref(), Some(DROP_IN.1));
+            assert_eq!(host.read(A.0).as_deref(), Some(A.1));
+        }
+        assert!(host.bring_about(&[A, DROP_IN]), "systemd has not read it");
+        host.files.add(&texts(&[DROP_IN])).unwrap();
+        assert!(!host.bring_about(&[A, DROP_IN]));
+        assert!(host.bring_about(&[]));
+        assert_eq!(fs::read_dir(host.path("")).unwrap().count(), 0);
     }
 
     #[test]

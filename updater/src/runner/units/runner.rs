@@ -85,10 +85,7 @@ impl Runner for UnitsRunner {
         self.write_variables(launch)?;
         let mut wanted = read_units(launch)?;
         wanted.retain(|unit, _| self.unit_files.contains(unit));
-        for unit in &self.units {
-            let drop_in = environment::drop_in_name(unit);
-            wanted.extend(drop_in.map(|name| (name, environment::drop_in(&self.variables))));
-        }
+        wanted.extend(self.drop_ins());
         self.files.bring_about(&wanted, || self.reload())?;
         let begun = wall_clock();
         let mut started = Vec::new();
@@ -165,6 +162,24 @@ impl Runner for UnitsRunner {
         self.take_up(record, started)
     }
 
+    fn go_before(&self) -> Result<(), RunnerError> {
+        self.files.add(&self.drop_ins())
+    }
+
+    fn hold_back(&self) -> Result<(), RunnerError> {
+        let (units, wait) = (stop_order(&self.units), self.kill_timeout);
+        self.bus.ask(move |systemd| async move {
+            for unit in &units {
+                // What waits to be started is down, and no longer waits when it has been stopped.
+                if systemd.state(unit).await?.is_down() {
+                    systemd.stop(unit, wait).await?;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+
     fn withdraw(&self) -> Result<(), RunnerError> {
         self.files.bring_about(&BTreeMap::new(), || self.reload())
     }
@@ -198,6 +213,14 @@ impl UnitsRunner {
             Ok(states)
         });
         Ok(states?)
+    }
+
+    /// What the services of the app have of the updater's, whatever the release.
+    fn drop_ins(&self) -> BTreeMap<String, String> {
+        let named = |unit: &String| {
+            Some((environment::drop_in_name(unit)?, environment::drop_in(&self.variables)))
+        };
+        self.units.iter().filter_map(named).collect()
     }
 
     fn start_unit(

@@ -22,6 +22,8 @@ impl Engine {
     /// Points `active` to the release.
     pub(super) fn switch(&mut self) -> Result<(), Failure> {
         let target = self.goal()?;
+        let runner = self.app.runner().map_err(Failure::host_problem)?;
+        runner.go_before().map_err(|error| Failure::host(&error))?;
         self.app.layout.flip(&target).map_err(|error| Failure::host(&error))?;
         self.app.refresh();
         Ok(())

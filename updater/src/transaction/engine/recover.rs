@@ -114,13 +114,18 @@ impl App {
         engine.show_phase();
         let finishing = std::thread::Builder::new()
             .name(format!("recover-{}", self.name))
-            .spawn(move || or_abort(|| engine.resume(active)))
+            .spawn(move || or_abort(|| engine.resume_when_ready(active)))
             .map_err(RecoverError::Io)?;
         Ok(Recovery::Finishing(finishing))
     }
 }
 
 impl Engine {
+    fn resume_when_ready(self, active: Option<Digest>) {
+        self.app.handle.block_on(self.app.may_start());
+        self.resume(active);
+    }
+
     fn resume(mut self, active: Option<Digest>) {
         if let Some(outcome) = self.journal.outcome {
             drop(self.finish(outcome));
