@@ -244,12 +244,7 @@ fn refused(host: &Member, release: &Release) -> Result<Problem> {
 fn shipping(message: &str, units: &[(&str, &str)]) -> Result<Release> {
     let behaviour = Behaviour { message: message.to_owned(), ..Behaviour::default() };
     let tree = Tree::agent(&behaviour)?;
-    let mut lines = vec!["[units]".to_owned()];
-    for (name, text) in units {
-        tree.file(&format!("units/{name}"), text)?;
-        lines.push(format!("\"{name}\" = \"units/{name}\""));
-    }
-    tree.file("release.toml", &lines.join("\n"))?;
+    tree.units(units)?;
     tree.pack(Packing::Zstd)
 }
 

@@ -110,8 +110,9 @@ fn lesson_21_the_updaters_own_update_survives_it_at_its_checkpoints() -> Result<
     Ok(())
 }
 
-/// Checkpoints at which the updater is killed elsewhere: of a signed release, in `signatures.rs`.
-const ELSEWHERE: [&str; 1] = ["counter_kept"];
+/// Checkpoints at which the updater is killed elsewhere: of a signed release, in `signatures.rs`; of
+/// units, in `booted_cuts.rs`.
+const ELSEWHERE: [&str; 2] = ["counter_kept", "units_placed"];
 
 /// A checkpoint that no scenario passes is one at which nobody is ever killed.
 #[test]

@@ -19,6 +19,7 @@ pub const CHECKPOINTS: &[&str] = &[
     "agent_drained",
     "agent_succeeded",
     "agent_stopped",
+    "units_placed",
     "agent_started",
     "proven",
     "watched",

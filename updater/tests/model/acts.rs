@@ -24,6 +24,7 @@ pub(crate) enum Act {
     MakeCurrent,
     Fits,
     StopAgent,
+    PlaceUnits,
     StartAgent,
     StartBeside,
     Ready,
@@ -37,6 +38,7 @@ pub(crate) enum Act {
     Watch,
     KeepEvidence,
     Reversed,
+    WithdrawUnits,
     RemoveCurrent,
     RemoveActive,
     CheckOwn,
@@ -60,6 +62,7 @@ impl Act {
             Self::Flip => "active_flipped",
             Self::MakeCurrent => "current_made",
             Self::StopAgent => "agent_stopped",
+            Self::PlaceUnits => "units_placed",
             Self::StartAgent => "agent_started",
             Self::StartBeside => "agent_started_beside",
             Self::Ready => "agent_ready",
@@ -81,6 +84,7 @@ impl Act {
             | Self::BackUp
             | Self::Fits
             | Self::Confirm
+            | Self::WithdrawUnits
             | Self::RemoveCurrent => return None,
         })
     }
@@ -147,6 +151,8 @@ impl Act {
                 (host.agent, host.old, host.shown) = (host.beside.take(), false, false);
                 host.beside_known = false;
             }
+            Self::PlaceUnits => host.units = goal,
+            Self::WithdrawUnits => host.units = None,
             Self::StartAgent => (host.agent, host.shown, host.held) = (goal, false, false),
             Self::BeginMigration => host.form.half = true,
             Self::Migrate => host.form = goal_form(host, journal),
@@ -196,16 +202,18 @@ pub(crate) fn acts(host: &Host, journal: &Journal) -> &'static [Act] {
         Phase::Migrating => &[StopAgent, BeginMigration, Migrate],
         Phase::Restarting if untouched(host, journal) => &[],
         Phase::Restarting if host.migrates && journal.state.direction == Direction::Back => {
-            &[Fits, StopAgent, StartAgent]
+            &[Fits, StopAgent, PlaceUnits, StartAgent]
         }
-        Phase::Restarting => &[StopAgent, StartAgent],
+        Phase::Restarting => &[StopAgent, PlaceUnits, StartAgent],
         Phase::Probing => &[Prove],
         Phase::Confirming => &[Confirm],
         Phase::Watching => &[Watch],
         Phase::Reversing if journal.from.is_some() => {
             &[KeepEvidence, MakeNewLink, Flip, MakeCurrent, Reversed]
         }
-        Phase::Reversing => &[KeepEvidence, StopAgent, RemoveCurrent, RemoveActive, Reversed],
+        Phase::Reversing => {
+            &[KeepEvidence, StopAgent, WithdrawUnits, RemoveCurrent, RemoveActive, Reversed]
+        }
         Phase::Idle | Phase::Verifying | Phase::Staged => &[],
     }
 }

@@ -94,6 +94,8 @@ pub(crate) struct Host {
     pub(crate) failed: Releases,
     pub(crate) journal: Option<Journal>,
     pub(crate) history: Vec<Line>,
+    /// The release whose unit files are in place, where its agent is units.
+    pub(crate) units: Option<Release>,
     /// The release whose agent runs.
     pub(crate) agent: Option<Release>,
     /// In a handover: whether the agent that runs is the one that the journal calls the old one.
@@ -149,6 +151,7 @@ impl Host {
             failed: Releases::default(),
             journal: None,
             history: Vec::new(),
+            units: None,
             agent: None,
             old: false,
             beside: None,
@@ -194,6 +197,7 @@ impl Host {
             prev: Some(0),
             whole: Releases::of(&[0, 1]),
             proven: Releases::of(&[0, 1]),
+            units: Some(1),
             agent: Some(1),
             shown: true,
             ..Self::empty()

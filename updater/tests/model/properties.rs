@@ -10,10 +10,11 @@ use crate::updater::{Updater, World};
 type Property = (&'static str, fn(&World) -> bool);
 
 /// All of them, each with what it says.
-pub(crate) const PROPERTIES: [Property; 13] = [
+pub(crate) const PROPERTIES: [Property; 14] = [
     ("current leads to a whole release, and is there when one is active", current),
     ("active is the old release or the new one, and what the history says", active),
     ("the agent that runs is of the active release, or on its way, or it is stranded", agent),
+    ("no agent runs with the unit files of another release", units),
     ("two agents run only while one is handed over to the other", beside),
     ("in a handover somebody serves all the time", served),
     ("no agent runs on data that has not the form which its release needs", form),
@@ -67,6 +68,12 @@ fn agent(world: &World) -> bool {
     let on_its_way =
         past_switch(host).is_some_and(|journal| journal.to == agent || journal.from == Some(agent));
     host.active == Some(agent) || on_its_way || stranded(host)
+}
+
+/// A handover is not of units.
+fn units(world: &World) -> bool {
+    let host = &world.host;
+    host.own || host.handover || host.agent.is_none_or(|agent| host.units == Some(agent))
 }
 
 fn beside(world: &World) -> bool {

@@ -106,6 +106,7 @@ impl World {
         }
         if self.host.agent.is_none() && self.host.active.is_some() && self.supervises() {
             moves.push(self.go("the agent is started again", None, |world| {
+                world.host.units = world.host.active;
                 (world.host.agent, world.host.shown) = (world.host.active, false);
             }));
         }

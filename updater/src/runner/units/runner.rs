@@ -17,7 +17,7 @@ use crate::runner::process::Runner;
 use crate::runner::seat::Seat;
 use crate::runner::{AgentLog, Instance, Launch, RunnerError};
 use crate::sys::process::{ProcessId, boot_id};
-use crate::sys::{proc, wall_clock, write_durably};
+use crate::sys::{checkpoint, proc, wall_clock, write_durably};
 use crate::systemd::{Bus, JobResult, Systemd, SystemdError, UnitState, last_lines};
 
 #[derive(Debug)]
@@ -87,6 +87,7 @@ impl Runner for UnitsRunner {
         wanted.retain(|unit, _| self.unit_files.contains(unit));
         wanted.extend(self.drop_ins());
         self.files.bring_about(&wanted, || self.reload())?;
+        checkpoint("units_placed");
         let begun = wall_clock();
         let mut started = Vec::new();
         for unit in &self.units {
