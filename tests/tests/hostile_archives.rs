@@ -13,8 +13,6 @@ use nix::unistd::Pid;
 /// What the updater may have at most, in MiB: in a build that is not optimised, with a zstd window
 /// of 8 MiB.
 const MEMORY: f64 = 64.0;
-/// Hostile archives between two good ones.
-const GOOD_EVERY: usize = 5;
 /// Someone without any rights.
 const NOBODY: u32 = 65_534;
 
@@ -50,17 +48,14 @@ impl Watched {
         snapshot(self.place.path(), &left_out)
     }
 
-    /// Pushes all of them, and a good one before, after, and every now and then.
+    /// Pushes all of them, with a good one before and after each.
     fn refuses_all(&self, cases: &[Hostile]) -> Result<()> {
         let processes = self.host.updater_processes();
         self.takes("the first")?;
-        for some in cases.chunks(GOOD_EVERY) {
+        for case in cases {
             let before = self.all_else()?;
-            for case in some {
-                self.refuses(case, &processes, &before).with_context(|| case.what.clone())?;
-            }
-            let last = some.last().map_or("", |case| &case.what);
-            self.takes(last).with_context(|| format!("after {last}"))?;
+            self.refuses(case, &processes, &before).with_context(|| case.what.clone())?;
+            self.takes(&case.what).with_context(|| format!("after {}", case.what))?;
         }
         Ok(())
     }

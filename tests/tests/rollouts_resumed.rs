@@ -59,6 +59,12 @@ fn lesson_45_a_master_that_was_killed_is_gone_on_with_to_the_same_end() -> Resul
             for told in ["is gone", &format!("swarm rollout resume {id}")] {
                 assert!(other.stderr.contains(told), "{told}: {}", other.stderr);
             }
+            // Who waits for it is told at once what there is to do.
+            let mut waits = fleet.command(["update", "--all", "--batch", "1", "--wait", "1ms"])?;
+            let waits = Output::of(waits.arg("--root").arg(tree.path()))?;
+            let (waiting, refused) = waits.stderr.split_once("error: ").context(waits.code)?;
+            assert!(waiting.contains(&format!("swarm rollout resume {id}")), "{waiting}");
+            assert!(refused.contains("is gone"), "{refused}");
             let again = fleet.update(&tree, &policy)?;
             assert_eq!(again.summary()?["rollout"], id.as_str());
             again
@@ -162,5 +168,20 @@ fn a_plan_that_was_kept_is_carried_out_as_it_was_made() -> Result<()> {
     let done = fleet.swarm(["--json", "update", "--plan", digest])?.good()?;
     assert_eq!(done.summary()?["plan"], digest);
     assert_eq!(outcomes(&done)?.len(), 2);
+    Ok(())
+}
+
+#[test]
+fn a_host_that_was_decommissioned_meanwhile_is_told_as_one() -> Result<()> {
+    let fleet = Fleet::of(2, &Setup::default())?;
+    let waits = fleet.update(&tree("one")?, &["--approve", "start"])?;
+    assert_eq!(waits.code, 3, "{waits:?}");
+    fleet.swarm(["decommission", "web-2"])?.good()?;
+    let approved = fleet.swarm(["--json", "rollout", "approve", &last(&fleet)?])?;
+    assert_eq!(approved.code, 1, "{approved:?}");
+    let row = approved.row("web-2")?;
+    assert_eq!((&row["outcome"], &row["code"]), (&"unreachable".into(), &"not_in_fleet".into()));
+    assert!(row["detail"].as_str().is_some_and(|why| why.ends_with("decommissioned")), "{row}");
+    assert_eq!(approved.row("web-1")?["outcome"], "updated");
     Ok(())
 }

@@ -1,16 +1,17 @@
 //! From a wish to a plan that is shown, kept or carried out: what `update` and `rollback` share.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
-use protocol::{Digest, Period};
+use protocol::{Digest, HostName, Period};
 
 use crate::cli::Context;
 use crate::cli::plan_view::show_plan;
 use crate::fleet::{Fleet, Member};
-use crate::output::{Exit, Failure};
+use crate::output::{Exit, Explain as _, Failure};
 use crate::rollout::engine::Plan;
 use crate::rollout::{Archives, Interrupt, RolloutError, Sources, Wish, Workers, build, inspect};
 use crate::store::RolloutId;
+use crate::worker::WorkerError;
 
 /// What becomes of the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +117,9 @@ impl Begin<'_> {
             return Err(error);
         };
         self.context.output.note(&format!("waiting for the rollout {}: {holder}", locked.rollout));
+        if let Some(hint) = error.hint().filter(|_| holder.left) {
+            self.context.output.note(&hint);
+        }
         let desk = self.context.desk();
         let free = tokio::select! {
             free = desk.wait_for(locked, until) => free?,
@@ -143,12 +147,15 @@ impl Begin<'_> {
     }
 }
 
-/// The updaters of a plan's hosts. One that was taken out of the fleet since has none.
+/// The updaters of a plan's hosts; of one that was taken out of the fleet since, why it has none.
 pub(super) fn workers(context: &Context, plan: &Plan) -> Result<Workers, Failure> {
     let fleet = Fleet::open(&context.home, &context.store, context.patience)?;
     let hosts = context.store.hosts()?;
-    let planned: HashSet<_> = plan.hosts.iter().map(|planned| &planned.host).collect();
-    let addressed =
-        hosts.iter().filter(|host| host.skip_reason().is_none() && planned.contains(&host.name));
-    Ok(addressed.map(|host| (host.name.clone(), fleet.worker(host))).collect())
+    let known: HashMap<_, _> = hosts.iter().map(|host| (&host.name, host)).collect();
+    let worker = |name: &HostName| {
+        let host = known.get(name).ok_or(WorkerError::NotInFleet("not enrolled"))?;
+        host.skip_reason().map_or(Ok(()), |reason| Err(WorkerError::NotInFleet(reason)))?;
+        fleet.worker(host)
+    };
+    Ok(plan.hosts.iter().map(|planned| (planned.host.clone(), worker(&planned.host))).collect())
 }

@@ -49,7 +49,7 @@ impl CheckArgs {
         if output.json() {
             output.document(&hosts);
         } else {
-            output.data(&table(&hosts));
+            output.data(&table(&hosts, output.columns()));
         }
         let fine = hosts.iter().all(|host| host.fine);
         Ok(if fine { Exit::Success } else { Exit::Failed })
@@ -93,9 +93,9 @@ fn judge(status: HostStatus, until: Option<OffsetDateTime>, now: OffsetDateTime)
     }
 }
 
-fn table(hosts: &[Found]) -> String {
-    let mut table =
-        Table::new(["HOST", "CHECK", "UPDATER", "CERTIFICATE UNTIL", "AGENT", "DETAIL"]);
+fn table(hosts: &[Found], columns: Option<usize>) -> String {
+    let headings = ["HOST", "CHECK", "UPDATER", "CERTIFICATE UNTIL", "AGENT", "DETAIL"];
+    let mut table = Table::new(headings).within(columns);
     for host in hosts {
         let agents: Vec<_> = host
             .apps
@@ -174,6 +174,8 @@ mod tests {
             judge(out, None, at(0)),
         ];
         assert_eq!(hosts.each_ref().map(|host| host.fine), [true, false, false, false, true]);
-        insta::assert_snapshot!(table(&hosts));
+        insta::assert_snapshot!(table(&hosts, None));
+        let narrow = table(&hosts, Some(80));
+        assert!(narrow.lines().all(|line| line.len() <= 80), "{narrow}");
     }
 }

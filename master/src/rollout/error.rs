@@ -69,7 +69,7 @@ pub enum RolloutError {
 pub struct Holder {
     pub(super) words: String,
     /// Whether nobody drives it, though it is not at rest.
-    pub(super) left: bool,
+    pub left: bool,
 }
 
 fn named(locked: &Locked) -> String {

@@ -74,10 +74,12 @@ impl Updaters {
         self.by_host.insert(host, task);
     }
 
-    /// A host that cannot be told from others is not spoken to.
+    /// A host that cannot be told from others, or is not in the fleet any more, is not spoken to.
     fn unknown(&self, command: &Command) -> Option<Event> {
-        let (Command::Look { host } | Command::Stage { host } | Command::Order { host, .. }) =
-            command
+        let (Command::Look { host }
+        | Command::Stage { host }
+        | Command::Order { host, .. }
+        | Command::Ask { host, .. }) = command
         else {
             return None;
         };
@@ -90,10 +92,13 @@ impl Updaters {
         Some(match (command, seen) {
             (Command::Look { .. }, seen) => Event::Seen { host, seen },
             (
-                Command::Order { .. },
+                Command::Order { .. } | Command::Ask { .. },
                 Seen::Unreachable { code, detail } | Seen::Refused { code, detail },
             ) => {
-                let row = Row::new(&host, HostOutcome::Unreachable).because(&code, &detail);
+                // What became of an order that it may have is not clear.
+                let had = !matches!(command, Command::Order { again: false, .. });
+                let code = if had { "lost" } else { &code };
+                let row = Row::new(&host, HostOutcome::Unreachable).because(code, &detail);
                 Event::Ended { row: Box::new(row) }
             }
             _ => Event::Staged { host, error: None },

@@ -11,6 +11,9 @@ pub enum WorkerError {
     /// The host cannot be told from others.
     #[error("know this host from others")]
     Unpinned(#[from] pki::TlsError),
+    /// There is no such host any more.
+    #[error("find this host in the fleet: it is {0}")]
+    NotInFleet(&'static str),
     /// No TCP connection.
     #[error("connect to {address}")]
     Connect {
@@ -78,6 +81,7 @@ impl WorkerError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unpinned(_) => "not_pinned",
+            Self::NotInFleet(_) => "not_in_fleet",
             Self::Connect { .. } => "connect_failed",
             Self::Silent { .. } => "timed_out",
             Self::Handshake { .. } => "not_trusted",

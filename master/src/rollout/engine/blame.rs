@@ -27,6 +27,7 @@ const OF_THE_HOST: &[&str] = &[
     "moved",
     "no_previous_release",
     "no_space",
+    "not_in_fleet",
     "not_pinned",
     "not_supported",
     "not_taken",
