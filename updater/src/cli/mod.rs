@@ -6,6 +6,7 @@ mod client;
 mod drill;
 mod enroll;
 mod errors;
+mod logging;
 mod operate;
 mod rollback;
 mod run;

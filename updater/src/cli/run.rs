@@ -2,7 +2,6 @@
 //! it starts.
 
 use std::fs;
-use std::io::IsTerminal as _;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -15,6 +14,7 @@ use tokio::sync::mpsc;
 use crate::api::{local_router, router};
 use crate::cli::args::Common;
 use crate::cli::errors::CliError;
+use crate::cli::logging;
 use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::own::{
@@ -27,7 +27,7 @@ use crate::sys::adopt_descriptor;
 
 pub(super) fn run(asked: &Common) -> Result<bool, CliError> {
     let path = fs::canonicalize(&asked.config).unwrap_or_else(|_| asked.config.clone());
-    start_logging();
+    logging::start();
     if std::env::var_os(LISTEN_FD).is_some() {
         let config = Config::load(&path).map_err(CliError::of_host)?;
         let socket = TcpListener::from(adopt_descriptor(LISTEN_FD)?);
@@ -112,7 +112,10 @@ async fn updater(post: Post) -> Result<(), CliError> {
         daemon.take_charge();
     }
     serve_local(&state_dir, local_router(Arc::clone(&daemon)), limits)?;
-    tracing::info!(host = %daemon.host, digest = %daemon.digest, "in charge");
+    tracing::info!(
+        host = %daemon.host, digest = %daemon.digest,
+        "in charge of {}, as release {}", daemon.host, daemon.digest.short()
+    );
     manager::ready(&format!("{}, release {}", daemon.host, daemon.digest.short()));
     daemon.begin();
     tokio::spawn(manager::feed_watchdog());
@@ -171,14 +174,4 @@ fn prepare_state_dir<'a>(
         fs::set_permissions(directory, fs::Permissions::from_mode(0o711))?;
     }
     Ok(())
-}
-
-fn start_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("UPDATER_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
 }

@@ -40,11 +40,13 @@ impl Daemon {
     fn keep_drill(&self, report: &DrillReport) {
         let status = report.status.name();
         match &report.detail {
-            None => tracing::info!(app = %report.app, "a drill {status}"),
-            Some(why) => tracing::error!(app = %report.app, "a drill {status}: {why}"),
+            None => tracing::info!(app = %report.app, "{}: a drill {status}", report.app),
+            Some(why) => {
+                tracing::error!(app = %report.app, "{}: a drill {status}: {why}", report.app);
+            }
         }
         if let Err(error) = keep_last(&self.config.state_dir, report) {
-            tracing::warn!(%error, "the drill's report could not be written");
+            tracing::warn!("the drill's report could not be written: {error}");
         }
         *self.drill.lock().unwrap_or_else(PoisonError::into_inner) = Some(report.clone());
     }

@@ -84,7 +84,7 @@ impl Daemon {
             tracing::error!("no order can be taken: failed to {error}");
         }
         let drill = read_last(&config.state_dir).unwrap_or_else(|error| {
-            tracing::warn!(%error, "the last drill's report cannot be read");
+            tracing::warn!("the last drill's report cannot be read: {error}");
             None
         });
         let digest = executable.digest;
@@ -109,10 +109,10 @@ impl Daemon {
     /// Takes over what an earlier updater began. Nothing is started before [`Daemon::begin`].
     pub fn take_charge(self: &Arc<Self>) {
         if let Err(error) = sweep_unfinished(&self.config.state_dir) {
-            tracing::warn!(%error, "the state directory could not be swept");
+            tracing::warn!("the state directory could not be swept: {error}");
         }
         if let Err(error) = self.own.note_rescue() {
-            tracing::warn!(%error, "what the rescue unit did could not be written down");
+            tracing::warn!("what the rescue unit did could not be written down: {error}");
         }
         if let Err(error) = sweep_drill(&self.config) {
             tracing::warn!("what a drill left is still there: failed to {}", chain(&error));
@@ -120,7 +120,10 @@ impl Daemon {
         for app in self.apps.values() {
             app.hold_starts();
             if let Err(problem) = app.hold_back() {
-                tracing::warn!(app = %app.name, "the agent may be started too early: {}", problem.detail);
+                tracing::warn!(
+                    app = %app.name,
+                    "{}: the agent may be started too early: {}", app.name, problem.detail
+                );
             }
         }
         for app in self.apps.values().chain([&self.own]) {

@@ -71,14 +71,14 @@ fn look_after(app: &App) {
     }
     let Ok(runner) = app.runner() else { return };
     if let Err(error) = runner.log().rotate_if_needed() {
-        tracing::warn!(app = %app.name, "failed to {}", chain(&error));
+        tracing::warn!(app = %app.name, "{}: failed to {}", app.name, chain(&error));
     }
 }
 
 fn keep_stopped(app: &App) {
     let _held = app.hold_agent();
     if let Err(problem) = app.keep_stopped() {
-        tracing::warn!(app = %app.name, "{}", problem.detail);
+        tracing::warn!(app = %app.name, "{}: {}", app.name, problem.detail);
     }
 }
 
@@ -98,10 +98,10 @@ fn start_if_wanted(app: &App) {
         Err(failure) => Err(failure.problem.detail.clone()),
     };
     let detail = match launched {
-        Ok(instance) => format!("started as process {}", instance.process().pid),
+        Ok(instance) => format!("was started as process {}", instance.process().pid),
         Err(error) => format!("could not be started: failed to {error}"),
     };
-    tracing::info!(app = %app.name, "the agent: {detail}");
+    tracing::info!(app = %app.name, "{}: the agent {detail}", app.name);
     app.tell(None, EventKind::Agent { detail });
     app.refresh();
 }

@@ -121,7 +121,7 @@ pub(super) fn remove_leftovers(config: &Config) -> Result<(), DrillError> {
         let scratch = Scratch::beside(config, app)?;
         let there = [&scratch.config.state_dir, &scratch.beside.join(INSTALL)];
         if there.into_iter().any(|directory| directory.exists()) {
-            tracing::info!(%app, "removing what a drill left");
+            tracing::info!(%app, "{app}: removing what a drill left");
             scratch.remove(false)?;
         }
     }

@@ -18,10 +18,12 @@ pub fn become_active(config: &Path) {
     match active_program(&layout) {
         Ok(Some(program)) => {
             let error = Command::new(&program).args(std::env::args_os().skip(1)).exec();
-            tracing::error!(%error, "{} cannot be run; going on without it", program.display());
+            tracing::error!("{} cannot be run, going on without it: {error}", program.display());
         }
         Ok(None) => {}
-        Err(error) => tracing::error!(%error, "the active release of the updater cannot be seen"),
+        Err(error) => {
+            tracing::error!("the active release of the updater cannot be seen: {error}");
+        }
     }
 }
 

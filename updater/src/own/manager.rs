@@ -39,6 +39,6 @@ pub async fn feed_watchdog() {
 
 fn tell(states: &[NotifyState]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "systemd cannot be told");
+        tracing::warn!("systemd cannot be told: {error}");
     }
 }

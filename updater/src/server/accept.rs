@@ -92,7 +92,7 @@ pub async fn serve(
             Err(error) => {
                 // Out of descriptors, mostly. A crowd could repeat that a hundred times a second.
                 if !std::mem::replace(&mut told, true) {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    tracing::warn!("a connection could not be accepted: {error}");
                 }
                 door.silent.make_room();
                 door.strangers.make_room();
@@ -169,7 +169,7 @@ impl Door {
 }
 
 fn fine<T>(result: Result<T, impl Display>) -> Option<T> {
-    result.inspect_err(|error| tracing::debug!(%error, "a handshake failed")).ok()
+    result.inspect_err(|error| tracing::debug!("a handshake failed: {error}")).ok()
 }
 
 #[cfg(test)]

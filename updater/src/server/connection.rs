@@ -40,7 +40,7 @@ pub(super) async fn serve_connection<S>(
     let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
     let answered = ended.as_ref().map_or_else(hyper::Error::is_parse, |()| true);
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke");
+        tracing::debug!("a connection broke: {error}");
     }
     if answered {
         linger(connection.into_parts().io.into_inner(), limits.body_timeout.0).await;

@@ -181,9 +181,13 @@ impl App {
             status.connection = connection;
         });
         let app = Arc::clone(self);
+        let span = engine.span();
         std::thread::Builder::new()
             .name(format!("update-{}", self.name))
-            .spawn(move || or_abort(|| app.ended(&engine.run())))
+            .spawn(move || {
+                let _inside = span.entered();
+                or_abort(|| app.ended(&engine.run()));
+            })
             .map_err(|error| {
                 self.update_status(|status| status.running = None);
                 internal(&error)
@@ -248,7 +252,10 @@ impl App {
     /// The agent, if it runs.
     pub fn instance(&self) -> Option<Instance> {
         let found = self.runner().ok()?.find();
-        found.inspect_err(|error| tracing::warn!(app = %self.name, "{}", chain(error))).ok()?
+        let found = found.inspect_err(|error| {
+            tracing::warn!(app = %self.name, "{}: {}", self.name, chain(error));
+        });
+        found.ok()?
     }
 
     /// The agent, if it runs and is of this release.

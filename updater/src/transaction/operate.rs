@@ -49,7 +49,7 @@ impl App {
         self.refresh();
         self.changed.notify_one();
         let detail = format!("an operator said {}: {}", operation.name(), self.agent_words());
-        tracing::info!(app = %self.name, "{detail}");
+        tracing::info!(app = %self.name, "{}: {detail}", self.name);
         self.tell(None, EventKind::Agent { detail });
         done
     }

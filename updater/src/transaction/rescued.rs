@@ -22,7 +22,7 @@ impl App {
             let mut facts = Facts::read(&self.files.facts()).map_err(std::io::Error::other)?;
             facts.failed(left, WHY, now);
             facts.write(&self.files.facts()).map_err(std::io::Error::other)?;
-            tracing::warn!(from = %left.short(), "{WHY}");
+            tracing::warn!(app = %self.name, digest = %left, "{}: {WHY}: {} was left", self.name, left.short());
             let line = LastTransaction {
                 format: FORMAT,
                 transaction: TransactionId::new(Uuid::now_v7()),

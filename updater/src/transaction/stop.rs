@@ -23,7 +23,10 @@ impl App {
     /// Asks what is under way to end, if anything is, and says what that is.
     pub fn ask_to_stop(&self, caller: &str) -> Option<TransactionId> {
         let (transaction, kind) = self.status().running?;
-        tracing::info!(app = %self.name, %transaction, "{caller} asked this {kind} to stop");
+        tracing::info!(
+            app = %self.name, %transaction,
+            "{}: the {caller} asked this {kind} to stop", self.name
+        );
         self.stopping.send_replace(Some((transaction.clone(), caller.to_owned())));
         Some(transaction)
     }

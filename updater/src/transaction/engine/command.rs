@@ -2,7 +2,7 @@
 //! to, or that a rollback leaves: it knows what it did, and how that is undone.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use protocol::{Code, Digest, EventKind, Kind, Problem};
 
@@ -91,6 +91,7 @@ impl Engine {
             transaction: &self.journal.transaction,
             backup,
         };
+        let began = Instant::now();
         let ran = run(command, timeout, &surroundings);
         let (detail, output) = match &ran {
             Ok(tail) => ("exited with status 0".to_owned(), tail.clone()),
@@ -98,9 +99,7 @@ impl Engine {
             Err(error) => (format!("failed to {}", chain(error)), Vec::new()),
         };
         let passed = ran.is_ok();
-        tracing::info!(
-            app = %self.app.name, transaction = %self.journal.transaction, "{name} {detail}"
-        );
+        self.say_ran(name, &detail, began.elapsed());
         self.evidence.command(Ran { name: name.to_owned(), detail: detail.clone(), output });
         self.tell(EventKind::Command { name: name.to_owned(), passed, detail: detail.clone() });
         ran.map_err(|error| {

@@ -30,8 +30,8 @@ impl Engine {
         }
         let problem = self.problem(outcome);
         let unsettled = self.settle_patiently(outcome, problem.as_ref()).err();
+        self.say_ended(outcome, problem.as_ref());
         let result = self.result(outcome, problem);
-        self.log(outcome);
         self.app.refresh();
         self.app.update_status(|status| {
             status.phase = Phase::Idle;
@@ -52,16 +52,6 @@ impl Engine {
         result
     }
 
-    fn log(&self, outcome: Outcome) {
-        let journal = &self.journal;
-        let to = journal.to.map(|to| to.short()).unwrap_or_default();
-        let detail = journal.failure.as_ref().map(|failure| failure.problem.detail.as_str());
-        tracing::info!(
-            app = %self.app.name, transaction = %journal.transaction, to,
-            detail = detail.unwrap_or_default(), "{} ended: {outcome}", journal.kind
-        );
-    }
-
     /// Keeps what is known of the failure, before anything is cleaned up.
     pub(super) fn keep_evidence(&mut self) {
         self.evidence.problem =
@@ -73,7 +63,7 @@ impl Engine {
         self.evidence.free = free_space(self.app.layout.install()).ok();
         self.evidence.memory_available = memory_available();
         if let Err(error) = self.evidence.keep(&self.app.files.evidence()) {
-            tracing::warn!(app = %self.app.name, %error, "the evidence could not be kept");
+            tracing::warn!("{}: the evidence could not be kept: {error}", self.app.name);
         }
         checkpoint("evidence_kept");
     }
@@ -324,7 +314,7 @@ impl Engine {
 /// An error in cleaning up counts, but for the last time.
 fn left_over(error: io::Error, last: bool) -> io::Result<()> {
     if last {
-        tracing::warn!(%error, "something is left that the next transaction has to remove");
+        tracing::warn!("something is left that the next transaction has to remove: {error}");
         return Ok(());
     }
     Err(error)

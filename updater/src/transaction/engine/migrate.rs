@@ -139,10 +139,10 @@ impl Engine {
             return;
         }
         if let Err(failure) = self.stop_agent() {
-            tracing::warn!(app = %self.app.name, "{}", failure.problem.detail);
+            tracing::warn!("{}: {}", self.app.name, failure.problem.detail);
         }
         if let Err(error) = write_durably(&self.app.files.stopped(), b"") {
-            tracing::warn!(app = %self.app.name, %error, "the agent could not be kept stopped");
+            tracing::warn!("{}: the agent could not be kept stopped: {error}", self.app.name);
         }
     }
 

@@ -9,6 +9,7 @@ mod migrate;
 mod own;
 mod recover;
 mod stage;
+mod story;
 mod sweep;
 
 pub use recover::Recovery;
@@ -110,6 +111,9 @@ impl Engine {
 
     /// Carries it out to its end.
     pub(super) fn run(mut self) -> TransactionResult {
+        if !self.resumed {
+            self.say_began();
+        }
         let app = Arc::clone(&self.app);
         let mut agent = None;
         let (phase, direction) = (self.journal.phase, self.journal.direction);
@@ -139,6 +143,7 @@ impl Engine {
                 return machine::next(before, Event::Failed);
             }
         }
+        let began = Instant::now();
         let mut acted = self.act();
         for pause in PAUSES {
             let again = |failure: &Failure| failure.blame == Blame::Host;
@@ -148,7 +153,10 @@ impl Engine {
             }
         }
         let event = match acted.err().or_else(|| self.stop().heard()) {
-            None => Event::Done,
+            None => {
+                self.say_done(began.elapsed());
+                Event::Done
+            }
             Some(failure) => {
                 let stopped = failure.problem.code == Code::Interrupted && !self.may_have_moved();
                 self.fail(failure);
@@ -220,6 +228,7 @@ impl Engine {
 
     /// The first failure is the cause; what fails on the way back is noted beside it.
     fn fail(&mut self, failure: Failure) {
+        self.say_failed(&failure.problem);
         match &mut self.journal.failure {
             None => self.journal.failure = Some(failure),
             Some(first) => {
@@ -234,6 +243,7 @@ impl Engine {
         let (phase, direction) = (self.journal.phase, self.journal.direction);
         self.evidence.journal.push(Entered { phase, direction, time: self.journal.since });
         self.show_phase();
+        self.say_entered();
         let journal = &self.journal;
         let one_way = journal.course.as_ref().is_some_and(|course| course.one_way);
         let detail = match phase {

@@ -47,7 +47,7 @@ impl Engine {
         if layout.slot(Slot::Active).is_ok_and(|active| active == self.journal.to)
             && let Err(error) = layout.flip(&from)
         {
-            tracing::error!(%error, "the updater's own link could not be put back");
+            tracing::error!("the updater's own link could not be put back: {error}");
         }
     }
 

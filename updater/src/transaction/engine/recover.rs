@@ -65,7 +65,7 @@ impl App {
     /// Says why nothing can be done with the app.
     pub(super) fn block(&self, why: String) {
         if self.status().blocked.as_ref() != Some(&why) {
-            tracing::error!(app = %self.name, "{why}");
+            tracing::error!(app = %self.name, "{}: {why}", self.name);
             self.update_status(|status| status.blocked = Some(why));
         }
     }
@@ -90,8 +90,6 @@ impl App {
             return Ok(Recovery::Idle);
         };
         let active = self.layout.slot(Slot::Active).map_err(RecoverError::Io)?;
-        tracing::info!(app = %self.name, transaction = %journal.transaction, phase = %journal.phase,
-            "finishing what an earlier updater began");
         let engine = Engine {
             evidence: Evidence::read(&self.files.evidence(), &journal.transaction)
                 .unwrap_or_else(|| Evidence::new(self.name.clone(), journal.transaction.clone())),
@@ -112,9 +110,13 @@ impl App {
         self.update_status(|status| status.blocked = None);
         // Before anybody is answered: an app that is being finished with is not idle.
         engine.show_phase();
+        let span = engine.span();
         let finishing = std::thread::Builder::new()
             .name(format!("recover-{}", self.name))
-            .spawn(move || or_abort(|| engine.resume_when_ready(active)))
+            .spawn(move || {
+                let _inside = span.entered();
+                or_abort(|| engine.resume_when_ready(active));
+            })
             .map_err(RecoverError::Io)?;
         Ok(Recovery::Finishing(finishing))
     }
@@ -127,6 +129,7 @@ impl Engine {
     }
 
     fn resume(mut self, active: Option<Digest>) {
+        self.say_resumed();
         if let Some(outcome) = self.journal.outcome {
             drop(self.finish(outcome));
             return;

@@ -242,6 +242,7 @@ impl Engine {
         let facts = Facts::read(&self.app.files.facts()).map_err(|error| Failure::host(&error))?;
         refuse_quarantined(&received, &facts, self.retry_quarantined)
             .map_err(Failure::host_problem)?;
+        self.say_digest(received);
         self.journal.to = Some(received);
         Ok(())
     }
