@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use fleet_tests::{Host, LONG, Packing, Place, Release, Setup, Tree, eventually, processes_of};
 use protocol::{Code, Digest};
 
@@ -63,6 +63,23 @@ fn seconds() -> u32 {
 
 fn leaves_daemons(then: &str) -> Result<Release> {
     release(&format!("import sys\nsys.argv[1:] = ['{}', '{then}']\n{LEAVES_DAEMONS}", seconds()))
+}
+
+/// Where the build of a release says that it is under way.
+fn up(host: &Host, release: &Release) -> PathBuf {
+    host.install().join("releases/store").join(release.digest.hex()).join("up")
+}
+
+/// Kills the updater while it builds a release.
+fn dies_in_the_build_of(host: &Host, release: &Release) -> Result<()> {
+    let up = up(host, release);
+    std::thread::scope(|scope| {
+        let push = scope.spawn(|| host.push(release));
+        eventually("the build to be under way", LONG, || up.exists().then_some(()))?;
+        host.kill()?;
+        assert!(push.join().ok().context("it does not panic")?.is_err(), "nobody answered");
+        Ok(())
+    })
 }
 
 #[test]
@@ -126,15 +143,7 @@ fn a_build_that_stays_is_ended_with_all_of_it() -> Result<()> {
 fn a_build_does_not_outlive_an_updater_that_is_killed() -> Result<()> {
     let place = Place::new()?;
     let (host, good) = host(&place, "uucp", |setup| setup)?;
-    let hostile = leaves_daemons("stay")?;
-    let up = host.install().join("releases/store").join(hostile.digest.hex()).join("up");
-    std::thread::scope(|scope| -> Result<()> {
-        let push = scope.spawn(|| host.push(&hostile));
-        eventually("the build to be under way", LONG, || up.exists().then_some(()))?;
-        host.kill()?;
-        assert!(push.join().expect("no panic").is_err(), "nobody answered");
-        Ok(())
-    })?;
+    dies_in_the_build_of(&host, &leaves_daemons("stay")?)?;
     eventually("the build to be gone", LONG, || daemons().is_empty().then_some(()))?;
     host.start()?;
     host.idle()?;
@@ -153,7 +162,7 @@ fn a_record_without_end_is_not_read() -> Result<()> {
          open('up', 'w')\n\
          signal.pause()\n",
     )?;
-    let up = host.install().join("releases/store").join(endless.digest.hex()).join("up");
+    let up = up(&host, &endless);
     std::thread::scope(|scope| -> Result<()> {
         let push = scope.spawn(|| host.push(&endless));
         eventually("the build to be under way", LONG, || up.exists().then_some(()))?;
@@ -175,15 +184,8 @@ fn a_record_that_a_build_wrote_makes_no_release() -> Result<()> {
          open('up', 'w')\n\
          signal.pause()\n",
     )?;
+    dies_in_the_build_of(&host, &first)?;
     // As on a host that has not proven anything yet.
-    let built = host.install().join("releases/store").join(first.digest.hex());
-    std::thread::scope(|scope| -> Result<()> {
-        let push = scope.spawn(|| host.push(&first));
-        eventually("the build to be under way", LONG, || built.join("up").exists().then_some(()))?;
-        host.kill()?;
-        assert!(push.join().expect("no panic").is_err(), "nobody answered");
-        Ok(())
-    })?;
     fs::remove_file(host.state().join("releases.json"))?;
     host.start()?;
     host.idle()?;
