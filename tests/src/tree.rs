@@ -102,6 +102,19 @@ impl Tree {
         Ok(tree)
     }
 
+    /// An updater that does what `script` says before it is one; where that changes nothing, it is like
+    /// any other.
+    ///
+    /// # Errors
+    /// As of [`Tree::updater`].
+    pub fn updater_behind(note: &str, script: &str) -> Result<Release> {
+        let tree = Self::updater(note)?;
+        fs::rename(tree.path().join("bin/updater"), tree.path().join("bin/real"))?;
+        let run = "exec \"$(dirname \"$0\")/real\" \"$@\"";
+        tree.program("bin/updater", &format!("#!/bin/sh\n{script}\n{run}\n"))?;
+        tree.pack(Packing::Zstd)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         self.directory.path()

@@ -1,30 +1,11 @@
 //! A host from the package to the purge, as a person has it: install, enroll, update, upgrade, remove.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::booted::{BootedFleet, Member};
-use fleet_tests::{Output, Setup, Tree, program};
-
-/// Packages one of the programs that the tests run.
-fn package(crate_name: &str, revision: &str, directory: &Path) -> Result<PathBuf> {
-    let release = program("updater")?.parent().is_some_and(|parent| parent.ends_with("release"));
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/package.sh");
-    let directory = directory.join(format!("{crate_name}-{revision}"));
-    fs::create_dir(&directory)?;
-    let mut command = Command::new(script);
-    command.arg(if release { "release" } else { "dev" }).arg(&directory);
-    Output::of(command.args([revision, crate_name]))?.good()?;
-    let mut files = fs::read_dir(&directory)?;
-    Ok(files.next().context("there is no package")??.path())
-}
-
-fn install(member: &Member, package: &Path) -> Result<Output> {
-    member.machine.copy(package, "/root/package.deb", 0o644)?;
-    member.machine.run(["dpkg", "--install", "/root/package.deb"])?.good()
-}
+use fleet_tests::booted::{BootedFleet, package};
+use fleet_tests::{Setup, Tree};
 
 #[test]
 fn a_host_lives_from_its_package_to_the_purge() -> Result<()> {
@@ -46,7 +27,7 @@ fn a_host_lives_from_its_package_to_the_purge() -> Result<()> {
     }
 
     // Nothing runs before there is an identity.
-    let said = install(member, &first)?.stdout;
+    let said = member.install_package(&first)?.stdout;
     ensure!(said.contains("updater enroll"), "{said}");
     assert_eq!(machine.show("updater", "ActiveState")?, "inactive");
     // The bundle, with what a person fills in.
@@ -65,14 +46,14 @@ fn a_host_lives_from_its_package_to_the_purge() -> Result<()> {
     // An upgrade is a new updater with the old configuration, and the same agent.
     let main = machine.show("updater", "MainPID")?;
     let kept = fs::read_to_string(machine.path("/etc/updater/updater.toml"))?;
-    install(member, &second)?;
+    member.install_package(&second)?;
     member.answers()?;
     assert_ne!(machine.show("updater", "MainPID")?, main);
     assert_eq!(fs::read_to_string(machine.path("/etc/updater/updater.toml"))?, kept);
     assert_eq!(member.app()?.pid, Some(agent));
 
     // The other package, on a machine that has nothing else of ours.
-    install(member, &master)?;
+    member.install_package(&master)?;
     let version = machine.run(["swarm", "--version"])?.good()?.stdout;
     ensure!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
     machine.run(["swarm", "--home", "/root/home", "init"])?.good()?;

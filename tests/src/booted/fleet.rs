@@ -183,6 +183,49 @@ impl Member {
         .with_context(|| self.journals())
     }
 
+    /// The unit's main process.
+    ///
+    /// # Errors
+    /// When the host is off.
+    pub fn main_process(&self) -> Result<String> {
+        self.machine.show("updater", "MainPID")
+    }
+
+    /// Waits until the unit is another process than this, which is in charge.
+    ///
+    /// # Errors
+    /// When it never is; with its journal, and the rescue's.
+    pub fn is_another(&self, main: &str) -> Result<()> {
+        eventually("the unit to be the new process", LONG, || {
+            let now = self.main_process().ok()?;
+            let active = self.machine.show("updater", "ActiveState").ok()? == "active";
+            (now != main && active).then_some(())
+        })
+        .with_context(|| self.journals())
+    }
+
+    /// Kills the updater, and nothing else of its control group.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn kill_updater(&self) -> Result<()> {
+        let kill = ["systemctl", "kill", "--kill-whom=main", "--signal=KILL", "updater"];
+        self.machine.run(kill)?.good().map(drop)
+    }
+
+    /// Waits until the updater runs, and its rescue does not.
+    ///
+    /// # Errors
+    /// When that never is so; with their journals.
+    pub fn needs_no_rescue(&self) -> Result<()> {
+        eventually("the units to be at rest", LONG, || {
+            let active = self.machine.show("updater", "ActiveState").ok()? == "active";
+            let rescued = self.machine.show("updater-rescue", "ActiveState").ok()? == "inactive";
+            (active && rescued).then_some(())
+        })
+        .with_context(|| self.journals())
+    }
+
     /// What the updater and its rescue have told the journal.
     pub fn journals(&self) -> String {
         self.machine.journal("updater") + &self.machine.journal("updater-rescue")

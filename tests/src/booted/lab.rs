@@ -1,10 +1,10 @@
 //! The hosts of one test, and the bridge between them and the test.
 
-use std::cell::Cell;
 use std::fs::{self, File};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 use nix::fcntl::{Flock, FlockArg};
@@ -23,7 +23,7 @@ pub struct Lab {
     number: u8,
     root: PathBuf,
     directory: PathBuf,
-    hosts: Cell<u8>,
+    hosts: AtomicU8,
     _lock: Flock<File>,
 }
 
@@ -47,7 +47,7 @@ impl Lab {
         let (number, lock) = mine.context("every lab of this machine is in use")?;
         let directory = place(cache, number, "hosts");
         fs::create_dir(&directory)?;
-        let lab = Self { number, root, directory, hosts: Cell::new(0), _lock: lock };
+        let lab = Self { number, root, directory, hosts: AtomicU8::new(0), _lock: lock };
         let (bridge, gateway) = (lab.bridge(), format!("{}/24", lab.address(1)));
         ip(&["link", "add", &bridge, "type", "bridge"])?;
         ip(&["address", "add", &gateway, "dev", &bridge])?;
@@ -60,9 +60,8 @@ impl Lab {
     /// # Errors
     /// When the disk refuses.
     pub fn host(&self, name: &str) -> Result<BootedHost> {
-        let count = self.hosts.get();
+        let count = self.hosts.fetch_add(1, Ordering::SeqCst);
         ensure!(count < 200, "a lab has room for 200 hosts");
-        self.hosts.set(count + 1);
         let machine = format!("lab{}-{count}", self.number);
         BootedHost::new(self, name, &machine, self.address(10 + count))
     }

@@ -41,8 +41,10 @@ mod fleet;
 mod host;
 mod lab;
 mod leader;
+mod package;
 mod root;
 
 pub use fleet::{BootedFleet, Member};
 pub use host::BootedHost;
 pub use lab::Lab;
+pub use package::package;

@@ -53,8 +53,7 @@ fn state_of(seen: &Seen<'_>, digest: &Digest) -> Result<bool, String> {
         return if known_later { Ok(false) } else { Err(format!("nothing is known of {digest}")) };
     };
     let Some(recorded) = fact.tree else {
-        let seeded = seen.installed.own && fact.proven_at.is_some();
-        return if seeded { Ok(true) } else { Err(format!("{digest} has no hash")) };
+        return if seen.is_seed(digest) { Ok(true) } else { Err(format!("{digest} has no hash")) };
     };
     match tree_hash(&release, &seen.installed.reserved) {
         Ok(found) if found == recorded => Ok(true),

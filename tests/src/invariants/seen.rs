@@ -109,6 +109,14 @@ impl<'a> Seen<'a> {
         ending == Some(Outcome::Stranded) || is_stranded(&self.history)
     }
 
+    /// Whether a release is the program that ran before any was pushed, or that a newer package brought.
+    /// It is made before anything is known of an order, and by no transaction.
+    pub(super) fn is_seed(&self, digest: &Digest) -> bool {
+        let fact = self.facts.get(digest);
+        self.installed.own
+            && fact.is_some_and(|fact| fact.tree.is_none() && fact.proven_at.is_some())
+    }
+
     /// The release that the running transaction came from.
     pub(super) fn from(&self) -> Option<Digest> {
         self.journal.as_ref().and_then(|journal| journal.from)
