@@ -1,6 +1,7 @@
 //! Agents that are units of a real systemd: they are updated in order, and whatever a bad one does is
 //! a clear failure, with its last lines in the journal, and a reversal.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
@@ -225,6 +226,86 @@ fn lesson_19_a_process_is_a_unit_of_its_own_and_dies_as_a_whole() -> Result<()> 
     let problem = refused(host, &Tree::release(&crash)?)?;
     ensure!(problem.detail.contains("exited with status 3"), "{problem:?}");
     ensure!(problem.output.iter().any(|line| line == "last words"), "{problem:?}");
+    Ok(())
+}
+
+#[test]
+fn lesson_20_a_process_that_looks_like_the_agent_is_let_live() -> Result<()> {
+    let Some(fleet) = booted(Setup::default())? else { return Ok(()) };
+    let host = &fleet.members[0];
+    let machine = &host.machine;
+    pushed(host, &Tree::healthy("one")?)?;
+    // The same program from the same directory, as the same user and with the same variables.
+    machine.ask(
+        "systemd-run --quiet --unit=stranger --uid=daemon --working-directory=/opt/agent/current \
+         --property=EnvironmentFile=/var/lib/updater/apps/agent/release.env \
+         --setenv=AGENT_LISTEN=0.0.0.0:8799 /opt/agent/current/bin/agent",
+    )?;
+    let stranger = machine.show("stranger.service", "MainPID")?;
+    // It has got the number of the agent that the updater has written down, too.
+    machine.ask("systemctl stop updater")?;
+    let path = "/var/lib/updater/apps/agent/instance.json";
+    let mut record: serde_json::Value = serde_json::from_slice(&fs::read(machine.path(path))?)?;
+    let stat = fs::read_to_string(machine.path(&format!("/proc/{stranger}/stat")))?;
+    let start_time = stat.split(' ').nth(21).context("a start time")?;
+    record["leader"]["pid"] = stranger.parse()?;
+    record["leader"]["start_time"] = start_time.parse()?;
+    machine.write(path, record.to_string(), 0o600)?;
+    machine.ask("systemctl start updater")?;
+    host.answers()?;
+    pushed(host, &Tree::healthy("two")?)?;
+    let crash = Behaviour { crash: Some("no".to_owned()), ..Behaviour::default() };
+    refused(host, &Tree::release(&crash)?)?;
+    machine.ask("updater stop")?;
+    assert_eq!(machine.show("agent.service", "ActiveState")?, "inactive");
+    assert_eq!(machine.show("stranger.service", "MainPID")?, stranger);
+    assert_eq!(machine.show("stranger.service", "ActiveState")?, "active");
+    Ok(())
+}
+
+#[test]
+fn lesson_22_a_unit_that_never_ends_is_waited_for_so_long_and_no_longer() -> Result<()> {
+    let Some(fleet) = booted(Setup::default())? else { return Ok(()) };
+    let host = &fleet.members[0];
+    let machine = &host.machine;
+    let patient = "[Service]\nTimeoutStopSec=infinity\n";
+    machine.write("/etc/systemd/system/agent.service.d/10-patient.conf", patient, 0o644)?;
+    machine.ask("systemctl daemon-reload")?;
+    let stubborn = Behaviour { ignores_term: true, ..Behaviour::default() };
+    pushed(host, &Tree::release(&stubborn)?)?;
+    let pid = machine.show("agent.service", "MainPID")?;
+    // `stop_grace` is three seconds.
+    let next = Tree::healthy("next")?;
+    pushed(host, &next)?;
+    host.runs(&next.digest)?;
+    machine.ask(&format!("test ! -e /proc/{pid}")).context("the old one lives")?;
+    Ok(())
+}
+
+#[test]
+fn lesson_25_a_later_start_has_the_variables_of_its_release_and_no_others() -> Result<()> {
+    let Some(fleet) = booted(Setup::default())? else { return Ok(()) };
+    let host = &fleet.members[0];
+    let machine = &host.machine;
+    let good = Tree::healthy("good")?;
+    pushed(host, &good)?;
+    let variables = || -> Result<Vec<(String, serde_json::Value)>> {
+        host.runs(&good.digest)?;
+        let all = host.ask_agent("/environment")?;
+        let all = all.as_object().context("an object")?.clone().into_iter();
+        // Which start it is differs, as it should.
+        let of_systemd = ["INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID"];
+        Ok(all.filter(|(name, _)| !of_systemd.contains(&name.as_str())).collect())
+    };
+    let first = variables()?;
+    machine.ask("systemctl restart agent")?;
+    assert_eq!(variables()?, first);
+    let crash = Behaviour { crash: Some("no".to_owned()), ..Behaviour::default() };
+    refused(host, &Tree::release(&crash)?)?;
+    assert_eq!(variables()?, first);
+    machine.cut_power()?;
+    machine.boot()?;
+    assert_eq!(variables()?, first);
     Ok(())
 }
 

@@ -282,6 +282,26 @@ mod tests {
     }
 
     #[test]
+    fn lesson_27_updates_that_fail_leave_what_an_administrator_had() {
+        let host = Host::new();
+        fs::write(host.path("a.service"), "by hand").unwrap();
+        // Two in a row that come to nothing, and one that is broken off; each goes back.
+        for bad in ["bad", "worse"] {
+            host.bring_about(&[(A.0, bad)]);
+            host.bring_about(&[]);
+            assert_eq!(host.read("a.service").as_deref(), Some("by hand"));
+        }
+        host.bring_about(&[A]);
+        host.be_cut_off(&[(A.0, "bad"), B]);
+        host.be_cut_off(&[(A.0, "worse")]);
+        host.bring_about(&[A]);
+        assert_eq!(host.read("a.service").as_deref(), Some(A.1));
+        host.bring_about(&[]);
+        assert_eq!(host.read("a.service").as_deref(), Some("by hand"));
+        assert!(!host.path("b.service").exists());
+    }
+
+    #[test]
     fn what_every_release_wants_is_there_before_the_first_and_goes_with_the_last() {
         let host = Host::new();
         host.bring_about(&[A]);
