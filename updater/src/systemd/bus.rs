@@ -19,6 +19,9 @@ use super::SystemdError;
 use super::interface::{ManagerProxy, ServiceProxy, UnitProxy};
 use super::state::UnitState;
 
+/// So often is a unit looked at again that changes while it is being looked at.
+const LOOKS: u32 = 5;
+
 /// A line to systemd. It is opened when it is needed, and again after it broke. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Bus {
@@ -205,8 +208,22 @@ impl Systemd {
             .await
     }
 
+    /// Each property is a question of its own: a unit that changes between two of them is looked at again.
     async fn read(&self, name: &str) -> zbus::Result<UnitState> {
         let unit = self.unit(name).await?;
+        let mut state = self.look(&unit, name).await?;
+        for _ in 0..LOOKS {
+            let (active, sub) = (unit.active_state().await?, unit.sub_state().await?);
+            let invocation = hex::encode(unit.invocation_id().await?);
+            if active == state.active && sub == state.sub && invocation == state.invocation {
+                break;
+            }
+            state = self.look(&unit, name).await?;
+        }
+        Ok(state)
+    }
+
+    async fn look(&self, unit: &UnitProxy<'_>, name: &str) -> zbus::Result<UnitState> {
         let mut state = UnitState {
             load: unit.load_state().await?.into(),
             load_error: unit.load_error().await?.1,
