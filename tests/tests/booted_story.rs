@@ -77,6 +77,10 @@ fn join(host: &Member) -> Result<()> {
     machine.write("/root/bundle/updater.toml", config, 0o644)?;
     let directory = tempfile::tempdir()?;
     host.install_package(&package("updater", "1", directory.path())?)?;
+    // Somebody forgets what the documentation says of units, and is told before anything is started.
+    let early = machine.run(["updater", "enroll", "/root/bundle"])?;
+    ensure!(early.code == 1 && format!("{early:?}").contains("units.conf"), "{early:?}");
+    assert_eq!(machine.show("updater", "ActiveState")?, "inactive");
     let drop_ins = "/etc/systemd/system/updater.service.d";
     let copy = format!("mkdir {drop_ins} && cp /usr/share/swarm/drop-ins/units.conf {drop_ins}/");
     machine.ask(&format!("{copy} && systemctl daemon-reload"))?;

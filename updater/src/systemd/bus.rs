@@ -151,6 +151,18 @@ impl Systemd {
         self.read(unit).await.map_err(|source| refused("look at", unit, source))
     }
 
+    /// The paths that a service may write to, where it may not write everywhere (systemd.exec(5),
+    /// `ProtectSystem=strict`). One that has no unit file may do as it likes.
+    pub async fn writable(&self, unit: &str) -> Result<Option<Vec<String>>, SystemdError> {
+        let read = async {
+            let unit = self.unit(unit).await?;
+            let service = self.service(&unit).await?;
+            let strict = service.protect_system().await? == "strict";
+            Ok(if strict { Some(service.read_write_paths().await?) } else { None })
+        };
+        read.await.map_err(|source| refused("look at", unit, source))
+    }
+
     /// Comes to something whenever one of these units changes.
     pub async fn changes(
         &self,
@@ -208,6 +220,14 @@ impl Systemd {
             .await
     }
 
+    async fn service(&self, unit: &UnitProxy<'_>) -> zbus::Result<ServiceProxy<'static>> {
+        ServiceProxy::builder(&self.connection)
+            .path(unit.inner().path().to_owned())
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await
+    }
+
     /// Each property is a question of its own: a unit that changes between two of them is looked at again.
     async fn read(&self, name: &str) -> zbus::Result<UnitState> {
         let unit = self.unit(name).await?;
@@ -233,11 +253,7 @@ impl Systemd {
             ..UnitState::default()
         };
         if name.ends_with(".service") {
-            let service = ServiceProxy::builder(&self.connection)
-                .path(unit.inner().path().to_owned())
-                .cache_properties(CacheProperties::No)
-                .build()
-                .await?;
+            let service = self.service(unit).await?;
             state.result = service.result().await?;
             state.kind = service.kind().await?;
             state.restarts = service.restarts().await?;

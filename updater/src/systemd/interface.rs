@@ -67,6 +67,10 @@ pub(super) trait Unit {
 pub(super) trait Service {
     #[zbus(property)]
     fn result(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn protect_system(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn read_write_paths(&self) -> zbus::Result<Vec<String>>;
     #[zbus(property, name = "Type")]
     fn kind(&self) -> zbus::Result<String>;
     #[zbus(property, name = "NRestarts")]

@@ -12,6 +12,9 @@ use crate::transaction::chain;
 
 use super::account::Account;
 
+/// As packages and `make install` name it.
+const OWN_SERVICE: &str = "updater.service";
+
 pub(super) fn check(config: &Config, own: &Account, findings: &mut Vec<Finding>) {
     for (name, app) in &config.apps {
         match app.run.kind {
@@ -33,10 +36,12 @@ fn check_units(name: &AppName, app: &AppConfig, own: &Account, findings: &mut Ve
     if !own.uid.is_root() {
         findings.push(Finding::error(key("kind"), "only root can start and stop units"));
     }
-    if access(Path::new(UNIT_DIRECTORY), AccessFlags::W_OK).is_err() {
+    if access(Path::new(UNIT_DIRECTORY), AccessFlags::W_OK).is_err() || !service_may_write(app) {
         findings.push(
-            Finding::error(key("kind"), format!("{UNIT_DIRECTORY} cannot be written"))
-                .hint("under systemd, the drop-in units.conf lets the updater write there"),
+            Finding::error(key("kind"), format!("the updater cannot write {UNIT_DIRECTORY}")).hint(
+                "copy share/swarm/drop-ins/units.conf to /etc/systemd/system/updater.service.d, \
+                     and run: systemctl daemon-reload",
+            ),
         );
     }
     match states(app) {
@@ -47,6 +52,21 @@ fn check_units(name: &AppName, app: &AppConfig, own: &Account, findings: &mut Ve
             }
         }
     }
+}
+
+/// Whether the updater's service may write unit files. Whoever checks may not be confined as it is.
+/// What systemd does not say is found elsewhere.
+fn service_may_write(app: &AppConfig) -> bool {
+    let asked = Bus::new(app.run.bus_timeout.0).map_err(SystemdError::Thread);
+    let paths = asked
+        .and_then(|bus| bus.ask(|systemd| async move { systemd.writable(OWN_SERVICE).await }))
+        .unwrap_or_default();
+    paths.is_none_or(|paths| paths.iter().any(|path| covers(path, UNIT_DIRECTORY)))
+}
+
+/// Whether a path of systemd's, which may begin with a sign, is another one or above it.
+fn covers(path: &str, other: &str) -> bool {
+    Path::new(other).starts_with(path.trim_start_matches(['-', '+']))
 }
 
 fn check_made_units(name: &AppName, app: &AppConfig, own: &Account, findings: &mut Vec<Finding>) {
@@ -112,6 +132,16 @@ mod tests {
             said("not-found", &[]).unwrap().starts_with("error: k: a.service has no unit file")
         );
         assert!(said("not-found", &["a.service"]).unwrap().starts_with("note: "));
+    }
+
+    #[test]
+    fn a_directory_is_covered_by_itself_and_by_what_is_above_it() {
+        for path in ["/etc/systemd/system", "-/etc/systemd", "+/etc", "/"] {
+            assert!(covers(path, UNIT_DIRECTORY), "{path}");
+        }
+        for path in ["/opt", "/etc/systemd/sys", "-/etc/systemd/system/updater.service.d"] {
+            assert!(!covers(path, UNIT_DIRECTORY), "{path}");
+        }
     }
 
     #[test]
