@@ -13,15 +13,26 @@ cd "$(dirname "$0")/.."
 target=$(cargo metadata --locked --no-deps --format-version 1 |
     sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 
-# What `swarm` says of itself.
+# Two at a time, as in the tests, would write the same files.
+exec 9>"$target/$built/packages.lock"
+flock 9
+
+# What `swarm` says of itself, and what has changed.
 pages=$target/$built/pages
 mkdir -p "$pages"
 "$target/$built/swarm" man --out-dir "$pages"
 for shell in bash zsh fish; do
     "$target/$built/swarm" completions $shell >"$pages/swarm.$shell"
 done
+gzip --best --no-name --force "$pages"/*.1
+gzip --best --no-name --stdout CHANGELOG.md >"$pages/changelog.gz"
 
+version=$(cargo pkgid --locked --package updater | sed 's/.*[#@]//')-$revision
+moment=$(git log --max-count=1 --format=%cD 2>/dev/null || date --rfc-email)
 for package in "$@"; do
+    printf '%s (%s) unstable; urgency=medium\n\n  * See changelog.gz.\n\n -- %s  %s\n' \
+        "swarm-$package" "$version" 'The maintainers of swarm <maintainers@swarm.invalid>' \
+        "$moment" | gzip --best --no-name >"$pages/changelog.Debian.gz"
     cargo deb --locked --no-build --profile "$profile" $fast --strip --quiet \
         --package $package --deb-revision "$revision" --output "$out/"
 done
