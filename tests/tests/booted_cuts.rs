@@ -119,6 +119,26 @@ fn lesson_21_a_power_cut_in_a_self_update_leaves_one_updater_and_its_agent() -> 
     Ok(())
 }
 
+#[test]
+fn an_updater_that_cannot_start_keeps_no_unit_down() -> Result<()> {
+    let Some(fleet) = hosts(1)? else { return Ok(()) };
+    let host = &fleet.members[0];
+    let machine = &host.machine;
+    let old = install_old(host)?;
+    let path = "/etc/updater/updater.toml";
+    let config = fs::read_to_string(machine.path(path))?;
+    machine.write(path, "nonsense = true\n", 0o644)?;
+    machine.cut_power()?;
+    machine.boot()?;
+    host.runs(&old.digest)?;
+    ensure!(host.health().is_err(), "an updater runs");
+    machine.write(path, config, 0o644)?;
+    // A person need not wait for the rescue.
+    machine.ask("systemctl reset-failed updater; systemctl restart updater")?;
+    host.answers()?;
+    host.rests()
+}
+
 /// Goes through a list of cuts on a host of its own each.
 fn each_on_a_host(cuts: &[&[Cut]]) -> Result<()> {
     let Some(fleet) = hosts(cuts.len())? else { return Ok(()) };
@@ -178,12 +198,12 @@ fn release(message: &str, number: usize, bad: bool) -> Result<Release> {
     tree.pack(Packing::Zstd)
 }
 
-fn install_old(host: &Member) -> Result<()> {
+fn install_old(host: &Member) -> Result<Release> {
     let old = release("old", lines(host)?.len(), false)?;
     let status = host.push(&old)?.result().with_context(|| host.journals())?.status;
     ensure!(status == Status::Updated, "{status:?}");
     host.machine.ask("systemctl enable --quiet agent sibling")?;
-    Ok(())
+    Ok(old)
 }
 
 /// Lets the updater die in an update, and looks at the host before and after what follows.
