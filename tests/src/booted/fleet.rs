@@ -274,6 +274,14 @@ impl Member {
         self.order("/update", release).send()
     }
 
+    /// Goes back to the release before.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub fn rollback(&self) -> Result<Answer> {
+        self.master.post("/rollback").send()
+    }
+
     /// Orders the updater's own update.
     ///
     /// # Errors

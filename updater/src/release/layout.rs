@@ -122,6 +122,17 @@ impl Layout {
         Ok(())
     }
 
+    /// Points `current@<side>` to a release, for the unit of a template that has a side of this name.
+    /// Idempotent.
+    pub fn point_side(&self, side: &str, digest: &Digest) -> io::Result<()> {
+        self.link_to(&Path::new("releases").join(store_target(digest)), &self.side(side))
+    }
+
+    /// Removes such a link. Idempotent.
+    pub fn remove_side(&self, side: &str) -> io::Result<()> {
+        remove_durably(&self.side(side))
+    }
+
     /// Takes the first release away again: `current` goes before `active`, so that it never
     /// dangles. Idempotent.
     pub fn clear(&self) -> io::Result<()> {
@@ -185,14 +196,22 @@ impl Layout {
         remake_link(&store_target(digest), &self.link(slot))
     }
 
+    fn side(&self, side: &str) -> PathBuf {
+        self.install.join(format!("current@{side}"))
+    }
+
     fn make_current(&self) -> io::Result<()> {
-        let target = Path::new("releases/active");
-        if fs::read_link(self.current()).is_ok_and(|found| found == target) {
+        self.link_to(Path::new("releases/active"), &self.current())
+    }
+
+    /// A link in the install directory itself.
+    fn link_to(&self, target: &Path, link: &Path) -> io::Result<()> {
+        if fs::read_link(link).is_ok_and(|found| found == target) {
             return Ok(());
         }
         let temporary = self.install.join("current.new");
         remake_link(target, &temporary)?;
-        fs::rename(temporary, self.current())?;
+        fs::rename(temporary, link)?;
         sync_directory(&self.install)
     }
 }
@@ -283,6 +302,20 @@ mod tests {
         layout.sweep_links().unwrap();
         assert_eq!(layout.slot(Slot::New).unwrap(), None);
         assert!(layout.current().is_dir());
+    }
+
+    #[test]
+    fn a_side_leads_to_its_own_release_and_not_to_the_active_one() {
+        let (_directory, layout) = layout();
+        layout.flip(&digest(1)).unwrap();
+        for byte in [2, 1, 2] {
+            layout.point_side("b", &digest(byte)).unwrap();
+            let real = fs::canonicalize(layout.install().join("current@b")).unwrap();
+            assert_eq!(real, fs::canonicalize(layout.release(&digest(byte))).unwrap());
+        }
+        layout.remove_side("b").unwrap();
+        layout.remove_side("b").unwrap();
+        assert!(fs::symlink_metadata(layout.install().join("current@b")).is_err());
     }
 
     #[test]

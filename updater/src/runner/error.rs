@@ -11,9 +11,22 @@ use crate::systemd::SystemdError;
 /// Why an agent could not be started, stopped or found.
 #[derive(Debug, thiserror::Error)]
 pub enum RunnerError {
-    /// The app's configuration asks for what this updater cannot do.
-    #[error("run the app with {0}: this updater cannot do that yet")]
-    NotSupported(&'static str),
+    /// The app's units are not made so that one can follow the other.
+    #[error("hand the app over: {unit} {why}")]
+    NoHandover {
+        /// Which unit.
+        unit: String,
+        /// What is so, in words that follow its name.
+        why: String,
+    },
+    /// What agents listen on could not be opened.
+    #[error("open {unit}: it {how}")]
+    SocketUnit {
+        /// Which unit.
+        unit: String,
+        /// What became of it, in words that follow its name.
+        how: String,
+    },
     /// Nobody says how the release is started.
     #[error(
         "find the command that starts the release: write `command` under `[run]` in its \

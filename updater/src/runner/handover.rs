@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use super::{Instance, Launch, RunnerError};
 
+/// The variable by which an agent learns that another one still serves beside it.
+pub(super) const BESIDE: &str = "RELEASE_HANDOVER";
+
 /// What a runner that can do so does with a second agent beside the one that serves. All of it
 /// blocks; for a plain thread.
 pub trait Handover: Debug + Send + Sync {

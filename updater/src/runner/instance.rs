@@ -1,16 +1,18 @@
 //! One start of an agent: which processes it is, and how it ended.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use protocol::Digest;
+use protocol::{Digest, FORMAT};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
+use super::Launch;
 use super::RunnerError;
 use super::members::Signs;
-use super::units::Started;
+use super::units::{Side, Started, mark_of};
 use crate::sys::proc::Stat;
 use crate::sys::process::{ProcessHandle, ProcessId};
 use crate::sys::run::describe;
@@ -31,6 +33,12 @@ pub(super) struct Record {
     /// The units that were started, where the agent is units.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) units: Vec<Started>,
+    /// In which place of their template these are, where there are two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) side: Option<Side>,
+    /// The unit files that the release ships: their names, and where in the release they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) shipped: BTreeMap<String, String>,
     pub(super) digest: Digest,
     #[serde(default)]
     pub(super) version: Option<String>,
@@ -182,6 +190,11 @@ impl Instance {
         self.inner.exit.borrow().clone()
     }
 
+    /// Its units, where it is units.
+    pub(super) fn units(&self) -> Vec<String> {
+        self.inner.record.units.iter().map(|unit| unit.name.clone()).collect()
+    }
+
     pub(super) fn signs(&self) -> &Signs {
         &self.inner.signs
     }
@@ -192,6 +205,25 @@ impl Instance {
 }
 
 impl Record {
+    /// A start of units that begins now; what systemd makes of them is not known yet.
+    pub(super) fn of_units(launch: &Launch, side: Option<Side>) -> Self {
+        let begun = wall_clock();
+        Self {
+            format: FORMAT,
+            mark: mark_of(begun),
+            leader: None,
+            group: None,
+            units: Vec::new(),
+            side,
+            shipped: launch.units.clone(),
+            digest: launch.digest,
+            version: launch.version.clone(),
+            release_path: launch.release_path.clone(),
+            started_at: begun,
+            log_start: 0,
+        }
+    }
+
     /// The first process, also where the updater was killed between starting it and writing its
     /// number down: then it is the one that carries the mark and leads its session.
     /// Where that cannot be told, nobody may take it that there is none.

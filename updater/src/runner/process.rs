@@ -1,5 +1,6 @@
 //! The runner that starts the agent itself.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::fs;
 use std::io;
@@ -8,12 +9,13 @@ use std::time::Duration;
 
 use protocol::FORMAT;
 
+use super::handover::BESIDE;
 use super::instance::Record;
 use super::members::MARK;
 use super::seat::Seat;
 use super::sockets::Sockets;
 use super::transient::Transient;
-use super::units::UnitsRunner;
+use super::units::{SlotsRunner, UnitsRunner};
 use super::{AgentLog, Handover, Instance, Launch, RunnerError};
 use crate::config::{AppConfig, RunnerKind, Strategy};
 use crate::sys::output::TAIL_LINES;
@@ -21,9 +23,6 @@ use crate::sys::process::ProcessId;
 use crate::sys::spawn::{Output, Spawn};
 use crate::sys::user::User;
 use crate::sys::{proc, wall_clock};
-
-/// The variable by which an agent learns that another one still serves beside it.
-const BESIDE: &str = "RELEASE_HANDOVER";
 
 /// What starts, stops and finds one app's agent. All of it blocks; for a plain thread.
 pub trait Runner: Debug + Send + Sync {
@@ -83,11 +82,10 @@ pub trait Runner: Debug + Send + Sync {
 /// The runner that an app's configuration asks for. `state` is the app's own state directory.
 pub fn for_app(config: &AppConfig, state: &Path) -> Result<Box<dyn Runner>, RunnerError> {
     if config.run.kind == RunnerKind::Systemd {
-        if config.run.strategy == Strategy::Handover {
-            let asked = "kind = \"systemd\" and strategy = \"handover\"";
-            return Err(RunnerError::NotSupported(asked));
-        }
-        return Ok(Box::new(UnitsRunner::new(&config.run, state)?));
+        return Ok(match config.run.strategy {
+            Strategy::Restart => Box::new(UnitsRunner::new(&config.run, state)?),
+            Strategy::Handover => Box::new(SlotsRunner::new(config, state)?),
+        });
     }
     Ok(Box::new(ProcessRunner {
         user: config.user.clone(),
@@ -217,6 +215,8 @@ impl ProcessRunner {
             mark,
             leader: None,
             units: Vec::new(),
+            side: None,
+            shipped: BTreeMap::new(),
             digest: launch.digest,
             version: launch.version.clone(),
             release_path: launch.release_path.clone(),

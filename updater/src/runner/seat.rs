@@ -50,6 +50,11 @@ impl Seat {
         Ok(Some(instance))
     }
 
+    /// The agent that is followed here already, if it lives.
+    pub(super) fn living(&self) -> Option<Instance> {
+        self.current().as_ref().filter(|known| known.is_alive()).cloned()
+    }
+
     /// Follows what is written down.
     pub(super) fn followed(
         &self,

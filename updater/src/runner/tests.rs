@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::testing::{App, all_gone, exit_of};
 use super::*;
-use crate::config::{AppConfig, RunnerKind, Strategy};
 use crate::sys::process::ProcessId;
 
 const LONG: Duration = Duration::from_mins(1);
@@ -180,16 +179,6 @@ fn lesson_05_an_agent_that_cannot_be_started_is_an_error_value() {
     assert!(matches!(app.runner.start(&launch), Err(RunnerError::Start(_))));
     assert!(!app.path("instance.json").exists());
     assert!(app.runner.find().unwrap().is_none());
-}
-
-#[test]
-fn what_is_not_built_is_refused_before_anything_is_touched() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut config = AppConfig::new("/unused");
-    config.run.kind = RunnerKind::Systemd;
-    config.run.strategy = Strategy::Handover;
-    assert!(matches!(for_app(&config, directory.path()), Err(RunnerError::NotSupported(_))));
-    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
 #[test]

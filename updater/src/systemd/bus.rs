@@ -211,7 +211,7 @@ impl Systemd {
         properties.receive_properties_changed().await
     }
 
-    async fn unit(&self, unit: &str) -> zbus::Result<UnitProxy<'static>> {
+    pub(super) async fn unit(&self, unit: &str) -> zbus::Result<UnitProxy<'static>> {
         let path = self.manager.load_unit(unit).await?;
         UnitProxy::builder(&self.connection)
             .path(path)

@@ -58,6 +58,19 @@ pub(super) trait Unit {
     fn sub_state(&self) -> zbus::Result<String>;
     #[zbus(property, name = "InvocationID")]
     fn invocation_id(&self) -> zbus::Result<Vec<u8>>;
+    #[zbus(property)]
+    fn triggers(&self) -> zbus::Result<Vec<String>>;
+    #[zbus(property)]
+    fn triggered_by(&self) -> zbus::Result<Vec<String>>;
+}
+
+#[proxy(
+    default_service = "org.freedesktop.systemd1",
+    interface = "org.freedesktop.systemd1.Socket"
+)]
+pub(super) trait Socket {
+    #[zbus(property)]
+    fn accept(&self) -> zbus::Result<bool>;
 }
 
 #[proxy(

@@ -10,6 +10,7 @@ mod interface;
 mod jobs;
 mod journal;
 mod state;
+mod ties;
 
 pub use bus::{Bus, Systemd};
 pub use error::SystemdError;
@@ -18,6 +19,7 @@ pub(crate) use interface::Property;
 pub use jobs::JobResult;
 pub use journal::last_lines;
 pub use state::{Load, UnitState};
+pub use ties::Ties;
 
 use std::path::Path;
 

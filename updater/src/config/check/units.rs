@@ -5,8 +5,8 @@ use std::path::Path;
 use nix::unistd::{AccessFlags, access};
 use protocol::AppName;
 
-use crate::config::{AppConfig, Config, Finding, RunnerKind};
-use crate::runner::UNIT_DIRECTORY;
+use crate::config::{AppConfig, Config, Finding, RunnerKind, Strategy};
+use crate::runner::{Hindrance, UNIT_DIRECTORY, hindrances};
 use crate::systemd::{self, Bus, Load, SystemdError, UnitState};
 use crate::transaction::chain;
 
@@ -44,13 +44,9 @@ fn check_units(name: &AppName, app: &AppConfig, own: &Account, findings: &mut Ve
             ),
         );
     }
-    match states(app) {
+    match look(app, &key("units")) {
         Err(error) => findings.push(unreachable(key("kind"), &error)),
-        Ok(states) => {
-            for (unit, state) in states {
-                findings.extend(unit_finding(&key("units"), app, &unit, &state));
-            }
-        }
+        Ok(found) => findings.extend(found),
     }
 }
 
@@ -67,6 +63,20 @@ fn service_may_write(app: &AppConfig) -> bool {
 /// Whether a path of systemd's, which may begin with a sign, is another one or above it.
 fn covers(path: &str, other: &str) -> bool {
     Path::new(other).starts_with(path.trim_start_matches(['-', '+']))
+}
+
+fn look(app: &AppConfig, key: &str) -> Result<Vec<Finding>, SystemdError> {
+    if app.run.strategy == Strategy::Restart {
+        let states = states(app)?;
+        let found = states.iter().map(|(unit, state)| unit_finding(key, app, unit, state));
+        return Ok(found.flatten().collect());
+    }
+    let bus = Bus::new(app.run.bus_timeout.0).map_err(SystemdError::Thread)?;
+    let finding = |one: Hindrance| {
+        Finding::error(key, format!("{} {}", one.unit, one.why))
+            .hint(format!("look at: systemctl cat {}", one.unit))
+    };
+    Ok(hindrances(&app.run, &bus)?.into_iter().map(finding).collect())
 }
 
 fn check_made_units(name: &AppName, app: &AppConfig, own: &Account, findings: &mut Vec<Finding>) {

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::config::{AppConfig, Finding, RunnerKind, Strategy};
+use crate::config::{AppConfig, Finding, RunConfig, RunnerKind, Strategy};
+use crate::runner::is_template;
 
 pub(super) fn validate(section: &str, app: &AppConfig, findings: &mut Vec<Finding>) {
     let (run, health) = (&app.run, &app.health);
@@ -27,17 +28,8 @@ pub(super) fn validate(section: &str, app: &AppConfig, findings: &mut Vec<Findin
         return;
     }
     if run.kind == RunnerKind::Systemd {
-        findings.push(
-            Finding::warning(
-                key("run.strategy"),
-                "\"handover\" of units is not in this version: orders for this app are answered \
-                 with 501",
-            )
-            .hint("use \"restart\", with a socket unit"),
-        );
-        return;
-    }
-    if run.sockets.is_empty() {
+        validate_units(&key("run.units"), run, findings);
+    } else if run.sockets.is_empty() {
         findings.push(
             Finding::error(key("run.sockets"), "is not set: one agent cannot follow the other")
                 .hint("say where it listens, for example [\"127.0.0.1:8765\"]"),
@@ -53,6 +45,25 @@ pub(super) fn validate(section: &str, app: &AppConfig, findings: &mut Vec<Findin
         findings.push(
             Finding::warning(key("run.drain_timeout"), "ends requests that are being answered")
                 .hint("the default is 30s"),
+        );
+    }
+}
+
+/// What serves is made from a template, twice for a while, and takes its sockets from socket units.
+fn validate_units(key: &str, run: &RunConfig, findings: &mut Vec<Finding>) {
+    let is_socket = |unit: &&String| unit.ends_with(".socket");
+    if !run.units.iter().any(|unit| is_socket(&unit)) {
+        findings.push(
+            Finding::error(key, "has no socket unit: one agent cannot follow the other").hint(
+                "name what it takes its sockets from: [\"agent.socket\", \"agent@.service\"]",
+            ),
+        );
+    }
+    let is_made_twice = |unit: &&String| is_template(unit) && unit.ends_with(".service");
+    for unit in run.units.iter().filter(|unit| !is_socket(unit) && !is_made_twice(unit)) {
+        findings.push(
+            Finding::error(key, format!("{unit} cannot run twice at a time"))
+                .hint("a handover has socket units and templates of services: agent@.service"),
         );
     }
 }
@@ -80,10 +91,24 @@ mod tests {
         let found = said_of_app("[app.agent.health]\nready_url = 'http://127.0.0.1/'\n");
         assert_said(&found, "warning: app.agent.health.ready_url: means nothing");
         let found = said_of_app(
-            "[app.agent.run]\nkind = 'systemd'\nunits = ['a']\nsockets = ['127.0.0.1:1']\n\
-             strategy = 'handover'\n",
+            "[app.agent.run]\nkind = 'systemd'\nunits = ['a.service']\nsockets = ['127.0.0.1:1']\n",
         );
         assert_said(&found, "warning: app.agent.run.sockets: only the runner \"process\"");
-        assert_said(&found, "warning: app.agent.run.strategy: \"handover\" of units");
+    }
+
+    #[test]
+    fn units_that_are_handed_over_are_sockets_and_templates() {
+        let units = |units: &str| {
+            said_of_app(&format!(
+                "[app.agent.run]\nkind = 'systemd'\nstrategy = 'handover'\nunits = {units}\n\
+                 [app.agent.health]\nurl = 'http://127.0.0.1/'\n"
+            ))
+        };
+        let found = units("['agent.socket', 'agent@.service', 'worker@.service']");
+        assert!(!found.iter().any(|line| line.contains("app.agent.run")), "{found:#?}");
+        let found = units("['agent@.service', 'worker.service', 'agent@.timer']");
+        assert_said(&found, "error: app.agent.run.units: has no socket unit");
+        assert_said(&found, "error: app.agent.run.units: worker.service cannot run twice");
+        assert_said(&found, "error: app.agent.run.units: agent@.timer cannot run twice");
     }
 }

@@ -1,8 +1,8 @@
 //! `[app.<name>.run]`, as far as it is about units.
 
 use super::refuse_zero;
-use crate::config::{Finding, RunConfig, RunnerKind};
-use crate::runner::is_unit_name;
+use crate::config::{Finding, RunConfig, RunnerKind, Strategy};
+use crate::runner::{is_template, is_unit_name};
 
 pub(super) fn validate(section: &str, run: &RunConfig, findings: &mut Vec<Finding>) {
     refuse_zero(format!("{section}.start_timeout"), run.start_timeout.0.is_zero(), findings);
@@ -31,7 +31,8 @@ pub(super) fn validate(section: &str, run: &RunConfig, findings: &mut Vec<Findin
                 .hint("name the units that are the agent: units = [\"agent.service\"]"),
         );
     }
-    for unit in run.units.iter().filter(|unit| unit.contains("@.")) {
+    let templates = run.units.iter().filter(|unit| is_template(unit));
+    for unit in templates.filter(|_| run.strategy == Strategy::Restart) {
         findings.push(
             Finding::error(format!("{section}.units"), format!("{unit} is a template"))
                 .hint("name an instance of it: agent@1.service"),

@@ -4,15 +4,24 @@
 //! die. The updater says when, proves what runs, and puts unit files of releases in place and back.
 //! It never starts a unit again that systemd looks after.
 
+mod control;
 mod environment;
 mod files;
 mod follow;
+mod hindrances;
 mod order;
 mod runner;
 mod shipped;
+mod side;
+mod slots;
 mod started;
 
+pub(super) use control::mark_of;
 pub use files::UNIT_DIRECTORY;
+pub use hindrances::{Hindrance, hindrances};
 pub(super) use runner::UnitsRunner;
 pub use shipped::{check_units, is_unit_name};
+pub(super) use side::Side;
+pub use side::is_template;
+pub(super) use slots::SlotsRunner;
 pub(super) use started::Started;

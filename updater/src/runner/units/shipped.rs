@@ -8,6 +8,7 @@ use std::io;
 
 use protocol::UnitsSection;
 
+use super::side::template_of;
 use crate::config::{RunConfig, RunnerKind};
 use crate::runner::{Launch, RunnerError};
 use crate::sys::fs::read_plain;
@@ -41,6 +42,12 @@ pub fn check_units(config: &RunConfig, shipped: Option<&UnitsSection>) -> Result
         }
     }
     Ok(())
+}
+
+/// Whether a release ships the file of a unit, or of the template that it is made from.
+pub(super) fn is_shipped(launch: &Launch, unit: &str) -> bool {
+    let names = [Some(unit.to_owned()), template_of(unit)];
+    names.into_iter().flatten().any(|name| launch.units.contains_key(&name))
 }
 
 /// The texts of the unit files that a release ships.

@@ -8,7 +8,7 @@ use crate::systemd::UnitState;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Started {
     /// Its name.
-    pub(super) name: String,
+    pub(in crate::runner) name: String,
     /// Which of its starts this is: systemd makes up a new one each time.
     invocation: String,
     /// How often systemd had started it again by itself.

@@ -1,0 +1,265 @@
+//! Orders to several units at once, and looks at them: what the runners of units have in common.
+
+use std::time::Duration;
+
+use protocol::Period;
+use time::OffsetDateTime;
+
+use super::order::stop_order;
+use super::shipped::{is_shipped, read_units};
+use super::{Started, follow};
+use crate::config::RunConfig;
+use crate::runner::instance::Record;
+use crate::runner::seat::Seat;
+use crate::runner::{Instance, Launch, RunnerError};
+use crate::sys::process::{ProcessId, boot_id};
+use crate::sys::{proc, wall_clock};
+use crate::systemd::{Bus, JobResult, Load, Systemd, SystemdError, UnitState, last_lines};
+
+/// What tells systemd, and waits for it.
+#[derive(Debug)]
+pub(super) struct Control {
+    pub(super) bus: Bus,
+    start_timeout: Duration,
+    bus_timeout: Duration,
+    kill_timeout: Duration,
+}
+
+impl Control {
+    pub(super) fn new(config: &RunConfig) -> Result<Self, RunnerError> {
+        Ok(Self {
+            bus: Bus::new(config.bus_timeout.0).map_err(SystemdError::Thread)?,
+            start_timeout: config.start_timeout.0,
+            bus_timeout: config.bus_timeout.0,
+            kill_timeout: config.kill_timeout.0,
+        })
+    }
+
+    /// Looks for what would keep these units from being started for a release. `allowed` are the unit
+    /// files that it may ship.
+    pub(super) fn check(
+        &self,
+        units: &[String],
+        allowed: &[String],
+        launch: &Launch,
+    ) -> Result<(), RunnerError> {
+        // The host may have taken it when it was sent, and not any more.
+        if let Some(unit) = launch.units.keys().find(|unit| !allowed.contains(unit)) {
+            let why = "is of the release, and `unit_files` does not name it".to_owned();
+            return Err(RunnerError::UnusableUnit { unit: unit.clone(), why, shipped: false });
+        }
+        read_units(launch)?;
+        for (unit, state) in self.states(units)? {
+            let shipped = is_shipped(launch, &unit);
+            // One without a file, or with a bad one, is mended by the file that is shipped.
+            let mended = shipped && state.load != Load::Masked;
+            if let Some(why) = state.unusable().filter(|_| !mended) {
+                return Err(RunnerError::UnusableUnit { unit, why, shipped });
+            }
+        }
+        Ok(())
+    }
+
+    /// How units stand, in their order.
+    pub(super) fn states(&self, units: &[String]) -> Result<Vec<(String, UnitState)>, RunnerError> {
+        let units = units.to_vec();
+        let states = self.bus.ask(move |systemd| async move {
+            let mut states = Vec::new();
+            for unit in units {
+                let state = systemd.state(&unit).await?;
+                states.push((unit, state));
+            }
+            Ok(states)
+        });
+        Ok(states?)
+    }
+
+    /// Starts units of a release, one after the other, and takes them for the agent of a place. What
+    /// `record` says of them is written there.
+    pub(super) fn start(
+        &self,
+        seat: &Seat,
+        units: &[String],
+        launch: &Launch,
+        record: Record,
+    ) -> Result<Instance, RunnerError> {
+        let begun = record.started_at;
+        let failed =
+            |unit, how| RunnerError::Unit { unit, how, output: self.output_since(units, begun) };
+        for unit in units {
+            match self.start_unit(unit)? {
+                Start::Done => {}
+                Start::Unusable(why) => {
+                    let shipped = is_shipped(launch, unit);
+                    return Err(RunnerError::UnusableUnit { unit: unit.clone(), why, shipped });
+                }
+                Start::Failed(how) => return Err(failed(unit.clone(), how)),
+            }
+        }
+        let mut started = Vec::new();
+        for (unit, state) in self.states(units)? {
+            let up = Started::take(&unit, &state).and_then(|up| {
+                let restarted = up.restarted();
+                if restarted { Err("was started again by systemd".to_owned()) } else { Ok(up) }
+            });
+            match up {
+                Ok(up) => started.push((up, state.main_pid)),
+                Err(how) => return Err(failed(unit, how)),
+            }
+        }
+        let instance = self.take_up(seat, record, started)?;
+        instance.ok_or_else(|| RunnerError::NoMainProcess { units: units.join(", ") })
+    }
+
+    /// Starts one unit, after whatever became of it before.
+    pub(super) fn start_unit(&self, unit: &str) -> Result<Start, RunnerError> {
+        let (name, deadline) = (unit.to_owned(), self.start_timeout);
+        let (result, state) = self.bus.ask(move |systemd| async move {
+            systemd.reset_failed(&name).await?;
+            let state = systemd.state(&name).await?;
+            if state.unusable().is_some() {
+                return Ok((None, state));
+            }
+            let result = match systemd.start(&name, deadline).await {
+                Err(SystemdError::Late { .. }) => JobResult::Not("late".to_owned()),
+                result => result?,
+            };
+            Ok((Some(result), systemd.state(&name).await?))
+        })?;
+        Ok(match (result, state.unusable()) {
+            (Some(JobResult::Done), _) => Start::Done,
+            (None, Some(why)) => Start::Unusable(why),
+            (Some(JobResult::Not(word)), _) if word == "dependency" => {
+                Start::Failed("was not started, since a unit that it needs failed".to_owned())
+            }
+            (Some(JobResult::Not(word)), _) if word == "late" => {
+                Start::Failed(format!("{} after {}", state.describe(), Period(deadline)))
+            }
+            _ => Start::Failed(state.describe()),
+        })
+    }
+
+    /// Stops units, those first that would start others. What their own settings do not end within
+    /// the grace is killed.
+    pub(super) fn stop(&self, units: &[String], grace: Duration) -> Result<(), RunnerError> {
+        let (units, wait) = (stop_order(units), self.kill_timeout);
+        Ok(self.bus.ask(move |systemd| async move {
+            for unit in &units {
+                stop_unit(&systemd, unit, grace, wait).await?;
+            }
+            Ok(())
+        })?)
+    }
+
+    /// Keeps units from being started that wait for it: they are down, and no longer wait when they
+    /// have been stopped.
+    pub(super) fn hold_back(&self, units: &[String]) -> Result<(), RunnerError> {
+        let (units, wait) = (stop_order(units), self.kill_timeout);
+        Ok(self.bus.ask(move |systemd| async move {
+            for unit in &units {
+                if systemd.state(unit).await?.is_down() {
+                    systemd.stop(unit, wait).await?;
+                }
+            }
+            Ok(())
+        })?)
+    }
+
+    /// The agent that was written down, if these units still are what was started. If they are up, and
+    /// were started by somebody else since, they are it only where `adopt` says so.
+    pub(super) fn find(
+        &self,
+        seat: &Seat,
+        record: Record,
+        units: &[String],
+        adopt: bool,
+    ) -> Result<Option<Instance>, RunnerError> {
+        let states = self.states(units)?;
+        let same = record.units.iter().all(|unit| {
+            let now = states.iter().find(|(name, _)| *name == unit.name);
+            now.is_some_and(|(_, state)| unit.amiss(state).is_none())
+        });
+        if !same && !adopt {
+            return Ok(None);
+        }
+        let now = wall_clock();
+        let record =
+            if same { record } else { Record { mark: mark_of(now), started_at: now, ..record } };
+        let mut started = Vec::new();
+        for (unit, state) in states {
+            let Ok(up) = Started::take(&unit, &state) else { return Ok(None) };
+            started.push((up, state.main_pid));
+        }
+        self.take_up(seat, record, started)
+    }
+
+    /// The agent that these units are. None if no process of theirs is to be seen.
+    fn take_up(
+        &self,
+        seat: &Seat,
+        record: Record,
+        started: Vec<(Started, u32)>,
+    ) -> Result<Option<Instance>, RunnerError> {
+        let leader = started.iter().find_map(|(_, pid)| ProcessId::of(*pid));
+        let Some(leader) = leader else { return Ok(None) };
+        let units: Vec<Started> = started.into_iter().map(|(unit, _)| unit).collect();
+        let record = Record { leader: Some(leader.clone()), units: units.clone(), ..record };
+        if seat.read()?.as_ref() != Some(&record) {
+            seat.write(&record)?;
+        }
+        let ended = follow::ended(self.bus.clone(), units);
+        let (instance, following) = Instance::follow_units(record, leader, ended);
+        self.bus.spawn(following);
+        seat.follow(instance.clone());
+        Ok(Some(instance))
+    }
+
+    /// systemd reads its unit files again.
+    pub(super) fn reload(&self) -> Result<(), RunnerError> {
+        Ok(self.bus.ask(|systemd| async move { systemd.reload().await })?)
+    }
+
+    /// The last lines of units in the journal.
+    pub(super) fn output_since(&self, units: &[String], since: OffsetDateTime) -> Vec<String> {
+        last_lines(units, since, self.bus_timeout)
+    }
+}
+
+/// What became of the start of a unit.
+pub(super) enum Start {
+    Done,
+    /// It cannot be started by anybody; why, in words that follow its name.
+    Unusable(String),
+    /// It is not up; likewise.
+    Failed(String),
+}
+
+/// What no other start of these units has, and none of another boot begins with.
+pub(in crate::runner) fn mark_of(begun: OffsetDateTime) -> String {
+    format!("{}{}", boot(), begun.unix_timestamp_nanos())
+}
+
+/// Whether what is written down was started since the machine was.
+pub(super) fn is_of_this_boot(record: &Record) -> bool {
+    record.mark.starts_with(&boot())
+}
+
+/// Which start of the machine this is, or of the container: its kernel is another one's.
+fn boot() -> String {
+    let init = proc::stat(1).map(|stat| stat.start_time).unwrap_or_default();
+    format!("{}:{init}:", boot_id())
+}
+
+async fn stop_unit(
+    systemd: &Systemd,
+    unit: &str,
+    grace: Duration,
+    wait: Duration,
+) -> Result<(), SystemdError> {
+    match systemd.stop(unit, grace).await {
+        Err(SystemdError::Late { .. }) => {}
+        stopped => return stopped.map(drop),
+    }
+    systemd.kill(unit).await?;
+    systemd.stop(unit, wait).await.map(drop)
+}
