@@ -313,3 +313,37 @@ fn answered(load: Load, at_least: usize) -> Result<()> {
     ensure!(kept > at_least && answered - kept > at_least, "{kept} of {answered} are no load");
     Ok(())
 }
+
+/// The updater holds the sockets, in its own confinement, and passes them on to its children.
+#[test]
+fn processes_follow_each_other_below_the_unit_of_the_updater() -> Result<()> {
+    let setup = Setup::default().app("user", "'daemon'").handover();
+    let Some(fleet) = BootedFleet::of(1, &setup)? else { return Ok(()) };
+    let host = &fleet.members[0];
+    let machine = &host.machine;
+    let pushes = |message: &str| -> Result<Digest> {
+        let release = healthy(message)?;
+        let result = host.push(&release)?.result().with_context(|| host.journals())?;
+        ensure!(result.status == Status::Updated, "{result:?}\n{}", host.journals());
+        host.runs(&release.digest)?;
+        Ok(release.digest)
+    };
+    pushes("one")?;
+    let load = Load::begin(host.agent);
+    let ran = || -> Result<()> {
+        let second = pushes("two")?;
+        // The next updater has the socket from the agent.
+        for way in ["kill --signal=KILL --kill-whom=main", "restart"] {
+            machine.ask(&format!("systemctl {way} updater"))?;
+            host.answers()?;
+            host.runs(&second)?;
+            pushes(&format!("after {way}"))?;
+            pushes("two")?;
+        }
+        undoes(host, &Behaviour { silent: true, ..Behaviour::default() })?;
+        host.runs(&second)
+    };
+    let ran = ran();
+    answered(load, 50)?;
+    ran
+}
