@@ -20,9 +20,10 @@ const SETTLES: Duration = Duration::from_millis(250);
 /// read is not there: a failure must be told without it, too. Blocks.
 #[expect(clippy::disallowed_methods, reason = "no event tells that the journal has read on")]
 pub fn last_lines(units: &[String], since: OffsetDateTime, timeout: Duration) -> Vec<String> {
-    let since = format!("--since=@{}", since.unix_timestamp());
+    let since = format!("--since=@{}.{:06}", since.unix_timestamp(), since.microsecond());
     let lines = format!("--lines={TAIL_LINES}");
-    let mut read = vec!["--quiet", "--no-pager", "--output=cat", &since, &lines];
+    // With a beginning, systemd 252 shows the first lines in place of the last; not the other way round.
+    let mut read = vec!["--quiet", "--no-pager", "--output=cat", "--reverse", &since, &lines];
     for unit in units {
         read.extend(["--unit", unit]);
     }
@@ -31,7 +32,9 @@ pub fn last_lines(units: &[String], since: OffsetDateTime, timeout: Duration) ->
     journalctl(&["--sync"], timeout);
     std::thread::sleep(SETTLES);
     journalctl(&["--sync"], timeout);
-    journalctl(&read, timeout)
+    let mut last = journalctl(&read, timeout);
+    last.reverse();
+    last
 }
 
 fn journalctl(arguments: &[&str], timeout: Duration) -> Vec<String> {
