@@ -151,6 +151,18 @@ impl Control {
         })?)
     }
 
+    /// Stops units, and forgets how they ended.
+    pub(super) fn end(&self, units: &[String], grace: Duration) -> Result<(), RunnerError> {
+        self.stop(units, grace)?;
+        let units = units.to_vec();
+        Ok(self.bus.ask(move |systemd| async move {
+            for unit in &units {
+                systemd.reset_failed(unit).await?;
+            }
+            Ok(())
+        })?)
+    }
+
     /// Keeps units from being started that wait for it: they are down, and no longer wait when they
     /// have been stopped.
     pub(super) fn hold_back(&self, units: &[String]) -> Result<(), RunnerError> {

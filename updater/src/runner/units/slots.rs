@@ -78,7 +78,7 @@ impl Runner for SlotsRunner {
         for side in Side::BOTH {
             self.point(side, launch, None)?;
         }
-        self.control.stop(&self.units(&Side::BOTH), self.config.stop_grace.0)?;
+        self.control.end(&self.units(&Side::BOTH), self.config.stop_grace.0)?;
         self.open_sockets()?;
         self.start_in(&self.serving, Side::A, launch)
     }
@@ -97,7 +97,7 @@ impl Runner for SlotsRunner {
         let recorded = self.serving.read()?.map(|record| record.units).unwrap_or_default();
         let recorded: Vec<String> = recorded.into_iter().map(|unit| unit.name).collect();
         units.extend(recorded.into_iter().filter(|unit| !self.units(&Side::BOTH).contains(unit)));
-        self.control.stop(&units, grace)?;
+        self.control.end(&units, grace)?;
         self.serving.clear(grace)
     }
 
@@ -190,7 +190,7 @@ impl Handover for SlotsRunner {
         self.beside.write(&Record::of_units(launch, Some(side)))?;
         self.put_files(launch)?;
         self.point(side, launch, Some(BESIDE))?;
-        self.control.stop(&self.units(&[side]), self.config.stop_grace.0)?;
+        self.control.end(&self.units(&[side]), self.config.stop_grace.0)?;
         self.open_sockets()?;
         self.start_in(&self.beside, side, launch)
     }
@@ -212,10 +212,10 @@ impl Handover for SlotsRunner {
     fn clear_beside(&self, grace: Duration) -> Result<(), RunnerError> {
         let serving = self.serving.read()?;
         match serving.as_ref().and_then(|serving| Some((serving, serving.side?))) {
-            None => self.control.stop(&self.everything(), grace)?,
+            None => self.control.end(&self.everything(), grace)?,
             Some((serving, side)) => {
                 let side = side.other();
-                self.control.stop(&self.units(&[side]), grace)?;
+                self.control.end(&self.units(&[side]), grace)?;
                 let launch = self.launch_of(serving);
                 self.put_files(&launch)?;
                 self.point(side, &launch, None)?;
