@@ -26,7 +26,7 @@ pub use digest::{Digest, DigestError, content_digest, parse_content_digest};
 pub use drill::{DrillLine, DrillReport, DrillStatus, DrillStep};
 pub use event::{Event, EventKind};
 pub use manifest::{
-    BuildSection, Command, HooksSection, ManifestError, MigrationsSection, PackSection,
+    BuildSection, Command, HooksSection, ManifestError, Migrates, MigrationsSection, PackSection,
     ReleaseManifest, RunSection, UnitsSection,
 };
 pub use name::{AppName, HostName, LabelError, NameError, TransactionId, parse_label};

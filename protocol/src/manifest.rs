@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Period;
 
@@ -128,12 +128,32 @@ pub struct MigrationsSection {
     pub reversible: Option<bool>,
 }
 
+/// What a release does to stored data, by what it says itself. A host may have its own commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Migrates {
+    /// Whether the release before can run again afterwards.
+    pub reversible: bool,
+    /// Whether the data is copied first.
+    pub backup: bool,
+}
+
 /// `[units]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct UnitsSection {
     /// Where unit files are in the release, by their name on the host.
     pub files: BTreeMap<String, String>,
+}
+
+impl MigrationsSection {
+    /// What it comes to; nothing without an `up`.
+    pub fn migrates(&self) -> Option<Migrates> {
+        let says = |command: &Option<Command>| command.as_ref().is_some_and(|it| !it.0.is_empty());
+        says(&self.up).then(|| Migrates {
+            reversible: self.reversible.unwrap_or_else(|| says(&self.down)),
+            backup: says(&self.backup),
+        })
+    }
 }
 
 impl ReleaseManifest {
@@ -174,6 +194,20 @@ mod tests {
         let build = manifest.build.unwrap();
         assert_eq!(build.command, Some(Command(vec!["make".into(), "all".into()])));
         assert_eq!(manifest.run.unwrap().command.unwrap().0.len(), 3);
+    }
+
+    #[test]
+    fn what_a_migration_comes_to_follows_from_its_commands() {
+        let of = |text: &str| {
+            let section = ReleaseManifest::parse(text).unwrap().migrations;
+            section.and_then(|section| section.migrates())
+        };
+        let says = |reversible, backup| Some(Migrates { reversible, backup });
+        assert_eq!(of("name = 'x'"), None);
+        assert_eq!(of("[migrations]\ndown = 'd'"), None);
+        assert_eq!(of("[migrations]\nup = 'u'"), says(false, false));
+        assert_eq!(of("[migrations]\nup = 'u'\ndown = 'd'\nbackup = 'b'"), says(true, true));
+        assert_eq!(of("[migrations]\nup = 'u'\nreversible = true"), says(true, false));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use indicatif::HumanBytes;
 
+use crate::cli::plan_view::migration;
 use crate::output::{Exit, Failure, Output, plain};
 use crate::pack::{Packed, Packing, Why, pack};
 
@@ -53,6 +54,9 @@ pub(super) fn tell(output: &Output, packed: &Packed) {
         let shown = paths[..paths.len() - more].join(", ");
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         output.note(&format!("left out, {} ({}): {shown}{more}", why.words(), paths.len()));
+    }
+    if let Some(found) = packed.migration {
+        output.note(&format!("note: {}", migration(found)));
     }
     let files = packed.files.map_or_else(String::new, |files| match files {
         1 => "1 file, ".to_owned(),

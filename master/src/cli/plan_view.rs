@@ -1,5 +1,6 @@
 //! How a plan is shown.
 
+use protocol::Migrates;
 use serde_json::json;
 
 use crate::cli::Context;
@@ -17,6 +18,7 @@ pub(super) fn show_plan(context: &Context, plan: &Plan, kept: bool) -> Result<()
             "plan": plan.digest(),
             "kept": kept,
             "release": plan.target,
+            "migration": plan.migration,
             "bytes": bytes(plan),
             "batches": plan.batches,
             "breaker": {"scope": "rollout", "consecutive": plan.policy.max_consecutive_failures,
@@ -69,12 +71,26 @@ fn text(
     } else {
         "this is a plan: nothing was changed".to_owned()
     };
+    let migration =
+        plan.migration.map(|found| format!("{}\n", migration(found))).unwrap_or_default();
     format!(
-        "{}\n{}\n{}\n{}\nplan {digest}\n{next}\n",
+        "{}\n{}\n{migration}{}\n{}\nplan {digest}\n{next}\n",
         table.render(),
         batches(plan),
         breaker(plan),
         time(plan, estimate)
+    )
+}
+
+/// What becomes of stored data.
+pub(super) fn migration(found: Migrates) -> String {
+    let backup = if found.backup { "it is copied first" } else { "it is not copied first" };
+    if found.reversible {
+        return format!("the release migrates stored data, and back if it fails; {backup}");
+    }
+    format!(
+        "the release migrates stored data, and this CANNOT BE UNDONE: a host on which it fails stays \
+         there, and none goes back without --irreversible; {backup}"
     )
 }
 

@@ -94,6 +94,7 @@ impl PolicyArgs {
             app: self.app.clone(),
             goal,
             own: None,
+            migration: None,
             policy: self.policy(),
             selection: selection.describe(),
             named: !selection.host.is_empty(),

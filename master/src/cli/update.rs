@@ -138,7 +138,10 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
         if let Some(packed) = &prepared.packed {
             tell(output, packed);
         }
+        // Nobody reads a plan that is carried out at once; the hosts say it then.
+        let migration = if how == How::Done { None } else { prepared.migration().await? };
         let wish = Wish {
+            migration,
             own: own.as_ref().map(|(push, _)| push.digest),
             ..policy.wish(prepared.goal.clone(), selection)
         };

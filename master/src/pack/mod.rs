@@ -24,7 +24,7 @@ mod tree;
 mod walk;
 
 pub use error::PackError;
-pub use inspect::{inspect, is_gzip};
+pub use inspect::{MANIFEST_BYTES, inflated, inspect, is_gzip, manifest_in};
 pub use listing::{LeftOut, Why};
 pub use own::{beside_this_program, pack_updater};
 pub use secrets::SECRET_NAMES;

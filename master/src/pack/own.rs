@@ -32,6 +32,7 @@ pub fn pack_updater(updater: &Path, output: &Path) -> Result<Packed, PackError> 
         label: None,
         name: None,
         version: None,
+        migration: None,
         left_out: Vec::new(),
         notices: Vec::new(),
     })

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use protocol::Digest;
+use protocol::{Digest, Migrates};
 use serde::Serialize;
 
 use crate::pack::PackError;
@@ -39,6 +39,9 @@ pub struct Packed {
     pub name: Option<String>,
     /// The version there.
     pub version: Option<String>,
+    /// What the release does to stored data, by its `release.toml`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migration: Option<Migrates>,
     /// What was not packed.
     pub left_out: Vec<LeftOut>,
     /// What whoever packs should know.
@@ -71,6 +74,7 @@ pub fn pack(packing: &Packing<'_>) -> Result<Packed, PackError> {
         label: listing.label,
         name: listing.manifest.name,
         version: listing.manifest.version,
+        migration: listing.manifest.migrations.and_then(|section| section.migrates()),
         left_out: left_out.collect(),
         notices: listing.notices,
     })

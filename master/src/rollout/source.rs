@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use protocol::Digest;
+use protocol::{Digest, Migrates, MigrationsSection};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 
@@ -154,6 +154,22 @@ impl Source {
                 let goal = from_home(home, &release)?;
                 Ok(Prepared { goal, packed: None, temporary: None })
             }
+        }
+    }
+}
+
+impl Prepared {
+    /// What the release does to stored data, by what it says itself. Looks into an archive that was
+    /// not made just now; of a release whose archive is not here, nothing is known.
+    pub async fn migration(&self) -> Result<Option<Migrates>, SourceError> {
+        match (&self.packed, &self.goal) {
+            (Some(Packed { files: Some(_), migration, .. }), _) => Ok(*migration),
+            (_, Goal::Push(push)) => {
+                let path = push.path.clone();
+                let manifest = beside(move || pack::manifest_in(&path)).await?;
+                Ok(manifest.migrations.as_ref().and_then(MigrationsSection::migrates))
+            }
+            _ => Ok(None),
         }
     }
 }

@@ -147,6 +147,7 @@ pub(super) fn wish(goal: Goal) -> Wish {
         app: app(),
         goal,
         own: None,
+        migration: None,
         policy: Policy::default(),
         selection: "--all".to_owned(),
         named: false,

@@ -1,6 +1,6 @@
 //! What is wanted, before any host was asked.
 
-use protocol::{AppName, Digest, Kind};
+use protocol::{AppName, Digest, Kind, Migrates};
 
 use crate::rollout::engine::Policy;
 use crate::worker::Push;
@@ -25,6 +25,8 @@ pub struct Wish {
     pub goal: Goal,
     /// The release that the updaters are to run from afterwards, if they are to be replaced.
     pub own: Option<Digest>,
+    /// What the release does to stored data, where somebody looked.
+    pub migration: Option<Migrates>,
     /// How.
     pub policy: Policy,
     /// Which hosts were asked for, as it was written.

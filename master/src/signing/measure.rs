@@ -4,20 +4,17 @@
 //! member by member, for what hardlinks will be copied to.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::path::Path;
 
 use protocol::{EntryName, ReleaseManifest};
 use tar::{Archive, EntryType};
 
-use crate::pack::is_gzip;
+use crate::pack::{self, MANIFEST_BYTES};
 use crate::signing::SigningError;
 
 /// Bytes of one extended header that an updater takes. The second pass holds it in memory.
 const EXTENSION_BYTES: u64 = 64 << 10;
-/// Bytes of a `release.toml` that an updater reads.
-const MANIFEST_BYTES: u64 = 64 << 10;
 
 /// What a manifest says of an archive besides its digest and its length.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -109,12 +106,7 @@ fn is_extension(kind: EntryType) -> bool {
 }
 
 fn inflated(path: &Path) -> Result<Box<dyn Read>, SigningError> {
-    let failed = |source| SigningError::Read { path: path.to_owned(), source };
-    let file = BufReader::new(File::open(path).map_err(failed)?);
-    if is_gzip(path).map_err(|error| SigningError::Pack(Box::new(error)))? {
-        return Ok(Box::new(flate2::bufread::MultiGzDecoder::new(file)));
-    }
-    Ok(Box::new(zstd::Decoder::with_buffer(file).map_err(failed)?))
+    pack::inflated(path).map_err(|error| SigningError::Pack(Box::new(error)))
 }
 
 struct Counted<R> {

@@ -25,6 +25,7 @@ pub(super) fn of(fleet: &mut Fleet, policy: &Policy, release: Digest, now: Time)
         target: Some(release),
         archive: true,
         own: None,
+        migration: None,
         selection: "--all".to_owned(),
         named: false,
         policy: policy.clone(),

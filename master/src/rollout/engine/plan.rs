@@ -1,6 +1,6 @@
 //! What a rollout is going to do: the engine's input, and what is approved.
 
-use protocol::{AppName, Digest, HostName, Kind};
+use protocol::{AppName, Digest, HostName, Kind, Migrates};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use time::OffsetDateTime;
@@ -22,6 +22,9 @@ pub struct Plan {
     pub archive: bool,
     /// The release that the updaters are to run from afterwards.
     pub own: Option<Digest>,
+    /// What the release does to stored data, for whoever reads the plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<Migrates>,
     /// Which hosts were asked for, as it was written.
     pub selection: String,
     /// Whether each host was asked for by its name: then one that is left out is a failure.

@@ -57,6 +57,7 @@ pub(crate) fn plan_of(hosts: u32, policy: Policy) -> Plan {
         target: Some(NEW),
         archive: true,
         own: None,
+        migration: None,
         selection: "--all".to_owned(),
         named: false,
         batches: Batch::split(hosts, &policy),

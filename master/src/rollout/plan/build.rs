@@ -17,7 +17,7 @@ pub fn build(
     inspected: Vec<Inspected>,
     made_at: OffsetDateTime,
 ) -> Result<Plan, RolloutError> {
-    let Wish { app, goal, own, policy, selection, named } = wish;
+    let Wish { app, goal, own, migration, policy, selection, named } = wish;
     if let Some(label) = &policy.spread
         && !inspected.iter().any(|host| host.labels.contains_key(label))
     {
@@ -34,6 +34,7 @@ pub fn build(
         target: goal.target(),
         archive: matches!(goal, Goal::Push(_)),
         own: *own,
+        migration: *migration,
         selection: selection.clone(),
         named: *named,
         batches: Batch::split(count, policy),
