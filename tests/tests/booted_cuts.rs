@@ -65,8 +65,26 @@ fn lesson_18_a_power_cut_on_the_way_back_never_mixes_two() -> Result<()> {
 }
 
 #[test]
+fn a_connection_that_waits_at_boot_starts_nothing_by_halves() -> Result<()> {
+    let Some(fleet) = hosts(1, &["agent.socket", UNITS[0], UNITS[1]])? else { return Ok(()) };
+    let host = &fleet.members[0];
+    let machine = &host.machine;
+    let socket = "[Socket]\nListenStream=0.0.0.0:8765\n[Install]\nWantedBy=sockets.target\n";
+    machine.write("/etc/systemd/system/agent.socket", socket, 0o644)?;
+    // Somebody connects as soon as the port is there, which is before the updater is.
+    let knock = "[Unit]\nAfter=agent.socket\nBefore=updater.service\n\
+        [Service]\nType=forking\nExecStart=/usr/bin/python3 -IS -c 'import os, signal, socket; \
+        kept = socket.create_connection((\"127.0.0.1\", 8765)); os.fork() or signal.pause()'\n\
+        [Install]\nWantedBy=multi-user.target\n";
+    machine.write("/etc/systemd/system/knock.service", knock, 0o644)?;
+    machine.ask("systemctl daemon-reload && systemctl enable --quiet agent.socket knock")?;
+    install_old(host)?;
+    cut(host, &good("active_flipped", Then::Boot))
+}
+
+#[test]
 fn a_boot_starts_neither_a_first_release_twice_nor_what_is_to_be_down() -> Result<()> {
-    let Some(fleet) = hosts(1)? else { return Ok(()) };
+    let Some(fleet) = hosts(1, &UNITS)? else { return Ok(()) };
     let host = &fleet.members[0];
     let machine = &host.machine;
     // As an administrator has them before there is any release; `current` leads nowhere.
@@ -96,7 +114,7 @@ fn a_boot_starts_neither_a_first_release_twice_nor_what_is_to_be_down() -> Resul
 
 #[test]
 fn lesson_21_a_power_cut_in_a_self_update_leaves_one_updater_and_its_agent() -> Result<()> {
-    let Some(fleet) = hosts(1)? else { return Ok(()) };
+    let Some(fleet) = hosts(1, &UNITS)? else { return Ok(()) };
     let host = &fleet.members[0];
     install_old(host)?;
     for (number, at) in ["self_started", "self_flipped"].into_iter().enumerate() {
@@ -121,7 +139,7 @@ fn lesson_21_a_power_cut_in_a_self_update_leaves_one_updater_and_its_agent() -> 
 
 #[test]
 fn an_updater_that_cannot_start_keeps_no_unit_down() -> Result<()> {
-    let Some(fleet) = hosts(1)? else { return Ok(()) };
+    let Some(fleet) = hosts(1, &UNITS)? else { return Ok(()) };
     let host = &fleet.members[0];
     let machine = &host.machine;
     let old = install_old(host)?;
@@ -141,7 +159,7 @@ fn an_updater_that_cannot_start_keeps_no_unit_down() -> Result<()> {
 
 /// Goes through a list of cuts on a host of its own each.
 fn each_on_a_host(cuts: &[&[Cut]]) -> Result<()> {
-    let Some(fleet) = hosts(cuts.len())? else { return Ok(()) };
+    let Some(fleet) = hosts(cuts.len(), &UNITS)? else { return Ok(()) };
     fleet.each(|host| {
         let number = fleet.members.iter().position(|one| one.machine.name == host.machine.name);
         let cuts = number.and_then(|number| cuts.get(number)).context("it has its cuts")?;
@@ -152,11 +170,11 @@ fn each_on_a_host(cuts: &[&[Cut]]) -> Result<()> {
     })
 }
 
-/// Hosts whose agent is two units that their releases ship.
-fn hosts(count: usize) -> Result<Option<BootedFleet>> {
+/// Hosts whose agent is these units, two of which their releases ship.
+fn hosts(count: usize, units: &[&str]) -> Result<Option<BootedFleet>> {
     let setup = Setup::default()
         .run("kind", "'systemd'")
-        .run("units", &format!("{UNITS:?}"))
+        .run("units", &format!("{units:?}"))
         .run("unit_files", &format!("{UNITS:?}"));
     let Some(fleet) = BootedFleet::of(count, &setup)? else { return Ok(None) };
     let drop_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/drop-ins/units.conf");

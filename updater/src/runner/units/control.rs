@@ -164,17 +164,14 @@ impl Control {
     }
 
     /// Keeps units from being started that wait for it: they are down, and no longer wait when they
-    /// have been stopped.
+    /// have been stopped. While no service is up, what would start one again goes too.
     pub(super) fn hold_back(&self, units: &[String]) -> Result<(), RunnerError> {
-        let (units, wait) = (stop_order(units), self.kill_timeout);
-        Ok(self.bus.ask(move |systemd| async move {
-            for unit in &units {
-                if systemd.state(unit).await?.is_down() {
-                    systemd.stop(unit, wait).await?;
-                }
-            }
-            Ok(())
-        })?)
+        let states = self.states(units)?;
+        let serves =
+            states.iter().any(|(unit, state)| unit.ends_with(".service") && !state.is_down());
+        let held = states.into_iter().filter(|(_, state)| !serves || state.is_down());
+        let units: Vec<String> = held.map(|(unit, _)| unit).collect();
+        self.stop(&units, self.kill_timeout)
     }
 
     /// The agent that was written down, if these units still are what was started. If they are up, and
