@@ -181,19 +181,20 @@ fn units_that_follow_each_other_through_all_that_a_host_sees() -> Result<()> {
     machine.power_off()?;
     machine.boot()?;
     rests(host, &fourth)?;
-    installs(host, "fifth")?;
+    let fifth = installs(host, "fifth")?;
     machine.cut_power()?;
     machine.boot()?;
-    let fifth = healthy("fifth")?.digest;
     rests(host, &fifth)?;
+    // In the middle of a handover too.
+    cut_in(host, "sixth", Phase::Starting)?;
+    let last = cut_in(host, "seventh", Phase::Watching)?;
     machine.ask("systemctl stop updater 'agent@*'")?;
-    host.runs(&fifth)?;
+    host.runs(&last)?;
     machine.ask("systemctl start updater")?;
-    rests(host, &fifth)?;
-    let sixth = installs(host, "sixth")?;
-    assert_eq!(host.rollback()?.result()?.to, Some(fifth));
-    ensure!(sixth != fifth, "another release");
-    rests(host, &fifth)
+    rests(host, &last)?;
+    installs(host, "eighth")?;
+    assert_eq!(host.rollback()?.result()?.to, Some(last));
+    rests(host, &last)
 }
 
 #[test]
@@ -248,6 +249,25 @@ fn installs(host: &Member, message: &str) -> Result<Digest> {
     let release = healthy(message)?;
     let result = host.push(&release)?.result().with_context(|| host.journals())?;
     ensure!(result.status == Status::Updated, "{result:?}");
+    rests(host, &release.digest)?;
+    Ok(release.digest)
+}
+
+/// Pushes a good release, cuts the power in a phase of it, and waits until a boot has finished it.
+fn cut_in(host: &Member, message: &str, phase: Phase) -> Result<Digest> {
+    let message = message.to_owned();
+    let slow = Behaviour { message, slow_start_ms: 1000, ..Behaviour::default() };
+    let release = Tree::release(&slow)?;
+    std::thread::scope(|scope| {
+        // Nobody answers it to the end.
+        scope.spawn(|| drop(host.order("/update?watch=3s", &release).send()));
+        eventually("the moment to cut the power", LONG, || {
+            host.app().ok().filter(|app| app.state == phase)
+        })
+        .with_context(|| host.journals())?;
+        host.machine.cut_power()
+    })?;
+    host.machine.boot()?;
     rests(host, &release.digest)?;
     Ok(release.digest)
 }

@@ -92,7 +92,11 @@ fn litter(seen: &Seen<'_>, wrong: &mut Vec<String>) {
             }
         }
     };
-    stray(layout.install(), &|name| ["current", "shared", "releases"].contains(&name));
+    // With a handover of units, each of the two has a link of its own.
+    let links = ["current", "current@a", "current@b"];
+    stray(layout.install(), &|name| {
+        links.contains(&name) || ["shared", "releases"].contains(&name)
+    });
     stray(&releases, &|name| ["active", "prev", "store", "incoming"].contains(&name));
     stray(&layout.store(), &|name| name.parse::<Digest>().is_ok());
     stray(&layout.incoming(), &|_| false);
