@@ -103,7 +103,7 @@ impl BuildUnits {
         let output = output.try_clone().map_err(RunError::Follow)?;
         let properties = self.properties(spawn, confinement);
         let (name, deadline) = (unit.clone(), self.start_timeout);
-        let started = self.bus.ask(move |systemd| async move {
+        let started = self.bus.ask_once(move |systemd| async move {
             let mut properties = properties;
             for stream in ["StandardOutputFileDescriptor", "StandardErrorFileDescriptor"] {
                 properties.push((stream, Fd::from(output.as_fd()).into()));

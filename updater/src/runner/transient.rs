@@ -65,7 +65,7 @@ impl Transient {
         ]);
         let deadline = self.start_timeout;
         let name = unit.clone();
-        let (result, state) = self.bus.ask(move |systemd| async move {
+        let (result, state) = self.bus.ask_once(move |systemd| async move {
             let result = systemd.start_transient(&name, &properties, deadline).await?;
             Ok((result, systemd.state(&name).await?))
         })?;

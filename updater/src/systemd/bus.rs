@@ -22,6 +22,11 @@ use super::state::UnitState;
 /// So often is a unit looked at again that changes while it is being looked at.
 const LOOKS: u32 = 5;
 
+/// Where systemd leaves the bus, which it does while a machine boots, it is asked again so often.
+const COMES_BACK: u32 = 20;
+/// Between two of these.
+const NEXT_TRY: Duration = Duration::from_millis(100);
+
 /// A line to systemd. It is opened when it is needed, and again after it broke. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Bus {
@@ -53,8 +58,35 @@ impl Bus {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Asks systemd, and waits for what comes of it. Blocks.
+    /// Asks systemd, and waits for what comes of it. Where systemd has left the bus meanwhile, all of
+    /// it is asked again: only for what can be done twice. Blocks.
     pub fn ask<T, F>(
+        &self,
+        ask: impl FnOnce(Systemd) -> F + Clone + Send + 'static,
+    ) -> Result<T, SystemdError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, SystemdError>> + Send,
+    {
+        for _ in 0..COMES_BACK {
+            match self.ask_once(ask.clone()) {
+                Err(error) if error.has_left() => {
+                    let bus = self.clone();
+                    self.wait_for(async move {
+                        // It has forgotten that this line wants to hear what it does.
+                        *bus.inner.line.lock().await = None;
+                        tokio::time::sleep(NEXT_TRY).await;
+                        Ok(())
+                    })?;
+                }
+                answered => return answered,
+            }
+        }
+        self.ask_once(ask)
+    }
+
+    /// The same, once and not again.
+    pub fn ask_once<T, F>(
         &self,
         ask: impl FnOnce(Systemd) -> F + Send + 'static,
     ) -> Result<T, SystemdError>
@@ -62,15 +94,18 @@ impl Bus {
         T: Send + 'static,
         F: Future<Output = Result<T, SystemdError>> + Send,
     {
-        let (sender, answer) = std::sync::mpsc::sync_channel(1);
         let bus = self.clone();
+        self.wait_for(async move { ask(bus.connect().await?).await })
+    }
+
+    fn wait_for<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, SystemdError>> + Send + 'static,
+    ) -> Result<T, SystemdError> {
+        let (sender, answer) = std::sync::mpsc::sync_channel(1);
         self.spawn(async move {
-            let answered = match bus.connect().await {
-                Ok(systemd) => ask(systemd).await,
-                Err(error) => Err(error),
-            };
             // Who asked waits for it.
-            let _ = sender.send(answered);
+            let _ = sender.send(work.await);
         });
         answer.recv().map_err(|_| SystemdError::Thread(io::ErrorKind::BrokenPipe.into()))?
     }

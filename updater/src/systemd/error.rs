@@ -39,7 +39,27 @@ pub enum SystemdError {
 const UNKNOWN: [&str; 2] =
     ["org.freedesktop.systemd1.NoSuchUnit", "org.freedesktop.DBus.Error.UnknownObject"];
 
+/// Names under which the bus says that systemd is not there, or was and left without an answer.
+const LEFT: [&str; 3] = [
+    "org.freedesktop.DBus.Error.NoReply",
+    "org.freedesktop.DBus.Error.NameHasNoOwner",
+    "org.freedesktop.DBus.Error.ServiceUnknown",
+];
+
 impl SystemdError {
+    /// Whether systemd has left the bus: it will come back.
+    pub fn has_left(&self) -> bool {
+        use zbus::fdo::Error::{NameHasNoOwner, NoReply, ServiceUnknown};
+        let (Self::Bus(source) | Self::Refused { source, .. }) = self else { return false };
+        match source {
+            zbus::Error::MethodError(name, ..) => LEFT.contains(&name.as_str()),
+            zbus::Error::FDO(error) => {
+                matches!(**error, NoReply(_) | NameHasNoOwner(_) | ServiceUnknown(_))
+            }
+            _ => false,
+        }
+    }
+
     /// The line broke.
     pub fn broken() -> Self {
         let gone = io::Error::from(io::ErrorKind::BrokenPipe);
