@@ -9,6 +9,8 @@ use anyhow::{Context as _, Result, ensure};
 use fleet_tests::invariants::{Installed, Moment, violations};
 use fleet_tests::{Host, Place, Setup};
 use protocol::Digest;
+use time::OffsetDateTime;
+use updater::transaction::Facts;
 
 /// A host at rest whose updater is down, with a release that is active and one before it.
 struct Broken {
@@ -92,6 +94,12 @@ fn every_fault_is_found() -> Result<()> {
     broken.with_file(&state.join("stopped"), b"", "an operator stopped the agent")?;
     broken.with_file(&state.join("releases.json"), b"{", "releases.json")?;
     broken.with_file(&state.join("journal.json"), b"{", "journal.json")?;
+
+    let gone = Digest::from_bytes([6; 32]);
+    let mut facts = Facts::read(&state.join("releases.json"))?;
+    facts.proved(gone, OffsetDateTime::now_utc());
+    let facts = serde_json::to_vec(&facts)?;
+    broken.with_file(&state.join("releases.json"), &facts, "known as whole, and is gone")?;
 
     let record = fs::read(active.join(".release.json"))?;
     fs::remove_file(active.join(".release.json"))?;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
-use fleet_tests::faults::{Fault, Supervisor, When};
+use fleet_tests::faults::{Act, Fault, Supervisor, When};
 use fleet_tests::{Host, LONG, Place, Setup, Tree, eventually};
 use nix::errno::Errno;
 use protocol::{Code, Outcome, Phase};
@@ -24,6 +24,31 @@ fn a_release_that_was_half_removed_is_litter_and_no_release() -> Result<()> {
     host.rests()?;
     host.runs(&third.digest)?;
     assert_eq!(host.store().len(), 2);
+    Ok(())
+}
+
+#[test]
+fn a_release_that_is_gone_is_not_known_though_nobody_lived_to_write_that_down() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone_and_idle(&place, &Setup::default().app("keep", "2"))?;
+    let supervisor = Supervisor::new(&host.config(), &host.directory);
+    host.start_watched(&supervisor)?;
+    host.answers()?;
+    let gone = host.installs("one")?;
+    host.installs("two")?;
+    let directory = host.install().join("releases/store").join(gone.hex());
+    let unsaid: When = Box::new(move |call| {
+        call.act == Act::Make && call.path.starts_with("state/apps/agent") && !directory.exists()
+    });
+    supervisor.arm(vec![(unsaid, Fault::Kill)]);
+    assert!(host.push(&Tree::healthy("three")?).is_err(), "it was not killed");
+    supervisor.disarm();
+    host.kill()?;
+    let known = || anyhow::Ok(Facts::read(&host.state().join("releases.json"))?.whole(&gone));
+    assert!(known()?, "it was written down before it was gone");
+    host.start()?;
+    host.rests()?;
+    assert!(!known()?);
     Ok(())
 }
 

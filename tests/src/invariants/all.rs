@@ -41,14 +41,16 @@ impl Host {
         self.check(Moment::Any)
     }
 
-    /// Waits until nothing is under way and the active release's agent runs, and looks whether
-    /// what must hold then does.
+    /// Waits until nothing is under way, the active release's agent runs and the updater itself is
+    /// not being updated, and looks whether what must hold then does.
     ///
     /// # Errors
     /// All that does not hold; with the updater's log.
     pub fn rests(&self) -> Result<()> {
         self.idle()?;
         looked_after(|| self.app()).with_context(|| self.log())?;
+        let own = self.directory.join("state/apps").join(protocol::SELF_APP).join("journal.json");
+        eventually("the updater's own update to be over", LONG, || (!own.exists()).then_some(()))?;
         self.check(Moment::AtRest).with_context(|| self.log())
     }
 

@@ -30,6 +30,11 @@ pub(super) fn check(seen: &Seen<'_>, moment: Moment, wrong: &mut Vec<String>) {
     }
     needed(seen, &whole, wrong);
     if moment == Moment::AtRest {
+        let gone = seen.facts.iter().filter(|(digest, _)| !stored.contains(digest));
+        wrong.extend(
+            gone.filter(|(digest, _)| seen.facts.whole(digest))
+                .map(|(digest, _)| format!("{digest} is known as whole, and is gone")),
+        );
         litter(seen, wrong);
         too_many(seen, &whole, wrong);
     }

@@ -156,6 +156,15 @@ impl Facts {
         }
     }
 
+    /// Every directory but these is gone. Whoever removed it may have died before it said so.
+    pub fn only(&mut self, stored: &[Digest]) {
+        let gone: Vec<_> =
+            self.releases.keys().filter(|digest| !stored.contains(digest)).copied().collect();
+        for digest in gone {
+            self.removed(&digest);
+        }
+    }
+
     fn entry(&mut self, digest: Digest, now: OffsetDateTime) -> &mut Fact {
         self.releases.entry(digest).or_insert(Fact {
             tree: None,

@@ -24,15 +24,15 @@ impl App {
         let before = facts.clone();
         let mut kept = self.kept_releases(&facts)?;
         kept.extend(needed);
-        let mut old = self.layout.stored()?;
-        old.retain(|digest| !kept.contains(digest));
+        let (stored, old): (Vec<_>, Vec<_>) =
+            self.layout.stored()?.into_iter().partition(|digest| kept.contains(digest));
         for digest in &old {
             remove_release(&self.layout.release(digest))?;
-            facts.removed(digest);
         }
         if !old.is_empty() {
             sync_directory(&self.layout.store())?;
         }
+        facts.only(&stored);
         if facts != before {
             facts.write(&path).map_err(io::Error::other)?;
         }
