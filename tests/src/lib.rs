@@ -15,6 +15,7 @@ mod eventually;
 mod expectations;
 pub mod faults;
 mod fleet;
+mod forms;
 pub mod fuzzing;
 mod host;
 pub mod invariants;

@@ -113,7 +113,7 @@ impl Point {
         if early && last.outcome == Outcome::Interrupted && self.scenario != Scenario::SelfUpdate {
             bail!("it was past the switch, and ended as interrupted");
         }
-        stand.data_fits()?;
+        stand.host.data_fits()?;
         let (prev, expected) = (stand.prev()?, stakes.prev_after(last));
         ensure!(prev == expected, "prev is {prev:?}, not {expected:?}");
         Ok(())

@@ -140,8 +140,10 @@ impl Scenario {
                 Tree::release(&Behaviour { crash: Some("no".into()), ..good })?
             }
             Self::FailedWatch => Tree::release(&Behaviour { dies_after: Some(1), ..good })?,
-            Self::Migration => migrating(&good)?,
-            Self::FailedMigration => migrating(&Behaviour { status: Some(500), ..good })?,
+            Self::Migration => Tree::migrating(&good)?.pack(Packing::Zstd)?,
+            Self::FailedMigration => {
+                Tree::migrating(&Behaviour { status: Some(500), ..good })?.pack(Packing::Zstd)?
+            }
             Self::HandedBack => Tree::release(&Behaviour { fails_after: Some(2), ..good })?,
             Self::NoProgram => {
                 let tree = Tree::empty()?;
@@ -202,17 +204,6 @@ impl Scenario {
         ensure!(last.to == to, "{self:?} ended at {:?}, not {to:?}: {last:?}", last.to);
         Ok(())
     }
-}
-
-/// A release that has its digest among the forms of the data, and takes it away again.
-fn migrating(behaviour: &Behaviour) -> Result<Release> {
-    let tree = Tree::agent(behaviour)?;
-    tree.file("release.toml", "[migrations]\nup = 'bin/up'\ndown = 'bin/down'\n")?;
-    let up = "grep -qsx $RELEASE_DIGEST data/forms || echo $RELEASE_DIGEST >> data/forms";
-    let down = "grep -vsx $RELEASE_DIGEST data/forms > data/new; mv data/new data/forms";
-    tree.program("bin/up", &format!("#!/bin/sh\n{up}\n"))?;
-    tree.program("bin/down", &format!("#!/bin/sh\n{down}\n"))?;
-    tree.pack(Packing::Zstd)
 }
 
 impl fmt::Display for Scenario {

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use protocol::{DEFAULT_APP, Digest, LastTransaction, SELF_APP};
 use updater::release::{Layout, Slot, remove_tree};
 use updater::sys::{KILLED, REACHED};
-use updater::transaction::{Migrations, Progress};
 
 use super::Scenario;
 use super::scenario::Stakes;
@@ -35,7 +34,7 @@ impl Stand {
         let setup = Setup::default()
             .app("build", "['sh', '-c', 'echo built > built']")
             .app("keep", "2")
-            .app("links", "['data/']")
+            .stores_data()
             .app("confirm_window", "'100ms'")
             .health("interval", "'10ms'")
             .health("watch", "'40ms'");
@@ -115,19 +114,6 @@ impl Stand {
     /// What `prev` names of the app that the scenario is about.
     pub(super) fn prev(&self) -> Result<Option<Digest>> {
         Ok(self.layout().slot(Slot::Prev)?)
-    }
-
-    /// Looks whether stored data has been through what is written down, and nothing is half done.
-    pub(super) fn data_fits(&self) -> Result<()> {
-        let applied = Migrations::read(&self.host.state().join("migrations.json"))?.applied;
-        let forms = self.host.install().join("shared/data/forms");
-        let forms = fs::read_to_string(forms).unwrap_or_default();
-        let written: Vec<_> = applied.iter().map(|one| one.digest.to_string()).collect();
-        let seen: Vec<_> = forms.lines().map(str::to_owned).collect();
-        ensure!(written == seen, "migrations.json says {written:?}, the data {seen:?}");
-        let half = applied.iter().find(|one| one.state != Progress::Done);
-        ensure!(half.is_none(), "half done: {half:?}");
-        Ok(())
     }
 
     /// Lets the host go on with its life: another good release works.

@@ -130,7 +130,7 @@ impl Supervisor {
         call.number = watch.seen.iter().filter(|before| before.is_like(&call)).count() + 1;
         watch.seen.push(call.clone());
         let plan = watch.plans.iter_mut().find_map(|(when, fault)| when(&call).then_some(fault))?;
-        let reply = plan.carry_out(notice);
+        let reply = plan.carry_out(notice, &self.config);
         // A lie is a state of affairs, and no event.
         if !matches!(plan, Fault::Lie) {
             watch.fired.push(call);
@@ -140,15 +140,15 @@ impl Supervisor {
 }
 
 impl Fault {
-    fn carry_out(&mut self, notice: &Notice) -> Reply {
+    fn carry_out(&mut self, notice: &Notice, config: &Path) -> Reply {
         match self {
-            Self::Kill => kill_updater(notice),
+            Self::Kill => kill_updater(notice, config),
             Self::Error(errno) => return Reply::Fail(*errno as i32),
             Self::Short => return short(notice).map_or(Reply::Go, Reply::Return),
             Self::Lie => return Reply::Return(0),
             Self::Do(act) => {
                 act();
-                kill_updater(notice);
+                kill_updater(notice, config);
             }
         }
         // It is dead, and the call is not carried out.
@@ -175,12 +175,16 @@ fn act_of(notice: &Notice, entry: &Entry) -> Act {
     if makes { Act::Make } else { Act::Open }
 }
 
-/// The parent first, which would start another one.
-fn kill_updater(notice: &Notice) {
-    let Some(process) = process::status(notice.thread, "Tgid") else { return };
-    let parent = process::status(process, "PPid");
-    let parent = parent.filter(|parent| *parent != std::process::id().cast_signed());
-    for process in parent.into_iter().chain([process]) {
+/// All of it: from the one that nobody of its own kind has started, which would start another one,
+/// down to the one that calls.
+fn kill_updater(notice: &Notice, config: &Path) {
+    let mut next = process::status(notice.thread, "Tgid");
+    let mut found = Vec::new();
+    while let Some(process) = next.filter(|process| process::is_updater(*process, config)) {
+        found.push(process);
+        next = process::status(process, "PPid");
+    }
+    for process in found.into_iter().rev() {
         let _ = kill(Pid::from_raw(process), Signal::SIGKILL);
     }
 }

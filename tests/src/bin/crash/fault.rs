@@ -82,6 +82,8 @@ impl Kind {
             Code::RolledBack => problem.rolled_back == Some(true),
             Code::NoSpace => self == Self::Enospc,
             Code::Internal => !matches!(self, Self::Enospc | Self::Short),
+            // Whatever it is that the new updater met.
+            Code::SelfUpdateFailed => true,
             _ => false,
         }
     }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use fleet_tests::faults::{Call, Fault, Supervisor, When};
 use fleet_tests::volume::{FileSystem, Volume};
 use fleet_tests::{
-    Answer, Behaviour, Host, LONG, Place, Release, Setup, Tree, end_all, eventually,
+    Answer, Behaviour, Host, LONG, Packing, Place, Release, Setup, Tree, end_all, eventually,
 };
 use protocol::{Digest, Phase, Status};
 
@@ -19,22 +19,24 @@ pub(crate) const END: &str = "end";
 
 /// A host, and who watches its updater.
 pub(crate) struct Lane {
-    host: Host,
-    supervisor: Supervisor,
-    releases: u32,
+    pub(super) host: Host,
+    pub(super) supervisor: Supervisor,
+    pub(super) releases: u32,
     volume: Option<Volume>,
     lies: Vec<Lie>,
     _place: Place,
 }
 
 /// How a scenario ended.
-struct Done {
+pub(super) struct Done {
     /// What ran before.
-    old: Option<Digest>,
+    pub(super) old: Option<Digest>,
     /// The release that was ordered.
-    new: Release,
+    pub(super) new: Release,
     /// The answer to the order; none where nobody waits for one.
-    answer: Option<Result<Answer>>,
+    pub(super) answer: Option<Result<Answer>>,
+    /// Whether the master was told that the new release runs.
+    pub(super) updated: bool,
 }
 
 impl Lane {
@@ -44,6 +46,7 @@ impl Lane {
         let volume = disk.map(|disk| Volume::on_disk(&place.path().join("web-1"), disk));
         let volume = volume.transpose()?;
         let setup = Setup::default().health("watch", "'20ms'").health("attempts", "2");
+        let setup = setup.stores_data().own("takeover_timeout", "'10s'");
         let host = Host::alone_and_idle(&place, &setup)?;
         let supervisor = Supervisor::new(&host.config(), &host.directory);
         let lies = lies.to_vec();
@@ -57,7 +60,7 @@ impl Lane {
     pub(crate) fn record(&mut self, scenario: Scenario) -> Result<Vec<Call>> {
         // A host that has been updated a few times removes what it no longer keeps.
         for _ in 0..4 {
-            let next = self.release(false)?;
+            let next = self.release(Scenario::Update)?;
             self.next(&next)?;
         }
         self.run(scenario, Vec::new())?;
@@ -83,13 +86,12 @@ impl Lane {
             return Ok(false);
         }
         if kind.is_death() {
-            self.after_death(&done)?;
+            self.after_death(scenario, &done)?;
         } else {
             self.after_error(scenario, kind, &done)?;
         }
-        // A release that cannot be proven stays so.
-        let next = if scenario.is_bad() { self.release(false)? } else { done.new };
-        self.next(&next).context("the next order")?;
+        self.host.data_fits()?;
+        self.goes_on(scenario, done.new).context("the next order")?;
         Ok(true)
     }
 
@@ -107,7 +109,7 @@ impl Lane {
         Ok(plans)
     }
 
-    fn after_death(&self, done: &Done) -> Result<()> {
+    fn after_death(&self, scenario: Scenario, done: &Done) -> Result<()> {
         self.host.kill()?;
         if let Some(volume) = &self.volume {
             // Nothing outlives a power cut.
@@ -117,10 +119,9 @@ impl Lane {
         self.host.holds().context("after the crash")?;
         self.start()?;
         self.rests_soon().context("after the recovery")?;
-        let active = self.active()?;
-        let answered = done.answer.as_ref().and_then(|answer| answer.as_ref().ok());
-        let updated = answered.is_some_and(|answer| answer.status == 200);
-        ensure!(!updated || active == Some(done.new.digest), "it was reported, and is not there");
+        let active = self.active(scenario)?;
+        let lost = done.updated && active != Some(done.new.digest);
+        ensure!(!lost, "it was reported, and is not there");
         let known = active == done.old || active == Some(done.new.digest);
         ensure!(known, "{active:?} is active, neither the old release nor the new one");
         Ok(())
@@ -133,10 +134,14 @@ impl Lane {
         }
         self.host.answers()?;
         self.rests_soon()?;
-        let active = self.host.releases()?.active;
+        let active = self.active(scenario)?;
         let expected = match &done.answer {
             None => return Ok(()),
             Some(Err(error)) => bail!("no answer came: {error:#}"),
+            Some(Ok(answer)) if answer.status < 300 && scenario == Scenario::SelfUpdate => {
+                // It was answered before the end, which the history tells.
+                if done.updated { Some(done.new.digest) } else { done.old }
+            }
             Some(Ok(answer)) if answer.status < 300 => {
                 let status = answer.result()?.status;
                 let rolled = status == Status::RolledBack;
@@ -155,11 +160,13 @@ impl Lane {
 
     /// Carries a scenario out, disturbed by `plans`.
     fn run(&mut self, scenario: Scenario, plans: Vec<(When, Fault)>) -> Result<Done> {
-        if scenario == Scenario::Install {
-            self.empty()?;
+        match scenario {
+            Scenario::Install => self.empty()?,
+            Scenario::SelfUpdate => return self.replace(plans),
+            _ => {}
         }
-        let mut new = self.release(scenario.is_bad())?;
-        let old = self.active()?;
+        let mut new = self.release(scenario)?;
+        let old = self.active(scenario)?;
         if scenario.is_recovery() {
             self.crash_first(scenario, &new)?;
             self.supervisor.arm(plans);
@@ -169,21 +176,23 @@ impl Lane {
                 let ended = self.host.updater_processes().is_empty();
                 (self.supervisor.fired() || ended || idle()).then_some(())
             })?;
-            return Ok(Done { old, new, answer: None });
+            return Ok(Done { old, new, answer: None, updated: false });
         }
         if scenario == Scenario::Rollback {
             if self.host.releases()?.prev.is_none() {
-                let release = self.release(false)?;
+                let release = self.release(Scenario::Update)?;
                 self.next(&release)?;
                 return self.run(scenario, plans);
             }
             new.digest = self.host.releases()?.prev.context("there is a release to go back to")?;
-            self.supervisor.arm(plans);
-            return Ok(Done { old, new, answer: Some(self.host.rollback()) });
         }
         self.supervisor.arm(plans);
-        let answer = self.host.push(&new);
-        Ok(Done { old, new, answer: Some(answer) })
+        let answer = match scenario {
+            Scenario::Rollback => self.host.rollback(),
+            _ => self.host.push(&new),
+        };
+        let updated = answer.as_ref().is_ok_and(|answer| answer.status == 200);
+        Ok(Done { old, new, answer: Some(answer), updated })
     }
 
     /// The crash that a recovery recovers from.
@@ -196,6 +205,16 @@ impl Lane {
     }
 
     /// An undisturbed order after it all works, without a hand on the host.
+    fn goes_on(&mut self, scenario: Scenario, ordered: Release) -> Result<()> {
+        if scenario == Scenario::SelfUpdate {
+            return self.replace_again(&ordered);
+        }
+        // A release that cannot be proven stays so.
+        let bad = scenario.is_bad();
+        let release = if bad { self.release(Scenario::Update)? } else { ordered };
+        self.next(&release)
+    }
+
     fn next(&self, release: &Release) -> Result<()> {
         let result = self.host.push(release)?.result()?;
         let good = [Status::Updated, Status::AlreadyCurrent].contains(&result.status);
@@ -203,7 +222,7 @@ impl Lane {
         self.host.rests()
     }
 
-    fn start(&self) -> Result<()> {
+    pub(super) fn start(&self) -> Result<()> {
         self.host.start_watched(&self.supervisor)?;
         self.host.answers()
     }
@@ -230,19 +249,29 @@ impl Lane {
     }
 
     /// What the updater did not write is there after a power cut too.
-    fn sync(&self) -> Result<()> {
+    pub(super) fn sync(&self) -> Result<()> {
         self.volume.as_ref().map_or(Ok(()), Volume::sync)
     }
 
-    fn active(&self) -> Result<Option<Digest>> {
-        Ok(self.host.app()?.active.map(|active| active.digest))
+    /// The release that is active; of the updater itself, the one that answers.
+    fn active(&self, scenario: Scenario) -> Result<Option<Digest>> {
+        if scenario == Scenario::SelfUpdate {
+            return Ok(Some(self.host.health()?.digest));
+        }
+        Ok(self.host.releases()?.active)
     }
 
-    /// A release that nobody has seen yet.
-    fn release(&mut self, bad: bool) -> Result<Release> {
+    /// A release for a scenario, which nobody has seen yet.
+    fn release(&mut self, scenario: Scenario) -> Result<Release> {
         self.releases += 1;
         let message = format!("release {}", self.releases);
-        let status = bad.then_some(500);
-        Tree::release(&Behaviour { message, status, ..Behaviour::default() })
+        let status = scenario.is_bad().then_some(500);
+        let behaviour = Behaviour { message, status, ..Behaviour::default() };
+        let tree = if scenario.migrates() {
+            Tree::migrating(&behaviour)?
+        } else {
+            Tree::agent(&behaviour)?
+        };
+        tree.pack(Packing::Zstd)
     }
 }

@@ -8,6 +8,7 @@ mod audit;
 mod fault;
 mod lane;
 mod lie;
+mod own;
 mod report;
 mod scenario;
 mod sweep;

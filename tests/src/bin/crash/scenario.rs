@@ -18,6 +18,12 @@ pub(crate) enum Scenario {
     Recovery,
     /// Starts after a crash in a reversal, and reverses.
     RecoveryBack,
+    /// Takes a release with hooks, which changes the form of stored data.
+    Migration,
+    /// Takes such a release that cannot be proven, and takes the data back with it.
+    MigrationBack,
+    /// Takes the first release of the updater itself.
+    SelfUpdate,
 }
 
 impl Scenario {
@@ -29,6 +35,9 @@ impl Scenario {
         Self::Reversal,
         Self::Recovery,
         Self::RecoveryBack,
+        Self::Migration,
+        Self::MigrationBack,
+        Self::SelfUpdate,
     ];
 
     /// Whether it begins with a crash of its own.
@@ -38,7 +47,12 @@ impl Scenario {
 
     /// Whether the release that is pushed cannot be proven.
     pub(crate) const fn is_bad(self) -> bool {
-        matches!(self, Self::Reversal | Self::RecoveryBack)
+        matches!(self, Self::Reversal | Self::RecoveryBack | Self::MigrationBack)
+    }
+
+    /// Whether the release changes the form of stored data.
+    pub(crate) const fn migrates(self) -> bool {
+        matches!(self, Self::Migration | Self::MigrationBack)
     }
 
     /// The call at which the first crash is: the agent's log is opened after the switch, and the

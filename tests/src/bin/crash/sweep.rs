@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Result, ensure};
-use fleet_tests::faults::Call;
+use fleet_tests::faults::{Act, Call};
 use fleet_tests::volume::FileSystem;
+use updater::own::PROGRAM;
 
 use crate::audit::names_are_synced;
 use crate::fault::Kind;
@@ -30,7 +31,8 @@ pub(crate) fn sweep(asked: &Arguments) -> Result<Report> {
     let points = points(asked)?;
     ensure!(!points.is_empty(), "there is nothing to try");
     say(&format!("{} points", points.len()))?;
-    let (queue, report) = (Mutex::new(VecDeque::from(points)), Mutex::new(Report::default()));
+    let report = Mutex::new(Report::new(points.len()));
+    let queue = Mutex::new(VecDeque::from(points));
     thread::scope(|scope| {
         let workers: Vec<_> = (0..asked.jobs.max(1))
             .map(|_| scope.spawn(|| work(&queue, &report, &asked.lie)))
@@ -97,7 +99,7 @@ fn points(asked: &Arguments) -> Result<Vec<Point>> {
         let honest = |call: &&Call| !asked.lie.iter().any(|lie| lie.is_about(call));
         names_are_synced(&calls.iter().filter(honest).collect::<Vec<_>>())?;
         for kind in kinds.iter().copied() {
-            let calls = calls.iter().filter(|call| kind.befalls(call));
+            let calls = calls.iter().filter(|call| kind.befalls(call) && !is_like_another(call));
             points.extend(calls.map(|call| Point { scenario, kind, at: call.to_string() }));
             if kind.disk().is_some() && !scenario.is_recovery() {
                 points.push(Point { scenario, kind, at: END.to_owned() });
@@ -107,6 +109,12 @@ fn points(asked: &Arguments) -> Result<Vec<Point>> {
     // A disk is made once, and used for all that is tried on it.
     points.sort_by_key(|point| point.kind.disk());
     Ok(sampled(points, asked))
+}
+
+/// In the middle of a large file one write is like the one before.
+fn is_like_another(call: &Call) -> bool {
+    let large = call.act == Act::Write && call.path.ends_with(PROGRAM);
+    large && !call.number.is_power_of_two()
 }
 
 /// As many as are asked for, at the same distance from each other.
