@@ -52,8 +52,7 @@ lint: tools
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked
 
 crash: build
-	$(CARGO) run --release --locked --package fleet-tests --bin checkpoints
-	$(CARGO) run --release --locked --package fleet-tests --bin crash -- $(ARGS)
+	tests/crash.sh $(ARGS)
 
 fuzz: tools
 	tests/fuzz.sh

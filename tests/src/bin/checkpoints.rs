@@ -31,12 +31,12 @@ fn main() -> Result<ExitCode> {
     let swept = sweep_all(&all)?;
     let tried: u32 = swept.iter().map(|swept| swept.tried).sum();
     let lost: usize = swept.iter().map(|swept| swept.lost.len()).sum();
-    say(&format!("{tried} points tried, {lost} lost"))?;
     for swept in &swept {
         if let Err(error) = swept.held() {
             say(&format!("{error:#}"))?;
         }
     }
+    say(&format!("{tried} points tried, {lost} lost"))?;
     Ok(if lost == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

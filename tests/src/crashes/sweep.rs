@@ -34,7 +34,7 @@ impl Swept {
         ensure!(
             lost.is_empty(),
             "{}\n{} of {} points; the first again: \
-             cargo run -p fleet-tests --bin checkpoints {again}",
+             make crash ARGS='checkpoints {again}'",
             lost.join("\n"),
             lost.len(),
             self.tried
