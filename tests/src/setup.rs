@@ -19,6 +19,7 @@ impl Default for Setup {
             .app("build", "[]")
             .run("command", "['bin/agent']")
             .app("build_unit", "false")
+            .app("hooks_unit", "false")
             // Never a unit of the machine that the tests run on.
             .run("transient", "false")
             .run("stop_grace", "'500ms'")

@@ -314,7 +314,10 @@ fn what_is_not_there_is_said_so() -> Result<()> {
     assert_eq!(code(master.get("/nothing")?)?, Code::NotFound);
     assert_eq!(code(master.post("/health").send()?)?, Code::MethodNotAllowed);
     assert_eq!(code(host.order("/update?app=web", &release).send()?)?, Code::UnknownApp);
-    assert_eq!(code(host.order("/update?froce=true", &release).send()?)?, Code::BadRequest);
+    let long = format!("/update?sha={}", "a".repeat(129));
+    for path in ["/update?froce=true", &long, "/update?watch=1000d"] {
+        assert_eq!(code(host.order(path, &release).send()?)?, Code::BadRequest, "{path}");
+    }
     let delete = master.call(reqwest::Method::DELETE, "/update").send()?;
     assert_eq!(code(delete)?, Code::UnknownTransaction);
     let no_digest = master.post("/update").header("content-type", release.media_type());

@@ -172,3 +172,39 @@ fn a_watch_that_another_updater_began_can_be_stopped_too() -> Result<()> {
     host.keeps(&good, None)?;
     host.rests()
 }
+
+/// Says that it runs, and goes on until it may end.
+const WAITS: &str = "#!/bin/sh\necho $1 >> data/log\n\
+    [ $1 = down ] || while [ ! -e data/go ]; do sleep 0.1; done\n";
+
+#[test]
+fn a_hook_and_a_migration_come_to_their_end_before_what_is_stopped_is_undone() -> Result<()> {
+    let hook = "[hooks]\nbefore_switch = 'bin/note hook'\n";
+    let migration = "[migrations]\nup = 'bin/note up'\ndown = 'bin/note down'\n";
+    let cases =
+        [(hook, Status::Interrupted, "hook\n"), (migration, Status::RolledBack, "up\ndown\n")];
+    for (toml, status, noted) in cases {
+        let place = Place::new()?;
+        let host = Host::alone(&place, &Setup::default().app("links", "['data/']"))?;
+        let good = host.installs("good")?;
+        let tree = Tree::agent(&Behaviour::default())?;
+        tree.file("release.toml", toml)?;
+        tree.program("bin/note", WAITS)?;
+        let data = host.install().join("shared/data");
+        let log = || std::fs::read_to_string(data.join("log")).unwrap_or_default();
+        let lines = in_phase(&host, "/update", &tree.pack(Packing::Zstd)?, Phase::Staged)?;
+        eventually("the command to run", LONG, || (!log().is_empty()).then_some(()))?;
+        std::thread::scope(|scope| {
+            let stopped = scope.spawn(|| stops(&host, lines, status));
+            eventually("the updater to be asked", LONG, || {
+                host.log().contains("asked this update to stop").then_some(())
+            })?;
+            std::fs::write(data.join("go"), "")?;
+            stopped.join().ok().context("it does not panic")?.map(drop)
+        })?;
+        assert_eq!(log(), noted);
+        host.keeps(&good, None)?;
+        host.rests()?;
+    }
+    Ok(())
+}

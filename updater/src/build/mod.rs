@@ -2,6 +2,7 @@
 //! environment of its own, in the release's directory, under a deadline and with its output
 //! bounded as it is read. It never runs in the updater's own environment.
 
+mod confine;
 mod contents;
 mod environment;
 mod plan;
@@ -9,11 +10,9 @@ mod python;
 mod run;
 #[cfg(test)]
 mod tests;
-mod unit;
 mod workspace;
 
 pub use contents::Contents;
 pub use plan::{BuildKind, BuildPlan, plan};
 pub use run::{BuildError, BuildReport, Conditions, run_build};
-pub use unit::BuildUnits;
 pub use workspace::forget_home;

@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 
 use protocol::{Bytes, Period, Space};
 
+use super::confine::confinement;
 use super::environment::{environment, how_to_get};
 use super::plan::BuildPlan;
-use super::unit::{BuildUnits, Confinement};
 use super::workspace::Workspace;
 use crate::config::AppConfig;
 use crate::sys::output::TAIL_LINES;
-use crate::sys::run::{Bounds, RunError, Until, describe, run_bounded, run_job};
+use crate::sys::run::{Bounds, RunError, Until, describe, run_bounded};
 use crate::sys::spawn::{Limits, Spawn, SpawnError};
 use crate::sys::user::{User, UserError};
+use crate::systemd::CommandUnits;
 
 /// A build that went well.
 #[derive(Debug)]
@@ -147,7 +148,7 @@ pub struct Conditions<'a> {
     /// Ends it before its time.
     pub until: Until<'a>,
     /// Where systemd runs: each command is a unit of its own.
-    pub units: Option<&'a BuildUnits>,
+    pub units: Option<&'a CommandUnits>,
 }
 
 /// Builds a release in its directory, which `user` owns meanwhile. `directory` is where the home
@@ -215,13 +216,10 @@ impl Build<'_> {
         let ran = spawned.map_err(RunError::Start).and_then(|spawn| match self.conditions.units {
             None => run_bounded(spawn, bounds, |line| keep(tail, line.to_owned())),
             Some(units) => {
-                let confinement = Confinement {
-                    writable: &[self.release, &self.workspace.home, &self.workspace.temporary],
-                    timeout: bounds.timeout,
-                    memory: self.config.build_memory.map(|bytes| bytes.0),
-                };
-                let start = |output: io::PipeWriter| units.start(&spawn, &confinement, &output);
-                run_job(start, bounds, |line| keep(tail, line.to_owned()))
+                let writable = [self.release, &self.workspace.home, &self.workspace.temporary];
+                let memory = self.config.build_memory.map(|bytes| bytes.0);
+                let confinement = confinement(&writable, memory);
+                units.run(&spawn, confinement, bounds, |line| keep(tail, line.to_owned()))
             }
         });
         let tail = Vec::from(self.tail.clone());

@@ -60,6 +60,7 @@ pub(super) const KEYS: &[Key] = &[
     key("app.*.build_file_size", is::<Bytes>),
     key("app.*.confirm_window", is::<Period>),
     key("app.*.hooks_timeout", is::<Period>),
+    key("app.*.hooks_unit", is::<bool>),
     key("app.*.migrations_timeout", is::<Period>),
     key("app.*.hooks.before_switch", is::<Command>),
     key("app.*.hooks.after_switch", is::<Command>),

@@ -138,6 +138,9 @@ pub struct AppConfig {
     /// How long each hook may take.
     #[serde(default = "default_hooks_timeout")]
     pub hooks_timeout: Period,
+    /// Where systemd runs, run hooks and migrations in units of their own.
+    #[serde(default = "default_true")]
+    pub hooks_unit: bool,
     /// How long each command of a migration may take.
     #[serde(default = "default_migrations_timeout")]
     pub migrations_timeout: Period,
@@ -295,6 +298,7 @@ impl AppConfig {
             build_file_size: default_build_file_size(),
             confirm_window: default_confirm_window(),
             hooks_timeout: default_hooks_timeout(),
+            hooks_unit: true,
             migrations_timeout: default_migrations_timeout(),
             hooks: HooksSection::default(),
             migrations: MigrationsSection::default(),

@@ -10,6 +10,7 @@ use crate::runner::Launch;
 use crate::sys::run::{Bounds, RunError, describe, run_bounded};
 use crate::sys::spawn::{Limits, Spawn, SpawnError};
 use crate::sys::user::{User, UserError};
+use crate::systemd::{CommandUnits, Confinement};
 
 /// What a command has around it.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Surroundings<'a> {
     pub previous: Option<Launch>,
     /// The transaction.
     pub transaction: &'a TransactionId,
+    /// Where systemd runs: the command is a unit of its own.
+    pub units: Option<&'a CommandUnits>,
     /// Where the backup lies, if one was made.
     pub backup: Option<&'a str>,
 }
@@ -72,7 +75,11 @@ pub fn run(
             };
             spawn.no_new_privileges = true;
             let output_bytes = config.build_output.0;
-            run_bounded(spawn, Bounds { timeout, output_bytes, room: None, until: None }, |_| {})
+            let bounds = Bounds { timeout, output_bytes, room: None, until: None };
+            match surroundings.units {
+                Some(units) => units.run(&spawn, confinement(config), bounds, |_| {}),
+                None => run_bounded(spawn, bounds, |_| {}),
+            }
         });
     match ran {
         Ok(finished) if finished.status.success() => Ok(finished.tail),
@@ -81,6 +88,13 @@ pub fn run(
         }
         Err(error) => Err(judge(error)),
     }
+}
+
+/// It brings data to another form, wherever an administrator keeps that; what it may write to, its
+/// user's rights say. The system itself is nothing of that.
+fn confinement(config: &AppConfig) -> Confinement {
+    let memory = config.build_memory.map(|bytes| bytes.0);
+    Confinement { memory, more: vec![("ProtectSystem", "full".into())] }
 }
 
 /// A program that is not there, and one that takes too much, is the release's own fault.

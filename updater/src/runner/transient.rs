@@ -7,8 +7,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use nix::unistd::Uid;
-
 use super::RunnerError;
 use crate::config::{AppConfig, Strategy};
 use crate::sys::spawn::Spawn;
@@ -24,12 +22,12 @@ pub(super) struct Transient {
 }
 
 impl Transient {
-    /// None where systemd does not run or would not obey, where the configuration forbids it, and
+    /// None where systemd does not run, cannot be told or would not obey, where the configuration forbids it, and
     /// where the updater has sockets to pass on, which systemd cannot.
     pub(super) fn for_app(config: &AppConfig, state: &Path) -> Result<Option<Self>, RunnerError> {
         let run = &config.run;
         let passes_on = run.strategy == Strategy::Handover || !run.sockets.is_empty();
-        if !run.transient || passes_on || !systemd::is_running() || !Uid::effective().is_root() {
+        if !run.transient || passes_on || !systemd::makes_units() {
             return Ok(None);
         }
         let app = state.file_name().map(|name| name.to_string_lossy().into_owned());

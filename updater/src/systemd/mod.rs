@@ -4,6 +4,7 @@
 //! It knows units. Of releases, and of what is done when one fails, it knows nothing.
 
 mod bus;
+mod command;
 mod error;
 mod exec;
 mod interface;
@@ -13,6 +14,8 @@ mod state;
 mod ties;
 
 pub use bus::{Bus, Systemd};
+pub use command::CommandUnits;
+pub(crate) use command::Confinement;
 pub use error::SystemdError;
 pub(crate) use exec::{command_properties, micros};
 pub(crate) use interface::Property;
@@ -23,7 +26,24 @@ pub use ties::Ties;
 
 use std::path::Path;
 
+use nix::unistd::Uid;
+
+/// Where the bus listens, unless the environment says otherwise (the D-Bus specification).
+const BUS: &str = "/run/dbus/system_bus_socket";
+const BUS_ADDRESS: &str = "DBUS_SYSTEM_BUS_ADDRESS";
+
 /// Whether systemd is what runs this machine (`sd_booted(3)`).
 pub fn is_running() -> bool {
     Path::new("/run/systemd/system").is_dir()
+}
+
+/// Whether there is a bus to speak to it over. Its socket is there from early in the boot on, whether
+/// or not anybody answers yet.
+pub fn has_bus() -> bool {
+    std::env::var_os(BUS_ADDRESS).is_some() || Path::new(BUS).exists()
+}
+
+/// Whether units can be made here: systemd runs, takes orders from this user, and can be told.
+pub fn makes_units() -> bool {
+    is_running() && Uid::effective().is_root() && has_bus()
 }

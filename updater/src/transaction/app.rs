@@ -12,7 +12,6 @@ use protocol::{
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
-use crate::build::BuildUnits;
 use crate::config::{AppConfig, BuildSetting, Config, LimitsConfig, RunConfig, RunnerKind};
 use crate::own::{OwnExecutable, Takeover};
 use crate::probe::{Probe, Readiness};
@@ -20,6 +19,7 @@ use crate::release::{Layout, Slot, read_record};
 use crate::runner::{Instance, Launch, Runner, command_of};
 use crate::sys::user::{User, UserError};
 use crate::sys::wall_clock;
+use crate::systemd::{self, Bus, CommandUnits};
 use crate::transaction::engine::{Engine, Recovery, or_abort, read_manifest};
 use crate::transaction::machine::after_switch;
 use crate::transaction::order::{Order, Plan, chain, internal};
@@ -44,8 +44,9 @@ pub struct App {
     pub limits: LimitsConfig,
     pub(super) events: Arc<Events>,
     pub(super) user: Option<User>,
-    /// How its builds are confined, where systemd runs.
-    pub(super) build_units: Option<BuildUnits>,
+    /// Where systemd runs: the units of its builds, and of what it has run around a switch.
+    pub(super) build_units: Option<CommandUnits>,
+    pub(super) hook_units: Option<CommandUnits>,
     pub(super) probe: Probe,
     pub(super) ready: Readiness,
     /// Who may sign its releases; none where signatures are not asked for.
@@ -99,13 +100,16 @@ impl App {
         let keys = TrustedKeys::load(&own.trusted_keys).map_err(AppError::Keys)?;
         let hidden = vec![config.identity.clone()];
         let (start, answer) = (own.run.start_timeout.0, own.run.bus_timeout.0);
-        let build_units = if own.build_unit {
-            BuildUnits::new(name.as_str(), hidden, start, answer).map_err(AppError::Units)?
-        } else {
-            None
+        let asked = own.build_unit || own.hooks_unit;
+        let bus = (asked && systemd::makes_units()).then(|| Bus::new(answer));
+        let bus = bus.transpose().map_err(AppError::Units)?;
+        let units = |wanted: bool, kind| {
+            let bus = bus.clone().filter(|_| wanted)?;
+            Some(CommandUnits::new(bus, kind, name.as_str(), hidden.clone(), start))
         };
         Ok(Self {
-            build_units,
+            build_units: units(own.build_unit, "build"),
+            hook_units: units(own.hooks_unit, "hook"),
             layout: Layout::new(&own.install_dir),
             limits: config.limits.clone(),
             status: Mutex::new(Status::new(wall_clock())),
@@ -142,6 +146,7 @@ impl App {
         let app = AppConfig {
             // It builds nothing, and runs nothing that is not the updater itself.
             build_unit: false,
+            hooks_unit: false,
             run: RunConfig { transient: false, ..RunConfig::default() },
             keep: config.own.keep,
             trusted_keys: config.own.trusted_keys.clone(),

@@ -80,15 +80,27 @@ fn look(app: &AppConfig, key: &str) -> Result<Vec<Finding>, SystemdError> {
 }
 
 fn check_made_units(name: &AppName, app: &AppConfig, own: &Account, findings: &mut Vec<Finding>) {
-    let wanted = app.run.transient || app.build_unit;
+    let wanted = app.run.transient || app.build_unit || app.hooks_unit;
     if !wanted || !systemd::is_running() || !own.uid.is_root() {
+        return;
+    }
+    if !systemd::has_bus() {
+        findings.push(no_bus(name));
         return;
     }
     let asked = Bus::new(app.run.bus_timeout.0).map_err(SystemdError::Thread);
     if let Err(error) = asked.and_then(|bus| bus.ask(|_| async { Ok(()) })) {
-        let hint = "install the package dbus, or set run.transient and build_unit to false";
+        let hint = "look at dbus.service, or set run.transient, build_unit and hooks_unit to false";
         findings.push(Finding::error(format!("app.{name}"), chain(&error)).hint(hint));
     }
+}
+
+/// Nothing fails for it: it is as where systemd does not run.
+fn no_bus(name: &AppName) -> Finding {
+    let text = "systemd cannot be told to make units, because there is no D-Bus: agents, builds and \
+                hooks are run by the updater itself, within what confines it";
+    let hint = "install the package dbus, or set run.transient, build_unit and hooks_unit to false";
+    Finding::warning(format!("app.{name}"), text).hint(hint)
 }
 
 fn states(app: &AppConfig) -> Result<Vec<(String, UnitState)>, SystemdError> {

@@ -89,6 +89,7 @@ impl Engine {
             release: self.surrounding(&release),
             previous: previous.map(|digest| self.surrounding(&digest)),
             transaction: &self.journal.transaction,
+            units: self.app.hook_units.as_ref(),
             backup,
         };
         let began = Instant::now();

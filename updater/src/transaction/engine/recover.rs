@@ -79,8 +79,8 @@ impl App {
         let agent = self.hold_agent();
         sweep_unfinished(self.files.directory()).map_err(RecoverError::Io)?;
         drop(agent);
-        if let Some(units) = &self.build_units {
-            units.end_leftovers().map_err(RecoverError::Builds)?;
+        for units in [&self.build_units, &self.hook_units].into_iter().flatten() {
+            units.end_leftovers().map_err(RecoverError::Commands)?;
         }
         let Some(journal) = Journal::read(&self.files.journal())? else {
             if self.layout.store().exists() {
@@ -160,8 +160,8 @@ impl Engine {
 enum RecoverError {
     #[error("use the state directory")]
     Io(#[source] std::io::Error),
-    #[error("end what was left of a build")]
-    Builds(#[source] SystemdError),
+    #[error("end what was left of a build or a hook")]
+    Commands(#[source] SystemdError),
     #[error("take this app's lock: another updater holds it")]
     Locked,
     #[error(transparent)]

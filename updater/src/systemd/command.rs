@@ -1,5 +1,5 @@
-//! Running a build's command in a unit of its own, where systemd runs: as the app's user, with no
-//! capabilities, a file system that is read-only but for what it builds, and within its bounds.
+//! Running a command to its end in a unit of its own, where systemd runs: as its user, with no
+//! capabilities, and within its bounds. What else confines it, who has it run says.
 //!
 //! Nothing of it is left when the unit is gone: systemd ends all that is in its control group.
 
@@ -11,21 +11,18 @@ use std::process::ExitStatus;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use nix::unistd::Uid;
 use rustix::process::Signal;
 use zbus::Fd;
 
-use crate::sys::run::{Job, RunError};
+use super::exec::{command_properties, micros};
+use super::{Bus, JobResult, Property, SystemdError, UnitState};
+use crate::sys::run::{Bounds, Finished, Job, RunError, run_job};
 use crate::sys::spawn::Spawn;
-use crate::systemd::{
-    self, Bus, JobResult, Property, SystemdError, UnitState, command_properties, micros,
-};
 
-/// What a build has no business with.
-const FORBIDDEN: [&str; 10] = [
+/// What no release's command has any business with.
+const FORBIDDEN: [&str; 9] = [
     "NoNewPrivileges",
     "PrivateDevices",
-    "PrivateTmp",
     "ProtectClock",
     "ProtectControlGroups",
     "ProtectHostname",
@@ -34,52 +31,50 @@ const FORBIDDEN: [&str; 10] = [
     "ProtectKernelTunables",
     "LockPersonality",
 ];
-/// How long the parts of a build may take to be gone once they were killed.
+/// How long the parts of a command may take to be gone once they were killed.
 const KILL_WAIT: Duration = Duration::from_secs(10);
 
-/// How the builds of one app are confined.
+/// Units that are made for the commands of one kind, of one app.
 #[derive(Debug, Clone)]
-pub struct BuildUnits {
+pub struct CommandUnits {
     bus: Bus,
+    kind: &'static str,
     app: String,
-    /// Directories that a build cannot even see into.
-    pub(super) hidden: Vec<PathBuf>,
+    /// Directories that a command cannot even see into.
+    hidden: Vec<PathBuf>,
     start_timeout: Duration,
 }
 
 /// What a command in a unit may use, besides what its [`Spawn`] says.
-pub(super) struct Confinement<'a> {
-    pub(super) writable: &'a [&'a std::path::Path],
-    pub(super) timeout: Duration,
+pub(crate) struct Confinement {
     /// Bytes of memory, of all its processes together.
-    pub(super) memory: Option<u64>,
+    pub(crate) memory: Option<u64>,
+    /// What else confines it.
+    pub(crate) more: Vec<Property<'static>>,
 }
 
 /// A command that runs in a unit.
-pub(super) struct Building {
-    units: BuildUnits,
+struct Running {
+    units: CommandUnits,
     unit: String,
     /// Something is to be read here when it has ended.
     ended: PipeReader,
     state: Arc<OnceLock<UnitState>>,
 }
 
-impl BuildUnits {
-    /// None where systemd does not run, or would not obey.
+impl CommandUnits {
+    /// For the commands of a kind: `build`, `hook`.
     pub fn new(
+        bus: Bus,
+        kind: &'static str,
         app: &str,
         hidden: Vec<PathBuf>,
         start_timeout: Duration,
-        bus_timeout: Duration,
-    ) -> io::Result<Option<Self>> {
-        if !systemd::is_running() || !Uid::effective().is_root() {
-            return Ok(None);
-        }
-        let bus = Bus::new(bus_timeout)?;
-        Ok(Some(Self { bus, app: app.to_owned(), hidden, start_timeout }))
+    ) -> Self {
+        Self { bus, kind, app: app.to_owned(), hidden, start_timeout }
     }
 
-    /// Ends what an updater that was killed has left of its builds.
+    /// Ends what an updater that was killed has left of them.
     pub fn end_leftovers(&self) -> Result<(), SystemdError> {
         let pattern = self.name("*");
         self.bus.ask(move |systemd| async move {
@@ -92,16 +87,24 @@ impl BuildUnits {
         })
     }
 
-    /// Starts a command, with its output going to `output`.
-    pub(super) fn start(
+    /// Runs a command within its bounds. Blocks.
+    pub(crate) fn run(
         &self,
         spawn: &Spawn,
-        confinement: &Confinement<'_>,
-        output: &PipeWriter,
-    ) -> Result<Building, RunError> {
+        confinement: Confinement,
+        bounds: Bounds<'_>,
+        on_line: impl FnMut(&str),
+    ) -> Result<Finished, RunError> {
+        let properties = self.properties(spawn, confinement, bounds.timeout);
+        run_job(|output| self.start(properties, output), bounds, on_line)
+    }
+
+    fn start(
+        &self,
+        properties: Vec<Property<'static>>,
+        output: PipeWriter,
+    ) -> Result<Running, RunError> {
         let unit = self.name(&uuid::Uuid::now_v7().simple().to_string());
-        let output = output.try_clone().map_err(RunError::Follow)?;
-        let properties = self.properties(spawn, confinement);
         let (name, deadline) = (unit.clone(), self.start_timeout);
         let started = self.bus.ask_once(move |systemd| async move {
             let mut properties = properties;
@@ -125,12 +128,12 @@ impl BuildUnits {
         }
     }
 
-    fn follow(&self, unit: String) -> Result<Building, RunError> {
+    fn follow(&self, unit: String) -> Result<Running, RunError> {
         let (ended, mut end) = io::pipe().map_err(RunError::Follow)?;
         let state = Arc::new(OnceLock::new());
         let (told, bus, name) = (Arc::clone(&state), self.bus.clone(), unit.clone());
         self.bus.spawn(async move {
-            // Where systemd is out of reach, the build's own bounds end the wait.
+            // Where systemd is out of reach, the command's own bounds end the wait.
             if let Ok(systemd) = bus.connect().await
                 && let Ok(last) = systemd.until_ended(&name).await
             {
@@ -139,34 +142,34 @@ impl BuildUnits {
                 let _ = end.write_all(b"\n");
             }
         });
-        Ok(Building { units: self.clone(), unit, ended, state })
+        Ok(Running { units: self.clone(), unit, ended, state })
     }
 
-    /// A dot, which no app has in its name: one app's builds must not look like another's.
+    /// A dot, which no app has in its name: one app's units must not look like another's.
     fn name(&self, which: &str) -> String {
-        format!("updater-build-{}.{which}.service", self.app)
+        format!("updater-{}-{}.{which}.service", self.kind, self.app)
     }
 
-    fn properties(&self, spawn: &Spawn, confinement: &Confinement<'_>) -> Vec<Property<'static>> {
-        let writable: Vec<_> =
-            confinement.writable.iter().map(|path| path.display().to_string()).collect();
+    fn properties(
+        &self,
+        spawn: &Spawn,
+        confinement: Confinement,
+        timeout: Duration,
+    ) -> Vec<Property<'static>> {
         // A minus sign: one that is not there cannot be seen into either.
         let hidden: Vec<_> =
             self.hidden.iter().map(|path| format!("-{}", path.display())).collect();
-        let description = format!("A build of the updater's app {}", self.app);
+        let description = format!("A {} of the updater's app {}", self.kind, self.app);
         let mut properties = command_properties(spawn, description);
         properties.extend([
             ("KillSignal", Signal::KILL.as_raw().into()),
             ("CapabilityBoundingSet", 0_u64.into()),
             ("AmbientCapabilities", 0_u64.into()),
-            ("ProtectSystem", "strict".into()),
-            ("ProtectHome", "read-only".into()),
             ("ProtectProc", "invisible".into()),
-            ("ReadWritePaths", writable.into()),
             ("InaccessiblePaths", hidden.into()),
             ("PrivateNetwork", spawn.no_network.into()),
-            // For a build whose updater is gone; else the updater ends it.
-            ("RuntimeMaxUSec", micros(confinement.timeout + KILL_WAIT).into()),
+            // For one whose updater is gone; else the updater ends it.
+            ("RuntimeMaxUSec", micros(timeout + KILL_WAIT).into()),
         ]);
         properties.extend(FORBIDDEN.map(|name| (name, true.into())));
         let limits = [
@@ -179,11 +182,12 @@ impl BuildUnits {
         ];
         properties
             .extend(limits.into_iter().filter_map(|(name, limit)| Some((name, limit?.into()))));
+        properties.extend(confinement.more);
         properties
     }
 }
 
-impl Job for Building {
+impl Job for Running {
     fn ended(&self) -> BorrowedFd<'_> {
         self.ended.as_fd()
     }
@@ -206,7 +210,7 @@ impl Job for Building {
     }
 }
 
-impl Drop for Building {
+impl Drop for Running {
     fn drop(&mut self) {
         if self.state.get().is_none() {
             let _ = self.kill();
