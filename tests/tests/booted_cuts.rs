@@ -2,7 +2,6 @@
 //! was half done before it starts them. Each start of a unit notes what it was started with.
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::booted::{BootedFleet, Member};
@@ -177,10 +176,8 @@ fn hosts(count: usize, units: &[&str]) -> Result<Option<BootedFleet>> {
         .run("units", &format!("{units:?}"))
         .run("unit_files", &format!("{UNITS:?}"));
     let Some(fleet) = BootedFleet::of(count, &setup)? else { return Ok(None) };
-    let drop_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/drop-ins/units.conf");
     fleet.each(|host| {
-        let drop_ins = "/etc/systemd/system/updater.service.d";
-        host.machine.copy(&drop_in, &format!("{drop_ins}/units.conf"), 0o644)?;
+        host.machine.add_drop_in("units.conf")?;
         host.machine.write(STARTS, "", 0o644)?;
         host.machine.ask("systemctl daemon-reload && systemctl restart updater")?;
         host.answers()

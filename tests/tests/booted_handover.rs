@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::booted::{BootedFleet, Member};
@@ -33,8 +32,7 @@ fn setup() -> Setup {
 fn booted(setup: &Setup) -> Result<Option<BootedFleet>> {
     let Some(fleet) = BootedFleet::of(1, setup)? else { return Ok(None) };
     let machine = &fleet.members[0].machine;
-    let drop_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/drop-ins/units.conf");
-    machine.copy(&drop_in, "/etc/systemd/system/updater.service.d/units.conf", 0o644)?;
+    machine.add_drop_in("units.conf")?;
     machine.write("/etc/systemd/system/agent.socket", SOCKET, 0o644)?;
     machine.write("/etc/systemd/system/agent@.service", AGENT, 0o644)?;
     machine.ask("systemctl daemon-reload && systemctl enable --quiet agent.socket")?;
@@ -341,6 +339,13 @@ fn processes_follow_each_other_below_the_unit_of_the_updater() -> Result<()> {
     let Some(fleet) = BootedFleet::of(1, &setup)? else { return Ok(()) };
     let host = &fleet.members[0];
     let machine = &host.machine;
+    let early = machine.run(["updater", "check"])?;
+    ensure!(format!("{early:?}").contains("sockets.conf"), "{early:?}");
+    machine.add_drop_in("sockets.conf")?;
+    machine.ask("systemctl daemon-reload && systemctl restart updater")?;
+    host.answers()?;
+    let checked = machine.run(["updater", "check"])?;
+    ensure!(checked.code == 0 && !format!("{checked:?}").contains("sockets.conf"), "{checked:?}");
     let pushes = |message: &str| -> Result<Digest> {
         let release = healthy(message)?;
         let result = host.push(&release)?.result().with_context(|| host.journals())?;

@@ -1,8 +1,6 @@
 //! Where systemd runs, hooks and migrations are units of their own, around agents that are units; and
 //! where it cannot be told to make any, everything goes on without.
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::booted::{BootedFleet, Member};
 use fleet_tests::{Behaviour, LONG, Packing, Release, Setup, Tree, eventually};
@@ -57,8 +55,7 @@ fn units_are_migrated_by_units_and_come_back_or_stay_as_it_was_said() -> Result<
     let host = &fleet.members[0];
     let machine = &host.machine;
     machine.write("/etc/systemd/system/agent.service", AGENT, 0o644)?;
-    let drop_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/drop-ins/units.conf");
-    machine.copy(&drop_in, "/etc/systemd/system/updater.service.d/units.conf", 0o644)?;
+    machine.add_drop_in("units.conf")?;
     machine.ask("systemctl daemon-reload && systemctl restart updater")?;
     host.answers()?;
     updated(host, &good(1, "")?)?;

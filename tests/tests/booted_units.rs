@@ -2,7 +2,6 @@
 //! a clear failure, with its last lines in the journal, and a reversal.
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::booted::{BootedFleet, Member};
@@ -29,8 +28,7 @@ fn booted(setup: Setup) -> Result<Option<BootedFleet>> {
     let machine = &fleet.members[0].machine;
     machine.write("/etc/systemd/system/agent.service", AGENT, 0o644)?;
     machine.write("/etc/systemd/system/sibling.service", SIBLING, 0o644)?;
-    let drop_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/drop-ins/units.conf");
-    machine.copy(&drop_in, "/etc/systemd/system/updater.service.d/units.conf", 0o644)?;
+    machine.add_drop_in("units.conf")?;
     machine.ask("systemctl daemon-reload && systemctl enable --quiet agent")?;
     machine.ask("systemctl restart updater")?;
     fleet.members[0].answers()?;

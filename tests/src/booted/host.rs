@@ -182,6 +182,16 @@ impl BootedHost {
         self.write(to, content, mode)
     }
 
+    /// Gives the updater's unit one of the drop-ins that are shipped with it. It counts after a
+    /// `daemon-reload`, and a restart of the updater.
+    ///
+    /// # Errors
+    /// When there is none of the name, or the host's disk refuses.
+    pub fn add_drop_in(&self, name: &str) -> Result<()> {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/drop-ins").join(name);
+        self.copy(&shipped, &format!("/etc/systemd/system/updater.service.d/{name}"), 0o644)
+    }
+
     /// Where a path of the host is seen from here, to read it. While the host is off, only what it
     /// has written itself is there; and an absolute link leads astray.
     pub fn path(&self, path: &str) -> PathBuf {

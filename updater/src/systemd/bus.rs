@@ -198,6 +198,18 @@ impl Systemd {
         read.await.map_err(|source| refused("look at", unit, source))
     }
 
+    /// Whether a service may make a system call, by its name (systemd.exec(5), `SystemCallFilter=`).
+    /// One that has no unit file may make all of them.
+    pub async fn permits(&self, unit: &str, call: &str) -> Result<bool, SystemdError> {
+        let read = async {
+            let unit = self.unit(unit).await?;
+            self.service(&unit).await?.system_call_filter().await
+        };
+        let (only_these, calls) = read.await.map_err(|source| refused("look at", unit, source))?;
+        let unfiltered = calls.is_empty();
+        Ok(unfiltered || calls.iter().any(|listed| listed == call) == only_these)
+    }
+
     /// Comes to something whenever one of these units changes.
     pub async fn changes(
         &self,

@@ -84,6 +84,8 @@ pub(super) trait Service {
     fn protect_system(&self) -> zbus::Result<String>;
     #[zbus(property)]
     fn read_write_paths(&self) -> zbus::Result<Vec<String>>;
+    #[zbus(property)]
+    fn system_call_filter(&self) -> zbus::Result<(bool, Vec<String>)>;
     #[zbus(property, name = "Type")]
     fn kind(&self) -> zbus::Result<String>;
     #[zbus(property, name = "NRestarts")]

@@ -14,12 +14,17 @@ use super::account::Account;
 
 /// As packages and `make install` name it.
 const OWN_SERVICE: &str = "updater.service";
+/// The system call that sockets of a running agent are taken with.
+const TAKING: &str = "pidfd_getfd";
 
 pub(super) fn check(config: &Config, own: &Account, findings: &mut Vec<Finding>) {
     for (name, app) in &config.apps {
         match app.run.kind {
             RunnerKind::Systemd => check_units(name, app, own, findings),
-            RunnerKind::Process => check_made_units(name, app, own, findings),
+            RunnerKind::Process => {
+                check_made_units(name, app, own, findings);
+                check_sockets(name, app, findings);
+            }
         }
     }
 }
@@ -93,6 +98,27 @@ fn check_made_units(name: &AppName, app: &AppConfig, own: &Account, findings: &m
         let hint = "look at dbus.service, or set run.transient, build_unit and hooks_unit to false";
         findings.push(Finding::error(format!("app.{name}"), chain(&error)).hint(hint));
     }
+}
+
+/// Whether the updater's service may take sockets back from agents. What systemd does not say is
+/// found elsewhere.
+fn check_sockets(name: &AppName, app: &AppConfig, findings: &mut Vec<Finding>) {
+    if app.run.sockets.is_empty() || !systemd::has_bus() {
+        return;
+    }
+    let asked = Bus::new(app.run.bus_timeout.0).map_err(SystemdError::Thread);
+    let permitted = asked.and_then(|bus| {
+        bus.ask(|systemd| async move { systemd.permits(OWN_SERVICE, TAKING).await })
+    });
+    if permitted.unwrap_or(true) {
+        return;
+    }
+    let text =
+        format!("once it was restarted the updater cannot take them from the agent ({TAKING})");
+    findings.push(Finding::warning(format!("app.{name}.run.sockets"), text).hint(
+        "copy share/swarm/drop-ins/sockets.conf to /etc/systemd/system/updater.service.d, \
+                     and run: systemctl daemon-reload",
+    ));
 }
 
 /// Nothing fails for it: it is as where systemd does not run.
