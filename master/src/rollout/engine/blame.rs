@@ -15,7 +15,8 @@ pub enum Blame {
     Unclear,
 }
 
-/// Codes of failures before the switch that lie with the host, or with the way to it.
+/// Codes of failures that lie with the host, or with the way to it. Most are met before the switch; a
+/// disk may also turn full or read-only in the watch.
 const OF_THE_HOST: &[&str] = &[
     "bad_answer",
     "build_failed",
@@ -45,17 +46,18 @@ const OF_THE_HOST: &[&str] = &[
 /// Whom to blame for a row; nobody, if the host is where it was asked to be or was left out.
 pub fn blame(row: &Row) -> Option<Blame> {
     let code = row.code.as_deref();
+    let of_the_host = code.is_some_and(|code| OF_THE_HOST.contains(&code));
     match row.outcome {
         HostOutcome::Updated | HostOutcome::AlreadyCurrent | HostOutcome::Skipped => None,
         // An order that was asked to stop after its switch says nothing about the release.
         HostOutcome::RolledBack if code == Some("interrupted") => Some(Blame::Unclear),
+        HostOutcome::RolledBack if of_the_host => Some(Blame::Host),
         HostOutcome::RolledBack => code.map(|_| Blame::Release),
         HostOutcome::Stranded => Some(Blame::Release),
         // A rollback that was ordered, and that the host itself took back.
         HostOutcome::Failed if code == Some("rolled_back") => Some(Blame::Release),
         HostOutcome::Failed | HostOutcome::Unreachable => {
-            let known = code.is_some_and(|code| OF_THE_HOST.contains(&code));
-            Some(if known { Blame::Host } else { Blame::Unclear })
+            Some(if of_the_host { Blame::Host } else { Blame::Unclear })
         }
     }
 }
@@ -80,6 +82,8 @@ mod tests {
             (O::RolledBack, None, None),
             (O::RolledBack, Some("rolled_back"), Some(Release)),
             (O::RolledBack, Some("interrupted"), Some(Unclear)),
+            (O::RolledBack, Some("internal"), Some(Host)),
+            (O::RolledBack, Some("no_space"), Some(Host)),
             (O::Stranded, Some("rollback_failed"), Some(Release)),
             (O::Failed, Some("rolled_back"), Some(Release)),
             (O::Failed, Some("no_space"), Some(Host)),
