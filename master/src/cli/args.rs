@@ -142,6 +142,9 @@ pub enum FleetCommand {
     /// back, on the same disks and as the same user. Nothing real is touched, and nothing is left.
     Drill(drill::DrillArgs),
     /// Show what runs where, and what does not run as it should
+    ///
+    /// A screen too narrow for all of it does without UPDATER, and then without PREV; a pipe and
+    /// --json have everything.
     Status(StatusArgs),
     /// Say what a host is waiting for, or why it is as it is
     Why(WhyArgs),

@@ -32,22 +32,24 @@ pub(super) fn run(arguments: &StatusArgs, context: &Context) -> Result<Exit, Fai
     if output.json() {
         output.document(&hosts);
     } else {
-        output.data(&text(&hosts, ReleaseNames::read(store)?));
+        output.data(&text(&hosts, ReleaseNames::read(store)?, output.columns()));
     }
     let well = hosts.iter().all(HostStatus::is_well);
     Ok(if well { Exit::Success } else { Exit::Failed })
 }
 
-fn text(hosts: &[HostStatus], mut names: ReleaseNames) -> String {
+fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -> String {
     for active in hosts.iter().flat_map(|host| &host.apps).filter_map(|app| app.active.as_ref()) {
         names.learn(active.digest, active.version.as_deref());
     }
     let headings = ["HOST", "APP", "STATE", "AGENT", "RUNS", "PREV", "SHOULD RUN", "UPDATER"];
-    let mut table = Table::new(headings);
+    // Without the updater's version, and then without the release before.
+    let mut table = Table::new(headings).within(columns).spare(&[7, 5]);
     let mut notes = String::new();
     for host in hosts {
         if let Some(reason) = host.skipped {
-            table.row([host.host.as_str(), "", "skipped", "", "", "", "", reason]);
+            table.row([host.host.as_str(), "", "skipped", "", "", "", "", ""]);
+            let _infallible = writeln!(notes, "{}: {reason}", host.host);
         } else if let Some(error) = &host.error {
             table.row([host.host.as_str(), "", "unreachable", "", "", "", "", ""]);
             let _infallible = writeln!(notes, "{}: {}", host.host, plain(error));

@@ -1,5 +1,7 @@
 //! Tables that read the same with and without a terminal.
 
+use std::mem;
+
 use comfy_table::presets::NOTHING;
 use comfy_table::{ColumnConstraint, ContentArrangement, Row, Width};
 
@@ -10,6 +12,7 @@ use crate::output::plain;
 pub struct Table {
     inner: comfy_table::Table,
     columns: Option<usize>,
+    spare: Vec<usize>,
 }
 
 /// Between two columns.
@@ -23,7 +26,7 @@ impl Table {
         let mut inner = comfy_table::Table::new();
         inner.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         inner.set_header(headings);
-        Self { inner, columns: None }
+        Self { inner, columns: None, spare: Vec::new() }
     }
 
     /// Breaks the last column into lines, so that all fits a screen of so many columns; a pipe has
@@ -31,6 +34,13 @@ impl Table {
     #[must_use]
     pub fn within(mut self, columns: Option<usize>) -> Self {
         self.columns = columns;
+        self
+    }
+
+    /// Columns, by their number from 0, that a screen too narrow for all does without, in this order.
+    #[must_use]
+    pub fn spare(mut self, columns: &[usize]) -> Self {
+        self.spare = columns.to_vec();
         self
     }
 
@@ -63,14 +73,31 @@ impl Table {
     }
 
     fn fit(&mut self) {
+        let Some(columns) = self.columns else { return };
         let widths = self.inner.column_max_content_widths();
-        let Some((_, others)) = widths.split_last() else { return };
-        let taken: usize = others.iter().map(|width| usize::from(*width + GAP)).sum();
-        let left = self.columns.map(|columns| columns.saturating_sub(taken));
-        let Some(left) = left.filter(|left| *left >= NARROWEST) else { return };
-        let width = Width::Fixed(u16::try_from(left).unwrap_or(u16::MAX).saturating_add(GAP));
-        if let Some(last) = self.inner.column_iter_mut().last() {
-            last.set_constraint(ColumnConstraint::UpperBoundary(width));
+        let width = |column: usize| usize::from(widths.get(column).copied().unwrap_or(0) + GAP);
+        let mut shown: Vec<usize> = (0..widths.len()).collect();
+        // Nothing is behind the last one.
+        let needed = |shown: &[usize]| {
+            shown.iter().copied().map(width).sum::<usize>().saturating_sub(GAP.into())
+        };
+        for spare in mem::take(&mut self.spare) {
+            if needed(&shown) > columns {
+                shown.retain(|column| *column != spare);
+                self.constrain(spare, ColumnConstraint::Hidden);
+            }
+        }
+        let Some(last) = shown.pop() else { return };
+        let left = columns.saturating_sub(shown.into_iter().map(width).sum());
+        if left >= NARROWEST {
+            let left = Width::Fixed(u16::try_from(left).unwrap_or(u16::MAX).saturating_add(GAP));
+            self.constrain(last, ColumnConstraint::UpperBoundary(left));
+        }
+    }
+
+    fn constrain(&mut self, column: usize, constraint: ColumnConstraint) {
+        if let Some(column) = self.inner.column_mut(column) {
+            column.set_constraint(constraint);
         }
     }
 }
@@ -102,5 +129,19 @@ mod tests {
         web-1  the agent exited with status 1:
                nobody may listen at its port
         ");
+    }
+
+    #[test]
+    fn a_narrow_screen_does_without_what_can_be_spared() {
+        let shown = |columns| {
+            let mut table =
+                Table::new(["HOST", "RUNS", "PREV", "UPDATER"]).within(columns).spare(&[2, 3]);
+            table.row(["web-1", "1.2 (9f86d081)", "1.1 (60303ae2)", "0.1.0"]);
+            table.render().lines().next().unwrap().to_owned()
+        };
+        assert_eq!(shown(None), "HOST   RUNS            PREV            UPDATER");
+        assert_eq!(shown(Some(46)), "HOST   RUNS            PREV            UPDATER");
+        assert_eq!(shown(Some(45)), "HOST   RUNS            UPDATER");
+        assert_eq!(shown(Some(20)), "HOST   RUNS");
     }
 }
