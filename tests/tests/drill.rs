@@ -44,9 +44,20 @@ fn nothing_is_left(host: &Host, before: &BTreeSet<PathBuf>) -> Result<()> {
 
 #[test]
 fn a_host_drills_and_its_agent_does_not_notice() -> Result<()> {
-    let fleet = Fleet::of(1, &Setup::default().app("build", "['sh', '-c', 'true']"))?;
+    let ran = tempfile::tempdir()?;
+    let touch = |name: &str| format!("['touch', {:?}]", ran.path().join(name));
+    let hooks = format!("{{ before_switch = {}, after_switch = [] }}", touch("hook"));
+    let migrations = format!("{{ up = {}, down = [], backup = [] }}", touch("migration"));
+    let setup = Setup::default()
+        .app("build", "['sh', '-c', 'true']")
+        .app("hooks", &hooks)
+        .app("migrations", &migrations);
+    let fleet = Fleet::of(1, &setup)?;
     let host = fleet.hosts.first().context("a host")?;
     host.installs("real")?;
+    for marker in ["hook", "migration"] {
+        fs::remove_file(ran.path().join(marker)).context(marker)?;
+    }
     let (agent, before) = (host.app()?.pid, files(host)?);
     let output = fleet.swarm(["--json", "drill", "--host", "web-1"])?.good()?;
     let summary = output.stdout.lines().last().context("a summary")?;
@@ -78,6 +89,8 @@ fn a_host_drills_and_its_agent_does_not_notice() -> Result<()> {
         ensure!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
         nothing_is_left(host, &before)?;
     }
+    // What the host runs around its own updates works on real data.
+    assert_eq!(fs::read_dir(ran.path())?.count(), 0);
     Ok(())
 }
 

@@ -5,11 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use protocol::{AppName, Command, DRILL_APP, Period};
+use protocol::{AppName, Command, DRILL_APP, HooksSection, MigrationsSection, Period};
 
 use super::DrillError;
-use crate::config::{AppConfig, BuildSetting, Config, HealthConfig, RunConfig};
-use crate::config::{RunnerKind, Strategy};
+use crate::config::{AppConfig, BuildSetting, Config, HealthConfig};
+use crate::config::{RunConfig, RunnerKind, Strategy};
 use crate::release::remove_tree;
 use crate::runner::for_app;
 use crate::transaction::{AppError, AppFiles};
@@ -61,6 +61,9 @@ impl Scratch {
             trusted_keys: Vec::new(),
             links: Vec::new(),
             build: BuildSetting::Command(words(build).0),
+            // The host's own would be run on real data, and under the real agent.
+            hooks: HooksSection::default(),
+            migrations: MigrationsSection::default(),
             run,
             health,
             ..real.clone()
