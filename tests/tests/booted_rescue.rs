@@ -30,10 +30,12 @@ fn lesson_21_an_updater_that_keeps_dying_is_put_back_by_the_rescue_unit() -> Res
     assert!(!member.machine.path("/opt/updater/releases/rescued").is_symlink());
     member.needs_no_rescue()?;
 
-    // A configuration that no updater could use is nobody's release's fault. The rescue waits, and does
-    // not touch what is installed.
+    // A configuration that no updater could use, or a user that is not there yet, is nobody's release's
+    // fault. The rescue waits, and does not touch what is installed.
     let config = fs::read_to_string(member.machine.path("/etc/updater/updater.toml"))?;
-    member.machine.write("/etc/updater/updater.toml", "nonsense = true\n", 0o644)?;
+    let broken = config.replace("[app.agent]", "[app.agent]\nuser = 'nobody-of-this-name'");
+    ensure!(broken != config, "{config}");
+    member.machine.write("/etc/updater/updater.toml", broken, 0o644)?;
     member.kill_updater()?;
     eventually("the rescue to wait", LONG, || {
         member

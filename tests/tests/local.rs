@@ -128,3 +128,16 @@ fn what_enroll_writes_is_nearly_a_running_host() -> Result<()> {
         std::net::TcpListener::bind(host.address).ok().map(drop)
     })
 }
+
+/// A rescue tells by the status that no other release of the updater would do better.
+#[test]
+fn a_configuration_that_cannot_be_used_is_the_hosts_own_fault() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    host.kill()?;
+    fs::write(host.config(), "nonsense = true\n")?;
+    let ended = updater(&host, &["run"])?;
+    assert_eq!(ended.code, 78, "{ended:?}");
+    assert!(ended.stderr.contains("nonsense"), "{ended:?}");
+    Ok(())
+}

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use crate::own::OF_HOST;
+
 /// What a subcommand failed with.
 #[derive(Debug)]
 pub struct CliError {
@@ -12,9 +14,6 @@ pub struct CliError {
     hint: Option<String>,
     status: u8,
 }
-
-/// The exit status of what no other program would do better: `EX_CONFIG` of `sysexits(3)`.
-const OF_HOST: u8 = 78;
 
 impl CliError {
     /// The configuration, the identity or the host itself is at fault: the rescue unit leaves the

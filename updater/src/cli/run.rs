@@ -97,7 +97,9 @@ async fn updater(post: Post) -> Result<(), CliError> {
     let candidate = std::env::var_os(CANDIDATE).is_some();
     let takeover =
         Takeover::new(seat, heard, gate.clone(), path.clone(), listening, handle.clone());
-    let daemon = Daemon::new(config, path, host, own, Arc::clone(&takeover), &handle)?;
+    // A user or a key that is not there: no other release of the updater would find it.
+    let daemon = Daemon::new(config, path, host, own, Arc::clone(&takeover), &handle)
+        .map_err(CliError::of_host)?;
     let routes = router(Arc::clone(&daemon));
     if !candidate {
         daemon.take_charge();

@@ -23,7 +23,7 @@ mod unit;
 pub use channel::{Channel, ChannelError, FromParent, ToParent};
 pub use executable::{Foreign, OwnExecutable, PROGRAM, own_digest};
 pub use launch::become_active;
-pub use parent::{ParentError, run_parent};
+pub use parent::{OF_HOST, ParentError, run_parent};
 pub use seat::Seat;
 pub use socket::{SocketError, listening_socket};
 pub use start::StartError;

@@ -44,6 +44,10 @@ pub enum ParentError {
 /// Short lives in a row after which the release before is tried.
 const PATIENCE: u32 = 6;
 
+/// The exit status of an updater where no other release would do better: `EX_CONFIG` of `sysexits(3)`.
+/// Neither the parent nor the rescue unit goes back to another one for it.
+pub const OF_HOST: u8 = 78;
+
 struct Updater {
     pid: Pid,
     channel: Channel,
@@ -213,6 +217,9 @@ impl Parent {
             (self.pause, self.short_lives) = (FIRST_PAUSE, 0);
         }
         self.try_again_later();
+        if matches!(status, WaitStatus::Exited(_, status) if status == i32::from(OF_HOST)) {
+            self.short_lives = 0;
+        }
     }
 
     fn try_again_later(&mut self) {
