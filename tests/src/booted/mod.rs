@@ -31,7 +31,7 @@
 //!
 //! The programs that the tests run are in every host under the path that they have outside, so that
 //! a [`Tree::agent`](crate::Tree::agent) runs there too. Hosts boot side by side from threads.
-//! Tests that use this are in files `tests/tests/booted_*.rs`, by which name `nextest` knows that they
+//! Tests that use this are in files `tests/tests/system/booted_*.rs`, by which name `nextest` knows that they
 //! need the root, and that two of them at a time are enough. A dropped lab leaves nothing; what a
 //! killed run has left, the next one takes down.
 

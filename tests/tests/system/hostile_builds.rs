@@ -10,9 +10,9 @@ use anyhow::{Context as _, Result, ensure};
 use fleet_tests::{Host, LONG, Packing, Place, Release, Setup, Tree, eventually, processes_of};
 use protocol::{Code, Digest};
 
-const AGENT: &str = include_str!("../data/agent.py");
-const REACHES_OUT: &str = include_str!("../data/reach_out.py");
-const LEAVES_DAEMONS: &str = include_str!("../data/leave_daemons.py");
+const AGENT: &str = include_str!("../../data/agent.py");
+const REACHES_OUT: &str = include_str!("../../data/reach_out.py");
+const LEAVES_DAEMONS: &str = include_str!("../../data/leave_daemons.py");
 
 /// A host that runs a good release as `user`; what is set comes over that.
 fn host(place: &Place, user: &str, setup: impl FnOnce(Setup) -> Setup) -> Result<(Host, Digest)> {
