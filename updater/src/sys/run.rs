@@ -250,9 +250,13 @@ impl<J: Job> Running<J> {
         let happened = |index: usize| {
             watched.get(index).and_then(PollFd::revents).unwrap_or(PollFlags::empty())
         };
-        let ended = happened(0).contains(PollFlags::POLLIN);
-        let output = happened(1);
+        let (end, output) = (happened(0), happened(1));
         drop(watched);
+        let ended = end.contains(PollFlags::POLLIN);
+        if !ended && !end.is_empty() {
+            // Nobody is left who could tell; to wait on would come back at once, over and over.
+            return Err(RunError::Follow(io::ErrorKind::BrokenPipe.into()));
+        }
         if output.contains(PollFlags::POLLHUP) && !output.contains(PollFlags::POLLIN) {
             self.output_open = false;
         }

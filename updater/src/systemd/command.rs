@@ -12,12 +12,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use tokio::sync::oneshot;
 use zbus::Fd;
 
 use super::exec::{command_properties, micros};
-use super::{Bus, JobResult, Property, SystemdError, UnitState};
+use super::{Bus, JobResult, Property, Systemd, SystemdError, UnitState};
 use crate::sys::run::{Bounds, Finished, Job, RunError, run_job};
 use crate::sys::spawn::Spawn;
+use crate::transaction::chain;
 
 /// What no release's command has any business with.
 const FORBIDDEN: [&str; 9] = [
@@ -33,6 +35,8 @@ const FORBIDDEN: [&str; 9] = [
 ];
 /// How long the parts of a command may take to be gone once they were killed.
 const KILL_WAIT: Duration = Duration::from_secs(10);
+/// Between two tries to see a command's end, where the line to systemd broke.
+const NEXT_TRY: Duration = Duration::from_secs(1);
 
 /// Units that are made for the commands of one kind, of one app.
 #[derive(Debug, Clone)]
@@ -60,6 +64,8 @@ struct Running {
     /// Something is to be read here when it has ended.
     ended: PipeReader,
     state: Arc<OnceLock<UnitState>>,
+    /// Dropped, nobody waits for the end any more.
+    _waits: oneshot::Sender<()>,
 }
 
 impl CommandUnits {
@@ -131,18 +137,18 @@ impl CommandUnits {
     fn follow(&self, unit: String) -> Result<Running, RunError> {
         let (ended, mut end) = io::pipe().map_err(RunError::Follow)?;
         let state = Arc::new(OnceLock::new());
+        let (waits, unwanted) = oneshot::channel();
         let (told, bus, name) = (Arc::clone(&state), self.bus.clone(), unit.clone());
         self.bus.spawn(async move {
-            // Where systemd is out of reach, the command's own bounds end the wait.
-            if let Ok(systemd) = bus.connect().await
-                && let Ok(last) = systemd.until_ended(&name).await
-            {
-                let _ = told.set(last);
-                let _ = systemd.reset_failed(&name).await;
-                let _ = end.write_all(b"\n");
-            }
+            let (systemd, last) = tokio::select! {
+                ended = until_ended(&bus, &name) => ended,
+                _ = unwanted => return,
+            };
+            let _ = told.set(last);
+            let _ = systemd.reset_failed(&name).await;
+            let _ = end.write_all(b"\n");
         });
-        Ok(Running { units: self.clone(), unit, ended, state })
+        Ok(Running { units: self.clone(), unit, ended, state, _waits: waits })
     }
 
     /// A dot, which no app has in its name: one app's units must not look like another's.
@@ -184,6 +190,23 @@ impl CommandUnits {
             .extend(limits.into_iter().filter_map(|(name, limit)| Some((name, limit?.into()))));
         properties.extend(confinement.more);
         properties
+    }
+}
+
+/// Waits for the end of a unit, over as many lines as that takes. The wait's own bounds end it where
+/// systemd stays out of reach.
+async fn until_ended(bus: &Bus, unit: &str) -> (Systemd, UnitState) {
+    loop {
+        let seen = async {
+            let systemd = bus.connect().await?;
+            let last = systemd.until_ended(unit).await?;
+            Ok::<_, SystemdError>((systemd, last))
+        };
+        match seen.await {
+            Ok(ended) => return ended,
+            Err(error) => tracing::warn!("{unit} is out of sight: {}", chain(&error)),
+        }
+        tokio::time::sleep(NEXT_TRY).await;
     }
 }
 
