@@ -22,7 +22,8 @@ use super::state::UnitState;
 /// So often is a unit looked at again that changes while it is being looked at.
 const LOOKS: u32 = 5;
 
-/// Where systemd leaves the bus, which it does while a machine boots, it is asked again so often.
+/// Where systemd leaves the bus, which it does while a machine boots, or the bus itself is started anew,
+/// it is asked again so often.
 const COMES_BACK: u32 = 20;
 /// Between two of these.
 const NEXT_TRY: Duration = Duration::from_millis(100);
@@ -58,8 +59,8 @@ impl Bus {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Asks systemd, and waits for what comes of it. Where systemd has left the bus meanwhile, all of
-    /// it is asked again: only for what can be done twice. Blocks.
+    /// Asks systemd, and waits for what comes of it. Where systemd has left the bus meanwhile, or the
+    /// line broke, all of it is asked again: only for what can be done twice. Blocks.
     pub fn ask<T, F>(
         &self,
         ask: impl FnOnce(Systemd) -> F + Clone + Send + 'static,
@@ -70,7 +71,7 @@ impl Bus {
     {
         for _ in 0..COMES_BACK {
             match self.ask_once(ask.clone()) {
-                Err(error) if error.has_left() => {
+                Err(error) if error.has_left() || error.is_broken() => {
                     let bus = self.clone();
                     self.wait_for(async move {
                         // It has forgotten that this line wants to hear what it does.

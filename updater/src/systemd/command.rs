@@ -85,8 +85,7 @@ impl CommandUnits {
         let pattern = self.name("*");
         self.bus.ask(move |systemd| async move {
             for unit in systemd.units_like(&pattern).await? {
-                systemd.kill(&unit).await?;
-                systemd.stop(&unit, KILL_WAIT).await?;
+                systemd.end(&unit, Duration::ZERO, KILL_WAIT).await?;
                 systemd.reset_failed(&unit).await?;
             }
             Ok(())
@@ -105,50 +104,37 @@ impl CommandUnits {
         run_job(|output| self.start(properties, output), bounds, on_line)
     }
 
+    /// Starts a unit. After an error nothing of it runs or will, or what does is named.
     fn start(
         &self,
         properties: Vec<Property<'static>>,
         output: PipeWriter,
     ) -> Result<Running, RunError> {
         let unit = self.name(&uuid::Uuid::now_v7().simple().to_string());
+        // Before the order: after it, nothing may be in the way of ending what it started.
+        let (ended, end) = io::pipe().map_err(RunError::Follow)?;
         let (name, deadline) = (unit.clone(), self.start_timeout);
-        let started = self.bus.ask_once(move |systemd| async move {
-            let mut properties = properties;
-            for stream in ["StandardOutputFileDescriptor", "StandardErrorFileDescriptor"] {
-                properties.push((stream, Fd::from(output.as_fd()).into()));
-            }
-            match systemd.start_transient(&name, &properties, deadline).await? {
-                JobResult::Done => Ok(None),
-                JobResult::Not(_) => {
-                    let state = systemd.state(&name).await?;
-                    Ok((!state.has_run()).then(|| state.describe()))
-                }
-            }
+        let ordered = self.bus.ask_once(move |systemd| async move {
+            Ok(order(&systemd, &name, properties, output, deadline).await)
         });
-        match started.map_err(|error| RunError::Follow(io::Error::other(error)))? {
-            None => self.follow(unit),
-            Some(how) => {
-                let text = format!("{unit} {how}");
-                Err(RunError::Follow(io::Error::other(text)))
-            }
-        }
-    }
-
-    fn follow(&self, unit: String) -> Result<Running, RunError> {
-        let (ended, mut end) = io::pipe().map_err(RunError::Follow)?;
-        let state = Arc::new(OnceLock::new());
+        let ordered = ordered.map_err(|error| RunError::Follow(io::Error::other(error)))?;
         let (waits, unwanted) = oneshot::channel();
-        let (told, bus, name) = (Arc::clone(&state), self.bus.clone(), unit.clone());
-        self.bus.spawn(async move {
-            let (systemd, last) = tokio::select! {
-                ended = until_ended(&bus, &name) => ended,
-                _ = unwanted => return,
-            };
-            let _ = told.set(last);
-            let _ = systemd.reset_failed(&name).await;
-            let _ = end.write_all(b"\n");
-        });
-        Ok(Running { units: self.clone(), unit, ended, state, _waits: waits })
+        let state = Arc::new(OnceLock::new());
+        let mut running = Running { units: self.clone(), unit, ended, state, _waits: waits };
+        let error = match ordered {
+            Ok(None) => {
+                running.follow(end, unwanted);
+                return Ok(running);
+            }
+            Ok(Some(how)) => io::Error::other(format!("{} {how}", running.unit)),
+            Err(error) => {
+                tracing::warn!("{} is ended: failed to {}", running.unit, chain(&error));
+                io::Error::other(error)
+            }
+        };
+        // It may run all the same, or be about to.
+        running.kill().map_err(|what| RunError::Stuck { what, tail: Vec::new() })?;
+        Err(RunError::Follow(error))
     }
 
     /// A dot, which no app has in its name: one app's units must not look like another's.
@@ -193,6 +179,27 @@ impl CommandUnits {
     }
 }
 
+/// Orders a unit, and waits until its command runs or has run. Else it says how the unit stands, in
+/// words that follow its name.
+async fn order(
+    systemd: &Systemd,
+    unit: &str,
+    mut properties: Vec<Property<'static>>,
+    output: PipeWriter,
+    deadline: Duration,
+) -> Result<Option<String>, SystemdError> {
+    for stream in ["StandardOutputFileDescriptor", "StandardErrorFileDescriptor"] {
+        properties.push((stream, Fd::from(output.as_fd()).into()));
+    }
+    match systemd.start_transient(unit, &properties, deadline).await? {
+        JobResult::Done => Ok(None),
+        JobResult::Not(_) => {
+            let state = systemd.state(unit).await?;
+            Ok((!state.has_run()).then(|| state.describe()))
+        }
+    }
+}
+
 /// Waits for the end of a unit, over as many lines as that takes. The wait's own bounds end it where
 /// systemd stays out of reach.
 async fn until_ended(bus: &Bus, unit: &str) -> (Systemd, UnitState) {
@@ -207,6 +214,23 @@ async fn until_ended(bus: &Bus, unit: &str) -> (Systemd, UnitState) {
             Err(error) => tracing::warn!("{unit} is out of sight: {}", chain(&error)),
         }
         tokio::time::sleep(NEXT_TRY).await;
+    }
+}
+
+impl Running {
+    /// Waits beside for its end, until nobody wants to know it any more.
+    fn follow(&self, mut end: PipeWriter, unwanted: oneshot::Receiver<()>) {
+        let told = Arc::clone(&self.state);
+        let (bus, name) = (self.units.bus.clone(), self.unit.clone());
+        self.units.bus.spawn(async move {
+            let (systemd, last) = tokio::select! {
+                ended = until_ended(&bus, &name) => ended,
+                _ = unwanted => return,
+            };
+            let _ = told.set(last);
+            let _ = systemd.reset_failed(&name).await;
+            let _ = end.write_all(b"\n");
+        });
     }
 }
 
@@ -225,8 +249,7 @@ impl Job for Running {
     fn kill(&mut self) -> Result<(), String> {
         let unit = self.unit.clone();
         let killed = self.units.bus.ask(move |systemd| async move {
-            systemd.kill(&unit).await?;
-            systemd.stop(&unit, KILL_WAIT).await?;
+            systemd.end(&unit, Duration::ZERO, KILL_WAIT).await?;
             systemd.reset_failed(&unit).await
         });
         killed.map_err(|_| self.unit.clone())

@@ -60,6 +60,13 @@ impl SystemdError {
         }
     }
 
+    /// Whether the line to systemd broke: what was asked may have been done, or not.
+    pub fn is_broken(&self) -> bool {
+        let (Self::Bus(source) | Self::Refused { source, .. }) = self else { return false };
+        // One that is only slow is told by the same kind of error.
+        matches!(source, zbus::Error::InputOutput(why) if why.kind() != io::ErrorKind::TimedOut)
+    }
+
     /// The line broke.
     pub fn broken() -> Self {
         let gone = io::Error::from(io::ErrorKind::BrokenPipe);

@@ -38,6 +38,24 @@ impl Systemd {
         }
     }
 
+    /// Stops a unit. What its own settings do not end within the grace is killed, and has to be gone
+    /// after another wait.
+    pub async fn end(
+        &self,
+        unit: &str,
+        grace: Duration,
+        wait: Duration,
+    ) -> Result<(), SystemdError> {
+        if !grace.is_zero() {
+            match self.stop(unit, grace).await {
+                Err(SystemdError::Late { .. }) => {}
+                stopped => return stopped.map(drop),
+            }
+        }
+        self.kill(unit).await?;
+        self.stop(unit, wait).await.map(drop)
+    }
+
     /// Makes a unit of these properties that lives until it ends, and starts it.
     pub(crate) async fn start_transient(
         &self,

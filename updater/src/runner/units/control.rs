@@ -14,7 +14,7 @@ use crate::runner::seat::Seat;
 use crate::runner::{Instance, Launch, RunnerError};
 use crate::sys::process::{ProcessId, boot_id};
 use crate::sys::{proc, wall_clock};
-use crate::systemd::{Bus, JobResult, Load, Systemd, SystemdError, UnitState, last_lines};
+use crate::systemd::{Bus, JobResult, Load, SystemdError, UnitState, last_lines};
 
 /// What tells systemd, and waits for it.
 #[derive(Debug)]
@@ -145,7 +145,7 @@ impl Control {
         let (units, wait) = (stop_order(units), self.kill_timeout);
         Ok(self.bus.ask(move |systemd| async move {
             for unit in &units {
-                stop_unit(&systemd, unit, grace, wait).await?;
+                systemd.end(unit, grace, wait).await?;
             }
             Ok(())
         })?)
@@ -257,18 +257,4 @@ pub(super) fn is_of_this_boot(record: &Record) -> bool {
 fn boot() -> String {
     let init = proc::stat(1).map(|stat| stat.start_time).unwrap_or_default();
     format!("{}:{init}:", boot_id())
-}
-
-async fn stop_unit(
-    systemd: &Systemd,
-    unit: &str,
-    grace: Duration,
-    wait: Duration,
-) -> Result<(), SystemdError> {
-    match systemd.stop(unit, grace).await {
-        Err(SystemdError::Late { .. }) => {}
-        stopped => return stopped.map(drop),
-    }
-    systemd.kill(unit).await?;
-    systemd.stop(unit, wait).await.map(drop)
 }
