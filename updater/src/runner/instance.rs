@@ -195,6 +195,10 @@ impl Instance {
         self.inner.record.units.iter().map(|unit| unit.name.clone()).collect()
     }
 
+    pub(super) fn record(&self) -> &Record {
+        &self.inner.record
+    }
+
     pub(super) fn signs(&self) -> &Signs {
         &self.inner.signs
     }

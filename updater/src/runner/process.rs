@@ -87,16 +87,15 @@ pub fn for_app(config: &AppConfig, state: &Path) -> Result<Box<dyn Runner>, Runn
             Strategy::Handover => Box::new(SlotsRunner::new(config, state)?),
         });
     }
+    let transient = Transient::for_app(config, state)?;
+    let seat =
+        |name: &str| Seat::new(state.join(name), config.run.kill_timeout.0, transient.clone());
     Ok(Box::new(ProcessRunner {
         user: config.user.clone(),
         log: AgentLog::new(state, config.run.log_bytes.0),
         sockets: Sockets::new(&config.run.sockets),
-        serving: Seat::new(
-            state.join("instance.json"),
-            config.run.kill_timeout.0,
-            Transient::for_app(config, state)?,
-        ),
-        beside: Seat::new(state.join("beside.json"), config.run.kill_timeout.0, None),
+        serving: seat("instance.json"),
+        beside: seat("beside.json"),
     }))
 }
 
@@ -209,9 +208,10 @@ impl ProcessRunner {
         seat.prepare()?;
         let (file, log_start) = self.log.open()?;
         spawn.output = Output::File(file);
+        let transient = seat.transient.as_ref().filter(|transient| transient.wanted);
         let mut record = Record {
             format: FORMAT,
-            group: seat.transient.as_ref().map(|transient| transient.group(&mark)),
+            group: transient.map(|transient| transient.group(&mark)),
             mark,
             leader: None,
             units: Vec::new(),
@@ -225,7 +225,7 @@ impl ProcessRunner {
         };
         // Before it is started: a crash in between must not leave an agent that nobody knows of.
         seat.write(&record)?;
-        let started = match &seat.transient {
+        let started = match transient {
             Some(transient) => transient.start(&record.mark, &spawn, self.log.path()),
             // Not reaped yet, so it has a line in `/proc` even if it is dead.
             None => spawn.start().map(|child| child.id()).map_err(RunnerError::from),

@@ -13,13 +13,14 @@ use super::transient::Transient;
 use super::{Instance, RunnerError, stop};
 use crate::sys::process::{ProcessHandle, ProcessId};
 use crate::sys::{remove_durably, sync_directory, write_durably};
+use crate::transaction::chain;
 
 #[derive(Debug)]
 pub(super) struct Seat {
     record: PathBuf,
     /// How long killed processes may take to be gone.
     kill_timeout: Duration,
-    /// How it is made a unit of its own, if it is.
+    /// How it is made a unit of its own, and ended, where that can be.
     pub(super) transient: Option<Transient>,
     /// The agent that was last started or found, so that it is followed by one thread only.
     current: Mutex<Option<Instance>>,
@@ -75,10 +76,29 @@ impl Seat {
     pub(super) fn clear(&self, grace: Duration) -> Result<(), RunnerError> {
         let Some(record) = self.read()? else { return Ok(()) };
         // Units were stopped by whoever knows them.
-        if let Some(leader) = record.find_leader()?.filter(|_| record.units.is_empty()) {
-            stop::stop(&record.signs(leader), grace, self.kill_timeout)?;
+        if record.units.is_empty() {
+            self.end(&record, record.find_leader()?, grace)?;
         }
         self.forget()
+    }
+
+    /// Ends all processes of a start, and whatever is about to become one.
+    fn end(
+        &self,
+        record: &Record,
+        leader: Option<ProcessId>,
+        grace: Duration,
+    ) -> Result<(), RunnerError> {
+        let unit = self.transient.as_ref().filter(|_| record.group.is_some());
+        if let Some(Err(error)) = unit.map(|unit| unit.end(&record.mark, grace)) {
+            // Without a first process, nobody but systemd knows whether there will be one.
+            if leader.is_none() {
+                return Err(error.into());
+            }
+            tracing::warn!("the agent's processes are ended one by one: {}", chain(&error));
+        }
+        // systemd gives up on what hangs in the kernel, and says nothing.
+        leader.map_or(Ok(()), |leader| stop::stop(&record.signs(leader), grace, self.kill_timeout))
     }
 
     /// Nothing is left of what was last started here.
@@ -90,7 +110,7 @@ impl Seat {
 
     /// Ends all processes of an agent, and forgets it if it is the one of this place.
     pub(super) fn stop(&self, instance: &Instance, grace: Duration) -> Result<(), RunnerError> {
-        stop::stop(instance.signs(), grace, self.kill_timeout)?;
+        self.end(instance.record(), Some(instance.process().clone()), grace)?;
         let recorded = self.read()?.map(|record| record.variable());
         if recorded.as_ref() == Some(&instance.signs().mark) {
             remove_durably(&self.record).map_err(|source| self.error("remove", source))?;

@@ -1,8 +1,8 @@
 //! Starting an agent as a unit of its own, where systemd runs: it does not inherit what confines the
 //! updater, nothing of it is in the updater's control group, and all of it dies together.
 //!
-//! The unit is made for one start and goes with it. From then on the agent is followed and ended as
-//! any other: systemd does not start it again.
+//! The unit is made for one start and goes with it: systemd does not start it again. It is ended by its
+//! name, since systemd alone can stop what has not begun yet, or what forks faster than anybody can look.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,31 +11,37 @@ use super::RunnerError;
 use crate::config::{AppConfig, Strategy};
 use crate::sys::spawn::Spawn;
 use crate::systemd::{self, Bus, JobResult, SystemdError, command_properties, micros};
+use crate::transaction::chain;
 
-/// How agents of one app are started.
+/// How agents of one app are started and ended.
 #[derive(Debug, Clone)]
 pub(super) struct Transient {
+    /// Whether the next start is made a unit; one that was is ended as such all the same.
+    pub(super) wanted: bool,
     bus: Bus,
     app: String,
     start_timeout: Duration,
     stop_grace: Duration,
+    kill_timeout: Duration,
 }
 
 impl Transient {
-    /// None where systemd does not run, cannot be told or would not obey, where the configuration forbids it, and
-    /// where the updater has sockets to pass on, which systemd cannot.
+    /// None where systemd does not run, cannot be told or would not obey. It is not wanted where the
+    /// configuration forbids it, and where the updater has sockets to pass on, which systemd cannot.
     pub(super) fn for_app(config: &AppConfig, state: &Path) -> Result<Option<Self>, RunnerError> {
         let run = &config.run;
         let passes_on = run.strategy == Strategy::Handover || !run.sockets.is_empty();
-        if !run.transient || passes_on || !systemd::makes_units() {
+        if !systemd::makes_units() {
             return Ok(None);
         }
         let app = state.file_name().map(|name| name.to_string_lossy().into_owned());
         Ok(Some(Self {
+            wanted: run.transient && !passes_on,
             bus: Bus::new(run.bus_timeout.0).map_err(SystemdError::Thread)?,
             app: app.unwrap_or_default(),
             start_timeout: run.start_timeout.0,
             stop_grace: run.stop_grace.0,
+            kill_timeout: run.kill_timeout.0,
         }))
     }
 
@@ -50,7 +56,8 @@ impl Transient {
         format!("/system.slice/{}", self.unit(mark))
     }
 
-    /// Starts it, and gives back the number of its first process. Its output goes to the log.
+    /// Starts it, and gives back the number of its first process. Its output goes to the log. After an
+    /// error it is to be ended.
     pub(super) fn start(&self, mark: &str, spawn: &Spawn, log: &Path) -> Result<u32, RunnerError> {
         let unit = self.unit(mark);
         let log = log.display().to_string();
@@ -63,14 +70,28 @@ impl Transient {
         ]);
         let deadline = self.start_timeout;
         let name = unit.clone();
-        let (result, state) = self.bus.ask_once(move |systemd| async move {
+        let started = self.bus.ask_once(move |systemd| async move {
             let result = systemd.start_transient(&name, &properties, deadline).await?;
             Ok((result, systemd.state(&name).await?))
-        })?;
+        });
+        // It may run all the same, or be about to.
+        let told =
+            |error: &SystemdError| tracing::warn!("{unit} is ended: failed to {}", chain(error));
+        let (result, state) = started.inspect_err(told)?;
         match result {
             JobResult::Done if state.main_pid != 0 => Ok(state.main_pid),
             _ => Err(RunnerError::Unit { unit, how: state.describe(), output: Vec::new() }),
         }
+    }
+
+    /// Ends the unit of one start, whether it runs or is about to. When this returns, nothing of it is
+    /// left, as far as systemd knows.
+    pub(super) fn end(&self, mark: &str, grace: Duration) -> Result<(), SystemdError> {
+        let (unit, wait) = (self.unit(mark), self.kill_timeout);
+        self.bus.ask(move |systemd| async move {
+            systemd.end(&unit, grace, wait).await?;
+            systemd.reset_failed(&unit).await
+        })
     }
 
     /// How a start has ended, in words: its first process is gone, and systemd will know in a moment.
