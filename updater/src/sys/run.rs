@@ -23,8 +23,8 @@ use super::spawn::{Lifetime, Output, Spawn, SpawnError};
 
 /// How often the disk is looked at, where room must stay on it, and whether it is to end.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How long killed processes may take to be gone.
-const KILL_WAIT: Duration = Duration::from_secs(10);
+/// How long the processes of a command may take to be gone once they were killed.
+pub(crate) const KILL_WAIT: Duration = Duration::from_secs(10);
 
 /// What a command may use.
 #[derive(Debug, Clone, Copy)]

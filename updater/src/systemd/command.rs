@@ -17,7 +17,7 @@ use zbus::Fd;
 
 use super::exec::{command_properties, micros};
 use super::{Bus, JobResult, Property, Systemd, SystemdError, UnitState};
-use crate::sys::run::{Bounds, Finished, Job, RunError, run_job};
+use crate::sys::run::{Bounds, Finished, Job, KILL_WAIT, RunError, run_job};
 use crate::sys::spawn::Spawn;
 use crate::transaction::chain;
 
@@ -33,8 +33,6 @@ const FORBIDDEN: [&str; 9] = [
     "ProtectKernelTunables",
     "LockPersonality",
 ];
-/// How long the parts of a command may take to be gone once they were killed.
-const KILL_WAIT: Duration = Duration::from_secs(10);
 /// Between two tries to see a command's end, where the line to systemd broke.
 const NEXT_TRY: Duration = Duration::from_secs(1);
 
