@@ -78,10 +78,9 @@ impl OwnExecutable {
         };
         write_record(&release, &record)?;
         sync_directory(&layout.store())?;
-        if before.is_some() {
-            layout.set_prev(before.as_ref())?;
-        }
-        layout.flip(&self.digest)
+        layout.flip(&self.digest)?;
+        // Only now: the two must never be the same.
+        before.map_or(Ok(()), |before| layout.set_prev(Some(&before)))
     }
 }
 

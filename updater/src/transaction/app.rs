@@ -204,12 +204,21 @@ impl App {
     fn seed(&self) -> io::Result<()> {
         let Some(own) = &self.own else { return Ok(()) };
         let now = wall_clock();
-        own.seed(&self.layout, now, || {
+        let first = self.layout.slot(Slot::Active)?.is_none();
+        let seeded = own.seed(&self.layout, now, || {
             let path = self.files.facts();
             let mut facts = Facts::read(&path).map_err(io::Error::other)?;
             facts.proved(own.digest, now);
             facts.write(&path).map_err(io::Error::other)
-        })
+        });
+        if seeded.is_err() {
+            // The order is refused, and nothing that is half made stays.
+            let cleared = if first { self.layout.clear() } else { Ok(()) };
+            if let Err(error) = cleared.and_then(|()| self.sweep(None)) {
+                tracing::warn!(%error, "something is left that the next start has to remove");
+            }
+        }
+        seeded
     }
 
     /// After the updater's own update, this process makes room for the new one.
