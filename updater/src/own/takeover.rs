@@ -90,17 +90,19 @@ impl Takeover {
         }
     }
 
-    /// Starts the new one and waits until it has answered the master. On any failure the new one
-    /// is ended, and this updater goes on accepting: nothing has happened.
+    /// Starts the new one and waits until it has answered the master. Whoever does not go on with it
+    /// after that has to [give it up](Self::give_up).
     pub fn try_new(&self, program: &Path, window: Duration) -> Result<(), TakeoverError> {
-        let tried = self.start_and_wait(program, window);
-        if tried.is_err() {
-            self.give_up();
-        }
-        tried
+        let deadline = Instant::now() + window;
+        self.drain();
+        self.seat.start(program)?;
+        self.wait_for(&FromParent::Ready, deadline, window)?;
+        // From here on every new connection is the new one's.
+        self.gate.set(false);
+        self.wait_for(&FromParent::Answered, deadline, window)
     }
 
-    /// Ends the new one after all.
+    /// Ends the new one, if there is one, and goes on accepting: nothing has happened.
     pub fn give_up(&self) {
         self.seat.stop();
         self.gate.set(true);
@@ -120,16 +122,6 @@ impl Takeover {
     /// Leaves. The new one is in charge when this process is gone.
     pub fn leave(&self) -> Result<(), ChannelError> {
         self.seat.hand_over()
-    }
-
-    fn start_and_wait(&self, program: &Path, window: Duration) -> Result<(), TakeoverError> {
-        let deadline = Instant::now() + window;
-        self.drain();
-        self.seat.start(program)?;
-        self.wait_for(&FromParent::Ready, deadline, window)?;
-        // From here on every new connection is the new one's.
-        self.gate.set(false);
-        self.wait_for(&FromParent::Answered, deadline, window)
     }
 
     fn wait_for(

@@ -25,6 +25,12 @@ impl Engine {
             self.keep_evidence();
         }
         self.journal.outcome = Some(outcome);
+        if outcome != Outcome::Updated
+            && let Some(takeover) = &self.app.takeover
+        {
+            // Whoever was tried beside this updater is not the one that goes on, whyever that is.
+            takeover.give_up();
+        }
         if outcome == Outcome::Stranded {
             self.hold_still();
         }

@@ -31,7 +31,6 @@ impl Engine {
     pub(super) fn switch_own(&self) -> Result<(), Failure> {
         let target = self.target()?;
         if let Err(error) = self.app.layout.flip(&target) {
-            self.takeover()?.give_up();
             self.flip_back();
             return Err(Failure::host(&error));
         }
@@ -39,7 +38,7 @@ impl Engine {
         Ok(())
     }
 
-    /// A flip can fail after the link has moved. The new one was given up, so it must not be what
+    /// A flip can fail after the link has moved. The new one is given up, so it must not be what
     /// is started next.
     fn flip_back(&self) {
         let layout = &self.app.layout;
