@@ -44,12 +44,12 @@ impl Engine {
         if after == stack.applied {
             return Ok(());
         }
-        let blocked: Vec<_> = stack
+        let blocked: Vec<&Applied> = stack
             .applied
             .iter()
             .filter(|one| !after.iter().any(|kept| kept.digest == one.digest))
-            .filter(|one| !self.can_undo(one))
-            .collect();
+            .filter_map(|one| self.can_undo(one).map(|can| (!can).then_some(one)).transpose())
+            .collect::<Result<_, _>>()?;
         if !blocked.is_empty() && !self.irreversible {
             return Err(Failure::host_problem(self.no_way_back(&blocked)));
         }
@@ -195,7 +195,7 @@ impl Engine {
 
     fn undo(&mut self, applied: &Applied) -> Result<(), Failure> {
         let digest = applied.digest;
-        if self.can_undo(applied)
+        if self.can_undo(applied)?
             && let Some(down) = self.migration(&digest)?.and_then(|migration| migration.down)
         {
             self.note(|stack| {
@@ -212,9 +212,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether its release is still here to undo it.
-    fn can_undo(&self, applied: &Applied) -> bool {
-        applied.reversible && self.app.is_kept(&applied.digest).unwrap_or(false)
+    /// Whether its release is still here to undo it. A disk that does not say is no answer: what was
+    /// taken for gone would be forgotten, and its data stay.
+    fn can_undo(&self, applied: &Applied) -> Result<bool, Failure> {
+        if !applied.reversible {
+            return Ok(false);
+        }
+        self.app.is_kept(&applied.digest).map_err(|error| Failure::host(&error))
     }
 
     fn note(&self, change: impl FnOnce(&mut Vec<Applied>)) -> Result<(), Failure> {
