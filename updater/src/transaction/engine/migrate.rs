@@ -3,12 +3,12 @@
 //! What is to be applied is decided before anything is touched, and is in the journal from then on.
 //! Each way goes from what is applied now, so that it can be gone again from anywhere.
 
-use std::io;
+use std::{fs, io};
 
 use protocol::{Code, Digest, Problem};
 
 use crate::hooks::Migration;
-use crate::release::Slot;
+use crate::release::{Slot, make_durable};
 use crate::sys::{checkpoint, wall_clock, write_durably};
 use crate::transaction::machine::Direction;
 use crate::transaction::migrations::{Applied, Course, Migrations, Next, Progress};
@@ -82,12 +82,10 @@ impl Engine {
         let Some(command) = self.migration(&release)?.and_then(|migration| migration.backup) else {
             return Ok(());
         };
-        let timeout = self.app.config.migrations_timeout.0;
-        let output =
-            self.command("backup", release, &command, timeout, None).map_err(|failure| {
-                // Nothing of the release has been tried yet.
-                Failure::host_problem(*failure.problem)
-            })?;
+        let output = self.change_data("backup", release, &command, None).map_err(|failure| {
+            // Nothing of the release has been tried yet.
+            Failure::host_problem(*failure.problem)
+        })?;
         if let Some(course) = &mut self.journal.course {
             course.backup = output.last().cloned();
         }
@@ -181,8 +179,7 @@ impl Engine {
             return Ok(());
         }
         if let Some(migration) = self.migration(&digest)? {
-            let timeout = self.app.config.migrations_timeout.0;
-            self.command("up", digest, &migration.up, timeout, backup.as_deref())?;
+            self.change_data("up", digest, &migration.up, backup.as_deref())?;
         }
         self.note(|stack| {
             if let Some(last) = stack.last_mut() {
@@ -204,12 +201,38 @@ impl Engine {
                 }
             })?;
             checkpoint("migration_begun");
-            let timeout = self.app.config.migrations_timeout.0;
-            self.command("down", digest, &down, timeout, applied.backup.as_deref())?;
+            self.change_data("down", digest, &down, applied.backup.as_deref())?;
         }
         self.note(|stack| drop(stack.pop()))?;
         checkpoint("migrated");
         Ok(())
+    }
+
+    /// Runs a command that changes stored data or copies it. What it wrote is on the disk before
+    /// anything is written down of it: a command that syncs nothing is the usual case.
+    fn change_data(
+        &mut self,
+        name: &str,
+        release: Digest,
+        command: &[String],
+        backup: Option<&str>,
+    ) -> Result<Vec<String>, Failure> {
+        let timeout = self.app.config.migrations_timeout.0;
+        let output = self.command(name, release, command, timeout, backup)?;
+        let shared = self.app.layout.shared();
+        // Any of them may lead to a disk of its own. Data that lies elsewhere is its server's matter.
+        let links = self.app.config.links.iter().filter(|link| link.ends_with('/'));
+        for directory in links.map(|link| shared.join(link)).chain([shared.clone()]) {
+            match fs::canonicalize(directory) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                found => {
+                    let directory = found.map_err(|error| Failure::host(&error))?;
+                    make_durable(&directory, self.app.limits.sync_timeout.0)
+                        .map_err(|error| Failure::host(&error))?;
+                }
+            }
+        }
+        Ok(output)
     }
 
     /// Whether its release is still here to undo it. A disk that does not say is no answer: what was
