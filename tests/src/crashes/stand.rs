@@ -38,7 +38,12 @@ impl Stand {
             .app("confirm_window", "'100ms'")
             .health("interval", "'10ms'")
             .health("watch", "'40ms'");
-        let setup = if scenario.hands_over() { setup.handover() } else { setup };
+        // One that answered twice before a crash never gets ready after it: shorter than is waited here.
+        let setup = if scenario.hands_over() {
+            setup.handover().health("ready_timeout", "'20s'")
+        } else {
+            setup
+        };
         let host = Host::alone_and_idle(&place, &setup)?;
         let stand = Self { host, scenario, serial: 0, logged: 0, _place: place };
         if !scenario.begins_empty() {

@@ -81,7 +81,8 @@ impl Kind {
         match problem.code {
             Code::RolledBack => problem.rolled_back == Some(true),
             Code::NoSpace => self == Self::Enospc,
-            Code::Internal => !matches!(self, Self::Enospc | Self::Short),
+            // The latter where the call kept a hook from being run.
+            Code::Internal | Code::HookFailed => !matches!(self, Self::Enospc | Self::Short),
             // Whatever it is that the new updater met.
             Code::SelfUpdateFailed => true,
             _ => false,
