@@ -39,8 +39,6 @@ impl Small {
         let disk = place.path().join("disk");
         let volume = Volume::small(&disk, 24 * MIB, 300)?;
         let own = |name: &str| format!("'{}'", disk.join(name).display());
-        // Without a reserve it runs full in the middle, where the preflight says nothing.
-        let setup = setup.limits("reserve_bytes", "'1B'").limits("reserve_inodes", "1");
         let setup = match on {
             On::Install => setup.app("install_dir", &own("install")),
             On::State => setup.top("state_dir", &own("state")),
@@ -102,6 +100,11 @@ impl Small {
     }
 }
 
+/// Without a reserve a disk runs full in the middle, where the preflight says nothing.
+fn unreserved() -> Setup {
+    Setup::default().limits("reserve_bytes", "'1B'").limits("reserve_inodes", "1")
+}
+
 /// What takes the room away.
 struct Ballast(Vec<PathBuf>);
 
@@ -141,7 +144,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 #[test]
 fn a_disk_that_runs_full_in_receiving_is_told_and_touches_nothing() -> Result<()> {
-    let small = Small::new(On::Install, Setup::default())?;
+    let small = Small::new(On::Install, unreserved())?;
     let release = large(4 * MIB)?;
     let ballast = small.fill_to(5 * MIB / 2)?;
     // It says beforehand what it knows: the length of the archive.
@@ -164,7 +167,7 @@ fn a_disk_that_runs_full_in_receiving_is_told_and_touches_nothing() -> Result<()
 
 #[test]
 fn a_disk_without_inodes_is_told_and_touches_nothing() -> Result<()> {
-    let small = Small::new(On::Install, Setup::default())?;
+    let small = Small::new(On::Install, unreserved())?;
     let release = many(60)?;
     let ballast = small.files_to(40)?;
     let problem = small.refuses(&release)?;
@@ -175,12 +178,13 @@ fn a_disk_without_inodes_is_told_and_touches_nothing() -> Result<()> {
 
 #[test]
 fn the_preflight_says_what_is_needed_and_what_is_free() -> Result<()> {
-    let small = Small::new(On::Install, Setup::default().limits("reserve_inodes", "1000"))?;
-    let ballast = small.fill_to(MIB)?;
+    let small = Small::new(On::Install, unreserved().limits("reserve_inodes", "200"))?;
+    let ballast = [small.fill_to(MIB)?, small.files_to(100)?];
     let problem = small.refuses(&large(2 * MIB)?)?;
     let (needed, free) = (problem.needed.context("needed")?, problem.free.context("free")?);
     ensure!(problem.code == Code::NoSpace && problem.transaction.is_none(), "{problem:?}");
-    ensure!(needed.bytes >= 2 * MIB && free.bytes <= MIB && free.inodes > 1, "{problem:?}");
+    ensure!(needed.bytes >= 2 * MIB && free.bytes <= MIB, "{problem:?}");
+    ensure!(needed.inodes == 200 && free.inodes <= 100, "{problem:?}");
     drop(ballast);
     Ok(())
 }
@@ -188,7 +192,7 @@ fn the_preflight_says_what_is_needed_and_what_is_free() -> Result<()> {
 #[test]
 fn a_disk_that_runs_full_in_a_build_is_told_and_touches_nothing() -> Result<()> {
     let build = "['sh', '-c', 'test ! -f zeroes || cat zeroes zeroes zeroes > built']";
-    let small = Small::new(On::Install, Setup::default().app("build", build))?;
+    let small = Small::new(On::Install, unreserved().app("build", build))?;
     let tree = Tree::agent(&Behaviour { message: "zeroes".to_owned(), ..Behaviour::default() })?;
     write(&tree.path().join("zeroes"), &vec![0; 1 << 20])?;
     let release = tree.pack(Packing::Zstd)?;
@@ -202,7 +206,7 @@ fn a_disk_that_runs_full_in_a_build_is_told_and_touches_nothing() -> Result<()> 
 
 #[test]
 fn no_room_for_the_journal_and_the_history_is_told_and_is_made_up_for() -> Result<()> {
-    let small = Small::new(On::State, Setup::default())?;
+    let small = Small::new(On::State, unreserved())?;
     let release = Tree::healthy("new")?;
     for left in [0, 4 << 10, 8 << 10, 16 << 10] {
         let ballast = small.fill_to(left)?;
@@ -226,7 +230,7 @@ fn no_room_for_the_journal_and_the_history_is_told_and_is_made_up_for() -> Resul
 
 #[test]
 fn an_agent_that_fills_the_disk_with_its_log_keeps_nobody_from_updating_it() -> Result<()> {
-    let small = Small::new(On::State, Setup::default())?;
+    let small = Small::new(On::State, unreserved())?;
     let log = small.host.state().join("agent.log");
     ensure!(small.disk.join("state/apps/agent/agent.log").exists(), "{}", log.display());
     let ballast = small.fill_to(0)?;
@@ -241,7 +245,7 @@ fn an_agent_that_fills_the_disk_with_its_log_keeps_nobody_from_updating_it() -> 
 #[test]
 fn a_release_that_fills_the_disk_and_fails_is_undone() -> Result<()> {
     for on in [On::Install, On::State] {
-        let small = Small::new(on, Setup::default())?;
+        let small = Small::new(on, unreserved())?;
         let tree = Tree::agent(&Behaviour { status: Some(500), ..Behaviour::default() })?;
         let start = fs::read_to_string(tree.path().join("bin/agent"))?;
         let ballast = small.disk.join("ballast");
