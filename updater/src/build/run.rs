@@ -12,8 +12,9 @@ use super::environment::{environment, how_to_get};
 use super::plan::BuildPlan;
 use super::workspace::Workspace;
 use crate::config::AppConfig;
+use crate::sys::bounds::{Bound, Bounds, Until};
 use crate::sys::output::TAIL_LINES;
-use crate::sys::run::{Bounds, RunError, Until, describe, run_bounded};
+use crate::sys::run::{RunError, describe, run_bounded};
 use crate::sys::spawn::{Limits, Spawn, SpawnError};
 use crate::sys::user::{User, UserError};
 use crate::systemd::CommandUnits;
@@ -240,18 +241,20 @@ impl Build<'_> {
                 let limit = self.config.build_processes;
                 Err(BuildError::TooManyProcesses { command: shown, user, limit, tail })
             }
-            Err(RunError::TimedOut { .. }) => {
-                let timeout = Period(self.plan.timeout);
-                Err(BuildError::TimedOut { command: shown, timeout, tail })
-            }
-            Err(RunError::TooMuchOutput { .. }) => {
-                let limit = self.config.build_output;
-                Err(BuildError::TooMuchOutput { command: shown, limit, tail })
-            }
-            Err(RunError::NoRoom { needed, free, .. }) => {
-                Err(BuildError::NoRoom { command: shown, needed, free, tail })
-            }
-            Err(RunError::Stopped { .. }) => Err(BuildError::Stopped { command: shown, tail }),
+            Err(RunError::Ended { bound, .. }) => Err(match bound {
+                Bound::Time(_) => {
+                    let timeout = Period(self.plan.timeout);
+                    BuildError::TimedOut { command: shown, timeout, tail }
+                }
+                Bound::Output(_) => {
+                    let limit = self.config.build_output;
+                    BuildError::TooMuchOutput { command: shown, limit, tail }
+                }
+                Bound::Room { needed, free } => {
+                    BuildError::NoRoom { command: shown, needed, free, tail }
+                }
+                Bound::Asked => BuildError::Stopped { command: shown, tail },
+            }),
             Err(source) => Err(BuildError::Run { command: shown, source, tail }),
         }
     }

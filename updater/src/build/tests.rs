@@ -8,7 +8,7 @@ use std::process::Command;
 
 use super::{BuildError, BuildKind, BuildReport, Conditions, Contents, plan, run_build};
 use crate::config::{AppConfig, Config};
-use crate::sys::run::Until;
+use crate::sys::bounds::Until;
 use crate::sys::user::User;
 use protocol::{ReleaseManifest, Space};
 

@@ -7,7 +7,8 @@ use protocol::TransactionId;
 
 use crate::config::AppConfig;
 use crate::runner::Launch;
-use crate::sys::run::{Bounds, RunError, describe, run_bounded};
+use crate::sys::bounds::{Bound, Bounds};
+use crate::sys::run::{RunError, describe, run_bounded};
 use crate::sys::spawn::{Limits, Spawn, SpawnError};
 use crate::sys::user::{User, UserError};
 use crate::systemd::{CommandUnits, Confinement};
@@ -103,8 +104,7 @@ fn judge(error: RunError) -> CommandError {
     let tail = error.tail().to_vec();
     match error {
         RunError::Start(Empty | NotInPath { .. } | NotExecutable { .. })
-        | RunError::TimedOut { .. }
-        | RunError::TooMuchOutput { .. } => {
+        | RunError::Ended { bound: Bound::Time(_) | Bound::Output(_), .. } => {
             CommandError::Failed { how: format!("failed to {error}"), tail }
         }
         _ => CommandError::Host(error),

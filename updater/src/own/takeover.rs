@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 use crate::own::executable::{Foreign, foreign_machine};
 use crate::own::{ChannelError, FromParent, LISTENING, Seat};
 use crate::server::Gate;
-use crate::sys::run::{Bounds, run_bounded};
+use crate::sys::bounds::Bounds;
+use crate::sys::run::run_bounded;
 use crate::sys::spawn::Spawn;
 use crate::sys::user::User;
 

@@ -7,7 +7,8 @@ use protocol::Proof;
 use super::{Answer, Expectation};
 use crate::config::AppConfig;
 use crate::runner::Launch;
-use crate::sys::run::{Bounds, RunError, describe, run_bounded};
+use crate::sys::bounds::Bounds;
+use crate::sys::run::{RunError, describe, run_bounded};
 use crate::sys::spawn::Spawn;
 use crate::sys::user::{User, UserError};
 

@@ -9,7 +9,7 @@ use protocol::{Digest, RunSection};
 
 use super::RunnerError;
 use crate::config::RunConfig;
-use crate::sys::spawn::STANDARD_PATH;
+use crate::sys::program::STANDARD_PATH;
 
 /// One start of a release.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -28,7 +28,7 @@ fn lesson_17_an_agent_gets_the_stated_environment_and_nothing_else() {
         "LANG=C.UTF-8".to_owned(),
         format!("LOGNAME={}", user.name),
         "PASSIVE=1".to_owned(),
-        format!("PATH={}", crate::sys::spawn::STANDARD_PATH),
+        format!("PATH={}", crate::sys::program::STANDARD_PATH),
         format!("RELEASE_DIGEST=sha256:{}", "07".repeat(32)),
         format!("RELEASE_PATH={release}"),
         "RELEASE_VERSION=1.2".to_owned(),

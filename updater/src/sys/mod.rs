@@ -1,14 +1,17 @@
 //! The operating system: small durable files, clocks, processes, directories by their handles.
 
 mod adopt;
+pub mod bounds;
 mod checkpoint;
 mod clock;
 mod durable;
 pub mod fs;
+mod kept;
 pub mod output;
 mod prepare;
 pub mod proc;
 pub mod process;
+pub mod program;
 pub mod run;
 pub mod spawn;
 pub mod tcp;

@@ -5,19 +5,17 @@
 //! root, a command runs as the updater's own user and could kill its keeper.
 
 use std::io::{self, PipeReader, PipeWriter};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
-use std::process::{Child, ExitStatus};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use protocol::Space;
-use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
-use super::fs::free_space;
+use super::bounds::{Bound, Bounds};
+use super::kept::Kept;
 use super::output::Lines;
 use super::spawn::{Lifetime, Output, Spawn, SpawnError};
 
@@ -25,29 +23,6 @@ use super::spawn::{Lifetime, Output, Spawn, SpawnError};
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long the processes of a command may take to be gone once they were killed.
 pub(crate) const KILL_WAIT: Duration = Duration::from_secs(10);
-
-/// What a command may use.
-#[derive(Debug, Clone, Copy)]
-pub struct Bounds<'a> {
-    /// How long it may run.
-    pub timeout: Duration,
-    /// Bytes of its output that are read before it is ended.
-    pub output_bytes: u64,
-    /// Directories on whose disks there must stay room, and how much.
-    pub room: Option<(&'a [&'a Path], Space)>,
-    /// When somebody wants it to end.
-    pub until: Option<Until<'a>>,
-}
-
-/// Says whether a command is to be ended. It is asked every now and then, and must be quick.
-#[derive(Clone, Copy)]
-pub struct Until<'a>(pub &'a dyn Fn() -> bool);
-
-impl std::fmt::Debug for Until<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Until")
-    }
-}
 
 /// How a command ended by itself.
 #[derive(Debug)]
@@ -66,35 +41,11 @@ pub enum RunError {
     /// It could not be started.
     #[error(transparent)]
     Start(#[from] SpawnError),
-    /// It took too long.
-    #[error("finish within {timeout:?}: it was ended")]
-    TimedOut {
-        /// The bound.
-        timeout: Duration,
-        /// The last lines of its output.
-        tail: Vec<String>,
-    },
-    /// It printed too much.
-    #[error("finish within {limit} bytes of output: it was ended")]
-    TooMuchOutput {
-        /// The bound.
-        limit: u64,
-        /// The last lines of its output.
-        tail: Vec<String>,
-    },
-    /// It left no room on a disk.
-    #[error("leave {} bytes and {} inodes of the disk free: it was ended", .needed.bytes, .needed.inodes)]
-    NoRoom {
-        /// What must stay free.
-        needed: Space,
-        /// What was.
-        free: Space,
-        /// The last lines of its output.
-        tail: Vec<String>,
-    },
-    /// Somebody wanted it to end.
-    #[error("finish: it was asked to stop, and ended")]
-    Stopped {
+    /// It met one of its bounds.
+    #[error("{bound}: it was ended")]
+    Ended {
+        /// Which.
+        bound: Bound,
         /// The last lines of its output.
         tail: Vec<String>,
     },
@@ -115,11 +66,7 @@ impl RunError {
     /// The last lines of the command's output.
     pub fn tail(&self) -> &[String] {
         match self {
-            Self::TimedOut { tail, .. }
-            | Self::TooMuchOutput { tail, .. }
-            | Self::NoRoom { tail, .. }
-            | Self::Stopped { tail }
-            | Self::Stuck { tail, .. } => tail,
+            Self::Ended { tail, .. } | Self::Stuck { tail, .. } => tail,
             Self::Start(_) | Self::Follow(_) => &[],
         }
     }
@@ -180,63 +127,30 @@ pub(crate) fn run_job<J: Job>(
     let mut lines = Lines::of(reader);
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        if let Some(bound) = bounds.met(left, lines.bytes) {
             let stuck = running.job.kill();
+            // What it printed before it was killed may say why.
             lines.drain(bounds.output_bytes, &mut on_line).map_err(RunError::Follow)?;
             let tail = lines.finish(&mut on_line);
-            stuck.map_err(|what| RunError::Stuck { what, tail: tail.clone() })?;
-            return Err(RunError::TimedOut { timeout: bounds.timeout, tail });
+            return Err(match stuck {
+                Ok(()) => RunError::Ended { bound, tail },
+                Err(what) => RunError::Stuck { what, tail },
+            });
         }
-        if let Some((needed, free)) = bounds.lacks_room() {
-            let stuck = running.job.kill();
-            let tail = lines.finish(&mut on_line);
-            stuck.map_err(|what| RunError::Stuck { what, tail: tail.clone() })?;
-            return Err(RunError::NoRoom { needed, free, tail });
-        }
-        if bounds.until.is_some_and(|until| until.0()) {
-            let stuck = running.job.kill();
-            let tail = lines.finish(&mut on_line);
-            stuck.map_err(|what| RunError::Stuck { what, tail: tail.clone() })?;
-            return Err(RunError::Stopped { tail });
-        }
-        let looks = bounds.room.is_some() || bounds.until.is_some();
-        let left = if looks { left.min(LOOK_EVERY) } else { left };
+        let left = if bounds.need_a_look() { left.min(LOOK_EVERY) } else { left };
         let ended = running.wait_or_readable(&lines.reader, left)?;
         lines.drain(bounds.output_bytes, &mut on_line).map_err(RunError::Follow)?;
-        if lines.bytes > bounds.output_bytes {
-            let stuck = running.job.kill();
-            let tail = lines.finish(&mut on_line);
-            stuck.map_err(|what| RunError::Stuck { what, tail: tail.clone() })?;
-            return Err(RunError::TooMuchOutput { limit: bounds.output_bytes, tail });
-        }
-        if ended {
+        let output_bytes = lines.bytes;
+        if ended && output_bytes <= bounds.output_bytes {
             let status = running.job.status().map_err(RunError::Follow)?;
-            let output_bytes = lines.bytes;
             return Ok(Finished { status, tail: lines.finish(&mut on_line), output_bytes });
         }
-    }
-}
-
-impl Bounds<'_> {
-    fn lacks_room(&self) -> Option<(Space, Space)> {
-        let (places, needed) = self.room?;
-        places
-            .iter()
-            .filter_map(|place| free_space(place).ok())
-            .find(|free| free.bytes < needed.bytes || free.inodes < needed.inodes)
-            .map(|free| (needed, free))
     }
 }
 
 struct Running<J> {
     job: J,
     output_open: bool,
-}
-
-/// The keeper of a command. Dropped, it ends the command.
-struct Kept {
-    child: Child,
-    handle: OwnedFd,
 }
 
 impl<J: Job> Running<J> {
@@ -264,49 +178,8 @@ impl<J: Job> Running<J> {
     }
 }
 
-impl Kept {
-    fn new(child: Child) -> Result<Self, RunError> {
-        let handle = Pid::from_raw(child.id().cast_signed())
-            .ok_or(rustix::io::Errno::SRCH)
-            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
-            .map_err(|error| RunError::Follow(error.into()))?;
-        Ok(Self { child, handle })
-    }
-}
-
-impl Job for Kept {
-    fn ended(&self) -> BorrowedFd<'_> {
-        self.handle.as_fd()
-    }
-
-    fn status(&mut self) -> io::Result<ExitStatus> {
-        self.child.wait()
-    }
-
-    fn kill(&mut self) -> Result<(), String> {
-        let _ = pidfd_send_signal(&self.handle, rustix::process::Signal::TERM);
-        let deadline = Instant::now() + KILL_WAIT;
-        loop {
-            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
-                return Ok(());
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(format!("process {}", self.child.id()));
-            }
-            let mut watched = [PollFd::new(self.handle.as_fd(), PollFlags::POLLIN)];
-            let _ = wait(&mut watched, left);
-        }
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        let _ = self.kill();
-    }
-}
-
-fn wait(watched: &mut [PollFd<'_>], left: Duration) -> Result<(), Errno> {
+/// Waits for one of them, or for so long.
+pub(super) fn wait(watched: &mut [PollFd<'_>], left: Duration) -> Result<(), Errno> {
     // A poll that ends before its time would come back at once, over and over.
     let left = left + Duration::from_millis(1);
     match poll(watched, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
@@ -320,8 +193,10 @@ mod tests {
     use std::collections::BTreeMap;
     use std::io::Read as _;
     use std::os::unix::net::UnixListener;
+    use std::path::Path;
 
     use super::*;
+    use crate::sys::bounds::Until;
     use crate::sys::output::TAIL_LINES;
     use crate::sys::user::User;
 
@@ -389,7 +264,7 @@ mod tests {
             |_| {},
         )
         .unwrap_err();
-        assert!(matches!(error, RunError::TimedOut { .. }), "{error}");
+        assert!(matches!(error, RunError::Ended { bound: Bound::Time(_), .. }), "{error}");
         assert_eq!(error.tail(), ["begun"]);
     }
 
@@ -400,7 +275,7 @@ mod tests {
         let bounds = Bounds { until: Some(Until(&until)), ..bounds(60) };
         let spawn = shell("echo begun; sleep 1000");
         let error = run_bounded(spawn, bounds, |_| seen.set(true)).unwrap_err();
-        assert!(matches!(error, RunError::Stopped { .. }), "{error}");
+        assert!(matches!(error, RunError::Ended { bound: Bound::Asked, .. }), "{error}");
         assert_eq!(error.tail(), ["begun"]);
     }
 
@@ -408,7 +283,7 @@ mod tests {
     fn lesson_17_endless_output_is_ended() {
         let bounds = Bounds { output_bytes: 100_000, ..bounds(60) };
         let error = run_bounded(shell("yes"), bounds, |_| {}).unwrap_err();
-        assert!(matches!(error, RunError::TooMuchOutput { .. }), "{error}");
+        assert!(matches!(error, RunError::Ended { bound: Bound::Output(_), .. }), "{error}");
         assert_eq!(error.tail().len(), TAIL_LINES);
     }
 

@@ -17,7 +17,8 @@ use zbus::Fd;
 
 use super::exec::{command_properties, micros};
 use super::{Bus, JobResult, Property, Systemd, SystemdError, UnitState};
-use crate::sys::run::{Bounds, Finished, Job, KILL_WAIT, RunError, run_job};
+use crate::sys::bounds::Bounds;
+use crate::sys::run::{Finished, Job, KILL_WAIT, RunError, run_job};
 use crate::sys::spawn::Spawn;
 use crate::transaction::chain;
 

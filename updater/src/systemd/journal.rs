@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use crate::sys::bounds::Bounds;
 use crate::sys::output::TAIL_LINES;
-use crate::sys::run::{Bounds, run_bounded};
+use crate::sys::run::run_bounded;
 use crate::sys::spawn::Spawn;
 use crate::sys::user::User;
 

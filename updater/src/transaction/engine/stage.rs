@@ -19,8 +19,8 @@ use crate::release::{
     remove_tree, seal_tree, tree_hash, unpack, write_record,
 };
 use crate::runner::check_units;
+use crate::sys::bounds::Until;
 use crate::sys::fs::{free_space, read_plain};
-use crate::sys::run::Until;
 use crate::sys::{checkpoint, sync_directory, wall_clock};
 use crate::transaction::order::{Archive, chain, refuse_quarantined};
 use crate::transaction::vouch::{beyond_manifest, check_received};
