@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::Stream;
 use protocol::{
-    ActiveRelease, AppName, Code, Digest, Event, EventKind, Phase, Problem, SELF_APP, SlotRelease,
+    ActiveRelease, AppName, Code, Digest, Event, EventKind, Phase, Problem, SlotRelease,
     TransactionId, TransactionResult,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
-use crate::config::{AppConfig, BuildSetting, Config, LimitsConfig, RunConfig, RunnerKind};
+use crate::config::{AppConfig, Config, LimitsConfig, RunnerKind};
 use crate::own::{OwnExecutable, Takeover};
 use crate::probe::{Probe, Readiness};
 use crate::release::{Layout, Slot, read_record};
@@ -26,7 +26,7 @@ use crate::transaction::order::{Order, Plan, chain, internal};
 use crate::transaction::status::{Agent, AppFiles, Status};
 use crate::transaction::stop::Asked;
 use crate::transaction::{
-    AppLock, Events, Facts, Failure, Journal, Wanted, is_stranded, read_history, try_lock,
+    AppLock, Events, Failure, Journal, Wanted, is_stranded, read_history, try_lock,
 };
 use crate::trust::{KeyError, TrustedKeys};
 
@@ -133,32 +133,6 @@ impl App {
         })
     }
 
-    /// The updater's own releases, which are kept like those of an app.
-    pub fn own(
-        config: &Config,
-        own: OwnExecutable,
-        takeover: Arc<Takeover>,
-        events: Arc<Events>,
-        handle: Handle,
-    ) -> Result<Self, AppError> {
-        let name: AppName = SELF_APP.parse().map_err(AppError::Name)?;
-        let mut config = config.clone();
-        let app = AppConfig {
-            // It builds nothing, and runs nothing that is not the updater itself.
-            build_unit: false,
-            hooks_unit: false,
-            run: RunConfig { transient: false, ..RunConfig::default() },
-            keep: config.own.keep,
-            trusted_keys: config.own.trusted_keys.clone(),
-            confirm_window: config.own.takeover_timeout,
-            build: BuildSetting::Command(Vec::new()),
-            ..AppConfig::new(&config.own.install_dir)
-        };
-        config.apps.insert(name.clone(), app);
-        let app = Self::new(name, &config, events, handle)?;
-        Ok(Self { own: Some(own), takeover: Some(takeover), ..app })
-    }
-
     /// Takes an order and carries it out on a thread of its own, or says why not. Nothing is
     /// touched before it is known that the order can begin.
     pub fn begin(self: &Arc<Self>, order: Order) -> Result<Begun, Box<Problem>> {
@@ -198,38 +172,6 @@ impl App {
                 internal(&error)
             })?;
         Ok(Begun::Running { transaction, receives })
-    }
-
-    /// What runs now becomes the updater's first release, so that there is one to go back to.
-    fn seed(&self) -> io::Result<()> {
-        let Some(own) = &self.own else { return Ok(()) };
-        let now = wall_clock();
-        let first = self.layout.slot(Slot::Active)?.is_none();
-        let seeded = own.seed(&self.layout, now, || {
-            let path = self.files.facts();
-            let mut facts = Facts::read(&path).map_err(io::Error::other)?;
-            facts.proved(own.digest, now);
-            facts.write(&path).map_err(io::Error::other)
-        });
-        if seeded.is_err() {
-            // The order is refused, and nothing that is half made stays.
-            let cleared = if first { self.layout.clear() } else { Ok(()) };
-            if let Err(error) = cleared.and_then(|()| self.sweep(None)) {
-                tracing::warn!(%error, "something is left that the next start has to remove");
-            }
-        }
-        seeded
-    }
-
-    /// After the updater's own update, this process makes room for the new one.
-    fn ended(&self, result: &TransactionResult) {
-        self.changed.notify_one();
-        let Some(takeover) = &self.takeover else { return };
-        if result.status == protocol::Status::Updated {
-            // Unsaid, the parent starts what the link names, which is the new one too.
-            let _ = takeover.leave();
-            std::process::exit(0);
-        }
     }
 
     /// Takes a confirmation. `None` if this transaction does not wait for one here; false if it

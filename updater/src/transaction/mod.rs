@@ -14,6 +14,7 @@ pub mod machine;
 mod migrations;
 mod operate;
 mod order;
+mod own;
 mod rescued;
 mod status;
 mod stop;
