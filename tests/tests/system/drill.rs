@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::volume::{Volume, alone_with_mounts};
 use fleet_tests::{
-    Fleet, Host, LONG, Place, Setup, Tree, eventually, processes_of, program, snapshot,
+    Fleet, Host, LONG, Packing, Place, Setup, Tree, eventually, processes_of, program, snapshot,
 };
 use protocol::{Code, DrillLine, DrillReport, DrillStatus, header};
 
@@ -92,6 +92,22 @@ fn a_host_drills_and_its_agent_does_not_notice() -> Result<()> {
     // What the host runs around its own updates works on real data.
     assert_eq!(fs::read_dir(ran.path())?.count(), 0);
     Ok(())
+}
+
+#[test]
+fn a_drill_beside_an_app_with_a_user_passes_as_that_user() -> Result<()> {
+    ensure!(nix::unistd::geteuid().is_root(), "only root can run an agent as another user");
+    let place = Place::new()?;
+    let setup = Setup::default().app("user", "'games'").app("build", "['sh', '-c', 'true']");
+    let host = Host::alone(&place, &setup)?;
+    let tree = Tree::empty()?;
+    tree.program("bin/agent", include_str!("../../data/agent.py"))?;
+    host.push(&tree.pack(Packing::Zstd)?)?.result()?;
+    let (agent, before) = (host.app()?.pid, files(&host)?);
+    let report = drilled(&host)?;
+    assert_eq!((report.status, report.detail), (DrillStatus::Passed, None));
+    assert_eq!(host.app()?.pid, agent);
+    nothing_is_left(&host, &before)
 }
 
 #[test]

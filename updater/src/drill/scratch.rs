@@ -41,8 +41,9 @@ impl Scratch {
             kind: RunnerKind::Process,
             command: Some(words(&["./agent"])),
             strategy: Strategy::Restart,
-            units: Vec::new(),
-            env: std::collections::BTreeMap::new(),
+            // As the real app's processes are started, or, where it is units, as they would be.
+            transient: real.run.transient,
+            bus_timeout: real.run.bus_timeout,
             ..RunConfig::default()
         };
         let health = HealthConfig {
