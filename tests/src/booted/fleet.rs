@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use pki::Paths;
 use protocol::{AppHealth, Digest, Health, LastTransaction};
 use tempfile::TempDir;
@@ -102,6 +102,30 @@ impl BootedFleet {
         let mut command = Command::new(program("swarm")?);
         command.arg("--home").arg(self.master_home()).args(arguments).stdin(Stdio::null());
         Output::of(&mut command)
+    }
+
+    /// Lets every host drill, which no agent notices, and nothing is left of.
+    ///
+    /// # Errors
+    /// When a drill does not pass, or is noticed.
+    pub fn drills(&self) -> Result<()> {
+        let agents = || -> Result<Vec<_>> {
+            self.members.iter().map(|member| Ok(member.app()?.pid)).collect()
+        };
+        let before = agents()?;
+        ensure!(before.iter().all(Option::is_some), "no agent runs: {before:?}");
+        let drilled = self.swarm(["--json", "drill", "--all"])?;
+        let journals = || self.members.iter().map(Member::journals).collect::<String>();
+        drilled.good().with_context(journals)?;
+        ensure!(agents()? == before, "an agent was restarted\n{}", journals());
+        self.each(|member| {
+            let units = "systemctl list-units --all --plain --no-legend 'updater-*-drill*'";
+            let left =
+                format!("ls -d /opt/agent/.drill /var/lib/updater/drill 2>/dev/null; {units}");
+            let left = member.machine.shell(&left)?.stdout;
+            ensure!(left.is_empty(), "a drill left {left}");
+            Ok(())
+        })
     }
 
     fn master_home(&self) -> PathBuf {

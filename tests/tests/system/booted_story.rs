@@ -1,5 +1,5 @@
 //! The whole story of a host, as its people live it: the package, the bundle, updates of a unit by
-//! `swarm`, a bad unit, a good and a bad updater, and a power cut in the middle.
+//! `swarm`, a bad unit, a drill, a good and a bad updater, and a power cut in the middle.
 
 use std::fs;
 use std::path::Path;
@@ -35,6 +35,7 @@ fn a_host_lives_through_good_and_bad_releases_and_a_power_cut() -> Result<()> {
     ensure!(bad.stdout.contains("this unit says no"), "{bad:?}");
     assert_eq!(host.ask_agent("/health")?["message"], "first");
     host.rests()?;
+    fleet.drills()?;
 
     // The updater itself: one that is no good, then one that is.
     let before = host.health()?.digest;

@@ -216,6 +216,10 @@ fn lesson_19_a_process_is_a_unit_of_its_own_and_dies_as_a_whole() -> Result<()> 
     })
     .with_context(|| host.journals())?;
 
+    // A drill beside it makes units of its own, and takes them away.
+    fleet.drills()?;
+    assert_eq!(machine.show(&unit, "MainPID")?, pid);
+
     // With it goes the child that made a session of its own and ignores TERM.
     assert_eq!(pushed(host, &Tree::healthy("two")?)?.status, Status::Updated);
     let agents = machine.ask("grep -lx agent /proc/[0-9]*/comm 2>/dev/null | wc -l")?;
