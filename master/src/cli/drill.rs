@@ -44,7 +44,7 @@ impl DrillArgs {
         if output.json() {
             output.line(&json!({"type": "drill.summary", "hosts": hosts}));
         } else {
-            output.data(&table(&hosts));
+            output.data(&table(&hosts, output.columns()));
         }
         let fine = hosts.iter().all(|host| matches!(host.status, "passed" | "skipped"));
         Ok(if fine { Exit::Success } else { Exit::Failed })
@@ -77,16 +77,16 @@ fn event(host: &HostDrill, context: &Context) -> Event {
     }
 }
 
-fn table(hosts: &[HostDrill]) -> String {
-    let mut table = Table::new(["HOST", "DRILL", "TOOK", "LONGEST OF EACH KIND", "DETAIL"]);
+fn table(hosts: &[HostDrill], columns: Option<usize>) -> String {
+    let mut table = Table::new(["HOST", "DRILL", "TOOK", "DETAIL"]).within(columns);
     for host in hosts {
         let report = host.report.as_ref();
+        let longest = || report.map(|report| format!("longest: {}", times(report)));
         table.row([
             host.host.as_str(),
             host.status,
             &report.map(|report| span(report.duration_ms)).unwrap_or_default(),
-            &report.map(times).unwrap_or_default(),
-            host.detail.as_deref().unwrap_or_default(),
+            &host.detail.clone().or_else(longest).unwrap_or_default(),
         ]);
     }
     table.render()
@@ -121,6 +121,9 @@ mod tests {
             detail: Some("failed to get an answer: another drill is under way".to_owned()),
             report: None,
         };
-        insta::assert_snapshot!(table(&[passed, refused]));
+        let hosts = [passed, refused];
+        insta::assert_snapshot!(table(&hosts, None));
+        let narrow = table(&hosts, Some(80));
+        assert!(narrow.lines().all(|line| line.len() <= 80), "{narrow}");
     }
 }
