@@ -1,8 +1,10 @@
-//! A wire between two ends that can be cut after any byte, or for good.
+//! A wire between two ends that can be cut after any byte, when something has happened, or for good.
 
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -26,12 +28,19 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Inner {
     to: SocketAddr,
-    cut: Mutex<Option<Way>>,
-    /// Bytes until the cut.
-    left: AtomicI64,
+    cut: Mutex<Option<(Way, When)>>,
     passed: [AtomicU64; 2],
     severed: AtomicBool,
     open: Mutex<Vec<TcpStream>>,
+}
+
+/// When a connection is cut.
+#[derive(Debug)]
+enum When {
+    /// After so many more bytes.
+    Passed(usize),
+    /// At the first byte after this file has so many lines.
+    Written(PathBuf, usize),
 }
 
 impl Proxy {
@@ -44,7 +53,6 @@ impl Proxy {
         let inner = Inner {
             to,
             cut: Mutex::default(),
-            left: AtomicI64::default(),
             passed: Default::default(),
             severed: AtomicBool::default(),
             open: Mutex::default(),
@@ -62,9 +70,13 @@ impl Proxy {
 
     /// Cuts the connection on which the `byte`-th byte from now on goes this way, before it does.
     pub fn cut(&self, way: Way, byte: u64) {
-        let mut cut = self.inner.cut.lock().unwrap_or_else(PoisonError::into_inner);
-        self.inner.left.store(i64::try_from(byte).unwrap_or(i64::MAX), Ordering::SeqCst);
-        *cut = Some(way);
+        *self.next_cut() = Some((way, When::Passed(usize::try_from(byte).unwrap_or(usize::MAX))));
+    }
+
+    /// Cuts the connection on which the first byte goes this way after `file` has so many lines,
+    /// before it does.
+    pub fn cut_when_written(&self, way: Way, file: &Path, lines: usize) {
+        *self.next_cut() = Some((way, When::Written(file.to_owned(), lines)));
     }
 
     /// Cuts every connection that there is, and lets none through from now on.
@@ -78,7 +90,7 @@ impl Proxy {
 
     /// Cuts nothing any more. Whether something was to be cut still.
     pub fn mend(&self) -> bool {
-        self.inner.cut.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
+        self.next_cut().take().is_some()
     }
 
     /// How many bytes went this way so far.
@@ -106,6 +118,10 @@ impl Proxy {
         Ok(())
     }
 
+    fn next_cut(&self) -> MutexGuard<'_, Option<(Way, When)>> {
+        self.inner.cut.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn open(&self) -> MutexGuard<'_, Vec<TcpStream>> {
         self.inner.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -130,16 +146,22 @@ impl Proxy {
 
     /// How many of so many bytes go through; fewer if the cut is among them.
     fn until_cut(&self, way: Way, bytes: usize) -> usize {
-        let mut cut = self.inner.cut.lock().unwrap_or_else(PoisonError::into_inner);
-        if *cut != Some(way) {
-            return bytes;
+        let mut cut = self.next_cut();
+        let kept = match &mut *cut {
+            Some((at, When::Passed(left))) if *at == way => {
+                let kept = bytes.min(*left);
+                *left -= kept;
+                kept
+            }
+            Some((at, When::Written(file, lines))) if *at == way => {
+                let text = fs::read_to_string(file).unwrap_or_default();
+                if text.lines().count() < *lines { bytes } else { 0 }
+            }
+            _ => bytes,
+        };
+        if kept < bytes {
+            *cut = None;
         }
-        let left = usize::try_from(self.inner.left.load(Ordering::SeqCst)).unwrap_or(0);
-        if left >= bytes {
-            self.inner.left.fetch_sub(i64::try_from(bytes).unwrap_or(0), Ordering::SeqCst);
-            return bytes;
-        }
-        *cut = None;
-        left
+        kept
     }
 }

@@ -69,7 +69,15 @@ fn lesson_37_a_connection_that_is_cut_at_any_byte_is_asked_about() -> Result<()>
             has_arrived(&fleet, &name).with_context(|| format!("after {name}"))?;
         }
     }
-    Ok(())
+
+    // The answer alone is lost: the host has finished, and says so when it is asked.
+    let tree = healthy("finished")?;
+    let lines = host.history().len() + 1;
+    wire.cut_when_written(Way::Back, &host.state().join("history.jsonl"), lines);
+    let told = fleet.update(&tree, &[])?.good()?;
+    ensure!(!wire.mend(), "nothing was cut: {told:?}");
+    ensure!(told.row("web-1")?["outcome"] == "updated", "{told:?}");
+    has_arrived(&fleet, "finished")
 }
 
 #[test]
