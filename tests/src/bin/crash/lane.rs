@@ -128,9 +128,15 @@ impl Lane {
     }
 
     fn after_error(&self, scenario: Scenario, kind: Kind, done: &Done) -> Result<()> {
-        if scenario.is_recovery() && self.host.updater_processes().is_empty() {
-            // It said why it cannot start; whoever looks after it starts it again.
-            self.start()?;
+        if scenario.is_recovery() {
+            let ended = || self.host.updater_processes().is_empty();
+            eventually("the updater to answer, or to end", LONG, || {
+                (ended() || self.host.health().is_ok()).then_some(())
+            })?;
+            if ended() {
+                // It said why it cannot start; whoever looks after it starts it again.
+                self.start()?;
+            }
         }
         self.host.answers()?;
         self.rests_soon()?;
