@@ -2,6 +2,7 @@
 //! it starts.
 
 use std::fs;
+use std::io;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,15 @@ pub(super) fn run(asked: &Common) -> Result<bool, CliError> {
     Ok(true)
 }
 
+/// What the disk keeps an updater from.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error("make the directory {}", .directory.display())]
+    State { directory: PathBuf, source: io::Error },
+    #[error("find out which release this updater is of")]
+    Own(#[source] io::Error),
+}
+
 /// What an updater is started with.
 struct Post {
     config: Config,
@@ -78,7 +88,8 @@ async fn updater(post: Post) -> Result<(), CliError> {
     let identity = Identity::load(&Paths::updater(&config.identity)).map_err(CliError::of_host)?;
     let tls = pki::server_config(&identity)?;
     let host = identity.role().host().cloned().ok_or("find a host in the identity's role")?;
-    let own = OwnExecutable::find(&Layout::new(&config.own.install_dir))?;
+    let own =
+        OwnExecutable::find(&Layout::new(&config.own.install_dir)).map_err(StartError::Own)?;
     let listening = socket.local_addr().ok().filter(|now| config.listen.parse() == Ok(*now));
     let (said, heard) = mpsc::unbounded_channel();
     if let Some(starter) = &starter {
@@ -142,7 +153,7 @@ async fn asked_to_end() {
 fn listen_to_starter(
     starter: Arc<Channel>,
     said: mpsc::UnboundedSender<FromParent>,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let listening = move || {
         let mut inherits = false;
         loop {
@@ -167,13 +178,14 @@ fn listen_to_starter(
 fn prepare_state_dir<'a>(
     state_dir: &Path,
     apps: impl Iterator<Item = &'a AppName>,
-) -> std::io::Result<()> {
+) -> Result<(), StartError> {
     let all = state_dir.join("apps");
     let each: Vec<_> = apps.map(|app| all.join(app.as_str())).collect();
     for directory in [state_dir, all.as_path()].into_iter().chain(each.iter().map(PathBuf::as_path))
     {
-        fs::create_dir_all(directory)?;
-        fs::set_permissions(directory, fs::Permissions::from_mode(0o711))?;
+        fs::create_dir_all(directory)
+            .and_then(|()| fs::set_permissions(directory, fs::Permissions::from_mode(0o711)))
+            .map_err(|source| StartError::State { directory: directory.to_owned(), source })?;
     }
     Ok(())
 }
