@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStderr};
 use tokio::task::JoinSet;
 
-use crate::notify::deliver::{Fault, Message};
+use crate::notify::message::{Fault, Message};
 
 /// What a program gets of the environment, besides `HOME`.
 const ENVIRONMENT: [(&str, &str); 2] =

@@ -7,6 +7,7 @@
 mod command;
 mod deliver;
 mod hook;
+mod message;
 mod notifier;
 mod occasion;
 mod secret;

@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use crate::notify::deliver::{Backoff, Message, Recipient, deliver};
+use crate::notify::deliver::{Backoff, Recipient, deliver};
+use crate::notify::message::Message;
 use crate::notify::secret::Secret;
 use crate::notify::webhook::Webhook;
 use crate::notify::{Hook, Occasion, SecretError, Target};

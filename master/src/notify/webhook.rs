@@ -9,7 +9,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Url};
 
-use crate::notify::deliver::{Fault, Message};
+use crate::notify::message::{Fault, Message};
 use crate::notify::secret::Secret;
 use crate::notify::{HookUrl, NotifyError};
 

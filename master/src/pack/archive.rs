@@ -9,7 +9,7 @@ use nix::libc;
 use tar::{Builder, EntryType, Header};
 
 use crate::pack::PackError;
-use crate::pack::listing::Stamp;
+use crate::pack::item::Stamp;
 use crate::pack::sink::{Sink, Written};
 
 const READ: usize = 128 * 1024;

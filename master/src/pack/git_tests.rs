@@ -5,7 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::archive::Archive;
-use super::listing::{Item, list};
+use super::item::Item;
+use super::listing::list;
 use super::testing::{Tree, left_out};
 use super::{PackError, Packing, Why, pack};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use protocol::{PackSection, ReleaseManifest};
@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::pack::git::{self, WorkTree};
 use crate::pack::globs::Globs;
+use crate::pack::item::{Item, Stamp};
 use crate::pack::secrets::{looks_secret, secret_part};
 use crate::pack::walk::walk;
 use crate::pack::{PackError, names};
@@ -54,38 +55,6 @@ impl Why {
             Self::Untracked => "not tracked by git",
             Self::Missing => "tracked by git, but not there",
             Self::Output => "the archive itself",
-        }
-    }
-}
-
-/// One entry of the archive.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Item {
-    /// A regular file.
-    File { executable: bool, stamp: Stamp },
-    /// A symbolic link, and where it leads.
-    Link(String),
-    /// A directory with nothing in it.
-    Directory,
-}
-
-/// What a file is known by again: if anything of it differs, it may not be what it was.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Stamp {
-    /// In bytes.
-    pub(super) size: u64,
-    inode: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    pub(super) fn of(metadata: &Metadata) -> Self {
-        Self {
-            size: metadata.len(),
-            inode: metadata.ino(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
         }
     }
 }

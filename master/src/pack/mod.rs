@@ -11,6 +11,7 @@ mod git;
 mod git_tests;
 mod globs;
 mod inspect;
+mod item;
 mod listing;
 mod names;
 mod own;

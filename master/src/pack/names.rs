@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use protocol::{LinkTarget, PathRule, RELEASE_RECORD, ReleasePath};
 
 use crate::pack::PackError;
-use crate::pack::listing::Item;
+use crate::pack::item::Item;
 
 /// Looks at the names and the links of all entries.
 pub(super) fn check(items: &BTreeMap<String, Item>) -> Result<(), PackError> {
@@ -34,7 +34,7 @@ pub(super) fn check(items: &BTreeMap<String, Item>) -> Result<(), PackError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pack::listing::Stamp;
+    use crate::pack::item::Stamp;
 
     fn link(target: &str) -> Item {
         Item::Link(target.to_owned())

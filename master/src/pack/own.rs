@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::pack::archive::Archive;
-use crate::pack::listing::Stamp;
+use crate::pack::item::Stamp;
 use crate::pack::{PackError, Packed};
 
 /// Where the program stands in the archive.

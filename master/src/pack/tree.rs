@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::pack::PackError;
 use crate::pack::archive::Archive;
-use crate::pack::listing::{Item, LeftOut, list};
+use crate::pack::item::Item;
+use crate::pack::listing::{LeftOut, list};
 
 /// What is to be packed.
 #[derive(Debug, Clone)]

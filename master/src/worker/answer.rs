@@ -76,6 +76,20 @@ impl Answer {
         }
     }
 
+    /// Of an order that waits for the master to come back.
+    pub(super) fn confirming(transaction: &TransactionId) -> Self {
+        Self {
+            status: Status::Confirming,
+            code: None,
+            detail: None,
+            output: Vec::new(),
+            transaction: Some(transaction.clone()),
+            from: None,
+            to: None,
+            duration_ms: None,
+        }
+    }
+
     /// Whether the order was cut short before its switch: by its sender's end, the host's own, or
     /// somebody's wish.
     pub(super) fn was_interrupted(&self) -> bool {

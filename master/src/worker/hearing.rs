@@ -1,14 +1,37 @@
 //! What is made of the lines that a host says while an order runs. A host may say anything: what it
 //! says of other transactions, and more than there is to say, is never handed on.
 
-use protocol::{Event, EventKind, TransactionId};
+use std::sync::Arc;
+
+use protocol::{Event, EventKind, Phase, TransactionId};
 use serde_json::Value;
 
 use crate::worker::answer::{parse, shown};
-use crate::worker::{Answer, Heard, Listener, WorkerError};
+use crate::worker::{Answer, WorkerError};
 
 /// Phases that one order may go through. An honest one has a dozen.
 const MOST_PHASES: u32 = 100;
+
+/// Something that was heard while an order ran.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Heard {
+    /// Bytes of the archive went out.
+    Sent {
+        /// So far.
+        bytes: u64,
+        /// In all.
+        total: u64,
+    },
+    /// The host said what it does.
+    Event(Box<Event>),
+    /// The host was asked what it does, since its stream was silent or broke.
+    Still(Phase),
+    /// Its updater is being replaced now.
+    UpdatingSelf,
+}
+
+/// Who wants to hear it. It is called from the order's own task and must not block.
+pub type Listener = Arc<dyn Fn(Heard) + Send + Sync>;
 
 /// One order, as it is heard of.
 pub struct Hearing<'a> {

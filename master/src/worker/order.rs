@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::Response;
 use http::header::CONTENT_TYPE;
 use hyper::body::Incoming;
-use protocol::{Event, Phase, Status, TransactionId, header};
+use protocol::{TransactionId, header};
 use serde_json::Value;
 
 use crate::worker::answer::parse;
@@ -16,27 +16,6 @@ use crate::worker::lines::{Lines, whole};
 use crate::worker::request::{Order, OrderBody};
 use crate::worker::settle::Doubt;
 use crate::worker::{Answer, Worker, WorkerError};
-
-/// Something that was heard while an order ran.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Heard {
-    /// Bytes of the archive went out.
-    Sent {
-        /// So far.
-        bytes: u64,
-        /// In all.
-        total: u64,
-    },
-    /// The host said what it does.
-    Event(Box<Event>),
-    /// The host was asked what it does, since its stream was silent or broke.
-    Still(Phase),
-    /// Its updater is being replaced now.
-    UpdatingSelf,
-}
-
-/// Who wants to hear it. It is called from the order's own task and must not block.
-pub type Listener = Arc<dyn Fn(Heard) + Send + Sync>;
 
 impl Worker {
     /// Carries an order out. A connection that breaks proves nothing: the host is asked.
@@ -134,28 +113,15 @@ fn media_type(response: &Response<Incoming>) -> &str {
     value.and_then(|value| value.split(';').next()).unwrap_or_default().trim()
 }
 
-/// The answer of an order that waits for the master to come back.
-pub(super) fn confirming(transaction: &TransactionId) -> Answer {
-    Answer {
-        status: Status::Confirming,
-        code: None,
-        detail: None,
-        output: Vec::new(),
-        transaction: Some(transaction.clone()),
-        from: None,
-        to: None,
-        duration_ms: None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
 
-    use protocol::{EventKind, OrderOptions};
+    use protocol::{EventKind, OrderOptions, Phase, Status};
     use serde_json::json;
 
     use super::*;
+    use crate::worker::Heard;
     use crate::worker::testing::{app, archive, ear, earlier, event, health, peer, result};
 
     #[tokio::test]

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use protocol::{AppHealth, AppName, Phase, Status, TransactionId};
 use tokio::time::{Instant, sleep};
 
-use crate::worker::order::confirming;
 use crate::worker::{Answer, Heard, Listener, Worker, WorkerError};
 
 /// An order that may have been taken.
@@ -151,7 +150,9 @@ fn stands(doubt: &Doubt<'_>, transaction: Option<&TransactionId>, app: &AppHealt
     let another = transaction.is_some() && app.transaction.as_ref() != transaction;
     match (app.state, &app.transaction) {
         (Phase::Idle, _) => Stands::Unknown,
-        (Phase::Confirming, Some(id)) if !another => Stands::Ended(Box::new(confirming(id))),
+        (Phase::Confirming, Some(id)) if !another => {
+            Stands::Ended(Box::new(Answer::confirming(id)))
+        }
         _ if another => Stands::Unknown,
         _ => Stands::UnderWay,
     }
