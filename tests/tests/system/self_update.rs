@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result};
 use fleet_tests::{Answer, Fleet, Host, LONG, Packing, Place, Release, Setup, Tree, eventually};
-use protocol::{Code, Digest, Kind, Outcome, Status};
+use protocol::{Code, Digest, Kind, Outcome, Status, header};
+use reqwest::Method;
 
 /// Something that is no updater.
 fn impostor(script: &str) -> Result<Release> {
@@ -92,10 +93,9 @@ fn an_updater_that_does_not_start_replaces_nobody() -> Result<()> {
 #[test]
 fn lesson_21_an_updater_that_never_answers_is_ended() -> Result<()> {
     let place = Place::new()?;
-    let host = Host::alone(&place, &Setup::default().own("takeover_timeout", "'500ms'"))?;
+    let host = Host::alone(&place, &Setup::default().own("takeover_timeout", "'1s'"))?;
     let before = host.health()?.digest;
-    let silent = impostor("[ \"$1\" = check ] && exit 0\nexec sleep 1000")?;
-    let _ = replace_by(&host, &silent)?;
+    let _ = replace_by(&host, &silent()?)?;
     let log = host.directory.join("state/apps/updater/history.jsonl");
     let last = eventually("the attempt to end", LONG, || {
         let text = fs::read_to_string(&log).ok()?;
@@ -104,16 +104,17 @@ fn lesson_21_an_updater_that_never_answers_is_ended() -> Result<()> {
     .with_context(|| host.log())?;
     assert_eq!(last.kind, Kind::SelfUpdate);
     assert_ne!(last.outcome, Outcome::Updated);
+    let told = |detail: &String| detail.contains("asked by the master within");
+    assert!(last.detail.as_ref().is_some_and(told), "{last:?}");
     assert_eq!(host.health()?.digest, before);
     eventually("the new one to be gone", LONG, || {
-        let left = fleet_tests::processes_of(&host.directory.join("self"));
-        left.iter().all(|pid| !is_sleep(pid.as_raw())).then_some(())
-    })?;
-    Ok(())
+        fleet_tests::processes_of(&host.directory.join("self")).is_empty().then_some(())
+    })
 }
 
-fn is_sleep(pid: i32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "sleep")
+/// One that starts, and never says a word. Its own file is in its arguments, by which it is found.
+fn silent() -> Result<Release> {
+    impostor("[ $1 = check ] && exit 0\necho >\"$3.tried\"\nexec tail -n 0 -f \"$0\"")
 }
 
 #[test]
@@ -125,6 +126,32 @@ fn replacing_the_updater_has_to_be_meant() -> Result<()> {
     assert_eq!(problem.code, Code::BadRequest);
     assert!(problem.detail.contains("confirm_self"), "{problem:?}");
     Ok(())
+}
+
+#[test]
+fn the_updater_is_not_replaced_while_an_update_runs_and_none_begins_while_it_is() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default().own("takeover_timeout", "'1h'"))?;
+    let service = Tree::healthy("service")?;
+    let order = host.order("/update?watch=1h", &service).header("accept", header::NDJSON);
+    order.lines()?.until("\"watching\"")?;
+    let silent = silent()?;
+    let problem = replace_by(&host, &silent)?.problem()?;
+    assert_eq!((problem.status, problem.code), (423, Code::UpdateInProgress));
+    assert_eq!(problem.holder.and_then(|holder| holder.to), Some(service.digest));
+
+    host.master().call(Method::DELETE, "/update").send()?.result()?;
+    std::thread::scope(|scope| {
+        scope.spawn(|| drop(replace_by(&host, &silent)));
+        let sign = host.config().with_extension("toml.tried");
+        let tried = eventually("the new one to be tried", LONG, || sign.exists().then_some(()));
+        let refused = host.push(&service);
+        // Nobody answers the other order to the end.
+        host.kill()?;
+        let refused = tried.and(refused)?.problem()?;
+        assert_eq!((refused.status, refused.code), (423, Code::UpdateInProgress));
+        Ok(())
+    })
 }
 
 #[test]
