@@ -1,11 +1,14 @@
 //! The harness of booted hosts is what it says: hosts of their own, and nothing left of them.
 
+use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::booted::Lab;
-use fleet_tests::{LONG, eventually};
+use fleet_tests::{LONG, Output, eventually};
 
 #[test]
 fn hosts_boot_talk_lose_their_power_and_leave_nothing() -> Result<()> {
@@ -48,7 +51,7 @@ fn hosts_boot_talk_lose_their_power_and_leave_nothing() -> Result<()> {
     assert_eq!(one.shell("cat /etc/note")?.good()?.stdout, "kept");
     assert!(!two.path("/etc/note").exists());
     one.power_off()?;
-    assert_eq!(std::fs::read_to_string(one.path("/etc/note"))?, "kept");
+    assert_eq!(fs::read_to_string(one.path("/etc/note"))?, "kept");
 
     // Two is still on.
     let directory = two.path("/").join("etc");
@@ -59,5 +62,26 @@ fn hosts_boot_talk_lose_their_power_and_leave_nothing() -> Result<()> {
     drop(lab);
     assert!(!bridge.exists());
     assert!(!directory.is_dir());
+    Ok(())
+}
+
+#[test]
+fn where_no_host_can_be_booted_that_is_said_loudly() -> Result<()> {
+    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    // As in a container without privileges.
+    let confined = ["--bounding-set=-sys_admin", "--inh-caps=-sys_admin"];
+    let cases = [(&nobody[..], "this takes root"), (&confined[..], "refuses namespaces")];
+    for (who, why) in cases {
+        // What it tells the tests goes into a file, as it does when they are run.
+        let told = tempfile::NamedTempFile::new()?;
+        fs::set_permissions(&told, fs::Permissions::from_mode(0o666))?;
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("booted.sh");
+        let mut command = Command::new("setpriv");
+        command.args(who).args(["sh", "-s"]).stdin(File::open(script)?);
+        let said = Output::of(command.env("NEXTEST_ENV", told.path()))?.good()?;
+        let told = fs::read_to_string(&told)?;
+        ensure!(said.stderr.contains("SKIPPED: the tests that boot hosts"), "{said:?}");
+        ensure!(told.starts_with("FLEET_BOOTED_SKIP=") && told.contains(why), "{told}");
+    }
     Ok(())
 }
