@@ -76,6 +76,7 @@ install: build
 	install -m 0644 systemd/tmpfiles.d/updater.conf $(tmpfilesdir)
 	install -m 0644 systemd/drop-ins/*.conf $(sharedir)/drop-ins
 	target/release/swarm man --out-dir $(mandir)
+	target/release/updater man --out-dir $(mandir)
 	target/release/swarm completions bash > $(bashdir)/swarm
 	target/release/swarm completions zsh > $(zshdir)/_swarm
 	target/release/swarm completions fish > $(fishdir)/swarm.fish

@@ -17,10 +17,11 @@ target=$(cargo metadata --locked --no-deps --format-version 1 |
 exec 9>"$target/$built/packages.lock"
 flock 9
 
-# What `swarm` says of itself, and what has changed.
+# What the programs say of themselves, and what has changed.
 pages=$target/$built/pages
 mkdir -p "$pages"
 "$target/$built/swarm" man --out-dir "$pages"
+"$target/$built/updater" man --out-dir "$pages"
 for shell in bash zsh fish; do
     "$target/$built/swarm" completions $shell >"$pages/swarm.$shell"
 done

@@ -33,6 +33,6 @@ impl Member {
     /// When it does not go well.
     pub fn install_package(&self, package: &Path) -> Result<Output> {
         self.machine.copy(package, "/root/package.deb", 0o644)?;
-        self.machine.run(["dpkg", "--install", "/root/package.deb"])?.good()
+        self.machine.run(["apt-get", "install", "--yes", "/root/package.deb"])?.good()
     }
 }

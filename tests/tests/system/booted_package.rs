@@ -29,6 +29,9 @@ fn a_host_lives_from_its_package_to_the_purge() -> Result<()> {
     // Nothing runs before there is an identity.
     let said = member.install_package(&first)?.stdout;
     ensure!(said.contains("updater enroll"), "{said}");
+    for page in ["updater", "updater-enroll"] {
+        machine.run(["gzip", "--test", &format!("/usr/share/man/man1/{page}.1.gz")])?.good()?;
+    }
     assert_eq!(machine.show("updater", "ActiveState")?, "inactive");
     // The bundle, with what a person fills in.
     let config = config.replace("'/etc/updater/identity'", "'updater'");

@@ -41,6 +41,8 @@ pub enum Command {
     Start(AgentArgs),
     /// Stop a program and start it: the same release, no update
     Restart(AgentArgs),
+    /// Write the manual pages
+    Man(ManArgs),
 }
 
 /// What every subcommand needs.
@@ -117,6 +119,14 @@ pub struct DrillActArgs {
     /// What it does.
     #[command(subcommand)]
     pub act: Act,
+}
+
+/// `updater man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The directory that they go into, one for each command
+    #[arg(long, value_name = "DIR")]
+    pub out_dir: PathBuf,
 }
 
 /// `updater rollback`.

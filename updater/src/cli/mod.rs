@@ -7,6 +7,7 @@ mod drill;
 mod enroll;
 mod errors;
 mod logging;
+mod man;
 mod operate;
 mod rollback;
 mod run;
@@ -32,6 +33,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
         Command::Stop(asked) => operate::operate(Operation::Stop, asked),
         Command::Start(asked) => operate::operate(Operation::Start, asked),
         Command::Restart(asked) => operate::operate(Operation::Restart, asked),
+        Command::Man(asked) => man::man(asked),
     };
     exit_code(done)
 }
