@@ -3,7 +3,7 @@
 //! Some clients keep their connection as long as they may, the others make a new one for each
 //! request. No request is ever sent a second time: one that gets no answer is lost.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,6 +57,30 @@ impl Load {
         };
         let clients = (0..2 * CLIENTS).map(client).collect();
         Self { end, clients }
+    }
+
+    /// Ends it, and says what it saw: nothing may be lost, and of each kind of request there must be more
+    /// than `at_least`.
+    ///
+    /// # Errors
+    /// When it is otherwise.
+    pub fn loses_nothing(self, at_least: usize) -> Result<()> {
+        let waits = self.end()?;
+        let (answered, kept) = (waits.answered.len(), waits.kept_alive);
+        writeln!(
+            io::stderr(),
+            "{answered} requests, {kept} of them on kept connections; the longest wait {:?}, p99 {:?}",
+            waits.longest(),
+            waits.percentile(99)
+        )?;
+        ensure!(
+            waits.lost.is_empty(),
+            "{} lost of {answered}: {:#?}",
+            waits.lost.len(),
+            waits.lost
+        );
+        ensure!(kept > at_least && answered - kept > at_least, "{kept} of {answered} are no load");
+        Ok(())
     }
 
     /// Ends it, and says what was seen.

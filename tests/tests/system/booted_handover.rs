@@ -2,7 +2,6 @@
 //! asks meanwhile is answered.
 
 use std::fs;
-use std::io::Write as _;
 
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::booted::{BootedFleet, Member};
@@ -65,7 +64,7 @@ fn no_request_is_lost_in_twenty_updates_of_units_and_five_failed_ones() -> Resul
         )?;
         rests(host, &good)
     });
-    answered(load, 500)?;
+    load.loses_nothing(500)?;
     ran
 }
 
@@ -102,7 +101,7 @@ fn an_updater_that_dies_in_a_handover_of_units_is_followed_by_one_that_finishes_
         .with_context(|| host.journals())?;
         rests(host, if silent { &before } else { &release.digest }).context(point)
     });
-    answered(load, 100)?;
+    load.loses_nothing(100)?;
     ran
 }
 
@@ -315,60 +314,4 @@ fn shipping(template: &str, behaviour: &Behaviour) -> Result<Release> {
     tree.file("units/agent", template)?;
     tree.file("release.toml", "[units]\n\"agent@.service\" = \"units/agent\"\n")?;
     tree.pack(Packing::Zstd)
-}
-
-/// Ends a load of which nothing may be lost, and says what it saw.
-fn answered(load: Load, at_least: usize) -> Result<()> {
-    let waits = load.end()?;
-    let (answered, kept) = (waits.answered.len(), waits.kept_alive);
-    writeln!(
-        std::io::stderr(),
-        "{answered} requests, {kept} of them on kept connections; the longest wait {:?}, p99 {:?}",
-        waits.longest(),
-        waits.percentile(99)
-    )?;
-    ensure!(waits.lost.is_empty(), "{} lost of {answered}: {:#?}", waits.lost.len(), waits.lost);
-    ensure!(kept > at_least && answered - kept > at_least, "{kept} of {answered} are no load");
-    Ok(())
-}
-
-/// The updater holds the sockets, in its own confinement, and passes them on to its children.
-#[test]
-fn processes_follow_each_other_below_the_unit_of_the_updater() -> Result<()> {
-    let setup = Setup::default().app("user", "'daemon'").handover();
-    let Some(fleet) = BootedFleet::of(1, &setup)? else { return Ok(()) };
-    let host = &fleet.members[0];
-    let machine = &host.machine;
-    let early = machine.run(["updater", "check"])?;
-    ensure!(format!("{early:?}").contains("sockets.conf"), "{early:?}");
-    machine.add_drop_in("sockets.conf")?;
-    machine.ask("systemctl daemon-reload && systemctl restart updater")?;
-    host.answers()?;
-    let checked = machine.run(["updater", "check"])?;
-    ensure!(checked.code == 0 && !format!("{checked:?}").contains("sockets.conf"), "{checked:?}");
-    let pushes = |message: &str| -> Result<Digest> {
-        let release = healthy(message)?;
-        let result = host.push(&release)?.result().with_context(|| host.journals())?;
-        ensure!(result.status == Status::Updated, "{result:?}\n{}", host.journals());
-        host.runs(&release.digest)?;
-        Ok(release.digest)
-    };
-    pushes("one")?;
-    let load = Load::begin(host.agent);
-    let ran = || -> Result<()> {
-        let second = pushes("two")?;
-        // The next updater has the socket from the agent.
-        for way in ["kill --signal=KILL --kill-whom=main", "restart"] {
-            machine.ask(&format!("systemctl {way} updater"))?;
-            host.answers()?;
-            host.runs(&second)?;
-            pushes(&format!("after {way}"))?;
-            pushes("two")?;
-        }
-        undoes(host, &Behaviour { silent: true, ..Behaviour::default() })?;
-        host.runs(&second)
-    };
-    let ran = ran();
-    answered(load, 50)?;
-    ran
 }

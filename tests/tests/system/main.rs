@@ -15,6 +15,7 @@ mod booted_power;
 mod booted_rescue;
 mod booted_self_update;
 mod booted_service;
+mod booted_sockets;
 mod booted_story;
 mod booted_units;
 mod builds;

@@ -39,7 +39,7 @@ pub(super) fn operate(operation: Operation, asked: &AgentArgs) -> Result<bool, C
 fn alone(config: &Config, operation: Operation, asked: &AgentArgs) -> Result<AppHealth, CliError> {
     let events = Events::new(crate::sys::wall_clock());
     let handle = tokio::runtime::Handle::current();
-    let app = Arc::new(App::new(asked.app.clone(), config, events, handle)?);
+    let app = Arc::new(App::new(asked.app.clone(), config, events, Arc::default(), handle)?);
     match app.recover() {
         Recovery::Idle => {}
         Recovery::Finishing(finishing) => drop(finishing.join()),

@@ -40,7 +40,7 @@ async fn alone(
 ) -> Result<TransactionResult, CliError> {
     let events = Events::new(crate::sys::wall_clock());
     let handle = tokio::runtime::Handle::current();
-    let app = Arc::new(App::new(asked.app.clone(), config, events, handle)?);
+    let app = Arc::new(App::new(asked.app.clone(), config, events, Arc::default(), handle)?);
     match app.recover() {
         Recovery::Idle => {}
         Recovery::Finishing(finishing) => {

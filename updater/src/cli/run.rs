@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::own::{
     CANDIDATE, CHANNEL_FD, Channel, ChannelError, FromParent, LISTEN_FD, OwnExecutable, Seat,
-    Takeover, ToParent, Unit, become_active, listening_socket, manager, run_parent,
+    SocketStore, Takeover, ToParent, Unit, become_active, listening_socket, manager, run_parent,
 };
 use crate::release::Layout;
 use crate::server::{Gate, serve, serve_local};
@@ -33,7 +33,8 @@ pub(super) fn run(asked: &Common) -> Result<bool, CliError> {
         let config = Config::load(&path).map_err(CliError::of_host)?;
         let socket = TcpListener::from(adopt_descriptor(LISTEN_FD)?);
         let starter = Some(Arc::new(Channel::from(adopt_descriptor(CHANNEL_FD)?)));
-        return run_updater(Post { config, path, socket, starter });
+        let (sockets, _) = SocketStore::passed()?;
+        return run_updater(Post { config, path, socket, sockets, starter });
     }
     if manager::is_unit() {
         become_active(&path);
@@ -42,9 +43,10 @@ pub(super) fn run(asked: &Common) -> Result<bool, CliError> {
     // What would stop every updater is said once, before the first is started.
     Identity::load(&Paths::updater(&config.identity)).map_err(CliError::of_host)?;
     prepare_state_dir(&config.state_dir, config.apps.keys()).map_err(CliError::of_host)?;
-    let socket = listening_socket(&config.listen).map_err(CliError::of_host)?;
+    let (sockets, others) = SocketStore::passed()?;
+    let socket = listening_socket(others, &config.listen).map_err(CliError::of_host)?;
     if manager::is_unit() {
-        return run_updater(Post { config, path, socket, starter: None });
+        return run_updater(Post { config, path, socket, sockets, starter: None });
     }
     run_parent(Layout::new(&config.own.install_dir), path, socket)?;
     Ok(true)
@@ -64,6 +66,8 @@ struct Post {
     config: Config,
     path: PathBuf,
     socket: TcpListener,
+    /// What apps listen on, as far as it was handed down.
+    sockets: SocketStore,
     /// Who started it: the parent, or, in a unit, the updater before it. Of a unit's first, nobody.
     starter: Option<Arc<Channel>>,
 }
@@ -84,7 +88,8 @@ fn run_updater(post: Post) -> Result<bool, CliError> {
 
 /// The updater proper: serves, and is in charge of the apps at once, or when the old one is gone.
 async fn updater(post: Post) -> Result<(), CliError> {
-    let Post { config, path, socket, starter } = post;
+    let Post { config, path, socket, sockets, starter } = post;
+    let sockets = Arc::new(sockets);
     let identity = Identity::load(&Paths::updater(&config.identity)).map_err(CliError::of_host)?;
     let tls = pki::server_config(&identity)?;
     let host = identity.role().host().cloned().ok_or("find a host in the identity's role")?;
@@ -97,7 +102,10 @@ async fn updater(post: Post) -> Result<(), CliError> {
     }
     let seat = match &starter {
         Some(parent) if !manager::is_unit() => Seat::Parent(Arc::clone(parent)),
-        _ => Seat::Unit(Unit::new(path.clone(), socket.try_clone()?, said)),
+        _ => {
+            let (path, socket) = (path.clone(), socket.try_clone()?);
+            Seat::Unit(Unit::new(path, socket, Arc::clone(&sockets), said))
+        }
     };
     socket.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(socket)?;
@@ -109,7 +117,7 @@ async fn updater(post: Post) -> Result<(), CliError> {
     let takeover =
         Takeover::new(seat, heard, gate.clone(), path.clone(), listening, handle.clone());
     // A user or a key that is not there: no other release of the updater would find it.
-    let daemon = Daemon::new(config, path, host, own, Arc::clone(&takeover), &handle)
+    let daemon = Daemon::new(config, path, host, own, Arc::clone(&takeover), sockets, &handle)
         .map_err(CliError::of_host)?;
     let routes = router(Arc::clone(&daemon));
     if !candidate {

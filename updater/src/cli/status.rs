@@ -62,7 +62,8 @@ fn from_disk(config: &Config, handle: &tokio::runtime::Handle) -> Result<Shown, 
     let events = Events::new(crate::sys::wall_clock());
     let mut apps = std::collections::BTreeMap::new();
     for name in config.apps.keys() {
-        let app = App::new(name.clone(), config, Arc::clone(&events), handle.clone())?;
+        let app =
+            App::new(name.clone(), config, Arc::clone(&events), Arc::default(), handle.clone())?;
         app.refresh();
         let shown =
             ShownApp { health: app.status().health(), releases: crate::api::app_releases(&app)? };

@@ -1,6 +1,7 @@
 //! What all routes share.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,10 +13,10 @@ use protocol::{
 use tokio::runtime::Handle;
 
 use crate::api::{Caller, Who};
-use crate::config::Config;
+use crate::config::{Config, RunnerKind};
 use crate::daemon::{Epoch, EpochError};
 use crate::drill::{read_last, sweep as sweep_drill};
-use crate::own::{OwnExecutable, Takeover};
+use crate::own::{OwnExecutable, SocketStore, Takeover};
 use crate::sys::{sweep_unfinished, wall_clock};
 use crate::transaction::{App, AppError, Events, Recovery, chain, internal};
 
@@ -33,6 +34,7 @@ pub struct Daemon {
     pub own: Arc<App>,
     /// What happens.
     pub events: Arc<Events>,
+    sockets: Arc<SocketStore>,
     pub(super) config_file: PathBuf,
     pub(super) drill: Mutex<Option<DrillReport>>,
     epoch: Epoch,
@@ -69,12 +71,14 @@ impl Daemon {
         host: HostName,
         executable: OwnExecutable,
         takeover: Arc<Takeover>,
+        sockets: Arc<SocketStore>,
         handle: &Handle,
     ) -> Result<Arc<Self>, DaemonError> {
         let events = Events::new(wall_clock());
         let mut apps = BTreeMap::new();
         for name in config.apps.keys() {
-            let app = App::new(name.clone(), &config, Arc::clone(&events), handle.clone())
+            let (events, sockets) = (Arc::clone(&events), Arc::clone(&sockets));
+            let app = App::new(name.clone(), &config, events, sockets, handle.clone())
                 .map_err(|source| DaemonError::App { name: name.clone(), source })?;
             app.refresh();
             apps.insert(name.clone(), Arc::new(app));
@@ -103,11 +107,13 @@ impl Daemon {
             config,
             apps,
             events,
+            sockets,
         }))
     }
 
     /// Takes over what an earlier updater began. Nothing is started before [`Daemon::begin`].
     pub fn take_charge(self: &Arc<Self>) {
+        self.sockets.settle(&passed_on(&self.config));
         if let Err(error) = sweep_unfinished(&self.config.state_dir) {
             tracing::warn!("the state directory could not be swept: {error}");
         }
@@ -222,4 +228,13 @@ impl Daemon {
     pub async fn master_was_answered(&self) {
         self.answered.notified().await;
     }
+}
+
+/// Where the updater itself opens what apps listen on.
+fn passed_on(config: &Config) -> Vec<(String, SocketAddr)> {
+    let processes = config.apps.iter().filter(|(_, app)| app.run.kind == RunnerKind::Process);
+    let addresses = processes.flat_map(|(name, app)| {
+        app.run.sockets.iter().map(|socket| (name.to_string(), socket.address))
+    });
+    addresses.collect()
 }

@@ -46,7 +46,7 @@ pub fn act(config: &Config, app: &AppName, act: &Act) -> Result<Acted, DrillErro
     let scratch = Scratch::beside(config, app)?;
     let handle = tokio::runtime::Handle::current();
     let events = Events::new(wall_clock());
-    let app = App::new(scratch.name, &scratch.config, events, handle.clone())?;
+    let app = App::new(scratch.name, &scratch.config, events, Arc::default(), handle.clone())?;
     let app = Arc::new(app);
     let recovering = match app.recover() {
         Recovery::Idle => None,

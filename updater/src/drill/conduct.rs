@@ -119,7 +119,7 @@ impl Drill {
         self.scratch.make()?;
         let Scratch { config, name, .. } = &self.scratch;
         let events = Events::new(self.started_at);
-        let app = App::new(name.clone(), config, events, self.handle.clone())?;
+        let app = App::new(name.clone(), config, events, Arc::default(), self.handle.clone())?;
         Ok(Stage {
             scratch: &self.scratch,
             file: &self.file,

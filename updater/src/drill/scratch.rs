@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::{AppName, Command, DRILL_APP, HooksSection, MigrationsSection, Period};
@@ -134,7 +135,7 @@ pub(super) fn remove_leftovers(config: &Config) -> Result<(), DrillError> {
 
 fn end_agent(config: &Config, files: &AppFiles) -> Result<(), DrillError> {
     let Some(app) = config.apps.values().next() else { return Ok(()) };
-    let runner = for_app(app, files.directory()).map_err(DrillError::Agent)?;
+    let runner = for_app(app, files.directory(), Arc::default()).map_err(DrillError::Agent)?;
     runner.clear(Duration::ZERO).map_err(DrillError::Agent)
 }
 

@@ -1,5 +1,7 @@
 //! What systemd is told of the updater, by `sd_notify(3)`. Where no systemd listens, nothing is.
 
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -37,8 +39,23 @@ pub async fn feed_watchdog() {
     }
 }
 
+/// Keeps a copy of a descriptor for the unit's next process. Of one that it has, it keeps no second.
+pub fn keep(name: &str, descriptor: BorrowedFd<'_>) {
+    let states = [NotifyState::FdStore, NotifyState::FdName(name)];
+    told(sd_notify::notify_with_fds(&states, &[descriptor]));
+}
+
+/// Keeps none of this name any more.
+pub fn let_go(name: &str) {
+    tell(&[NotifyState::FdStoreRemove, NotifyState::FdName(name)]);
+}
+
 fn tell(states: &[NotifyState]) {
-    if let Err(error) = sd_notify::notify(states) {
+    told(sd_notify::notify(states));
+}
+
+fn told(told: io::Result<()>) {
+    if let Err(error) = told {
         tracing::warn!("systemd cannot be told: {error}");
     }
 }

@@ -17,6 +17,7 @@ mod parent;
 mod seat;
 mod socket;
 mod start;
+mod store;
 mod takeover;
 mod unit;
 
@@ -27,6 +28,7 @@ pub use parent::{OF_HOST, ParentError, run_parent};
 pub use seat::Seat;
 pub use socket::{SocketError, listening_socket};
 pub use start::StartError;
+pub use store::SocketStore;
 pub use takeover::{Takeover, TakeoverError};
 pub use unit::Unit;
 

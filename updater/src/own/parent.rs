@@ -243,10 +243,12 @@ impl Parent {
     }
 
     fn start(&mut self, program: &Path, candidate: bool) -> Result<Updater, ParentError> {
-        let started = start_updater(&Start {
+        let started = start_updater(Start {
             program,
             config: &self.config,
             socket: &self.socket,
+            // Its successor takes them from the agents.
+            sockets: Vec::new(),
             candidate,
             lifetime: Lifetime::ParentThread,
             crash_at: self.crashes.pop_front(),

@@ -2,11 +2,10 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::{Backlog, listen as sys_listen};
-
-use crate::sys::adopt;
 
 /// How long the port may stay with an updater that was killed.
 const LETTING_GO: Duration = Duration::from_secs(5);
@@ -27,10 +26,10 @@ pub enum SocketError {
     Passed(#[source] io::Error),
 }
 
-/// The socket of the socket unit if there is one, else one that listens on `address`. To be called
-/// once.
-pub fn listening_socket(address: &str) -> Result<TcpListener, SocketError> {
-    match passed_socket().map_err(SocketError::Passed)? {
+/// The socket of the socket unit, of which `passed` are all, if there is one; else one that listens on
+/// `address`.
+pub fn listening_socket(passed: Vec<OwnedFd>, address: &str) -> Result<TcpListener, SocketError> {
+    match passed_socket(passed).map_err(SocketError::Passed)? {
         Some(socket) => {
             let actual = socket.local_addr().map_err(SocketError::Passed)?;
             if address.parse::<SocketAddr>().is_ok_and(|wanted| wanted.port() != actual.port()) {
@@ -43,13 +42,12 @@ pub fn listening_socket(address: &str) -> Result<TcpListener, SocketError> {
     }
 }
 
-fn passed_socket() -> io::Result<Option<TcpListener>> {
-    let mut passed = sd_notify::listen_fds()?;
-    let Some(number) = passed.next() else { return Ok(None) };
-    if passed.next().is_some() {
+fn passed_socket(mut passed: Vec<OwnedFd>) -> io::Result<Option<TcpListener>> {
+    let Some(socket) = passed.pop() else { return Ok(None) };
+    if !passed.is_empty() {
         return Err(io::Error::other("it has more than one ListenStream="));
     }
-    let socket = TcpListener::from(adopt(number)?);
+    let socket = TcpListener::from(socket);
     // Of any other kind of socket this is refused.
     socket.local_addr()?;
     Ok(Some(socket))

@@ -22,6 +22,8 @@ pub(super) struct Start<'a> {
     pub(super) program: &'a Path,
     pub(super) config: &'a Path,
     pub(super) socket: &'a TcpListener,
+    /// The sockets of apps that are handed down to it, with their names.
+    pub(super) sockets: Vec<(String, OwnedFd)>,
     /// Whether an older one is still in charge.
     pub(super) candidate: bool,
     pub(super) lifetime: Lifetime,
@@ -51,23 +53,25 @@ pub enum StartError {
     },
 }
 
-pub(super) fn start_updater(start: &Start<'_>) -> Result<Started, StartError> {
+pub(super) fn start_updater(start: Start<'_>) -> Result<Started, StartError> {
     let prepare = |source| StartError::Prepare { program: start.program.to_owned(), source };
     let (channel, theirs) = Channel::pair().map_err(prepare)?;
     let socket: OwnedFd = start.socket.try_clone().map_err(prepare)?.into();
     let mut environment: BTreeMap<String, String> =
         std::env::vars().filter(|(name, _)| !NOT_PASSED_ON.contains(&name.as_str())).collect();
-    environment.extend(start.crash_at.clone().map(|name| (CRASH_AT.to_owned(), name)));
+    environment.extend(start.crash_at.map(|name| (CRASH_AT.to_owned(), name)));
     if start.candidate {
         environment.insert(CANDIDATE.to_owned(), "1".to_owned());
     }
-    let inherit = vec![(socket, 3), (OwnedFd::from(theirs), 4)];
-    environment.insert(LISTEN_FD.to_owned(), "3".to_owned());
-    environment.insert(CHANNEL_FD.to_owned(), "4".to_owned());
     let words = [start.program, Path::new("run"), Path::new("--config"), start.config];
     let command = words.map(|word| word.display().to_string());
     let user = User::current().map_err(|error| prepare(io::Error::other(error)))?;
     let spawn = Spawn::new(&command, Path::new("/"), user, &environment)?;
-    let spawn = Spawn { output: Output::Same, lifetime: start.lifetime, inherit, ..spawn };
+    let mut spawn = Spawn { output: Output::Same, lifetime: start.lifetime, ..spawn };
+    spawn.pass_sockets(start.sockets);
+    for (name, descriptor) in [(LISTEN_FD, socket), (CHANNEL_FD, theirs.into())] {
+        let number = spawn.pass(descriptor);
+        spawn.environment.insert(name.to_owned(), number.to_string());
+    }
     Ok(Started { child: spawn.start()?, channel })
 }

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::own::start::{Start, StartError, start_updater};
-use crate::own::{Channel, ChannelError, FromParent, ToParent, manager};
+use crate::own::{Channel, ChannelError, FromParent, SocketStore, ToParent, manager};
 use crate::sys::process::{ProcessHandle, ProcessId};
 use crate::sys::run::describe;
 use crate::sys::spawn::Lifetime;
@@ -21,6 +21,7 @@ use crate::sys::spawn::Lifetime;
 pub struct Unit {
     config: PathBuf,
     socket: TcpListener,
+    sockets: Arc<SocketStore>,
     said: UnboundedSender<FromParent>,
     candidate: Mutex<Option<Candidate>>,
 }
@@ -31,9 +32,14 @@ struct Candidate {
 }
 
 impl Unit {
-    /// What a candidate says goes to `said`.
-    pub fn new(config: PathBuf, socket: TcpListener, said: UnboundedSender<FromParent>) -> Self {
-        Self { config, socket, said, candidate: Mutex::new(None) }
+    /// What a candidate says goes to `said`; it is given `socket`, and those of apps.
+    pub fn new(
+        config: PathBuf,
+        socket: TcpListener,
+        sockets: Arc<SocketStore>,
+        said: UnboundedSender<FromParent>,
+    ) -> Self {
+        Self { config, socket, sockets, said, candidate: Mutex::new(None) }
     }
 
     /// Starts a candidate beside this updater, on the same socket. That it cannot be started is
@@ -65,16 +71,17 @@ impl Unit {
     }
 
     fn try_start(&self, program: &Path) -> Result<(), StartError> {
-        let started = start_updater(&Start {
+        let prepare = |source| StartError::Prepare { program: program.to_owned(), source };
+        let started = start_updater(Start {
             program,
             config: &self.config,
             socket: &self.socket,
+            sockets: self.sockets.copies().map_err(prepare)?,
             candidate: true,
             // It ends by itself when this process does, unless it inherits.
             lifetime: Lifetime::Own,
             crash_at: None,
         })?;
-        let prepare = |source| StartError::Prepare { program: program.to_owned(), source };
         let process = hold(&started.child).map_err(prepare)?;
         let channel = Arc::new(started.channel);
         let (hearing, said) = (Arc::clone(&channel), self.said.clone());

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::FORMAT;
@@ -18,6 +19,7 @@ use super::transient::Transient;
 use super::units::{SlotsRunner, UnitsRunner};
 use super::{AgentLog, Handover, Instance, Launch, RunnerError};
 use crate::config::{AppConfig, RunnerKind, Strategy};
+use crate::own::SocketStore;
 use crate::sys::output::TAIL_LINES;
 use crate::sys::process::ProcessId;
 use crate::sys::spawn::{Output, Spawn};
@@ -79,21 +81,27 @@ pub trait Runner: Debug + Send + Sync {
     }
 }
 
-/// The runner that an app's configuration asks for. `state` is the app's own state directory.
-pub fn for_app(config: &AppConfig, state: &Path) -> Result<Box<dyn Runner>, RunnerError> {
+/// The runner that an app's configuration asks for. `state` is the app's own state directory, and has
+/// its name; `sockets` are what was handed down.
+pub fn for_app(
+    config: &AppConfig,
+    state: &Path,
+    sockets: Arc<SocketStore>,
+) -> Result<Box<dyn Runner>, RunnerError> {
     if config.run.kind == RunnerKind::Systemd {
         return Ok(match config.run.strategy {
             Strategy::Restart => Box::new(UnitsRunner::new(&config.run, state)?),
             Strategy::Handover => Box::new(SlotsRunner::new(config, state)?),
         });
     }
-    let transient = Transient::for_app(config, state)?;
+    let app = state.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let transient = Transient::for_app(config, app.clone())?;
     let seat =
         |name: &str| Seat::new(state.join(name), config.run.kill_timeout.0, transient.clone());
     Ok(Box::new(ProcessRunner {
         user: config.user.clone(),
         log: AgentLog::new(state, config.run.log_bytes.0),
-        sockets: Sockets::new(&config.run.sockets),
+        sockets: Sockets::new(app, &config.run.sockets, sockets),
         serving: seat("instance.json"),
         beside: seat("beside.json"),
     }))
@@ -133,6 +141,11 @@ impl Runner for ProcessRunner {
             self.sockets.share(instance);
         }
         Ok(found)
+    }
+
+    fn withdraw(&self) -> Result<(), RunnerError> {
+        self.sockets.let_go();
+        Ok(())
     }
 
     fn output_tail(&self, instance: &Instance, lines: usize) -> Vec<String> {
@@ -196,15 +209,9 @@ impl ProcessRunner {
         let mark = new_mark().map_err(RunnerError::Follow)?;
         variables.insert(MARK.to_owned(), mark.clone());
         variables.extend(flag.map(|flag| (flag.to_owned(), "1".to_owned())));
-        if !self.sockets.is_empty() {
-            variables.extend(self.sockets.variables());
-        }
         let mut spawn = Spawn::new(&launch.command, &launch.release_path, user, &variables)?;
-        if !self.sockets.is_empty() {
-            self.sockets.hold(self.serving.find()?.as_ref())?;
-            spawn.inherit = self.sockets.numbered().map_err(RunnerError::Follow)?;
-            spawn.own_number = Some("LISTEN_PID");
-        }
+        self.sockets.hold(self.serving.find()?.as_ref())?;
+        spawn.pass_sockets(self.sockets.copies().map_err(RunnerError::Follow)?);
         seat.prepare()?;
         let (file, log_start) = self.log.open()?;
         spawn.output = Output::File(file);

@@ -1,24 +1,22 @@
 //! The listening sockets of an app. The updater opens them and passes them on to each agent, so
 //! that one can follow the other without a connection being refused.
 //!
-//! They are never closed while an agent may be meant to run. An updater that died leaves them to
-//! the agent, and the next updater takes them from there; so it does with what an agent, started
-//! before, has opened itself. It must never accept a connection.
+//! They are never closed while an agent may be meant to run. The next updater is handed them down
+//! ([`SocketStore`]), or takes them from the agent; so it does with what an agent, started before, has
+//! opened itself. It must never accept a connection.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::socket::{Backlog, listen};
 
 use super::Instance;
 use crate::config::ListenSocket;
+use crate::own::SocketStore;
 use crate::sys::process::ProcessId;
 use crate::sys::{proc, tcp};
-
-/// The first descriptor that is passed on: `sd_listen_fds(3)`.
-const FIRST: i32 = 3;
 
 /// Why a socket cannot be passed on.
 #[derive(Debug, thiserror::Error)]
@@ -46,80 +44,76 @@ pub enum SocketError {
 /// The sockets of one app, as its configuration has them.
 #[derive(Debug)]
 pub(super) struct Sockets {
+    app: String,
     wanted: Vec<ListenSocket>,
-    held: Mutex<Held>,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    /// All of them, in the same order, or none.
-    sockets: Vec<OwnedFd>,
+    store: Arc<SocketStore>,
     /// The start of an agent that was last asked for them.
-    asked: Option<String>,
+    asked: Mutex<Option<String>>,
 }
 
 impl Sockets {
-    pub(super) fn new(wanted: &[ListenSocket]) -> Self {
-        Self { wanted: wanted.to_vec(), held: Mutex::default() }
-    }
-
-    /// Whether there are none.
-    pub(super) fn is_empty(&self) -> bool {
-        self.wanted.is_empty()
+    /// Of the app of this name, kept in `store`.
+    pub(super) fn new(app: String, wanted: &[ListenSocket], store: Arc<SocketStore>) -> Self {
+        Self { app, wanted: wanted.to_vec(), store, asked: Mutex::default() }
     }
 
     /// Takes hold of all of them: from the agent that runs, or anew.
     pub(super) fn hold(&self, running: Option<&Instance>) -> Result<(), SocketError> {
-        let mut held = self.held();
-        if held.sockets.len() == self.wanted.len() {
-            return Ok(());
-        }
+        let _alone = self.asked();
         let members = running.map(Instance::members).unwrap_or_default();
-        let obtain = |socket: &ListenSocket| match copy(socket.address, &members)? {
-            Some(copied) => Ok(copied),
-            None => open(socket.address),
-        };
-        held.sockets = self.wanted.iter().map(obtain).collect::<Result<_, _>>()?;
+        for address in self.missing() {
+            let socket = match copy(address, &members)? {
+                Some(copied) => copied,
+                None => open(address)?,
+            };
+            self.store.keep(&self.app, address, socket);
+        }
         Ok(())
     }
 
     /// Takes hold of those that an agent has, once for each start: when it dies, they would be
     /// lost. None is opened anew: the agent may be about to do that itself.
     pub(super) fn share(&self, running: &Instance) {
-        let mut held = self.held();
-        let asked = held.asked.as_deref() == Some(running.mark());
-        if asked || held.sockets.len() == self.wanted.len() {
+        let mut asked = self.asked();
+        let missing = self.missing();
+        if missing.is_empty() || asked.as_deref() == Some(running.mark()) {
             return;
         }
-        held.asked = Some(running.mark().to_owned());
+        *asked = Some(running.mark().to_owned());
         let members = running.members();
-        let copies = self.wanted.iter().map(|socket| copy(socket.address, &members).ok().flatten());
-        held.sockets = copies.collect::<Option<_>>().unwrap_or_default();
+        for address in missing {
+            if let Ok(Some(copied)) = copy(address, &members) {
+                self.store.keep(&self.app, address, copied);
+            }
+        }
     }
 
-    /// Closes them. What the agent has of them stays open.
+    /// Closes them, for everybody.
     pub(super) fn let_go(&self) {
-        *self.held() = Held::default();
+        *self.asked() = None;
+        self.store.close(&self.app);
     }
 
-    /// Copies of them, with the numbers under which they are passed on.
-    pub(super) fn numbered(&self) -> io::Result<Vec<(OwnedFd, i32)>> {
-        let held = self.held();
-        let numbered = held.sockets.iter().zip(FIRST..);
-        numbered.map(|(socket, number)| Ok((socket.try_clone()?, number))).collect()
+    /// Copies of them, with the names that the agent knows them by.
+    pub(super) fn copies(&self) -> io::Result<Vec<(String, OwnedFd)>> {
+        let copy = |socket: &ListenSocket| {
+            let found = self.store.find(&self.app, socket.address)?;
+            Ok((socket.name.clone(), found.ok_or(io::ErrorKind::NotConnected)?))
+        };
+        self.wanted.iter().map(copy).collect()
     }
 
-    /// What the agent learns of them; `LISTEN_PID` only the process itself can know.
-    pub(super) fn variables(&self) -> [(String, String); 2] {
-        let names: Vec<&str> = self.wanted.iter().map(|socket| socket.name.as_str()).collect();
-        [
-            ("LISTEN_FDS".to_owned(), self.wanted.len().to_string()),
-            ("LISTEN_FDNAMES".to_owned(), names.join(":")),
-        ]
+    fn missing(&self) -> Vec<SocketAddr> {
+        let addresses = self.wanted.iter().map(|socket| socket.address);
+        addresses.filter(|address| !self.has(*address)).collect()
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn has(&self, address: SocketAddr) -> bool {
+        self.store.find(&self.app, address).is_ok_and(|found| found.is_some())
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Option<String>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::Digest;
@@ -77,7 +78,7 @@ fn runner(directory: &Path) -> Box<dyn Runner> {
     let mut config = AppConfig::new("/unused");
     // Tests must not make units of the machine that they run on.
     config.run.transient = false;
-    for_app(&config, directory).unwrap()
+    for_app(&config, directory, Arc::default()).unwrap()
 }
 
 pub(crate) fn exit_of(instance: &Instance) -> ExitReport {

@@ -28,17 +28,16 @@ pub(super) struct Transient {
 impl Transient {
     /// None where systemd does not run, cannot be told or would not obey. It is not wanted where the
     /// configuration forbids it, and where the updater has sockets to pass on, which systemd cannot.
-    pub(super) fn for_app(config: &AppConfig, state: &Path) -> Result<Option<Self>, RunnerError> {
+    pub(super) fn for_app(config: &AppConfig, app: String) -> Result<Option<Self>, RunnerError> {
         let run = &config.run;
         let passes_on = run.strategy == Strategy::Handover || !run.sockets.is_empty();
         if !systemd::makes_units() {
             return Ok(None);
         }
-        let app = state.file_name().map(|name| name.to_string_lossy().into_owned());
         Ok(Some(Self {
             wanted: run.transient && !passes_on,
             bus: Bus::new(run.bus_timeout.0).map_err(SystemdError::Thread)?,
-            app: app.unwrap_or_default(),
+            app,
             start_timeout: run.start_timeout.0,
             stop_grace: run.stop_grace.0,
             kill_timeout: run.kill_timeout.0,

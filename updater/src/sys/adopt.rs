@@ -17,9 +17,14 @@ pub fn adopt_descriptor(name: &str) -> io::Result<OwnedFd> {
     adopt(number)
 }
 
-/// Takes over the descriptor of this number, which a parent has passed on. It is not passed on further.
-/// To be called once for each.
-pub fn adopt(number: RawFd) -> io::Result<OwnedFd> {
+/// Takes over all that was passed on by `sd_listen_fds_with_names(3)`, with the names. To be called
+/// once.
+pub fn passed_descriptors() -> io::Result<Vec<(String, OwnedFd)>> {
+    let passed = sd_notify::listen_fds_with_names()?;
+    passed.map(|(number, name)| Ok((name, adopt(number)?))).collect()
+}
+
+fn adopt(number: RawFd) -> io::Result<OwnedFd> {
     let descriptor = unsafe_calls::adopt(number)?;
     fcntl(&descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
     Ok(descriptor)

@@ -18,7 +18,7 @@ pub mod tcp;
 mod unsafe_calls;
 pub mod user;
 
-pub use adopt::{adopt, adopt_descriptor};
+pub use adopt::{adopt_descriptor, passed_descriptors};
 pub use checkpoint::{CHECKPOINTS, CRASH_AT, KILLED, REACHED, checkpoint};
 pub use clock::{BootTime, wall_clock};
 pub use durable::{

@@ -17,6 +17,9 @@ use super::program::{STANDARD_PATH, resolve};
 use super::unsafe_calls::{self, Exec};
 use super::user::User;
 
+/// The first descriptor that is passed on: `sd_listen_fds(3)`.
+const FIRST: RawFd = 3;
+
 /// What a process is started with: all of it, since it inherits nothing.
 #[derive(Debug)]
 pub struct Spawn {
@@ -185,6 +188,29 @@ impl Spawn {
             inherit: Vec::new(),
             own_number: None,
         })
+    }
+
+    /// Passes a descriptor on, and says under which number.
+    pub fn pass(&mut self, descriptor: OwnedFd) -> RawFd {
+        let number = self.inherit.last().map_or(FIRST, |(_, last)| last + 1);
+        self.inherit.push((descriptor, number));
+        number
+    }
+
+    /// Passes listening sockets on with their names, as systemd does: `sd_listen_fds(3)`. Before any
+    /// other descriptor.
+    pub fn pass_sockets(&mut self, sockets: Vec<(String, OwnedFd)>) {
+        if sockets.is_empty() {
+            return;
+        }
+        let names: Vec<&str> = sockets.iter().map(|(name, _)| name.as_str()).collect();
+        self.environment.insert("LISTEN_FDNAMES".to_owned(), names.join(":"));
+        self.environment.insert("LISTEN_FDS".to_owned(), sockets.len().to_string());
+        // Which only the process itself can know.
+        self.own_number = Some("LISTEN_PID");
+        for (_, socket) in sockets {
+            self.pass(socket);
+        }
     }
 
     /// Starts it, in a session and a process group of its own. The caller reaps it.

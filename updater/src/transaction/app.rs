@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::config::{AppConfig, Config, LimitsConfig, RunnerKind};
-use crate::own::{OwnExecutable, Takeover};
+use crate::own::{OwnExecutable, SocketStore, Takeover};
 use crate::probe::{Probe, Readiness};
 use crate::release::{Layout, Slot, read_record};
 use crate::runner::{Instance, Launch, Runner, command_of};
@@ -84,17 +84,19 @@ pub enum Begun {
 }
 
 impl App {
-    /// An app as the configuration has it. Nothing is touched yet.
+    /// An app as the configuration has it; `sockets` is where what it listens on is kept. Nothing is
+    /// touched yet.
     pub fn new(
         name: AppName,
         config: &Config,
         events: Arc<Events>,
+        sockets: Arc<SocketStore>,
         handle: Handle,
     ) -> Result<Self, AppError> {
         let own = config.apps.get(&name).ok_or_else(|| AppError::Unknown(name.clone()))?.clone();
         let files = AppFiles::new(&config.state_dir, &name);
         let user = own.user.as_deref().map(User::by_name).transpose().map_err(AppError::User)?;
-        let runner = crate::runner::for_app(&own, files.directory());
+        let runner = crate::runner::for_app(&own, files.directory(), sockets);
         let probe = Probe::from_config(&own, &config.identity).map_err(AppError::Probe)?;
         let ready = Readiness::from_config(&own, &config.identity).map_err(AppError::Probe)?;
         let keys = TrustedKeys::load(&own.trusted_keys).map_err(AppError::Keys)?;

@@ -57,7 +57,7 @@ impl App {
     /// What an operator stopped does not run, also if the updater died before it had stopped it.
     pub(crate) fn keep_stopped(&self) -> Result<(), Problem> {
         if self.files.stopped().exists() && !self.has_journal_past_switch() {
-            self.end_agent()?;
+            self.end_for_operator()?;
             self.refresh();
         }
         Ok(())
@@ -66,6 +66,10 @@ impl App {
     fn stop_for_operator(&self) -> Result<(), Problem> {
         // First, so that nobody starts it again meanwhile, or after a crash in between.
         write_durably(&self.files.stopped(), b"").map_err(|error| internal(&error))?;
+        self.end_for_operator()
+    }
+
+    fn end_for_operator(&self) -> Result<(), Problem> {
         self.end_agent()?;
         // Who connects is to be refused, and not to wait for nobody.
         self.runner()?.handover().inspect(|runner| runner.let_go());

@@ -35,7 +35,7 @@ impl App {
             ..AppConfig::new(&config.own.install_dir)
         };
         config.apps.insert(name.clone(), app);
-        let mut app = Self::new(name, &config, events, handle)?;
+        let mut app = Self::new(name, &config, events, Arc::default(), handle)?;
         app.own = Some(own);
         app.takeover = Some(takeover);
         Ok(app)

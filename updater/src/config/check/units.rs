@@ -114,7 +114,7 @@ fn check_sockets(name: &AppName, app: &AppConfig, findings: &mut Vec<Finding>) {
         return;
     }
     let text =
-        format!("once it was restarted the updater cannot take them from the agent ({TAKING})");
+        format!("once its unit was stopped the updater cannot take them from the agent ({TAKING})");
     findings.push(Finding::warning(format!("app.{name}.run.sockets"), text).hint(
         "copy share/swarm/drop-ins/sockets.conf to /etc/systemd/system/updater.service.d, \
                      and run: systemctl daemon-reload",
