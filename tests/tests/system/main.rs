@@ -5,6 +5,7 @@
 mod agents;
 mod archives;
 mod booted_builds;
+mod booted_bus;
 mod booted_cuts;
 mod booted_handover;
 mod booted_hooks;
