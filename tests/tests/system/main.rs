@@ -4,6 +4,7 @@
 
 mod agents;
 mod archives;
+mod booted_agents;
 mod booted_builds;
 mod booted_bus;
 mod booted_cuts;

@@ -95,7 +95,7 @@ pub fn for_app(
         });
     }
     let app = state.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let transient = Transient::for_app(config, app.clone())?;
+    let transient = Transient::for_app(config, app.clone(), state)?;
     let seat =
         |name: &str| Seat::new(state.join(name), config.run.kill_timeout.0, transient.clone());
     Ok(Box::new(ProcessRunner {

@@ -4,13 +4,13 @@
 //! The unit is made for one start and goes with it: systemd does not start it again. It is ended by its
 //! name, since systemd alone can stop what has not begun yet, or what forks faster than anybody can look.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::RunnerError;
 use crate::config::{AppConfig, Strategy};
 use crate::sys::spawn::Spawn;
-use crate::systemd::{self, Bus, JobResult, SystemdError, command_properties, micros};
+use crate::systemd::{self, Bus, JobResult, SystemdError, Variables, command_properties, micros};
 use crate::transaction::chain;
 
 /// How agents of one app are started and ended.
@@ -20,6 +20,8 @@ pub(super) struct Transient {
     pub(super) wanted: bool,
     bus: Bus,
     app: String,
+    /// The app's own directory, for a file that is there while one starts.
+    state: PathBuf,
     start_timeout: Duration,
     stop_grace: Duration,
     kill_timeout: Duration,
@@ -28,7 +30,11 @@ pub(super) struct Transient {
 impl Transient {
     /// None where systemd does not run, cannot be told or would not obey. It is not wanted where the
     /// configuration forbids it, and where the updater has sockets to pass on, which systemd cannot.
-    pub(super) fn for_app(config: &AppConfig, app: String) -> Result<Option<Self>, RunnerError> {
+    pub(super) fn for_app(
+        config: &AppConfig,
+        app: String,
+        state: &Path,
+    ) -> Result<Option<Self>, RunnerError> {
         let run = &config.run;
         let passes_on = run.strategy == Strategy::Handover || !run.sockets.is_empty();
         if !systemd::makes_units() {
@@ -38,6 +44,7 @@ impl Transient {
             wanted: run.transient && !passes_on,
             bus: Bus::new(run.bus_timeout.0).map_err(SystemdError::Thread)?,
             app,
+            state: state.to_owned(),
             start_timeout: run.start_timeout.0,
             stop_grace: run.stop_grace.0,
             kill_timeout: run.kill_timeout.0,
@@ -59,10 +66,18 @@ impl Transient {
     /// error it is to be ended.
     pub(super) fn start(&self, mark: &str, spawn: &Spawn, log: &Path) -> Result<u32, RunnerError> {
         let unit = self.unit(mark);
+        let variables = Variables::write(&self.state, &spawn.environment).map_err(|source| {
+            RunnerError::File {
+                act: "write the agent's variables in",
+                path: self.state.clone(),
+                source,
+            }
+        })?;
         let log = log.display().to_string();
         let mut properties =
             command_properties(spawn, format!("The app {} of the updater", self.app));
         properties.extend([
+            variables.property(),
             ("StandardOutputFileToAppend", log.clone().into()),
             ("StandardErrorFileToAppend", log.into()),
             ("TimeoutStopUSec", micros(self.stop_grace).into()),

@@ -5,6 +5,8 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 /// What a file is called until it is whole.
 const UNFINISHED: &str = ".new-";
 
@@ -12,15 +14,21 @@ const UNFINISHED: &str = ".new-";
 /// and the directory synced. A reader sees the old content or the new, never a part.
 pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = parent(path)?;
-    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
+    let mut file = temporary_in(directory)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     sync_directory(directory)
 }
 
-/// Removes what [`write_durably`] had not finished in `directory` when it was killed. Nobody may be
-/// writing there.
+/// A file that its owner alone can read, and that goes with the value; [`sweep_unfinished`] removes
+/// one whose process was killed.
+pub fn temporary_in(directory: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)
+}
+
+/// Removes what [`write_durably`] had not finished in `directory` when it was killed, and what was
+/// made for a moment. Nobody may be writing there.
 pub fn sweep_unfinished(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;

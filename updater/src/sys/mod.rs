@@ -22,6 +22,6 @@ pub use adopt::{adopt_descriptor, passed_descriptors};
 pub use checkpoint::{CHECKPOINTS, CRASH_AT, KILLED, REACHED, checkpoint};
 pub use clock::{BootTime, wall_clock};
 pub use durable::{
-    append_durably, remove_durably, sweep_unfinished, sync_directory, write_durably,
+    append_durably, remove_durably, sweep_unfinished, sync_directory, temporary_in, write_durably,
 };
 pub use fs::free_space;

@@ -6,7 +6,7 @@
 use std::io::{self, PipeReader, PipeWriter, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use zbus::Fd;
 
 use super::exec::{command_properties, micros};
-use super::{Bus, JobResult, Property, Systemd, SystemdError, UnitState};
+use super::{Bus, JobResult, Property, Systemd, SystemdError, UnitState, Variables};
 use crate::sys::bounds::Bounds;
 use crate::sys::run::{Finished, Job, KILL_WAIT, RunError, run_job};
 use crate::sys::spawn::Spawn;
@@ -43,6 +43,8 @@ pub struct CommandUnits {
     bus: Bus,
     kind: &'static str,
     app: String,
+    /// The app's own directory, for a file that is there while one starts.
+    state: PathBuf,
     /// Directories that a command cannot even see into.
     hidden: Vec<PathBuf>,
     start_timeout: Duration,
@@ -68,15 +70,17 @@ struct Running {
 }
 
 impl CommandUnits {
-    /// For the commands of a kind: `build`, `hook`.
+    /// For the commands of a kind, `build` or `hook`, of an app with this state directory.
     pub fn new(
         bus: Bus,
         kind: &'static str,
         app: &str,
+        state: &Path,
         hidden: Vec<PathBuf>,
         start_timeout: Duration,
     ) -> Self {
-        Self { bus, kind, app: app.to_owned(), hidden, start_timeout }
+        let (app, state) = (app.to_owned(), state.to_owned());
+        Self { bus, kind, app, state, hidden, start_timeout }
     }
 
     /// Ends what an updater that was killed has left of them.
@@ -99,8 +103,15 @@ impl CommandUnits {
         bounds: Bounds<'_>,
         on_line: impl FnMut(&str),
     ) -> Result<Finished, RunError> {
-        let properties = self.properties(spawn, confinement, bounds.timeout);
-        run_job(|output| self.start(properties, output), bounds, on_line)
+        let mut properties = self.properties(spawn, confinement, bounds.timeout);
+        let start = move |output| {
+            // Read when the command is executed, and gone after that.
+            let variables = Variables::write(&self.state, &spawn.environment);
+            let variables = variables.map_err(RunError::Follow)?;
+            properties.push(variables.property());
+            self.start(properties, output)
+        };
+        run_job(start, bounds, on_line)
     }
 
     /// Starts a unit. After an error nothing of it runs or will, or what does is named.

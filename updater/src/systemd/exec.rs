@@ -10,14 +10,13 @@ use crate::sys::spawn::Spawn;
 /// What systemd would add to the environment, which is small and stated.
 const UNSET: [&str; 4] = ["INVOCATION_ID", "JOURNAL_STREAM", "SHELL", "SYSTEMD_EXEC_PID"];
 
-/// The properties that say what is run, where, as whom, and with which environment. Started is what
-/// was executed, and what it leaves behind ends with it.
+/// The properties that say what is run, where and as whom. Started is what was executed, and what it
+/// leaves behind ends with it. Its environment is no property: those are for everybody to read.
 pub(crate) fn command_properties(spawn: &Spawn, description: String) -> Vec<Property<'static>> {
     let program = spawn.program.display().to_string();
     let words = std::iter::once(&program).chain(&spawn.arguments).cloned();
     // A dollar sign in a word is a dollar sign.
     let start = (program.clone(), words.collect::<Vec<_>>(), vec!["no-env-expand".to_owned()]);
-    let environment = spawn.environment.iter().map(|(name, value)| format!("{name}={value}"));
     vec![
         ("Description", description.into()),
         ("Type", "exec".into()),
@@ -25,7 +24,6 @@ pub(crate) fn command_properties(spawn: &Spawn, description: String) -> Vec<Prop
         ("User", spawn.user.name.clone().into()),
         ("Group", spawn.user.gid.to_string().into()),
         ("WorkingDirectory", spawn.directory.display().to_string().into()),
-        ("Environment", environment.collect::<Vec<_>>().into()),
         ("UnsetEnvironment", UNSET.map(str::to_owned).to_vec().into()),
         ("UMask", 0o022_u32.into()),
         ("KillMode", "control-group".into()),

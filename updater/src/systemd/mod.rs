@@ -12,6 +12,7 @@ mod jobs;
 mod journal;
 mod state;
 mod ties;
+mod variables;
 
 pub use bus::{Bus, Systemd};
 pub use command::CommandUnits;
@@ -23,6 +24,7 @@ pub use jobs::JobResult;
 pub use journal::last_lines;
 pub use state::{Load, UnitState};
 pub use ties::Ties;
+pub(crate) use variables::{Variables, variables_text};
 
 use std::path::Path;
 

@@ -107,7 +107,8 @@ impl App {
         let bus = bus.transpose().map_err(AppError::Units)?;
         let units = |wanted: bool, kind| {
             let bus = bus.clone().filter(|_| wanted)?;
-            Some(CommandUnits::new(bus, kind, name.as_str(), hidden.clone(), start))
+            let (app, state) = (name.as_str(), files.directory());
+            Some(CommandUnits::new(bus, kind, app, state, hidden.clone(), start))
         };
         Ok(Self {
             build_units: units(own.build_unit, "build"),

@@ -4,13 +4,12 @@
 //! one release to the next, so that a switch needs no daemon-reload, and a unit that systemd starts
 //! at boot has them too.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::runner::{Launch, RunnerError};
 use crate::sys::write_durably;
+use crate::systemd::variables_text;
 
 /// Where the drop-in of a unit lies below the directory of unit files. That of a template is for all
 /// that is made from it.
@@ -51,7 +50,7 @@ pub(super) fn write(path: &Path, launch: &Launch, flag: Option<&str>) -> Result<
     let mut all = launch.environment.clone();
     all.extend(launch.release_variables());
     all.extend(flag.map(|flag| (flag.to_owned(), "1".to_owned())));
-    let text = variables(&all);
+    let text = variables_text(&all);
     if fs::read(path).is_ok_and(|found| found == text.as_bytes()) {
         return Ok(());
     }
@@ -82,33 +81,9 @@ fn escaped(path: &Path) -> String {
     path.display().to_string().replace('%', "%%")
 }
 
-/// A file of variables as systemd reads it (systemd.exec(5), `EnvironmentFile=`).
-fn variables(variables: &BTreeMap<String, String>) -> String {
-    let mut text = String::new();
-    for (name, value) in variables {
-        let _ = write!(text, "{name}=\"");
-        for character in value.chars() {
-            if matches!(character, '"' | '\\' | '$' | '`') {
-                text.push('\\');
-            }
-            text.push(character);
-        }
-        text.push_str("\"\n");
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn values_are_quoted_as_systemd_unquotes_them() {
-        let given = [("A", "1"), ("B", "two \"words\" $HOME \\n `x` 'y'\nline")];
-        let given = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let text = variables(&given);
-        assert_eq!(text, "A=\"1\"\nB=\"two \\\"words\\\" \\$HOME \\\\n \\`x\\` 'y'\nline\"\n");
-    }
 
     #[test]
     fn a_percent_sign_of_a_path_is_no_specifier() {
