@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::Stream;
 use protocol::{
-    ActiveRelease, AppName, Code, Digest, Event, EventKind, Phase, Problem, SlotRelease,
+    ActiveRelease, AppName, Code, Digest, Event, EventKind, Phase, Problem, SELF_APP, SlotRelease,
     TransactionId, TransactionResult,
 };
 use tokio::runtime::Handle;
@@ -44,7 +44,8 @@ pub struct App {
     pub limits: LimitsConfig,
     pub(super) events: Arc<Events>,
     pub(super) user: Option<User>,
-    /// Where systemd runs: the units of its builds, and of what it has run around a switch.
+    /// Where systemd runs: the units of its builds, and of what it has run around a switch. They are
+    /// there also where the configuration does not want any more of them.
     pub(super) build_units: Option<CommandUnits>,
     pub(super) hook_units: Option<CommandUnits>,
     pub(super) probe: Probe,
@@ -102,17 +103,16 @@ impl App {
         let keys = TrustedKeys::load(&own.trusted_keys).map_err(AppError::Keys)?;
         let hidden = vec![config.identity.clone()];
         let (start, answer) = (own.run.start_timeout.0, own.run.bus_timeout.0);
-        let asked = own.build_unit || own.hooks_unit;
-        let bus = (asked && systemd::makes_units()).then(|| Bus::new(answer));
+        let runs_commands = name.as_str() != SELF_APP;
+        let bus = (runs_commands && systemd::makes_units()).then(|| Bus::new(answer));
         let bus = bus.transpose().map_err(AppError::Units)?;
-        let units = |wanted: bool, kind| {
-            let bus = bus.clone().filter(|_| wanted)?;
+        let units = |kind| {
             let (app, state) = (name.as_str(), files.directory());
-            Some(CommandUnits::new(bus, kind, app, state, hidden.clone(), start))
+            Some(CommandUnits::new(bus.clone()?, kind, app, state, hidden.clone(), start))
         };
         Ok(Self {
-            build_units: units(own.build_unit, "build"),
-            hook_units: units(own.hooks_unit, "hook"),
+            build_units: units("build"),
+            hook_units: units("hook"),
             layout: Layout::new(&own.install_dir),
             limits: config.limits.clone(),
             status: Mutex::new(Status::new(wall_clock())),

@@ -89,7 +89,7 @@ impl Engine {
             release: self.surrounding(&release),
             previous: previous.map(|digest| self.surrounding(&digest)),
             transaction: &self.journal.transaction,
-            units: self.app.hook_units.as_ref(),
+            units: self.app.hook_units.as_ref().filter(|_| self.app.config.hooks_unit),
             backup,
         };
         let began = Instant::now();

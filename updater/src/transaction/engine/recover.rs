@@ -8,7 +8,7 @@ use protocol::Digest;
 
 use crate::release::Slot;
 use crate::sys::{BootTime, sweep_unfinished};
-use crate::systemd::SystemdError;
+use crate::systemd::{CommandUnits, SystemdError};
 use crate::transaction::evidence::Evidence;
 use crate::transaction::machine::{self, Found, Step};
 use crate::transaction::order::chain;
@@ -79,9 +79,7 @@ impl App {
         let agent = self.hold_agent();
         sweep_unfinished(self.files.directory()).map_err(RecoverError::Io)?;
         drop(agent);
-        for units in [&self.build_units, &self.hook_units].into_iter().flatten() {
-            units.end_leftovers().map_err(RecoverError::Commands)?;
-        }
+        self.end_leftovers().map_err(RecoverError::Commands)?;
         let Some(journal) = Journal::read(&self.files.journal())? else {
             if self.layout.store().exists() {
                 self.sweep(None).map_err(RecoverError::Io)?;
@@ -119,6 +117,28 @@ impl App {
             })
             .map_err(RecoverError::Io)?;
         Ok(Recovery::Finishing(finishing))
+    }
+
+    /// Ends what an updater that was killed has left of a build or a hook, also where these are not
+    /// made units any more.
+    fn end_leftovers(&self) -> Result<(), SystemdError> {
+        let kinds = [
+            (&self.build_units, self.config.build_unit),
+            (&self.hook_units, self.config.hooks_unit),
+        ];
+        for (units, wanted) in kinds {
+            match units.as_ref().map_or(Ok(()), CommandUnits::end_leftovers) {
+                // They may have been switched off because systemd does not answer.
+                Err(error) if !wanted => tracing::warn!(
+                    app = %self.name,
+                    "{}: what a build or a hook has left may run on: failed to {}",
+                    self.name,
+                    chain(&error)
+                ),
+                ended => ended?,
+            }
+        }
+        Ok(())
     }
 }
 

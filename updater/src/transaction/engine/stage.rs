@@ -155,7 +155,7 @@ impl Engine {
         };
         let stop = self.stop();
         let until = || stop.heard().is_some();
-        let units = self.app.build_units.as_ref();
+        let units = self.app.build_units.as_ref().filter(|_| config.build_unit);
         let conditions = Conditions { reserve, until: Until(&until), units };
         let built = build::run_build(&plan, config, release, user, &cache, conditions);
         let report = built.map_err(|error| {
