@@ -32,6 +32,8 @@ pub struct Behaviour {
     pub fails_after: Option<u32>,
     /// Answers `GET /ready` with 503.
     pub never_ready: bool,
+    /// Shuts what it was passed to listen on, for whoever else has it, and lives on.
+    pub shuts: bool,
     /// Says nothing of its release.
     pub silent: bool,
     /// Does not end on TERM.

@@ -84,6 +84,8 @@ fn a_new_agent_that_never_gets_ready_is_taken_away_and_the_old_one_never_notices
     for bad in [
         Behaviour { never_ready: true, ..Behaviour::default() },
         Behaviour { crash: Some("no such table".into()), ..Behaviour::default() },
+        // What it shuts is the old one's too.
+        Behaviour { shuts: true, ..Behaviour::default() },
     ] {
         let bad = Tree::release(&bad)?;
         let problem = host.undoes(&bad)?;
@@ -94,6 +96,7 @@ fn a_new_agent_that_never_gets_ready_is_taken_away_and_the_old_one_never_notices
         assert_eq!(pid(&host)?, old, "the old agent was touched");
         host.keeps(&good, None)?;
         host.rests()?;
+        host.ask_agent("/")?;
         assert_eq!(host.push(&bad)?.problem()?.code, Code::Quarantined);
     }
     Ok(())

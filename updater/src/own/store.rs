@@ -10,7 +10,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use nix::sys::socket::{Shutdown, getsockopt, shutdown, sockopt::AcceptConn};
+use nix::sys::socket::{Backlog, Shutdown, getsockopt, listen, shutdown, sockopt::AcceptConn};
 
 use super::manager;
 use crate::sys::passed_descriptors;
@@ -60,6 +60,7 @@ impl SocketStore {
     pub fn settle(&self, wanted: &[(String, SocketAddr)]) {
         let mut store = self.store();
         let is_wanted = |stored: &Stored| {
+            stored.revive();
             stored.listens() && wanted.contains(&(stored.app.clone(), stored.address))
         };
         let (all, others): (Vec<_>, Vec<_>) =
@@ -82,6 +83,14 @@ impl SocketStore {
             stored.tell();
         }
         store.all.push(stored);
+    }
+
+    /// Has those of an app listen again that somebody with a copy has shut: whoever else has one goes
+    /// on accepting, as if nothing had been.
+    pub fn revive(&self, app: &str) {
+        for stored in self.store().all.iter().filter(|stored| stored.app == app) {
+            stored.revive();
+        }
     }
 
     /// Another descriptor of the one that listens there, if it is kept.
@@ -126,6 +135,13 @@ impl Stored {
     /// Whether it still does: whoever has a copy can end that.
     fn listens(&self) -> bool {
         getsockopt(&self.socket, AcceptConn).unwrap_or(false)
+    }
+
+    fn revive(&self) {
+        if !self.listens() {
+            // Where it cannot be, another one is opened in its place.
+            let _ = listen(&self.socket, Backlog::MAXCONN);
+        }
     }
 
     fn tell(&self) {

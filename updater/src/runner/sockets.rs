@@ -60,6 +60,7 @@ impl Sockets {
     /// Takes hold of all of them: from the agent that runs, or anew.
     pub(super) fn hold(&self, running: Option<&Instance>) -> Result<(), SocketError> {
         let _alone = self.asked();
+        self.store.revive(&self.app);
         let members = running.map(Instance::members).unwrap_or_default();
         for address in self.missing() {
             let socket = match copy(address, &members)? {
@@ -119,11 +120,11 @@ impl Sockets {
 
 /// Another descriptor of what one of these processes listens with.
 fn copy(address: SocketAddr, members: &[u32]) -> Result<Option<OwnedFd>, SocketError> {
+    // In this network: what listens there in another one is not what people connect to here.
+    let listens = |socket: &tcp::Socket| socket.listens && socket.local == address;
+    let socket = tcp::table("self").into_iter().find(listens);
     for pid in members {
-        // Each process has its own view: it may be in another network.
-        let listens = |socket: &tcp::Socket| socket.listens && socket.local == address;
-        let socket = tcp::table(&pid.to_string()).into_iter().find(listens);
-        let number = socket.and_then(|socket| proc::descriptor_of(*pid, socket.inode));
+        let number = socket.as_ref().and_then(|socket| proc::descriptor_of(*pid, socket.inode));
         let Some(number) = number else { continue };
         let taken = || {
             let process = ProcessId::of(*pid).map(|id| id.open()).transpose()?.flatten();

@@ -3,7 +3,7 @@
 
 use std::io::BufReader;
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsFd as _, FromRawFd as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -14,6 +14,7 @@ use fleet_tests::Behaviour;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{Shutdown, shutdown};
 
 use crate::{read_request, reply, say};
 
@@ -48,6 +49,9 @@ pub(crate) fn serve(listener: TcpListener, behaviour: Behaviour) -> Result<ExitC
     term.thread_block()?;
     let heeds = !behaviour.ignores_term;
     let signals = SignalFd::with_flags(&term, SfdFlags::SFD_CLOEXEC)?;
+    if behaviour.shuts {
+        shutdown(listener.as_raw_fd(), Shutdown::Both)?;
+    }
     say(&format!("listening on {}", listener.local_addr()?))?;
     let state = Arc::new(State { behaviour, ..State::default() });
     loop {

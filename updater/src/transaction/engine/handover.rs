@@ -50,6 +50,8 @@ impl Engine {
             // Nobody ended it. All there is to do is to take the other one away.
             self.hook(Hook::Undrain)?;
             handover.clear_beside(limit).map_err(host)?;
+            // It may have shut what both listened on.
+            handover.prepare().map_err(host)?;
             return self.tell_release();
         }
         self.refuse_other_form(&target)?;
