@@ -8,8 +8,9 @@ use super::{Answer, Expectation};
 use crate::config::AppConfig;
 use crate::runner::Launch;
 use crate::sys::bounds::Bounds;
+use crate::sys::proc;
 use crate::sys::run::{RunError, describe, run_bounded};
-use crate::sys::spawn::Spawn;
+use crate::sys::spawn::{Limits, Spawn};
 use crate::sys::user::{User, UserError};
 
 /// Bytes of a probe's output that are read before it is ended.
@@ -20,6 +21,9 @@ const OUTPUT_BYTES: u64 = 1 << 20;
 pub(super) struct Setting {
     user: Option<String>,
     environment: BTreeMap<String, String>,
+    /// As of a build, but for the processes: so many more than the machine has. The agent is the same
+    /// user's, and one that has many must not make its probe fail.
+    limits: Limits,
     timeout: std::time::Duration,
 }
 
@@ -36,6 +40,12 @@ impl Setting {
         Self {
             user: app.user.clone(),
             environment: app.run.env.clone(),
+            limits: Limits {
+                address_space: None,
+                processes: Some(app.build_processes),
+                open_files: Some(app.build_open_files),
+                file_bytes: Some(app.build_file_size.0),
+            },
             timeout: app.health.timeout.0,
         }
     }
@@ -98,8 +108,12 @@ fn run(launch: &Launch, setting: &Setting) -> Result<crate::sys::run::Finished, 
         Some(name) => User::by_name(name)?,
         None => User::current()?,
     };
-    let spawn = Spawn::new(&launch.command, &launch.release_path, user, &launch.variables())
+    let mut spawn = Spawn::new(&launch.command, &launch.release_path, user, &launch.variables())
         .map_err(RunError::from)?;
+    let more = setting.limits.processes.unwrap_or_default();
+    let processes = proc::tasks().map(|all| all.saturating_add(more));
+    spawn.limits = Limits { processes, ..setting.limits };
+    spawn.no_new_privileges = true;
     let bounds =
         Bounds { timeout: setting.timeout, output_bytes: OUTPUT_BYTES, room: None, until: None };
     Ok(run_bounded(spawn, bounds, |_| {})?)

@@ -336,6 +336,23 @@ fn a_tcp_probe_is_proven_by_its_process() {
 }
 
 #[test]
+fn a_command_has_bounds_and_gains_no_rights() {
+    let running = Running::server();
+    let script = "grep -e 'Max open files' -e 'Max processes' /proc/self/limits | tr -s ' '; \
+                  grep NoNewPrivs /proc/self/status; exit 2";
+    let command = ["sh", "-c", script].map(str::to_owned).to_vec();
+    let asked = probe(HealthConfig { command: Some(Command(command)), ..quick() });
+    let body = running.runtime.block_on(asked.ask(&running.expectation())).body.unwrap();
+    let lines: Vec<&str> = body.lines().collect();
+    assert!(lines.contains(&"Max open files 4096 4096 files "), "{body}");
+    assert!(lines.contains(&"NoNewPrivs:\t1"), "{body}");
+    // Those of the agent count too.
+    let processes = lines.iter().find_map(|line| line.strip_prefix("Max processes ")).unwrap();
+    let bound: u64 = processes.split(' ').next().unwrap().parse().unwrap();
+    assert!(bound > 2048, "{body}");
+}
+
+#[test]
 fn a_command_runs_in_the_release_and_shows_why_it_failed() {
     let running = Running::server();
     let command = |script: &str| HealthConfig {

@@ -57,6 +57,13 @@ pub fn stat(pid: u32) -> Option<Stat> {
     Stat::parse(&String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?))
 }
 
+/// How many processes and threads the machine has; `None` where it does not say.
+pub fn tasks() -> Option<u64> {
+    let load = fs::read_to_string("/proc/loadavg").ok()?;
+    let (_, all) = load.split_ascii_whitespace().nth(3)?.split_once('/')?;
+    all.parse().ok()
+}
+
 /// All processes.
 pub fn all() -> io::Result<Vec<Stat>> {
     let mut found = Vec::new();
