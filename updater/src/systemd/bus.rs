@@ -5,11 +5,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use futures_util::stream::select_all;
-use futures_util::{Stream, StreamExt as _};
 use protocol::Period;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use zbus::Connection;
 use zbus::connection::Builder as ConnectionBuilder;
 use zbus::fdo::{PropertiesChangedStream, PropertiesProxy};
@@ -211,17 +211,29 @@ impl Systemd {
         Ok(unfiltered || calls.iter().any(|listed| listed == call) == only_these)
     }
 
-    /// Comes to something whenever one of these units changes.
-    pub async fn changes(
-        &self,
-        units: &[&str],
-    ) -> Result<impl Stream<Item = ()> + Send + Unpin + use<>, SystemdError> {
+    /// Has changed whenever one of these units has, and is closed when the line broke.
+    pub async fn changes(&self, units: &[&str]) -> Result<watch::Receiver<()>, SystemdError> {
         let mut all = Vec::new();
         for unit in units {
             let stream = self.changes_of(unit).await;
-            all.push(stream.map_err(|source| refused("look at", unit, source))?.map(drop));
+            all.push(stream.map_err(|source| refused("look at", unit, source))?);
         }
-        Ok(select_all(all))
+        let (told, changes) = watch::channel(());
+        // Taken as they come: a line brings nothing behind what nobody takes, no answer either, and a
+        // unit that is started again and again changes more often than it can be looked at.
+        tokio::spawn(async move {
+            let mut all = select_all(all);
+            loop {
+                tokio::select! {
+                    change = all.next() => match change {
+                        Some(_) => drop(told.send(())),
+                        None => return,
+                    },
+                    () = told.closed() => return,
+                }
+            }
+        });
+        Ok(changes)
     }
 
     /// Waits until a unit is down, and says how it stands then.
@@ -232,7 +244,7 @@ impl Systemd {
             if matches!(state.active.as_str(), "inactive" | "failed") {
                 return Ok(state);
             }
-            changes.next().await.ok_or_else(SystemdError::broken)?;
+            changes.changed().await.map_err(|_| SystemdError::broken())?;
         }
     }
 

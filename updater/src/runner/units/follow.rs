@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-
 use super::Started;
 use crate::systemd::{Bus, SystemdError};
 use crate::transaction::chain;
@@ -35,8 +33,6 @@ async fn watched(bus: &Bus, units: &[Started]) -> Result<String, SystemdError> {
                 return Ok(format!("{} {how}", unit.name));
             }
         }
-        if changes.next().await.is_none() {
-            return Err(SystemdError::broken());
-        }
+        changes.changed().await.map_err(|_| SystemdError::broken())?;
     }
 }
