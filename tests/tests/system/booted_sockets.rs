@@ -10,7 +10,8 @@ use protocol::{Code, Digest, Status};
 
 /// A host that hands processes over, with none of the drop-ins.
 fn booted() -> Result<Option<BootedFleet>> {
-    BootedFleet::of(1, &Setup::default().app("user", "'daemon'").handover())
+    let setup = Setup::default().app("user", "'daemon'").handover();
+    BootedFleet::of(1, &setup.health("ready_timeout", "'5s'"))
 }
 
 #[test]
@@ -47,6 +48,13 @@ fn each_updater_has_the_sockets_of_the_one_before_however_that_ended() -> Result
     load.loses_nothing(50)?;
     ran?;
     is_kept(host, 1)?;
+
+    // systemd lets go of what an agent has shut, and is given it again.
+    let shuts = Tree::release(&Behaviour { shuts: true, ..Behaviour::default() })?;
+    assert_eq!(host.push(&shuts)?.problem()?.code, Code::RolledBack);
+    is_kept(host, 1)?;
+    restarts(host, "restart")?;
+    pushes(host, "after it was shut")?;
 
     // The agent is the updater's child here, and dies with it. Nobody is refused.
     host.machine.ask("systemctl kill --signal=KILL --kill-whom=all updater")?;

@@ -88,8 +88,12 @@ impl SocketStore {
     /// Has those of an app listen again that somebody with a copy has shut: whoever else has one goes
     /// on accepting, as if nothing had been.
     pub fn revive(&self, app: &str) {
-        for stored in self.store().all.iter().filter(|stored| stored.app == app) {
-            stored.revive();
+        let store = self.store();
+        for stored in store.all.iter().filter(|stored| stored.app == app) {
+            if stored.revive() && store.told {
+                // It lets go of what is shut.
+                stored.tell();
+            }
         }
     }
 
@@ -137,11 +141,9 @@ impl Stored {
         getsockopt(&self.socket, AcceptConn).unwrap_or(false)
     }
 
-    fn revive(&self) {
-        if !self.listens() {
-            // Where it cannot be, another one is opened in its place.
-            let _ = listen(&self.socket, Backlog::MAXCONN);
-        }
+    /// Whether it was shut, and listens again. Where it cannot, another one is opened in its place.
+    fn revive(&self) -> bool {
+        !self.listens() && listen(&self.socket, Backlog::MAXCONN).is_ok()
     }
 
     fn tell(&self) {
