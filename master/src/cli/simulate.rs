@@ -92,7 +92,8 @@ fn tell_broken(output: &Output, seed: u64, outcome: &Outcome) {
     for (time, what) in &outcome.broken {
         output.note(&format!("seed {seed}, after {}: {what}", span(*time)));
     }
-    output.note(&format!("to see it again: {}", replay(std::env::args(), seed)));
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    output.note(&format!("to see it again: {}", replay(words, seed)));
 }
 
 /// The command that runs just this seed.
