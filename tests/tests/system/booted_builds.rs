@@ -11,6 +11,7 @@ const LOOK_AROUND: &str = "exec > built 2>&1\n\
     grep -e ^CapBnd -e ^NoNewPrivs /proc/self/status\n\
     cat /etc/updater/identity/updater.key && echo reads the key\n\
     ls /etc/updater/identity && echo sees the identity\n\
+    cat /etc/updater/probe/client.key && echo reads the key of the probe\n\
     touch /opt/agent/outside && echo writes outside\n\
     touch /var/tmp/$$ /tmp/$$ && echo has a place of its own\n\
     tail -n +3 /proc/net/dev | cut -d: -f1\n\
@@ -29,10 +30,13 @@ fn lesson_17_a_build_is_confined_and_leaves_nothing() -> Result<()> {
         .app("build_network", "false")
         .app("build_memory", "'640MiB'")
         .app("build_timeout", "'90s'")
+        .health("identity", "'/etc/updater/probe'")
         .run("transient", "true");
     let Some(fleet) = BootedFleet::of(1, &setup)? else { return Ok(()) };
     let host = &fleet.members[0];
     let machine = &host.machine;
+    // Whoever may read it elsewhere, a build may not.
+    machine.write("/etc/updater/probe/client.key", "key\n", 0o644)?;
 
     let built = built(host, &release("one", LOOK_AROUND)?)?;
     let lines: Vec<&str> = built.lines().map(str::trim).collect();
@@ -51,7 +55,13 @@ fn lesson_17_a_build_is_confined_and_leaves_nothing() -> Result<()> {
         ensure!(has(wanted), "{wanted:?} is not in\n{built}");
     }
     ensure!(lines.iter().any(|line| line.starts_with("RuntimeMaxUSec=1min")), "{built}");
-    for unwanted in ["reads the key", "sees the identity", "writes outside", "host0"] {
+    for unwanted in [
+        "reads the key",
+        "sees the identity",
+        "reads the key of the probe",
+        "writes outside",
+        "host0",
+    ] {
         ensure!(!has(unwanted), "{unwanted:?} is in\n{built}");
     }
     let left = machine.ask("grep -lx sleep /proc/[0-9]*/comm 2>/dev/null | wc -l")?;

@@ -45,7 +45,7 @@ pub struct CommandUnits {
     app: String,
     /// The app's own directory, for a file that is there while one starts.
     state: PathBuf,
-    /// Directories that a command cannot even see into.
+    /// Files and directories that a command cannot even see into.
     hidden: Vec<PathBuf>,
     start_timeout: Duration,
 }

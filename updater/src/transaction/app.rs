@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::Stream;
+use pki::Paths;
 use protocol::{
     ActiveRelease, AppName, Code, Digest, Event, EventKind, Phase, Problem, SELF_APP, SlotRelease,
     TransactionId, TransactionResult,
@@ -101,7 +102,9 @@ impl App {
         let probe = Probe::from_config(&own, &config.identity).map_err(AppError::Probe)?;
         let ready = Readiness::from_config(&own, &config.identity).map_err(AppError::Probe)?;
         let keys = TrustedKeys::load(&own.trusted_keys).map_err(AppError::Keys)?;
-        let hidden = vec![config.identity.clone()];
+        let probes = config.apps.values().filter_map(|app| app.health.identity.as_deref());
+        let hidden: Vec<_> =
+            probes.map(|probe| Paths::client(probe).key).chain([config.identity.clone()]).collect();
         let (start, answer) = (own.run.start_timeout.0, own.run.bus_timeout.0);
         let runs_commands = name.as_str() != SELF_APP;
         let bus = (runs_commands && systemd::makes_units()).then(|| Bus::new(answer));
