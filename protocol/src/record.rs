@@ -1,5 +1,7 @@
 //! `.release.json`: what a release directory says of itself.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -36,4 +38,8 @@ pub struct ReleaseRecord {
     pub entries: u64,
     /// How it was built: `none`, `command`, `python`, `cargo`, `npm`, `make`.
     pub build: String,
+    /// The unit files that it ships, by their names on the host: the whole texts, as they came in the
+    /// archive. In its tree, its build could have written them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub units: BTreeMap<String, String>,
 }

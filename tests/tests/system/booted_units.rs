@@ -363,6 +363,60 @@ fn lesson_25_a_later_start_has_the_variables_of_its_release_and_no_others() -> R
     Ok(())
 }
 
+#[test]
+fn a_build_decides_nothing_about_unit_files() -> Result<()> {
+    let Some(fleet) = booted(Setup::default().app("build", "'auto'"))? else { return Ok(()) };
+    let host = &fleet.members[0];
+    let machine = &host.machine;
+    let text = |name: &str| machine.ask(&format!("cat /etc/systemd/system/{name}"));
+
+    // What a dependency might do while it is built, as the app's user.
+    let tree = Tree::agent(&Behaviour::default())?;
+    tree.units(&[("sibling.service", SIBLING)])?;
+    let manifest = fs::read_to_string(tree.path().join("release.toml"))?;
+    tree.file("release.toml", &format!("{manifest}\n[build]\ncommand = ['sh', 'build.sh']\n"))?;
+    let planted = "[Service]\nUser=root\nExecStart=/bin/sleep 1000\n";
+    let script = format!(
+        "id -un > built\nprintf '{planted}' > units/sibling.service\n\
+         printf '{planted}' > units/extra.service\n\
+         printf '\"extra.service\" = \"units/extra.service\"\\n' > more\n\
+         sed -i '/^.units.$/r more' release.toml\n",
+        planted = planted.replace('\n', "\\n"),
+    );
+    tree.file("build.sh", &script)?;
+    let hostile = tree.pack(Packing::Zstd)?;
+    assert_eq!(pushed(host, &hostile)?.status, Status::Updated);
+    assert_eq!(machine.ask("cat /opt/agent/current/built")?, "daemon");
+    let built = machine.ask("cat /opt/agent/current/release.toml")?;
+    ensure!(built.contains("extra.service"), "the build has changed nothing:\n{built}");
+    assert_eq!(text("sibling.service")?, SIBLING.trim_end());
+    assert_eq!(machine.show("extra.service", "LoadState")?, "not-found");
+
+    // Nor does what writes to the tree later: by a descriptor that was open before the seal.
+    machine.ask(&format!("printf '{planted}' > /opt/agent/current/units/sibling.service"))?;
+    machine.ask("updater restart")?;
+    host.runs(&hostile.digest)?;
+    assert_eq!(text("sibling.service")?, SIBLING.trim_end());
+
+    // A rollback to it finds them again, whatever the next release had.
+    let next = shipping("next", &[("sibling.service", SIBLING), ("extra.service", SIBLING)])?;
+    assert_eq!(pushed(host, &next)?.status, Status::Updated);
+    assert_eq!(machine.show("extra.service", "LoadState")?, "loaded");
+    machine.ask("updater rollback")?;
+    host.runs(&hostile.digest)?;
+    assert_eq!(text("sibling.service")?, SIBLING.trim_end());
+    assert_eq!(machine.show("extra.service", "LoadState")?, "not-found");
+
+    // One whose unit file comes out of the build only is refused before anything is touched.
+    let tree = Tree::agent(&Behaviour::default())?;
+    tree.file("release.toml", "[units]\n'sibling.service' = 'made/by/the/build'\n")?;
+    let problem = host.push(&tree.pack(Packing::Zstd)?)?.problem()?;
+    assert_eq!(problem.code, Code::ArchiveRejected, "{problem:?}");
+    assert_eq!(problem.entry.as_deref(), Some("made/by/the/build"), "{problem:?}");
+    host.runs(&hostile.digest)?;
+    Ok(())
+}
+
 fn pushed(host: &Member, release: &Release) -> Result<TransactionResult> {
     host.push(release)?.result().with_context(|| host.journals())
 }

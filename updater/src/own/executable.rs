@@ -1,5 +1,6 @@
 //! Which program an updater is, and its first release.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -75,6 +76,7 @@ impl OwnExecutable {
             unpacked_bytes: bytes,
             entries: 1,
             build: "none".to_owned(),
+            units: BTreeMap::new(),
         };
         write_record(&release, &record)?;
         sync_directory(&layout.store())?;

@@ -60,7 +60,6 @@ pub(super) async fn ask(command: &[String], setting: &Setting, expected: &Expect
         version: expected.version.clone(),
         command: command.to_vec(),
         environment: setting.environment.clone(),
-        units: BTreeMap::new(),
     };
     let setting = setting.clone();
     let before = alive(expected);

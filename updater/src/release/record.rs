@@ -11,8 +11,8 @@ use crate::release::remove_tree;
 use crate::sys::fs::read_plain;
 use crate::sys::{checkpoint, sync_directory, write_durably};
 
-/// No record is larger.
-const RECORD_BYTES: u64 = 64 << 10;
+/// No record is larger: all unit files of a release are in it, with every byte of theirs as `\u0000`.
+const RECORD_BYTES: u64 = 2 << 20;
 
 /// Why a release's record could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +118,7 @@ mod tests {
         fs::write(directory.path().join(RELEASE_RECORD), VERSION_1).unwrap();
         let record = read_record(directory.path()).unwrap();
         assert_eq!(record.version.as_deref(), Some("1.0"));
+        assert!(record.units.is_empty());
         write_record(directory.path(), &record).unwrap();
         assert_eq!(read_record(directory.path()).unwrap(), record);
     }

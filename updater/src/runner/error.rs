@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::SocketError;
+use crate::release::RecordError;
 use crate::sys::spawn::SpawnError;
 use crate::sys::user::UserError;
 use crate::systemd::SystemdError;
@@ -83,14 +84,9 @@ pub enum RunnerError {
         /// The units.
         units: String,
     },
-    /// A unit file of the release is not there, or is no text of a bearable length.
-    #[error("read the release's unit file {path}")]
-    ReleaseUnit {
-        /// Where in the release.
-        path: String,
-        /// What is wrong with it.
-        source: io::Error,
-    },
+    /// The record of the release, which has its unit files, could not be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// A file about the agent could not be read or written.
     #[error("{act} {path}", path = path.display())]
     File {

@@ -1,6 +1,5 @@
 //! One start of an agent: which processes it is, and how it ended.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -36,9 +35,6 @@ pub(super) struct Record {
     /// In which place of their template these are, where there are two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) side: Option<Side>,
-    /// The unit files that the release ships: their names, and where in the release they are.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) shipped: BTreeMap<String, String>,
     pub(super) digest: Digest,
     #[serde(default)]
     pub(super) version: Option<String>,
@@ -219,7 +215,6 @@ impl Record {
             group: None,
             units: Vec::new(),
             side,
-            shipped: launch.units.clone(),
             digest: launch.digest,
             version: launch.version.clone(),
             release_path: launch.release_path.clone(),

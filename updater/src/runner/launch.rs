@@ -23,8 +23,6 @@ pub struct Launch {
     /// The command. Its first word is looked up in the PATH, or with a slash in it in the release.
     /// Units have their own.
     pub command: Vec<String>,
-    /// Unit files that the release ships: their names, and where in the release they are.
-    pub units: BTreeMap<String, String>,
     /// What the environment has besides the small standard one and the `RELEASE_*` variables.
     pub environment: BTreeMap<String, String>,
 }

@@ -1,6 +1,5 @@
 //! The runner that starts the agent itself.
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::fs;
 use std::io;
@@ -223,7 +222,6 @@ impl ProcessRunner {
             leader: None,
             units: Vec::new(),
             side: None,
-            shipped: BTreeMap::new(),
             digest: launch.digest,
             version: launch.version.clone(),
             release_path: launch.release_path.clone(),

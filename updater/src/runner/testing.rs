@@ -45,7 +45,6 @@ impl App {
             version: Some("1.2".to_owned()),
             command: vec!["./agent".to_owned()],
             environment: BTreeMap::new(),
-            units: BTreeMap::new(),
         }
     }
 

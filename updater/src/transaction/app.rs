@@ -243,7 +243,6 @@ impl App {
             digest: *digest,
             version: manifest.version,
             command,
-            units: manifest.units.map(|section| section.files).unwrap_or_default(),
             environment: self.config.run.env.clone(),
         })
     }

@@ -6,7 +6,7 @@ use protocol::Period;
 use time::OffsetDateTime;
 
 use super::order::stop_order;
-use super::shipped::{is_shipped, read_units};
+use super::shipped::{is_among, kept_units};
 use super::{Started, follow};
 use crate::config::RunConfig;
 use crate::runner::instance::Record;
@@ -44,13 +44,13 @@ impl Control {
         launch: &Launch,
     ) -> Result<(), RunnerError> {
         // The host may have taken it when it was sent, and not any more.
-        if let Some(unit) = launch.units.keys().find(|unit| !allowed.contains(unit)) {
+        let shipped = kept_units(launch)?;
+        if let Some(unit) = shipped.keys().find(|unit| !allowed.contains(unit)) {
             let why = "is of the release, and `unit_files` does not name it".to_owned();
             return Err(RunnerError::UnusableUnit { unit: unit.clone(), why, shipped: false });
         }
-        read_units(launch)?;
         for (unit, state) in self.states(units)? {
-            let shipped = is_shipped(launch, &unit);
+            let shipped = is_among(&shipped, &unit);
             // One without a file, or with a bad one, is mended by the file that is shipped.
             let mended = shipped && state.load != Load::Masked;
             if let Some(why) = state.unusable().filter(|_| !mended) {
@@ -90,7 +90,7 @@ impl Control {
             match self.start_unit(unit)? {
                 Start::Done => {}
                 Start::Unusable(why) => {
-                    let shipped = is_shipped(launch, unit);
+                    let shipped = is_among(&kept_units(launch)?, unit);
                     return Err(RunnerError::UnusableUnit { unit: unit.clone(), why, shipped });
                 }
                 Start::Failed(how) => return Err(failed(unit.clone(), how)),

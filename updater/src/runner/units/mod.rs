@@ -20,7 +20,7 @@ pub(super) use control::mark_of;
 pub use files::UNIT_DIRECTORY;
 pub use hindrances::{Hindrance, hindrances};
 pub(super) use runner::UnitsRunner;
-pub use shipped::{check_units, is_unit_name};
+pub use shipped::{check_units, is_unit_name, read_units};
 pub(super) use side::Side;
 pub use side::is_template;
 pub(super) use slots::SlotsRunner;

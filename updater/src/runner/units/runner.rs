@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::control::{Control, is_of_this_boot};
 use super::environment;
 use super::files::{UNIT_DIRECTORY, UnitFiles};
-use super::shipped::read_units;
+use super::shipped::kept_units;
 use crate::config::RunConfig;
 use crate::runner::instance::Record;
 use crate::runner::process::Runner;
@@ -56,7 +56,7 @@ impl Runner for UnitsRunner {
     fn start(&self, launch: &Launch) -> Result<Instance, RunnerError> {
         self.seat.prepare()?;
         environment::write(&self.variables, launch, None)?;
-        let mut wanted = read_units(launch)?;
+        let mut wanted = kept_units(launch)?;
         wanted.retain(|unit, _| self.unit_files.contains(unit));
         wanted.extend(self.drop_ins());
         self.files.bring_about(&wanted, || self.control.reload())?;

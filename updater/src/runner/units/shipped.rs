@@ -1,20 +1,24 @@
 //! Unit files that a release ships: which a host takes, and what they say. Pure, but for the reading.
 //!
 //! What is in a unit file decides what runs on the host, and as whom: whoever ships one can be root.
-//! So a host takes only those that its configuration names.
+//! So a host takes only those that its configuration names, and as they came in the archive. They go
+//! into the release's record before its build begins: what runs as the app's user may have written to
+//! the tree since, and nothing is ever taken from there again.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 
 use protocol::UnitsSection;
 
 use super::side::template_of;
 use crate::config::{RunConfig, RunnerKind};
-use crate::runner::{Launch, RunnerError};
+use crate::release::{RecordError, read_record};
+use crate::runner::Launch;
 use crate::sys::fs::read_plain;
 
-/// Bytes of a unit file, at most.
-const UNIT_BYTES: u64 = 64 << 10;
+/// Bytes of all unit files of a release, at most: its record holds them.
+const ALL_BYTES: u64 = 256 << 10;
 /// Kinds of units that there are files of (systemd.unit(5)).
 const KINDS: [&str; 9] =
     ["service", "socket", "target", "timer", "path", "slice", "mount", "automount", "swap"];
@@ -44,23 +48,34 @@ pub fn check_units(config: &RunConfig, shipped: Option<&UnitsSection>) -> Result
     Ok(())
 }
 
-/// Whether a release ships the file of a unit, or of the template that it is made from.
-pub(super) fn is_shipped(launch: &Launch, unit: &str) -> bool {
-    let names = [Some(unit.to_owned()), template_of(unit)];
-    names.into_iter().flatten().any(|name| launch.units.contains_key(&name))
-}
-
-/// The texts of the unit files that a release ships.
-pub(super) fn read_units(launch: &Launch) -> Result<BTreeMap<String, String>, RunnerError> {
+/// Reads the unit files that a release ships, by their names, out of a tree that nobody but the
+/// updater has written to yet. An error comes with the path of the file that it is about.
+pub fn read_units(
+    tree: &Path,
+    shipped: Option<&UnitsSection>,
+) -> Result<BTreeMap<String, String>, (String, io::Error)> {
     let mut texts = BTreeMap::new();
-    for (name, path) in &launch.units {
-        let text = read_plain(&launch.release_path, path, UNIT_BYTES)
-            .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
-        let text =
-            text.map_err(|source| RunnerError::ReleaseUnit { path: path.clone(), source })?;
+    let mut left = ALL_BYTES;
+    for (name, path) in shipped.iter().flat_map(|section| &section.files) {
+        let text = read_plain(tree, path, left)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))
+            .map_err(|error| (path.clone(), error))?;
+        left -= text.len() as u64;
         texts.insert(name.clone(), text);
     }
     Ok(texts)
+}
+
+/// The texts of the unit files of a release, by their names, from its record. One that was kept before
+/// records had them ships none.
+pub(super) fn kept_units(launch: &Launch) -> Result<BTreeMap<String, String>, RecordError> {
+    Ok(read_record(&launch.release_path)?.units)
+}
+
+/// Whether the file of a unit, or of the template that it is made from, is among these.
+pub(super) fn is_among(files: &BTreeMap<String, String>, unit: &str) -> bool {
+    let names = [Some(unit.to_owned()), template_of(unit)];
+    names.into_iter().flatten().any(|name| files.contains_key(&name))
 }
 
 #[cfg(test)]
@@ -101,5 +116,28 @@ mod tests {
         assert!(check_units(&config, Some(&section("ssh.service"))).is_err());
         config.kind = RunnerKind::Process;
         assert!(check_units(&config, Some(&section("agent.service"))).is_err());
+    }
+    #[test]
+    fn unit_files_are_read_up_to_a_bound_and_through_no_link() {
+        let tree = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, bytes: &[u8]| std::fs::write(tree.path().join(name), bytes).unwrap();
+        let read = |files: &[(&str, &str)]| {
+            let files = files.iter().map(|(name, path)| ((*name).into(), (*path).into()));
+            read_units(tree.path(), Some(&UnitsSection { files: files.collect() }))
+        };
+        write("one", b"[Unit]\n");
+        let half = usize::try_from(ALL_BYTES / 2).unwrap();
+        write("half", &b"#".repeat(half));
+        write("bytes", b"\xff");
+        std::os::unix::fs::symlink("one", tree.path().join("link")).unwrap();
+        assert_eq!(read_units(tree.path(), None).unwrap(), BTreeMap::new());
+        assert_eq!(read(&[("a.service", "one")]).unwrap()["a.service"], "[Unit]\n");
+        assert_eq!(read(&[("a.service", "half"), ("b.service", "half")]).unwrap().len(), 2);
+        let too_much = [("a.service", "half"), ("b.service", "half"), ("c.service", "one")];
+        assert_eq!(read(&too_much).unwrap_err().0, "one");
+        for bad in ["link", "bytes", "none", "../one", "/etc/passwd", "."] {
+            assert_eq!(read(&[("a.service", bad)]).unwrap_err().0, bad);
+        }
     }
 }

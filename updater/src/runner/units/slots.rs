@@ -14,7 +14,7 @@ use super::control::{Control, Start, is_of_this_boot};
 use super::environment;
 use super::files::{UNIT_DIRECTORY, UnitFiles};
 use super::hindrances::hindrances;
-use super::shipped::read_units;
+use super::shipped::kept_units;
 use super::side::{Side, is_template};
 use crate::config::{AppConfig, RunConfig};
 use crate::release::Layout;
@@ -275,7 +275,7 @@ impl SlotsRunner {
 
     /// Brings the unit files about that a release wants. They are those of both sides.
     fn put_files(&self, launch: &Launch) -> Result<(), RunnerError> {
-        let mut wanted = read_units(launch)?;
+        let mut wanted = kept_units(launch)?;
         wanted.retain(|unit, _| self.config.unit_files.contains(unit));
         wanted.extend(self.drop_ins());
         self.files.bring_about(&wanted, || self.control.reload())?;
@@ -306,7 +306,6 @@ impl SlotsRunner {
             digest: record.digest,
             version: record.version.clone(),
             command: Vec::new(),
-            units: record.shipped.clone(),
             environment: self.config.env.clone(),
         }
     }

@@ -238,7 +238,6 @@ pub(super) fn runner_failure(error: &RunnerError) -> Failure {
     let output = match error {
         RunnerError::NoCommand
         | RunnerError::NoMainProcess { .. }
-        | RunnerError::ReleaseUnit { .. }
         | RunnerError::UnusableUnit { shipped: true, .. }
         | RunnerError::Start(Empty | NotExecutable { .. } | NotInPath { .. }) => Vec::new(),
         RunnerError::Unit { output, .. } => output.clone(),

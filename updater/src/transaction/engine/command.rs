@@ -1,7 +1,6 @@
 //! What a release has run around its switch. The hooks are those of the release that an update goes
 //! to, or that a rollback leaves: it knows what it did, and how that is undone.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use protocol::{Code, Digest, EventKind, Kind, Problem};
@@ -122,7 +121,6 @@ impl Engine {
             digest: *digest,
             version: self.app.slot_release("store", digest).version,
             command: Vec::new(),
-            units: BTreeMap::new(),
             environment: self.app.config.run.env.clone(),
         }
     }

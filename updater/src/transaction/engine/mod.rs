@@ -14,6 +14,7 @@ mod sweep;
 
 pub use recover::Recovery;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
@@ -55,6 +56,8 @@ pub(super) struct Engine {
     accepted: Option<Box<Accepted>>,
     label: Option<Arc<OnceLock<String>>>,
     received: Option<Received>,
+    /// The unit files that came in the archive, by their names.
+    units: BTreeMap<String, String>,
     report: Option<ProbeReport>,
     started: Option<Instance>,
     retry_quarantined: bool,
@@ -335,6 +338,7 @@ impl Engine {
             lock,
             label: archive.as_ref().map(|archive| Arc::clone(&archive.label)),
             received: None,
+            units: BTreeMap::new(),
             report: None,
             started: None,
             retry_quarantined: order.options.retry_quarantined,

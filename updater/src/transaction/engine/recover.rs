@@ -1,5 +1,6 @@
 //! What an updater does first: it finishes what an earlier one began.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -98,6 +99,7 @@ impl App {
             accepted: None,
             label: None,
             received: None,
+            units: BTreeMap::new(),
             report: None,
             started: None,
             retry_quarantined: false,

@@ -18,7 +18,7 @@ use crate::release::{
     Bounds, LinkError, Progress, UnpackError, make_durable, make_links, own_tree, remove_release,
     remove_tree, seal_tree, tree_hash, unpack, write_record,
 };
-use crate::runner::check_units;
+use crate::runner::{check_units, read_units};
 use crate::sys::bounds::Until;
 use crate::sys::fs::{free_space, read_plain};
 use crate::sys::{checkpoint, sync_directory, wall_clock};
@@ -90,6 +90,10 @@ impl Engine {
                 return Err(Failure::host_problem(Problem::new(Code::PlatformMismatch, detail)));
             }
         }
+        // Now, while nobody but the updater has written to the tree.
+        let staging = self.app.layout.staging(self.transaction());
+        self.units = read_units(&staging, manifest.units.as_ref())
+            .map_err(|(path, error)| unread(&path, "units", &error))?;
         Ok(())
     }
 
@@ -219,6 +223,7 @@ impl Engine {
             unpacked_bytes,
             entries,
             build,
+            units: std::mem::take(&mut self.units),
         };
         write_record(release, &record).map_err(|error| Failure::host(&error))?;
         checkpoint("record_written");
@@ -291,26 +296,35 @@ impl Engine {
 /// Reads the manifest of a release's directory; one without any is an empty one. A build may have
 /// put anything there: no link is followed, nothing but a file is opened, and only so much is read.
 pub(crate) fn read_manifest(release: &Path) -> Result<ReleaseManifest, Failure> {
-    let text = match read_plain(release, ReleaseManifest::FILE, MANIFEST_BYTES) {
-        Ok(bytes) => String::from_utf8(bytes).map_err(|error| manifest_failure(&error))?,
+    let (file, rule) = (ReleaseManifest::FILE, "manifest");
+    let text = read_plain(release, file, MANIFEST_BYTES)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+    let text = match text {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(ReleaseManifest::default());
         }
-        // Text, a file, no link: that is the release's to see to. The disk is not.
-        Err(error) => {
-            return Err(match Errno::from_io_error(&error) {
-                None | Some(Errno::LOOP | Errno::XDEV | Errno::NXIO) => manifest_failure(&error),
-                Some(_) => Failure::host(&error),
-            });
-        }
+        text => text.map_err(|error| unread(file, rule, &error))?,
     };
-    ReleaseManifest::parse(&text).map_err(|error| manifest_failure(&error))
+    ReleaseManifest::parse(&text).map_err(|error| rejected(file, rule, &chain(&error)))
 }
 
-fn manifest_failure(error: &dyn std::error::Error) -> Failure {
-    let problem = Problem::new(Code::ArchiveRejected, format!("failed to {}", chain(error)));
-    let entry = Some(ReleaseManifest::FILE.to_owned());
-    Failure::host_problem(Problem { entry, rule: Some("manifest".to_owned()), ..problem })
+/// A file of a release that cannot be read. That it is there, is a file and no link, and holds text
+/// is the release's to see to. The disk is not.
+fn unread(entry: &str, rule: &str, error: &io::Error) -> Failure {
+    use Errno as E;
+    match Errno::from_io_error(error) {
+        None
+        | Some(E::NOENT | E::NOTDIR | E::LOOP | E::XDEV | E::NXIO | E::INVAL | E::NAMETOOLONG) => {
+            rejected(entry, rule, &format!("read {entry}: {}", chain(error)))
+        }
+        Some(_) => Failure::host(error),
+    }
+}
+
+fn rejected(entry: &str, rule: &str, why: &str) -> Failure {
+    let problem = Problem::new(Code::ArchiveRejected, format!("failed to {why}"));
+    let (entry, rule) = (Some(entry.to_owned()), Some(rule.to_owned()));
+    Failure::host_problem(Problem { entry, rule, ..problem })
 }
 
 fn build_failure(error: &BuildError) -> Failure {
