@@ -16,15 +16,20 @@ const LEAVES_DAEMONS: &str = include_str!("../../data/leave_daemons.py");
 
 /// A host that runs a good release as `user`; what is set comes over that.
 fn host(place: &Place, user: &str, setup: impl FnOnce(Setup) -> Setup) -> Result<(Host, Digest)> {
+    let host = empty_host(place, user, setup)?;
+    let good = release("print('built')")?;
+    host.push(&good)?.result()?;
+    Ok((host, good.digest))
+}
+
+/// The same, before there is any release.
+fn empty_host(place: &Place, user: &str, setup: impl FnOnce(Setup) -> Setup) -> Result<Host> {
     ensure!(nix::unistd::geteuid().is_root(), "only root can build as another user: run as root");
     let setup_of_all = Setup::default()
         .app("user", &format!("'{user}'"))
         .app("build", "['python3', 'build.py']")
         .app("keep", "9");
-    let host = Host::alone(place, &setup(setup_of_all))?;
-    let good = release("print('built')")?;
-    host.push(&good)?.result()?;
-    Ok((host, good.digest))
+    Host::alone(place, &setup(setup_of_all))
 }
 
 fn release(build: &str) -> Result<Release> {
@@ -191,6 +196,29 @@ fn a_record_that_a_build_wrote_makes_no_release() -> Result<()> {
     host.idle()?;
     assert_eq!(host.store(), [good.hex()]);
     is_unharmed(&host, &good)?;
+    Ok(())
+}
+
+#[test]
+fn a_tree_that_was_half_sealed_is_no_release_even_where_it_is_the_first() -> Result<()> {
+    let place = Place::new()?;
+    let host = empty_host(&place, "games", |setup| setup)?;
+    let first = release(
+        "import signal\n\
+         open('.release.json', 'w').write('{}')\n\
+         open('up', 'w')\n\
+         signal.pause()\n",
+    )?;
+    dies_in_the_build_of(&host, &first)?;
+    // As after a power cut in the seal, which takes the top back first.
+    let tree = up(&host, &first).with_file_name("");
+    std::os::unix::fs::chown(&tree, Some(0), Some(0))?;
+    host.start()?;
+    host.idle()?;
+    assert_eq!(host.store(), Vec::<String>::new());
+    let good = release("print('built')")?;
+    host.push(&good)?.result()?;
+    is_unharmed(&host, &good.digest)?;
     Ok(())
 }
 

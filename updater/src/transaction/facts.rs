@@ -118,6 +118,13 @@ impl Facts {
         self.releases.is_empty()
     }
 
+    /// It is being built: until it is [`Self::staged`], what lies in its place is not whole, whatever
+    /// it looks like.
+    pub fn begun(&mut self, digest: Digest, now: OffsetDateTime) {
+        self.removed(&digest);
+        self.entry(digest, now);
+    }
+
     /// It is whole on the disk. What was known of an earlier copy stays known.
     pub fn staged(&mut self, digest: Digest, tree: Option<Digest>, now: OffsetDateTime) {
         let fact = self.entry(digest, now);
@@ -218,6 +225,20 @@ mod tests {
         facts.proved(DIGEST, NOW);
         facts.failed(DIGEST, "the disk was full", NOW);
         assert!(!facts.quarantined(&DIGEST));
+    }
+
+    #[test]
+    fn a_release_that_is_being_built_is_not_whole_whatever_was_known_of_it() {
+        let mut facts = Facts::default();
+        facts.begun(DIGEST, NOW);
+        assert!(!facts.is_empty() && !facts.whole(&DIGEST));
+        facts.proved(DIGEST, NOW);
+        facts.staged(DIGEST, Some(DIGEST), NOW);
+        facts.begun(DIGEST, NOW);
+        assert!(!facts.whole(&DIGEST));
+        facts.failed(DIGEST, "why", NOW);
+        facts.begun(DIGEST, NOW);
+        assert!(facts.quarantined(&DIGEST) && !facts.whole(&DIGEST));
     }
 
     #[test]

@@ -123,11 +123,21 @@ impl Engine {
     /// What is gone is not known any more.
     fn forget(&self, digest: &Digest) -> Result<(), Failure> {
         let path = self.app.files.facts();
-        let mut facts = Facts::read(&path).map_err(|error| Failure::host(&error))?;
-        if !facts.whole(digest) {
+        let before = Facts::read(&path).map_err(|error| Failure::host(&error))?;
+        let mut facts = before.clone();
+        facts.removed(digest);
+        if facts == before {
             return Ok(());
         }
-        facts.removed(digest);
+        facts.write(&path).map_err(|error| Failure::host(&error))
+    }
+
+    /// What is being built is known not to be whole, before it is given away: a build can make a tree
+    /// that looks like a release, and the seal gives that back to the updater before it is looked at.
+    fn distrust(&self, digest: Digest) -> Result<(), Failure> {
+        let path = self.app.files.facts();
+        let mut facts = Facts::read(&path).map_err(|error| Failure::host(&error))?;
+        facts.begun(digest, wall_clock());
         facts.write(&path).map_err(|error| Failure::host(&error))
     }
 
@@ -148,6 +158,7 @@ impl Engine {
         if plan.commands.is_empty() {
             return Ok(plan.kind.name().to_owned());
         }
+        self.distrust(self.target()?)?;
         let user = self.app.user.as_ref();
         if let Some(user) = user {
             own_tree(release, user.uid, user.gid).map_err(|error| Failure::host(&error))?;
