@@ -52,7 +52,7 @@ pub use proxy::{Proxy, Way};
 pub use release::{Packing, Release};
 pub use setup::Setup;
 pub use signing::{ReleaseKey, Signed};
-pub use snapshot::{Found, snapshot};
+pub use snapshot::{Found, attached, snapshot};
 pub use tree::{Behaviour, Tree};
 pub use vigil::{Seen, Vigil, descriptors_of};
 pub use wire::Wire;

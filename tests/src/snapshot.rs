@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use protocol::Digest;
 use sha2::{Digest as _, Sha256};
 
-/// What is at a path. Times and owners do not matter.
+/// What is at a path. Times, owners and what is attached ([`attached`]) do not matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// A directory with these permissions.
@@ -44,6 +44,20 @@ pub fn snapshot(root: &Path, left_out: &[PathBuf]) -> Result<BTreeMap<PathBuf, F
         }
     }
     Ok(found)
+}
+
+/// The names of the ACLs, capabilities and other extended attributes of what is at a path, without
+/// following it. Those that this machine's security module gives to everything do not count.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn attached(path: &Path) -> Result<Vec<String>> {
+    let mut names = vec![0; 1 << 16];
+    let length = rustix::fs::llistxattr(path, &mut names[..])
+        .with_context(|| format!("what is attached to {}", path.display()))?;
+    let names = names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    let names = names.map(|name| String::from_utf8_lossy(name).into_owned());
+    Ok(names.filter(|name| !["security.selinux", "security.SMACK64"].contains(&&**name)).collect())
 }
 
 fn look(path: &Path) -> Result<Found> {

@@ -7,7 +7,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::{Host, LONG, Packing, Place, Release, Setup, Tree, eventually, processes_of};
+use fleet_tests::{
+    Host, LONG, Packing, Place, Release, Setup, Tree, attached, eventually, processes_of,
+};
 use protocol::{Code, Digest};
 
 const AGENT: &str = include_str!("../../data/agent.py");
@@ -342,7 +344,7 @@ fn what_a_bad_release_left_in_the_home_of_builds_is_gone() -> Result<()> {
 fn what_was_built_belongs_to_root_and_its_agent_cannot_change_it() -> Result<()> {
     let place = Place::new()?;
     let (host, _) = host(&place, "backup", |setup| setup.app("links", "['data/']"))?;
-    let build = "import os, shutil\n\
+    let build = "import os, shutil, struct\n\
         shutil.copy('/bin/true', 'setuid')\n\
         os.chmod('setuid', 0o6777)\n\
         os.mkdir('open')\n\
@@ -354,14 +356,22 @@ fn what_was_built_belongs_to_root_and_its_agent_cannot_change_it() -> Result<()>
         os.link('closed/in', 'closed/again')\n\
         os.chmod('closed', 0)\n\
         os.symlink('/etc/passwd', 'link')\n\
-        os.chmod('bin/agent', 0o777)\n";
+        os.chmod('bin/agent', 0o777)\n\
+        tags = [(1, -1), (2, os.getuid()), (4, -1), (16, -1), (32, -1)]\n\
+        acl = b''.join(struct.pack('<HHi', tag, 7, who) for tag, who in tags)\n\
+        for name in ['.', 'open', 'open/plain', 'bin/agent']:\n\
+        \x20 os.setxattr(name, 'system.posix_acl_access', struct.pack('<I', 2) + acl)\n\
+        \x20 os.setxattr(name, 'user.note', b'x')\n\
+        \x20 if os.path.isdir(name):\n\
+        \x20   os.setxattr(name, 'system.posix_acl_default', struct.pack('<I', 2) + acl)\n";
     host.push(&release(build)?)?.result()?;
     let current = host.current().expect("a release");
     for (name, mode) in [
         ("", 0o755),
         ("setuid", 0o755),
         ("open", 0o755),
-        ("open/plain", 0o644),
+        // The ACL gave all of them a right to execute it.
+        ("open/plain", 0o755),
         ("closed", 0o755),
         ("closed/in", 0o644),
         ("bin/agent", 0o755),
@@ -369,6 +379,7 @@ fn what_was_built_belongs_to_root_and_its_agent_cannot_change_it() -> Result<()>
     ] {
         let found = fs::symlink_metadata(current.join(name))?;
         assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (0, 0, mode), "{name}");
+        assert_eq!(attached(&current.join(name))?, Vec::<String>::new(), "{name}");
     }
     assert_eq!(fs::symlink_metadata(current.join("link"))?.uid(), 0);
     assert_eq!(fs::metadata("/etc/passwd")?.uid(), 0);

@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::Path;
 
 use protocol::Space;
+use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RawMode, ResolveFlags};
 use rustix::io::{Errno, retry_on_intr};
 
@@ -21,6 +22,8 @@ const BENEATH: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_MAGICLINKS)
     .union(ResolveFlags::NO_XDEV);
 
+/// Bytes of the names of what is attached to a file, at most: `XATTR_LIST_MAX` of `linux/limits.h`.
+const LIST_BYTES: usize = 64 << 10;
 /// How often `openat2` is tried again after a rename elsewhere made it unsure (`EAGAIN`).
 const ATTEMPTS: usize = 100;
 
@@ -163,6 +166,24 @@ pub fn set_mode(handle: impl AsFd, mode: u32) -> io::Result<()> {
 /// at that moment; a link is an error.
 pub fn force_mode(directory: impl AsFd, name: impl rustix::path::Arg, mode: u32) -> io::Result<()> {
     set_mode(open_any_at(directory, name)?, mode)
+}
+
+/// Takes the ACLs, and what else a user has attached, from what [`open_any_at`] opened. What the
+/// system's own modules attach (`security.*`) stays.
+pub fn drop_attributes(handle: impl AsFd) -> io::Result<()> {
+    let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
+    let mut names = Vec::with_capacity(LIST_BYTES);
+    match rustix::fs::listxattr(&*path, spare_capacity(&mut names)) {
+        // A file system that has none.
+        Err(Errno::OPNOTSUPP) => return Ok(()),
+        listed => listed?,
+    };
+    for name in names.split(|byte| *byte == 0) {
+        if name.starts_with(b"system.posix_acl_") || name.starts_with(b"user.") {
+            rustix::fs::removexattr(&*path, name)?;
+        }
+    }
+    Ok(())
 }
 
 /// Bytes and inodes that are free, for a process without privileges, where `path` is.

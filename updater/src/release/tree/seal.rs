@@ -4,10 +4,11 @@
 //! directory that this user can still write to.
 
 use std::collections::HashMap;
+use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Gid, Mode, Uid};
+use rustix::fs::{AtFlags, Gid, Uid};
 
 use crate::release::archive::shown;
 use crate::release::staging::{EXECUTABLE, PLAIN};
@@ -30,16 +31,15 @@ pub fn own_tree(directory: &Path, user: u32, group: u32) -> Result<(), TreeError
 }
 
 /// Makes a tree what a release is: owned by root, where this process is root; directories and
-/// executable files 0755, other files 0644. Refuses devices, FIFOs, sockets, and files that have
-/// another name outside of the tree.
+/// executable files 0755, other files 0644, without ACLs or extended attributes of users. Refuses
+/// devices, FIFOs, sockets, and files that have another name outside of the tree.
 pub fn seal_tree(directory: &Path) -> Result<(), TreeError> {
     let root = fs::open_directory(directory).map_err(root_failed("open"))?;
     let owner = rustix::process::geteuid().is_root().then_some((Uid::ROOT, Gid::ROOT));
     if let Some(owner) = owner {
         give_root(&root, owner)?;
     }
-    rustix::fs::fchmod(&root, Mode::from_raw_mode(EXECUTABLE))
-        .map_err(|error| root_failed("seal")(error.into()))?;
+    close(&root, EXECUTABLE).map_err(root_failed("seal"))?;
     let mut shared = HashMap::new();
     // From the top down: no name in a directory can change once the directory is ours.
     walk(root.as_fd(), &mut |step, found| match (step, found.status.kind) {
@@ -57,7 +57,9 @@ pub fn seal_tree(directory: &Path) -> Result<(), TreeError> {
                 give(found, owner)?;
             }
             let mode = sealed_mode(found.status.mode, found.status.kind);
-            fs::force_mode(found.parent, found.name, mode).map_err(found.failed("seal"))
+            fs::open_any_at(found.parent, found.name)
+                .and_then(|handle| close(&handle, mode))
+                .map_err(found.failed("seal"))
         }
     })?;
     shared.into_values().try_for_each(|names| seal_shared(&root, &names, owner))
@@ -81,7 +83,14 @@ fn seal_shared(
         rustix::fs::chownat(&handle, "", Some(user), Some(group), flags)
             .map_err(|error| fail(error.into()))?;
     }
-    fs::set_mode(&handle, sealed_mode(status.mode, status.kind)).map_err(fail)
+    close(&handle, sealed_mode(status.mode, status.kind)).map_err(fail)
+}
+
+/// Lets nobody but its owner write to something. The mode comes first: who could still write could
+/// attach things again.
+fn close(handle: &OwnedFd, mode: u32) -> io::Result<()> {
+    fs::set_mode(handle, mode)?;
+    fs::drop_attributes(handle)
 }
 
 fn sealed_mode(mode: u32, kind: Kind) -> u32 {
@@ -135,6 +144,45 @@ mod tests {
         assert_eq!(mode(Path::new("/etc/passwd")), before);
         let owner = symlink_metadata(tree.join("link")).unwrap().uid();
         assert_eq!(owner, rustix::process::geteuid().as_raw());
+    }
+
+    #[test]
+    fn nothing_that_is_attached_to_a_tree_outlives_the_seal() {
+        let (_root, tree) = tree();
+        hard_link(tree.join("secret"), tree.join("bin/again")).unwrap();
+        // Version 2 of acl(5) as Linux stores it: `user::rwx,user:4242:rwx,group::rwx,mask::rwx,
+        // other::---`; each with a tag, rights and an identifier.
+        let entries = [(0x01, !0), (0x02, 4242), (0x04, !0), (0x10, !0), (0x20, !0_u32)];
+        let rights = |tag: u16| if tag == 0x20 { 0_u16 } else { 7 };
+        let entry = |(tag, who): (u16, u32)| {
+            let words = [tag.to_le_bytes(), rights(tag).to_le_bytes()].concat();
+            [words, who.to_le_bytes().to_vec()].concat()
+        };
+        let acl = [2_u32.to_le_bytes().to_vec(), entries.map(entry).concat()].concat();
+        let set = |name: &str, attribute: &str, value: &[u8]| {
+            let flags = rustix::fs::XattrFlags::empty();
+            rustix::fs::setxattr(tree.join(name), attribute, value, flags).unwrap();
+        };
+        for name in ["", "bin"] {
+            set(name, "system.posix_acl_default", &acl);
+        }
+        for name in ["", "bin", "bin/run", "secret"] {
+            set(name, "system.posix_acl_access", &acl);
+            set(name, "user.note", b"x");
+        }
+        seal_tree(&tree).unwrap();
+        for (name, wanted) in
+            [("", 0o755), ("bin", 0o755), ("bin/run", 0o755), ("secret", 0o755), ("none", 0o644)]
+        {
+            let mut names = [0; 4096];
+            let length = rustix::fs::listxattr(tree.join(name), &mut names[..]).unwrap();
+            let left = String::from_utf8_lossy(&names[..length]).into_owned();
+            assert!(!left.contains("user.") && !left.contains("acl"), "{name}: {left}");
+            assert_eq!(mode(&tree.join(name)), wanted, "{name}");
+        }
+        write(tree.join("bin/new"), "x").unwrap();
+        let new = rustix::fs::listxattr(tree.join("bin/new"), &mut [0; 4096][..]);
+        assert_eq!(new.unwrap(), 0, "a directory hands its ACL down");
     }
 
     #[test]
