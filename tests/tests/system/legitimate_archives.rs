@@ -1,17 +1,21 @@
 //! Archives that are odd and fine unpack to what GNU tar and bsdtar make of them: the same names,
-//! bytes, executable bits and targets.
+//! bytes, executable bits and targets. Owners, times and what is attached are the updater's.
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::archives::legitimate::{noise, streams, tars};
-use fleet_tests::{Found, Host, Output, Packing, Place, Release, Setup, Tree, snapshot};
+use fleet_tests::{Found, Host, Output, Packing, Place, Release, Setup, Tree, attached, snapshot};
 use protocol::RELEASE_RECORD;
 
 /// Stages an archive, and compares what came of it with what both tools make of its tar.
 fn agrees(host: &Host, release: &Release, tar: &[u8]) -> Result<()> {
+    // By the same clock, which may stand still in between.
+    let before = tempfile::NamedTempFile::new_in(&host.directory)?;
     let answer = host.stage(release)?;
     ensure!(answer.status == 201, "it is not taken: {answer:?}");
     let store = host.install().join("releases/store").join(release.digest.hex());
@@ -20,6 +24,19 @@ fn agrees(host: &Host, release: &Release, tar: &[u8]) -> Result<()> {
         let theirs = normalised(unpacked_by(tool, tar)?);
         ensure!(ours == theirs, "{tool} differs:\n{ours:#?}\n{theirs:#?}");
     }
+    let before = before.as_file().metadata()?;
+    ours.keys().try_for_each(|path| is_the_updaters(&store.join(path), &before))
+}
+
+/// Whether something has the owner and the times that the updater gave it, and nothing besides.
+fn is_the_updaters(path: &Path, before: &Metadata) -> Result<()> {
+    let found = path.symlink_metadata()?;
+    let at = path.display();
+    let owner = (found.uid(), found.gid());
+    ensure!(owner == (before.uid(), before.gid()), "{at} belongs to {owner:?}");
+    ensure!(found.modified()? >= before.modified()?, "{at} is old");
+    let attached = attached(path)?;
+    ensure!(attached.is_empty(), "{attached:?} is attached to {at}");
     Ok(())
 }
 
