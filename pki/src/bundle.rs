@@ -13,8 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use zeroize::Zeroizing;
 
-use crate::files::{read, read_key};
-use crate::{FileError, Paths};
+use crate::{FileError, IdentityFiles};
 
 /// A private key in PEM. It is wiped when it is dropped, and does not show itself.
 pub struct PrivatePem(Zeroizing<String>);
@@ -195,19 +194,23 @@ pub fn write_bundles(bundles: &[Bundle<'_>]) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Copies an updater's three files to a directory that is not there yet, whatever their modes and
-/// owners are. What is in `to` already is an error, or is put `aside` under that name beside it.
-pub fn place_updater(from: &Path, to: &Path, aside: Option<&Path>) -> Result<(), FileError> {
-    let paths = Paths::updater(from);
-    let text = |path: &Path, bytes: Vec<u8>| {
-        String::from_utf8(bytes).map_err(|error| FileError::Read {
+/// Writes an updater's three files to a directory that is not there yet. What is in `to` already is an
+/// error, or is put `aside` under that name beside it.
+pub fn place_updater(
+    files: &IdentityFiles,
+    to: &Path,
+    aside: Option<&Path>,
+) -> Result<(), FileError> {
+    let paths = &files.paths;
+    let text = |path: &Path, bytes: &[u8]| {
+        String::from_utf8(bytes.to_vec()).map_err(|error| FileError::Read {
             path: path.to_owned(),
             source: io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()),
         })
     };
-    let ca = text(&paths.ca, read(&paths.ca)?)?;
-    let certificate = text(&paths.certificate, read(&paths.certificate)?)?;
-    let key = PrivatePem::new(text(&paths.key, read_key(&paths.key)?.to_vec())?);
+    let ca = text(&paths.ca, &files.ca)?;
+    let certificate = text(&paths.certificate, &files.certificate)?;
+    let key = PrivatePem::new(text(&paths.key, &files.key)?);
     let bundle = Bundle::new(to.to_owned())
         .certificate("ca.crt", &ca)
         .certificate("updater.crt", &certificate)
@@ -243,6 +246,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::Paths;
 
     fn mode(path: &Path) -> u32 {
         path.metadata().unwrap().permissions().mode() & 0o7777
@@ -263,12 +267,13 @@ mod tests {
             write_bundles(&[files]).unwrap();
         }
         let key = |name: &str| fs::read_to_string(path(name).join("updater.key")).unwrap();
-        place_updater(&path("one"), &path("identity"), None).unwrap();
+        let files = |name: &str| IdentityFiles::read(&Paths::updater(&path(name))).unwrap();
+        place_updater(&files("one"), &path("identity"), None).unwrap();
         fs::write(path("identity/notes"), "mine").unwrap();
-        let refused = place_updater(&path("two"), &path("identity"), None).unwrap_err();
+        let refused = place_updater(&files("two"), &path("identity"), None).unwrap_err();
         assert!(matches!(refused, FileError::AlreadyThere(_)), "{refused:?}");
         assert_eq!(key("identity"), "key one");
-        place_updater(&path("two"), &path("identity"), Some(&path("aside"))).unwrap();
+        place_updater(&files("two"), &path("identity"), Some(&path("aside"))).unwrap();
         assert_eq!((key("identity"), key("aside")), ("key two".into(), "key one".into()));
         assert_eq!(fs::read_to_string(path("aside/notes")).unwrap(), "mine");
         assert_eq!(mode(&path("identity/updater.key")), 0o600);

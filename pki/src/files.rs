@@ -2,6 +2,7 @@
 //!
 //! Never reads a key that others can read, nor more than a key or a certificate can have.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::mem;
@@ -9,6 +10,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
+
+use crate::Paths;
 
 /// More than any key or chain of certificates has; a file of this size is something else.
 const LONGEST: u64 = 1 << 20;
@@ -62,6 +65,38 @@ pub enum FileError {
     },
 }
 
+/// What is in the three files of an identity, and where that was. It does not show the key, which is
+/// wiped when it is dropped.
+pub struct IdentityFiles {
+    pub(crate) paths: Paths,
+    pub(crate) ca: Vec<u8>,
+    pub(crate) certificate: Vec<u8>,
+    pub(crate) key: Zeroizing<Vec<u8>>,
+}
+
+impl IdentityFiles {
+    /// Of files that were read elsewhere. `paths` is for errors only.
+    pub fn new(paths: Paths, ca: Vec<u8>, certificate: Vec<u8>, key: Vec<u8>) -> Self {
+        Self { paths, ca, certificate, key: Zeroizing::new(key) }
+    }
+
+    /// Reads them. The key must be nobody else's to read.
+    pub fn read(paths: &Paths) -> Result<Self, FileError> {
+        Ok(Self {
+            ca: read(&paths.ca)?,
+            certificate: read(&paths.certificate)?,
+            key: read_key(&paths.key)?,
+            paths: paths.clone(),
+        })
+    }
+}
+
+impl fmt::Debug for IdentityFiles {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("IdentityFiles").field("paths", &self.paths).finish_non_exhaustive()
+    }
+}
+
 /// Reads a certificate or any other file that is no secret.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     let file = File::open(path).map_err(unread(path))?;
@@ -72,11 +107,17 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, FileError> {
 /// is read.
 pub fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let file = File::open(path).map_err(unread(path))?;
-    let mode = file.metadata().map_err(unread(path))?.permissions().mode() & 0o7777;
+    check_key(path, file.metadata().map_err(unread(path))?.permissions().mode())?;
+    read_open(path, file)
+}
+
+/// Refuses a key of a mode that lets anybody but its owner read or change it.
+pub fn check_key(path: &Path, mode: u32) -> Result<(), FileError> {
+    let mode = mode & 0o7777;
     if mode & 0o077 != 0 {
         return Err(FileError::Loose { path: path.to_owned(), mode });
     }
-    read_open(path, file)
+    Ok(())
 }
 
 fn read_open(path: &Path, file: File) -> Result<Zeroizing<Vec<u8>>, FileError> {

@@ -11,10 +11,9 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::files::{read, read_key};
 use crate::peer::parse;
 use crate::tls::provider;
-use crate::{FileError, Peer, PeerError, Role};
+use crate::{FileError, IdentityFiles, Peer, PeerError, Role};
 
 /// Where the three files are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,9 +106,14 @@ pub struct Credentials {
 impl Credentials {
     /// Reads the three files. The key must be the certificate's, and nobody else's to read.
     pub fn load(paths: &Paths) -> Result<Self, IdentityError> {
-        let roots = Arc::new(load_roots(&paths.ca)?);
-        let chain = certificates(&paths.certificate)?;
-        let key = PrivateKeyDer::from_pem_slice(&read_key(&paths.key)?)
+        Self::of(&IdentityFiles::read(paths)?)
+    }
+
+    fn of(files: &IdentityFiles) -> Result<Self, IdentityError> {
+        let paths = &files.paths;
+        let roots = Arc::new(roots_of(&paths.ca, &files.ca)?);
+        let chain = certificates(&paths.certificate, &files.certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(&files.key)
             .map_err(|source| IdentityError::Pem { path: paths.key.clone(), source })?;
         let certified =
             CertifiedKey::from_der(chain, key, &provider()).map_err(|source| match source {
@@ -149,11 +153,16 @@ impl Identity {
     /// Reads the three files. An expired certificate is read too: whoever looks at
     /// [`Self::peer`] can say since when.
     pub fn load(paths: &Paths) -> Result<Self, IdentityError> {
-        let credentials = Credentials::load(paths)?;
+        Self::of(&IdentityFiles::read(paths)?)
+    }
+
+    /// The same, of files that were read already.
+    pub fn of(files: &IdentityFiles) -> Result<Self, IdentityError> {
+        let (credentials, paths) = (Credentials::of(files)?, &files.paths);
         let no_role = |source| IdentityError::NoRole { path: paths.certificate.clone(), source };
         let certificate = credentials.certificate().ok_or_else(|| no_role(PeerError::Absent))?;
         let own = Peer::of(certificate).map_err(no_role)?;
-        if !signed_by_any(certificate, &certificates(&paths.ca)?) {
+        if !signed_by_any(certificate, &certificates(&paths.ca, &files.ca)?) {
             return Err(IdentityError::ForeignAuthority(paths.clone()));
         }
         Ok(Self { credentials, own })
@@ -175,9 +184,9 @@ impl Identity {
     }
 }
 
-fn load_roots(path: &Path) -> Result<RootCertStore, IdentityError> {
+fn roots_of(path: &Path, bytes: &[u8]) -> Result<RootCertStore, IdentityError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
+    for certificate in certificates(path, bytes)? {
         roots
             .add(certificate)
             .map_err(|source| IdentityError::Unusable { path: path.to_owned(), source })?;
@@ -186,11 +195,10 @@ fn load_roots(path: &Path) -> Result<RootCertStore, IdentityError> {
 }
 
 /// The certificates in a file: at least one.
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
+fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
     let malformed = |source| IdentityError::Pem { path: path.to_owned(), source };
-    let bytes = read(path)?;
     let certificates: Vec<_> =
-        CertificateDer::pem_slice_iter(&bytes).collect::<Result<_, _>>().map_err(malformed)?;
+        CertificateDer::pem_slice_iter(bytes).collect::<Result<_, _>>().map_err(malformed)?;
     if certificates.is_empty() {
         return Err(malformed(pem::Error::NoItemsFound));
     }

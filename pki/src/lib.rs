@@ -36,7 +36,7 @@ mod tls;
 pub use authority::{Authority, AuthorityError};
 pub use bundle::{Bundle, PrivatePem, place_updater, write_bundles};
 pub use client::{server_name, updater_client_config};
-pub use files::{FileError, read_key};
+pub use files::{FileError, IdentityFiles, check_key, read_key};
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use handshake::{HandshakeError, Refusal};
 pub use identity::{Credentials, Identity, IdentityError, Paths};

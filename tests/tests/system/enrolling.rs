@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use fleet_tests::{Daemon, Fleet, Output, eventually, program};
 
 /// A fleet, with the bundle of a host that is not there yet, and where its files will be.
@@ -53,9 +53,14 @@ impl Scene {
     }
 
     fn enroll(&self, name: &str, arguments: &[&str]) -> Result<Output> {
+        Output::of(&mut self.enrolling(name, arguments)?)
+    }
+
+    fn enrolling(&self, name: &str, arguments: &[&str]) -> Result<Command> {
         let mut command = Command::new(program("updater")?);
         command.arg("enroll").arg(self.bundled(name)).arg("--config").arg(self.config());
-        Output::of(command.args(arguments))
+        command.args(arguments).env_remove("SUDO_UID");
+        Ok(command)
     }
 }
 
@@ -117,7 +122,7 @@ fn another_identity_is_replaced_only_by_force_and_kept() -> Result<()> {
 #[test]
 fn a_bundle_that_does_not_hold_together_puts_nothing_in_place() -> Result<()> {
     type Break = fn(&Scene) -> Result<()>;
-    let breaks: [(Break, &str); 6] = [
+    let breaks: [(Break, &str); 10] = [
         (
             |scene| {
                 let key = fs::read(scene.bundled("web-2/updater/updater.key"))?;
@@ -152,12 +157,17 @@ fn a_bundle_that_does_not_hold_together_puts_nothing_in_place() -> Result<()> {
             },
             "its agent is agent/web-2",
         ),
+        (|scene| open_to_all(scene, "web-1/updater.toml"), "chmod go-w"),
+        (|scene| open_to_all(scene, "web-1/updater/ca.crt"), "chmod go-w"),
+        (|scene| open_to_all(scene, "web-1/updater/updater.crt"), "chmod go-w"),
+        (|scene| open_to_all(scene, "web-1/updater"), "chmod go-w"),
         (
             |scene| {
-                let open = fs::Permissions::from_mode(0o666);
-                Ok(fs::set_permissions(scene.bundled("web-1/updater.toml"), open)?)
+                let ca = scene.bundled("web-1/updater/ca.crt");
+                fs::rename(&ca, scene.bundled("web-1/other.crt"))?;
+                Ok(std::os::unix::fs::symlink("../other.crt", ca)?)
             },
-            "chmod go-w",
+            "ca.crt of the bundle",
         ),
         (|scene| Ok(fs::write(scene.bundled("web-1/updater.toml"), "lissten = 'x'\n")?), "lissten"),
     ];
@@ -168,6 +178,28 @@ fn a_bundle_that_does_not_hold_together_puts_nothing_in_place() -> Result<()> {
         assert_eq!(refused.code, 1, "{words}: {refused:?}");
         assert!(refused.stderr.contains(words), "{words}: {refused:?}");
         assert!(!scene.config().parent().is_some_and(Path::exists), "{words}");
+    }
+    Ok(())
+}
+
+fn open_to_all(scene: &Scene, name: &str) -> Result<()> {
+    Ok(fs::set_permissions(scene.bundled(name), fs::Permissions::from_mode(0o777))?)
+}
+
+#[test]
+fn a_bundle_is_its_callers_or_roots() -> Result<()> {
+    let root = nix::unistd::geteuid().is_root();
+    ensure!(root, "only root can give a file away: run as root");
+    for name in ["web-1", "web-1/updater", "web-1/updater/ca.crt", "web-1/updater.toml"] {
+        let scene = Scene::new()?;
+        std::os::unix::fs::chown(scene.bundled(name), Some(4242), None)?;
+        let refused = scene.enroll("web-1", &["--no-start"])?;
+        assert_eq!(refused.code, 1, "{name}: {refused:?}");
+        assert!(refused.stderr.contains("belongs to the user 4242"), "{name}: {refused:?}");
+        assert!(!scene.config().parent().is_some_and(Path::exists), "{name}");
+        // Who calls by way of sudo has copied it.
+        let mut command = scene.enrolling("web-1", &["--no-start"])?;
+        Output::of(command.env("SUDO_UID", "4242"))?.good()?;
     }
     Ok(())
 }

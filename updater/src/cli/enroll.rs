@@ -27,11 +27,12 @@ struct Done {
 
 pub(super) fn enroll_host(asked: &EnrollArgs) -> Result<bool, CliError> {
     let (config, now) = (&asked.common.config, wall_clock());
-    let enrolled =
-        enroll(&asked.directory, config, asked.force, now).map_err(|error| match error.hint() {
+    let enrolled = enroll(&asked.directory, &callers(), config, asked.force, now).map_err(
+        |error| match error.hint() {
             Some(hint) => CliError::hint(error, hint),
             None => error.into(),
-        })?;
+        },
+    )?;
     let findings = check_file(config, now, check::daemon_runs(config)).findings;
     let fine = !has_errors(&findings);
     let changed = [&enrolled.identity_placed, &enrolled.config_placed]
@@ -52,6 +53,12 @@ pub(super) fn enroll_host(asked: &EnrollArgs) -> Result<bool, CliError> {
     };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(fine)
+}
+
+/// Who has typed the command: also who has by way of sudo(8).
+fn callers() -> Vec<u32> {
+    let by_sudo = std::env::var("SUDO_UID").ok().and_then(|number| number.parse().ok());
+    [Some(rustix::process::geteuid().as_raw()), by_sudo].into_iter().flatten().collect()
 }
 
 fn render(done: &Done, bundle: &Path) -> String {

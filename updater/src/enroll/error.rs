@@ -24,6 +24,23 @@ pub enum EnrollError {
         /// The role of the agent's.
         agent: Role,
     },
+    /// A file is not there, or is none.
+    #[error("read {path} of the bundle", path = .path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It is somebody else's, who may have changed it.
+    #[error("use the bundle: {path} belongs to the user {owner}, and not to root or to you",
+        path = .path.display())]
+    Foreign {
+        /// Which file or directory.
+        path: PathBuf,
+        /// The number of that user.
+        owner: u32,
+    },
     /// Somebody else may have changed it.
     #[error("use the bundle: others may write {path}; run: chmod go-w {path}", path = .0.display())]
     Open(PathBuf),
@@ -58,9 +75,10 @@ impl EnrollError {
     /// What to do about it, where that is not in the message.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::Identity(IdentityError::File(FileError::Read { .. })) => {
+            Self::Read { .. } => {
                 "name the directory that `swarm enroll --updater --out-dir DIR` made"
             }
+            Self::Foreign { .. } => "copy the bundle again, as the user who enrolls this host",
             Self::Unfit(_) | Self::Mixed { .. } => {
                 "make a new bundle: swarm enroll --updater --out-dir DIR"
             }

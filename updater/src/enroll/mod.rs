@@ -5,6 +5,7 @@
 
 mod bundle;
 mod error;
+mod guarded;
 mod place;
 mod service;
 

@@ -47,36 +47,39 @@ pub struct Enrolled {
     pub keys: Vec<PathBuf>,
 }
 
-/// Checks the bundle in `directory`, and puts its identity and its configuration where `config`, or
-/// the configuration that is there already, says. An identity that is another one is an error,
-/// unless `force` is set.
+/// Checks the bundle in `directory`, which `owners` and root alone may have written, and puts its
+/// identity and its configuration where `config`, or the configuration that is there already, says.
+/// An identity that is another one is an error, unless `force` is set.
 pub fn enroll(
     directory: &Path,
+    owners: &[u32],
     config: &Path,
     force: bool,
     now: OffsetDateTime,
 ) -> Result<Enrolled, EnrollError> {
-    let bundle = Bundle::read(directory, now)?;
+    let bundle = Bundle::read(directory, owners, now)?;
     let Some(host) = bundle.peer.role.host().cloned() else {
         return Err(EnrollError::Unfit(format!("{} has no host", bundle.peer.role)));
     };
     let (text, config_placed) = match fs::read_to_string(config) {
         Ok(text) => (text, Placed::Kept),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let path = bundle.configuration();
-            (fs::read_to_string(&path).map_err(file_error(&path))?, Placed::Written)
+            (bundle.configuration()?, Placed::Written)
         }
         Err(source) => return Err(EnrollError::File { path: config.to_owned(), source }),
     };
     let parsed = Config::from_text(&text, config)?;
     let identity = parsed.identity.clone();
+    let keys = missing_keys(&parsed, &bundle)?;
     let identity_placed = judge_place(&identity, &bundle.peer, force, now)?;
     match &identity_placed {
         Placed::Kept => {}
-        Placed::Written => place_updater(&bundle.identity(), &identity, None)?,
-        Placed::Replaced(aside) => place_updater(&bundle.identity(), &identity, Some(aside))?,
+        Placed::Written => place_updater(&bundle.files, &identity, None)?,
+        Placed::Replaced(aside) => place_updater(&bundle.files, &identity, Some(aside))?,
     }
-    let keys = place_keys(&parsed, &bundle)?;
+    for (path, bytes) in &keys {
+        write_new(path, bytes)?;
+    }
     if config_placed == Placed::Written {
         write_new(config, text.as_bytes())?;
     }
@@ -87,7 +90,7 @@ pub fn enroll(
         identity_placed,
         config: config.to_owned(),
         config_placed,
-        keys,
+        keys: keys.into_iter().map(|(path, _)| path).collect(),
     })
 }
 
@@ -121,16 +124,17 @@ fn judge_place(
 }
 
 /// Keys that the configuration names in a file, that are missing, and that lie in the bundle.
-fn place_keys(config: &Config, bundle: &Bundle) -> Result<Vec<PathBuf>, EnrollError> {
-    let mut placed = Vec::new();
+fn missing_keys(config: &Config, bundle: &Bundle) -> Result<Vec<(PathBuf, Vec<u8>)>, EnrollError> {
+    let mut missing = Vec::new();
     let keys = config.apps.values().flat_map(|app| &app.trusted_keys);
     for key in keys.chain(&config.own.trusted_keys) {
         let TrustedKey::File(path) = key else { continue };
-        let Some(source) = bundle.file_like(path).filter(|_| !path.exists()) else { continue };
-        write_new(path, &fs::read(&source).map_err(file_error(&source))?)?;
-        placed.push(path.clone());
+        if path.exists() || missing.iter().any(|(known, _)| known == path) {
+            continue;
+        }
+        missing.extend(bundle.file_like(path)?.map(|bytes| (path.clone(), bytes)));
     }
-    Ok(placed)
+    Ok(missing)
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> Result<(), EnrollError> {

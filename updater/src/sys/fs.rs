@@ -80,7 +80,11 @@ pub fn open_file_at(directory: impl AsFd, path: impl rustix::path::Arg) -> io::R
 /// nothing but a file is read, and none of more than `limit` bytes: what stands behind a bound must
 /// count, or not be there.
 pub fn read_plain(directory: &Path, name: &str, limit: u64) -> io::Result<Vec<u8>> {
-    let file = open_file_at(open_directory(directory)?, name)?;
+    read_open(open_file_at(open_directory(directory)?, name)?, name, limit)
+}
+
+/// Reads what [`open_file_at`] has opened, as [`read_plain`] does.
+pub fn read_open(file: File, name: &str, limit: u64) -> io::Result<Vec<u8>> {
     let status = file.metadata()?;
     if !status.is_file() {
         return Err(io::Error::other(format!("{name} is not a file")));
