@@ -227,6 +227,14 @@ fn a_release_key_in_the_bundle_comes_along() -> Result<()> {
     fs::copy(key.public_file(), scene.bundled("web-1/release.pub"))?;
     let said = scene.enroll("web-1", &["--no-start"])?.good()?.stdout;
     assert!(said.contains("release key: written to"), "{said}");
-    assert!(scene.config().with_file_name("release.pub").exists());
+    let placed = scene.config().with_file_name("release.pub");
+    assert!(placed.exists());
+
+    // Where the operator has a configuration of his own, nobody else says who may sign.
+    fs::remove_file(&placed)?;
+    let said = scene.enroll("web-1", &["--no-start"])?;
+    assert!(said.stdout.contains("is yours, and is kept"), "{said:?}");
+    assert!(said.stdout.contains("release.pub") && said.code == 1, "{said:?}");
+    assert!(!placed.exists());
     Ok(())
 }

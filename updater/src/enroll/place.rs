@@ -70,7 +70,12 @@ pub fn enroll(
     };
     let parsed = Config::from_text(&text, config)?;
     let identity = parsed.identity.clone();
-    let keys = missing_keys(&parsed, &bundle)?;
+    // Who may sign is said by whoever wrote the configuration: an operator who has his own has his
+    // own keys, too.
+    let keys = match config_placed {
+        Placed::Written => missing_keys(&parsed, &bundle)?,
+        _ => Vec::new(),
+    };
     let identity_placed = judge_place(&identity, &bundle.peer, force, now)?;
     match &identity_placed {
         Placed::Kept => {}
