@@ -104,8 +104,8 @@ impl Desk<'_> {
             }),
             ..Told::new(EventType::RolloutPlanned, now, self.who)
         };
-        let changed = plan.hosts.iter().filter(|host| host.action.is_a_change());
-        let hosts: Vec<_> = changed.map(|host| host.host.clone()).collect();
+        let addressed = plan.hosts.iter().filter(|host| host.action.is_an_answer());
+        let hosts: Vec<_> = addressed.map(|host| host.host.clone()).collect();
         match self.store.start_rollout(&rollout, &planned(plan, sources)?, &hosts, &told)? {
             Started::Yes => Ok(rollout.id),
             Started::Locked(locked) => Err(self.locked(locked)?),

@@ -119,6 +119,12 @@ impl Batch {
 }
 
 impl Action {
+    /// Whether the host answered, and so belongs to the rollout alone until that is over: what it runs
+    /// now, or what is under way there, is what the plan says of it.
+    pub const fn is_an_answer(self) -> bool {
+        !matches!(self, Self::Unreachable | Self::Skip)
+    }
+
     /// The name on the wire and on the screen.
     pub const fn name(self) -> &'static str {
         match self {
