@@ -175,9 +175,15 @@ fn stage_ahead(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) {
     }
 }
 
-/// The row of a host that was left out since the rollout ended, or waits, before its turn.
+/// The row of a host that was left out since the rollout ended, or waits, before its turn; or in the
+/// middle of it, where nobody can say yet what it comes to.
 pub(super) fn left_out(state: &State, place: usize) -> Row {
     let planned = &state.plan.hosts[place];
+    if let Some(stage) = state.hosts[place].status.under_way() {
+        let row = Row::new(&planned.host, HostOutcome::Unreachable);
+        let row = Row { from: planned.from, ..row };
+        return row.because("interrupted", &format!("left while {stage}: it goes on there"));
+    }
     let row = Row::new(&planned.host, HostOutcome::Skipped);
     let row = Row { from: planned.from, to: planned.from, ..row };
     match &state.status {

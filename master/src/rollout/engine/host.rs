@@ -41,6 +41,18 @@ pub enum HostStatus {
     Done,
 }
 
+impl HostStatus {
+    /// What an order is about to do there, if one is out.
+    pub(super) const fn under_way(self) -> Option<&'static str> {
+        match self {
+            Self::Pending | Self::Preflight | Self::Done => None,
+            Self::Staging => Some("staging"),
+            Self::Updating(phase) | Self::Returning(phase) => Some(phase.name()),
+            Self::UpdatingSelf => Some("updating_self"),
+        }
+    }
+}
+
 impl Host {
     pub(super) const fn new(
         since: OffsetDateTime,

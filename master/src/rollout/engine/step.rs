@@ -184,7 +184,8 @@ pub(super) fn came_to(
 ) {
     let (blamed, code) = (blame(&row), row.code.clone().unwrap_or_default());
     let (proven, host) = (row.outcome == HostOutcome::Updated, row.host.clone());
-    if blamed == Some(Blame::Release) {
+    // Where the old one was not proven either, the host, or how it is asked, may be at fault.
+    if blamed == Some(Blame::Release) && row.outcome != HostOutcome::Stranded {
         state.quarantine(&row, out);
     }
     state.end(place, row, now, out);
