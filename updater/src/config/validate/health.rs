@@ -87,9 +87,17 @@ fn validate_url(key: String, url: &str, findings: &mut Vec<Finding>) {
         findings.push(Finding::error(key, format!("{scheme} is neither http nor https")));
     } else if authority.as_str().contains('@') {
         findings.push(Finding::error(key, "has a password, which every log would show"));
+    } else if !has_a_port_or_none(&authority) {
+        findings.push(Finding::error(key, format!("{authority} has no port from 1 to 65535")));
     } else if scheme == http::uri::Scheme::HTTP && !is_local(authority.host()) {
         findings.push(Finding::warning(key, "asks another machine, in clear"));
     }
+}
+
+/// What is written as a port may be none: it would be taken for the scheme's own.
+fn has_a_port_or_none(authority: &http::uri::Authority) -> bool {
+    let written = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+    written.is_empty() || authority.port_u16().is_some_and(|port| port > 0)
 }
 
 fn is_local(host: &str) -> bool {
@@ -164,6 +172,11 @@ mod tests {
             ("url = 'ftp://127.0.0.1/'", "error: app.agent.health.url: ftp is neither"),
             ("url = 'http://u:p@127.0.0.1/'", "error: app.agent.health.url: has a password"),
             ("url = 'http://10.0.0.1/'", "warning: app.agent.health.url: asks another"),
+            (
+                "url = 'http://127.0.0.1:99999/'",
+                "error: app.agent.health.url: 127.0.0.1:99999 has no",
+            ),
+            ("url = 'http://[::1]:0/'", "error: app.agent.health.url: [::1]:0 has no port"),
             ("tcp = '6379'", "error: app.agent.health.tcp: "),
             ("command = []", "error: app.agent.health.command: is empty"),
         ] {
