@@ -57,6 +57,10 @@ fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -
         let updater = host.updater_version.as_deref().unwrap_or_default();
         for app in &host.apps {
             row(&mut table, host, app, updater, &names);
+            if app.is_stopped() {
+                let stopped = "stopped there; to start it, on the host: updater start";
+                let _infallible = writeln!(notes, "{} {}: {stopped}", host.host, app.app);
+            }
             for warning in &app.warnings {
                 let _infallible = writeln!(notes, "{} {}: {}", host.host, app.app, plain(warning));
             }

@@ -16,6 +16,8 @@ use crate::worker::{Worker, WorkerError};
 
 /// How many hosts are asked at once.
 const AT_ONCE: usize = 64;
+/// What an updater says of an agent that somebody on the host has stopped.
+pub(super) const STOPPED: &str = "stopped";
 
 /// One host, as it says it is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -68,8 +70,15 @@ pub struct AppStatus {
 impl HostStatus {
     /// Whether it is as it should be. A host that is not addressed is no worry.
     pub fn is_well(&self) -> bool {
-        let well = self.apps.iter().all(|app| app.healthy && !app.drift);
+        let well = self.apps.iter().all(|app| app.healthy && !app.drift && !app.is_stopped());
         self.skipped.is_some() || (self.reachable && well)
+    }
+}
+
+impl AppStatus {
+    /// Whether somebody on the host stopped it.
+    pub fn is_stopped(&self) -> bool {
+        self.agent.as_deref() == Some(STOPPED)
     }
 }
 

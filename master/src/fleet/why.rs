@@ -4,6 +4,7 @@ use protocol::{AppHealth, AppName, Code, HostName, LastTransaction, Phase};
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
+use crate::fleet::status::STOPPED;
 use crate::worker::{Worker, WorkerError};
 
 /// The answer for one app.
@@ -69,8 +70,11 @@ fn line(app: &AppHealth, now: OffsetDateTime) -> String {
         }
         None => "has no release".to_owned(),
     };
-    let agent =
-        if app.healthy { String::new() } else { format!(", but its agent is {}", app.agent) };
+    let agent = match app.agent.as_str() {
+        STOPPED => ", but was stopped on the host (there: updater start)".to_owned(),
+        _ if app.healthy => String::new(),
+        agent => format!(", but its agent is {agent}"),
+    };
     let last = app.last.as_ref().map_or_else(String::new, |last| last_words(last, now));
     format!("idle, waits for nothing; {runs}{agent}{last}")
 }
