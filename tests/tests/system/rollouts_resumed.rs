@@ -1,5 +1,6 @@
 //! Rollouts that are cut short, that meet each other, and that wait for somebody.
 
+use std::ffi::OsStr;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -104,6 +105,40 @@ fn ctrl_c_waits_for_those_under_way_and_the_rollout_can_be_resumed() -> Result<(
     assert_eq!(summary["hosts"][1]["code"], "interrupted");
     let resumed = fleet.swarm(["--json", "rollout", "resume", &last(&fleet)?])?.good()?;
     assert!(outcomes(&resumed)?.iter().all(|(_, outcome)| outcome == "updated"));
+    Ok(())
+}
+
+#[test]
+fn a_host_in_its_watch_or_already_current_is_its_rollouts_alone() -> Result<()> {
+    let fleet = Fleet::of(2, &Setup::default())?;
+    let one = tree("one")?;
+    let on_one_host = |tree: &Tree, host: &str| -> Result<Output> {
+        let words = ["--json", "update", "--host", host, "--root"].map(OsStr::new);
+        fleet.swarm(words.into_iter().chain([tree.path().as_os_str()]))
+    };
+    on_one_host(&one, "web-1")?.good()?;
+    let mut command = update(&fleet, &one, &["--watch", "10m"])?;
+    let child = command.stdout(std::process::Stdio::piped()).spawn()?;
+    eventually("the watch", LONG, || {
+        fleet.hosts[1].app().ok().filter(|app| app.state == Phase::Watching)
+    })?;
+    let other = tree("two")?;
+    for host in ["web-1", "web-2"] {
+        let refused = on_one_host(&other, host)?;
+        assert_eq!(refused.code, 4, "{refused:?}");
+        assert!(refused.stderr.contains("started it"), "{refused:?}");
+    }
+    // Asked twice to end, it says what it leaves.
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        kill(Pid::from_raw(child.id().cast_signed()), signal)?;
+    }
+    let ended = child.wait_with_output()?;
+    assert_eq!(ended.status.code(), Some(130));
+    let text = String::from_utf8(ended.stdout)?;
+    let summary: Value = serde_json::from_str(text.lines().last().context("a summary")?)?;
+    let left = &summary["hosts"][1];
+    assert_eq!((&left["outcome"], &left["code"]), (&"unreachable".into(), &"interrupted".into()));
+    assert!(left["detail"].as_str().context("why")?.contains("watching"), "{left}");
     Ok(())
 }
 
