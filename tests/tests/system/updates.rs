@@ -30,6 +30,24 @@ fn a_release_is_installed_and_upgraded() -> Result<()> {
 }
 
 #[test]
+fn a_release_that_nobody_can_start_is_refused_before_the_old_one_is_stopped() -> Result<()> {
+    let place = Place::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let good = host.installs("good")?;
+    host.kill()?;
+    let config = fs::read_to_string(host.config())?;
+    let config = config.replace("command = ['bin/agent']\n", "");
+    fs::write(host.config(), config)?;
+    host.start()?;
+    let pid = host.app()?.pid;
+    let problem = host.push(&Tree::healthy("without a command")?)?.problem()?;
+    assert_eq!(problem.code, Code::NotSupported, "{problem:?}");
+    assert!(problem.detail.contains("write `command` under `[run]`"), "{problem:?}");
+    assert_eq!(host.app()?.pid, pid, "the old agent was touched");
+    host.keeps(&good, None)
+}
+
+#[test]
 fn gzip_is_taken_as_zstd_is() -> Result<()> {
     let place = Place::new()?;
     let host = Host::alone(&place, &Setup::default())?;

@@ -21,7 +21,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use protocol::{
-    Code, Digest, EventKind, FORMAT, Kind, Period, Phase, ProbeReport, TransactionId,
+    Code, Digest, EventKind, FORMAT, Kind, Period, Phase, ProbeReport, Problem, TransactionId,
     TransactionResult,
 };
 use uuid::Uuid;
@@ -225,8 +225,17 @@ impl Engine {
         if self.journal.kind == Kind::Stage {
             return Ok(());
         }
+        self.know_the_start()?;
         self.plan_migration()?;
         self.announce_to_release()
+    }
+
+    /// A release that nobody can start is refused while the one before still runs.
+    fn know_the_start(&self) -> Result<(), Failure> {
+        let refused = |failure: Failure| {
+            Failure::host_problem(Problem { code: Code::NotSupported, ..*failure.problem })
+        };
+        self.app.launch(&self.goal()?).map(drop).map_err(refused)
     }
 
     /// The first failure is the cause; what fails on the way back is noted beside it.
