@@ -7,7 +7,11 @@ use fleet_tests::{Host, LONG, Place, Setup, Tree, eventually};
 fn an_update_is_ten_plain_lines_without_fields() -> Result<()> {
     let place = Place::new()?;
     let host = Host::alone(&place, &Setup::default())?;
-    let before = host.log().len();
+    // It answers before it has said so.
+    let before = eventually("its own beginning", LONG, || {
+        let log = host.log();
+        (log.contains("in charge of") && log.ends_with('\n')).then_some(log.len())
+    })?;
     let release = Tree::healthy("one")?;
     host.push(&release)?.result()?;
     let log = eventually("the end of the story", LONG, || {
