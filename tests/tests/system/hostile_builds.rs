@@ -41,6 +41,14 @@ fn release(build: &str) -> Result<Release> {
     tree.pack(Packing::Zstd)
 }
 
+/// The next updater finds its good release, and nothing else.
+fn comes_back(host: &Host, good: &Digest) -> Result<()> {
+    host.start()?;
+    host.idle()?;
+    assert_eq!(host.store(), [good.hex()]);
+    is_unharmed(host, good).map(drop)
+}
+
 /// After whatever a build did: the old release runs, nothing of the new one is on the disk, no
 /// process of the build is alive, and the next good release is taken.
 fn is_unharmed(host: &Host, running: &Digest) -> Result<Digest> {
@@ -152,11 +160,7 @@ fn a_build_does_not_outlive_an_updater_that_is_killed() -> Result<()> {
     let (host, good) = host(&place, "uucp", |setup| setup)?;
     dies_in_the_build_of(&host, &leaves_daemons("stay")?)?;
     eventually("the build to be gone", LONG, || daemons().is_empty().then_some(()))?;
-    host.start()?;
-    host.idle()?;
-    assert_eq!(host.store(), [good.hex()]);
-    is_unharmed(&host, &good)?;
-    Ok(())
+    comes_back(&host, &good)
 }
 
 #[test]
@@ -194,11 +198,7 @@ fn a_record_that_a_build_wrote_makes_no_release() -> Result<()> {
     dies_in_the_build_of(&host, &first)?;
     // As on a host that has not proven anything yet.
     fs::remove_file(host.state().join("releases.json"))?;
-    host.start()?;
-    host.idle()?;
-    assert_eq!(host.store(), [good.hex()]);
-    is_unharmed(&host, &good)?;
-    Ok(())
+    comes_back(&host, &good)
 }
 
 #[test]
