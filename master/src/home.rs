@@ -28,20 +28,10 @@ pub enum HomeError {
     NotInitialised(PathBuf),
     /// It could not be made.
     #[error("make the directory {}", .path.display())]
-    Make {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Make { path: PathBuf, source: io::Error },
     /// Others may read or write it.
     #[error("trust {}: others may enter it (mode {mode:04o})", .path.display())]
-    Open {
-        /// Which.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
+    Open { path: PathBuf, mode: u32 },
 }
 
 impl Explain for HomeError {
@@ -66,7 +56,7 @@ impl Explain for HomeError {
 
 /// What decides where the home is, besides `--home` and `SWARM_HOME`.
 #[derive(Debug, Clone, Default)]
-pub struct Surroundings {
+pub struct HomeEnvironment {
     /// Whether the caller is root.
     pub root: bool,
     /// `XDG_DATA_HOME`.
@@ -75,7 +65,7 @@ pub struct Surroundings {
     pub user_home: Option<PathBuf>,
 }
 
-impl Surroundings {
+impl HomeEnvironment {
     /// Those of this process.
     pub fn of_this_process() -> Self {
         let path = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
@@ -90,12 +80,14 @@ impl Surroundings {
 impl Home {
     /// The home that was named, else `/var/lib/swarm` for root and the user's data directory for
     /// anyone else (XDG Base Directory Specification).
-    pub fn locate(named: Option<&Path>, surroundings: &Surroundings) -> Result<Self, HomeError> {
+    pub fn locate(named: Option<&Path>, surroundings: &HomeEnvironment) -> Result<Self, HomeError> {
         let root = match (named, surroundings) {
             (Some(path), _) => path.to_owned(),
-            (None, Surroundings { root: true, .. }) => PathBuf::from("/var/lib/swarm"),
-            (None, Surroundings { data_home: Some(data), .. }) => data.join("swarm"),
-            (None, Surroundings { user_home: Some(home), .. }) => home.join(".local/share/swarm"),
+            (None, HomeEnvironment { root: true, .. }) => PathBuf::from("/var/lib/swarm"),
+            (None, HomeEnvironment { data_home: Some(data), .. }) => data.join("swarm"),
+            (None, HomeEnvironment { user_home: Some(home), .. }) => {
+                home.join(".local/share/swarm")
+            }
             (None, _) => return Err(HomeError::Nowhere),
         };
         Ok(Self { root })
@@ -140,7 +132,6 @@ impl Home {
         Err(HomeError::Open { path: self.root.clone(), mode })
     }
 
-    /// The directory itself.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -155,7 +146,6 @@ impl Home {
         self.root.join("master")
     }
 
-    /// The store.
     pub fn store(&self) -> PathBuf {
         self.root.join("swarm.db")
     }
@@ -184,24 +174,24 @@ fn is_empty(path: &Path) -> io::Result<bool> {
 mod tests {
     use super::*;
 
-    fn home(named: Option<&str>, surroundings: &Surroundings) -> PathBuf {
+    fn home(named: Option<&str>, surroundings: &HomeEnvironment) -> PathBuf {
         Home::locate(named.map(Path::new), surroundings).unwrap().root().to_owned()
     }
 
     #[test]
     fn a_named_home_wins_and_root_has_one_of_its_own() {
-        let user = Surroundings {
+        let user = HomeEnvironment {
             root: false,
             data_home: Some("/data".into()),
             user_home: Some("/home/ada".into()),
         };
         assert_eq!(home(Some("/x"), &user), Path::new("/x"));
         assert_eq!(home(None, &user), Path::new("/data/swarm"));
-        let no_xdg = Surroundings { data_home: None, ..user.clone() };
+        let no_xdg = HomeEnvironment { data_home: None, ..user.clone() };
         assert_eq!(home(None, &no_xdg), Path::new("/home/ada/.local/share/swarm"));
-        let root = Surroundings { root: true, ..user };
+        let root = HomeEnvironment { root: true, ..user };
         assert_eq!(home(None, &root), Path::new("/var/lib/swarm"));
-        assert!(Home::locate(None, &Surroundings::default()).is_err());
+        assert!(Home::locate(None, &HomeEnvironment::default()).is_err());
     }
 
     #[test]

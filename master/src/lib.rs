@@ -17,4 +17,4 @@ pub mod select;
 pub mod signing;
 pub mod simulate;
 pub mod store;
-pub mod worker;
+pub mod updater_client;

@@ -14,27 +14,20 @@ use crate::store::{Event, EventType, Store, StoreError};
 pub struct Initialised {
     /// Whether it was made just now.
     pub created: bool,
-    /// Its fleet.
     pub fleet: Fleet,
-    /// Its CA's fingerprint.
     pub fingerprint: Fingerprint,
-    /// Its epoch.
     pub epoch: u64,
 }
 
 /// Why there is no master.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
-    /// The directory.
     #[error(transparent)]
     Home(#[from] HomeError),
-    /// The CA.
     #[error("make the CA")]
     Authority(#[from] AuthorityError),
-    /// The files.
     #[error("write the master's keys")]
     File(#[from] FileError),
-    /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -99,14 +92,14 @@ fn told(created: bool, authority: &Authority, store: &Store) -> Result<Initialis
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::home::Surroundings;
+    use crate::home::HomeEnvironment;
     use crate::store::testing::at;
 
     #[test]
     fn a_master_is_made_once() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("home");
-        let home = Home::locate(Some(&path), &Surroundings::default()).unwrap();
+        let home = Home::locate(Some(&path), &HomeEnvironment::default()).unwrap();
         let fleet: Fleet = "north".parse().unwrap();
         let first = initialise(&home, &fleet, "ada", at(0)).unwrap();
         assert!(first.created);
@@ -127,7 +120,7 @@ mod tests {
     fn a_run_that_was_cut_short_is_finished() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("home");
-        let home = Home::locate(Some(&path), &Surroundings::default()).unwrap();
+        let home = Home::locate(Some(&path), &HomeEnvironment::default()).unwrap();
         home.create().unwrap();
         let fleet: Fleet = "north".parse().unwrap();
         let authority = Authority::create(&fleet, at(0)).unwrap();

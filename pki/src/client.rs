@@ -137,26 +137,26 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
-    use crate::testing::{Outcome, World, connect, impostor, uri};
+    use crate::testing::{Outcome, TestPki, connect, impostor, uri};
     use crate::{Issued, PeerError, server_config};
 
     fn web_1() -> HostName {
         "web-1".parse().unwrap()
     }
 
-    fn towards_web_1(world: &World, pinned: Fingerprint) -> Arc<ClientConfig> {
+    fn towards_web_1(world: &TestPki, pinned: Fingerprint) -> Arc<ClientConfig> {
         updater_client_config(&world.member("master"), &web_1(), &[pinned]).unwrap()
     }
 
     /// A server presents this, and a master who has it pinned, as if it were web-1's, dials web-1.
-    async fn presented(world: &World, issued: &Issued) -> Outcome {
+    async fn presented(world: &TestPki, issued: &Issued) -> Outcome {
         let client = towards_web_1(world, issued.fingerprint);
         connect(world.server_with(issued), client, "web-1").await
     }
 
     #[tokio::test]
     async fn the_pinned_updater_is_reached() {
-        let world = World::new();
+        let world = TestPki::new();
         let (current, next) = (world.issue("updater/web-1"), world.issue("updater/web-1"));
         let pinned = [current.fingerprint, next.fingerprint];
         let master = world.member("master");
@@ -174,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn lesson_29_the_pin_is_checked_on_the_connection_that_carries_the_bytes() {
-        let world = World::new();
+        let world = TestPki::new();
         let (pinned, answers) = (world.issue("updater/web-1"), world.issue("updater/web-1"));
         let client = towards_web_1(&world, pinned.fingerprint);
         // Asked twice by one configuration: the pinned one answers first, then another.
@@ -189,7 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn another_hosts_updater_is_refused_even_if_pinned() {
-        let world = World::new();
+        let world = TestPki::new();
         let expected: RoleUri = "spiffe://swarm/updater/web-1".parse().unwrap();
         let found: RoleUri = "spiffe://swarm/updater/web-2".parse().unwrap();
         let outcome = presented(&world, &world.issue("updater/web-2")).await;
@@ -207,7 +207,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_host_counts_and_not_the_name_that_is_dialled() {
-        let world = World::new();
+        let world = TestPki::new();
         let [one, two] = ["updater/web-1", "updater/web-2"].map(|role| world.issue(role));
         let client = towards_web_1(&world, one.fingerprint);
         let outcome = connect(world.server_with(&two), client.clone(), "web-2").await;
@@ -217,7 +217,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_agent_cannot_pose_as_its_hosts_updater() {
-        let world = World::new();
+        let world = TestPki::new();
         let outcome = presented(&world, &world.issue("agent/web-1")).await;
         let HandshakeError::WrongRole { found, .. } = outcome.at_client() else { panic!() };
         assert_eq!(found.to_string(), "spiffe://swarm/agent/web-1");
@@ -225,7 +225,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_pinned_certificate_is_worth_nothing_without_its_key() {
-        let world = World::new();
+        let world = TestPki::new();
         let [shown, held] = [(); 2].map(|()| world.issue("updater/web-1"));
         let mut server = (*world.server_with(&shown)).clone();
         server.cert_resolver = impostor(&shown, &held);
@@ -236,7 +236,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_of_a_foreign_ca_is_refused_even_if_pinned() {
-        let (world, foreign) = (World::new(), World::new());
+        let (world, foreign) = (TestPki::new(), TestPki::new());
         let issued = foreign.issue("updater/web-1");
         let client = towards_web_1(&world, issued.fingerprint);
         let outcome = connect(foreign.server_with(&issued), client, "web-1").await;
@@ -250,7 +250,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_is_not_valid_now_is_refused_with_the_date() {
-        let world = World::new();
+        let world = TestPki::new();
         let now = OffsetDateTime::now_utc().truncate_to_second();
         let yesterday = now - Duration::from_hours(24);
         let tomorrow = now + Duration::from_hours(24);
@@ -267,7 +267,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_with_a_clients_usage_or_without_its_name_is_refused() {
-        let world = World::new();
+        let world = TestPki::new();
         let client_only = world.odd("updater/web-1", |parameters| {
             parameters.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
         });
@@ -282,7 +282,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_of_two_roles_or_none_is_refused() {
-        let world = World::new();
+        let world = TestPki::new();
         let two = world.odd("updater/web-1", |parameters| {
             parameters.subject_alt_names.push(uri("spiffe://swarm/updater/web-2"));
         });
@@ -297,7 +297,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_of_tls_1_2_is_refused() {
-        let world = World::new();
+        let world = TestPki::new();
         let issued = world.issue("updater/web-1");
         let mut old = (*world.server_with(&issued)).clone();
         old = ServerConfig::builder_with_provider(provider())
@@ -313,7 +313,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_connection_is_a_full_handshake_though_the_server_offers_tickets() {
-        let world = World::new();
+        let world = TestPki::new();
         let issued = world.issue("updater/web-1");
         let server = world.server_with(&issued);
         assert!(server.send_tls13_tickets > 0);
@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_host_without_a_recorded_fingerprint_is_refused() {
-        let refused = updater_client_config(&World::new().member("master"), &web_1(), &[]);
+        let refused = updater_client_config(&TestPki::new().member("master"), &web_1(), &[]);
         assert!(matches!(refused, Err(TlsError::NotPinned(host)) if host == web_1()));
     }
 }

@@ -219,12 +219,12 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::testing::World;
+    use crate::testing::TestPki;
     use crate::{Fleet, write_bundles};
 
     #[test]
     fn each_member_finds_its_own_files() {
-        let world = World::new();
+        let world = TestPki::new();
         let home = tempfile::tempdir().unwrap();
         let [master, updater, agent, monitor] =
             ["master", "updater/web-1", "agent/web-1", "monitor/grafana"]
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn an_identity_does_not_show_its_key() {
-        let world = World::new();
+        let world = TestPki::new();
         let issued = world.issue("master");
         let shown = format!("{:?}", world.identity(&issued));
         assert!(shown.contains("Master"), "{shown}");
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn files_that_do_not_belong_together_are_refused() {
-        let (world, other) = (World::new(), World::new());
+        let (world, other) = (TestPki::new(), TestPki::new());
         let home = tempfile::tempdir().unwrap();
         let directory = home.path().join("updater");
         let paths = Paths::updater(&directory);
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_certificate_without_a_role_is_no_identity() {
-        let world = World::new();
+        let world = TestPki::new();
         let odd = world.odd("updater/web-1", |parameters| {
             parameters.subject_alt_names.retain(|name| !matches!(name, rcgen::SanType::URI(_)));
         });

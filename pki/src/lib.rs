@@ -17,6 +17,8 @@
 //! Join tokens, certificate requests, renewal and revocation lists belong here too: tokens and
 //! requests beside [`Authority`], which signs; lists beside the verifiers in [`server_config`].
 
+#![warn(missing_docs)]
+
 mod authority;
 mod bundle;
 mod client;

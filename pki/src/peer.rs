@@ -101,11 +101,11 @@ pub(crate) fn only_uri<'a>(certificate: &'a X509Certificate<'_>) -> Result<&'a s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{World, uri};
+    use crate::testing::{TestPki, uri};
 
     #[test]
     fn a_peer_is_what_was_issued() {
-        let world = World::new();
+        let world = TestPki::new();
         let issued = world.issue("updater/web-1");
         let peer = peer_of(Some(&[issued.certificate()])).unwrap();
         assert_eq!(peer.role, Role::Updater("web-1".parse().unwrap()));
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_certificate_must_name_exactly_one_role() {
-        let world = World::new();
+        let world = TestPki::new();
         let of = |names: &[&str]| {
             let names: Vec<_> = names.iter().map(|name| uri(name)).collect();
             Peer::of(
@@ -147,7 +147,7 @@ mod tests {
     fn noise_is_nobody() {
         assert_eq!(peer_of(None), Err(PeerError::Absent));
         assert_eq!(peer_of(Some(&[])), Err(PeerError::Absent));
-        let mut bytes = World::new().issue("master").certificate().to_vec();
+        let mut bytes = TestPki::new().issue("master").certificate().to_vec();
         for length in 0..bytes.len() {
             assert!(Peer::of(&CertificateDer::from(&bytes[..length])).is_err(), "{length}");
         }

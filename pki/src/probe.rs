@@ -92,12 +92,12 @@ impl ServerCertVerifier for AnyoneVerifier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{World, connect, impostor};
+    use crate::testing::{TestPki, connect, impostor};
     use crate::{HandshakeError, peer_of};
 
     #[tokio::test]
     async fn an_agent_is_reached_by_any_of_its_names_and_no_other() {
-        let world = World::new();
+        let world = TestPki::new();
         let server = world.server_with(&world.issue("agent/web-1"));
         let updater = world.member("updater/web-1");
         let trust = ProbeTrust::Roots(updater.credentials().roots());
@@ -111,7 +111,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_probe_presents_the_certificate_that_it_is_given() {
-        let world = World::new();
+        let world = TestPki::new();
         let updater = world.member("updater/web-1");
         // An updater's server asks for a client certificate, as an agent's may.
         let server = crate::server_config(&updater).unwrap();
@@ -126,7 +126,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_foreign_ca_is_believed_only_where_nothing_is_verified() {
-        let (world, foreign) = (World::new(), World::new());
+        let (world, foreign) = (TestPki::new(), TestPki::new());
         let server = foreign.server_with(&foreign.issue("agent/web-1"));
         let roots = ProbeTrust::Roots(world.member("updater/web-1").credentials().roots());
         let strict = probe_client_config(None, roots).unwrap();
@@ -138,7 +138,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_certificate_without_its_key_is_not_believed_even_then() {
-        let world = World::new();
+        let world = TestPki::new();
         let [shown, held] = [(); 2].map(|()| world.issue("agent/web-1"));
         let client = probe_client_config(None, ProbeTrust::Anyone).unwrap();
         let mut server = (*world.server_with(&shown)).clone();

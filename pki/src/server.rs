@@ -101,17 +101,17 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
-    use crate::testing::{Outcome, World, connect, impostor, uri};
+    use crate::testing::{Outcome, TestPki, connect, impostor, uri};
     use crate::{
         Issued, PeerError, ProbeTrust, Refusal, peer_of, probe_client_config, updater_client_config,
     };
 
-    fn updater(world: &World) -> Arc<ServerConfig> {
+    fn updater(world: &TestPki) -> Arc<ServerConfig> {
         server_config(&world.member("updater/web-1")).unwrap()
     }
 
     /// A client presents this to the updater of web-1.
-    async fn presented(world: &World, issued: &Issued) -> Outcome {
+    async fn presented(world: &TestPki, issued: &Issued) -> Outcome {
         connect(updater(world), world.client_with(issued), "web-1").await
     }
 
@@ -124,7 +124,7 @@ mod tests {
 
     #[tokio::test]
     async fn lesson_28_the_server_knows_the_role_of_whoever_it_lets_in() {
-        let world = World::new();
+        let world = TestPki::new();
         for role in ["master", "monitor/grafana", "agent/web-1", "updater/web-2"] {
             let issued = world.issue(role);
             let (server, _) = presented(&world, &issued).await.good();
@@ -137,7 +137,7 @@ mod tests {
 
     #[tokio::test]
     async fn lesson_28_a_certificate_of_the_ca_without_one_good_role_is_not_let_in() {
-        let world = World::new();
+        let world = TestPki::new();
         let with = |names: &[&str]| {
             world.odd("master", |parameters| {
                 parameters.subject_alt_names = names.iter().map(|name| uri(name)).collect();
@@ -161,7 +161,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_role_of_another_fleet_is_not_let_in() {
-        let world = World::new();
+        let world = TestPki::new();
         let other = world.odd("master", |parameters| {
             parameters.subject_alt_names = vec![uri("spiffe://blue/master")];
         });
@@ -172,7 +172,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_foreign_ca_is_not_let_in_though_its_fleet_has_the_same_name() {
-        let (world, foreign) = (World::new(), World::new());
+        let (world, foreign) = (TestPki::new(), TestPki::new());
         let client = foreign.client_with(&foreign.issue("master"));
         let outcome = connect(updater(&world), client, "web-1").await;
         assert_eq!(outcome.at_server(), HandshakeError::ForeignAuthority);
@@ -181,7 +181,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_is_not_valid_now_is_not_let_in() {
-        let world = World::new();
+        let world = TestPki::new();
         let now = OffsetDateTime::now_utc().truncate_to_second();
         let yesterday = now - Duration::from_hours(24);
         let tomorrow = now + Duration::from_hours(24);
@@ -199,7 +199,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_servers_usage_is_not_a_clients() {
-        let world = World::new();
+        let world = TestPki::new();
         let server_only = world.odd("master", |parameters| {
             parameters.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
         });
@@ -210,7 +210,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_masters_certificate_is_worth_nothing_without_its_key() {
-        let world = World::new();
+        let world = TestPki::new();
         let [shown, held] = [(); 2].map(|()| world.issue("master"));
         let mut client = (*world.client_with(&shown)).clone();
         client.client_auth_cert_resolver = impostor(&shown, &held);
@@ -220,7 +220,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_is_let_in_without_a_certificate() {
-        let world = World::new();
+        let world = TestPki::new();
         let client = probe_client_config(None, ProbeTrust::Anyone).unwrap();
         let outcome = connect(updater(&world), client, "web-1").await;
         assert_eq!(outcome.at_server(), HandshakeError::NoCertificate);
@@ -230,7 +230,7 @@ mod tests {
     /// TLS 1.2 is compiled in here, so that it is the configuration which refuses it.
     #[tokio::test]
     async fn tls_1_2_is_not_spoken() {
-        let world = World::new();
+        let world = TestPki::new();
         let modern = world.client_with(&world.issue("master"));
         let old = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS12])
@@ -247,7 +247,7 @@ mod tests {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let world = World::new();
+        let world = TestPki::new();
         let host: HostName = "web-1".parse().unwrap();
         let pinned = world.issue("updater/web-1").fingerprint;
         let client = updater_client_config(&world.member("master"), &host, &[pinned]).unwrap();
@@ -311,7 +311,7 @@ mod tests {
 
     /// How many tickets a willing client gets in two connections, and the kind of the second.
     async fn tickets_of(
-        world: &World,
+        world: &TestPki,
         server: Arc<ServerConfig>,
     ) -> (usize, Option<HandshakeKind>) {
         let tickets =
@@ -327,7 +327,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_ticket_is_sent_and_nothing_is_resumed() {
-        let world = World::new();
+        let world = TestPki::new();
         let found = tickets_of(&world, updater(&world)).await;
         assert_eq!(found, (0, Some(HandshakeKind::Full)));
         // The same client resumes with a server that lets it: the test would see it.
@@ -339,7 +339,7 @@ mod tests {
 
     #[test]
     fn only_an_updater_serves_as_one() {
-        let world = World::new();
+        let world = TestPki::new();
         for role in ["master", "agent/web-1", "monitor/grafana"] {
             let refused = server_config(&world.member(role));
             assert!(matches!(refused, Err(TlsError::NotAnUpdater(_))), "{role}");

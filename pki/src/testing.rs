@@ -23,11 +23,11 @@ use crate::{
 };
 
 /// A fleet that has nothing but its CA.
-pub(crate) struct World {
+pub(crate) struct TestPki {
     pub(crate) authority: Authority,
 }
 
-impl World {
+impl TestPki {
     pub(crate) fn new() -> Self {
         Self::named("swarm")
     }

@@ -3,6 +3,8 @@
 //! Pure data and parsing: no I/O, no async, no clock. A type that both sides need lives here, so
 //! that neither side ever depends on the other.
 
+#![warn(missing_docs)]
+
 mod api;
 mod digest;
 mod drill;

@@ -34,7 +34,6 @@ pub struct Call {
 #[derive(Debug)]
 pub struct Lines {
     runtime: Arc<Runtime>,
-    /// The HTTP status.
     pub status: u16,
     response: Response,
     waiting: Vec<u8>,
@@ -73,41 +72,35 @@ impl Client {
         self.call(Method::GET, path).send()
     }
 
-    /// Begins a request.
     pub fn call(&self, method: Method, path: &str) -> Call {
         let request = self.http.request(method, format!("{}{path}", self.base));
         Call { runtime: Arc::clone(&self.runtime), request }
     }
 
-    /// Begins a POST.
     pub fn post(&self, path: &str) -> Call {
         self.call(Method::POST, path)
     }
 }
 
 impl Call {
-    /// With this header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.request = self.request.header(name, value);
         self
     }
 
-    /// With this body.
     #[must_use]
     pub fn body(mut self, body: impl Into<reqwest::Body>) -> Self {
         self.request = self.request.body(body);
         self
     }
 
-    /// With this JSON.
     #[must_use]
     pub fn json(mut self, body: &serde_json::Value) -> Self {
         self.request = self.request.json(body);
         self
     }
 
-    /// With this form.
     #[must_use]
     pub fn multipart(mut self, form: reqwest::multipart::Form) -> Self {
         self.request = self.request.multipart(form);

@@ -7,7 +7,6 @@ use anyhow::{Result, bail};
 
 /// Longer than anything that is waited for takes, on a machine with much else to do.
 pub const LONG: Duration = Duration::from_secs(40);
-/// Between two looks.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Looks until there is something, and gives it back. `what` completes "waited in vain for …".

@@ -8,12 +8,11 @@ use anyhow::{Context as _, Result, ensure};
 use pki::Paths;
 use serde_json::Value;
 
-use crate::{Host, Place, Setup, Tree, program};
+use crate::{Host, Sandbox, Setup, Tree, program};
 
 /// What a `swarm` command came to.
 #[derive(Debug, Clone)]
 pub struct Output {
-    /// Its exit status.
     pub code: i32,
     /// What it printed for programs.
     pub stdout: String,
@@ -27,7 +26,7 @@ pub struct Fleet {
     /// The hosts, in the order in which they were enrolled.
     pub hosts: Vec<Host>,
     // After the hosts: it ends what they started.
-    place: Place,
+    place: Sandbox,
 }
 
 impl Fleet {
@@ -36,7 +35,7 @@ impl Fleet {
     /// # Errors
     /// When it fails.
     pub fn new() -> Result<Self> {
-        let fleet = Self { hosts: Vec::new(), place: Place::new()? };
+        let fleet = Self { hosts: Vec::new(), place: Sandbox::new()? };
         fleet.swarm(["init"])?.good()?;
         Ok(fleet)
     }
@@ -111,13 +110,12 @@ impl Fleet {
         Ok(command)
     }
 
-    /// The master's home.
     pub fn home(&self) -> PathBuf {
         self.place.path().join("home")
     }
 
     /// Where the fleet lives.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &Sandbox {
         &self.place
     }
 }

@@ -16,14 +16,12 @@ use serde_json::Value;
 
 use crate::authority::tls_as;
 use crate::faults::Supervisor;
-use crate::{Answer, Call, Client, Daemon, LONG, Place, Release, Setup, eventually, memory_of};
+use crate::{Answer, Call, Client, Daemon, LONG, Release, Sandbox, Setup, eventually, memory_of};
 
 /// A host. Its directory has `install/`, `state/`, `self/`, `updater.toml` and `updater.log`.
 #[derive(Debug)]
 pub struct Host {
-    /// Its name.
     pub name: String,
-    /// Its directory.
     pub directory: PathBuf,
     /// Where its updater listens.
     pub address: SocketAddr,
@@ -66,7 +64,7 @@ impl Host {
     ///
     /// # Errors
     /// When that fails, or the updater does not answer.
-    pub fn alone(place: &Place, setup: &Setup) -> Result<Self> {
+    pub fn alone(place: &Sandbox, setup: &Setup) -> Result<Self> {
         let host = Self::alone_and_idle(place, setup)?;
         host.start()?;
         Ok(host)
@@ -76,7 +74,7 @@ impl Host {
     ///
     /// # Errors
     /// When that fails.
-    pub fn alone_and_idle(place: &Place, setup: &Setup) -> Result<Self> {
+    pub fn alone_and_idle(place: &Sandbox, setup: &Setup) -> Result<Self> {
         let home = place.path().join("home");
         let ca = crate::Ca::create(&home)?;
         let master = ca.issue("master", &home.join("master"))?;
@@ -191,7 +189,6 @@ impl Host {
         largest.context("the updater runs")
     }
 
-    /// The master's client.
     pub fn master(&self) -> &Client {
         &self.master
     }
@@ -297,7 +294,6 @@ impl Host {
         .with_context(|| self.log())
     }
 
-    /// The configuration's file.
     pub fn config(&self) -> PathBuf {
         self.directory.join("updater.toml")
     }

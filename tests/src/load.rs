@@ -27,7 +27,6 @@ pub struct Load {
     clients: Vec<JoinHandle<Waits>>,
 }
 
-/// What clients saw.
 #[derive(Debug, Default)]
 pub struct Waits {
     /// How long each answer took, from before the connection was made.

@@ -13,9 +13,7 @@ use anyhow::Result;
 /// Which way bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// From who connects.
     Out,
-    /// To who connects.
     Back,
 }
 

@@ -19,9 +19,7 @@ pub enum Packing {
 /// An archive and its digest.
 #[derive(Debug, Clone)]
 pub struct Release {
-    /// Its identity.
     pub digest: Digest,
-    /// The archive.
     pub bytes: Vec<u8>,
     packing: Packing,
 }
@@ -71,7 +69,6 @@ impl Release {
         Self { digest: Digest::from_bytes(Sha256::digest(&bytes).into()), bytes, packing }
     }
 
-    /// Its media type.
     pub fn media_type(&self) -> &'static str {
         match self.packing {
             Packing::Zstd => "application/zstd",

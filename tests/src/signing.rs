@@ -24,9 +24,7 @@ pub struct ReleaseKey {
 /// A manifest's file and its signature's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Signed {
-    /// The manifest.
     pub manifest: Vec<u8>,
-    /// Its signature.
     pub signature: Vec<u8>,
 }
 

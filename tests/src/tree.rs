@@ -117,7 +117,6 @@ impl Tree {
         tree.pack(Packing::Zstd)
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         self.directory.path()
     }

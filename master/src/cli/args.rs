@@ -19,9 +19,9 @@ use crate::cli::{
     release, rollback, show, simulate, status, update, why,
 };
 use crate::demo::{AgentArgs, run_agent, tell};
-use crate::home::{Home, Surroundings};
+use crate::home::{Home, HomeEnvironment};
 use crate::output::{Exit, Failure, Output};
-use crate::worker::Patience;
+use crate::updater_client::Timeouts;
 
 /// Puts releases on the hosts of a fleet, proves that they run, and takes bad ones back.
 #[derive(Debug, Parser)]
@@ -167,9 +167,9 @@ impl Command {
         home: Option<&Path>,
         output: Output,
         now: fn() -> OffsetDateTime,
-        patience: Patience,
+        patience: Timeouts,
     ) -> Result<Exit, Failure> {
-        let home = || Home::locate(home, &Surroundings::of_this_process());
+        let home = || Home::locate(home, &HomeEnvironment::of_this_process());
         match self {
             Self::Init(args) => args.run(home()?, output, now),
             Self::Fleet(command) => {

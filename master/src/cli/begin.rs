@@ -1,4 +1,4 @@
-//! From a wish to a plan that is shown, kept or carried out: what `update` and `rollback` share.
+//! From a request to a plan that is shown, kept or carried out: what `update` and `rollback` share.
 
 use std::collections::HashMap;
 
@@ -9,9 +9,11 @@ use crate::cli::plan_view::show_plan;
 use crate::fleet::{Fleet, Member};
 use crate::output::{Exit, Explain as _, Failure};
 use crate::rollout::engine::Plan;
-use crate::rollout::{Archives, Interrupt, RolloutError, Sources, Wish, Workers, build, inspect};
+use crate::rollout::{
+    Archives, Interrupt, RolloutError, RolloutRequest, Sources, UpdaterClients, build, inspect,
+};
 use crate::store::RolloutId;
-use crate::worker::WorkerError;
+use crate::updater_client::ClientError;
 
 /// What becomes of the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub(super) enum How {
     /// It is shown, and nothing stays.
     Shown,
     /// It is shown, and kept.
-    Kept,
+    AppendOutcome,
     /// One that was kept is carried out.
     AsPlanned(Digest),
     /// One that was kept is shown.
@@ -41,23 +43,23 @@ impl Begin<'_> {
     /// Asks the hosts and makes the plan. If it has to wait for its turn, it is made anew then.
     pub(super) async fn wished(
         &self,
-        wish: &Wish,
+        request: &RolloutRequest,
         members: Vec<Member>,
         archives: Archives,
         sources: &Sources,
     ) -> Result<Exit, Failure> {
-        let desk = self.context.desk();
+        let rollouts = self.context.rollouts();
         let until = self.until();
         let id = loop {
-            let plan = build(wish, inspect(&members, &wish.app).await, (self.context.now)())?;
-            desk.check(&plan)?;
+            let plan = build(request, inspect(&members, &request.app).await, (self.context.now)())?;
+            rollouts.check(&plan)?;
             if self.how != How::Done {
                 return self.shown(&plan, sources);
             }
-            if let Some((id, plan)) = desk.left_half_way(&plan)? {
+            if let Some((id, plan)) = rollouts.left_half_way(&plan)? {
                 return self.go_on(id, archives, &plan).await;
             }
-            match desk.begin(&plan, sources) {
+            match rollouts.begin(&plan, sources) {
                 Ok(id) => break id,
                 Err(error) => self.wait(error, until).await?,
             }
@@ -72,19 +74,19 @@ impl Begin<'_> {
     /// Carries out a plan that was kept, or shows it.
     pub(super) async fn kept(&self, digest: &Digest) -> Result<Exit, Failure> {
         let Context { home, store, now, .. } = self.context;
-        let desk = self.context.desk();
-        let (plan, sources) = desk.kept(digest)?;
+        let rollouts = self.context.rollouts();
+        let (plan, sources) = rollouts.kept(digest)?;
         if self.how != How::AsPlanned(*digest) {
             return self.shown(&plan, &sources);
         }
-        desk.check(&plan)?;
+        rollouts.check(&plan)?;
         let archives = sources.find(home, store, &plan, now()).await?;
-        if let Some((id, plan)) = desk.left_half_way(&plan)? {
+        if let Some((id, plan)) = rollouts.left_half_way(&plan)? {
             return self.go_on(id, archives, &plan).await;
         }
         let until = self.until();
         let id = loop {
-            match desk.begin(&plan, &sources) {
+            match rollouts.begin(&plan, &sources) {
                 Ok(id) => break id,
                 Err(error) => self.wait(error, until).await?,
             }
@@ -100,8 +102,8 @@ impl Begin<'_> {
     }
 
     fn shown(&self, plan: &Plan, sources: &Sources) -> Result<Exit, Failure> {
-        if self.how == How::Kept {
-            self.context.desk().keep(plan, sources)?;
+        if self.how == How::AppendOutcome {
+            self.context.rollouts().keep(plan, sources)?;
         }
         show_plan(self.context, plan, self.how != How::Shown)?;
         Ok(Exit::Success)
@@ -120,9 +122,9 @@ impl Begin<'_> {
         if let Some(hint) = error.hint().filter(|_| holder.left) {
             self.context.output.note(&hint);
         }
-        let desk = self.context.desk();
+        let rollouts = self.context.rollouts();
         let free = tokio::select! {
-            free = desk.wait_for(locked, until) => free?,
+            free = rollouts.wait_for(locked, until) => free?,
             () = self.interrupt.asked(1) => true,
         };
         if free { Ok(()) } else { Err(error) }
@@ -140,21 +142,21 @@ impl Begin<'_> {
         &self,
         id: RolloutId,
         archives: Archives,
-        workers: Workers,
+        workers: UpdaterClients,
     ) -> Result<Exit, Failure> {
-        let desk = self.context.desk();
-        Ok(desk.drive(id, archives, workers, self.interrupt.clone()).await?.exit())
+        let rollouts = self.context.rollouts();
+        Ok(rollouts.drive(id, archives, workers, self.interrupt.clone()).await?.exit())
     }
 }
 
 /// The updaters of a plan's hosts; of one that was taken out of the fleet since, why it has none.
-pub(super) fn workers(context: &Context, plan: &Plan) -> Result<Workers, Failure> {
+pub(super) fn workers(context: &Context, plan: &Plan) -> Result<UpdaterClients, Failure> {
     let fleet = Fleet::open(&context.home, &context.store, context.patience)?;
     let hosts = context.store.hosts()?;
     let known: HashMap<_, _> = hosts.iter().map(|host| (&host.name, host)).collect();
     let worker = |name: &HostName| {
-        let host = known.get(name).ok_or(WorkerError::NotInFleet("not enrolled"))?;
-        host.skip_reason().map_or(Ok(()), |reason| Err(WorkerError::NotInFleet(reason)))?;
+        let host = known.get(name).ok_or(ClientError::NotInFleet("not enrolled"))?;
+        host.skip_reason().map_or(Ok(()), |reason| Err(ClientError::NotInFleet(reason)))?;
         fleet.worker(host)
     };
     Ok(plan.hosts.iter().map(|planned| (planned.host.clone(), worker(&planned.host))).collect())

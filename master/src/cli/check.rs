@@ -21,7 +21,7 @@ pub struct CheckArgs {
 
 /// How a host was found.
 #[derive(Debug, Serialize)]
-struct Found {
+struct CheckedHost {
     host: HostName,
     /// Whether nothing is wrong.
     fine: bool,
@@ -64,7 +64,7 @@ fn certificate_until(store: &Store, name: &HostName) -> Result<Option<OffsetDate
     Ok(current.map(|certificate| certificate.not_after))
 }
 
-fn judge(status: HostStatus, until: Option<OffsetDateTime>, now: OffsetDateTime) -> Found {
+fn judge(status: HostStatus, until: Option<OffsetDateTime>, now: OffsetDateTime) -> CheckedHost {
     let mut wrong = Vec::new();
     if let Some(until) = until.filter(|until| *until <= now) {
         wrong.push(format!("its certificate ended at {}", when_if(Some(until))));
@@ -82,7 +82,7 @@ fn judge(status: HostStatus, until: Option<OffsetDateTime>, now: OffsetDateTime)
         None if wrong.is_empty() => (true, None),
         None => (false, Some(wrong.join("; "))),
     };
-    Found {
+    CheckedHost {
         host: status.host,
         fine,
         skipped: status.skipped.is_some(),
@@ -93,7 +93,7 @@ fn judge(status: HostStatus, until: Option<OffsetDateTime>, now: OffsetDateTime)
     }
 }
 
-fn table(hosts: &[Found], columns: Option<usize>) -> String {
+fn table(hosts: &[CheckedHost], columns: Option<usize>) -> String {
     let headings = ["HOST", "CHECK", "UPDATER", "CERTIFICATE UNTIL", "AGENT", "DETAIL"];
     let mut table = Table::new(headings).within(columns);
     for host in hosts {
@@ -103,8 +103,8 @@ fn table(hosts: &[Found], columns: Option<usize>) -> String {
             .map(|app| format!("{} {}", app.app, app.agent.as_deref().unwrap_or("not known")))
             .collect();
         let verdict = match host {
-            Found { skipped: true, .. } => "skipped",
-            Found { fine: true, .. } => "fine",
+            CheckedHost { skipped: true, .. } => "skipped",
+            CheckedHost { fine: true, .. } => "fine",
             _ => "not fine",
         };
         table.row([

@@ -5,20 +5,18 @@ use time::OffsetDateTime;
 use crate::config::Config;
 use crate::home::Home;
 use crate::output::{Failure, Output};
-use crate::rollout::Desk;
+use crate::rollout::Rollouts;
 use crate::store::Store;
-use crate::worker::Patience;
+use crate::updater_client::Timeouts;
 
 /// A master that is there, and where its commands write to.
 pub struct Context {
-    /// Its files.
     pub home: Home,
     /// What it is configured to do besides.
     pub config: Config,
-    /// Its memory.
     pub store: Store,
     /// How long hosts are waited for.
-    pub patience: Patience,
+    pub patience: Timeouts,
     /// Where data and messages go.
     pub output: Output,
     /// The time. Nothing else reads a clock.
@@ -33,13 +31,13 @@ impl Context {
         home.check()?;
         let config = Config::load(&home.config())?;
         let store = Store::open(&home.store())?;
-        Ok(Self { home, config, store, output, now, patience: Patience::default(), who: caller() })
+        Ok(Self { home, config, store, output, now, patience: Timeouts::default(), who: caller() })
     }
 
     /// Where rollouts are begun and answered.
-    pub(super) fn desk(&self) -> Desk<'_> {
+    pub(super) fn rollouts(&self) -> Rollouts<'_> {
         let Self { home, config, store, output, now, who, .. } = self;
-        Desk { home, store, output, hooks: &config.on_event, now: *now, who }
+        Rollouts { home, store, output, hooks: &config.on_event, now: *now, who }
     }
 }
 

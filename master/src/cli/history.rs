@@ -48,12 +48,13 @@ fn table(past: &[Past], names: &ReleaseNames, columns: Option<usize>) -> String 
     let headings = ["ROLLOUT", "STARTED", "RESULT", "WHAT"];
     let mut table = Table::new(headings).within(columns);
     for Past { rollout, hosts } in past {
-        let came_to = if hosts.is_empty() { String::new() } else { format!(": {}", counts(hosts)) };
+        let finish_host =
+            if hosts.is_empty() { String::new() } else { format!(": {}", counts(hosts)) };
         table.row([
             &rollout.id.short(),
             &when(rollout.started_at),
             rollout.result.map_or(&*rollout.state, |result| result.name()),
-            &format!("{}{came_to}", names.asked(rollout)),
+            &format!("{}{finish_host}", names.asked(rollout)),
         ]);
     }
     table.render()

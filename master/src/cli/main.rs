@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::cli::Cli;
 use crate::output::{Exit, Explain, Failure, Output};
-use crate::worker::Patience;
+use crate::updater_client::Timeouts;
 
 /// Runs the program. `now` is the one clock that there is.
 pub fn main(now: fn() -> OffsetDateTime) -> ExitCode {
@@ -17,7 +17,7 @@ pub fn main(now: fn() -> OffsetDateTime) -> ExitCode {
         Err(error) => return misread(&error),
     };
     let output = Output::standard(cli.json);
-    let patience = Patience::of(cli.timeout.0);
+    let patience = Timeouts::of(cli.timeout.0);
     let ended = cli.command.run(cli.home.as_deref(), output.clone(), now, patience);
     let ended = ended.and_then(|exit| output.finish().map(|()| exit).map_err(Failure::from));
     match ended {

@@ -10,7 +10,7 @@ use crate::rollout::{Estimate, ReleaseNames};
 
 /// Shows a plan: host by host, and what it comes to at best and at worst.
 pub(super) fn show_plan(context: &Context, plan: &Plan, kept: bool) -> Result<(), Failure> {
-    let estimate = context.desk().estimate(plan)?;
+    let estimate = context.rollouts().estimate(plan)?;
     if context.output.json() {
         context.output.document(&json!({
             "type": "rollout.plan",

@@ -7,7 +7,7 @@ use clap::Args;
 use protocol::{AppName, OrderOptions, Period};
 
 use crate::rollout::engine::{Amount, Approve, Deadlines, OnTrip, Policy};
-use crate::rollout::{Goal, Wish};
+use crate::rollout::{Goal, RolloutRequest};
 use crate::select::SelectionArgs;
 
 /// The policy of a rollout.
@@ -89,8 +89,8 @@ pub struct CourseArgs {
 
 impl PolicyArgs {
     /// What is wished for in these words.
-    pub(super) fn wish(&self, goal: Goal, selection: &SelectionArgs) -> Wish {
-        Wish {
+    pub(super) fn request(&self, goal: Goal, selection: &SelectionArgs) -> RolloutRequest {
+        RolloutRequest {
             app: self.app.clone(),
             goal,
             own: None,

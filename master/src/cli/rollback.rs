@@ -32,11 +32,11 @@ pub(super) fn run(arguments: &RollbackArgs, context: &Context) -> Result<Exit, F
     let selected = selection.resolve(&store.hosts()?)?;
     let to = to.as_deref().map(|name| resolve(store, name)).transpose()?;
     let members = Fleet::open(home, store, context.patience)?.members(&selected);
-    let wish = policy.wish(Goal::Back(to), selection);
+    let request = policy.request(Goal::Back(to), selection);
     let how = if policy.dry_run { How::Shown } else { How::Done };
     block_on(async {
         let interrupt = Interrupt::listen().map_err(RolloutError::from)?;
         let begin = Begin { context, how, wait: policy.wait, interrupt };
-        begin.wished(&wish, members, Archives::none(Goal::Back(to)), &Sources::default()).await
+        begin.wished(&request, members, Archives::none(Goal::Back(to)), &Sources::default()).await
     })?
 }

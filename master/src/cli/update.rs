@@ -12,7 +12,7 @@ use crate::cli::policy::PolicyArgs;
 use crate::cli::runtime::block_on;
 use crate::fleet::Fleet;
 use crate::output::{Exit, Failure};
-use crate::rollout::{self, Archives, Interrupt, RolloutError, Source, Sources, Wish};
+use crate::rollout::{self, Archives, Interrupt, RolloutError, RolloutRequest, Source, Sources};
 use crate::select::SelectionArgs;
 
 /// What a plan has said already.
@@ -109,7 +109,7 @@ pub(super) fn plan(arguments: &UpdateArgs, context: &Context) -> Result<Exit, Fa
     let how = match arguments.plan {
         Some(digest) => How::ShownAgain(digest),
         None if arguments.policy.dry_run => How::Shown,
-        None => How::Kept,
+        None => How::AppendOutcome,
     };
     go(arguments, how, context)
 }
@@ -140,14 +140,14 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
         }
         // Nobody reads a plan that is carried out at once; the hosts say it then.
         let migration = if how == How::Done { None } else { prepared.migration().await? };
-        let wish = Wish {
+        let request = RolloutRequest {
             migration,
             own: own.as_ref().map(|(push, _)| push.digest),
-            ..policy.wish(prepared.goal.clone(), selection)
+            ..policy.request(prepared.goal.clone(), selection)
         };
         let archives = Archives::of(prepared, own);
         let sources = Sources::of(&source, updater_archive.as_ref());
-        begin.wished(&wish, members, archives, &sources).await
+        begin.wished(&request, members, archives, &sources).await
     })?
 }
 

@@ -10,7 +10,7 @@ use crate::cli::runtime::block_on;
 use crate::fleet::{Fleet, Why, why};
 use crate::output::{Exit, Failure, plain};
 use crate::rollout::engine::why as rollout_why;
-use crate::rollout::stand;
+use crate::rollout::rollout_status;
 
 /// The words of `swarm why`.
 #[derive(Debug, Args)]
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &WhyArgs, context: &Context) -> Result<Exit, Failur
 fn in_its_rollout(context: &Context, host: &HostName) -> Result<Option<String>, Failure> {
     let Context { store, now, .. } = context;
     let Some(id) = store.holder(host)? else { return Ok(None) };
-    let stand = stand(store, store.rollout(id)?, now())?;
+    let stand = rollout_status(store, store.rollout(id)?, now())?;
     let line = rollout_why(&stand.state, host).unwrap_or_default();
     Ok(Some(format!("in the rollout {id}: {line}")))
 }

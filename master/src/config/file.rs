@@ -27,20 +27,10 @@ pub struct Config {
 pub enum ConfigError {
     /// The file is there, and could not be read.
     #[error("read the configuration {}", .path.display())]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// All that is wrong in it.
     #[error("use the configuration {}", .path.display())]
-    Faults {
-        /// Which file.
-        path: PathBuf,
-        /// What.
-        source: Faults,
-    },
+    Faults { path: PathBuf, source: Faults },
 }
 
 /// What is wrong in a file, in the order of its lines.

@@ -10,7 +10,6 @@ use serde::Deserialize;
 
 use crate::notify::{Hook, HookUrl, Occasion, Target, UrlError};
 
-/// Its keys.
 pub(super) const HOOK_KEYS: &[&str] =
     &["events", "command", "url", "secret", "ca", "timeout", "attempts"];
 

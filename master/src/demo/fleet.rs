@@ -26,18 +26,11 @@ pub enum DemoError {
     /// A program is missing beside this one.
     #[error("find {}, which has to lie beside swarm", .0.display())]
     NoUpdater(PathBuf),
-    /// The system refused.
     #[error("{what}")]
-    Io {
-        /// What was tried.
-        what: String,
-        /// Why not.
-        source: io::Error,
-    },
+    Io { what: String, source: io::Error },
     /// An updater did not start.
     #[error("start the updater of {host} within {START_DEADLINE:?}; its log is {log}", log = log.display())]
     NotListening {
-        /// Of which host.
         host: String,
         /// Where it says why.
         log: PathBuf,
@@ -45,9 +38,7 @@ pub enum DemoError {
     /// A step went otherwise than it is told.
     #[error("see what was to be seen: `{command}` ended with {got}, and {wanted} was expected")]
     Unexpected {
-        /// What was typed.
         command: String,
-        /// How it ended.
         got: String,
         /// How it should have.
         wanted: String,
@@ -64,7 +55,6 @@ pub(super) struct Host {
     updater: Option<Child>,
 }
 
-/// All of them.
 pub(super) struct Fleet {
     pub(super) root: PathBuf,
     pub(super) home: PathBuf,

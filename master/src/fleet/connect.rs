@@ -10,30 +10,28 @@ use crate::home::Home;
 use crate::hosts::Host;
 use crate::select::Selected;
 use crate::store::Store;
-use crate::worker::{Patience, Worker, WorkerError};
+use crate::updater_client::{ClientError, Timeouts, UpdaterClient};
 
 /// What it takes to speak to hosts as this master.
 pub struct Fleet {
     identity: Identity,
     epoch: u64,
-    patience: Patience,
+    patience: Timeouts,
 }
 
 /// One host that was selected.
 pub struct Member {
-    /// Its name.
     pub host: HostName,
-    /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Why it is left out, if it is.
     pub skip: Option<&'static str>,
     /// Its updater; an error where it cannot be told from others.
-    pub worker: Result<Worker, WorkerError>,
+    pub worker: Result<UpdaterClient, ClientError>,
 }
 
 impl Fleet {
     /// Reads the master's identity and its epoch. `patience` is had with every host.
-    pub fn open(home: &Home, store: &Store, patience: Patience) -> Result<Self, FleetError> {
+    pub fn open(home: &Home, store: &Store, patience: Timeouts) -> Result<Self, FleetError> {
         let identity = Identity::load(&Paths::master(home.root()))?;
         Ok(Self { identity, epoch: store.epoch()?, patience })
     }
@@ -50,9 +48,9 @@ impl Fleet {
     }
 
     /// The updater of a host, known by its recorded certificates and by nothing less.
-    pub fn worker(&self, host: &Host) -> Result<Worker, WorkerError> {
+    pub fn worker(&self, host: &Host) -> Result<UpdaterClient, ClientError> {
         let pinned: Vec<Fingerprint> = host.pinned.all().copied().collect();
         let tls = pki::updater_client_config(&self.identity, &host.name, &pinned)?;
-        Ok(Worker::new(host.name.clone(), host.updater(), tls, self.epoch, self.patience))
+        Ok(UpdaterClient::new(host.name.clone(), host.updater(), tls, self.epoch, self.patience))
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::fleet::Member;
-use crate::worker::WorkerError;
+use crate::updater_client::ClientError;
 
 /// How many hosts drill at once.
 const AT_ONCE: usize = 16;
@@ -17,13 +17,11 @@ const AT_ONCE: usize = 16;
 /// What came of a host's drill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HostDrill {
-    /// The host.
     pub host: HostName,
     /// `passed`, `failed`, `unreachable` or `skipped`.
     pub status: &'static str,
     /// The stable code of what went wrong.
     pub code: Option<String>,
-    /// In words.
     pub detail: Option<String>,
     /// What the host says, if the drill came to an end.
     pub report: Option<DrillReport>,
@@ -79,10 +77,10 @@ impl HostDrill {
         Self { report: Some(report), ..drill }
     }
 
-    fn lost(host: HostName, error: &WorkerError) -> Self {
+    fn lost(host: HostName, error: &ClientError) -> Self {
         let status = if error.was_reached() { "failed" } else { "unreachable" };
         let code = match error {
-            WorkerError::Refused { code: Some(code), .. } => code.clone(),
+            ClientError::Refused { code: Some(code), .. } => code.clone(),
             _ => error.code().to_owned(),
         };
         Self::of(host, status, Some(code), Some(&error.row()))

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::fleet::Member;
 use crate::store::Desired;
-use crate::worker::{Worker, WorkerError};
+use crate::updater_client::{ClientError, UpdaterClient};
 
 /// How many hosts are asked at once.
 const AT_ONCE: usize = 64;
@@ -22,16 +22,12 @@ pub(super) const STOPPED: &str = "stopped";
 /// One host, as it says it is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HostStatus {
-    /// The host.
     pub host: HostName,
     /// Why it was not asked, if it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<&'static str>,
-    /// Whether it answered.
     pub reachable: bool,
-    /// Why not.
     pub error: Option<String>,
-    /// The updater's version.
     pub updater_version: Option<String>,
     /// The digest of the release that the updater runs from.
     pub updater_digest: Option<Digest>,
@@ -42,11 +38,9 @@ pub struct HostStatus {
 /// One app of a host.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AppStatus {
-    /// The app.
     pub app: AppName,
     /// Where its transaction stands; absent if the host has no such app.
     pub state: Option<Phase>,
-    /// Since when.
     #[serde(with = "time::serde::rfc3339::option")]
     pub since: Option<OffsetDateTime>,
     /// What its agent is doing.
@@ -131,8 +125,8 @@ async fn one(member: Member, desired: &[Desired]) -> HostStatus {
 
 /// A host whose releases cannot be listed still says how it is.
 async fn ask(
-    worker: Result<Worker, WorkerError>,
-) -> Result<(Health, Option<Releases>), WorkerError> {
+    worker: Result<UpdaterClient, ClientError>,
+) -> Result<(Health, Option<Releases>), ClientError> {
     let worker = worker?;
     let health = worker.health().await?;
     Ok((health, worker.releases().await.ok()))
@@ -197,7 +191,7 @@ fn of_gone(desired: &Desired) -> AppStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker::testing::{digest, health};
+    use crate::updater_client::testing::{digest, health};
 
     fn of(state: &str, runs: u8, desired: Option<u8>) -> AppStatus {
         let mut health = health(state, None, &serde_json::Value::Null);

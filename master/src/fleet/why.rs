@@ -5,28 +5,25 @@ use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
 use crate::fleet::status::STOPPED;
-use crate::worker::{Worker, WorkerError};
+use crate::updater_client::{ClientError, UpdaterClient};
 
 /// The answer for one app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Why {
-    /// The host.
     pub host: HostName,
     /// The app; absent where the host could not be asked.
     pub app: Option<AppName>,
-    /// One line.
     pub line: String,
     /// The end of what the build and the agent of a failed transaction printed.
     pub output: Vec<String>,
 }
 
-/// Asks the host.
 pub async fn why(
     host: &HostName,
-    worker: Result<Worker, WorkerError>,
+    worker: Result<UpdaterClient, ClientError>,
     now: OffsetDateTime,
 ) -> Vec<Why> {
-    let failed = |error: &WorkerError| {
+    let failed = |error: &ClientError| {
         vec![Why { host: host.clone(), app: None, line: error.row(), output: Vec::new() }]
     };
     let worker = match worker {
@@ -52,7 +49,7 @@ pub async fn why(
 }
 
 /// What was kept of the failure; nothing, if it was none or is too long ago.
-async fn output(worker: &Worker, last: &LastTransaction) -> Vec<String> {
+async fn output(worker: &UpdaterClient, last: &LastTransaction) -> Vec<String> {
     let evidence = worker.evidence(&last.transaction).await.unwrap_or_default();
     let exit = evidence.agent_exit.map(|exit| format!("the agent ended: {exit}"));
     evidence.build_output.into_iter().chain(evidence.agent_output).chain(exit).collect()
@@ -128,7 +125,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::worker::testing::{World, app, digest, health, impatience, last, listen, peer};
+    use crate::updater_client::testing::{
+        FakeUpdaters, app, digest, health, impatience, last, listen, peer,
+    };
 
     const NOW: OffsetDateTime = time::macros::datetime!(2026-01-01 00:03:00 UTC);
 
@@ -178,12 +177,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_host_that_cannot_be_asked_is_an_answer_too() {
-        let world = World::new();
+        let world = FakeUpdaters::new();
         let (issued, server) = world.updater("web-1");
         let address = listen(server, |mut call| async move { call.say("?\r\n\r\n").await }).await;
         let host: HostName = "web-1".parse().unwrap();
         let client = world.client("web-1", &issued);
-        let worker = Worker::new(host.clone(), address, client, 1, impatience());
+        let worker = UpdaterClient::new(host.clone(), address, client, 1, impatience());
         let answers = why(&host, Ok(worker), NOW).await;
         assert!(answers[0].line.starts_with("failed to "), "{}", answers[0].line);
     }

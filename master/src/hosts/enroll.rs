@@ -25,13 +25,11 @@ use crate::store::{Certificate, Event, EventType, Store, StoreError};
 /// What a new host is to be.
 #[derive(Debug, Clone)]
 pub struct Enrollment {
-    /// Its name.
     pub name: HostName,
     /// Where it is reached.
     pub address: Address,
     /// Whether it gets an updater's identity.
     pub with_updater: bool,
-    /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Further names and addresses for its certificates.
     pub sans: Vec<AltName>,
@@ -48,9 +46,7 @@ pub struct Enrollment {
 /// A host that was enrolled.
 #[derive(Debug, Serialize)]
 pub struct Enrolled {
-    /// Its record.
     pub host: Host,
-    /// Its certificates.
     pub certificates: Vec<Certificate>,
     /// The files that were written.
     pub files: Vec<PathBuf>,
@@ -70,12 +66,7 @@ pub enum EnrollError {
     AlreadyThere(PathBuf),
     /// The directory, or the configuration in it.
     #[error("write {}", .path.display())]
-    Write {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Write { path: PathBuf, source: io::Error },
     /// The record could not be kept.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -93,7 +84,6 @@ impl Explain for EnrollError {
     }
 }
 
-/// Enrolls a host.
 pub fn enroll(
     home: &Home,
     store: &Store,
@@ -270,7 +260,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::home::Surroundings;
+    use crate::home::HomeEnvironment;
     use crate::store::testing::at;
 
     struct Master {
@@ -282,7 +272,7 @@ mod tests {
     fn master() -> Master {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("home");
-        let home = Home::locate(Some(&path), &Surroundings::default()).unwrap();
+        let home = Home::locate(Some(&path), &HomeEnvironment::default()).unwrap();
         home.create().unwrap();
         let fleet: Fleet = "test".parse().unwrap();
         Authority::create(&fleet, at(0)).unwrap().save(home.root()).unwrap();

@@ -16,9 +16,7 @@ use crate::notify::Occasion;
 /// One `[[on_event]]` of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {
-    /// Of what.
     pub events: BTreeSet<Occasion>,
-    /// Who.
     pub target: Target,
     /// How long one attempt may take.
     pub timeout: Duration,
@@ -26,14 +24,12 @@ pub struct Hook {
     pub attempts: NonZeroU32,
 }
 
-/// Who is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// A program, which gets the event on its standard input.
     Command(Command),
     /// A web server, which gets it as a signed POST.
     Webhook {
-        /// Where.
         url: HookUrl,
         /// The file of the secret that it is signed with.
         secret: PathBuf,
@@ -58,7 +54,6 @@ pub enum UrlError {
 }
 
 impl HookUrl {
-    /// The address.
     pub fn url(&self) -> &Url {
         &self.0
     }

@@ -13,7 +13,6 @@ use crate::store::Event;
 pub(super) struct Message {
     /// The event's own name: the same in every attempt, so that a receiver can tell.
     pub(super) id: String,
-    /// What happened.
     pub(super) kind: &'static str,
     /// The event, as `--json` shows it.
     pub(super) body: String,

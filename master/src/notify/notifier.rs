@@ -25,17 +25,11 @@ const QUEUE: usize = 64;
 /// Why nobody can be told.
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
-    /// A secret.
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// The certificates of a webhook.
     #[error("read the certificates in {}", .path.display())]
-    Ca {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Ca { path: PathBuf, source: io::Error },
     /// The client for it.
     #[error("prepare a webhook")]
     Client(#[source] reqwest::Error),

@@ -19,7 +19,6 @@ pub enum Occasion {
 }
 
 impl Occasion {
-    /// All of them.
     pub const ALL: [Self; 4] = [Self::Paused, Self::Tripped, Self::Completed, Self::Failed];
 
     /// The occasion that an event is; most are none.

@@ -22,7 +22,6 @@ pub(super) struct Secret(hmac::Key);
 /// Why there is none.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// The file.
     #[error("read a webhook's secret")]
     File(#[from] FileError),
     /// What is in it.

@@ -6,7 +6,6 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-/// One request.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Request {
     pub(super) head: String,

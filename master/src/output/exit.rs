@@ -5,7 +5,6 @@ use std::process::ExitCode;
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// All as asked.
     Success,
     /// It failed, or some host did or was rolled back.
     Failed,

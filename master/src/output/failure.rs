@@ -38,7 +38,6 @@ impl<E: Explain> From<E> for Failure {
 }
 
 impl Failure {
-    /// The exit code.
     pub const fn exit(&self) -> Exit {
         self.exit
     }

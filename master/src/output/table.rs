@@ -15,13 +15,11 @@ pub struct Table {
     spare: Vec<usize>,
 }
 
-/// Between two columns.
 const GAP: u16 = 2;
 /// A last column that would be narrower is not worth it.
 const NARROWEST: usize = 12;
 
 impl Table {
-    /// An empty table.
     pub fn new<const N: usize>(headings: [&str; N]) -> Self {
         let mut inner = comfy_table::Table::new();
         inner.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
@@ -44,7 +42,6 @@ impl Table {
         self
     }
 
-    /// Adds a row.
     pub fn row<const N: usize>(&mut self, cells: [&str; N]) -> &mut Self {
         self.inner.add_row(Row::from(cells.map(|cell| match plain(cell) {
             empty if empty.is_empty() => "-".to_owned(),

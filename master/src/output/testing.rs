@@ -10,7 +10,6 @@ use crate::output::Output;
 pub(crate) struct Stream(Arc<Mutex<Vec<u8>>>);
 
 impl Stream {
-    /// As text.
     pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }

@@ -15,34 +15,18 @@ pub enum PackError {
     NotADirectory(PathBuf),
     /// Something in the tree could not be read.
     #[error("read {}", .path.display())]
-    Read {
-        /// What.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// The archive could not be written.
     #[error("write {}", .path.display())]
-    Write {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Write { path: PathBuf, source: io::Error },
     /// The release's own description is wrong.
     #[error("read {}", .path.display())]
-    Manifest {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: ManifestError,
-    },
+    Manifest { path: PathBuf, source: ManifestError },
     /// A pattern that means nothing.
     #[error("read {glob:?} as a glob")]
     Glob {
         /// As it was written.
         glob: String,
-        /// Why.
         source: globset::Error,
     },
     /// `[pack] include` names something that is not there: the release would lack it.
@@ -50,12 +34,7 @@ pub enum PackError {
     NotIncluded(String),
     /// The directory belongs to a git work tree, and git does not say what it tracks.
     #[error("ask git what it tracks in {}: {message}", .root.display())]
-    Git {
-        /// The directory.
-        root: PathBuf,
-        /// What git said.
-        message: String,
-    },
+    Git { root: PathBuf, message: String },
     /// A submodule that was never checked out, or a repository in this one.
     #[error("pack {0}: git tracks a commit of another repository there, and no files")]
     Submodule(String),
@@ -65,7 +44,6 @@ pub enum PackError {
     /// An updater would refuse the entry.
     #[error("pack {path:?}: {rule}")]
     Refused {
-        /// The entry.
         path: String,
         /// The rule that it breaks.
         rule: String,

@@ -21,7 +21,6 @@ pub(super) struct WorkTree {
     pub(super) commit: Option<Commit>,
 }
 
-/// A commit.
 pub(super) struct Commit {
     /// Its name, in hex.
     pub(super) name: String,

@@ -6,8 +6,10 @@ use std::os::unix::fs::MetadataExt as _;
 /// One entry of the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Item {
-    /// A regular file.
-    File { executable: bool, stamp: Stamp },
+    File {
+        executable: bool,
+        stamp: Stamp,
+    },
     /// A symbolic link, and where it leads.
     Link(String),
     /// A directory with nothing in it.
@@ -17,7 +19,6 @@ pub(super) enum Item {
 /// What a file is known by again: if anything of it differs, it may not be what it was.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Stamp {
-    /// In bytes.
     pub(super) size: u64,
     inode: u64,
     modified: (i64, i64),

@@ -26,7 +26,6 @@ const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 pub struct LeftOut {
     /// Its path in the tree; a directory ends in `/`.
     pub path: String,
-    /// Why.
     pub why: Why,
 }
 
@@ -47,7 +46,6 @@ pub enum Why {
 }
 
 impl Why {
-    /// In words.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Secret => "secret",

@@ -14,7 +14,6 @@ mod inspect;
 mod item;
 mod listing;
 mod names;
-mod own;
 mod secrets;
 mod sink;
 #[cfg(test)]
@@ -22,11 +21,12 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod updater_program;
 mod walk;
 
 pub use error::PackError;
 pub use inspect::{MANIFEST_BYTES, inflated, inspect, is_gzip, manifest_in};
 pub use listing::{LeftOut, Why};
-pub use own::{beside_this_program, pack_updater};
 pub use secrets::SECRET_NAMES;
 pub use tree::{Packed, Packing, pack};
+pub use updater_program::{beside_this_program, pack_updater};

@@ -13,7 +13,6 @@ use crate::pack::listing::{LeftOut, list};
 /// What is to be packed.
 #[derive(Debug, Clone)]
 pub struct Packing<'a> {
-    /// The tree.
     pub root: &'a Path,
     /// Globs of what is left out, besides those in its `release.toml`.
     pub exclude: &'a [String],
@@ -25,11 +24,8 @@ pub struct Packing<'a> {
 /// An archive, and what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Packed {
-    /// Where it is.
     pub path: PathBuf,
-    /// Its SHA-256.
     pub digest: Digest,
-    /// Its size.
     pub bytes: u64,
     /// How many files and links are in it; absent for an archive that somebody else made.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,7 +34,6 @@ pub struct Packed {
     pub label: Option<String>,
     /// The name in its `release.toml`.
     pub name: Option<String>,
-    /// The version there.
     pub version: Option<String>,
     /// What the release does to stored data, by its `release.toml`.
     #[serde(skip_serializing_if = "Option::is_none")]

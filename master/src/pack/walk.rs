@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::pack::PackError;
 
 /// What a walk found.
-pub(super) struct Found {
+pub(super) struct WalkedFile {
     /// Relative to the root, with `/`.
     pub(super) path: String,
     /// Whether it is a directory with nothing in it.
@@ -17,7 +17,7 @@ pub(super) struct Found {
 pub(super) fn walk(
     root: &Path,
     mut prune: impl FnMut(&str) -> bool,
-) -> Result<Vec<Found>, PackError> {
+) -> Result<Vec<WalkedFile>, PackError> {
     let mut found = Vec::new();
     let mut open = vec![String::new()];
     while let Some(directory) = open.pop() {
@@ -38,13 +38,13 @@ pub(super) fn walk(
             }
             let kind = entry.file_type().map_err(PackError::read(entry.path()))?;
             if !kind.is_dir() {
-                found.push(Found { path, empty_directory: false });
+                found.push(WalkedFile { path, empty_directory: false });
             } else if !prune(&path) {
                 open.push(path);
             }
         }
         if empty && !directory.is_empty() {
-            found.push(Found { path: directory, empty_directory: true });
+            found.push(WalkedFile { path: directory, empty_directory: true });
         }
     }
     Ok(found)

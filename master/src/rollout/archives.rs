@@ -11,14 +11,12 @@ use crate::home::Home;
 use crate::rollout::engine::Plan;
 use crate::rollout::{Goal, Prepared, Source, SourceError, own_archive};
 use crate::store::Store;
-use crate::worker::Push;
+use crate::updater_client::Push;
 
 /// What a rollout sends.
 #[derive(Debug)]
 pub struct Archives {
-    /// The release.
     pub goal: Goal,
-    /// The updater's own.
     pub own: Option<Push>,
     /// Goes with this: archives that are not kept.
     pub(super) _temporary: Vec<TempDir>,

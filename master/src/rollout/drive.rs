@@ -13,35 +13,27 @@ use crate::rollout::RolloutError;
 use crate::rollout::engine::{Command, Event, Request, State};
 
 /// How often the ledger is looked at for what others ask, and the lease is renewed.
-pub const BEAT: Duration = Duration::from_millis(500);
+pub const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// The fleet, and the clock that it lives by.
 pub trait World {
-    /// The time.
     fn now(&self) -> OffsetDateTime;
 
     /// Begins to carry a command out, and does not wait for it. `Tell` and `Quarantine` are none of
     /// its business.
     fn carry_out(&mut self, command: Command);
 
-    /// The next thing that happens, or [`Happening::Time`] when it is so late.
-    fn next(&mut self, until: OffsetDateTime) -> impl Future<Output = Happening>;
+    /// The next thing that happens, or [`DriverEvent::Time`] when it is so late.
+    fn next(&mut self, until: OffsetDateTime) -> impl Future<Output = DriverEvent>;
 }
 
 /// Something that happens while a rollout is driven.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Happening {
+pub enum DriverEvent {
     /// An event of the rollout.
     Event(Event),
     /// Bytes went to a host. Nothing follows from it.
-    Progress {
-        /// Which.
-        host: HostName,
-        /// So far.
-        bytes: u64,
-        /// In all.
-        total: u64,
-    },
+    Progress { host: HostName, bytes: u64, total: u64 },
     /// The process is asked to end: once to start no host any more, twice to leave.
     Stop,
     /// The time that was waited for has come.
@@ -50,11 +42,8 @@ pub enum Happening {
 
 /// One step, as it is kept.
 pub struct Step<'a> {
-    /// When.
     pub time: OffsetDateTime,
-    /// What happened.
     pub event: &'a Event,
-    /// What follows.
     pub commands: &'a [Command],
     /// The state after it.
     pub state: &'a State,
@@ -62,7 +51,7 @@ pub struct Step<'a> {
 
 /// What became of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum AppendOutcome {
     /// It is kept, and whoever watches has been told.
     Yes,
     /// Others have added something in the meantime: it has to be thought over.
@@ -78,7 +67,7 @@ pub trait Ledger {
     fn since(&mut self, events: u64) -> Result<Vec<(OffsetDateTime, Event)>, RolloutError>;
 
     /// Keeps a step, after so many events.
-    fn keep(&mut self, after: u64, step: &Step<'_>) -> Result<Kept, RolloutError>;
+    fn keep(&mut self, after: u64, step: &Step<'_>) -> Result<AppendOutcome, RolloutError>;
 
     /// Says that the driver lives. Fails if somebody else drives now.
     fn renew(&mut self, now: OffsetDateTime) -> Result<(), RolloutError>;
@@ -101,27 +90,27 @@ pub async fn drive<W: World, L: Ledger>(
     let mut driver = Driver { world, ledger, state, events };
     driver.take(&begins)?;
     let mut stopped = false;
-    let mut beat = driver.world.now() + BEAT;
+    let mut beat = driver.world.now() + HEARTBEAT;
     while !driver.state.rests() {
         let until = driver.state.deadline().map_or(beat, |deadline| deadline.min(beat));
         match driver.world.next(until).await {
-            Happening::Event(event) => driver.take(&event)?,
-            Happening::Progress { host, bytes, total } => {
+            DriverEvent::Event(event) => driver.take(&event)?,
+            DriverEvent::Progress { host, bytes, total } => {
                 let now = driver.world.now();
                 driver.ledger.progress(now, &host, bytes, total);
             }
-            Happening::Stop if stopped => break,
-            Happening::Stop => {
+            DriverEvent::Stop if stopped => break,
+            DriverEvent::Stop => {
                 stopped = true;
                 driver.ledger.stopping();
                 let who = driver.state.driver().to_owned();
                 driver.take(&Event::Asked { who, request: Request::Interrupt })?;
             }
-            Happening::Time => {}
+            DriverEvent::Time => {}
         }
         let now = driver.world.now();
         if now >= beat {
-            beat = now + BEAT;
+            beat = now + HEARTBEAT;
             driver.ledger.renew(now)?;
             driver.catch_up()?;
         }
@@ -146,7 +135,7 @@ impl<W: World, L: Ledger> Driver<'_, W, L> {
             let time = self.world.now();
             let commands = self.state.take(event.clone(), time);
             let step = Step { time, event, commands: &commands, state: &self.state };
-            if self.ledger.keep(self.events, &step)? == Kept::Yes {
+            if self.ledger.keep(self.events, &step)? == AppendOutcome::Yes {
                 self.events += 1;
                 self.carry_out(commands);
                 return Ok(());

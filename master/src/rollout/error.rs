@@ -36,7 +36,6 @@ pub enum RolloutError {
     /// Somebody else drives it.
     #[error("go on with the rollout {rollout}: {driver} does already")]
     Driven {
-        /// Which.
         rollout: RolloutId,
         /// Who, and with which process.
         driver: String,
@@ -52,12 +51,7 @@ pub enum RolloutError {
         "send {release}: it failed on {} ({}) in the rollout {}, and is quarantined since {}",
         .at.host, .at.why, .at.rollout, when(.at.since)
     )]
-    Quarantined {
-        /// Which.
-        release: Digest,
-        /// Where it failed.
-        at: Box<Quarantined>,
-    },
+    Quarantined { release: Digest, at: Box<Quarantined> },
     /// No host has the label.
     #[error("spread over {0:?}: no host that was selected has such a label")]
     NoDomains(String),

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::output::{cut, plain, span, wrapped};
 use crate::rollout::engine::{Host, HostStatus, PlannedHost, Weight, by_weight, counts, waits_for};
-use crate::rollout::{Estimate, Stand};
+use crate::rollout::{Estimate, RolloutStatus};
 
 /// Lines that are not hosts, besides those above the bar: the bar, the counts and an empty one, and
 /// one below.
@@ -15,20 +15,23 @@ const OTHERS: usize = 4;
 /// Draws it. Hosts that failed come first, then those under way, then those that are done, then those
 /// that wait; as many as fit.
 pub fn frame(
-    stand: &Stand,
+    rollout_status: &RolloutStatus,
     expected: Option<&Estimate>,
     now: OffsetDateTime,
     (columns, lines): (usize, usize),
 ) -> String {
-    let state = &stand.state;
+    let state = &rollout_status.state;
     let hosts = by_weight(state);
     let width = hosts.iter().map(|(_, planned, _)| planned.host.as_str().len()).max().unwrap_or(0);
-    let above: Vec<_> =
-        [Some(waits_for(state)), stand.abandoned(), Some(stand.progress(expected, now))]
-            .into_iter()
-            .flatten()
-            .flat_map(|words| wrapped(&plain(&words), columns))
-            .collect();
+    let above: Vec<_> = [
+        Some(waits_for(state)),
+        rollout_status.abandoned(),
+        Some(rollout_status.progress(expected, now)),
+    ]
+    .into_iter()
+    .flatten()
+    .flat_map(|words| wrapped(&plain(&words), columns))
+    .collect();
     let places = lines.saturating_sub(OTHERS + above.len()).max(1);
     let all = hosts.len();
     let counted: Vec<_> =
@@ -82,8 +85,8 @@ mod tests {
     use crate::rollout::engine::{Event, Request, State};
     use crate::store::testing::{at, driver, rollout};
 
-    fn of(state: State, driven: bool) -> Stand {
-        Stand { rollout: rollout(), state, driver: driven.then(driver) }
+    fn of(state: State, driven: bool) -> RolloutStatus {
+        RolloutStatus { rollout: rollout(), state, driver: driven.then(driver) }
     }
 
     #[test]

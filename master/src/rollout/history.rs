@@ -8,7 +8,7 @@ use crate::rollout::engine::{
     Command, Event, HostOrder, Notice, Request, Row, State, Status, rows,
 };
 use crate::store::{
-    Desired, Entry, Event as Told, EventType, HostResult, RolloutId, RolloutResult,
+    Desired, Entry, Event as StoredEvent, EventType, HostResult, RolloutId, RolloutResult,
 };
 
 /// A step, as the store keeps it.
@@ -81,20 +81,20 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    fn event(&self, kind: EventType, data: Value) -> Told {
+    fn event(&self, kind: EventType, data: Value) -> StoredEvent {
         let who = match self.step.event {
             Event::Asked { who, .. } => who,
             _ => self.step.state.driver(),
         };
-        Told {
+        StoredEvent {
             rollout: Some(self.rollout),
             release: self.step.state.plan().target,
             data,
-            ..Told::new(kind, self.step.time, who)
+            ..StoredEvent::new(kind, self.step.time, who)
         }
     }
 
-    fn phase(&self) -> Option<Told> {
+    fn phase(&self) -> Option<StoredEvent> {
         let (host, data) = match self.step.event {
             Event::Phase { host, phase, detail } if *phase != Phase::Idle => {
                 (host, json!({"phase": phase, "detail": detail}))
@@ -102,10 +102,10 @@ impl Teller<'_> {
             Event::UpdatingSelf { host } => (host, json!({"phase": "updating_self"})),
             _ => return None,
         };
-        Some(Told { host: Some(host.clone()), ..self.event(EventType::HostPhase, data) })
+        Some(StoredEvent { host: Some(host.clone()), ..self.event(EventType::HostPhase, data) })
     }
 
-    fn notice(&self, notice: &Notice) -> Option<Told> {
+    fn notice(&self, notice: &Notice) -> Option<StoredEvent> {
         let plan = self.step.state.plan();
         let (kind, data) = match notice {
             Notice::AwaitsApproval { gate } => {
@@ -162,7 +162,7 @@ impl Teller<'_> {
         Some(self.event(kind, data))
     }
 
-    fn host(&self, row: &Row) -> Option<Told> {
+    fn host(&self, row: &Row) -> Option<StoredEvent> {
         let kind = match row.outcome {
             HostOutcome::Updated | HostOutcome::AlreadyCurrent => EventType::HostUpdated,
             HostOutcome::RolledBack => EventType::HostRolledBack,
@@ -172,12 +172,12 @@ impl Teller<'_> {
             HostOutcome::Skipped => return None,
         };
         let event = self.event(kind, serde_json::to_value(row).unwrap_or_default());
-        Some(Told { host: Some(row.host.clone()), release: row.to, ..event })
+        Some(StoredEvent { host: Some(row.host.clone()), release: row.to, ..event })
     }
 
-    fn quarantine(&self, release: Digest, host: &HostName, why: &str) -> Told {
+    fn quarantine(&self, release: Digest, host: &HostName, why: &str) -> StoredEvent {
         let event = self.event(EventType::ReleaseQuarantined, json!({"why": why}));
-        Told { host: Some(host.clone()), release: Some(release), ..event }
+        StoredEvent { host: Some(host.clone()), release: Some(release), ..event }
     }
 
     /// A host that did not take its order should run what it runs.

@@ -30,7 +30,6 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// Asks once more.
     pub fn ask(&self) {
         self.0.send_modify(|times| *times = times.saturating_add(1));
     }

@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::notify::Notifier;
-use crate::rollout::drive::{Kept, Ledger, Step};
+use crate::rollout::drive::{AppendOutcome, Ledger, Step};
 use crate::rollout::engine::{Event, Plan, State, fold, step};
 use crate::rollout::history::entry;
 use crate::rollout::view::View;
 use crate::rollout::{RolloutError, process};
 use crate::store::{
-    Appended, Event as Told, EventType, Lease, Position, Rollout, Sequence, Store, StoreError,
+    Appended, Event as StoredEvent, EventType, Lease, Position, Rollout, Sequence, Store,
+    StoreError,
 };
 
 /// The ledger of whoever holds the lease.
@@ -96,7 +97,7 @@ impl Ledger for StoreLedger<'_> {
         Ok(read)
     }
 
-    fn keep(&mut self, after: u64, step: &Step<'_>) -> Result<Kept, RolloutError> {
+    fn keep(&mut self, after: u64, step: &Step<'_>) -> Result<AppendOutcome, RolloutError> {
         let rollout = self.record.rollout.id;
         let entry = entry(rollout, step);
         let position = Position { rollout, after, lease: Some(&self.lease) };
@@ -108,9 +109,9 @@ impl Ledger for StoreLedger<'_> {
                     self.view.told(told);
                     self.notifier.notify(told);
                 }
-                Ok(Kept::Yes)
+                Ok(AppendOutcome::Yes)
             }
-            Appended::Behind => Ok(Kept::Behind),
+            Appended::Behind => Ok(AppendOutcome::Behind),
             Appended::LeaseLost => Err(RolloutError::LeaseLost(rollout)),
         }
     }
@@ -124,12 +125,12 @@ impl Ledger for StoreLedger<'_> {
 
     fn progress(&mut self, now: OffsetDateTime, host: &HostName, bytes: u64, total: u64) {
         let who = &self.record.rollout.who;
-        self.view.told(&Told {
+        self.view.told(&StoredEvent {
             rollout: Some(self.record.rollout.id),
             host: Some(host.clone()),
             release: self.record.plan.target,
             data: json!({"bytes": bytes, "total": total}),
-            ..Told::new(EventType::HostProgress, now, who)
+            ..StoredEvent::new(EventType::HostProgress, now, who)
         });
     }
 
@@ -153,7 +154,7 @@ pub(super) fn parse<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, R
 }
 
 /// The last event of a rollout that was told before.
-pub(super) fn last_told(store: &Store, rollout: &Rollout) -> Result<Sequence, StoreError> {
+pub(super) fn last_shown(store: &Store, rollout: &Rollout) -> Result<Sequence, StoreError> {
     let told = store.events_after(rollout.id, 0)?;
     Ok(told.last().map_or(0, |(sequence, _)| *sequence))
 }

@@ -4,28 +4,28 @@ use std::time::Duration;
 
 use protocol::{Digest, HostName, HostOutcome, Kind, Status};
 
-use crate::rollout::engine::{Row, Seen};
-use crate::worker::{Answer, WorkerError};
+use crate::rollout::engine::{Observation, Row};
+use crate::updater_client::{Answer, ClientError};
 
 /// How a host is found that gave no answer.
-pub(super) fn unreachable(error: &WorkerError) -> Seen {
+pub(super) fn unreachable(error: &ClientError) -> Observation {
     let (code, detail) = (code(error), error.row());
     if error.was_reached() {
-        Seen::Refused { code, detail }
+        Observation::Refused { code, detail }
     } else {
-        Seen::Unreachable { code, detail }
+        Observation::Unreachable { code, detail }
     }
 }
 
 /// How a host is found about which this program itself failed.
-pub(super) fn defect() -> Seen {
+pub(super) fn defect() -> Observation {
     let detail = "swarm itself failed; ask with: swarm status".to_owned();
-    Seen::Unreachable { code: "internal".to_owned(), detail }
+    Observation::Unreachable { code: "internal".to_owned(), detail }
 }
 
-fn code(error: &WorkerError) -> String {
+fn code(error: &ClientError) -> String {
     match error {
-        WorkerError::Refused { code: Some(code), .. } => code.clone(),
+        ClientError::Refused { code: Some(code), .. } => code.clone(),
         other => other.code().to_owned(),
     }
 }
@@ -33,7 +33,7 @@ fn code(error: &WorkerError) -> String {
 impl Row {
     /// A host whose updater gave no answer, or refused to. `from` is what it ran when it was
     /// last seen; where nobody saw what runs now, `to` is not said.
-    pub(super) fn of_error(host: &HostName, from: Option<Digest>, error: &WorkerError) -> Self {
+    pub(super) fn of_error(host: &HostName, from: Option<Digest>, error: &ClientError) -> Self {
         let reached = error.was_reached();
         let outcome = if reached { HostOutcome::Failed } else { HostOutcome::Unreachable };
         let row = Self { from, to: from.filter(|_| reached), ..Self::new(host, outcome) };
@@ -161,10 +161,10 @@ mod tests {
     #[test]
     fn only_what_was_seen_is_in_a_row() {
         let host: HostName = "web-1".parse().unwrap();
-        let lost = WorkerError::Malformed("x".to_owned());
+        let lost = ClientError::Malformed("x".to_owned());
         let row = Row::of_error(&host, Some(OLD), &lost);
         assert_eq!((row.outcome, row.from, row.to), (HostOutcome::Unreachable, Some(OLD), None));
-        let refused = WorkerError::NotTaken("x".to_owned());
+        let refused = ClientError::NotTaken("x".to_owned());
         let row = Row::of_error(&host, Some(OLD), &refused);
         assert_eq!((row.outcome, row.to), (HostOutcome::Failed, Some(OLD)));
     }

@@ -15,21 +15,18 @@ use crate::pack::{self, PackError, Packed, Packing};
 use crate::rollout::Goal;
 use crate::signing::{SignedFiles, SigningError};
 use crate::store::{KnownRelease, Store, StoreError};
-use crate::worker::Push;
+use crate::updater_client::Push;
 
-/// What was named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A tree, packed on the spot.
     Root {
-        /// The tree.
         root: PathBuf,
         /// Globs of what is left out.
         exclude: Vec<String>,
     },
     /// An archive that is there.
     Archive {
-        /// The archive.
         path: PathBuf,
         /// Its signed manifest, if it is not the one beside it.
         manifest: Option<PathBuf>,
@@ -49,13 +46,7 @@ pub enum SourceError {
     Signing(#[from] SigningError),
     /// The archive could not be kept.
     #[error("keep the archive in {}", .path.display())]
-    Keep {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Packing broke off.
+    Keep { path: PathBuf, source: io::Error },
     #[error("finish packing")]
     Thread(#[source] tokio::task::JoinError),
     /// The store does not answer.
@@ -67,14 +58,8 @@ pub enum SourceError {
     /// No release is called that.
     #[error("find the release {0:?}")]
     Unknown(String),
-    /// Several are.
     #[error("find the release {name:?}: {count} releases are meant by it")]
-    Ambiguous {
-        /// What was written.
-        name: String,
-        /// How many.
-        count: usize,
-    },
+    Ambiguous { name: String, count: usize },
 }
 
 impl Explain for SourceError {
@@ -293,7 +278,8 @@ mod tests {
         fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
             let named = directory.path().join("home");
-            let home = Home::locate(Some(&named), &crate::home::Surroundings::default()).unwrap();
+            let home =
+                Home::locate(Some(&named), &crate::home::HomeEnvironment::default()).unwrap();
             home.create().unwrap();
             let store = Store::create(&home.store(), "ada", OffsetDateTime::UNIX_EPOCH).unwrap();
             let root = directory.path().join("tree");

@@ -14,13 +14,10 @@ pub struct Summary {
     /// Always `rollout.summary`.
     #[serde(rename = "type")]
     pub kind: &'static str,
-    /// Which rollout.
     pub rollout: RolloutId,
-    /// How it stands.
     pub result: RolloutResult,
     /// The same in words: what it waits for, or why it ended.
     pub detail: String,
-    /// Its plan's digest.
     pub plan: Digest,
     /// The release that was asked for; absent for "what each ran before".
     pub release: Option<Digest>,

@@ -9,23 +9,24 @@ use tempfile::TempDir;
 use time::OffsetDateTime;
 
 use crate::fleet::Member;
-use crate::home::{Home, Surroundings};
+use crate::home::{Home, HomeEnvironment};
 use crate::notify::Hook;
 use crate::output::Output;
 use crate::rollout::engine::{Plan, Policy};
 use crate::rollout::{
-    Archives, Desk, Goal, Interrupt, RolloutError, Sources, Summary, Wish, build, inspect,
+    Archives, Goal, Interrupt, RolloutError, RolloutRequest, Rollouts, Sources, Summary, build,
+    inspect,
 };
 use crate::store::Store;
-use crate::worker::testing::{Call, World, app, digest, impatience, listen};
-use crate::worker::{Push, Worker};
+use crate::updater_client::testing::{Call, FakeUpdaters, app, digest, impatience, listen};
+use crate::updater_client::{Push, UpdaterClient};
 
 pub(super) const OLD: u8 = 1;
 pub(super) const NEW: u8 = 2;
 
 /// A fleet of peers and a master's store.
 pub(super) struct Fleet {
-    world: World,
+    world: FakeUpdaters,
     directory: TempDir,
     pub(super) store: Store,
     pub(super) members: Vec<Member>,
@@ -57,7 +58,7 @@ impl Fleet {
     pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::create(&directory.path().join("swarm.db"), "ada", now()).unwrap();
-        let (world, members) = (World::new(), Vec::new());
+        let (world, members) = (FakeUpdaters::new(), Vec::new());
         Self { world, directory, store, members, shown: Shown::default(), hooks: Vec::new() }
     }
 
@@ -78,14 +79,14 @@ impl Fleet {
         .await;
         let client = self.world.client(name, &issued);
         let host: protocol::HostName = name.parse().unwrap();
-        let worker = Worker::new(host.clone(), address, client, 1, impatience());
+        let worker = UpdaterClient::new(host.clone(), address, client, 1, impatience());
         let labels = [("zone".to_owned(), name[..1].to_owned())].into();
         self.members.push(Member { host, labels, skip: None, worker: Ok(worker) });
         requests
     }
 
     pub(super) fn skip(&mut self, name: &str, reason: &'static str) {
-        let worker = Err(crate::worker::WorkerError::NotTaken("never asked".to_owned()));
+        let worker = Err(crate::updater_client::ClientError::NotTaken("never asked".to_owned()));
         let (host, labels) = (name.parse().unwrap(), std::collections::BTreeMap::new());
         self.members.push(Member { host, labels, skip: Some(reason), worker });
     }
@@ -102,28 +103,28 @@ impl Fleet {
         Push { path, bytes: 500_000, digest, label: None, gzip: false, signed: None }
     }
 
-    pub(super) async fn plan(&self, wish: &Wish) -> Result<Plan, RolloutError> {
-        build(wish, inspect(&self.members, &wish.app).await, now())
+    pub(super) async fn plan(&self, request: &RolloutRequest) -> Result<Plan, RolloutError> {
+        build(request, inspect(&self.members, &request.app).await, now())
     }
 
-    pub(super) async fn run(&mut self, wish: Wish) -> Summary {
-        self.run_with(wish, None, Interrupt::none()).await
+    pub(super) async fn run(&mut self, request: RolloutRequest) -> Summary {
+        self.run_with(request, None, Interrupt::none()).await
     }
 
     pub(super) async fn run_with(
         &mut self,
-        wish: Wish,
+        request: RolloutRequest,
         own: Option<Push>,
         interrupt: Interrupt,
     ) -> Summary {
-        let plan = self.plan(&wish).await.unwrap();
-        let archives = Archives { own, ..Archives::none(wish.goal) };
+        let plan = self.plan(&request).await.unwrap();
+        let archives = Archives { own, ..Archives::none(request.goal) };
         let workers = std::mem::take(&mut self.members);
         let workers = workers.into_iter().map(|member| (member.host, member.worker)).collect();
         let streams = (Box::new(self.shown.clone()), Box::new(std::io::sink()));
         let output = Output::new(true, false, streams.0, streams.1);
-        let home = Home::locate(Some(self.directory.path()), &Surroundings::default()).unwrap();
-        let desk = Desk {
+        let home = Home::locate(Some(self.directory.path()), &HomeEnvironment::default()).unwrap();
+        let rollouts = Rollouts {
             home: &home,
             store: &self.store,
             output: &output,
@@ -131,8 +132,8 @@ impl Fleet {
             now,
             who: "ada",
         };
-        let id = desk.begin(&plan, &Sources::default()).unwrap();
-        desk.drive(id, archives, workers, interrupt).await.unwrap()
+        let id = rollouts.begin(&plan, &Sources::default()).unwrap();
+        rollouts.drive(id, archives, workers, interrupt).await.unwrap()
     }
 
     pub(super) fn desired(&self, host: &str) -> Option<Digest> {
@@ -141,9 +142,9 @@ impl Fleet {
     }
 }
 
-/// A wish without anything special.
-pub(super) fn wish(goal: Goal) -> Wish {
-    Wish {
+/// A request without anything special.
+pub(super) fn request(goal: Goal) -> RolloutRequest {
+    RolloutRequest {
         app: app(),
         goal,
         own: None,
@@ -174,7 +175,7 @@ fn now() -> OffsetDateTime {
 
 /// A host's `/health`: idle, with this release.
 pub(super) fn runs(release: u8, healthy: bool) -> Value {
-    let mut health = crate::worker::testing::health("idle", None, &Value::Null);
+    let mut health = crate::updater_client::testing::health("idle", None, &Value::Null);
     let agent = &mut health["apps"]["agent"];
     agent["active"]["digest"] = json!(digest(release));
     agent["healthy"] = json!(healthy);
@@ -212,7 +213,7 @@ pub(super) async fn looked(call: &mut Call, active: u8, prev: Option<u8>) -> boo
 
 /// The last line of an order's stream.
 pub(super) fn ends(status: &str, code: Option<&str>, from: u8, to: u8) -> Value {
-    let mut result = crate::worker::testing::result(status);
+    let mut result = crate::updater_client::testing::result(status);
     result["code"] = json!(code);
     result["from"] = json!(digest(from));
     result["to"] = json!(digest(to));

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::notify::{Hook, Occasion, Target};
-use crate::rollout::testing::{Fleet, NEW, OLD, Requests, ends, keeps, looked, runs, wish};
+use crate::rollout::testing::{Fleet, NEW, OLD, Requests, ends, keeps, looked, request, runs};
 use crate::rollout::{Goal, Interrupt, Summary};
 use crate::store::{EventType, Events, RolloutResult};
-use crate::worker::testing::{Call, TRANSACTION, digest, event};
+use crate::updater_client::testing::{Call, TRANSACTION, digest, event};
 
 /// A host that runs the old release and takes the new one.
 async fn good(fleet: &mut Fleet, name: &str) -> Requests {
@@ -39,7 +39,7 @@ async fn every_host_has_a_row_and_every_event_is_kept_before_it_is_shown() {
     let mut fleet = Fleet::new();
     good(&mut fleet, "web-1").await;
     fleet.skip("old-1", "decommissioned");
-    let asked = wish(fleet.archive());
+    let asked = request(fleet.archive());
     let summary = fleet.run(asked).await;
     assert_eq!(summary.result, RolloutResult::Completed);
     assert_eq!(
@@ -94,7 +94,7 @@ async fn who_wants_to_be_told_is_told_of_what_was_kept() {
         timeout: std::time::Duration::from_mins(1),
         attempts: NonZeroU32::MIN,
     }];
-    let asked = wish(fleet.archive());
+    let asked = request(fleet.archive());
     let summary = fleet.run(asked).await;
     let events = fleet.store.events(Events::Rollout(summary.rollout), 100).unwrap();
     let text = std::fs::read_to_string(told.path()).unwrap();
@@ -118,7 +118,7 @@ async fn lesson_36_a_host_that_answers_nonsense_does_not_cost_the_others_their_r
         call.json(507, &json!({"code": "no_space", "detail": {"bytes": 1}})).await;
     };
     fleet.host("full-1", refuses).await;
-    let asked = wish(fleet.archive());
+    let asked = request(fleet.archive());
     let summary = fleet.run(asked).await;
     assert_eq!(summary.result, RolloutResult::Failed);
     assert_eq!(
@@ -141,7 +141,7 @@ async fn lesson_43_a_host_on_the_target_is_not_updated_again() {
         call.json(200, &runs(NEW, true)).await;
     };
     let requests = fleet.host("web-1", serve).await;
-    let asked = wish(fleet.archive());
+    let asked = request(fleet.archive());
     let summary = fleet.run(asked).await;
     assert_eq!(rows(&summary), [("web-1", HostOutcome::AlreadyCurrent, None)]);
     assert_eq!(summary.hosts[0].to, Some(digest(NEW)));
@@ -163,12 +163,12 @@ async fn lesson_40_a_host_that_has_the_release_and_is_not_well_is_not_called_cur
     };
     let mut fleet = Fleet::new();
     let requests = fleet.host("web-1", serve).await;
-    let asked = wish(fleet.archive());
+    let asked = request(fleet.archive());
     let summary = fleet.run(asked).await;
     assert_eq!(rows(&summary), [("web-1", HostOutcome::Failed, Some("unhealthy"))]);
     assert_eq!(requests.orders(), 0);
     fleet.host("web-1", serve).await;
-    let mut asked = wish(fleet.archive());
+    let mut asked = request(fleet.archive());
     asked.policy.options = OrderOptions { force: true, ..OrderOptions::default() };
     let summary = fleet.run(asked).await;
     // What the host says after it has looked is what is told.
@@ -188,7 +188,7 @@ async fn lesson_47_what_was_asked_for_is_not_what_runs() {
         call.line(&ends("rolled_back", Some("rolled_back"), OLD, OLD)).await;
     };
     fleet.host("web-1", serve).await;
-    let asked = wish(fleet.archive());
+    let asked = request(fleet.archive());
     let summary = fleet.run(asked).await;
     assert_eq!(rows(&summary), [("web-1", HostOutcome::RolledBack, Some("rolled_back"))]);
     assert_eq!(summary.hosts[0].output, ["Traceback", "boom"]);
@@ -215,7 +215,7 @@ async fn a_rollback_goes_to_what_ran_before() {
         call.json(404, &json!({"code": "no_previous_release", "detail": "no"})).await;
     };
     fleet.host("web-2", refuses).await;
-    let asked = wish(Goal::Back(None));
+    let asked = request(Goal::Back(None));
     let summary = fleet.run(asked).await;
     assert_eq!(
         rows(&summary),
@@ -245,7 +245,7 @@ async fn a_confirmation_comes_on_a_connection_of_its_own() {
         call.line(&ends("updated", None, OLD, NEW)).await;
     };
     let requests = fleet.host("web-1", serve).await;
-    let mut asked = wish(fleet.archive());
+    let mut asked = request(fleet.archive());
     asked.policy.options = OrderOptions { confirm: true, ..OrderOptions::default() };
     let summary = fleet.run(asked).await;
     assert_eq!(rows(&summary), [("web-1", HostOutcome::Updated, None)]);
@@ -276,7 +276,7 @@ async fn lesson_21_a_new_updater_counts_when_it_answers_on_a_new_connection() {
         }
     };
     let requests = fleet.host("web-1", serve).await;
-    let mut asked = wish(fleet.archive());
+    let mut asked = request(fleet.archive());
     asked.own = Some(digest(NEW));
     let own = Some(fleet.push());
     let summary = fleet.run_with(asked, own, Interrupt::none()).await;
@@ -304,7 +304,7 @@ async fn no_host_is_started_after_an_interrupt_and_the_one_under_way_is_waited_f
     };
     fleet.host("a-1", first).await;
     let second = good(&mut fleet, "b-1").await;
-    let mut asked = wish(fleet.archive());
+    let mut asked = request(fleet.archive());
     asked.policy.parallel = NonZeroU32::MIN;
     let summary = fleet.run_with(asked, None, interrupt).await;
     assert_eq!(summary.result, RolloutResult::Interrupted);
@@ -333,7 +333,7 @@ async fn a_second_interrupt_leaves() {
         }
     };
     fleet.host("a-1", serve).await;
-    let asked = wish(fleet.archive());
+    let asked = request(fleet.archive());
     let summary = fleet.run_with(asked, None, interrupt).await;
     assert_eq!(rows(&summary), [("a-1", HostOutcome::Unreachable, Some("interrupted"))]);
 }

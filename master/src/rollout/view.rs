@@ -122,7 +122,6 @@ fn how_to_go_on(summary: &Summary) -> Option<String> {
 pub(super) struct Line {
     /// The host that it is about; none for the rollout as a whole.
     pub(super) host: Option<HostName>,
-    /// What happened.
     pub(super) words: String,
     /// Whether the host is through.
     pub(super) done: bool,

@@ -11,42 +11,42 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::rollout::Interrupt;
-use crate::rollout::course::Course;
-use crate::rollout::drive::{Happening, World};
-use crate::rollout::engine::{Command, Event, Row, Seen, Sighting};
+use crate::rollout::drive::{DriverEvent, World};
+use crate::rollout::engine::{Command, Event, HostReport, Observation, Row};
+use crate::rollout::host_orders::HostOrders;
 use crate::rollout::row::{defect, unreachable};
-use crate::worker::{Heard, Listener, Worker, WorkerError};
+use crate::updater_client::{ClientError, Heard, Listener, UpdaterClient};
 
 /// Progress is told this often, at most, of one archive.
 const STEPS: u64 = 100;
 
 /// The updaters of a rollout's hosts.
-pub type Workers = BTreeMap<HostName, Result<Worker, WorkerError>>;
+pub type UpdaterClients = BTreeMap<HostName, Result<UpdaterClient, ClientError>>;
 
 /// The hosts of a rollout, and what is under way there. Dropped, nothing is waited for any more;
 /// the hosts finish what they have begun.
 pub(super) struct Updaters {
-    course: Arc<Course>,
-    workers: Workers,
+    orders: Arc<HostOrders>,
+    workers: UpdaterClients,
     now: fn() -> OffsetDateTime,
     interrupt: Interrupt,
     stops: u8,
     tasks: JoinSet<()>,
     by_host: BTreeMap<HostName, AbortHandle>,
-    sender: mpsc::UnboundedSender<Happening>,
-    receiver: mpsc::UnboundedReceiver<Happening>,
+    sender: mpsc::UnboundedSender<DriverEvent>,
+    receiver: mpsc::UnboundedReceiver<DriverEvent>,
 }
 
 impl Updaters {
     pub(super) fn new(
-        course: Course,
-        workers: Workers,
+        orders: HostOrders,
+        workers: UpdaterClients,
         now: fn() -> OffsetDateTime,
         interrupt: Interrupt,
     ) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         Self {
-            course: Arc::new(course),
+            orders: Arc::new(orders),
             workers,
             now,
             interrupt,
@@ -59,17 +59,20 @@ impl Updaters {
     }
 
     /// Does something with a host's updater beside everything else, and tells what came of it.
-    fn begin<F>(&mut self, host: HostName, work: impl FnOnce(HostName, Worker, Listener) -> F)
-    where
+    fn begin<F>(
+        &mut self,
+        host: HostName,
+        work: impl FnOnce(HostName, UpdaterClient, Listener) -> F,
+    ) where
         F: Future<Output = Event> + Send + 'static,
     {
-        let Some(Ok(worker)) = self.workers.get(&host) else { return };
+        let Some(Ok(updater)) = self.workers.get(&host) else { return };
         let listener = listener(&host, self.sender.clone());
-        let work = work(host.clone(), worker.clone(), listener);
+        let work = work(host.clone(), updater.clone(), listener);
         let sender = self.sender.clone();
         let task = self.tasks.spawn(async move {
             // Nobody listens only when nobody drives any more.
-            drop(sender.send(Happening::Event(work.await)));
+            drop(sender.send(DriverEvent::Event(work.await)));
         });
         self.by_host.insert(host, task);
     }
@@ -93,7 +96,7 @@ impl Updaters {
             (Command::Look { .. }, seen) => Event::Seen { host, seen },
             (
                 Command::Order { .. } | Command::Ask { .. },
-                Seen::Unreachable { code, detail } | Seen::Refused { code, detail },
+                Observation::Unreachable { code, detail } | Observation::Refused { code, detail },
             ) => {
                 // What became of an order that it may have is not clear.
                 let had = !matches!(command, Command::Order { again: false, .. });
@@ -113,30 +116,30 @@ impl World for Updaters {
 
     fn carry_out(&mut self, command: Command) {
         if let Some(event) = self.unknown(&command) {
-            drop(self.sender.send(Happening::Event(event)));
+            drop(self.sender.send(DriverEvent::Event(event)));
             return;
         }
-        let course = Arc::clone(&self.course);
+        let orders = Arc::clone(&self.orders);
         match command {
-            Command::Look { host } => self.begin(host, |host, worker, _| async move {
-                let seen = match worker.health().await {
-                    Ok(health) => Seen::Here(Sighting::of(&health, &course.plan.app)),
+            Command::Look { host } => self.begin(host, |host, updater, _| async move {
+                let seen = match updater.health().await {
+                    Ok(health) => Observation::Here(HostReport::of(&health, &orders.plan.app)),
                     Err(error) => unreachable(&error),
                 };
                 Event::Seen { host, seen }
             }),
-            Command::Stage { host } => self.begin(host, |host, worker, listener| async move {
-                let error = course.stage(&host, &worker, listener).await;
+            Command::Stage { host } => self.begin(host, |host, updater, listener| async move {
+                let error = orders.stage(&host, &updater, listener).await;
                 Event::Staged { host, error }
             }),
             Command::Order { host, order, again } => {
-                self.begin(host, |host, worker, listener| async move {
-                    let row = course.take(&host, &worker, order, again, listener).await;
+                self.begin(host, |host, updater, listener| async move {
+                    let row = orders.take(&host, &updater, order, again, listener).await;
                     Event::Ended { row: Box::new(row) }
                 });
             }
-            Command::Ask { host, order } => self.begin(host, |host, worker, _| async move {
-                let row = course.ask(&host, &worker, order).await;
+            Command::Ask { host, order } => self.begin(host, |host, updater, _| async move {
+                let row = orders.ask(&host, &updater, order).await;
                 Event::Ended { row: Box::new(row) }
             }),
             Command::Abandon { host } => {
@@ -148,23 +151,23 @@ impl World for Updaters {
         }
     }
 
-    async fn next(&mut self, until: OffsetDateTime) -> Happening {
+    async fn next(&mut self, until: OffsetDateTime) -> DriverEvent {
         let left = Duration::try_from(until - (self.now)()).unwrap_or(Duration::ZERO);
         loop {
             tokio::select! {
                 biased;
                 () = self.interrupt.asked(self.stops.saturating_add(1)) => {
                     self.stops = self.stops.saturating_add(1);
-                    return Happening::Stop;
+                    return DriverEvent::Stop;
                 }
-                Some(happening) = self.receiver.recv() => return happening,
+                Some(event) = self.receiver.recv() => return event,
                 // A task that broke off has told nothing: it is a defect, and not hidden.
                 Some(Err(broken)) = self.tasks.join_next() => {
                     if let Some(event) = self.defect(&broken) {
-                        return Happening::Event(event);
+                        return DriverEvent::Event(event);
                     }
                 }
-                () = tokio::time::sleep(left) => return Happening::Time,
+                () = tokio::time::sleep(left) => return DriverEvent::Time,
             }
         }
     }
@@ -185,7 +188,7 @@ impl Updaters {
 }
 
 /// Tells what is heard of a host, and no phase twice in a row.
-fn listener(host: &HostName, sender: mpsc::UnboundedSender<Happening>) -> Listener {
+fn listener(host: &HostName, sender: mpsc::UnboundedSender<DriverEvent>) -> Listener {
     let host = host.clone();
     let (step, last) = (AtomicU64::new(0), Mutex::new(None));
     Arc::new(move |heard| {
@@ -194,12 +197,12 @@ fn listener(host: &HostName, sender: mpsc::UnboundedSender<Happening>) -> Listen
             Heard::Sent { bytes, total } => {
                 let now = bytes.saturating_mul(STEPS) / total.max(1);
                 if step.swap(now, Ordering::Relaxed) != now {
-                    drop(sender.send(Happening::Progress { host, bytes, total }));
+                    drop(sender.send(DriverEvent::Progress { host, bytes, total }));
                 }
                 return;
             }
             Heard::UpdatingSelf => {
-                drop(sender.send(Happening::Event(Event::UpdatingSelf { host })));
+                drop(sender.send(DriverEvent::Event(Event::UpdatingSelf { host })));
                 return;
             }
             Heard::Still(phase) => (phase, None),
@@ -210,7 +213,7 @@ fn listener(host: &HostName, sender: mpsc::UnboundedSender<Happening>) -> Listen
         };
         let before = last.lock().unwrap_or_else(PoisonError::into_inner).replace(phase);
         if before != Some(phase) {
-            drop(sender.send(Happening::Event(Event::Phase { host, phase, detail })));
+            drop(sender.send(DriverEvent::Event(Event::Phase { host, phase, detail })));
         }
     })
 }

@@ -16,36 +16,16 @@ pub enum SelectError {
     EmptyTerm(String),
     /// A term that is not of the language.
     #[error("read the selection {pattern:?}: {term:?} is not a name, a glob or key=value")]
-    BadTerm {
-        /// All of it.
-        pattern: String,
-        /// The part.
-        term: String,
-    },
+    BadTerm { pattern: String, term: String },
     /// A glob that is not one.
     #[error("read the selection {pattern:?}: {term:?} is not a glob")]
-    BadGlob {
-        /// All of it.
-        pattern: String,
-        /// The part.
-        term: String,
-        /// Why.
-        source: globset::Error,
-    },
+    BadGlob { pattern: String, term: String, source: globset::Error },
     /// A regular expression that is not one.
     #[error("read the selection {pattern:?}: {term:?} is not a regular expression")]
-    BadRegex {
-        /// All of it.
-        pattern: String,
-        /// The part.
-        term: String,
-        /// Why.
-        source: RegexFault,
-    },
+    BadRegex { pattern: String, term: String, source: RegexFault },
     /// A term that matches no host.
     #[error("find a host that {term:?} names")]
     NoMatch {
-        /// The term.
         term: String,
         /// The nearest that there is.
         nearest: Option<String>,
@@ -53,7 +33,6 @@ pub enum SelectError {
     /// A term that asks for a place that is not there.
     #[error("find a host that {term:?} names: without the brackets, {there} {} named", are(*.there))]
     NoPosition {
-        /// The term.
         term: String,
         /// How many hosts it matches without its position.
         there: usize,
@@ -66,33 +45,23 @@ pub enum SelectError {
     NoHosts,
     /// A file of hosts can't be read.
     #[error("read the hosts in {}", .path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
     /// A line of it is no name.
     #[error("read {}, line {line}", .path.display())]
     FileLine {
-        /// Which file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// Why.
         source: NameError,
     },
-    /// It names nobody.
     #[error("find a host in {}: it names none", .0.display())]
     EmptyFile(PathBuf),
     /// It names somebody who is not enrolled.
     #[error("find the host {:?} ({}, line {line})", .name.as_str(), .path.display())]
     FileHost {
-        /// Which file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// The name.
         name: HostName,
         /// The nearest that there is.
         nearest: Option<String>,

@@ -16,7 +16,6 @@ pub(super) struct HostFile {
 }
 
 impl HostFile {
-    /// Reads the file.
     pub(super) fn read(path: &Path) -> Result<Self, SelectError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| SelectError::File { path: path.to_owned(), source })?;

@@ -4,7 +4,6 @@
 /// Ansible has it, the end of a range belongs to it, and a range may reach over the list's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Position {
-    /// This one.
     At(isize),
     /// From here to there, both included.
     Range(usize, usize),

@@ -15,27 +15,16 @@ use crate::pack::PackError;
 pub enum SigningError {
     /// A file could not be read.
     #[error("read {}", .path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// A file could not be written.
     #[error("write {}", .path.display())]
-    Write {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Write { path: PathBuf, source: io::Error },
     /// It is no archive.
     #[error("describe the archive")]
     Pack(#[source] Box<PackError>),
     /// No updater would take the archive.
     #[error("describe {}: {reason}", .path.display())]
     Refused {
-        /// The archive.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
@@ -54,12 +43,7 @@ pub enum SigningError {
     NoPassword(#[source] io::Error),
     /// The key is damaged, or the password does not open it.
     #[error("use the key {}", .path.display())]
-    Key {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: PError,
-    },
+    Key { path: PathBuf, source: PError },
     /// The key does not sign.
     #[error("sign the manifest")]
     Sign(#[source] PError),
@@ -69,7 +53,6 @@ pub enum SigningError {
     /// It is no manifest.
     #[error("use {}", .path.display())]
     Manifest {
-        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         source: SignedManifestError,
@@ -77,19 +60,13 @@ pub enum SigningError {
     /// A manifest that was never signed.
     #[error("find the signature of {}: {} is not there", .manifest.display(), .signature.display())]
     NotSigned {
-        /// The manifest.
         manifest: PathBuf,
         /// Where its signature belongs.
         signature: PathBuf,
     },
     /// The manifest is of other bytes: the archive was made anew, mostly.
     #[error("send {} with {}: they do not belong together", .archive.display(), .manifest.display())]
-    OtherArchive {
-        /// The archive.
-        archive: PathBuf,
-        /// The manifest.
-        manifest: PathBuf,
-    },
+    OtherArchive { archive: PathBuf, manifest: PathBuf },
 }
 
 impl Explain for SigningError {

@@ -14,9 +14,7 @@ use crate::signing::SigningError;
 /// A manifest and its signature, as they go to the hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedFiles {
-    /// The manifest's file.
     pub manifest: Vec<u8>,
-    /// The signature's file.
     pub signature: Vec<u8>,
 }
 

@@ -3,13 +3,12 @@
 
 use protocol::{Digest, HostOutcome, Phase};
 
-use crate::rollout::engine::{Seen, SeenApp, Sighting};
+use crate::rollout::engine::{AppReport, HostReport, Observation};
 use crate::simulate::network::{MINUTE, Time};
 
 /// Whose order it is: a host gets each at most once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
-    /// The rollout's number.
     pub(super) rollout: usize,
     /// Whether it is to go back.
     pub(super) back: bool,
@@ -54,7 +53,6 @@ const WAVER: Time = 30 * MINUTE;
 pub(super) const STEPS: [Phase; 4] =
     [Phase::Building, Phase::Switching, Phase::Probing, Phase::Watching];
 
-/// A host.
 #[derive(Debug, Clone)]
 pub(super) struct RealHost {
     pub(super) active: Option<Digest>,
@@ -90,16 +88,15 @@ impl RealHost {
     }
 
     /// Its `/health`.
-    pub(super) fn seen(&mut self, now: Time, updater: Digest) -> Seen {
+    pub(super) fn seen(&mut self, now: Time, updater: Digest) -> Observation {
         let host = self.at(now);
         let phase = host.current.as_ref().map_or(Phase::Idle, |transaction| transaction.phase(now));
         let agent = if host.healthy { "running" } else { "dead" }.to_owned();
         let app =
-            SeenApp { active: host.runs(now), phase, healthy: host.healthy, agent, room: None };
-        Seen::Here(Sighting { app: Some(app), updater })
+            AppReport { active: host.runs(now), phase, healthy: host.healthy, agent, room: None };
+        Observation::Here(HostReport { app: Some(app), updater })
     }
 
-    /// What it runs.
     pub(super) fn runs(&mut self, now: Time) -> Option<Digest> {
         let host = self.at(now);
         match &host.current {
@@ -142,7 +139,6 @@ impl RealHost {
 }
 
 impl Transaction {
-    /// Where it stands.
     pub(super) fn phase(&self, now: Time) -> Phase {
         if self.wavers && self.steps[0] <= now {
             let turn = (now - self.steps[0]) / WAVER % 2;

@@ -6,7 +6,7 @@ use protocol::HostName;
 use time::OffsetDateTime;
 
 use crate::rollout::engine::{Event, Plan, State, fold};
-use crate::rollout::{Kept, Ledger, RolloutError, Step};
+use crate::rollout::{AppendOutcome, Ledger, RolloutError, Step};
 use crate::simulate::names::date;
 use crate::simulate::network::Time;
 use crate::simulate::scene::Shared;
@@ -76,11 +76,11 @@ impl Ledger for Book {
         Ok(stored.get(known..).unwrap_or_default().to_vec())
     }
 
-    fn keep(&mut self, after: u64, step: &Step<'_>) -> Result<Kept, RolloutError> {
+    fn keep(&mut self, after: u64, step: &Step<'_>) -> Result<AppendOutcome, RolloutError> {
         let mut scene = self.scene.borrow_mut();
         let journal = &mut scene.rollouts[self.rollout].journal;
         if journal.length != after {
-            return Ok(Kept::Behind);
+            return Ok(AppendOutcome::Behind);
         }
         journal.add(step.time, step.event);
         let dies = journal.deaths.pop_if(|count| *count <= journal.length).is_some();
@@ -89,7 +89,7 @@ impl Ledger for Book {
         }
         scene.stepped(self.rollout, step.state);
         // It is stored, and nothing of what follows from it is done.
-        if dies { Err(RolloutError::LeaseLost(self.id)) } else { Ok(Kept::Yes) }
+        if dies { Err(RolloutError::LeaseLost(self.id)) } else { Ok(AppendOutcome::Yes) }
     }
 
     fn renew(&mut self, _: OffsetDateTime) -> Result<(), RolloutError> {

@@ -19,10 +19,10 @@ mod rate;
 mod run;
 mod scenario;
 mod scene;
-mod seat;
 #[cfg(test)]
 mod tests;
 mod worker;
+mod world;
 
 pub use faults::Faults;
 pub use outcome::Outcome;

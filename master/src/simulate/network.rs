@@ -18,7 +18,6 @@ const PARTITION_STARTS: Range<Time> = 0..120 * MINUTE;
 const PARTITION_LASTS: Range<Time> = 5 * SECOND..30 * MINUTE;
 /// How much of it.
 const PARTITION: u64 = 333_333;
-/// One way.
 const LATENCY: Range<Time> = 1..80;
 
 /// The network between the master and its hosts.

@@ -13,7 +13,6 @@ pub struct Rate(u32);
 pub struct RateError(String);
 
 impl Rate {
-    /// Of so many.
     pub(super) const ALWAYS: u64 = 1_000_000;
 
     /// A share in millionths; more than all is all.

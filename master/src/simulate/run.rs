@@ -10,14 +10,14 @@ use std::task::{Context, Poll, Waker};
 use protocol::Digest;
 
 use crate::rollout::engine::{Approve, Event, Pause, Request, State, Status};
-use crate::rollout::{Happening, RolloutError, drive};
+use crate::rollout::{DriverEvent, RolloutError, drive};
 use crate::simulate::chance::About;
 use crate::simulate::journal::Book;
 use crate::simulate::names::{date, time};
 use crate::simulate::network::{MINUTE, SECOND, Time};
 use crate::simulate::outcome::Outcome;
 use crate::simulate::scene::{Due, Rollout, Scene, Shared};
-use crate::simulate::seat::Seat;
+use crate::simulate::world::SimulatedWorld;
 use crate::simulate::{Answer, Scenario, plan};
 use crate::store::RolloutId;
 
@@ -84,7 +84,7 @@ impl Simulation {
             (Some(_), None) => {}
             (_, Some((until, rollout))) => {
                 scene.now = until.max(scene.now);
-                scene.rollouts[rollout].inbox.push_back(Happening::Time);
+                scene.rollouts[rollout].inbox.push_back(DriverEvent::Time);
                 drop(scene);
                 self.poll(rollout);
                 return true;
@@ -100,7 +100,7 @@ impl Simulation {
     fn happens(&mut self, due: Due) {
         match due {
             Due::Arrives(thread, errand) => self.scene.borrow_mut().arrives(thread, errand),
-            Due::Told(thread, event) => {
+            Due::StoredEvent(thread, event) => {
                 self.scene.borrow_mut().told(thread, *event);
                 self.poll(thread.rollout);
             }
@@ -115,7 +115,7 @@ impl Simulation {
             Due::Answers(rollout, question) => self.answer(rollout, question),
             Due::Interrupts => {
                 if self.drivers[0].is_some() {
-                    self.scene.borrow_mut().rollouts[0].inbox.push_back(Happening::Stop);
+                    self.scene.borrow_mut().rollouts[0].inbox.push_back(DriverEvent::Stop);
                     self.poll(0);
                 }
             }
@@ -146,7 +146,7 @@ impl Simulation {
     fn drive(&mut self, rollout: usize, who: &str) {
         let epoch = self.scene.borrow().rollouts[rollout].epoch;
         let begins = Event::Driven { who: who.to_owned(), epoch };
-        let mut seat = Seat { scene: Rc::clone(&self.scene), rollout };
+        let mut seat = SimulatedWorld { scene: Rc::clone(&self.scene), rollout };
         let mut book = Book { scene: Rc::clone(&self.scene), rollout, id: RolloutId::new() };
         self.drivers[rollout] =
             Some(Box::pin(async move { drive(&mut seat, &mut book, begins).await }));

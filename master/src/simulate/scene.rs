@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::rollout::Happening;
+use crate::rollout::DriverEvent;
 use crate::rollout::engine::{Command, Event, Plan, State, Status};
 use crate::simulate::Scenario;
 use crate::simulate::chance::{About, Chance};
@@ -17,7 +17,7 @@ use crate::simulate::names::{number, time};
 use crate::simulate::network::{MINUTE, Network, SECOND, Time};
 use crate::simulate::queue::Queue;
 use crate::simulate::run::OLD;
-use crate::simulate::worker::{Errand, Fleet};
+use crate::simulate::worker::{Fleet, SimulatedTask};
 
 /// How long it takes until somebody answers.
 const THINKS: std::ops::Range<Time> = 30 * SECOND..40 * MINUTE;
@@ -34,16 +34,15 @@ pub(super) struct Thread {
 /// What is going to happen.
 pub(super) enum Due {
     /// Something that was sent arrives at a host.
-    Arrives(Thread, Errand),
+    Arrives(Thread, SimulatedTask),
     /// An answer arrives at the master.
-    Told(Thread, Box<Event>),
+    StoredEvent(Thread, Box<Event>),
     /// Somebody begins the second rollout, if they may.
     Begins(u32),
     /// A master that died is started again.
     Restarts(usize),
     /// Somebody answers the question of that time.
     Answers(usize, Time),
-    /// Somebody presses Ctrl-C.
     Interrupts,
 }
 
@@ -55,7 +54,7 @@ pub(super) struct Rollout {
     pub(super) life: u32,
     pub(super) epoch: u64,
     /// What has happened, and was not taken in yet.
-    pub(super) inbox: VecDeque<Happening>,
+    pub(super) inbox: VecDeque<DriverEvent>,
     /// Until when its driver waits for something to happen; none if nobody drives it.
     pub(super) waits: Option<Time>,
     /// How it stood when its last driver left it at rest.
@@ -68,7 +67,6 @@ pub(super) struct Rollout {
     rounds: Vec<u32>,
 }
 
-/// See the module.
 pub(super) struct Scene {
     pub(super) scenario: Scenario,
     pub(super) chance: Chance,
@@ -142,13 +140,15 @@ impl Scene {
         let Rollout { plan, epoch, .. } = &self.rollouts[rollout];
         let epoch = *epoch;
         let (host, errand) = match command {
-            Command::Look { host } => (host, Errand::Look),
+            Command::Look { host } => (host, SimulatedTask::Look),
             Command::Stage { host } => match plan.target {
-                Some(release) => (host, Errand::Stage { release }),
+                Some(release) => (host, SimulatedTask::Stage { release }),
                 None => return,
             },
-            Command::Order { host, order, again } => (host, Errand::Order { order, epoch, again }),
-            Command::Ask { host, order } => (host, Errand::End { order }),
+            Command::Order { host, order, again } => {
+                (host, SimulatedTask::Order { order, epoch, again })
+            }
+            Command::Ask { host, order } => (host, SimulatedTask::End { order }),
             Command::Abandon { host } => {
                 self.thread(rollout, number(&host));
                 return;
@@ -169,8 +169,8 @@ impl Scene {
     }
 
     /// Something that was sent arrives. An order does so even if its master is dead by now.
-    pub(super) fn arrives(&mut self, thread: Thread, errand: Errand) {
-        let order = matches!(errand, Errand::Order { .. });
+    pub(super) fn arrives(&mut self, thread: Thread, errand: SimulatedTask) {
+        let order = matches!(errand, SimulatedTask::Order { .. });
         if !order && !self.rollouts[thread.rollout].listens(thread) {
             return;
         }
@@ -179,7 +179,7 @@ impl Scene {
             self.laws.taken(thread.host, &transaction, self.now);
         }
         if let Some((time, event)) = comes.told {
-            self.queue.put(time, Due::Told(thread, Box::new(event)));
+            self.queue.put(time, Due::StoredEvent(thread, Box::new(event)));
         }
         if let Some((time, errand)) = comes.later {
             self.queue.put(time, Due::Arrives(thread, errand));
@@ -190,7 +190,7 @@ impl Scene {
     pub(super) fn told(&mut self, thread: Thread, event: Event) {
         let rollout = &mut self.rollouts[thread.rollout];
         if rollout.listens(thread) {
-            rollout.inbox.push_back(Happening::Event(event));
+            rollout.inbox.push_back(DriverEvent::Event(event));
         }
     }
 

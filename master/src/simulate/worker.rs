@@ -4,7 +4,7 @@
 
 use protocol::{Digest, HostOutcome};
 
-use crate::rollout::engine::{Event, HostOrder, Row, Seen};
+use crate::rollout::engine::{Event, HostOrder, Observation, Row};
 use crate::simulate::chance::About;
 use crate::simulate::fate::Fates;
 use crate::simulate::host::{Key, RealHost, Refused, Transaction};
@@ -12,7 +12,7 @@ use crate::simulate::names::name;
 use crate::simulate::network::{MINUTE, Network, SECOND, Time};
 use crate::simulate::scene::Thread;
 
-/// What the client waits for, as in `worker::Patience`.
+/// What the client waits for, as in `worker::Timeouts`.
 const CONNECT: Time = 5 * SECOND;
 const PAUSE: Time = 5 * SECOND;
 const LOST: Time = MINUTE;
@@ -28,7 +28,7 @@ pub(super) struct Fleet {
 
 /// Something that is sent to a host.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Errand {
+pub(super) enum SimulatedTask {
     Look,
     Stage {
         release: Digest,
@@ -58,7 +58,7 @@ pub(super) enum Errand {
 #[derive(Default)]
 pub(super) struct Comes {
     pub(super) told: Option<(Time, Event)>,
-    pub(super) later: Option<(Time, Errand)>,
+    pub(super) later: Option<(Time, SimulatedTask)>,
     /// An order that the host has begun to carry out just now.
     pub(super) taken: Option<Transaction>,
 }
@@ -68,45 +68,49 @@ impl Comes {
         Self { told: Some((time, event)), later: None, taken: None }
     }
 
-    fn later(time: Time, errand: Errand) -> Self {
+    fn later(time: Time, errand: SimulatedTask) -> Self {
         Self { told: None, later: Some((time, errand)), taken: None }
     }
 }
 
 impl Fleet {
     /// Something that was sent arrives, if it does.
-    pub(super) fn arrives(&mut self, thread: Thread, errand: Errand, now: Time) -> Comes {
+    pub(super) fn arrives(&mut self, thread: Thread, errand: SimulatedTask, now: Time) -> Comes {
         let host = thread.host;
         let reaches = self.reaches(host, now);
         let back = now + self.network.latency(host, now);
         match errand {
-            Errand::Look if reaches => {
+            SimulatedTask::Look if reaches => {
                 let seen = self.hosts[host as usize].seen(now, self.old);
                 Comes::told(back, Event::Seen { host: name(host), seen })
             }
-            Errand::Look => {
-                let seen =
-                    Seen::Unreachable { code: CONNECT_FAILED.to_owned(), detail: String::new() };
+            SimulatedTask::Look => {
+                let seen = Observation::Unreachable {
+                    code: CONNECT_FAILED.to_owned(),
+                    detail: String::new(),
+                };
                 Comes::told(now + CONNECT, Event::Seen { host: name(host), seen })
             }
-            Errand::Stage { release } => self.stage(host, release, reaches, now),
+            SimulatedTask::Stage { release } => self.stage(host, release, reaches, now),
             // It may have been given before.
-            Errand::Order { order, again: true, .. } if !reaches => {
+            SimulatedTask::Order { order, again: true, .. } if !reaches => {
                 let key = key(thread, order);
-                Comes::later(now, Errand::Ask { key, since: now, asked: false })
+                Comes::later(now, SimulatedTask::Ask { key, since: now, asked: false })
             }
-            Errand::Order { .. } if !reaches => {
+            SimulatedTask::Order { .. } if !reaches => {
                 Comes::told(now + CONNECT, ended(unreachable(host, CONNECT_FAILED)))
             }
-            Errand::Order { order, epoch, .. } => self.order(thread, order, epoch, now, back),
-            Errand::End { .. } if !reaches => {
+            SimulatedTask::Order { order, epoch, .. } => {
+                self.order(thread, order, epoch, now, back)
+            }
+            SimulatedTask::End { .. } if !reaches => {
                 Comes::told(now + CONNECT, ended(unreachable(host, "lost")))
             }
-            Errand::End { order } => {
+            SimulatedTask::End { order } => {
                 Comes::told(back, ended(self.end(host, key(thread, order), now)))
             }
-            Errand::Follow { key } => self.follow(host, key, reaches, now, back),
-            Errand::Ask { key, since, asked } => {
+            SimulatedTask::Follow { key } => self.follow(host, key, reaches, now, back),
+            SimulatedTask::Ask { key, since, asked } => {
                 self.ask(host, key, (since, asked), reaches, now, back)
             }
         }
@@ -160,7 +164,7 @@ impl Fleet {
     fn follow(&mut self, host: u32, key: Key, reaches: bool, now: Time, back: Time) -> Comes {
         let lost = self.fates.chance.happens(self.fates.faults.lost, About::Reply, host, now);
         if !reaches || lost {
-            return Comes::later(now + PAUSE, Errand::Ask { key, since: now, asked: false });
+            return Comes::later(now + PAUSE, SimulatedTask::Ask { key, since: now, asked: false });
         }
         match self.hosts[host as usize].of(now, key) {
             Some(transaction) if transaction.ends.is_some_and(|end| end <= now) => {
@@ -180,7 +184,7 @@ impl Fleet {
         match self.hosts[host as usize].of(now, key) {
             Some(transaction) => {
                 let step = transaction.next_step(now).or(transaction.ends);
-                let later = step.map(|step| (step.max(now), Errand::Follow { key }));
+                let later = step.map(|step| (step.max(now), SimulatedTask::Follow { key }));
                 Comes { later, ..Comes::default() }
             }
             None => Comes::default(),
@@ -208,12 +212,12 @@ impl Fleet {
             if now >= since + LOST {
                 return Comes::told(now, ended(unreachable(host, "lost")));
             }
-            return Comes::later(now + PAUSE, Errand::Ask { key, since, asked });
+            return Comes::later(now + PAUSE, SimulatedTask::Ask { key, since, asked });
         }
         match self.hosts[host as usize].of(now, key) {
             Some(_) => self.goes_on(host, key, now),
             None if asked => Comes::told(back, ended(unreachable(host, "not_taken"))),
-            None => Comes::later(now + PAUSE, Errand::Ask { key, since: now, asked: true }),
+            None => Comes::later(now + PAUSE, SimulatedTask::Ask { key, since: now, asked: true }),
         }
     }
 }

@@ -17,7 +17,6 @@ const TERM: Duration = Duration::seconds(30);
 /// Who wants to drive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Claim {
-    /// The person.
     pub who: String,
     /// The machine, in its present boot.
     pub machine: String,
@@ -27,13 +26,10 @@ pub struct Claim {
     pub started: u64,
 }
 
-/// Who drives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Driver {
-    /// Who and where.
     #[serde(flatten)]
     pub claim: Claim,
-    /// Since when.
     #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
     /// Until when, unless the lease is renewed.

@@ -13,24 +13,17 @@ use crate::store::{RolloutId, STORE_FORMAT};
 pub enum StoreError {
     /// The file could not be made or looked at.
     #[error("open the store {}", .path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
     /// The file was not made by `swarm`.
     #[error("open the store {}: it is not a store of swarm's", .0.display())]
     Foreign(PathBuf),
     /// A newer `swarm` wrote it. It was not touched.
     #[error("open the store {}: its format is {format}, this swarm knows {STORE_FORMAT}", .path.display())]
     Newer {
-        /// Which.
         path: PathBuf,
         /// The version of its format.
         format: u32,
     },
-    /// SQLite said no.
     #[error("use the store")]
     Sqlite(#[from] rusqlite::Error),
     /// No host has this name.
@@ -53,14 +46,8 @@ pub enum StoreError {
     /// No rollout's id ends so.
     #[error("find the rollout {0}")]
     NoSuchRollout(String),
-    /// Several do.
     #[error("find the rollout {name}: {count} rollouts are meant by it")]
-    ManyRollouts {
-        /// What was written.
-        name: String,
-        /// How many.
-        count: usize,
-    },
+    ManyRollouts { name: String, count: usize },
     /// No plan has this digest.
     #[error("find the plan {0}")]
     UnknownPlan(Digest),

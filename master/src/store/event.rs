@@ -30,9 +30,7 @@ macro_rules! event_types {
 event_types! {
     /// A rollout was planned.
     RolloutPlanned = "rollout.planned";
-    /// Somebody approved it.
     RolloutApproved = "rollout.approved";
-    /// It began.
     RolloutStarted = "rollout.started";
     /// It went on to a batch.
     RolloutBatchStarted = "rollout.batch_started";
@@ -42,7 +40,6 @@ event_types! {
     RolloutTripped = "rollout.circuit_breaker_tripped";
     /// It waits for a decision.
     RolloutPaused = "rollout.paused";
-    /// It goes on.
     RolloutResumed = "rollout.resumed";
     /// It ended; the data say how.
     RolloutCompleted = "rollout.completed";
@@ -82,7 +79,6 @@ event_types! {
     ReleasePromoted = "release.promoted";
     /// A release failed on a host: nobody is to send it anywhere.
     ReleaseQuarantined = "release.quarantined";
-    /// Somebody lifted that.
     ReleaseForgiven = "release.forgiven";
     /// The CA and the store were made.
     MasterInitialised = "master.initialised";
@@ -95,21 +91,15 @@ event_types! {
 pub struct Event {
     /// Its name, a UUID of version 7.
     pub id: Uuid,
-    /// What happened.
     #[serde(rename = "type")]
     pub kind: EventType,
-    /// When.
     #[serde(with = "time::serde::rfc3339")]
     pub time: OffsetDateTime,
-    /// Who caused it.
     pub who: String,
-    /// In which rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<RolloutId>,
-    /// On which host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostName>,
-    /// About which release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<Digest>,
     /// The rest: an object.
@@ -136,7 +126,6 @@ impl Event {
 /// Which events are asked for.
 #[derive(Debug, Clone, Copy)]
 pub enum Events<'a> {
-    /// All.
     All,
     /// Those of a host.
     Host(&'a HostName),

@@ -15,7 +15,6 @@ use crate::store::{
 /// One step of a rollout, as it is kept.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// When it happened.
     pub time: OffsetDateTime,
     /// What, in the engine's own form.
     pub event: Value,
@@ -36,7 +35,6 @@ pub struct Entry {
 /// Where in the journal an entry is to stand.
 #[derive(Debug, Clone, Copy)]
 pub struct Position<'a> {
-    /// Of which rollout.
     pub rollout: RolloutId,
     /// After so many entries.
     pub after: u64,

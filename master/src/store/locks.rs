@@ -10,7 +10,6 @@ use crate::store::{Event, Rollout, RolloutId, Store, StoreError, event};
 /// What a rollout was begun with, in the form of those who use it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Planned {
-    /// The engine's plan.
     pub plan: Value,
     /// Where the archives were.
     pub sources: Value,
@@ -28,7 +27,6 @@ pub enum Started {
 /// Hosts that another rollout has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Locked {
-    /// Which rollout.
     pub rollout: RolloutId,
     /// The hosts of the two.
     pub hosts: Vec<HostName>,

@@ -68,7 +68,6 @@ impl Store {
         Ok(Self { connection: Mutex::new(connection) })
     }
 
-    /// For reading.
     pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }

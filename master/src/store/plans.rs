@@ -14,9 +14,7 @@ pub struct StoredPlan {
     pub digest: Digest,
     /// It, and where its archives were.
     pub planned: Planned,
-    /// Who made it.
     pub who: String,
-    /// When.
     pub made_at: OffsetDateTime,
 }
 

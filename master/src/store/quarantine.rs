@@ -11,13 +11,10 @@ use crate::store::{Event, RolloutId, Store, StoreError, event};
 /// A release that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Quarantined {
-    /// In which rollout.
     pub rollout: RolloutId,
     /// On which host first.
     pub host: HostName,
-    /// How.
     pub why: String,
-    /// When.
     #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
 }

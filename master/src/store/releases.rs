@@ -29,15 +29,12 @@ pub struct KnownRelease {
 /// What a host should run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Desired {
-    /// The host.
     pub host: HostName,
     /// Which of its apps.
     pub app: AppName,
-    /// The release.
     pub digest: Digest,
     /// The rollout that decided it.
     pub rollout: Option<RolloutId>,
-    /// Since when.
     #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
 }

@@ -52,17 +52,14 @@ impl fmt::Display for RolloutId {
 /// An update or a rollback of some hosts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rollout {
-    /// Its name.
     pub id: RolloutId,
     /// `update` or `rollback`.
     pub kind: Kind,
-    /// The app.
     pub app: AppName,
     /// The release; absent for a rollback to what each host ran before.
     pub release: Option<Digest>,
     /// The selection as it was written.
     pub selection: String,
-    /// Who started it.
     pub who: String,
     /// The epoch of its orders.
     pub epoch: u64,
@@ -74,7 +71,6 @@ pub struct Rollout {
     /// When it ended; absent before.
     #[serde(with = "time::serde::rfc3339::option")]
     pub finished_at: Option<OffsetDateTime>,
-    /// How it ended.
     pub result: Option<RolloutResult>,
     /// Where it stands: the name of its state.
     pub state: String,
@@ -88,7 +84,6 @@ pub struct Rollout {
 pub enum RolloutResult {
     /// Every host as asked.
     Completed,
-    /// Some host not.
     Failed,
     /// The process that drove it was stopped before it had come to all hosts. It can be gone on with.
     Interrupted,
@@ -120,17 +115,13 @@ impl RolloutResult {
 /// What a host came to in a rollout.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HostResult {
-    /// The host.
     pub host: HostName,
     /// How it ended there.
     pub outcome: HostOutcome,
     /// A stable name of what went wrong, if something did.
     pub code: Option<String>,
-    /// In words.
     pub detail: Option<String>,
-    /// The release before.
     pub from: Option<Digest>,
-    /// The release after.
     pub to: Option<Digest>,
     /// The updater's own name for it.
     pub transaction: Option<TransactionId>,
@@ -139,7 +130,6 @@ pub struct HostResult {
 }
 
 impl Store {
-    /// A rollout.
     pub fn rollout(&self, id: RolloutId) -> Result<Rollout, StoreError> {
         let connection = self.connection();
         connection

@@ -4,7 +4,6 @@
 /// Marks the file as ours (`PRAGMA application_id`): "swrm".
 pub(super) const APPLICATION_ID: u32 = 0x7377_726d;
 
-/// Version 1.
 pub(super) const VERSION_1: &str = "
 CREATE TABLE lease (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),

@@ -2,23 +2,15 @@
 
 /// The type flags of entries.
 pub mod kind {
-    /// A file.
     pub const FILE: u8 = b'0';
     /// A file, as before POSIX.
     pub const OLD_FILE: u8 = 0;
-    /// A hardlink.
     pub const HARDLINK: u8 = b'1';
-    /// A symbolic link.
     pub const SYMLINK: u8 = b'2';
-    /// A character device.
     pub const CHARACTER: u8 = b'3';
-    /// A block device.
     pub const BLOCK: u8 = b'4';
-    /// A directory.
     pub const DIRECTORY: u8 = b'5';
-    /// A FIFO.
     pub const FIFO: u8 = b'6';
-    /// GNU's long name.
     pub const LONG_NAME: u8 = b'L';
     /// GNU's long target of a link.
     pub const LONG_LINK: u8 = b'K';
@@ -68,7 +60,6 @@ impl Header {
         Self { block: bytes.first_chunk().copied().unwrap_or([0; 512]), checksum: None }
     }
 
-    /// A link's target.
     #[must_use]
     pub fn link(self, target: impl AsRef<[u8]>) -> Self {
         self.field(LINK, target.as_ref())
@@ -80,7 +71,6 @@ impl Header {
         self.field(PREFIX, prefix.as_ref())
     }
 
-    /// Permissions.
     #[must_use]
     pub fn mode(self, mode: u32) -> Self {
         self.field(MODE, format!("{mode:07o}").as_bytes())
@@ -122,14 +112,12 @@ impl Header {
         self.field(MAGIC, magic)
     }
 
-    /// Any checksum.
     #[must_use]
     pub fn checksum(mut self, field: &[u8; 8]) -> Self {
         self.checksum = Some(*field);
         self
     }
 
-    /// Any bytes anywhere.
     #[must_use]
     pub fn at(mut self, offset: usize, bytes: &[u8]) -> Self {
         self.block[offset..offset + bytes.len()].copy_from_slice(bytes);

@@ -14,7 +14,6 @@ pub enum Format {
 }
 
 impl Format {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::Ustar, Self::Gnu, Self::Pax];
 }
 
@@ -31,7 +30,6 @@ impl Tar {
         Self::default()
     }
 
-    /// A file.
     #[must_use]
     pub fn file(self, name: impl AsRef<[u8]>, content: &[u8]) -> Self {
         self.entry(&Header::new(kind::FILE, name).size(content.len() as u64), content)
@@ -44,19 +42,16 @@ impl Tar {
         self.entry(&header.size(content.len() as u64), content)
     }
 
-    /// A directory.
     #[must_use]
     pub fn directory(self, name: impl AsRef<[u8]>) -> Self {
         self.entry(&Header::new(kind::DIRECTORY, name).mode(0o755), b"")
     }
 
-    /// A symbolic link.
     #[must_use]
     pub fn symlink(self, name: impl AsRef<[u8]>, target: impl AsRef<[u8]>) -> Self {
         self.entry(&Header::new(kind::SYMLINK, name).link(target), b"")
     }
 
-    /// A hardlink.
     #[must_use]
     pub fn hardlink(self, name: impl AsRef<[u8]>, target: impl AsRef<[u8]>) -> Self {
         self.entry(&Header::new(kind::HARDLINK, name).link(target), b"")
@@ -122,14 +117,12 @@ impl Tar {
         self.raw(&header.block()).raw(content).raw(&vec![0; padding])
     }
 
-    /// Any bytes.
     #[must_use]
     pub fn raw(mut self, bytes: &[u8]) -> Self {
         self.0.extend_from_slice(bytes);
         self
     }
 
-    /// The end marker.
     #[must_use]
     pub fn end(self) -> Self {
         self.raw(&[0; 1024])

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use fleet_tests::crashes::{Point, Scenario, Stand, Swept, sweep_twice};
+use fleet_tests::crashes::{CrashedHost, Point, Scenario, Swept, sweep_twice};
 
 /// Hosts at the same time.
 const JOBS: usize = 2;
@@ -21,7 +21,7 @@ fn main() -> Result<ExitCode> {
     let points: Vec<Point> = points.collect::<Result<_>>()?;
     if !points.is_empty() {
         for point in points {
-            let killed = point.attempt(&mut Stand::new(point.scenario)?)?;
+            let killed = point.attempt(&mut CrashedHost::new(point.scenario)?)?;
             say(&format!("{point} held, killed at {}", killed.join(" and at ")))?;
         }
         return Ok(ExitCode::SUCCESS);

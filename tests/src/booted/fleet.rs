@@ -25,7 +25,6 @@ const AGENT_PORT: u16 = 8765;
 /// A host whose updater the test speaks to.
 #[derive(Debug)]
 pub struct Member {
-    /// The machine.
     pub machine: BootedHost,
     /// Where its agent answers.
     pub agent: SocketAddr,

@@ -22,7 +22,6 @@ const POWER_OFF: &str = "RTMIN+4";
 /// A host. Dropped, its power is cut.
 #[derive(Debug)]
 pub struct BootedHost {
-    /// Its name.
     pub name: String,
     /// Its address, which the test can dial.
     pub address: Ipv4Addr,

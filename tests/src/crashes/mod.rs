@@ -9,5 +9,5 @@ mod sweep;
 
 pub use point::{Killed, Point};
 pub use scenario::Scenario;
-pub use stand::Stand;
+pub use stand::CrashedHost;
 pub use sweep::{Swept, passed, sample, sweep_twice};

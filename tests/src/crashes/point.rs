@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use protocol::{Outcome, Phase};
 
 use super::scenario::Stakes;
-use super::{Scenario, Stand};
+use super::{CrashedHost, Scenario};
 use crate::{LONG, eventually};
 
 /// The checkpoints at which nothing has been touched yet, so that nothing has to be finished.
@@ -25,7 +25,6 @@ const BEFORE_THE_SWITCH: [&str; 8] = [
 /// Where updaters are killed, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Point {
-    /// What is ordered.
     pub scenario: Scenario,
     /// At which checkpoint the first updater is killed.
     pub first: u32,
@@ -42,7 +41,7 @@ impl Point {
     ///
     /// # Errors
     /// All that does not hold.
-    pub fn attempt(&self, stand: &mut Stand) -> Result<Killed> {
+    pub fn attempt(&self, stand: &mut CrashedHost) -> Result<Killed> {
         let stakes = stand.prepare()?;
         let before = stand.history().len();
         stand.host.start_crashing(&self.first.to_string())?;
@@ -68,7 +67,7 @@ impl Point {
     }
 
     /// Waits for one more death than there were, or for the end.
-    fn killed_or_done(&self, stand: &Stand, deaths: usize) -> Result<Killed> {
+    fn killed_or_done(&self, stand: &CrashedHost, deaths: usize) -> Result<Killed> {
         eventually("the updater to be killed, or to be done", LONG, || {
             // Asked in any case: a new updater is waiting for its master.
             let done = self.is_done(stand) && stand.is_written_down();
@@ -79,7 +78,7 @@ impl Point {
     }
 
     /// Whether the updater answers, and has nothing to do.
-    fn is_done(&self, stand: &Stand) -> bool {
+    fn is_done(&self, stand: &CrashedHost) -> bool {
         let Ok(health) = stand.host.health() else { return false };
         let idle = health.apps.values().all(|app| app.state == Phase::Idle);
         if self.scenario != Scenario::SelfUpdate {
@@ -93,7 +92,7 @@ impl Point {
 
     fn ended_well(
         &self,
-        stand: &Stand,
+        stand: &CrashedHost,
         stakes: &Stakes,
         before: usize,
         killed: &Killed,

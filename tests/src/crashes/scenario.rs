@@ -17,7 +17,6 @@ pub enum Scenario {
     BadFirstInstall,
     /// A good release is put on the disk only.
     Stage,
-    /// A good release.
     Update,
     /// The release that runs, once more.
     Again,
@@ -68,7 +67,6 @@ impl Stakes {
 }
 
 impl Scenario {
-    /// All of them.
     pub const ALL: [Self; 17] = [
         Self::FirstInstall,
         Self::BadFirstInstall,

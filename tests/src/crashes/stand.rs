@@ -11,26 +11,26 @@ use updater::sys::{KILLED, REACHED};
 
 use super::Scenario;
 use super::scenario::Stakes;
-use crate::{Host, Place, Setup, end_all};
+use crate::{Host, Sandbox, Setup, end_all};
 
 /// The host, its updater down or up, and how often it has been through something.
 #[derive(Debug)]
-pub struct Stand {
+pub struct CrashedHost {
     pub(super) host: Host,
     scenario: Scenario,
     serial: u32,
     /// What was logged before the present point.
     logged: usize,
-    _place: Place,
+    _place: Sandbox,
 }
 
-impl Stand {
+impl CrashedHost {
     /// A host of its own, with whatever the scenario needs to be there.
     ///
     /// # Errors
     /// When it cannot be had.
     pub fn new(scenario: Scenario) -> Result<Self> {
-        let place = Place::new()?;
+        let place = Sandbox::new()?;
         let setup = Setup::default()
             .app("build", "['sh', '-c', 'echo built > built']")
             .app("keep", "2")
@@ -84,17 +84,17 @@ impl Stand {
         Ok(Stakes { active, prev, release, target: target.context("there is no release")? })
     }
 
-    /// At which checkpoints an updater was killed since [`Stand::prepare`].
+    /// At which checkpoints an updater was killed since [`CrashedHost::prepare`].
     pub(super) fn kills(&self) -> Vec<String> {
         self.logged(KILLED)
     }
 
-    /// Which checkpoints were passed since [`Stand::prepare`].
+    /// Which checkpoints were passed since [`CrashedHost::prepare`].
     pub(super) fn passed(&self) -> BTreeSet<String> {
         self.logged(REACHED).into_iter().collect()
     }
 
-    /// What was logged since [`Stand::prepare`].
+    /// What was logged since [`CrashedHost::prepare`].
     pub(super) fn log(&self) -> String {
         self.host.log().get(self.logged..).unwrap_or_default().to_owned()
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
 
-use super::{Point, Scenario, Stand};
+use super::{CrashedHost, Point, Scenario};
 
 /// More checkpoints than anything passes: a sweep that does not end is a fault of its own.
 const MOST: u32 = 100;
@@ -43,7 +43,7 @@ impl Swept {
     }
 
     /// Tries a point. Whether as many updaters were killed as it wants.
-    fn attempt(&mut self, point: Point, stand: &mut Stand) -> Result<bool> {
+    fn attempt(&mut self, point: Point, stand: &mut CrashedHost) -> Result<bool> {
         match point.attempt(stand) {
             Ok(killed) => {
                 let reached = killed.len() == 1 + usize::from(point.second.is_some());
@@ -55,7 +55,7 @@ impl Swept {
                 self.tried += 1;
                 self.lost.push((point, format!("{error:#}")));
                 // Whatever it left is not what the next one begins with.
-                *stand = Stand::new(point.scenario)?;
+                *stand = CrashedHost::new(point.scenario)?;
                 Ok(true)
             }
         }
@@ -67,7 +67,7 @@ impl Swept {
 /// # Errors
 /// When it does not go as it should.
 pub fn passed(scenario: Scenario) -> Result<BTreeSet<String>> {
-    let mut stand = Stand::new(scenario)?;
+    let mut stand = CrashedHost::new(scenario)?;
     Point { scenario, first: MOST, second: None }.attempt(&mut stand)?;
     Ok(stand.passed())
 }
@@ -77,7 +77,7 @@ pub fn passed(scenario: Scenario) -> Result<BTreeSet<String>> {
 /// # Errors
 /// When the machine refuses; what does not hold is no error, but in the answer.
 fn sweep_once(scenario: Scenario) -> Result<Swept> {
-    let (mut swept, mut stand) = (Swept::default(), Stand::new(scenario)?);
+    let (mut swept, mut stand) = (Swept::default(), CrashedHost::new(scenario)?);
     for first in 1..MOST {
         if !swept.attempt(Point { scenario, first, second: None }, &mut stand)? {
             break;
@@ -93,7 +93,7 @@ fn sweep_once(scenario: Scenario) -> Result<Swept> {
 /// When the machine refuses; what does not hold is no error, but in the answer.
 pub fn sweep_twice(scenario: Scenario, mut told: impl FnMut(&Swept)) -> Result<Swept> {
     let mut swept = sweep_once(scenario)?;
-    let mut stand = Stand::new(scenario)?;
+    let mut stand = CrashedHost::new(scenario)?;
     for first in 1..=swept.tried {
         for second in 1..MOST {
             if !swept.attempt(Point { scenario, first, second: Some(second) }, &mut stand)? {
@@ -112,7 +112,7 @@ pub fn sweep_twice(scenario: Scenario, mut told: impl FnMut(&Swept)) -> Result<S
 /// When the machine refuses; what does not hold is no error, but in the answer.
 pub fn sample(scenario: Scenario, pairs: u32, seed: u64) -> Result<Swept> {
     let mut swept = sweep_once(scenario)?;
-    let mut stand = Stand::new(scenario)?;
+    let mut stand = CrashedHost::new(scenario)?;
     let (checkpoints, mut random) = (swept.tried, SplitMix(seed));
     for _ in 0..pairs {
         let (first, second) = (random.up_to(checkpoints), random.up_to(RECOVERY));

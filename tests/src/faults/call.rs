@@ -8,11 +8,9 @@ use protocol::{Digest, TransactionId};
 /// Which of a call's arguments say what it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// A path.
     Path(usize),
     /// A directory and a path.
     At(usize, usize),
-    /// An open file.
     File(usize),
 }
 
@@ -20,16 +18,13 @@ pub(super) enum Place {
 /// call is known by its thread, what it does to which path, and how many such there were before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// The thread's name.
     pub thread: String,
-    /// The call's name.
     pub name: &'static str,
     /// What it is about, below the host's directory. Names that differ in every run stand as
     /// `DIGEST`, `TRANSACTION` and `.new`.
     pub path: PathBuf,
     /// Which one it is of this thread's calls of this name on this path, from 1.
     pub number: usize,
-    /// What it does.
     pub act: Act,
 }
 
@@ -42,7 +37,6 @@ pub enum Act {
     Make,
     /// Reads names or bytes.
     Read,
-    /// Writes bytes.
     Write,
     /// Brings to the disk.
     Sync,

@@ -14,7 +14,6 @@ pub(super) struct Notice {
     id: u64,
     /// The thread that calls.
     pub(super) thread: i32,
-    /// The call's number.
     pub(super) number: i64,
     /// What it was given.
     pub(super) arguments: [u64; 6],

@@ -5,12 +5,9 @@ use nix::libc::{self, c_long};
 use super::call::Act;
 use super::call::Place::{self, At, File, Path};
 
-/// A system call.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
-    /// Its number.
     pub(super) number: c_long,
-    /// Its name.
     pub(super) name: &'static str,
     /// What it is about.
     pub(super) place: Place,

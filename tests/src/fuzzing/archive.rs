@@ -4,13 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use bytes::Bytes;
-use updater::release::{Bounds, unpack};
+use updater::release::{UnpackLimits, unpack};
 
 use crate::archives::hostile::{families, family};
 use crate::archives::{Header, Tar, legitimate, zstd};
 use crate::{Found, snapshot};
 
-const BOUNDS: Bounds = Bounds { archive_bytes: 1 << 20, unpacked_bytes: 1 << 20, entries: 200 };
+const BOUNDS: UnpackLimits =
+    UnpackLimits { archive_bytes: 1 << 20, unpacked_bytes: 1 << 20, entries: 200 };
 /// A longer seed says nothing that a short one does not.
 const SEED_BYTES: usize = 8 << 10;
 

@@ -2,7 +2,6 @@
 
 use super::{archive, replies, texts};
 
-/// One of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
     /// Its name, which its directory in `tests/fuzz/crashes` has too.
@@ -13,7 +12,6 @@ pub struct Target {
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
-/// All of them.
 pub const TARGETS: &[Target] = &[
     Target { name: "archive", run: archive::archive, seeds: archive::archives },
     Target { name: "tar", run: archive::tar, seeds: archive::tars },

@@ -16,7 +16,6 @@ const SIGNED: &str = "format = 1\napp = \"agent\"\ncounter = 42\n\
     digest = \"sha256:abababababababababababababababababababababababababababababababab\"\n\
     archive_bytes = 1000\nunpacked_bytes = 4000\nentries = 12\n\
     not_after = \"2036-01-02T03:04:05Z\"\n";
-/// How.
 const SIGNATURE: &str = "untrusted comment: nothing\n\
     RUTFMQUSrnIjerUWScI3FI/qDF8i9xtW4AW6o/79yjDb/S0j2+GagfcTcS640RyEhqCHTkVFqTTqJYElfvcn8mz00+Odc3s3XgI=\n\
     trusted comment: of a test\n\

@@ -9,7 +9,7 @@ use protocol::{Digest, LastTransaction, Outcome, RELEASE_RECORD, SELF_APP};
 use updater::config::Config;
 use updater::release::{Layout, Slot};
 use updater::transaction::machine::after_switch;
-use updater::transaction::{AppFiles, Facts, Journal, is_stranded};
+use updater::transaction::{AppFiles, Journal, ReleaseStates, is_stranded};
 
 /// Where an app is, and what its configuration promises.
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ impl Installed {
         let mut reserved = vec![RELEASE_RECORD.to_owned()];
         let own = app == SELF_APP;
         let (install, keep, processes) = if own {
-            (&config.own.install_dir, config.own.keep, 0)
+            (&config.self_update.install_dir, config.self_update.keep, 0)
         } else {
             let app = config.apps.get(&name).with_context(|| format!("there is no app {name}"))?;
             reserved.extend(app.links.iter().map(|link| link.trim_end_matches('/').to_owned()));
@@ -68,7 +68,7 @@ pub(super) struct Seen<'a> {
     pub(super) active: Option<Digest>,
     pub(super) prev: Option<Digest>,
     pub(super) journal: Option<Journal>,
-    pub(super) facts: Facts,
+    pub(super) facts: ReleaseStates,
     /// The history's lines, the newest last. Torn ones are left out.
     pub(super) history: Vec<LastTransaction>,
     /// Every start of an agent of which a process lives, by its mark.
@@ -87,7 +87,7 @@ impl<'a> Seen<'a> {
             active: layout.slot(Slot::Active).context("read active")?,
             prev: layout.slot(Slot::Prev).context("read prev")?,
             journal: Journal::read(&files.journal())?,
-            facts: Facts::read(&files.facts())?,
+            facts: ReleaseStates::read(&files.facts())?,
             history: history.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(),
             agents: agents_of(&installed.proc, &installed.store),
         })

@@ -12,9 +12,7 @@ use crate::{LONG, eventually};
 /// A kind of file system, in an image file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FileSystem {
-    /// Debian's own.
     Ext4,
-    /// Red Hat's.
     Xfs,
 }
 

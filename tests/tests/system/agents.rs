@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::{Behaviour, Host, LONG, Packing, Place, Setup, Tree, end_all, eventually};
+use fleet_tests::{Behaviour, Host, LONG, Packing, Sandbox, Setup, Tree, end_all, eventually};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use protocol::{Digest, Outcome, Status, header};
@@ -27,7 +27,7 @@ fn kill_agent(host: &Host) -> Result<u32> {
 
 #[test]
 fn lesson_19_the_same_agent_goes_on_through_a_crash_in_the_watch() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().health("watch", "'2s'"))?;
     let release = Tree::healthy("one")?;
     let mut lines = host.order("/update", &release).header("accept", header::NDJSON).lines()?;
@@ -45,7 +45,7 @@ fn lesson_19_the_same_agent_goes_on_through_a_crash_in_the_watch() -> Result<()>
 
 #[test]
 fn lesson_10_an_agent_that_dies_in_a_watch_that_another_updater_began_is_undone() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let good = host.installs("good")?;
     let bad = Tree::healthy("bad")?;
@@ -63,7 +63,7 @@ fn lesson_10_an_agent_that_dies_in_a_watch_that_another_updater_began_is_undone(
 
 #[test]
 fn an_agent_that_died_while_no_updater_ran_has_to_prove_itself_anew() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().health("watch", "'1s'"))?;
     let release = Tree::healthy("one")?;
     let mut lines = host.order("/update", &release).header("accept", header::NDJSON).lines()?;
@@ -79,7 +79,7 @@ fn an_agent_that_died_while_no_updater_ran_has_to_prove_itself_anew() -> Result<
 
 #[test]
 fn an_agent_that_flaps_is_started_again_and_again_and_can_be_replaced() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().run("backoff_max", "'200ms'"))?;
     let flapping = host.installs("flapping")?;
     let mut pid = None;
@@ -98,7 +98,7 @@ fn an_agent_that_flaps_is_started_again_and_again_and_can_be_replaced() -> Resul
 
 #[test]
 fn an_agent_that_goes_into_the_background_is_undone_and_leaves_nothing() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let good = host.installs("good")?;
     let tree = Tree::agent(&Behaviour { message: "away".into(), ..Behaviour::default() })?;
@@ -115,7 +115,7 @@ fn an_agent_that_goes_into_the_background_is_undone_and_leaves_nothing() -> Resu
 
 #[test]
 fn an_agent_that_lives_and_listens_no_more_is_undone_in_its_watch() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let good = host.installs("good")?;
     let deaf = Behaviour { closes_after: Some(2), ..Behaviour::default() };
@@ -128,7 +128,7 @@ fn an_agent_that_lives_and_listens_no_more_is_undone_in_its_watch() -> Result<()
 
 #[test]
 fn lesson_20_a_stranger_that_got_the_agents_number_is_let_live() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let release = host.installs("one")?;
     host.kill()?;
@@ -153,7 +153,7 @@ fn lesson_20_a_stranger_that_got_the_agents_number_is_let_live() -> Result<()> {
 
 #[test]
 fn an_update_after_the_agent_died_unseen_is_as_any_other() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let first = host.installs("one")?;
     let pid = host.app()?.pid;

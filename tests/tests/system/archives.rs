@@ -2,7 +2,7 @@
 //! of them is left.
 
 use anyhow::Result;
-use fleet_tests::{Behaviour, Host, Packing, Place, Release, Setup, Tree};
+use fleet_tests::{Behaviour, Host, Packing, Release, Sandbox, Setup, Tree};
 use protocol::{Code, Problem, header};
 
 fn refused(host: &Host, release: &Release) -> Result<Problem> {
@@ -16,7 +16,7 @@ fn refused(host: &Host, release: &Release) -> Result<Problem> {
 
 #[test]
 fn lesson_06_a_truncated_or_corrupt_archive_is_refused_and_leaves_nothing() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     for packing in [Packing::Gzip, Packing::Zstd] {
         let whole = Tree::agent(&Behaviour::default())?.pack(packing)?.bytes;
@@ -39,7 +39,7 @@ fn lesson_06_a_truncated_or_corrupt_archive_is_refused_and_leaves_nothing() -> R
 
 #[test]
 fn lesson_30_bytes_of_another_digest_are_never_a_release() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let announced = Tree::healthy("announced")?;
     let other = Tree::healthy("other")?;
@@ -58,7 +58,7 @@ fn lesson_30_bytes_of_another_digest_are_never_a_release() -> Result<()> {
 
 #[test]
 fn lesson_16_every_bound_has_a_name_and_holds() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let setup = Setup::default()
         .limits("archive_bytes", "'64KiB'")
         .limits("unpacked_bytes", "'1MiB'")
@@ -86,7 +86,7 @@ fn lesson_16_every_bound_has_a_name_and_holds() -> Result<()> {
 
 #[test]
 fn a_host_without_space_says_how_much_it_needs() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().limits("reserve_bytes", "'4096TiB'"))?;
     let problem = refused(&host, &Tree::healthy("one")?)?;
     assert_eq!((problem.status, problem.code), (507, Code::NoSpace));
@@ -98,7 +98,7 @@ fn a_host_without_space_says_how_much_it_needs() -> Result<()> {
 #[test]
 fn what_a_release_may_have_it_keeps() -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let tree = Tree::agent(&Behaviour::default())?;
     tree.file("share/ünïcode/text", "text")?;

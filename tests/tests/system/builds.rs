@@ -1,7 +1,7 @@
 //! Builds on the host: bounded, in the release, and told of when they fail.
 
 use anyhow::Result;
-use fleet_tests::{Behaviour, Host, Packing, Place, Setup, Tree};
+use fleet_tests::{Behaviour, Host, Packing, Sandbox, Setup, Tree};
 use protocol::{Code, Phase};
 
 fn with_script(script: &str) -> Result<Tree> {
@@ -16,7 +16,7 @@ fn setup() -> Setup {
 
 #[test]
 fn lesson_36_the_last_lines_of_a_failed_build_reach_the_caller() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &setup())?;
     let good = with_script("true")?.pack(Packing::Zstd)?;
     host.push(&good)?.result()?;
@@ -36,7 +36,7 @@ fn lesson_36_the_last_lines_of_a_failed_build_reach_the_caller() -> Result<()> {
 
 #[test]
 fn lesson_17_a_build_has_a_time_limit() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &setup().app("build_timeout", "'300ms'"))?;
     let endless = with_script("echo begun; sleep 1000 & sleep 1000")?;
     let problem = host.push(&endless.pack(Packing::Zstd)?)?.problem()?;
@@ -51,7 +51,7 @@ fn lesson_17_a_build_has_a_time_limit() -> Result<()> {
 
 #[test]
 fn lesson_17_a_builds_output_is_bounded() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &setup().app("build_output", "'64KiB'"))?;
     let chatty = with_script("while :; do echo 'and on and on and on'; done")?;
     let problem = host.push(&chatty.pack(Packing::Zstd)?)?.problem()?;
@@ -62,7 +62,7 @@ fn lesson_17_a_builds_output_is_bounded() -> Result<()> {
 
 #[test]
 fn lesson_17_a_build_inherits_nothing_of_the_updaters() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &setup().app("build_env", "{ MIRROR = 'here' }"))?;
     let tree = with_script("env > environment; ls /proc/self/fd > descriptors")?;
     host.push(&tree.pack(Packing::Zstd)?)?.result()?;
@@ -79,7 +79,7 @@ fn lesson_17_a_build_inherits_nothing_of_the_updaters() -> Result<()> {
 
 #[test]
 fn a_release_says_how_it_is_built_and_the_host_has_the_last_word() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().app("build", "'auto'"))?;
     let tree = with_script("echo by the release > built")?;
     tree.file("release.toml", "name = 'x'\nversion = '2.1'\n[build]\ncommand = 'sh build.sh'\n")?;
@@ -93,7 +93,7 @@ fn a_release_says_how_it_is_built_and_the_host_has_the_last_word() -> Result<()>
 
 #[test]
 fn lesson_04_what_was_built_in_a_release_stays_in_it() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &setup())?;
     let one = with_script("pwd > where; echo one > built")?.pack(Packing::Zstd)?;
     let two = with_script("pwd > where; echo two > built")?.pack(Packing::Zstd)?;

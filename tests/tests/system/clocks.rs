@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{Host, Place, Release, Setup, Tree};
+use fleet_tests::{Host, Release, Sandbox, Setup, Tree};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use protocol::{Event, EventKind, Outcome, Status, header};
@@ -13,7 +13,7 @@ use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 /// A host in the watch of its second release, whose updater is down.
-fn in_the_watch(place: &Place, watch: &str) -> Result<(Host, Release)> {
+fn in_the_watch(place: &Sandbox, watch: &str) -> Result<(Host, Release)> {
     let host = Host::alone(place, &Setup::default().health("timeout", "'500ms'"))?;
     host.installs("one")?;
     let release = Tree::healthy("two")?;
@@ -44,7 +44,7 @@ fn sleep_through(host: &Host) -> Result<()> {
 #[test]
 fn a_clock_that_jumps_a_year_changes_no_watch() -> Result<()> {
     for year in [Duration::days(365), Duration::days(-365)] {
-        let place = Place::new()?;
+        let place = Sandbox::new()?;
         let (host, release) = in_the_watch(&place, "2s")?;
         change(&host, |journal| {
             for key in ["since", "started_at"] {
@@ -64,7 +64,7 @@ fn a_clock_that_jumps_a_year_changes_no_watch() -> Result<()> {
 
 #[test]
 fn a_watch_that_the_machine_slept_through_is_not_over_before_it_has_looked() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let (host, release) = in_the_watch(&place, "1h")?;
     sleep_through(&host)?;
     // It lives, and answers nobody any more.
@@ -80,7 +80,7 @@ fn a_watch_that_the_machine_slept_through_is_not_over_before_it_has_looked() -> 
 
 #[test]
 fn a_watch_that_the_machine_slept_through_ends_when_it_has_looked() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let (host, release) = in_the_watch(&place, "1h")?;
     sleep_through(&host)?;
     host.start()?;
@@ -99,7 +99,7 @@ fn faketime() -> Result<PathBuf> {
 /// How a watch ends in whose middle the wall clock of the running updater jumps, and in which year it
 /// then is for it. Where the agent `dies`, it does so after the jump.
 fn jumped(by: &str, dies: bool) -> Result<(Status, i32)> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let clock = place.path().join("clock");
     fs::write(&clock, "+0")?;
     let host = Host::alone_and_idle(&place, &Setup::default())?;

@@ -6,11 +6,10 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use fleet_tests::crashes::{Point, Scenario, Stand, passed, sample};
+use fleet_tests::crashes::{CrashedHost, Point, Scenario, passed, sample};
 
 /// Points of each scenario at which two updaters are killed.
 const PAIRS: u32 = 6;
-/// Which ones.
 const SEED: u64 = 20_261_124;
 
 fn holds(scenario: Scenario) -> Result<()> {
@@ -102,7 +101,7 @@ fn a_rollback_survives_its_updater_at_every_checkpoint() -> Result<()> {
 #[test]
 fn lesson_21_the_updaters_own_update_survives_it_at_its_checkpoints() -> Result<()> {
     let scenario = Scenario::SelfUpdate;
-    let mut stand = Stand::new(scenario)?;
+    let mut stand = CrashedHost::new(scenario)?;
     // In its first release being made, in the trial of the new one, at the flip, and at the end.
     for (first, second) in [(2, None), (9, None), (13, None), (10, Some(2)), (16, None)] {
         Point { scenario, first, second }.attempt(&mut stand)?;

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::volume::{Volume, alone_with_mounts};
 use fleet_tests::{
-    Fleet, Host, LONG, Packing, Place, Setup, Tree, eventually, processes_of, program, snapshot,
+    Fleet, Host, LONG, Packing, Sandbox, Setup, Tree, eventually, processes_of, program, snapshot,
 };
 use protocol::{Code, DrillLine, DrillReport, DrillStatus, header};
 
@@ -97,7 +97,7 @@ fn a_host_drills_and_its_agent_does_not_notice() -> Result<()> {
 #[test]
 fn a_drill_beside_an_app_with_a_user_passes_as_that_user() -> Result<()> {
     ensure!(nix::unistd::geteuid().is_root(), "only root can run an agent as another user");
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let setup = Setup::default().app("user", "'games'").app("build", "['sh', '-c', 'true']");
     let host = Host::alone(&place, &setup)?;
     let tree = Tree::empty()?;
@@ -113,7 +113,7 @@ fn a_drill_beside_an_app_with_a_user_passes_as_that_user() -> Result<()> {
 #[test]
 fn a_drill_that_fails_says_where_and_why_and_leaves_nothing() -> Result<()> {
     alone_with_mounts()?;
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone_and_idle(&place, &Setup::default())?;
     let _state = Volume::small(&host.directory.join("state"), 8 << 20, 512)?;
     host.start()?;
@@ -149,7 +149,7 @@ fn fill(file: &std::path::Path) -> Result<()> {
 #[test]
 fn a_disk_on_which_nothing_may_be_executed_is_found_out() -> Result<()> {
     alone_with_mounts()?;
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let setup = Setup::default().limits("reserve_bytes", "'1B'").limits("reserve_inodes", "1");
     let host = Host::alone_and_idle(&place, &setup)?;
     let install = host.install();
@@ -169,7 +169,7 @@ fn a_disk_on_which_nothing_may_be_executed_is_found_out() -> Result<()> {
 
 #[test]
 fn a_drill_that_was_cut_short_is_swept_up_and_none_begins_in_a_transaction() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     host.installs("real")?;
     let before = files(&host)?;

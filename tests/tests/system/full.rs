@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::volume::{Volume, alone_with_mounts};
-use fleet_tests::{Behaviour, Host, LONG, Packing, Place, Release, Setup, Tree, eventually};
+use fleet_tests::{Behaviour, Host, LONG, Packing, Release, Sandbox, Setup, Tree, eventually};
 use protocol::{Code, Digest, Problem};
 
 const MIB: u64 = 1 << 20;
@@ -20,13 +20,12 @@ struct Small {
     old: Digest,
     disk: PathBuf,
     _volume: Volume,
-    _place: Place,
+    _place: Sandbox,
 }
 
 /// What lies on the small disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum On {
-    /// The releases.
     Install,
     /// The journal, the history and the agent's log.
     State,
@@ -35,7 +34,7 @@ enum On {
 impl Small {
     fn new(on: On, setup: Setup) -> Result<Self> {
         alone_with_mounts()?;
-        let place = Place::new()?;
+        let place = Sandbox::new()?;
         let disk = place.path().join("disk");
         let volume = Volume::small(&disk, 24 * MIB, 300)?;
         let own = |name: &str| format!("'{}'", disk.join(name).display());

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use fleet_tests::{
-    Behaviour, Host, LONG, Output, Packing, Place, Release, Setup, Tree, eventually, program,
+    Behaviour, Host, LONG, Output, Packing, Release, Sandbox, Setup, Tree, eventually, program,
 };
 use protocol::{Code, Outcome, Status, header};
 
@@ -68,7 +68,7 @@ fn noted(host: &Host) -> Vec<String> {
 
 #[test]
 fn a_handover_is_told_to_both_agents_and_taken_back_when_that_fails() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &setup().handover())?;
     let turns = "[hooks]\nactivate = 'bin/note activate'\ndrain = 'bin/note drain'\n\
         undrain = 'bin/note undrain'\n";
@@ -91,7 +91,7 @@ fn a_handover_is_told_to_both_agents_and_taken_back_when_that_fails() -> Result<
 
 #[test]
 fn everything_is_run_in_its_order_and_knows_both_releases() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &setup())?;
     let all = format!("{HOOKS}{MIGRATIONS}");
     let (one, two) = (good(1, "")?, good(2, &all)?);
@@ -116,7 +116,7 @@ fn everything_is_run_in_its_order_and_knows_both_releases() -> Result<()> {
 
 #[test]
 fn a_hook_before_the_switch_that_fails_leaves_everything_as_it_was() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &setup())?;
     let one = good(1, "")?;
     installs(&host, &one)?;
@@ -135,7 +135,7 @@ fn a_hook_before_the_switch_that_fails_leaves_everything_as_it_was() -> Result<(
 
 #[test]
 fn a_hook_after_the_switch_that_fails_or_hangs_reverses() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &setup().app("hooks_timeout", "'1s'"))?;
     let one = good(1, "")?;
     installs(&host, &one)?;
@@ -157,7 +157,7 @@ fn a_hook_after_the_switch_that_fails_or_hangs_reverses() -> Result<()> {
 
 #[test]
 fn a_migration_that_fails_is_undone_and_its_output_told() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &setup())?;
     let one = good(1, "")?;
     installs(&host, &one)?;
@@ -175,7 +175,7 @@ fn a_migration_that_fails_is_undone_and_its_output_told() -> Result<()> {
 
 #[test]
 fn a_release_that_fails_after_its_migration_takes_the_data_back_with_it() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &setup())?;
     let one = good(1, "")?;
     installs(&host, &one)?;
@@ -186,7 +186,7 @@ fn a_release_that_fails_after_its_migration_takes_the_data_back_with_it() -> Res
 
 #[test]
 fn a_rollback_over_several_migrations_undoes_them_one_after_the_other() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &setup())?;
     let (one, two) = (good(1, "")?, good(2, MIGRATIONS)?);
     let (three, four) = (good(3, "")?, good(4, MIGRATIONS)?);
@@ -212,7 +212,7 @@ fn a_rollback_over_several_migrations_undoes_them_one_after_the_other() -> Resul
 
 #[test]
 fn what_cannot_be_undone_is_said_before_and_not_gone_back_over() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &setup())?;
     let (one, two) = (good(1, "")?, good(2, ONE_WAY)?);
     installs(&host, &one)?;
@@ -237,7 +237,7 @@ fn what_cannot_be_undone_is_said_before_and_not_gone_back_over() -> Result<()> {
 #[test]
 fn a_release_that_fails_after_what_cannot_be_undone_stays_and_says_where_the_backup_is()
 -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &setup())?;
     let (one, two) = (good(1, "")?, bad(2, ONE_WAY)?);
     installs(&host, &one)?;
@@ -261,7 +261,7 @@ fn a_release_that_fails_after_what_cannot_be_undone_stays_and_says_where_the_bac
 
 #[test]
 fn nothing_is_started_on_data_that_is_half_way() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &setup())?;
     let one = good(1, "")?;
     installs(&host, &one)?;
@@ -281,7 +281,7 @@ fn nothing_is_started_on_data_that_is_half_way() -> Result<()> {
 
 #[test]
 fn who_says_irreversible_gets_the_old_release_back_all_the_same() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &setup())?;
     let (one, two) = (good(1, "")?, bad(2, ONE_WAY)?);
     installs(&host, &one)?;
@@ -293,7 +293,7 @@ fn who_says_irreversible_gets_the_old_release_back_all_the_same() -> Result<()> 
 
 #[test]
 fn lesson_27_a_crash_in_the_migration_does_not_copy_the_data_again() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &setup())?;
     let (one, two) = (good(1, "")?, good(2, MIGRATIONS)?);
     installs(&host, &one)?;
@@ -314,7 +314,7 @@ fn lesson_27_a_crash_in_the_migration_does_not_copy_the_data_again() -> Result<(
 
 #[test]
 fn lesson_27_failed_updates_leave_what_a_rollback_needs() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &setup())?;
     let (one, two) = (good(1, "")?, good(2, MIGRATIONS)?);
     installs(&host, &one)?;
@@ -330,7 +330,7 @@ fn lesson_27_failed_updates_leave_what_a_rollback_needs() -> Result<()> {
 
 #[test]
 fn what_the_host_says_of_hooks_wins() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let hooks = "{ before_switch = ['bin/note', 'the host'], after_switch = [] }";
     let host = Host::alone(&place, &setup().app("hooks", hooks))?;
     installs(&host, &good(1, HOOKS)?)?;

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::archives::hostile::{Hostile, LIMITS, LINKS, families, family};
 use fleet_tests::archives::{Tar, zstd};
-use fleet_tests::{Found, Host, Packing, Place, Release, Setup, forget_peak, memory_of, snapshot};
+use fleet_tests::{
+    Found, Host, Packing, Release, Sandbox, Setup, forget_peak, memory_of, snapshot,
+};
 use nix::unistd::Pid;
 
 /// What the updater may have at most, in MiB: in a build that is not optimised, with a zstd window
@@ -20,12 +22,12 @@ const NOBODY: u32 = 65_534;
 struct Watched {
     host: Host,
     // After the host: it ends what that started.
-    place: Place,
+    place: Sandbox,
 }
 
 impl Watched {
     fn new() -> Result<Self> {
-        let place = Place::new()?;
+        let place = Sandbox::new()?;
         let limits =
             LIMITS.iter().fold(Setup::default(), |setup, (key, value)| setup.limits(key, value));
         let host = Host::alone_and_idle(&place, &limits.app("links", LINKS))?;

@@ -1,12 +1,12 @@
 //! What an updater asks of its own identity. What it asks of others is in `peers_matrix.rs`.
 
 use anyhow::Result;
-use fleet_tests::{Host, Place, Setup};
+use fleet_tests::{Host, Sandbox, Setup};
 
 #[test]
 fn a_key_that_others_can_read_is_refused_at_the_start() -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone_and_idle(&place, &Setup::default())?;
     let key = host.directory.join("identity/updater.key");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644))?;

@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::invariants::{Installed, Moment, violations};
-use fleet_tests::{Host, Place, Setup};
+use fleet_tests::{Host, Sandbox, Setup};
 use protocol::Digest;
 use time::OffsetDateTime;
-use updater::transaction::Facts;
+use updater::transaction::ReleaseStates;
 
 /// A host at rest whose updater is down, with a release that is active and one before it.
 struct Broken {
@@ -18,12 +18,12 @@ struct Broken {
     active: Digest,
     prev: Digest,
     installed: Installed,
-    _place: Place,
+    _place: Sandbox,
 }
 
 impl Broken {
     fn new() -> Result<Self> {
-        let place = Place::new()?;
+        let place = Sandbox::new()?;
         let host = Host::alone(&place, &Setup::default())?;
         let (prev, active) = (host.installs("one")?, host.installs("two")?);
         host.rests()?;
@@ -96,7 +96,7 @@ fn every_fault_is_found() -> Result<()> {
     broken.with_file(&state.join("journal.json"), b"{", "journal.json")?;
 
     let gone = Digest::from_bytes([6; 32]);
-    let mut facts = Facts::read(&state.join("releases.json"))?;
+    let mut facts = ReleaseStates::read(&state.join("releases.json"))?;
     facts.proved(gone, OffsetDateTime::now_utc());
     let facts = serde_json::to_vec(&facts)?;
     broken.with_file(&state.join("releases.json"), &facts, "known as whole, and is gone")?;

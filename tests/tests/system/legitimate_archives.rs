@@ -9,7 +9,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::archives::legitimate::{noise, streams, tars};
-use fleet_tests::{Found, Host, Output, Packing, Place, Release, Setup, Tree, attached, snapshot};
+use fleet_tests::{
+    Found, Host, Output, Packing, Release, Sandbox, Setup, Tree, attached, snapshot,
+};
 use protocol::RELEASE_RECORD;
 
 /// Stages an archive, and compares what came of it with what both tools make of its tar.
@@ -64,8 +66,8 @@ fn normalised(found: BTreeMap<PathBuf, Found>) -> BTreeMap<PathBuf, Found> {
     found.into_iter().map(|(path, found)| (path, normal(found))).collect()
 }
 
-fn host() -> Result<(Place, Host)> {
-    let place = Place::new()?;
+fn host() -> Result<(Sandbox, Host)> {
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     Ok((place, host))
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{Host, LONG, Output, Place, Setup, Tree, eventually, program};
+use fleet_tests::{Host, LONG, Output, Sandbox, Setup, Tree, eventually, program};
 use protocol::header;
 
 fn updater(host: &Host, arguments: &[&str]) -> Result<Output> {
@@ -24,7 +24,7 @@ fn is_stopped(host: &Host) -> Result<()> {
 
 #[test]
 fn what_an_operator_stopped_stays_stopped_until_it_is_started() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let release = host.installs("one")?;
     let said = updater(&host, &["stop"])?.good()?.stdout;
@@ -51,7 +51,7 @@ fn what_an_operator_stopped_stays_stopped_until_it_is_started() -> Result<()> {
 
 #[test]
 fn an_operator_needs_no_updater() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let release = host.installs("one")?;
     host.kill()?;
@@ -68,7 +68,7 @@ fn an_operator_needs_no_updater() -> Result<()> {
 
 #[test]
 fn an_updater_that_died_while_stopping_is_followed_by_one_that_stops() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     host.installs("one")?;
     host.kill()?;
@@ -80,7 +80,7 @@ fn an_updater_that_died_while_stopping_is_followed_by_one_that_stops() -> Result
 
 #[test]
 fn an_update_starts_what_was_stopped() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let first = host.installs("one")?;
     updater(&host, &["stop"])?.good()?;
@@ -91,7 +91,7 @@ fn an_update_starts_what_was_stopped() -> Result<()> {
 
 #[test]
 fn nobody_stops_an_agent_that_a_transaction_has_in_hand() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let release = Tree::healthy("one")?;
     let call = host.order("/update?watch=1h", &release).header("accept", header::NDJSON);

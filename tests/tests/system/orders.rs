@@ -4,12 +4,12 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use fleet_tests::{Behaviour, Host, LONG, Packing, Place, Release, Setup, Tree, eventually};
+use fleet_tests::{Behaviour, Host, LONG, Packing, Release, Sandbox, Setup, Tree, eventually};
 use protocol::{Code, EventKind, Outcome, Phase, Status, header};
 use reqwest::multipart::{Form, Part};
 
 /// A host whose update takes long enough to be looked at.
-fn busy(place: &Place) -> Result<(Host, fleet_tests::Lines, Release)> {
+fn busy(place: &Sandbox) -> Result<(Host, fleet_tests::Lines, Release)> {
     let host = Host::alone(place, &Setup::default().health("watch", "'3s'"))?;
     let release = Tree::healthy("busy")?;
     let mut lines = host.order("/update", &release).header("accept", header::NDJSON).lines()?;
@@ -19,7 +19,7 @@ fn busy(place: &Place) -> Result<(Host, fleet_tests::Lines, Release)> {
 
 #[test]
 fn lesson_13_a_second_push_is_told_who_holds_the_lock() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let (host, mut lines, release) = busy(&place)?;
     let problem = host.push(&Tree::healthy("other")?)?.problem()?;
     assert_eq!((problem.status, problem.code), (423, Code::UpdateInProgress));
@@ -36,7 +36,7 @@ fn lesson_13_a_second_push_is_told_who_holds_the_lock() -> Result<()> {
 
 #[test]
 fn lesson_14_health_is_answered_while_an_update_runs() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let setup = Setup::default().app("build", "['sh', 'build.sh']");
     let host = Host::alone(&place, &setup)?;
     let tree = Tree::agent(&Behaviour::default())?;
@@ -59,7 +59,7 @@ fn lesson_14_health_is_answered_while_an_update_runs() -> Result<()> {
 
 #[test]
 fn an_order_is_followed_line_by_line_to_its_end() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let release = Tree::healthy("one")?;
     let answer = host.order("/update", &release).header("accept", header::NDJSON).send()?;
@@ -90,7 +90,7 @@ fn an_order_is_followed_line_by_line_to_its_end() -> Result<()> {
 
 #[test]
 fn a_failure_is_the_last_line_of_a_stream() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let bad = Tree::release(&Behaviour { crash: Some("why".into()), ..Behaviour::default() })?;
     let answer = host.order("/update", &bad).header("accept", header::NDJSON).send()?;
@@ -104,7 +104,7 @@ fn a_failure_is_the_last_line_of_a_stream() -> Result<()> {
 
 #[test]
 fn lesson_26_a_caller_who_leaves_stops_nothing() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let (host, lines, release) = busy(&place)?;
     drop(lines);
     let app = host.idle()?;
@@ -116,7 +116,7 @@ fn lesson_26_a_caller_who_leaves_stops_nothing() -> Result<()> {
 
 #[test]
 fn lesson_37_an_order_is_found_again_by_the_name_that_it_was_given() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let name = "0190a5c2-6f00-7000-8000-00000000abcd";
     let order = host.order("/update", &Tree::healthy("one")?);
@@ -127,7 +127,7 @@ fn lesson_37_an_order_is_found_again_by_the_name_that_it_was_given() -> Result<(
 
 #[test]
 fn a_caller_who_leaves_while_sending_ends_it_as_interrupted() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let release = Tree::healthy("one")?;
     let (mut sender, receiver) = tokio::io::duplex(64 << 10);
@@ -188,7 +188,7 @@ fn a_caller_who_leaves_while_sending_ends_it_as_interrupted() -> Result<()> {
 
 #[test]
 fn the_reference_systems_clients_can_drive_it() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let release = Tree::agent(&Behaviour::default())?.pack(Packing::Gzip)?;
     let form = |digest: String| {
@@ -212,7 +212,7 @@ fn the_reference_systems_clients_can_drive_it() -> Result<()> {
 
 #[test]
 fn an_older_master_is_refused() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let push = |message: &str, epoch: &str| {
         host.order("/update", &Tree::healthy(message)?).header(header::EPOCH, epoch).send()
@@ -234,7 +234,7 @@ fn an_older_master_is_refused() -> Result<()> {
 
 #[test]
 fn a_host_can_insist_on_an_epoch() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().top("require_epoch", "true"))?;
     let release = Tree::healthy("one")?;
     let problem = host.push(&release)?.problem()?;
@@ -245,7 +245,7 @@ fn a_host_can_insist_on_an_epoch() -> Result<()> {
 
 #[test]
 fn a_confirmation_must_come_on_a_new_connection() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().app("confirm_window", "'20s'"))?;
     let release = Tree::healthy("one")?;
     let queued = host.order("/update?confirm=true", &release).send()?;
@@ -260,7 +260,7 @@ fn a_confirmation_must_come_on_a_new_connection() -> Result<()> {
 
 #[test]
 fn an_update_that_nobody_confirms_is_undone() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().app("confirm_window", "'200ms'"))?;
     let good = Tree::healthy("good")?;
     host.push(&good)?.result()?;
@@ -275,7 +275,7 @@ fn an_update_that_nobody_confirms_is_undone() -> Result<()> {
 
 #[test]
 fn events_are_resumed_after_the_last_one_that_was_seen() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     host.push(&Tree::healthy("one")?)?.result()?;
     let get = reqwest::Method::GET;
@@ -306,7 +306,7 @@ fn events_are_resumed_after_the_last_one_that_was_seen() -> Result<()> {
 
 #[test]
 fn what_is_not_there_is_said_so() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let release = Tree::healthy("one")?;
     let master = host.master();
@@ -331,7 +331,7 @@ fn what_is_not_there_is_said_so() -> Result<()> {
 
 #[test]
 fn what_this_host_does_not_do_is_refused_before_anything_is_touched() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     // A unit file can run anything as root: only a host's own configuration lets it in.
     let tree = Tree::agent(&Behaviour::default())?;

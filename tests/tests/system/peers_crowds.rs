@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use fleet_tests::{
-    Ca, Host, LONG, Place, Release, Seen, Setup, Tree, Vigil, Wire, descriptors_of, eventually,
+    Ca, Host, LONG, Release, Sandbox, Seen, Setup, Tree, Vigil, Wire, descriptors_of, eventually,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use pki::Paths;
@@ -21,7 +21,7 @@ const MEBIBYTES: f64 = 96.0;
 
 /// A host that runs a release, and has received half of the next one.
 struct Scene {
-    place: Place,
+    place: Sandbox,
     host: Host,
     release: Release,
     order: Wire,
@@ -29,7 +29,7 @@ struct Scene {
 
 impl Scene {
     fn new(setup: &Setup) -> Result<Self> {
-        let place = Place::new()?;
+        let place = Sandbox::new()?;
         let host = Host::alone(&place, setup)?;
         let master = Paths::master(&place.path().join("home"));
         host.installs("one")?;
@@ -132,7 +132,7 @@ fn an_agents_certificate_takes_places_from_nobody_else() -> Result<()> {
 
 #[test]
 fn those_who_do_not_read_what_they_asked_for_are_hung_up_on() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().limits("body_timeout", "'2s'"))?;
     host.installs("one")?;
     let (updater, master) = (host.updater()?, Paths::master(&place.path().join("home")));

@@ -2,13 +2,13 @@
 //! ended, nothing comes of it, and the updater goes on answering.
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{Ca, Host, LONG, Place, Setup, Tree, Wire, eventually};
+use fleet_tests::{Ca, Host, LONG, Sandbox, Setup, Tree, Wire, eventually};
 use pki::Paths;
 use protocol::{Code, Status};
 
 /// A host, and who orders.
-fn world(setup: &Setup) -> Result<(Place, Host, Paths)> {
-    let place = Place::new()?;
+fn world(setup: &Setup) -> Result<(Sandbox, Host, Paths)> {
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, setup)?;
     let master = Paths::master(&place.path().join("home"));
     Ok((place, host, master))

@@ -3,11 +3,11 @@
 use std::net::TcpListener;
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{Behaviour, Ca, Host, Place, Release, Setup, Tree};
+use fleet_tests::{Behaviour, Ca, Host, Release, Sandbox, Setup, Tree};
 use protocol::{Code, ProbeReport, Proof, Status};
 
 /// An agent that speaks TLS, on the one address that its certificate is for.
-fn by_tls(place: &Place) -> Result<(Setup, Release)> {
+fn by_tls(place: &Sandbox) -> Result<(Setup, Release)> {
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let identity = place.path().join("web-1/agent-identity");
     let environment =
@@ -33,7 +33,7 @@ fn undone(host: &Host, release: &Release) -> Result<String> {
 
 #[test]
 fn an_agent_of_the_fleet_is_asked_by_mutual_tls() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let (setup, release) = by_tls(&place)?;
     let host = Host::alone(&place, &setup)?;
     let report = proven(&host, &release)?;
@@ -43,7 +43,7 @@ fn an_agent_of_the_fleet_is_asked_by_mutual_tls() -> Result<()> {
 
 #[test]
 fn an_agent_that_wants_a_certificate_does_not_answer_without_one() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let (setup, release) = by_tls(&place)?;
     let host = Host::alone(&place, &setup.health("anonymous", "true"))?;
     undone(&host, &release)?;
@@ -53,7 +53,7 @@ fn an_agent_that_wants_a_certificate_does_not_answer_without_one() -> Result<()>
 #[test]
 fn an_agent_of_a_foreign_ca_proves_nothing_unless_the_host_says_so() -> Result<()> {
     for (verify, passes) in [("true", false), ("false", true)] {
-        let place = Place::new()?;
+        let place = Sandbox::new()?;
         let (setup, release) = by_tls(&place)?;
         let host = Host::alone_and_idle(&place, &setup.health("verify", verify))?;
         let identity = host.directory.join("agent-identity");
@@ -73,14 +73,14 @@ fn an_agent_of_a_foreign_ca_proves_nothing_unless_the_host_says_so() -> Result<(
 
 #[test]
 fn a_connection_is_proven_by_the_process_that_took_it() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().without_echo().health("tcp", "'{agent}'"))?;
     let report = proven(&host, &Tree::healthy("one")?)?;
     assert_eq!((report.kind.as_str(), report.proof), ("tcp", Some(Proof::Process)));
     // Something answers there, but it is not what was just started.
     let elsewhere = TcpListener::bind("127.0.0.1:0")?;
     let address = elsewhere.local_addr()?;
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let setup = Setup::default().without_echo().health("tcp", &format!("'{address}'"));
     let host = Host::alone(&place, &setup)?;
     undone(&host, &Tree::healthy("one")?)?;
@@ -89,7 +89,7 @@ fn a_connection_is_proven_by_the_process_that_took_it() -> Result<()> {
 
 #[test]
 fn a_command_says_whether_the_release_is_well() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let setup = Setup::default().without_echo().health("command", "['sh', 'bin/check']");
     let host = Host::alone(&place, &setup)?;
     let release = |script: &str| {
@@ -108,14 +108,14 @@ fn a_command_says_whether_the_release_is_well() -> Result<()> {
 #[test]
 fn lesson_09_an_answer_from_somebody_else_proves_nothing() -> Result<()> {
     // The reference to another service's health is a mistake that is easily made.
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let other = Host::alone(&place, &Setup::default())?;
     other.push(&Tree::healthy("other")?)?.result()?;
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let url = format!("'http://{}/health'", other.agent);
     let echo = Host::alone(&place, &Setup::default().health("url", &url))?;
     undone(&echo, &Tree::healthy("one")?)?;
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let process = Host::alone(&place, &Setup::default().without_echo().health("url", &url))?;
     undone(&process, &Tree::healthy("two")?)?;
     Ok(())

@@ -4,14 +4,14 @@ use std::fs;
 
 use anyhow::{Context as _, Result};
 use fleet_tests::faults::{Act, Fault, Supervisor, When};
-use fleet_tests::{Host, LONG, Place, Setup, Tree, eventually};
+use fleet_tests::{Host, LONG, Sandbox, Setup, Tree, eventually};
 use nix::errno::Errno;
 use protocol::{Code, Outcome, Phase};
-use updater::transaction::Facts;
+use updater::transaction::ReleaseStates;
 
 #[test]
 fn a_release_that_was_half_removed_is_litter_and_no_release() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().app("keep", "2"))?;
     host.installs("one")?;
     host.installs("two")?;
@@ -29,7 +29,7 @@ fn a_release_that_was_half_removed_is_litter_and_no_release() -> Result<()> {
 
 #[test]
 fn a_release_that_is_gone_is_not_known_though_nobody_lived_to_write_that_down() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone_and_idle(&place, &Setup::default().app("keep", "2"))?;
     let supervisor = Supervisor::new(&host.config(), &host.directory);
     host.start_watched(&supervisor)?;
@@ -44,7 +44,8 @@ fn a_release_that_is_gone_is_not_known_though_nobody_lived_to_write_that_down() 
     assert!(host.push(&Tree::healthy("three")?).is_err(), "it was not killed");
     supervisor.disarm();
     host.kill()?;
-    let known = || anyhow::Ok(Facts::read(&host.state().join("releases.json"))?.whole(&gone));
+    let known =
+        || anyhow::Ok(ReleaseStates::read(&host.state().join("releases.json"))?.whole(&gone));
     assert!(known()?, "it was written down before it was gone");
     host.start()?;
     host.rests()?;
@@ -54,7 +55,7 @@ fn a_release_that_is_gone_is_not_known_though_nobody_lived_to_write_that_down() 
 
 #[test]
 fn a_watch_survives_the_updaters_restart() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().health("watch", "'2s'"))?;
     let release = Tree::healthy("one")?;
     let mut lines =
@@ -70,7 +71,7 @@ fn a_watch_survives_the_updaters_restart() -> Result<()> {
 
 #[test]
 fn lesson_19_an_agent_outlives_its_updater_and_is_found_again() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let release = Tree::healthy("one")?;
     host.push(&release)?.result()?;
@@ -93,7 +94,7 @@ fn lesson_19_an_agent_outlives_its_updater_and_is_found_again() -> Result<()> {
 
 #[test]
 fn an_agent_is_started_at_boot() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let release = Tree::healthy("one")?;
     host.push(&release)?.result()?;
@@ -107,7 +108,7 @@ fn an_agent_is_started_at_boot() -> Result<()> {
 
 #[test]
 fn lesson_08_a_damaged_record_breaks_no_answer() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let release = Tree::healthy("one")?;
     host.push(&release)?.result()?;
@@ -131,7 +132,7 @@ fn lesson_08_a_damaged_record_breaks_no_answer() -> Result<()> {
 
 #[test]
 fn a_torn_line_of_the_history_breaks_nothing() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     host.push(&Tree::healthy("one")?)?.result()?;
     host.kill()?;
@@ -149,7 +150,7 @@ fn a_torn_line_of_the_history_breaks_nothing() -> Result<()> {
 
 #[test]
 fn what_was_known_of_a_release_goes_with_it_when_its_record_cannot_be_written() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone_and_idle(&place, &Setup::default())?;
     let supervisor = Supervisor::new(&host.config(), &host.directory);
     host.start_watched(&supervisor)?;
@@ -161,7 +162,7 @@ fn what_was_known_of_a_release_goes_with_it_when_its_record_cannot_be_written() 
     supervisor.arm(vec![(record, Fault::Error(Errno::EIO))]);
     assert_eq!(host.push(&release)?.problem()?.code, Code::Internal);
     supervisor.disarm();
-    let facts = Facts::read(&host.state().join("releases.json"))?;
+    let facts = ReleaseStates::read(&host.state().join("releases.json"))?;
     assert_eq!(facts.get(&release.digest), None);
     host.push(&release)?.result()?;
     host.runs(&release.digest)

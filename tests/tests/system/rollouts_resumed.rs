@@ -20,7 +20,6 @@ fn update(fleet: &Fleet, tree: &Tree, arguments: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
-/// The last rollout.
 fn last(fleet: &Fleet) -> Result<String> {
     let all = fleet.swarm(["--json", "rollout", "list"])?.good()?.json()?;
     Ok(all[0]["id"].as_str().context("an id")?.to_owned())

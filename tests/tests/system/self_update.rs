@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{Answer, Fleet, Host, LONG, Packing, Place, Release, Setup, Tree, eventually};
+use fleet_tests::{Answer, Fleet, Host, LONG, Packing, Release, Sandbox, Setup, Tree, eventually};
 use protocol::{Code, Digest, Kind, Outcome, Status, header};
 use reqwest::Method;
 
@@ -31,7 +31,7 @@ fn is_now(host: &Host, digest: &Digest) -> Result<()> {
 
 #[test]
 fn lesson_21_a_new_updater_takes_over_without_refusing_a_connection() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let service = Tree::healthy("service")?;
     host.push(&service)?.result()?;
@@ -76,7 +76,7 @@ fn lesson_21_a_new_updater_takes_over_without_refusing_a_connection() -> Result<
 
 #[test]
 fn an_updater_that_does_not_start_replaces_nobody() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let before = host.health()?.digest;
     let answer = replace_by(&host, &impostor("echo broken >&2; exit 1")?)?;
@@ -92,7 +92,7 @@ fn an_updater_that_does_not_start_replaces_nobody() -> Result<()> {
 
 #[test]
 fn lesson_21_an_updater_that_never_answers_is_ended() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().own("takeover_timeout", "'1s'"))?;
     let before = host.health()?.digest;
     let _ = replace_by(&host, &silent()?)?;
@@ -119,7 +119,7 @@ fn silent() -> Result<Release> {
 
 #[test]
 fn replacing_the_updater_has_to_be_meant() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let release = impostor("exit 0")?;
     let problem = host.order("/update-self", &release).send()?.problem()?;
@@ -130,7 +130,7 @@ fn replacing_the_updater_has_to_be_meant() -> Result<()> {
 
 #[test]
 fn the_updater_is_not_replaced_while_an_update_runs_and_none_begins_while_it_is() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().own("takeover_timeout", "'1h'"))?;
     let service = Tree::healthy("service")?;
     let order = host.order("/update?watch=1h", &service).header("accept", header::NDJSON);

@@ -5,15 +5,15 @@ use std::fs;
 
 use anyhow::{Context as _, Result};
 use fleet_tests::{
-    Answer, Behaviour, Host, LONG, Packing, Place, Release, ReleaseKey, Setup, Signed, Tree, Wire,
-    eventually, program,
+    Answer, Behaviour, Host, LONG, Packing, Release, ReleaseKey, Sandbox, Setup, Signed, Tree,
+    Wire, eventually, program,
 };
 use pki::Paths;
 use protocol::{Code, Kind, Outcome, SignatureRule, SignedManifest, Status};
 use reqwest::multipart::{Form, Part};
 
 /// A host whose app and whose updater take what this key has signed.
-fn asking(place: &Place, key: &ReleaseKey) -> Result<Host> {
+fn asking(place: &Sandbox, key: &ReleaseKey) -> Result<Host> {
     Host::alone(place, &trusting(Setup::default(), &key.line()?))
 }
 
@@ -59,7 +59,7 @@ fn untouched(host: &Host) {
 
 #[test]
 fn every_refusal_comes_before_a_byte_of_the_archive_is_asked_for() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let (key, stranger) = (ReleaseKey::generate()?, ReleaseKey::generate()?);
     let host = asking(&place, &key)?;
     let release = Tree::healthy("one")?;
@@ -125,7 +125,7 @@ fn push_unmeasured(
 
 #[test]
 fn an_archive_that_is_not_what_was_signed_never_becomes_a_release() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let key = ReleaseKey::generate()?;
     let host = asking(&place, &key)?;
     let (release, other) = (Tree::healthy("the one that was signed")?, Tree::healthy("other")?);
@@ -164,7 +164,7 @@ fn an_archive_that_is_not_what_was_signed_never_becomes_a_release() -> Result<()
 
 #[test]
 fn an_older_counter_is_refused_and_going_back_is_not() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let key = ReleaseKey::generate()?;
     let host = asking(&place, &key)?;
     let releases = [Tree::healthy("one")?, Tree::healthy("two")?, Tree::healthy("three")?];
@@ -208,7 +208,7 @@ fn an_older_counter_is_refused_and_going_back_is_not() -> Result<()> {
 
 #[test]
 fn a_crash_between_the_counter_and_the_release_keeps_no_signed_release_out() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let key = ReleaseKey::generate()?;
     let setup = trusting(Setup::default(), &key.line()?);
     let host = Host::alone_and_idle(&place, &setup)?;
@@ -237,7 +237,7 @@ fn reconfigure(host: &Host, from: &str, to: &str) -> Result<()> {
 
 #[test]
 fn what_was_there_before_the_keys_is_gone_back_to_only_if_it_was_proven() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let key = ReleaseKey::generate()?;
     let host = Host::alone(&place, &Setup::default())?;
     let [old, older] = [host.installs("older")?, host.installs("old")?];
@@ -281,7 +281,7 @@ fn what_was_there_before_the_keys_is_gone_back_to_only_if_it_was_proven() -> Res
 
 #[test]
 fn in_a_form_the_signature_comes_before_the_archive() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let key = ReleaseKey::generate()?;
     let host = asking(&place, &key)?;
     let release = Tree::healthy("one")?;
@@ -307,7 +307,7 @@ fn in_a_form_the_signature_comes_before_the_archive() -> Result<()> {
 
 #[test]
 fn keys_are_rotated_by_trusting_two_for_a_while() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let (old, new) = (ReleaseKey::generate()?, ReleaseKey::generate()?);
     // One as a file beside the configuration, one as its line.
     let host = Host::alone_and_idle(
@@ -350,7 +350,7 @@ fn next_updater() -> Result<Release> {
 
 #[test]
 fn the_updater_itself_is_replaced_only_by_a_signed_one() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let key = ReleaseKey::generate()?;
     let host = asking(&place, &key)?;
     let before = host.health()?.digest;
@@ -381,7 +381,7 @@ fn the_updater_itself_is_replaced_only_by_a_signed_one() -> Result<()> {
 
 #[test]
 fn keys_for_an_app_and_none_for_the_updater_are_refused_at_the_start() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let key = ReleaseKey::generate()?;
     let setup = Setup::default().app("trusted_keys", &format!("['{}']", key.line()?));
     let host = Host::alone_and_idle(&place, &setup)?;

@@ -1,7 +1,7 @@
 //! `DELETE /update`: what is under way is abandoned before its switch, and undone after it.
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::{Answer, Behaviour, Host, LONG, Lines, Packing, Place, Release, Setup, Tree};
+use fleet_tests::{Answer, Behaviour, Host, LONG, Lines, Packing, Release, Sandbox, Setup, Tree};
 use fleet_tests::{eventually, processes_of};
 use protocol::{Code, Outcome, Phase, Status, TransactionResult, header};
 use reqwest::Method;
@@ -36,7 +36,7 @@ fn stops(host: &Host, mut lines: Lines, status: Status) -> Result<TransactionRes
 
 #[test]
 fn where_nothing_is_under_way_that_is_said() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     host.installs("one")?;
     let problem = stop(&host)?.problem()?;
@@ -48,7 +48,7 @@ fn where_nothing_is_under_way_that_is_said() -> Result<()> {
 
 #[test]
 fn a_build_that_is_asked_to_stop_is_ended_with_all_that_it_started() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let setup = Setup::default().app("build", "'auto'");
     let host = Host::alone(&place, &setup)?;
     let tree = Tree::agent(&Behaviour::default())?;
@@ -65,7 +65,7 @@ fn a_build_that_is_asked_to_stop_is_ended_with_all_that_it_started() -> Result<(
 
 #[test]
 fn an_archive_that_does_not_come_to_its_end_is_not_waited_for() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let release = Tree::healthy("one")?;
     // So much fits into the pipe, and nobody sends the rest.
@@ -91,7 +91,7 @@ fn an_archive_that_does_not_come_to_its_end_is_not_waited_for() -> Result<()> {
 
 #[test]
 fn what_is_stopped_in_its_probe_or_its_watch_is_undone_and_not_quarantined() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().health("attempts", "1000"))?;
     let good = host.installs("good")?;
     let sick = Tree::release(&Behaviour { status: Some(500), ..Behaviour::default() })?;
@@ -113,7 +113,7 @@ fn what_is_stopped_in_its_probe_or_its_watch_is_undone_and_not_quarantined() -> 
 
 #[test]
 fn what_waits_for_its_master_is_undone() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().app("confirm_window", "'1h'"))?;
     let good = host.installs("good")?;
     let next = Tree::healthy("next")?;
@@ -125,7 +125,7 @@ fn what_waits_for_its_master_is_undone() -> Result<()> {
 
 #[test]
 fn a_first_install_that_is_stopped_in_its_watch_leaves_a_clean_host() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let lines = in_phase(&host, "/update?watch=1h", &Tree::healthy("one")?, Phase::Watching)?;
     assert_eq!(stops(&host, lines, Status::RolledBack)?.to, None);
@@ -135,7 +135,7 @@ fn a_first_install_that_is_stopped_in_its_watch_leaves_a_clean_host() -> Result<
 
 #[test]
 fn a_handover_that_is_stopped_before_its_switch_never_touched_the_old_agent() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().handover())?;
     let good = host.installs("good")?;
     let old = host.app()?.pid;
@@ -149,7 +149,7 @@ fn a_handover_that_is_stopped_before_its_switch_never_touched_the_old_agent() ->
 
 #[test]
 fn lesson_24_a_handover_that_is_stopped_in_its_watch_is_handed_back() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().handover())?;
     let good = host.installs("good")?;
     let lines = in_phase(&host, "/update?watch=1h", &Tree::healthy("new")?, Phase::Watching)?;
@@ -160,7 +160,7 @@ fn lesson_24_a_handover_that_is_stopped_in_its_watch_is_handed_back() -> Result<
 
 #[test]
 fn a_watch_that_another_updater_began_can_be_stopped_too() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let good = host.installs("good")?;
     drop(in_phase(&host, "/update?watch=1h", &Tree::healthy("new")?, Phase::Watching)?);
@@ -184,7 +184,7 @@ fn a_hook_and_a_migration_come_to_their_end_before_what_is_stopped_is_undone() -
     let cases =
         [(hook, Status::Interrupted, "hook\n"), (migration, Status::RolledBack, "up\ndown\n")];
     for (toml, status, noted) in cases {
-        let place = Place::new()?;
+        let place = Sandbox::new()?;
         let host = Host::alone(&place, &Setup::default().app("links", "['data/']"))?;
         let good = host.installs("good")?;
         let tree = Tree::agent(&Behaviour::default())?;

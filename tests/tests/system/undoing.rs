@@ -1,12 +1,12 @@
 //! Bad releases: each is undone, and what was there before is there again.
 
 use anyhow::Result;
-use fleet_tests::{Behaviour, Host, Place, Setup, Tree};
+use fleet_tests::{Behaviour, Host, Sandbox, Setup, Tree};
 use protocol::{Code, Phase, ReleaseState, Status};
 
 #[test]
 fn a_release_that_crashes_is_undone_and_its_last_words_are_told() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let good = host.installs("good")?;
     let bad = Behaviour { crash: Some("no such table: users".into()), ..Behaviour::default() };
@@ -19,7 +19,7 @@ fn a_release_that_crashes_is_undone_and_its_last_words_are_told() -> Result<()> 
 
 #[test]
 fn a_release_that_answers_500_is_undone() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let good = host.installs("good")?;
     let bad = Tree::release(&Behaviour { status: Some(500), ..Behaviour::default() })?;
@@ -30,7 +30,7 @@ fn a_release_that_answers_500_is_undone() -> Result<()> {
 
 #[test]
 fn a_release_that_says_nothing_of_itself_is_undone() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let good = host.installs("good")?;
     host.undoes(&Tree::release(&Behaviour { silent: true, ..Behaviour::default() })?)?;
@@ -39,7 +39,7 @@ fn a_release_that_says_nothing_of_itself_is_undone() -> Result<()> {
 
 #[test]
 fn lesson_01_a_bad_first_install_leaves_a_clean_host() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let bad = Tree::release(&Behaviour { crash: Some("no".into()), ..Behaviour::default() })?;
     let problem = host.undoes(&bad)?;
@@ -58,7 +58,7 @@ fn lesson_01_a_bad_first_install_leaves_a_clean_host() -> Result<()> {
 
 #[test]
 fn lesson_02_no_rollback_goes_to_a_release_that_failed() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let first = host.installs("one")?;
     let second = host.installs("two")?;
@@ -73,7 +73,7 @@ fn lesson_02_no_rollback_goes_to_a_release_that_failed() -> Result<()> {
 
 #[test]
 fn lesson_03_prev_survives_an_update_that_fails() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let first = host.installs("a")?;
     let second = host.installs("b")?;
@@ -83,7 +83,7 @@ fn lesson_03_prev_survives_an_update_that_fails() -> Result<()> {
 
 #[test]
 fn lesson_05_a_command_that_cannot_be_started_is_undone() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let good = host.installs("good")?;
     let tree = Tree::agent(&Behaviour::default())?;
@@ -94,7 +94,7 @@ fn lesson_05_a_command_that_cannot_be_started_is_undone() -> Result<()> {
 
 #[test]
 fn lesson_09_an_old_process_that_keeps_the_port_proves_nothing() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let clinging =
         Behaviour { leaves_a_child: true, message: "old".into(), ..Behaviour::default() };
@@ -114,7 +114,7 @@ fn lesson_09_an_old_process_that_keeps_the_port_proves_nothing() -> Result<()> {
 
 #[test]
 fn lesson_10_a_release_that_dies_in_the_watch_is_undone() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().health("watch", "'20s'"))?;
     let good = Tree::healthy("good")?;
     // The good one's own watch would be as long: it is on the disk before.
@@ -131,7 +131,7 @@ fn lesson_10_a_release_that_dies_in_the_watch_is_undone() -> Result<()> {
 
 #[test]
 fn a_release_that_fails_in_the_watch_is_undone() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let setup = Setup::default().health("watch", "'5s'").health("interval", "'50ms'");
     let host = Host::alone(&place, &setup)?;
     let bad = Tree::release(&Behaviour { fails_after: Some(2), ..Behaviour::default() })?;
@@ -142,7 +142,7 @@ fn a_release_that_fails_in_the_watch_is_undone() -> Result<()> {
 
 #[test]
 fn lesson_23_one_failed_answer_is_not_a_failure() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     // More failures in a row are asked for than the watch has time for.
     let setup = Setup::default().health("watch_failures", "100").health("watch", "'500ms'");
     let host = Host::alone(&place, &setup)?;
@@ -156,7 +156,7 @@ fn lesson_23_one_failed_answer_is_not_a_failure() -> Result<()> {
 
 #[test]
 fn lesson_27_what_a_rollback_needs_survives_a_failed_update() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().app("keep", "2"))?;
     let first = host.installs("one")?;
     let second = host.installs("two")?;
@@ -171,7 +171,7 @@ fn lesson_27_what_a_rollback_needs_survives_a_failed_update() -> Result<()> {
 
 #[test]
 fn a_failed_release_is_quarantined_until_it_is_asked_for_again() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let good = host.installs("good")?;
     let bad = Tree::release(&Behaviour { crash: Some("bad".into()), ..Behaviour::default() })?;
@@ -187,7 +187,7 @@ fn a_failed_release_is_quarantined_until_it_is_asked_for_again() -> Result<()> {
 
 #[test]
 fn a_failure_leaves_evidence() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     host.installs("good")?;
     let bad = Behaviour { crash: Some("the reason of it all".into()), ..Behaviour::default() };

@@ -3,12 +3,12 @@
 use std::fs;
 
 use anyhow::Result;
-use fleet_tests::{Behaviour, Host, Place, Setup, Tree};
+use fleet_tests::{Behaviour, Host, Sandbox, Setup, Tree};
 use protocol::{Code, Proof, ReleaseState, Status};
 
 #[test]
 fn a_release_is_installed_and_upgraded() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let health = host.health()?;
     assert_eq!(health.status, "ok");
@@ -31,7 +31,7 @@ fn a_release_is_installed_and_upgraded() -> Result<()> {
 
 #[test]
 fn a_release_that_nobody_can_start_is_refused_before_the_old_one_is_stopped() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let good = host.installs("good")?;
     host.kill()?;
@@ -49,7 +49,7 @@ fn a_release_that_nobody_can_start_is_refused_before_the_old_one_is_stopped() ->
 
 #[test]
 fn gzip_is_taken_as_zstd_is() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let release = Tree::agent(&Behaviour::default())?.pack(fleet_tests::Packing::Gzip)?;
     assert_eq!(host.push(&release)?.result()?.status, Status::Updated);
@@ -58,7 +58,7 @@ fn gzip_is_taken_as_zstd_is() -> Result<()> {
 
 #[test]
 fn a_release_that_runs_already_is_left_alone_unless_it_is_forced() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let release = Tree::healthy("one")?;
     host.push(&release)?.result()?;
@@ -75,7 +75,7 @@ fn a_release_that_runs_already_is_left_alone_unless_it_is_forced() -> Result<()>
 
 #[test]
 fn without_a_pointer_the_new_process_is_the_proof() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().without_echo())?;
     let silent = |message: &str| {
         Tree::release(&Behaviour { silent: true, message: message.into(), ..Behaviour::default() })
@@ -90,7 +90,7 @@ fn without_a_pointer_the_new_process_is_the_proof() -> Result<()> {
 
 #[test]
 fn an_agent_that_ignores_term_is_stopped_all_the_same() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let stubborn = Behaviour { ignores_term: true, ..Behaviour::default() };
     host.push(&Tree::release(&stubborn)?)?.result()?;
@@ -101,7 +101,7 @@ fn an_agent_that_ignores_term_is_stopped_all_the_same() -> Result<()> {
 
 #[test]
 fn a_slow_start_is_waited_for() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().health("attempts", "30"))?;
     let slow = Tree::release(&Behaviour { slow_start_ms: 700, ..Behaviour::default() })?;
     assert_eq!(host.push(&slow)?.result()?.status, Status::Updated);
@@ -110,7 +110,7 @@ fn a_slow_start_is_waited_for() -> Result<()> {
 
 #[test]
 fn old_releases_go_and_the_kept_ones_can_be_gone_back_to() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().app("keep", "3"))?;
     let mut all = Vec::new();
     for message in ["a", "b", "c", "d"] {
@@ -128,7 +128,7 @@ fn old_releases_go_and_the_kept_ones_can_be_gone_back_to() -> Result<()> {
 
 #[test]
 fn a_release_can_be_staged_first_and_activated_later() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let release = Tree::healthy("staged")?;
     let path = format!("/releases/{}", release.digest);
@@ -152,7 +152,7 @@ fn a_release_can_be_staged_first_and_activated_later() -> Result<()> {
 
 #[test]
 fn there_is_nothing_to_go_back_to_at_first() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     assert_eq!(host.rollback()?.problem()?.code, Code::NoPreviousRelease);
     host.installs("one")?;
@@ -162,7 +162,7 @@ fn there_is_nothing_to_go_back_to_at_first() -> Result<()> {
 
 #[test]
 fn what_an_agent_writes_outlives_its_release() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().app("links", "['data/']"))?;
     host.installs("one")?;
     fs::write(host.install().join("shared/data/note"), "kept")?;
@@ -175,7 +175,7 @@ fn what_an_agent_writes_outlives_its_release() -> Result<()> {
 
 #[test]
 fn lesson_17_an_agents_environment_is_small_and_not_the_updaters() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let digest = host.installs("one")?;
     let environment = host.ask_agent("/environment")?;
@@ -193,7 +193,7 @@ fn lesson_17_an_agents_environment_is_small_and_not_the_updaters() -> Result<()>
 
 #[test]
 fn a_dead_agent_is_started_again() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let digest = host.installs("one")?;
     let pid = host.app()?.pid.expect("a process");

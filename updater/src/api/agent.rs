@@ -8,11 +8,10 @@ use axum::extract::{Path, State};
 use protocol::{AppHealth, AppName};
 use serde::Deserialize;
 
-use crate::api::{ApiError, Asked};
+use crate::api::{ApiError, ApiQuery};
 use crate::daemon::Daemon;
 use crate::transaction::Operation;
 
-/// Query parameters.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct AgentQuery {
@@ -22,7 +21,7 @@ pub(super) struct AgentQuery {
 pub(super) async fn operate(
     State(daemon): State<Arc<Daemon>>,
     Path(operation): Path<Operation>,
-    Asked(query): Asked<AgentQuery>,
+    ApiQuery(query): ApiQuery<AgentQuery>,
 ) -> Result<Json<AppHealth>, ApiError> {
     let app = daemon.app(query.app.as_ref())?;
     let done = tokio::task::spawn_blocking(move || {

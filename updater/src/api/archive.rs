@@ -14,8 +14,8 @@ use protocol::{Digest, header, parse_content_digest};
 use tokio::sync::mpsc;
 
 use crate::api::ApiError;
+use crate::api::body_deadline::BodyDeadline;
 use crate::api::parts::{Part, Parts, Sent, next_part};
-use crate::api::patience::Patience;
 use crate::transaction::Archive;
 use crate::trust::Presented;
 
@@ -25,9 +25,7 @@ const CHUNKS: usize = 4;
 /// What an order's body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// JSON, or nothing.
     Json,
-    /// The archive itself.
     Archive,
     /// `multipart/form-data`.
     Multipart,
@@ -52,7 +50,7 @@ pub(super) struct Upload {
     digest: Arc<OnceLock<Digest>>,
     label: Arc<OnceLock<String>>,
     confirm_self: Arc<OnceLock<bool>>,
-    patience: Patience,
+    patience: BodyDeadline,
     /// Whether the transaction was told of the end, or of what came instead.
     ended: AtomicBool,
 }
@@ -116,7 +114,7 @@ impl Upload {
         announced: Announced,
         length: Option<u64>,
         alone: bool,
-        patience: Patience,
+        patience: BodyDeadline,
     ) -> (Self, Archive) {
         let Announced { digest, label, confirm_self, presented } = announced;
         let (sender, chunks) = mpsc::channel(CHUNKS);
@@ -214,8 +212,8 @@ mod tests {
         --x\r\ncontent-disposition: form-data; name=\"tarball\"; filename=\"a.tar\"\r\n\r\nBYTES\r\n\
         --x\r\ncontent-disposition: form-data; name=\"sha256\"\r\n\r\nDIGEST\r\n--x--\r\n";
 
-    fn patience() -> Patience {
-        Patience::begin(&LimitsConfig::default())
+    fn patience() -> BodyDeadline {
+        BodyDeadline::begin(&LimitsConfig::default())
     }
 
     fn headers(kind: &'static str) -> HeaderMap {

@@ -11,7 +11,6 @@ use crate::api::ApiError;
 /// The other end of a connection.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// Who it is.
     pub who: Who,
     /// The number of the connection: a confirmation has to come on another one than its order.
     pub connection: u64,

@@ -11,13 +11,13 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use crate::api::follow::{Follow, lines};
 use crate::api::orders::{AppQuery, check_order};
-use crate::api::{ApiError, Asked, Caller};
+use crate::api::{ApiError, ApiQuery, Caller};
 use crate::daemon::Daemon;
 
 /// Begins one, and answers with its steps and its end.
 pub(super) async fn drill(
     State(daemon): State<Arc<Daemon>>,
-    Asked(query): Asked<AppQuery>,
+    ApiQuery(query): ApiQuery<AppQuery>,
     caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {

@@ -9,7 +9,7 @@ use protocol::{AppName, Code, Problem, TransactionId};
 use serde::Deserialize;
 
 use crate::api::follow::server_sent;
-use crate::api::{ApiError, Asked};
+use crate::api::{ApiError, ApiQuery};
 use crate::daemon::Daemon;
 use crate::transaction::{Evidence, Wanted, evidence_file};
 
@@ -23,10 +23,10 @@ pub(super) struct EventsQuery {
 /// `GET /events`: from now on, or from `Last-Event-ID`.
 pub(super) async fn events(
     State(daemon): State<Arc<Daemon>>,
-    Asked(query): Asked<EventsQuery>,
+    ApiQuery(query): ApiQuery<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    if query.app.as_ref().is_some_and(|app| *app != daemon.own.name) {
+    if query.app.as_ref().is_some_and(|app| *app != daemon.updater_app.name) {
         daemon.app(query.app.as_ref())?;
     }
     let after = match headers.get("last-event-id") {
@@ -48,7 +48,7 @@ pub(super) async fn evidence(
 ) -> Result<Response, ApiError> {
     let transaction: TransactionId =
         transaction.parse().map_err(|error| ApiError::bad_request(format!("failed to {error}")))?;
-    for app in daemon.apps.values().chain([&daemon.own]) {
+    for app in daemon.apps.values().chain([&daemon.updater_app]) {
         if let Ok(text) = tokio::fs::read(evidence_file(&app.files.evidence(), &transaction)).await
         {
             let evidence: Evidence = serde_json::from_slice(&text).map_err(|error| {

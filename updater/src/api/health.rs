@@ -9,7 +9,7 @@ use protocol::{AppReleases, FORMAT, Health, Release, ReleaseRecord, ReleaseState
 use crate::api::{ApiError, Caller};
 use crate::daemon::Daemon;
 use crate::release::{Slot, read_record};
-use crate::transaction::{App, Facts};
+use crate::transaction::{App, ReleaseStates};
 
 /// `GET /health`: from memory, so that it answers whatever the disk does.
 pub(super) async fn health(State(daemon): State<Arc<Daemon>>, caller: Caller) -> Json<Health> {
@@ -39,7 +39,7 @@ fn read_error(error: &std::io::Error) -> ApiError {
 
 /// What is on the disk of one app.
 pub(crate) fn app_releases(app: &App) -> std::io::Result<AppReleases> {
-    let facts = Facts::read(&app.files.facts()).unwrap_or_default();
+    let facts = ReleaseStates::read(&app.files.facts()).unwrap_or_default();
     let mut releases: Vec<Release> = app
         .layout
         .stored()?
@@ -63,7 +63,7 @@ fn release(
     digest: protocol::Digest,
     path: &std::path::Path,
     record: Option<ReleaseRecord>,
-    facts: &Facts,
+    facts: &ReleaseStates,
 ) -> Release {
     let fact = facts.get(&digest);
     let (name, version, sha, installed_at) = record.map_or((None, None, None, None), |record| {
@@ -71,7 +71,7 @@ fn release(
     });
     Release {
         digest,
-        state: fact.map_or(ReleaseState::Staged, crate::transaction::Fact::state),
+        state: fact.map_or(ReleaseState::Staged, crate::transaction::RecordedState::state),
         name,
         version,
         sha,

@@ -2,7 +2,7 @@
 
 mod agent;
 mod archive;
-mod asked;
+mod body_deadline;
 mod caller;
 mod drill;
 mod error;
@@ -12,11 +12,11 @@ mod health;
 mod metrics;
 mod orders;
 mod parts;
-mod patience;
+mod query;
 mod router;
 
-pub(crate) use asked::Asked;
 pub use caller::{Audience, Caller, Who};
 pub use error::ApiError;
 pub(crate) use health::app_releases;
+pub(crate) use query::ApiQuery;
 pub use router::{Route, local_router, router, routes};

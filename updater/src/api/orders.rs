@@ -13,10 +13,10 @@ use protocol::{
 use serde::Deserialize;
 
 use crate::api::archive::{Announced, Form, Upload, announced, length, presented};
+use crate::api::body_deadline::BodyDeadline;
 use crate::api::follow::Follow;
 use crate::api::parts::{Parts, Sent, label};
-use crate::api::patience::Patience;
-use crate::api::{ApiError, Asked, Caller};
+use crate::api::{ApiError, ApiQuery, Caller};
 use crate::config::LimitsConfig;
 use crate::daemon::Daemon;
 use crate::transaction::{App, Begun, Order, Target, internal};
@@ -51,7 +51,7 @@ struct Head {
 pub(super) async fn stage(
     State(daemon): State<Arc<Daemon>>,
     Path(digest): Path<String>,
-    Asked(query): Asked<OrderQuery>,
+    ApiQuery(query): ApiQuery<OrderQuery>,
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -76,7 +76,7 @@ pub(super) async fn stage(
 /// `POST /update`: activates a staged release (JSON), or takes one and activates it.
 pub(super) async fn update(
     State(daemon): State<Arc<Daemon>>,
-    Asked(query): Asked<OrderQuery>,
+    ApiQuery(query): ApiQuery<OrderQuery>,
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -106,7 +106,7 @@ pub(super) async fn update(
 /// `POST /update-self`: takes a release of the updater itself.
 pub(super) async fn update_self(
     State(daemon): State<Arc<Daemon>>,
-    Asked(query): Asked<OrderQuery>,
+    ApiQuery(query): ApiQuery<OrderQuery>,
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -130,13 +130,13 @@ pub(super) async fn update_self(
     };
     let (_, options) = query.split();
     let head = Head { caller, headers: parts.headers, kind: Kind::SelfUpdate, options };
-    receive(&daemon, Arc::clone(&daemon.own), head, body, announced).await
+    receive(&daemon, Arc::clone(&daemon.updater_app), head, body, announced).await
 }
 
 /// `POST /rollback`: to `prev`, or to a release that is on the disk.
 pub(super) async fn rollback(
     State(daemon): State<Arc<Daemon>>,
-    Asked(query): Asked<OrderQuery>,
+    ApiQuery(query): ApiQuery<OrderQuery>,
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -194,7 +194,7 @@ pub(super) struct AppQuery {
 /// `DELETE /update`: asks what is under way to stop, and answers with how it ended.
 pub(super) async fn stop(
     State(daemon): State<Arc<Daemon>>,
-    Asked(query): Asked<AppQuery>,
+    ApiQuery(query): ApiQuery<AppQuery>,
     caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -216,7 +216,7 @@ async fn receive(
     body: Body,
     mut announced: Announced,
 ) -> Result<Response, ApiError> {
-    let patience = Patience::begin(&app.limits);
+    let patience = BodyDeadline::begin(&app.limits);
     announced.presented = presented(&head.headers)?;
     let labelled = announced.label.take().map(label).transpose();
     announced.label = labelled.map_err(|error| ApiError::bad_request(error.to_string()))?;

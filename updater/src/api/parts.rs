@@ -12,7 +12,7 @@ use protocol::Digest;
 
 use crate::api::ApiError;
 use crate::api::archive::Announced;
-use crate::api::patience::Patience;
+use crate::api::body_deadline::BodyDeadline;
 
 /// Bytes of a part that is not the archive.
 const PART_BYTES: usize = 4096;
@@ -76,7 +76,7 @@ impl Parts {
         headers: &HeaderMap,
         body: Body,
         announced: &mut Announced,
-        patience: Patience,
+        patience: BodyDeadline,
     ) -> Result<Self, ApiError> {
         let broken = |error: io::Error| ApiError::bad_request(format!("multipart: {error}"));
         let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
@@ -113,7 +113,7 @@ impl Parts {
 /// The next part after the archive.
 pub(super) async fn next_part(
     form: &mut Multipart<'static>,
-    patience: Patience,
+    patience: BodyDeadline,
 ) -> io::Result<Option<Part>> {
     match patiently(patience, form.next_field()).await? {
         Some(field) if field.name() == Some("tarball") => {
@@ -124,7 +124,7 @@ pub(super) async fn next_part(
     }
 }
 
-async fn read(mut field: Field<'static>, patience: Patience) -> io::Result<Part> {
+async fn read(mut field: Field<'static>, patience: BodyDeadline) -> io::Result<Part> {
     let mut bytes = Vec::new();
     while let Some(chunk) = patiently(patience, field.chunk()).await? {
         bytes.extend_from_slice(&chunk);
@@ -146,7 +146,7 @@ async fn read(mut field: Field<'static>, patience: Patience) -> io::Result<Part>
 }
 
 async fn patiently<T>(
-    patience: Patience,
+    patience: BodyDeadline,
     next: impl Future<Output = Result<T, multer::Error>>,
 ) -> io::Result<T> {
     patience.wait(next).await?.map_err(io::Error::other)
@@ -157,8 +157,8 @@ mod tests {
     use super::*;
     use crate::config::LimitsConfig;
 
-    fn patience() -> Patience {
-        Patience::begin(&LimitsConfig::default())
+    fn patience() -> BodyDeadline {
+        BodyDeadline::begin(&LimitsConfig::default())
     }
 
     fn part(name: &str, content: &str) -> String {

@@ -14,10 +14,8 @@ use protocol::{Code, Problem};
 use crate::api::{ApiError, Audience, Caller, agent, drill, events, health, metrics, orders};
 use crate::daemon::Daemon;
 
-/// One route.
 #[derive(Debug)]
 pub struct Route {
-    /// Its method.
     pub method: Method,
     /// Its path; `{…}` stands for any one segment.
     pub path: &'static str,
@@ -26,7 +24,6 @@ pub struct Route {
     handler: MethodRouter<Arc<Daemon>>,
 }
 
-/// All of them.
 pub fn routes() -> Vec<Route> {
     use Audience::{Masters, Monitors, Readers};
     let route = |method, path, audience, handler| Route { method, path, audience, handler };

@@ -12,7 +12,7 @@ use super::environment::{environment, how_to_get};
 use super::plan::BuildPlan;
 use super::workspace::Workspace;
 use crate::config::AppConfig;
-use crate::sys::bounds::{Bound, Bounds, Until};
+use crate::sys::bounds::{Bound, CommandBounds, StopCheck};
 use crate::sys::output::TAIL_LINES;
 use crate::sys::run::{RunError, describe, run_bounded};
 use crate::sys::spawn::{Limits, Spawn, SpawnError};
@@ -40,7 +40,6 @@ pub enum BuildError {
     /// The host lacks a tool.
     #[error("find {tool} in {path}: {hint}", hint = how_to_get(tool))]
     NoTool {
-        /// Its name.
         tool: String,
         /// Where it was looked for.
         path: String,
@@ -50,9 +49,7 @@ pub enum BuildError {
     /// A command ended, and not well.
     #[error("build the release: `{command}` {how}")]
     Failed {
-        /// The command.
         command: String,
-        /// How it ended.
         how: String,
         /// The last lines of the output.
         tail: Vec<String>,
@@ -62,7 +59,6 @@ pub enum BuildError {
     TimedOut {
         /// The command that ran then.
         command: String,
-        /// The bound.
         timeout: Period,
         /// The last lines of the output.
         tail: Vec<String>,
@@ -72,7 +68,6 @@ pub enum BuildError {
     TooMuchOutput {
         /// The command that ran then.
         command: String,
-        /// The bound.
         limit: Bytes,
         /// The last lines of the output.
         tail: Vec<String>,
@@ -84,7 +79,6 @@ pub enum BuildError {
         command: String,
         /// What must stay free.
         needed: Space,
-        /// What was.
         free: Space,
         /// The last lines of the output.
         tail: Vec<String>,
@@ -95,11 +89,9 @@ pub enum BuildError {
          raise build_processes"
     )]
     TooManyProcesses {
-        /// The command.
         command: String,
         /// The user of the build.
         user: String,
-        /// The bound.
         limit: u64,
         /// The last lines of the output.
         tail: Vec<String>,
@@ -115,9 +107,7 @@ pub enum BuildError {
     /// A command could not be started, or not followed to its end.
     #[error("run `{command}`")]
     Run {
-        /// The command.
         command: String,
-        /// Why not.
         source: RunError,
         /// The last lines of the output.
         tail: Vec<String>,
@@ -147,7 +137,7 @@ pub struct Conditions<'a> {
     /// What stays free on the disks of the release and of the home.
     pub reserve: Space,
     /// Ends it before its time.
-    pub until: Until<'a>,
+    pub until: StopCheck<'a>,
     /// Where systemd runs: each command is a unit of its own.
     pub units: Option<&'a CommandUnits>,
 }
@@ -206,7 +196,7 @@ impl Build<'_> {
         let shown = shown(command);
         keep(&mut self.tail, format!("$ {shown}"));
         let places = [self.release, &self.workspace.home];
-        let bounds = Bounds {
+        let bounds = CommandBounds {
             timeout: self.plan.timeout.saturating_sub(self.begin.elapsed()),
             output_bytes: self.output_left,
             room: Some((&places, self.conditions.reserve)),
@@ -253,7 +243,7 @@ impl Build<'_> {
                 Bound::Room { needed, free } => {
                     BuildError::NoRoom { command: shown, needed, free, tail }
                 }
-                Bound::Asked => BuildError::Stopped { command: shown, tail },
+                Bound::StopRequested => BuildError::Stopped { command: shown, tail },
             }),
             Err(source) => Err(BuildError::Run { command: shown, source, tail }),
         }

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use super::{BuildError, BuildKind, BuildReport, Conditions, Contents, plan, run_build};
 use crate::config::{AppConfig, Config};
-use crate::sys::bounds::Until;
+use crate::sys::bounds::StopCheck;
 use crate::sys::user::User;
 use protocol::{ReleaseManifest, Space};
 
@@ -45,7 +45,8 @@ impl Fixture {
         let contents = Contents::read(release).unwrap();
         let plan = plan(&self.config, &ReleaseManifest::default(), &contents);
         let cache = self.directory.path().join("cache");
-        let conditions = Conditions { reserve: self.reserve, until: Until(&|| false), units: None };
+        let conditions =
+            Conditions { reserve: self.reserve, until: StopCheck(&|| false), units: None };
         run_build(&plan, &self.config, release, user, &cache, conditions)
     }
 

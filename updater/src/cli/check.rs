@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::cli::args::CheckArgs;
 use crate::cli::errors::CliError;
 use crate::config::{Config, Finding, check_file, has_errors};
-use crate::own::LISTENING;
+use crate::self_update::LISTENING;
 use crate::server::LOCAL_SOCKET;
 use crate::sys::wall_clock;
 

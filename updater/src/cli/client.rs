@@ -33,7 +33,6 @@ pub(super) enum ClientError {
     /// What it says cannot be shown.
     #[error("show what the updater says")]
     Show(#[source] std::io::Error),
-    /// It said no.
     #[error("carry out the order: {} ({})", .0.detail, .0.code)]
     Refused(Box<Problem>),
 }

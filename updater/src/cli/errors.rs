@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use crate::own::OF_HOST;
+use crate::self_update::EXIT_HOST_FAULT;
 
 /// What a subcommand failed with.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl CliError {
     /// The configuration, the identity or the host itself is at fault: the rescue unit leaves the
     /// updater's release as it is.
     pub fn of_host(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { error: error.into(), hint: None, status: OF_HOST }
+        Self { error: error.into(), hint: None, status: EXIT_HOST_FAULT }
     }
 
     /// With what to do about it.

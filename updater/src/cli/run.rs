@@ -18,12 +18,13 @@ use crate::cli::errors::CliError;
 use crate::cli::logging;
 use crate::config::Config;
 use crate::daemon::Daemon;
-use crate::own::{
-    CANDIDATE, CHANNEL_FD, Channel, ChannelError, FromParent, LISTEN_FD, OwnExecutable, Seat,
-    SocketStore, Takeover, ToParent, Unit, become_active, listening_socket, manager, run_parent,
-};
 use crate::release::Layout;
-use crate::server::{Gate, serve, serve_local};
+use crate::self_update::{
+    CANDIDATE, CHANNEL_FD, Channel, ChannelError, FromParent, LISTEN_FD, OwnExecutable,
+    SocketStore, SuccessorStarter, Takeover, ToParent, Unit, become_active, listening_socket,
+    manager, run_parent,
+};
+use crate::server::{AcceptSwitch, serve, serve_local};
 use crate::sys::adopt_descriptor;
 
 pub(super) fn run(asked: &Common) -> Result<bool, CliError> {
@@ -34,7 +35,7 @@ pub(super) fn run(asked: &Common) -> Result<bool, CliError> {
         let socket = TcpListener::from(adopt_descriptor(LISTEN_FD)?);
         let starter = Some(Arc::new(Channel::from(adopt_descriptor(CHANNEL_FD)?)));
         let (sockets, _) = SocketStore::passed()?;
-        return run_updater(Post { config, path, socket, sockets, starter });
+        return run_updater(StartContext { config, path, socket, sockets, starter });
     }
     if manager::is_unit() {
         become_active(&path);
@@ -46,9 +47,9 @@ pub(super) fn run(asked: &Common) -> Result<bool, CliError> {
     let (sockets, others) = SocketStore::passed()?;
     let socket = listening_socket(others, &config.listen).map_err(CliError::of_host)?;
     if manager::is_unit() {
-        return run_updater(Post { config, path, socket, sockets, starter: None });
+        return run_updater(StartContext { config, path, socket, sockets, starter: None });
     }
-    run_parent(Layout::new(&config.own.install_dir), path, socket)?;
+    run_parent(Layout::new(&config.self_update.install_dir), path, socket)?;
     Ok(true)
 }
 
@@ -62,7 +63,7 @@ enum StartError {
 }
 
 /// What an updater is started with.
-struct Post {
+struct StartContext {
     config: Config,
     path: PathBuf,
     socket: TcpListener,
@@ -72,7 +73,7 @@ struct Post {
     starter: Option<Arc<Channel>>,
 }
 
-fn run_updater(post: Post) -> Result<bool, CliError> {
+fn run_updater(post: StartContext) -> Result<bool, CliError> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let served = runtime.block_on(async {
@@ -87,31 +88,31 @@ fn run_updater(post: Post) -> Result<bool, CliError> {
 }
 
 /// The updater proper: serves, and is in charge of the apps at once, or when the old one is gone.
-async fn updater(post: Post) -> Result<(), CliError> {
-    let Post { config, path, socket, sockets, starter } = post;
+async fn updater(post: StartContext) -> Result<(), CliError> {
+    let StartContext { config, path, socket, sockets, starter } = post;
     let sockets = Arc::new(sockets);
     let identity = Identity::load(&Paths::updater(&config.identity)).map_err(CliError::of_host)?;
     let tls = pki::server_config(&identity)?;
     let host = identity.role().host().cloned().ok_or("find a host in the identity's role")?;
-    let own =
-        OwnExecutable::find(&Layout::new(&config.own.install_dir)).map_err(StartError::Own)?;
+    let own = OwnExecutable::find(&Layout::new(&config.self_update.install_dir))
+        .map_err(StartError::Own)?;
     let listening = socket.local_addr().ok().filter(|now| config.listen.parse() == Ok(*now));
     let (said, heard) = mpsc::unbounded_channel();
     if let Some(starter) = &starter {
         listen_to_starter(Arc::clone(starter), said.clone())?;
     }
     let seat = match &starter {
-        Some(parent) if !manager::is_unit() => Seat::Parent(Arc::clone(parent)),
+        Some(parent) if !manager::is_unit() => SuccessorStarter::Parent(Arc::clone(parent)),
         _ => {
             let (path, socket) = (path.clone(), socket.try_clone()?);
-            Seat::Unit(Unit::new(path, socket, Arc::clone(&sockets), said))
+            SuccessorStarter::Unit(Unit::new(path, socket, Arc::clone(&sockets), said))
         }
     };
     socket.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(socket)?;
 
     let (limits, state_dir) = (config.limits.clone(), config.state_dir.clone());
-    let gate = Gate::new(true);
+    let gate = AcceptSwitch::new(true);
     let handle = tokio::runtime::Handle::current();
     let candidate = std::env::var_os(CANDIDATE).is_some();
     let takeover =

@@ -6,7 +6,6 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Worth knowing.
     Note,
     /// It works, and somebody may be sorry later.
     Warning,
@@ -52,7 +51,6 @@ impl Finding {
         Self::new(Severity::Warning, key, message)
     }
 
-    /// Something worth knowing.
     pub fn note(key: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(Severity::Note, key, message)
     }

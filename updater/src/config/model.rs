@@ -10,7 +10,6 @@ use serde::Deserialize;
 use super::ListenSocket;
 use crate::trust::TrustedKey;
 
-/// The whole file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -31,7 +30,7 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// The updater's own releases.
     #[serde(default, rename = "self")]
-    pub own: SelfConfig,
+    pub self_update: SelfConfig,
     /// The programs that are kept up to date.
     #[serde(default, rename = "app")]
     pub apps: BTreeMap<AppName, AppConfig>,
@@ -50,7 +49,6 @@ pub struct LimitsConfig {
     /// Connections at a time, of each kind: from whoever has said nothing yet, of whoever has not
     /// shown a certificate yet, of masters, and of everybody else.
     pub connections: usize,
-    /// A TLS handshake.
     pub handshake_timeout: Period,
     /// The head of a request.
     pub header_timeout: Period,
@@ -165,7 +163,6 @@ pub enum BuildSetting {
     /// What the release says, else by what it contains.
     #[default]
     Auto,
-    /// This command.
     Command(Vec<String>),
 }
 
@@ -179,10 +176,8 @@ impl From<Command> for BuildSetting {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunnerKind {
-    /// The updater itself.
     #[default]
     Process,
-    /// Units, over D-Bus.
     Systemd,
 }
 
@@ -201,7 +196,6 @@ pub enum Strategy {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
-    /// The runner.
     pub kind: RunnerKind,
     /// The command, relative to the release; absent for what the release says.
     pub command: Option<Command>,
@@ -215,7 +209,6 @@ pub struct RunConfig {
     pub start_timeout: Period,
     /// For one answer of systemd.
     pub bus_timeout: Period,
-    /// The strategy.
     pub strategy: Strategy,
     /// Where it listens, if the updater opens that and passes it on.
     pub sockets: Vec<ListenSocket>,
@@ -265,9 +258,7 @@ pub struct HealthConfig {
     pub warm_up: Period,
     /// Answers before the verdict.
     pub attempts: u32,
-    /// Between two answers.
     pub interval: Period,
-    /// For one answer.
     pub timeout: Period,
     /// Passes in a row that count as proof.
     pub passes: u32,

@@ -20,12 +20,7 @@ use crate::trust::TrustedKey;
 pub enum ConfigError {
     /// The file could not be read.
     #[error("read the configuration {path}", path = path.display())]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     /// All that is wrong in it.
     #[error("use the configuration:{}", lines(.0))]
     Faults(Vec<Finding>),
@@ -82,7 +77,7 @@ impl Config {
             *identity = directory.join(&*identity);
         }
         let apps = self.apps.values_mut().flat_map(|app| &mut app.trusted_keys);
-        for key in apps.chain(&mut self.own.trusted_keys) {
+        for key in apps.chain(&mut self.self_update.trusted_keys) {
             if let TrustedKey::File(key) = key {
                 *key = directory.join(&*key);
             }
@@ -189,7 +184,7 @@ mod tests {
     fn an_empty_file_has_all_the_defaults() {
         let config = Config::parse("").unwrap();
         assert_eq!(config.listen, "0.0.0.0:8766");
-        assert_eq!(config.own.install_dir, Path::new("/opt/updater"));
+        assert_eq!(config.self_update.install_dir, Path::new("/opt/updater"));
         assert!(config.apps.is_empty());
     }
 

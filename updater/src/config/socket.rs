@@ -15,7 +15,6 @@ const NAME_BYTES: usize = 255;
 pub struct ListenSocket {
     /// What the agent knows it by, in `LISTEN_FDNAMES`.
     pub name: String,
-    /// Where it listens.
     pub address: SocketAddr,
 }
 

@@ -32,7 +32,6 @@ impl Daemon {
         Ok(heard)
     }
 
-    /// The last drill.
     pub fn last_drill(&self) -> Option<DrillReport> {
         self.drill.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -30,7 +30,6 @@ pub enum EpochError {
     /// A newer master has taken over.
     #[error("take an order of epoch {given}: a master of epoch {highest} was here")]
     Stale {
-        /// The order's.
         given: u64,
         /// The highest that was seen.
         highest: u64,
@@ -42,19 +41,12 @@ pub enum EpochError {
         path = path.display()
     )]
     Damaged {
-        /// Which file.
         path: PathBuf,
         /// What is wrong with it.
         why: String,
     },
-    /// The disk refused.
     #[error("keep the epoch in {path}", path = path.display())]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
 }
 
 #[derive(Serialize, Deserialize)]

@@ -16,11 +16,10 @@ use crate::api::{Caller, Who};
 use crate::config::{Config, RunnerKind};
 use crate::daemon::{Epoch, EpochError};
 use crate::drill::{read_last, sweep as sweep_drill};
-use crate::own::{OwnExecutable, SocketStore, Takeover};
+use crate::self_update::{OwnExecutable, SocketStore, Takeover};
 use crate::sys::{sweep_unfinished, wall_clock};
 use crate::transaction::{App, AppError, Events, Recovery, chain, internal};
 
-/// The running updater.
 pub struct Daemon {
     /// The host's name, from its certificate.
     pub host: HostName,
@@ -30,9 +29,7 @@ pub struct Daemon {
     pub config: Config,
     /// What it keeps up to date.
     pub apps: BTreeMap<AppName, Arc<App>>,
-    /// Its own releases.
-    pub own: Arc<App>,
-    /// What happens.
+    pub updater_app: Arc<App>,
     pub events: Arc<Events>,
     sockets: Arc<SocketStore>,
     pub(super) config_file: PathBuf,
@@ -49,18 +46,10 @@ pub struct Daemon {
 pub enum DaemonError {
     /// An app cannot be kept up to date.
     #[error("prepare the app {name}")]
-    App {
-        /// Which one.
-        name: AppName,
-        /// Why not.
-        source: AppError,
-    },
+    App { name: AppName, source: AppError },
     /// Its own releases cannot be kept.
     #[error("prepare the updater's own releases")]
-    Own {
-        /// Why not.
-        source: AppError,
-    },
+    Own { source: AppError },
 }
 
 impl Daemon {
@@ -92,10 +81,11 @@ impl Daemon {
             None
         });
         let digest = executable.digest;
-        let own = App::own(&config, executable, takeover, Arc::clone(&events), handle.clone());
-        let own = own.map_err(|source| DaemonError::Own { source })?;
+        let updater_app =
+            App::of_updater(&config, executable, takeover, Arc::clone(&events), handle.clone());
+        let updater_app = updater_app.map_err(|source| DaemonError::Own { source })?;
         Ok(Arc::new(Self {
-            own: Arc::new(own),
+            updater_app: Arc::new(updater_app),
             drill: Mutex::new(drill),
             config_file,
             epoch,
@@ -117,7 +107,7 @@ impl Daemon {
         if let Err(error) = sweep_unfinished(&self.config.state_dir) {
             tracing::warn!("the state directory could not be swept: {error}");
         }
-        if let Err(error) = self.own.note_rescue() {
+        if let Err(error) = self.updater_app.note_rescue() {
             tracing::warn!("what the rescue unit did could not be written down: {error}");
         }
         if let Err(error) = sweep_drill(&self.config) {
@@ -125,14 +115,14 @@ impl Daemon {
         }
         for app in self.apps.values() {
             app.hold_starts();
-            if let Err(problem) = app.hold_back() {
+            if let Err(problem) = app.prevent_boot_start() {
                 tracing::warn!(
                     app = %app.name,
                     "{}: the agent may be started too early: {}", app.name, problem.detail
                 );
             }
         }
-        for app in self.apps.values().chain([&self.own]) {
+        for app in self.apps.values().chain([&self.updater_app]) {
             if matches!(app.recover(), Recovery::Locked | Recovery::Blocked(_)) {
                 app.recover_later();
             }
@@ -166,7 +156,7 @@ impl Daemon {
 
     /// Whether an order may begin: this updater owns the apps, and the master is not a stale one.
     pub fn check_order(&self, epoch: Option<u64>) -> Result<(), Problem> {
-        if !self.in_charge.load(Ordering::SeqCst) || self.own.status().running.is_some() {
+        if !self.in_charge.load(Ordering::SeqCst) || self.updater_app.status().running.is_some() {
             let detail = "the updater itself is being updated; try again when it is done";
             return Err(Problem::new(Code::UpdateInProgress, detail));
         }

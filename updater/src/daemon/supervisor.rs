@@ -90,7 +90,7 @@ fn start_if_wanted(app: &App) {
     if app.files.stopped().exists() || app.instance().is_some() || app.has_journal_past_switch() {
         return;
     }
-    if runner.is_looked_after() {
+    if runner.restarts_by_itself() {
         return;
     }
     let launched = match app.launch(&active) {

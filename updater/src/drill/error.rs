@@ -8,17 +8,14 @@ use protocol::Outcome;
 use crate::runner::RunnerError;
 use crate::sys::spawn::SpawnError;
 use crate::sys::user::UserError;
-use crate::transaction::{AppError, FactsError, JournalError, KeptError};
+use crate::transaction::{AppError, JournalError, KeptError, ReleaseStatesError};
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DrillError {
-    /// The disk.
     #[error("{act} {path}", path = path.display())]
     Disk {
-        /// What was tried.
         act: &'static str,
-        /// With what.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
@@ -41,7 +38,6 @@ pub enum DrillError {
     /// The whole drill took too long.
     #[error("finish within {0} (limits.drill_timeout)")]
     TimedOut(protocol::Period),
-    /// It said why.
     #[error("{0}")]
     Said(String),
     /// It was not killed where it should have been.
@@ -52,7 +48,6 @@ pub enum DrillError {
     Ended {
         /// How it had to.
         expected: Outcome,
-        /// How it did.
         found: Option<Outcome>,
     },
     /// Afterwards something is not as it has to be.
@@ -63,7 +58,7 @@ pub enum DrillError {
     Journal(#[from] JournalError),
     /// What is known of the releases cannot be read.
     #[error(transparent)]
-    Facts(#[from] FactsError),
+    ReleaseStates(#[from] ReleaseStatesError),
     /// A release cannot be read.
     #[error(transparent)]
     Kept(#[from] KeptError),

@@ -18,7 +18,6 @@ pub fn read_last(state_dir: &Path) -> io::Result<Option<DrillReport>> {
     Ok(Some(report).filter(|report| report.format <= FORMAT))
 }
 
-/// Keeps it.
 pub fn keep_last(state_dir: &Path, report: &DrillReport) -> io::Result<()> {
     write_durably(&file(state_dir), &serde_json::to_vec_pretty(report)?)
 }

@@ -12,12 +12,9 @@ const WELL: &str = "#!/bin/sh\nexit 0\n";
 /// Says that it is not.
 const ILL: &str = "#!/bin/sh\necho 'this release is a bad one, as it should be'\nexit 1\n";
 
-/// An archive.
 #[derive(Debug)]
 pub(super) struct Release {
-    /// Its identity.
     pub(super) digest: Digest,
-    /// Its bytes.
     pub(super) archive: Vec<u8>,
 }
 

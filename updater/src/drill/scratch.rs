@@ -25,7 +25,6 @@ const STATE: &str = "drill";
 pub(super) struct Scratch {
     /// The configuration with it and nothing else.
     pub(super) config: Config,
-    /// Its name.
     pub(super) name: AppName,
     /// The real app's install directory.
     beside: PathBuf,

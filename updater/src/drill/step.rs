@@ -32,9 +32,7 @@ const TOLD: usize = 500;
 /// The scratch app while it is drilled.
 pub(super) struct Stage<'a> {
     pub(super) scratch: &'a Scratch,
-    /// The configuration's file.
     pub(super) file: &'a Path,
-    /// The real app.
     pub(super) beside: &'a AppName,
     /// The scratch app as this process sees it. It only looks.
     pub(super) app: Arc<App>,

@@ -26,12 +26,7 @@ pub enum EnrollError {
     },
     /// A file is not there, or is none.
     #[error("read {path} of the bundle", path = .path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// It is somebody else's, who may have changed it.
     #[error("use the bundle: {path} belongs to the user {owner}, and not to root or to you",
         path = .path.display())]
@@ -51,7 +46,6 @@ pub enum EnrollError {
     #[error("put the identity of {new} into {path}: {there} is there",
         path = .path.display())]
     Other {
-        /// The directory.
         path: PathBuf,
         /// What is in the bundle.
         new: Role,
@@ -63,12 +57,7 @@ pub enum EnrollError {
     Place(#[from] FileError),
     /// Another file could not be read or written.
     #[error("put {path} in place", path = .path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
 }
 
 impl EnrollError {

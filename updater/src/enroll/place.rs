@@ -21,7 +21,6 @@ use crate::trust::TrustedKey;
 pub enum Placed {
     /// It was not there, and is now.
     Written,
-    /// It was there.
     Kept,
     /// Another one was there, and is now under this name.
     Replaced(PathBuf),
@@ -32,14 +31,13 @@ pub enum Placed {
 pub struct Enrolled {
     /// Its name in the fleet, from its certificate.
     pub host: HostName,
-    /// Until when the certificate holds.
+    /// StopCheck when the certificate holds.
     #[serde(with = "time::serde::rfc3339")]
     pub until: OffsetDateTime,
     /// The directory of its identity.
     pub identity: PathBuf,
     /// What became of that.
     pub identity_placed: Placed,
-    /// Its configuration.
     pub config: PathBuf,
     /// What became of that. One that was there is kept, whatever the bundle has.
     pub config_placed: Placed,
@@ -132,7 +130,7 @@ fn judge_place(
 fn missing_keys(config: &Config, bundle: &Bundle) -> Result<Vec<(PathBuf, Vec<u8>)>, EnrollError> {
     let mut missing = Vec::new();
     let keys = config.apps.values().flat_map(|app| &app.trusted_keys);
-    for key in keys.chain(&config.own.trusted_keys) {
+    for key in keys.chain(&config.self_update.trusted_keys) {
         let TrustedKey::File(path) = key else { continue };
         if path.exists() || missing.iter().any(|(known, _)| known == path) {
             continue;

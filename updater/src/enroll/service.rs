@@ -33,14 +33,8 @@ pub enum ServiceError {
     /// `systemctl` could not be run.
     #[error("run systemctl")]
     Run(#[source] io::Error),
-    /// It said no.
     #[error("run `systemctl {command}`: {said}")]
-    Failed {
-        /// Its arguments.
-        command: String,
-        /// What it printed.
-        said: String,
-    },
+    Failed { command: String, said: String },
 }
 
 /// Enables the service and starts it. One that runs is started anew if something `changed`; its

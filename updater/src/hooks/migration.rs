@@ -9,9 +9,7 @@ use crate::config::AppConfig;
 pub struct Migration {
     /// Brings it to this release's form.
     pub up: Vec<String>,
-    /// Brings it back.
     pub down: Option<Vec<String>>,
-    /// Copies it first.
     pub backup: Option<Vec<String>>,
     /// Whether the release before can run again, after `down` if there is one.
     pub reversible: bool,

@@ -9,4 +9,4 @@ mod run;
 
 pub use hook::Hook;
 pub use migration::Migration;
-pub use run::{CommandError, Surroundings, run};
+pub use run::{CommandContext, CommandError, run};

@@ -7,7 +7,7 @@ use protocol::TransactionId;
 
 use crate::config::AppConfig;
 use crate::runner::Launch;
-use crate::sys::bounds::{Bound, Bounds};
+use crate::sys::bounds::{Bound, CommandBounds};
 use crate::sys::run::{RunError, describe, run_bounded};
 use crate::sys::spawn::{Limits, Spawn, SpawnError};
 use crate::sys::user::{User, UserError};
@@ -15,8 +15,7 @@ use crate::systemd::{CommandUnits, Confinement};
 
 /// What a command has around it.
 #[derive(Debug)]
-pub struct Surroundings<'a> {
-    /// The app's configuration.
+pub struct CommandContext<'a> {
     pub config: &'a AppConfig,
     /// The app's user; absent for the updater's own.
     pub user: Option<&'a User>,
@@ -24,7 +23,6 @@ pub struct Surroundings<'a> {
     pub release: Launch,
     /// The release on the other side of the switch: the one that is older here.
     pub previous: Option<Launch>,
-    /// The transaction.
     pub transaction: &'a TransactionId,
     /// Where systemd runs: the command is a unit of its own.
     pub units: Option<&'a CommandUnits>,
@@ -38,7 +36,6 @@ pub enum CommandError {
     /// It ended, and not well; or could not be started by its own fault, or took too much.
     #[error("{how}")]
     Failed {
-        /// How.
         how: String,
         /// The last lines of its output.
         tail: Vec<String>,
@@ -57,7 +54,7 @@ pub enum CommandError {
 pub fn run(
     command: &[String],
     timeout: Duration,
-    surroundings: &Surroundings<'_>,
+    surroundings: &CommandContext<'_>,
 ) -> Result<Vec<String>, CommandError> {
     let config = surroundings.config;
     let user = match surroundings.user {
@@ -76,7 +73,7 @@ pub fn run(
             };
             spawn.no_new_privileges = true;
             let output_bytes = config.build_output.0;
-            let bounds = Bounds { timeout, output_bytes, room: None, until: None };
+            let bounds = CommandBounds { timeout, output_bytes, room: None, until: None };
             match surroundings.units {
                 Some(units) => units.run(&spawn, confinement(config), bounds, |_| {}),
                 None => run_bounded(spawn, bounds, |_| {}),
@@ -111,7 +108,7 @@ fn judge(error: RunError) -> CommandError {
     }
 }
 
-impl Surroundings<'_> {
+impl CommandContext<'_> {
     /// What its agent gets, and what it cannot know otherwise.
     fn variables(&self) -> BTreeMap<String, String> {
         let previous = self.previous.as_ref();

@@ -9,11 +9,9 @@ use crate::runner::Instance;
 /// Which release has to answer.
 #[derive(Debug, Clone)]
 pub struct Expectation {
-    /// Its digest.
     pub digest: Digest,
     /// Its directory, as it was given in `RELEASE_PATH`.
     pub path: PathBuf,
-    /// Its version.
     pub version: Option<String>,
     /// The version of the release before. Where both are the same, a version proves nothing.
     pub old_version: Option<String>,

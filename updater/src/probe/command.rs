@@ -7,7 +7,7 @@ use protocol::Proof;
 use super::{Answer, Expectation};
 use crate::config::AppConfig;
 use crate::runner::Launch;
-use crate::sys::bounds::Bounds;
+use crate::sys::bounds::CommandBounds;
 use crate::sys::proc;
 use crate::sys::run::{RunError, describe, run_bounded};
 use crate::sys::spawn::{Limits, Spawn};
@@ -113,8 +113,12 @@ fn run(launch: &Launch, setting: &Setting) -> Result<crate::sys::run::Finished, 
     let processes = proc::tasks().map(|all| all.saturating_add(more));
     spawn.limits = Limits { processes, ..setting.limits };
     spawn.no_new_privileges = true;
-    let bounds =
-        Bounds { timeout: setting.timeout, output_bytes: OUTPUT_BYTES, room: None, until: None };
+    let bounds = CommandBounds {
+        timeout: setting.timeout,
+        output_bytes: OUTPUT_BYTES,
+        room: None,
+        until: None,
+    };
     Ok(run_bounded(spawn, bounds, |_| {})?)
 }
 

@@ -12,11 +12,9 @@ use crate::runner::ExitReport;
 /// Why a watch ended before its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WatchFailure {
-    /// The agent ended.
     Exited(ExitReport),
     /// It failed too often in a row.
     Unhealthy {
-        /// How often.
         failures: u32,
         /// What was seen last.
         detail: String,

@@ -81,7 +81,7 @@ pub(super) async fn ask_http(target: &HttpTarget, expected: &Expectation) -> Ans
         Answer::failure(format!("{} answered {status}", target.uri))
     };
     answer.body = Some(excerpt(&exchange.body)).filter(|text| !text.is_empty());
-    // Until here the connection was held open.
+    // StopCheck here the connection was held open.
     drop(exchange.sender);
     answer
 }

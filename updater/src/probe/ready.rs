@@ -32,7 +32,6 @@ const LOOK: Duration = Duration::from_millis(2);
 #[derive(Debug, Clone)]
 pub struct Readiness {
     target: Target,
-    /// For one answer.
     each: Duration,
     /// For all of it.
     whole: Duration,

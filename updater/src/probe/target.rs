@@ -17,7 +17,6 @@ pub(super) enum Target {
     Http(HttpTarget),
     Tcp(String),
     Command(Vec<String>),
-    /// The process itself.
     Nothing,
 }
 

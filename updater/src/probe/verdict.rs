@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Answer;
 use crate::config::HealthConfig;
 
-/// Until something answers, the agent is starting: it is asked often, so that nothing is lost.
+/// StopCheck something answers, the agent is starting: it is asked often, so that nothing is lost.
 const UNTIL_FIRST: Duration = Duration::from_millis(25);
 
 /// The numbers of a probe.
@@ -19,7 +19,6 @@ pub struct Plan {
     pub attempts: u32,
     /// Between two questions, once something answered.
     pub interval: Duration,
-    /// For one answer.
     pub timeout: Duration,
     /// Passes in a row that count as proof.
     pub passes: u32,
@@ -30,11 +29,9 @@ pub struct Plan {
 /// What to do after an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Ask again, then.
     Ask(Instant),
     /// It is proven, or the watch is over.
     Passed,
-    /// It has failed.
     Failed,
 }
 

@@ -21,7 +21,6 @@ pub struct Layout {
 /// The links that name a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slot {
-    /// What runs.
     Active,
     /// Where a plain rollback goes.
     Prev,
@@ -49,7 +48,6 @@ impl Layout {
         Self { install: install.into() }
     }
 
-    /// The install directory.
     pub fn install(&self) -> &Path {
         &self.install
     }

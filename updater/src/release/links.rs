@@ -27,12 +27,10 @@ pub enum LinkError {
     /// The build made something at the place of the link.
     #[error("link {0}: the build made something of that name")]
     Occupied(String),
-    /// The disk refused.
     #[error("link {name}")]
     Io {
         /// As the configuration names it.
         name: String,
-        /// Why not.
         source: io::Error,
     },
 }

@@ -20,30 +20,18 @@ pub enum RecordError {
     /// There is none: the directory is litter.
     #[error("find {}", .0.display())]
     Absent(PathBuf),
-    /// The disk refused.
     #[error("read {path}", path = path.display())]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
     /// Not JSON, or not a record.
     #[error("understand {path}", path = path.display())]
     Malformed {
-        /// Which file.
         path: PathBuf,
         /// What is wrong with it.
         source: serde_json::Error,
     },
     /// A newer updater wrote it.
     #[error("read {path}: it has format {found} and this updater knows {FORMAT}", path = path.display())]
-    Newer {
-        /// Which file.
-        path: PathBuf,
-        /// Its format.
-        found: u32,
-    },
+    Newer { path: PathBuf, found: u32 },
 }
 
 /// Reads the record of a release's directory.

@@ -13,7 +13,7 @@ use std::path::Path;
 use protocol::{EntryName, LinkTarget, RELEASE_RECORD, ReleasePath, normalised};
 use sha2::{Digest as _, Sha256};
 
-use crate::release::archive::{Blocks, Content, Member, Rule, Stop, UnpackError, shown};
+use crate::release::archive::{Blocks, Content, Member, ReadEnd, Rule, UnpackError, shown};
 use crate::sys::fs;
 
 /// From this size on it is worth a call to let the disk begin with a file at once.
@@ -77,7 +77,7 @@ impl Staging {
 
     /// Writes one member, with its content from `blocks`. False if it was the root, for which
     /// there is nothing to do.
-    pub(super) fn write(&mut self, member: &Member, blocks: &mut Blocks) -> Result<bool, Stop> {
+    pub(super) fn write(&mut self, member: &Member, blocks: &mut Blocks) -> Result<bool, ReadEnd> {
         let (path, slash) = match (EntryName::parse(&member.name)?, &member.content) {
             (EntryName::Root, Content::Directory) => return Ok(false),
             (EntryName::Root, _) => return Err(Rule::KindChanged.into()),
@@ -105,7 +105,7 @@ impl Staging {
         Ok(true)
     }
 
-    fn check_reserved(&self, path: &ReleasePath, is_directory: bool) -> Result<(), Stop> {
+    fn check_reserved(&self, path: &ReleasePath, is_directory: bool) -> Result<(), ReadEnd> {
         let key = path.key();
         let below = |longer: &str, shorter: &str| {
             longer.strip_prefix(shorter).is_some_and(|rest| rest.starts_with('/'))
@@ -116,7 +116,7 @@ impl Staging {
         if self.reserved.iter().any(taken) { Err(Rule::Reserved.into()) } else { Ok(()) }
     }
 
-    fn create(&mut self, path: &ReleasePath, executable: bool) -> Result<File, Stop> {
+    fn create(&mut self, path: &ReleasePath, executable: bool) -> Result<File, ReadEnd> {
         let (parent, name) = path.split();
         self.open_parent(parent)?;
         self.claim(path.as_str(), What::File)?;
@@ -125,7 +125,7 @@ impl Staging {
             .map_err(|error| failed("create", path.as_str(), error))
     }
 
-    fn symlink(&mut self, path: &ReleasePath, target: &[u8]) -> Result<(), Stop> {
+    fn symlink(&mut self, path: &ReleasePath, target: &[u8]) -> Result<(), ReadEnd> {
         let target = LinkTarget::parse(target, path)?;
         let (parent, name) = path.split();
         self.open_parent(parent)?;
@@ -140,13 +140,13 @@ impl Staging {
         path: &ReleasePath,
         target: &[u8],
         blocks: &mut Blocks,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ReadEnd> {
         let EntryName::Inside { path: target, slash: false } = EntryName::parse(target)? else {
             return Err(Rule::HardlinkTarget.into());
         };
         let is_file = |made: &Made| made.what == What::File && made.spelling == spelling(&target);
         if !self.made.get(&key(target.as_str())).is_some_and(is_file) {
-            return Err(Stop::rule(Rule::HardlinkTarget, &format!("it is to {target}")));
+            return Err(ReadEnd::rule(Rule::HardlinkTarget, &format!("it is to {target}")));
         }
         let fail = |error| failed("copy", target.as_str(), error);
         let mut source = fs::open_file_at(&self.root, target.as_str()).map_err(fail)?;
@@ -165,7 +165,7 @@ impl Staging {
     }
 
     /// Makes a directory, and those above it. One that is there is fine.
-    fn directory(&mut self, path: &str) -> Result<(), Stop> {
+    fn directory(&mut self, path: &str) -> Result<(), ReadEnd> {
         for (end, _) in path.match_indices('/').chain([(path.len(), "")]) {
             let path = &path[..end];
             if self.claim(path, What::Directory)? {
@@ -178,7 +178,7 @@ impl Staging {
         Ok(())
     }
 
-    fn open_parent(&mut self, path: &str) -> Result<(), Stop> {
+    fn open_parent(&mut self, path: &str) -> Result<(), ReadEnd> {
         if path.is_empty() || self.last.as_ref().is_some_and(|(last, _)| last == path) {
             return Ok(());
         }
@@ -186,7 +186,7 @@ impl Staging {
     }
 
     /// The handle of a directory that was made.
-    fn directory_of(&mut self, path: &str) -> Result<&OwnedFd, Stop> {
+    fn directory_of(&mut self, path: &str) -> Result<&OwnedFd, ReadEnd> {
         if path.is_empty() {
             return Ok(&self.root);
         }
@@ -199,7 +199,7 @@ impl Staging {
     }
 
     /// Takes a name; false if it is that of a directory that is there and is wanted again.
-    fn claim(&mut self, path: &str, what: What) -> Result<bool, Stop> {
+    fn claim(&mut self, path: &str, what: What) -> Result<bool, ReadEnd> {
         let spelling = spelling_of(path);
         let Some(before) = self.made.get(&key(path)) else {
             if self.made() >= self.limit {
@@ -216,7 +216,7 @@ impl Staging {
             (before, what) if before == what => Rule::Duplicate,
             _ => Rule::KindChanged,
         };
-        Err(Stop::rule(rule, &format!("{} is there", shown(path.as_bytes()))))
+        Err(ReadEnd::rule(rule, &format!("{} is there", shown(path.as_bytes()))))
     }
 }
 
@@ -239,6 +239,6 @@ fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
     std::array::from_fn(|index| bytes.get(index).copied().unwrap_or(0))
 }
 
-fn failed(what: &str, path: &str, error: io::Error) -> Stop {
+fn failed(what: &str, path: &str, error: io::Error) -> ReadEnd {
     UnpackError::io(format!("{what} {path}"), error).into()
 }

@@ -16,13 +16,13 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::LimitsConfig;
 use crate::release::archive::{
-    Archived, Blocks, Members, Piece, Rule, Stop, UnpackError, inflate, pipes,
+    Archived, Blocks, Members, Piece, ReadEnd, Rule, UnpackError, inflate, pipes,
 };
 use crate::release::staging::Staging;
 
 /// What is taken of one archive, at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
+pub struct UnpackLimits {
     /// Bytes as they are sent.
     pub archive_bytes: u64,
     /// Bytes that they inflate to, tar's headers and padding and the copies of hardlinks included.
@@ -32,7 +32,7 @@ pub struct Bounds {
     pub entries: u64,
 }
 
-impl From<&LimitsConfig> for Bounds {
+impl From<&LimitsConfig> for UnpackLimits {
     fn from(limits: &LimitsConfig) -> Self {
         Self {
             archive_bytes: limits.archive_bytes.0,
@@ -42,7 +42,7 @@ impl From<&LimitsConfig> for Bounds {
     }
 }
 
-impl From<&SignedManifest> for Bounds {
+impl From<&SignedManifest> for UnpackLimits {
     fn from(manifest: &SignedManifest) -> Self {
         Self {
             archive_bytes: manifest.archive_bytes,
@@ -55,9 +55,7 @@ impl From<&SignedManifest> for Bounds {
 /// How far it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Archive bytes taken.
     pub archive_bytes: u64,
-    /// Entries written.
     pub entries: u64,
 }
 
@@ -70,9 +68,8 @@ pub struct Received {
     pub archive_bytes: u64,
     /// What they inflated to, with the copies of hardlinks.
     pub unpacked_bytes: u64,
-    /// Entries written.
     pub entries: u64,
-    /// What [`Bounds::entries`] bounds: headers read, or things made, whichever are more.
+    /// What [`UnpackLimits::entries`] bounds: headers read, or things made, whichever are more.
     pub counted: u64,
 }
 
@@ -88,7 +85,7 @@ const PROGRESS_BYTES: u64 = 1 << 20;
 pub fn unpack(
     source: impl Iterator<Item = io::Result<Bytes>>,
     directory: &Path,
-    bounds: &Bounds,
+    bounds: &UnpackLimits,
     reserved: &[String],
     progress: &dyn Fn(Progress),
 ) -> Result<Received, UnpackError> {
@@ -132,7 +129,7 @@ fn take(
     chunks: SyncSender<Archived>,
     limit: u64,
     report: impl Fn(u64),
-) -> Result<(Digest, u64), Stop> {
+) -> Result<(Digest, u64), ReadEnd> {
     let mut hasher = Sha256::new();
     let (mut taken, mut reported) = (0, 0);
     for chunk in source {
@@ -142,14 +139,14 @@ fn take(
             return Err(UnpackError::TooLarge { limit }.into());
         }
         // First on its way, then hashed: the next thread need not wait.
-        chunks.send(Piece::Data(chunk.clone())).map_err(|_| Stop::Neighbour)?;
+        chunks.send(Piece::Data(chunk.clone())).map_err(|_| ReadEnd::Neighbour)?;
         hasher.update(&chunk);
         if taken - reported >= PROGRESS_BYTES {
             reported = taken;
             report(taken);
         }
     }
-    chunks.send(Piece::End).map_err(|_| Stop::Neighbour)?;
+    chunks.send(Piece::End).map_err(|_| ReadEnd::Neighbour)?;
     drop(chunks);
     report(taken);
     Ok((Digest::from_bytes(hasher.finalize().into()), taken))
@@ -161,7 +158,7 @@ fn write(
     mut members: Members,
     mut staging: Staging,
     entries: &AtomicU64,
-) -> Result<(u64, u64), Stop> {
+) -> Result<(u64, u64), ReadEnd> {
     while let Some(member) = members.next()? {
         let written = staging.write(&member, &mut members.blocks);
         if written.map_err(|stop| stop.at(&member.name))? {
@@ -182,23 +179,25 @@ fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
 }
 
 fn first_failure(
-    written: Result<(u64, u64), Stop>,
-    inflated: Result<(), Stop>,
-    taken: &Result<(Digest, u64), Stop>,
+    written: Result<(u64, u64), ReadEnd>,
+    inflated: Result<(), ReadEnd>,
+    taken: &Result<(Digest, u64), ReadEnd>,
 ) -> Result<(u64, u64), UnpackError> {
     match (written, inflated) {
-        (Err(Stop::Failed(error)), _) | (_, Err(Stop::Failed(error))) => Err(error),
+        (Err(ReadEnd::Failed(error)), _) | (_, Err(ReadEnd::Failed(error))) => Err(error),
         // Both stopped because of their neighbours, so the first of the row has the reason.
-        (Err(Stop::Neighbour), _) | (_, Err(Stop::Neighbour)) if taken.is_err() => Ok((0, 0)),
-        (Err(Stop::Neighbour), _) | (_, Err(Stop::Neighbour)) => Err(own_failure(Stop::Neighbour)),
+        (Err(ReadEnd::Neighbour), _) | (_, Err(ReadEnd::Neighbour)) if taken.is_err() => Ok((0, 0)),
+        (Err(ReadEnd::Neighbour), _) | (_, Err(ReadEnd::Neighbour)) => {
+            Err(own_failure(ReadEnd::Neighbour))
+        }
         (Ok(counted), Ok(())) => Ok(counted),
     }
 }
 
-fn own_failure(stop: Stop) -> UnpackError {
+fn own_failure(stop: ReadEnd) -> UnpackError {
     match stop {
-        Stop::Failed(error) => error,
-        Stop::Neighbour => {
+        ReadEnd::Failed(error) => error,
+        ReadEnd::Neighbour => {
             UnpackError::io("unpack the archive", io::Error::other("a thread ended early"))
         }
     }

@@ -11,9 +11,10 @@ use sha2::Digest as _;
 use tar::{EntryType, Header};
 
 use crate::release::archive::sample::{Sample, gzip, pax_record, zstd};
-use crate::release::{Bounds, Received, Rule, UnpackError, unpack};
+use crate::release::{Received, Rule, UnpackError, UnpackLimits, unpack};
 
-const BOUNDS: Bounds = Bounds { archive_bytes: 1 << 20, unpacked_bytes: 4 << 20, entries: 100 };
+const BOUNDS: UnpackLimits =
+    UnpackLimits { archive_bytes: 1 << 20, unpacked_bytes: 4 << 20, entries: 100 };
 
 /// A staging directory with something beside it that must stay as it is.
 struct Place {
@@ -36,7 +37,11 @@ impl Place {
         self.unpack_within(archive, &BOUNDS)
     }
 
-    fn unpack_within(&self, archive: &[u8], bounds: &Bounds) -> Result<Received, UnpackError> {
+    fn unpack_within(
+        &self,
+        archive: &[u8],
+        bounds: &UnpackLimits,
+    ) -> Result<Received, UnpackError> {
         let chunks = archive.chunks(1000).map(|chunk| Ok(Bytes::copy_from_slice(chunk)));
         let reserved = ["data/".to_owned(), "etc/agent.conf".to_owned()];
         let result = unpack(chunks, &self.staging(), bounds, &reserved, &|_| {});
@@ -322,7 +327,7 @@ fn lesson_16_sizes_and_entries_have_bounds() {
     let refusal = rejected(Place::new().unpack(&copies.end().gzip()));
     assert_eq!(refusal, (Rule::UnpackedBytes, Some("copy6".to_owned())));
 
-    let bounds = Bounds { archive_bytes: 100, ..BOUNDS };
+    let bounds = UnpackLimits { archive_bytes: 100, ..BOUNDS };
     let result = Place::new().unpack_within(&good().gzip(), &bounds);
     assert!(matches!(result, Err(UnpackError::TooLarge { limit: 100 })), "{result:?}");
 }
@@ -339,7 +344,7 @@ fn lesson_31_a_bomb_stops_at_the_bound() {
         sent += 1;
         Ok(chunk)
     });
-    let bounds = Bounds { archive_bytes: 1 << 30, ..BOUNDS };
+    let bounds = UnpackLimits { archive_bytes: 1 << 30, ..BOUNDS };
     let result = unpack(source, &place.staging(), &bounds, &[], &|_| {});
     assert_eq!(rejected(result).0, Rule::UnpackedBytes);
     assert!(sent < 100, "{sent} chunks were taken");
@@ -392,7 +397,7 @@ fn a_sender_who_leaves_interrupts_and_one_who_sends_nonsense_is_not_read_to_the_
     assert!(matches!(result, Err(UnpackError::Interrupted { .. })), "{result:?}");
 
     let endless = std::iter::repeat_with(|| Ok(Bytes::from_static(b"not an archive")));
-    let bounds = Bounds { archive_bytes: u64::MAX, ..BOUNDS };
+    let bounds = UnpackLimits { archive_bytes: u64::MAX, ..BOUNDS };
     let result = unpack(endless, &place.staging(), &bounds, &[], &|_| {});
     assert_eq!(rejected(result).0, Rule::UnknownFormat);
 }

@@ -15,7 +15,6 @@ pub enum RunnerError {
     /// The app's units are not made so that one can follow the other.
     #[error("hand the app over: {unit} {why}")]
     NoHandover {
-        /// Which unit.
         unit: String,
         /// What is so, in words that follow its name.
         why: String,
@@ -23,7 +22,6 @@ pub enum RunnerError {
     /// What agents listen on could not be opened.
     #[error("open {unit}: it {how}")]
     SocketUnit {
-        /// Which unit.
         unit: String,
         /// What became of it, in words that follow its name.
         how: String,
@@ -43,7 +41,6 @@ pub enum RunnerError {
     /// What it listens on could not be passed on.
     #[error(transparent)]
     Socket(#[from] SocketError),
-    /// One runs already.
     #[error("start the agent: it runs already, as process {pid}")]
     Running {
         /// The process that runs.
@@ -61,7 +58,6 @@ pub enum RunnerError {
     /// A unit cannot be started by anybody.
     #[error("start {unit}: it {why}")]
     UnusableUnit {
-        /// Which.
         unit: String,
         /// What is so, in words that follow its name.
         why: String,
@@ -71,7 +67,6 @@ pub enum RunnerError {
     /// A unit was started, and is not up.
     #[error("start {unit}: it {how}")]
     Unit {
-        /// Which.
         unit: String,
         /// What became of it, in words that follow its name.
         how: String,
@@ -80,10 +75,7 @@ pub enum RunnerError {
     },
     /// There is no process that could prove to be of the release.
     #[error("find the main process of {units}: no service among them has one")]
-    NoMainProcess {
-        /// The units.
-        units: String,
-    },
+    NoMainProcess { units: String },
     /// The record of the release, which has its unit files, could not be read.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -92,7 +84,6 @@ pub enum RunnerError {
     File {
         /// What was being done to it.
         act: &'static str,
-        /// Which.
         path: PathBuf,
         /// What the system said.
         source: io::Error,

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::Launch;
 use super::RunnerError;
 use super::members::Signs;
-use super::units::{Side, Started, mark_of};
+use super::units::{Started, TemplateInstance, mark_of};
 use crate::sys::proc::Stat;
 use crate::sys::process::{ProcessHandle, ProcessId};
 use crate::sys::run::describe;
@@ -34,7 +34,7 @@ pub(super) struct Record {
     pub(super) units: Vec<Started>,
     /// In which place of their template these are, where there are two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) side: Option<Side>,
+    pub(super) side: Option<TemplateInstance>,
     pub(super) digest: Digest,
     #[serde(default)]
     pub(super) version: Option<String>,
@@ -122,7 +122,6 @@ impl Instance {
         (Self { inner: Arc::new(Inner { record, signs, exit }) }, following)
     }
 
-    /// The first process.
     pub fn process(&self) -> &ProcessId {
         &self.inner.signs.leader
     }
@@ -206,7 +205,7 @@ impl Instance {
 
 impl Record {
     /// A start of units that begins now; what systemd makes of them is not known yet.
-    pub(super) fn of_units(launch: &Launch, side: Option<Side>) -> Self {
+    pub(super) fn of_units(launch: &Launch, side: Option<TemplateInstance>) -> Self {
         let begun = wall_clock();
         Self {
             format: FORMAT,

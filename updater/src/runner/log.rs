@@ -25,7 +25,6 @@ impl AgentLog {
         Self { path: directory.join("agent.log"), limit }
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }

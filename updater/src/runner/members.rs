@@ -19,7 +19,6 @@ pub(super) const MARK: &str = "RELEASE_INSTANCE";
 /// What tells the processes of one start from all others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Signs {
-    /// The first process.
     pub(super) leader: ProcessId,
     /// `RELEASE_INSTANCE=…`.
     pub(super) mark: String,

@@ -3,14 +3,14 @@
 //! An agent outlives the updater, and the next updater finds it again. Nothing is ever done to a
 //! process because it looks like the agent: only to what a runner started, or what descends from it.
 
+mod beside;
 mod error;
-mod handover;
 mod instance;
+mod instance_slot;
 mod launch;
 mod log;
 mod members;
 mod process;
-mod seat;
 mod sockets;
 mod stop;
 #[cfg(test)]
@@ -20,8 +20,8 @@ mod tests;
 mod transient;
 mod units;
 
+pub use beside::Handover;
 pub use error::RunnerError;
-pub use handover::Handover;
 pub use instance::{ExitReport, Instance};
 pub use launch::{Launch, command_of, release_path_variable};
 pub use log::AgentLog;

@@ -9,16 +9,16 @@ use std::time::Duration;
 
 use protocol::FORMAT;
 
-use super::handover::BESIDE;
+use super::beside::BESIDE;
 use super::instance::Record;
+use super::instance_slot::InstanceSlot;
 use super::members::MARK;
-use super::seat::Seat;
 use super::sockets::Sockets;
 use super::transient::Transient;
-use super::units::{SlotsRunner, UnitsRunner};
+use super::units::{HandoverUnitsRunner, UnitsRunner};
 use super::{AgentLog, Handover, Instance, Launch, RunnerError};
 use crate::config::{AppConfig, RunnerKind, Strategy};
-use crate::own::SocketStore;
+use crate::self_update::SocketStore;
 use crate::sys::output::TAIL_LINES;
 use crate::sys::process::ProcessId;
 use crate::sys::spawn::{Output, Spawn};
@@ -49,29 +49,28 @@ pub trait Runner: Debug + Send + Sync {
 
     /// Sees to it that whoever starts the agent at boot waits for the updater, before a link moves for
     /// the first time.
-    fn go_before(&self) -> Result<(), RunnerError> {
+    fn order_boot_after_updater(&self) -> Result<(), RunnerError> {
         Ok(())
     }
 
     /// Keeps an agent that is down from being started by whoever starts it at boot.
-    fn hold_back(&self) -> Result<(), RunnerError> {
+    fn prevent_boot_start(&self) -> Result<(), RunnerError> {
         Ok(())
     }
 
     /// Takes back what was put on the host for releases: there is none any more.
-    fn withdraw(&self) -> Result<(), RunnerError> {
+    fn remove_host_files(&self) -> Result<(), RunnerError> {
         Ok(())
     }
 
     /// Whether somebody else sees to it that the agent runs again when it ends.
-    fn is_looked_after(&self) -> bool {
+    fn restarts_by_itself(&self) -> bool {
         false
     }
 
     /// The last lines that an agent printed since it was started.
     fn output_tail(&self, instance: &Instance, lines: usize) -> Vec<String>;
 
-    /// The agent's log.
     fn log(&self) -> &AgentLog;
 
     /// How it runs two agents at once, if it can.
@@ -90,13 +89,14 @@ pub fn for_app(
     if config.run.kind == RunnerKind::Systemd {
         return Ok(match config.run.strategy {
             Strategy::Restart => Box::new(UnitsRunner::new(&config.run, state)?),
-            Strategy::Handover => Box::new(SlotsRunner::new(config, state)?),
+            Strategy::Handover => Box::new(HandoverUnitsRunner::new(config, state)?),
         });
     }
     let app = state.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let transient = Transient::for_app(config, app.clone(), state)?;
-    let seat =
-        |name: &str| Seat::new(state.join(name), config.run.kill_timeout.0, transient.clone());
+    let seat = |name: &str| {
+        InstanceSlot::new(state.join(name), config.run.kill_timeout.0, transient.clone())
+    };
     Ok(Box::new(ProcessRunner {
         user: config.user.clone(),
         log: AgentLog::new(state, config.run.log_bytes.0),
@@ -112,9 +112,9 @@ struct ProcessRunner {
     log: AgentLog,
     sockets: Sockets,
     /// The agent that serves, or should.
-    serving: Seat,
+    serving: InstanceSlot,
     /// In a handover: the one that is to follow it.
-    beside: Seat,
+    beside: InstanceSlot,
 }
 
 impl Runner for ProcessRunner {
@@ -142,7 +142,7 @@ impl Runner for ProcessRunner {
         Ok(found)
     }
 
-    fn withdraw(&self) -> Result<(), RunnerError> {
+    fn remove_host_files(&self) -> Result<(), RunnerError> {
         self.sockets.let_go();
         Ok(())
     }
@@ -182,7 +182,7 @@ impl Handover for ProcessRunner {
         self.beside.clear(grace)
     }
 
-    fn succeed(&self) -> Result<(), RunnerError> {
+    fn promote(&self) -> Result<(), RunnerError> {
         self.serving.take_over(&self.beside)
     }
 
@@ -196,7 +196,7 @@ impl ProcessRunner {
     /// for this start alone, and the next has it no more.
     fn start_in(
         &self,
-        seat: &Seat,
+        seat: &InstanceSlot,
         launch: &Launch,
         flag: Option<&str>,
     ) -> Result<Instance, RunnerError> {

@@ -14,7 +14,7 @@ use nix::sys::socket::{Backlog, listen};
 
 use super::Instance;
 use crate::config::ListenSocket;
-use crate::own::SocketStore;
+use crate::self_update::SocketStore;
 use crate::sys::process::ProcessId;
 use crate::sys::{proc, tcp};
 
@@ -24,7 +24,6 @@ pub enum SocketError {
     /// It cannot be opened. If an agent has it, that is not the one that the updater knows of.
     #[error("listen on {address} for the agent")]
     Open {
-        /// Where.
         address: SocketAddr,
         /// What the system said.
         source: io::Error,
@@ -32,9 +31,7 @@ pub enum SocketError {
     /// The agent has it, and it could not be had from there.
     #[error("take the socket that listens on {address} over from the agent, process {pid}")]
     TakeOver {
-        /// Where.
         address: SocketAddr,
-        /// Who has it.
         pid: u32,
         /// What the system said.
         source: io::Error,

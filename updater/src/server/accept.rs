@@ -19,14 +19,14 @@ use tokio_rustls::server::TlsStream;
 use crate::api::{Caller, Who};
 use crate::config::LimitsConfig;
 use crate::server::connection::serve_connection;
-use crate::server::crowd::Crowd;
+use crate::server::connection_limit::ConnectionPool;
 
 /// Opens and closes the listening side without closing the socket: connections then wait in the
 /// socket's queue, for this updater or for the next.
 #[derive(Debug, Clone)]
-pub struct Gate(Arc<watch::Sender<bool>>);
+pub struct AcceptSwitch(Arc<watch::Sender<bool>>);
 
-impl Gate {
+impl AcceptSwitch {
     /// A gate that is open, or not.
     pub fn new(open: bool) -> Self {
         Self(Arc::new(watch::Sender::new(open)))
@@ -45,13 +45,13 @@ struct Door {
     limits: LimitsConfig,
     /// Who has not said a whole hello yet, by where they come from: an idle crowd stays among
     /// themselves.
-    silent: Arc<Crowd<IpAddr>>,
+    silent: Arc<ConnectionPool<IpAddr>>,
     /// Who has not shown a certificate yet, by where they come from.
-    strangers: Arc<Crowd<IpAddr>>,
+    strangers: Arc<ConnectionPool<IpAddr>>,
     /// The masters: nobody else takes their places.
-    masters: Arc<Crowd<()>>,
+    masters: Arc<ConnectionPool<()>>,
     /// Everybody else, by who they are.
-    others: Arc<Crowd<Role>>,
+    others: Arc<ConnectionPool<Role>>,
 }
 
 /// Serves until the process ends.
@@ -60,7 +60,7 @@ pub async fn serve(
     tls: Arc<ServerConfig>,
     router: Router,
     limits: LimitsConfig,
-    gate: Gate,
+    gate: AcceptSwitch,
 ) {
     let mut open = gate.0.subscribe();
     let numbers = AtomicU64::new(1);
@@ -70,10 +70,10 @@ pub async fn serve(
         tls,
         router,
         limits,
-        silent: Crowd::new(places),
-        strangers: Crowd::new(places),
-        masters: Crowd::new(places),
-        others: Crowd::new(places),
+        silent: ConnectionPool::new(places),
+        strangers: ConnectionPool::new(places),
+        masters: ConnectionPool::new(places),
+        others: ConnectionPool::new(places),
     });
     loop {
         if open.wait_for(|open| *open).await.is_err() {

@@ -2,8 +2,8 @@
 
 mod accept;
 mod connection;
-mod crowd;
+mod connection_limit;
 mod local;
 
-pub use accept::{Gate, serve};
+pub use accept::{AcceptSwitch, serve};
 pub use local::{LOCAL_SOCKET, serve_local};

@@ -10,7 +10,7 @@ use super::fs::free_space;
 
 /// What a command may use.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds<'a> {
+pub struct CommandBounds<'a> {
     /// How long it may run.
     pub timeout: Duration,
     /// Bytes of its output that are read before it is ended.
@@ -18,17 +18,16 @@ pub struct Bounds<'a> {
     /// Directories on whose disks there must stay room, and how much.
     pub room: Option<(&'a [&'a Path], Space)>,
     /// When somebody wants it to end.
-    pub until: Option<Until<'a>>,
+    pub until: Option<StopCheck<'a>>,
 }
 
 /// Says whether a command is to be ended. It is asked every now and then, and must be quick.
 #[derive(Clone, Copy)]
-pub struct Until<'a>(pub &'a dyn Fn() -> bool);
+pub struct StopCheck<'a>(pub &'a dyn Fn() -> bool);
 
 /// One of the bounds. It reads as what the command did not do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
-    /// Its time.
     Time(Duration),
     /// Bytes of its output.
     Output(u64),
@@ -36,14 +35,12 @@ pub enum Bound {
     Room {
         /// What must stay free.
         needed: Space,
-        /// What was.
         free: Space,
     },
-    /// Somebody's patience.
-    Asked,
+    StopRequested,
 }
 
-impl Bounds<'_> {
+impl CommandBounds<'_> {
     /// A bound that a command has met which has so long left, and has printed so many bytes.
     pub(super) fn met(&self, left: Duration, printed: u64) -> Option<Bound> {
         if printed > self.output_bytes {
@@ -52,7 +49,7 @@ impl Bounds<'_> {
         if left.is_zero() {
             return Some(Bound::Time(self.timeout));
         }
-        let asked = || self.until.is_some_and(|until| until.0()).then_some(Bound::Asked);
+        let asked = || self.until.is_some_and(|until| until.0()).then_some(Bound::StopRequested);
         self.lacks_room().or_else(asked)
     }
 
@@ -79,13 +76,13 @@ impl fmt::Display for Bound {
             Self::Room { needed: Space { bytes, inodes }, .. } => {
                 write!(formatter, "leave {bytes} bytes and {inodes} inodes of the disk free")
             }
-            Self::Asked => formatter.write_str("finish before it was asked to stop"),
+            Self::StopRequested => formatter.write_str("finish before it was asked to stop"),
         }
     }
 }
 
-impl fmt::Debug for Until<'_> {
+impl fmt::Debug for StopCheck<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Until")
+        formatter.write_str("StopCheck")
     }
 }

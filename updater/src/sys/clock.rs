@@ -18,7 +18,6 @@ pub struct BootTime {
 }
 
 impl BootTime {
-    /// This moment.
     pub fn now() -> Self {
         let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .map(|id| id.trim().to_owned())

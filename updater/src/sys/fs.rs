@@ -30,11 +30,8 @@ const ATTEMPTS: usize = 100;
 /// What a directory entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A regular file.
     File,
-    /// A directory.
     Directory,
-    /// A symbolic link.
     Link,
     /// A device, a FIFO or a socket.
     Special,
@@ -43,7 +40,6 @@ pub enum Kind {
 /// What the file system says of a directory entry, itself and not what it leads to.
 #[derive(Debug, Clone, Copy)]
 pub struct Status {
-    /// What it is.
     pub kind: Kind,
     /// The twelve permission bits.
     pub mode: u32,

@@ -62,7 +62,7 @@ pub(super) struct Preparation {
 impl Preparation {
     pub(super) fn apply(&self) -> io::Result<()> {
         unsafe_calls::reset_signals()?;
-        if self.lifetime == Lifetime::Kept {
+        if self.lifetime == Lifetime::SupervisedChild {
             unsafe_calls::fork_under_keeper(self.parent)?;
         }
         nix::unistd::setsid()?;

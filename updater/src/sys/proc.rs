@@ -12,17 +12,12 @@ const ENVIRONMENT_BYTES: u64 = 256 << 10;
 /// A line of `/proc/<pid>/stat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
-    /// The process.
     pub pid: u32,
     /// Its state: `R`, `S`, `Z` …
     pub state: char,
-    /// Its parent.
     pub parent: u32,
-    /// Its process group.
     pub group: u32,
-    /// Its session.
     pub session: u32,
-    /// Its threads.
     pub threads: u32,
     /// When it started, in clock ticks since the machine was started.
     pub start_time: u64,
@@ -64,7 +59,6 @@ pub fn tasks() -> Option<u64> {
     all.parse().ok()
 }
 
-/// All processes.
 pub fn all() -> io::Result<Vec<Stat>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {

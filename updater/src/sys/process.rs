@@ -20,7 +20,6 @@ use super::proc::{self, Stat};
 /// Which process: its number, with what makes it unique.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ProcessId {
-    /// Its number.
     pub pid: u32,
     /// When it started, in clock ticks since the machine was started.
     pub start_time: u64,
@@ -81,7 +80,6 @@ pub struct ProcessHandle {
 }
 
 impl ProcessHandle {
-    /// Which process.
     pub fn id(&self) -> &ProcessId {
         &self.id
     }

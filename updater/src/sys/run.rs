@@ -14,10 +14,10 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
-use super::bounds::{Bound, Bounds};
-use super::kept::Kept;
+use super::bounds::{Bound, CommandBounds};
 use super::output::Lines;
 use super::spawn::{Lifetime, Output, Spawn, SpawnError};
+use super::subreaper::SupervisedChild;
 
 /// How often the disk is looked at, where room must stay on it, and whether it is to end.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -44,7 +44,6 @@ pub enum RunError {
     /// It met one of its bounds.
     #[error("{bound}: it was ended")]
     Ended {
-        /// Which.
         bound: Bound,
         /// The last lines of its output.
         tail: Vec<String>,
@@ -89,7 +88,6 @@ pub(crate) trait Job {
     /// There is something to read here when the command, and all that it started, has ended.
     fn ended(&self) -> BorrowedFd<'_>;
 
-    /// How it ended.
     fn status(&mut self) -> io::Result<ExitStatus>;
 
     /// Ends it, and all that it started. The error names what would not go.
@@ -102,13 +100,13 @@ pub(crate) trait Job {
 /// descendant of the command is alive, and nobody who holds the output's pipe can make it wait.
 pub fn run_bounded(
     mut spawn: Spawn,
-    bounds: Bounds<'_>,
+    bounds: CommandBounds<'_>,
     on_line: impl FnMut(&str),
 ) -> Result<Finished, RunError> {
     let start = |writer| {
         spawn.output = Output::Pipe(writer);
-        spawn.lifetime = Lifetime::Kept;
-        Kept::new(spawn.start()?)
+        spawn.lifetime = Lifetime::SupervisedChild;
+        SupervisedChild::new(spawn.start()?)
     };
     run_job(start, bounds, on_line)
 }
@@ -116,7 +114,7 @@ pub fn run_bounded(
 /// The same of a command that is started otherwise, with this end of a pipe for its output.
 pub(crate) fn run_job<J: Job>(
     start: impl FnOnce(PipeWriter) -> Result<J, RunError>,
-    bounds: Bounds<'_>,
+    bounds: CommandBounds<'_>,
     mut on_line: impl FnMut(&str),
 ) -> Result<Finished, RunError> {
     let deadline = Instant::now() + bounds.timeout;
@@ -196,7 +194,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::sys::bounds::Until;
+    use crate::sys::bounds::StopCheck;
     use crate::sys::output::TAIL_LINES;
     use crate::sys::user::User;
 
@@ -206,8 +204,8 @@ mod tests {
         Spawn::new(&command, "/".as_ref(), user, &BTreeMap::new()).unwrap()
     }
 
-    fn bounds(seconds: u64) -> Bounds<'static> {
-        Bounds {
+    fn bounds(seconds: u64) -> CommandBounds<'static> {
+        CommandBounds {
             timeout: Duration::from_secs(seconds),
             output_bytes: 1 << 20,
             room: None,
@@ -260,7 +258,7 @@ mod tests {
     fn lesson_17_a_build_without_end_is_ended() {
         let error = run_bounded(
             shell("echo begun; sleep 1000"),
-            Bounds { timeout: Duration::from_millis(300), output_bytes: 100, ..bounds(60) },
+            CommandBounds { timeout: Duration::from_millis(300), output_bytes: 100, ..bounds(60) },
             |_| {},
         )
         .unwrap_err();
@@ -272,16 +270,16 @@ mod tests {
     fn what_is_asked_to_stop_is_ended() {
         let seen = std::cell::Cell::new(false);
         let until = || seen.get();
-        let bounds = Bounds { until: Some(Until(&until)), ..bounds(60) };
+        let bounds = CommandBounds { until: Some(StopCheck(&until)), ..bounds(60) };
         let spawn = shell("echo begun; sleep 1000");
         let error = run_bounded(spawn, bounds, |_| seen.set(true)).unwrap_err();
-        assert!(matches!(error, RunError::Ended { bound: Bound::Asked, .. }), "{error}");
+        assert!(matches!(error, RunError::Ended { bound: Bound::StopRequested, .. }), "{error}");
         assert_eq!(error.tail(), ["begun"]);
     }
 
     #[test]
     fn lesson_17_endless_output_is_ended() {
-        let bounds = Bounds { output_bytes: 100_000, ..bounds(60) };
+        let bounds = CommandBounds { output_bytes: 100_000, ..bounds(60) };
         let error = run_bounded(shell("yes"), bounds, |_| {}).unwrap_err();
         assert!(matches!(error, RunError::Ended { bound: Bound::Output(_), .. }), "{error}");
         assert_eq!(error.tail().len(), TAIL_LINES);

@@ -23,13 +23,10 @@ const FIRST: RawFd = 3;
 /// What a process is started with: all of it, since it inherits nothing.
 #[derive(Debug)]
 pub struct Spawn {
-    /// The program's file.
     pub program: PathBuf,
     /// What follows the program's name.
     pub arguments: Vec<String>,
-    /// Where it starts.
     pub directory: PathBuf,
-    /// Its whole environment.
     pub environment: BTreeMap<String, String>,
     /// Who it runs as.
     pub user: User,
@@ -49,7 +46,7 @@ pub struct Spawn {
     pub own_number: Option<&'static str>,
 }
 
-/// Bounds that the kernel keeps (setrlimit(2)); what is absent is not bounded. Where the updater
+/// CommandBounds that the kernel keeps (setrlimit(2)); what is absent is not bounded. Where the updater
 /// itself has less, that is what they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -72,7 +69,7 @@ pub enum Lifetime {
     ParentThread,
     /// A keeper stands between, and ends with it and all that it started, or with the thread that
     /// started it. The child that `start` returns is the keeper.
-    Kept,
+    SupervisedChild,
 }
 
 /// Where standard output and error go.
@@ -91,13 +88,11 @@ pub enum Output {
 /// Why a process could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
-    /// No command.
     #[error("start an empty command")]
     Empty,
     /// No directory of the PATH has the program.
     #[error("find the program {program:?} in the PATH {path}")]
     NotInPath {
-        /// The program's name.
         program: String,
         /// Where it was looked for.
         path: String,
@@ -105,7 +100,6 @@ pub enum SpawnError {
     /// The program is not there, or is no file that can be executed.
     #[error("execute {program}: {why}")]
     NotExecutable {
-        /// The program's file.
         program: PathBuf,
         /// What is wrong with it.
         why: &'static str,
@@ -113,17 +107,13 @@ pub enum SpawnError {
     /// The disk does not say whether the program is there.
     #[error("look at {program}", program = program.display())]
     Unreadable {
-        /// The program's file.
         program: PathBuf,
         /// What the system said.
         source: io::Error,
     },
     /// The directory to start in is not there.
     #[error("start in {directory}: it is not a directory")]
-    NoDirectory {
-        /// The directory.
-        directory: PathBuf,
-    },
+    NoDirectory { directory: PathBuf },
     /// Another user was asked for, and the updater is not root.
     #[error("become the user {0:?}: the updater does not run as root")]
     NotRoot(String),
@@ -133,7 +123,6 @@ pub enum SpawnError {
     /// A descriptor could not be passed on.
     #[error("pass an open descriptor on to {program}")]
     Inherit {
-        /// The program's file.
         program: PathBuf,
         /// What the system said.
         source: io::Error,
@@ -141,7 +130,6 @@ pub enum SpawnError {
     /// The system did not start it.
     #[error("start {program} as {user}")]
     Start {
-        /// The program's file.
         program: PathBuf,
         /// The user that it should run as.
         user: String,
@@ -303,7 +291,7 @@ mod tests {
     use std::io::Read;
 
     use super::*;
-    use crate::sys::bounds::Bounds;
+    use crate::sys::bounds::CommandBounds;
     use crate::sys::run::run_bounded;
 
     fn command(words: &[&str]) -> Vec<String> {
@@ -316,7 +304,7 @@ mod tests {
 
     fn output(spawn: Spawn) -> Vec<String> {
         let timeout = std::time::Duration::from_mins(1);
-        let bounds = Bounds { timeout, output_bytes: 1 << 20, room: None, until: None };
+        let bounds = CommandBounds { timeout, output_bytes: 1 << 20, room: None, until: None };
         run_bounded(spawn, bounds, |_| {}).unwrap().tail
     }
 

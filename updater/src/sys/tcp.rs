@@ -9,11 +9,9 @@ const LISTEN: u8 = 0x0a;
 /// A line of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Socket {
-    /// Its own end.
     pub local: SocketAddr,
     /// The other end; zeros where it listens.
     pub remote: SocketAddr,
-    /// Whether it listens.
     pub listens: bool,
     /// 0 while no process holds it: not yet accepted, or closed already.
     pub inode: u64,

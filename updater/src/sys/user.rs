@@ -11,22 +11,18 @@ use nix::unistd::{Gid, Uid};
 /// A user of this host, with all groups that it is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// The login name.
     pub name: String,
-    /// The user's number.
     pub uid: u32,
     /// The primary group's number.
     pub gid: u32,
     /// The supplementary groups' numbers, the primary one among them.
     pub groups: Vec<u32>,
-    /// The home directory.
     pub home: PathBuf,
 }
 
 /// Why a user could not be found.
 #[derive(Debug, thiserror::Error)]
 pub enum UserError {
-    /// No such user.
     #[error("find the user {0:?}: this host has none of that name")]
     Unknown(String),
     /// The user database could not be read.

@@ -38,7 +38,6 @@ pub struct Bus {
 struct Inner {
     /// Taken only when this is dropped.
     runtime: Option<Runtime>,
-    /// For one answer.
     timeout: Duration,
     line: Mutex<Option<Systemd>>,
 }

@@ -17,7 +17,7 @@ use zbus::Fd;
 
 use super::exec::{command_properties, micros};
 use super::{Bus, JobResult, Property, Systemd, SystemdError, UnitState, Variables};
-use crate::sys::bounds::Bounds;
+use crate::sys::bounds::CommandBounds;
 use crate::sys::run::{Finished, Job, KILL_WAIT, RunError, run_job};
 use crate::sys::spawn::Spawn;
 use crate::transaction::chain;
@@ -100,7 +100,7 @@ impl CommandUnits {
         &self,
         spawn: &Spawn,
         confinement: Confinement,
-        bounds: Bounds<'_>,
+        bounds: CommandBounds<'_>,
         on_line: impl FnMut(&str),
     ) -> Result<Finished, RunError> {
         let mut properties = self.properties(spawn, confinement, bounds.timeout);

@@ -10,26 +10,16 @@ pub enum SystemdError {
     /// Nobody answers at the other end.
     #[error("reach systemd over D-Bus")]
     Bus(#[source] zbus::Error),
-    /// systemd refused.
     #[error("{act} {unit}")]
     Refused {
-        /// What was asked.
         act: &'static str,
         /// Of which unit, or of systemd itself.
         unit: String,
-        /// What it said.
         source: zbus::Error,
     },
     /// It has not done it in time.
     #[error("{act} {unit} within {deadline}")]
-    Late {
-        /// What was asked.
-        act: &'static str,
-        /// Of which unit.
-        unit: String,
-        /// The bound.
-        deadline: Period,
-    },
+    Late { act: &'static str, unit: String, deadline: Period },
     /// The thread that speaks to it is gone.
     #[error("speak to systemd")]
     Thread(#[source] io::Error),
@@ -67,7 +57,6 @@ impl SystemdError {
         matches!(source, zbus::Error::InputOutput(why) if why.kind() != io::ErrorKind::TimedOut)
     }
 
-    /// The line broke.
     pub fn broken() -> Self {
         let gone = io::Error::from(io::ErrorKind::BrokenPipe);
         Self::Bus(zbus::Error::InputOutput(gone.into()))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::sys::bounds::Bounds;
+use crate::sys::bounds::CommandBounds;
 use crate::sys::output::TAIL_LINES;
 use crate::sys::run::run_bounded;
 use crate::sys::spawn::Spawn;
@@ -45,6 +45,6 @@ fn journalctl(arguments: &[&str], timeout: Duration) -> Vec<String> {
     let Ok(spawn) = Spawn::new(&command, Path::new("/"), user, &BTreeMap::new()) else {
         return Vec::new();
     };
-    let bounds = Bounds { timeout, output_bytes: OUTPUT_BYTES, room: None, until: None };
+    let bounds = CommandBounds { timeout, output_bytes: OUTPUT_BYTES, room: None, until: None };
     run_bounded(spawn, bounds, |_| {}).map(|finished| finished.tail).unwrap_or_default()
 }

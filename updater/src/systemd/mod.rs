@@ -3,6 +3,7 @@
 //!
 //! It knows units. Of releases, and of what is done when one fails, it knows nothing.
 
+mod activation;
 mod bus;
 mod command;
 mod error;
@@ -11,9 +12,9 @@ mod interface;
 mod jobs;
 mod journal;
 mod state;
-mod ties;
 mod variables;
 
+pub use activation::Ties;
 pub use bus::{Bus, Systemd};
 pub use command::CommandUnits;
 pub(crate) use command::Confinement;
@@ -23,7 +24,6 @@ pub(crate) use interface::Property;
 pub use jobs::JobResult;
 pub use journal::last_lines;
 pub use state::{Load, UnitState};
-pub use ties::Ties;
 pub(crate) use variables::{Variables, variables_text};
 
 use std::path::Path;

@@ -14,7 +14,6 @@ const NOT_EXECUTED: RangeInclusive<i32> = 200..=245;
 /// Whether there is a unit of the name that can be started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Load {
-    /// There is.
     Loaded,
     /// An administrator has forbidden it.
     Masked,

@@ -14,18 +14,18 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::config::{AppConfig, Config, LimitsConfig, RunnerKind};
-use crate::own::{OwnExecutable, SocketStore, Takeover};
 use crate::probe::{Probe, Readiness};
 use crate::release::{Layout, Slot, read_record};
 use crate::runner::{Instance, Launch, Runner, command_of};
+use crate::self_update::{OwnExecutable, SocketStore, Takeover};
 use crate::sys::user::{User, UserError};
 use crate::sys::wall_clock;
 use crate::systemd::{self, Bus, CommandUnits};
+use crate::transaction::admission::{Order, Plan, chain, internal};
 use crate::transaction::engine::{Engine, Recovery, or_abort, read_manifest};
 use crate::transaction::machine::after_switch;
-use crate::transaction::order::{Order, Plan, chain, internal};
 use crate::transaction::status::{Agent, AppFiles, Status};
-use crate::transaction::stop::Asked;
+use crate::transaction::stop::StopRequest;
 use crate::transaction::{
     AppLock, Events, Failure, Journal, Wanted, is_stranded, read_history, try_lock,
 };
@@ -33,11 +33,9 @@ use crate::trust::{KeyError, TrustedKeys};
 
 /// One thing that the updater keeps up to date.
 pub struct App {
-    /// Its name.
     pub name: AppName,
     /// How it is configured.
     pub config: AppConfig,
-    /// Its install directory.
     pub layout: Layout,
     /// Its files in the state directory.
     pub files: AppFiles,
@@ -57,7 +55,7 @@ pub struct App {
     /// The transaction that the master has confirmed.
     pub(super) confirmed: watch::Sender<Option<TransactionId>>,
     /// The transaction that was asked to end, and by whom.
-    pub(super) stopping: watch::Sender<Asked>,
+    pub(super) stopping: watch::Sender<StopRequest>,
     /// Of the updater's own app: the program that runs, and how another one takes its place.
     pub(super) own: Option<OwnExecutable>,
     pub(super) takeover: Option<Arc<Takeover>>,
@@ -78,7 +76,6 @@ pub enum Begun {
     Current(Box<TransactionResult>),
     /// It is under way, and goes on to its end whoever listens.
     Running {
-        /// Its name.
         transaction: TransactionId,
         /// Whether it takes the archive.
         receives: bool,

@@ -3,16 +3,16 @@
 
 use protocol::Problem;
 
+use crate::transaction::admission::internal;
 use crate::transaction::machine::after_switch;
-use crate::transaction::order::internal;
 use crate::transaction::{App, Journal};
 
 impl App {
     /// Keeps the agent from being started by whoever starts it at boot, where that is not for them to
     /// do: a transaction has it in its hands, or an operator stopped it. One that runs is left alone.
-    pub(crate) fn hold_back(&self) -> Result<(), Problem> {
+    pub(crate) fn prevent_boot_start(&self) -> Result<(), Problem> {
         if self.is_in_a_transactions_hands() || self.files.stopped().exists() {
-            self.runner()?.hold_back().map_err(|error| internal(&error))?;
+            self.runner()?.prevent_boot_start().map_err(|error| internal(&error))?;
         }
         Ok(())
     }

@@ -41,7 +41,6 @@ impl Events {
         Arc::new(Self { ring: Mutex::default(), last: watch::Sender::new(micros) })
     }
 
-    /// Tells everyone.
     pub fn publish(
         &self,
         app: &AppName,

@@ -27,11 +27,8 @@ const COMMANDS_KEPT: usize = 20;
 pub struct Evidence {
     /// The version of this format.
     pub format: u32,
-    /// Of which app.
     pub app: AppName,
-    /// Of which transaction.
     pub transaction: TransactionId,
-    /// Why it failed.
     pub problem: Option<Problem>,
     /// Every state that was written to the journal.
     pub journal: Vec<Entered>,
@@ -57,7 +54,6 @@ pub struct Evidence {
 pub struct Ran {
     /// Its key in `release.toml`.
     pub name: String,
-    /// How it ended.
     pub detail: String,
     /// The end of what it printed.
     pub output: Vec<String>,
@@ -66,11 +62,8 @@ pub struct Ran {
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entered {
-    /// The phase.
     pub phase: Phase,
-    /// Which way.
     pub direction: Direction,
-    /// When.
     #[serde(with = "time::serde::rfc3339")]
     pub time: OffsetDateTime,
 }

@@ -12,16 +12,15 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::sys::{BootTime, remove_durably, write_durably};
+use crate::transaction::admission::internal;
 use crate::transaction::machine::{Data, Direction, State};
-use crate::transaction::migrations::Course;
-use crate::transaction::order::internal;
+use crate::transaction::migrations::MigrationPlan;
 
 /// Everything that the next updater needs to finish a transaction that this one began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Journal {
     /// The version of this format.
     pub format: u32,
-    /// The transaction's name.
     pub transaction: TransactionId,
     /// What it is for.
     pub kind: Kind,
@@ -35,7 +34,6 @@ pub struct Journal {
     pub prev: Option<Digest>,
     /// The release that was ordered; absent until its archive's digest is known.
     pub to: Option<Digest>,
-    /// When it began.
     #[serde(with = "time::serde::rfc3339")]
     pub started_at: OffsetDateTime,
     /// When this phase began.
@@ -55,7 +53,7 @@ pub struct Journal {
     pub old_agent: Option<String>,
     /// What it does to stored data, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub course: Option<Course>,
+    pub course: Option<MigrationPlan>,
     /// Why it turned around.
     pub failure: Option<Failure>,
     /// How it ended. From here on the end is only written down, never decided anew.
@@ -63,16 +61,14 @@ pub struct Journal {
     pub outcome: Option<Outcome>,
     /// The caller's name for the order.
     pub order: Option<String>,
-    /// The master's epoch.
     pub epoch: Option<u64>,
-    /// Who ordered it.
     pub caller: String,
 }
 
 /// Whose fault a failure is. Only the release's own quarantines it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Blame {
+pub enum FailureOrigin {
     /// It was switched to, and could not be proven.
     Release,
     /// Space, the build's environment, the disk, the caller.
@@ -83,7 +79,7 @@ pub enum Blame {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Whose fault it is.
-    pub blame: Blame,
+    pub blame: FailureOrigin,
     /// What is told to the caller.
     pub problem: Box<Problem>,
 }
@@ -96,12 +92,12 @@ impl Failure {
 
     /// Something that is not the release's fault.
     pub fn host_problem(problem: Problem) -> Self {
-        Self { blame: Blame::Host, problem: Box::new(problem) }
+        Self { blame: FailureOrigin::Host, problem: Box::new(problem) }
     }
 
     /// The release was switched to, and this is why it could not be proven.
     pub fn release_problem(problem: Problem) -> Self {
-        Self { blame: Blame::Release, problem: Box::new(problem) }
+        Self { blame: FailureOrigin::Release, problem: Box::new(problem) }
     }
 }
 
@@ -121,20 +117,11 @@ pub(super) fn is_no_space(error: &(dyn std::error::Error + 'static)) -> bool {
 /// Why a journal could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The disk refused.
     #[error("{act} {path}", path = path.display())]
-    Io {
-        /// What was tried.
-        act: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    Io { act: &'static str, path: PathBuf, source: io::Error },
     /// Not JSON, or not a journal. Journals are replaced as a whole, so this is no torn write.
     #[error("understand {path}", path = path.display())]
     Malformed {
-        /// Which file.
         path: PathBuf,
         /// What is wrong with it.
         source: serde_json::Error,
@@ -145,12 +132,7 @@ pub enum JournalError {
          start the newer updater again",
         path = path.display()
     )]
-    Newer {
-        /// Which file.
-        path: PathBuf,
-        /// Its format.
-        found: u32,
-    },
+    Newer { path: PathBuf, found: u32 },
 }
 
 impl Journal {

@@ -86,7 +86,6 @@ pub enum Event {
     Stopped,
 }
 
-/// What comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
     /// Write this state down, then carry its act out.
@@ -177,7 +176,7 @@ const fn next_own(phase: Phase, event: Event) -> Step {
 
 /// What is found of the agent when an updater takes a journal over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Found {
+pub struct Recovered {
     /// The agent of the release that the transaction was going to still runs, on the same boot;
     /// in a handover, also beside the old one.
     pub target_runs: bool,
@@ -186,7 +185,7 @@ pub struct Found {
 }
 
 /// Decides where a transaction goes on that an earlier updater left in `state`.
-pub const fn recover(state: State, found: Found) -> Step {
+pub const fn recover(state: State, found: Recovered) -> Step {
     use Direction::{Back, Forward};
     if matches!(state.kind, Kind::SelfUpdate) {
         // The link moved, or it did not; whoever runs now was started from it.

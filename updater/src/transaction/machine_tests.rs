@@ -47,9 +47,9 @@ fn successors(state: State) -> Vec<Step> {
     vec![
         next(state, Event::Done),
         next(state, Event::Failed),
-        recover(state, Found { target_runs: true, target_active: true }),
-        recover(state, Found { target_runs: false, target_active: true }),
-        recover(state, Found { target_runs: false, target_active: false }),
+        recover(state, Recovered { target_runs: true, target_active: true }),
+        recover(state, Recovered { target_runs: false, target_active: true }),
+        recover(state, Recovered { target_runs: false, target_active: false }),
     ]
 }
 
@@ -132,7 +132,7 @@ fn what_is_asked_to_stop_is_abandoned_before_the_switch_and_undone_after_it() {
 #[test]
 fn a_handover_whose_new_agent_is_gone_starts_it_anew_before_the_old_one_is_drained() {
     for phase in [Phase::Starting, Phase::Switching, Phase::Draining, Phase::Watching] {
-        let found = Found { target_runs: false, target_active: true };
+        let found = Recovered { target_runs: false, target_active: true };
         let step = recover(handover(phase, Direction::Forward), found);
         assert_eq!(step, Step::Enter(Phase::Starting, Direction::Forward), "{phase}");
     }
@@ -204,7 +204,7 @@ fn lesson_01_a_first_install_that_fails_ends_without_a_release() {
 fn a_crash_before_the_switch_is_an_interruption() {
     for phase in &PHASES[..4] {
         let state = start(Kind::Update, *phase, false, true);
-        let step = recover(state, Found { target_runs: false, target_active: false });
+        let step = recover(state, Recovered { target_runs: false, target_active: false });
         assert_eq!(step, Step::End(Outcome::Interrupted), "{phase}");
     }
 }
@@ -214,7 +214,7 @@ fn lesson_07_a_crash_after_the_switch_is_finished_and_never_forgotten() {
     for phase in &PHASES[4..11] {
         for target_runs in [true, false] {
             let state = start(Kind::Update, *phase, true, true);
-            let step = recover(state, Found { target_runs, target_active: true });
+            let step = recover(state, Recovered { target_runs, target_active: true });
             assert!(matches!(step, Step::Enter(_, Direction::Forward)), "{phase}: {step:?}");
         }
     }
@@ -225,7 +225,7 @@ fn a_way_back_that_was_not_written_down_is_gone_to_its_end() {
     for phase in &PHASES[7..11] {
         for target_runs in [true, false] {
             let state = start(Kind::Update, *phase, true, true);
-            let step = recover(state, Found { target_runs, target_active: false });
+            let step = recover(state, Recovered { target_runs, target_active: false });
             assert_eq!(step, Step::Enter(Phase::Reversing, Direction::Back), "{phase}");
         }
     }

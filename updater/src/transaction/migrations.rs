@@ -24,18 +24,15 @@ pub struct Migrations {
     levels: BTreeMap<Digest, usize>,
 }
 
-/// One release's migration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
-    /// Of which release.
     pub digest: Digest,
     /// How far it is.
-    pub state: Progress,
+    pub state: MigrationState,
     /// Whether the release before can run again, after `down` if there is one.
     pub reversible: bool,
     /// Where the backup lies that was made before, as its command said.
     pub backup: Option<String>,
-    /// When it began.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
 }
@@ -43,7 +40,7 @@ pub struct Applied {
 /// How far a migration is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Progress {
+pub enum MigrationState {
     /// `up` was begun.
     Begun,
     /// The data has the form.
@@ -54,7 +51,7 @@ pub enum Progress {
 
 /// From which form to which a transaction brings the data; a part of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Course {
+pub struct MigrationPlan {
     /// What was applied when it began.
     pub before: Vec<Applied>,
     /// What is to be applied for the release that it goes to.
@@ -98,7 +95,7 @@ impl Migrations {
         if let Some(place) = self.applied.iter().position(|one| one.digest == *release) {
             let mut wanted = self.applied[..=place].to_vec();
             if let Some(last) = wanted.last_mut() {
-                last.state = Progress::Done;
+                last.state = MigrationState::Done;
             }
             return wanted;
         }
@@ -127,8 +124,8 @@ impl Migrations {
             (Some(last), _) if self.applied.len() > same => Next::Down(last.clone()),
             (_, Some(missing)) => Next::Up(missing.clone()),
             (Some(last), None)
-                if last.state != Progress::Done
-                    && wanted.last().is_some_and(|one| one.state == Progress::Done) =>
+                if last.state != MigrationState::Done
+                    && wanted.last().is_some_and(|one| one.state == MigrationState::Done) =>
             {
                 Next::Up(last.clone())
             }
@@ -159,7 +156,7 @@ mod tests {
     fn applied(letter: char) -> Applied {
         Applied {
             digest: digest(letter),
-            state: Progress::Done,
+            state: MigrationState::Done,
             reversible: true,
             backup: None,
             at: OffsetDateTime::UNIX_EPOCH,
@@ -198,7 +195,7 @@ mod tests {
         assert_eq!(migrations.next(&wanted), Next::Down(applied('b')));
         migrations.applied.pop();
         assert_eq!(migrations.next(&wanted), Next::Up(applied('c')));
-        let begun = Applied { state: Progress::Begun, ..applied('c') };
+        let begun = Applied { state: MigrationState::Begun, ..applied('c') };
         migrations.applied.push(begun.clone());
         assert_eq!(migrations.next(&wanted), Next::Up(begun.clone()), "cut short");
         // What was half done before is left so on the way back.
@@ -220,7 +217,7 @@ mod tests {
         );
         fs::write(&path, text).unwrap();
         let read = Migrations::read(&path).unwrap();
-        assert_eq!(read.applied[0].state, Progress::Begun);
+        assert_eq!(read.applied[0].state, MigrationState::Begun);
         read.write(&path).unwrap();
         assert_eq!(Migrations::read(&path).unwrap(), read);
     }

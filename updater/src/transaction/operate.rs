@@ -10,9 +10,8 @@ use serde::Deserialize;
 use crate::release::Slot;
 use crate::sys::{remove_durably, write_durably};
 use crate::transaction::App;
-use crate::transaction::order::internal;
+use crate::transaction::admission::internal;
 
-/// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::release::Slot;
 use crate::sys::wall_clock;
-use crate::transaction::{App, Facts, add_line};
+use crate::transaction::{App, ReleaseStates, add_line};
 
 const WHY: &str = "the updater kept dying, and the rescue unit went back to the release before";
 
@@ -19,7 +19,8 @@ impl App {
         // The power went before anything was changed.
         if active != Some(left) {
             let now = wall_clock();
-            let mut facts = Facts::read(&self.files.facts()).map_err(std::io::Error::other)?;
+            let mut facts =
+                ReleaseStates::read(&self.files.facts()).map_err(std::io::Error::other)?;
             facts.failed(left, WHY, now);
             facts.write(&self.files.facts()).map_err(std::io::Error::other)?;
             tracing::warn!(app = %self.name, digest = %left, "{}: {WHY}: {} was left", self.name, left.short());
@@ -84,6 +85,6 @@ mod tests {
         let history = read_history(&app.files.history()).unwrap();
         assert_eq!(history.len(), 1);
         assert_eq!((history[0].from, history[0].to), (Some(bad), Some(good)));
-        assert!(Facts::read(&app.files.facts()).unwrap().failed_here(&bad));
+        assert!(ReleaseStates::read(&app.files.facts()).unwrap().failed_here(&bad));
     }
 }

@@ -13,7 +13,6 @@ use time::OffsetDateTime;
 pub struct Status {
     /// The phase of its transaction.
     pub phase: Phase,
-    /// Since when.
     pub since: OffsetDateTime,
     /// The transaction that is under way, and what it is for.
     pub running: Option<(TransactionId, Kind)>,
@@ -21,7 +20,6 @@ pub struct Status {
     pub began: OffsetDateTime,
     /// The number of the connection that its order came on.
     pub connection: u64,
-    /// Where it goes.
     pub to: Option<Digest>,
     /// What its agent is doing.
     pub agent: Agent,

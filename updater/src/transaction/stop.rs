@@ -8,12 +8,12 @@ use tokio::sync::watch;
 use crate::transaction::{App, Failure};
 
 /// Who asked which transaction to end.
-pub(super) type Asked = Option<(TransactionId, String)>;
+pub(super) type StopRequest = Option<(TransactionId, String)>;
 
 /// One transaction's ear for it.
 #[derive(Debug, Clone)]
 pub(super) struct Stop {
-    asked: watch::Receiver<Asked>,
+    asked: watch::Receiver<StopRequest>,
     /// Nothing on the way back.
     transaction: Option<TransactionId>,
     phase: Phase,
@@ -34,7 +34,7 @@ impl App {
 
 impl Stop {
     pub(super) fn new(
-        asked: watch::Receiver<Asked>,
+        asked: watch::Receiver<StopRequest>,
         transaction: Option<TransactionId>,
         phase: Phase,
     ) -> Self {
@@ -70,7 +70,7 @@ impl Stop {
         })
     }
 
-    fn reason(&self, asked: &Asked) -> Option<Failure> {
+    fn reason(&self, asked: &StopRequest) -> Option<Failure> {
         let (transaction, caller) = asked.as_ref()?;
         let meant = self.transaction.as_ref() == Some(transaction);
         meant.then(|| {

@@ -20,19 +20,12 @@ pub enum CounterError {
         path = path.display()
     )]
     Damaged {
-        /// Which file.
         path: PathBuf,
         /// What is wrong with it.
         why: String,
     },
-    /// The disk refused.
     #[error("keep the highest counter in {path}", path = path.display())]
-    Write {
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    Write { path: PathBuf, source: io::Error },
 }
 
 #[derive(Serialize, Deserialize)]

@@ -32,12 +32,7 @@ pub enum KeyError {
     Malformed(String),
     /// Its file could not be read.
     #[error("read the key {path}", path = path.display())]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// Its file has something else in it.
     #[error("find a minisign public key in {path}", path = .0.display())]
     NoKey(PathBuf),
@@ -46,16 +41,13 @@ pub enum KeyError {
 /// What came with an archive, as it came.
 #[derive(Debug, Default)]
 pub struct Presented {
-    /// The manifest's file.
     pub manifest: Option<Vec<u8>>,
-    /// The signature's file.
     pub signature: Option<Vec<u8>>,
 }
 
 /// A manifest that a trusted key has signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// What it says.
     pub manifest: SignedManifest,
     /// The line of the key.
     pub key: String,

@@ -121,7 +121,6 @@ impl Act {
         }
     }
 
-    /// Carries it out.
     pub(crate) fn apply(self, host: &mut Host, journal: &Journal) {
         let goal = goal(journal);
         match self {

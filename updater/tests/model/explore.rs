@@ -9,7 +9,6 @@ use crate::updater::{Move, Updater, World};
 /// Enough to see what is wrong.
 const MOST_WRONG: usize = 3;
 
-/// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct Explored {
     pub(crate) states: usize,

@@ -122,7 +122,6 @@ pub(crate) struct Host {
 /// What may still happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Budget {
-    /// Orders that come.
     pub(crate) orders: u8,
     /// Deaths of the updater, with the agent or without it.
     pub(crate) crashes: u8,

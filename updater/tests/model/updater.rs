@@ -2,7 +2,7 @@
 
 use protocol::{Kind, Outcome, Phase};
 use updater::transaction::machine::{
-    Data, Direction, Event, Found, State, Step, after_switch, next, recover,
+    Data, Direction, Event, Recovered, State, Step, after_switch, next, recover,
 };
 
 use crate::acts::{Act, acts, goal};
@@ -75,7 +75,6 @@ impl World {
         Move { what: what.into(), checkpoint, world }
     }
 
-    /// What nobody ordered.
     fn accidents(&self) -> Vec<Move> {
         let mut moves = Vec::new();
         if self.budget.crashes > 0 && self.updater != Updater::Down {
@@ -143,7 +142,7 @@ impl World {
         } else {
             host.agent.is_some() && host.agent == goal(&journal)
         };
-        let found = Found { target_runs, target_active: self.host.active == Some(journal.to) };
+        let found = Recovered { target_runs, target_active: self.host.active == Some(journal.to) };
         let step = recover(journal.state, found);
         self.follow(journal, step);
     }

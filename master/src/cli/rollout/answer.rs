@@ -9,28 +9,28 @@ use crate::cli::rollout::args::Which;
 use crate::cli::runtime::block_on;
 use crate::output::{Exit, Failure};
 use crate::rollout::engine::{Request, waits_for};
-use crate::rollout::{Interrupt, RolloutError, stand};
+use crate::rollout::{Interrupt, RolloutError, rollout_status};
 use crate::store::RolloutResult;
 
 /// Asks, and goes on if nobody else does.
 pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result<Exit, Failure> {
     let Context { home, store, output, now, .. } = context;
     let rollout = store.find_rollout(&which.id)?;
-    let (id, desk) = (rollout.id, context.desk());
+    let (id, rollouts) = (rollout.id, context.rollouts());
     if *request == Request::Resume
-        && let Some(driver) = desk.driver(id)?
+        && let Some(driver) = rollouts.driver(id)?
     {
         return Err(RolloutError::Driven { rollout: id, driver }.into());
     }
-    let before = desk.last_told(&rollout)?;
-    let state = desk.ask(rollout.clone(), request)?;
-    let driver = desk.driver(id)?;
+    let before = rollouts.last_shown(&rollout)?;
+    let state = rollouts.ask(rollout.clone(), request)?;
+    let driver = rollouts.driver(id)?;
     if state.rests() && driver.is_none() {
-        block_on(desk.announce(id, before))??;
+        block_on(rollouts.announce(id, before))??;
     }
     if state.rests() || driver.is_some() {
         if output.json() {
-            output.document(&stand(store, rollout, now())?.document());
+            output.document(&rollout_status(store, rollout, now())?.document());
         }
         output.note(&match driver {
             Some(driver) => format!("{driver} drives it, and has been told"),
@@ -41,10 +41,10 @@ pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result
     output.note("nobody drives it: going on with it from here");
     block_on(async {
         let interrupt = Interrupt::listen().map_err(RolloutError::from)?;
-        let (plan, sources) = desk.begun(id)?;
+        let (plan, sources) = rollouts.begun(id)?;
         let archives = sources.find(home, store, &plan, now()).await?;
         let workers = workers(context, &plan)?;
-        let summary = desk.drive(id, archives, workers, interrupt).await?;
+        let summary = rollouts.drive(id, archives, workers, interrupt).await?;
         Ok(match (request, summary.result) {
             // As asked.
             (Request::Rollback, RolloutResult::RolledBack)

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::cli::Context;
 use crate::output::{Exit, Failure, Table, when};
 use crate::rollout::engine::waits_for;
-use crate::rollout::{ReleaseNames, RolloutError, stand};
+use crate::rollout::{ReleaseNames, RolloutError, rollout_status};
 use crate::store::Rollout;
 
 /// The words of `swarm rollout list`.
@@ -31,8 +31,12 @@ impl ListArgs {
         } else {
             let waits_for = |rollout: &Rollout| match rollout.plan {
                 Some(_) if rollout.finished_at.is_none() => {
-                    let stand = stand(store, rollout.clone(), now())?;
-                    Ok(Some(stand.abandoned().unwrap_or_else(|| waits_for(&stand.state))))
+                    let rollout_status = rollout_status(store, rollout.clone(), now())?;
+                    Ok(Some(
+                        rollout_status
+                            .abandoned()
+                            .unwrap_or_else(|| waits_for(&rollout_status.state)),
+                    ))
                 }
                 _ => Ok::<_, RolloutError>(None),
             };

@@ -8,7 +8,7 @@ use crate::cli::Context;
 use crate::cli::rollout::args::Which;
 use crate::output::{Exit, Failure, Table, plain, span, when, wrapped};
 use crate::rollout::engine::{Host, Weight, by_weight, counts, waits_for};
-use crate::rollout::{Estimate, ReleaseNames, Stand, stand};
+use crate::rollout::{Estimate, ReleaseNames, RolloutStatus, rollout_status};
 
 /// Of hosts that are as they should be, or wait, or were left out, so many are shown of each kind.
 const SHOWN: usize = 10;
@@ -28,15 +28,15 @@ impl ShowArgs {
     /// Shows where it stands, host by host.
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let Context { store, output, now, .. } = context;
-        let stand = stand(store, store.find_rollout(&self.which.id)?, now())?;
+        let rollout_status = rollout_status(store, store.find_rollout(&self.which.id)?, now())?;
         if output.json() {
-            output.document(&stand.document());
+            output.document(&rollout_status.document());
         } else {
-            let expected = context.desk().estimate(stand.state.plan())?;
+            let expected = context.rollouts().estimate(rollout_status.state.plan())?;
             let names = ReleaseNames::read(store)?;
             let shown =
                 Shown { names: &names, expected: expected.as_ref(), now: now(), all: self.all };
-            output.data(&text(&stand, &shown, output.columns()));
+            output.data(&text(&rollout_status, &shown, output.columns()));
         }
         Ok(Exit::Success)
     }
@@ -51,9 +51,13 @@ pub(super) struct Shown<'a> {
     pub(super) all: bool,
 }
 
-/// What it is and how it stands, then the hosts that matter most first, then how many stand where.
-pub(super) fn text(stand: &Stand, shown: &Shown<'_>, columns: Option<usize>) -> String {
-    let Stand { rollout, state, driver } = stand;
+/// What it is and how it stands, then the hosts that matter most first, then how many rollout_status where.
+pub(super) fn text(
+    rollout_status: &RolloutStatus,
+    shown: &Shown<'_>,
+    columns: Option<usize>,
+) -> String {
+    let RolloutStatus { rollout, state, driver } = rollout_status;
     let Shown { names, expected, now, all } = *shown;
     let driver = driver
         .as_ref()
@@ -62,8 +66,8 @@ pub(super) fn text(stand: &Stand, shown: &Shown<'_>, columns: Option<usize>) -> 
         Some(format!("rollout {}", rollout.id)),
         Some(format!("{}, {}", names.asked(rollout), when(rollout.started_at))),
         Some(waits_for(state)),
-        Some(stand.progress(expected, now)),
-        driver.or_else(|| stand.abandoned()),
+        Some(rollout_status.progress(expected, now)),
+        driver.or_else(|| rollout_status.abandoned()),
     ];
     let mut table = Table::new(["HOST", "BATCH", "STATE", "FOR", "WHY"]).within(columns);
     let mut left = 0;
@@ -74,7 +78,7 @@ pub(super) fn text(stand: &Stand, shown: &Shown<'_>, columns: Option<usize>) -> 
         if weight.is_usual() && before >= SHOWN && !all {
             left += 1;
         } else {
-            row(&mut table, stand, &planned.host, host, now);
+            row(&mut table, rollout_status, &planned.host, host, now);
         }
     }
     let counts: Vec<_> =
@@ -87,8 +91,14 @@ pub(super) fn text(stand: &Stand, shown: &Shown<'_>, columns: Option<usize>) -> 
     format!("{}\n{}\n{more}{}\n", head.concat(), table.render(), counts.join(", "))
 }
 
-fn row(table: &mut Table, stand: &Stand, name: &HostName, host: &Host, now: OffsetDateTime) {
-    let batch = stand.state.batch_of(name).map(|batch| batch.to_string());
+fn row(
+    table: &mut Table,
+    rollout_status: &RolloutStatus,
+    name: &HostName,
+    host: &Host,
+    now: OffsetDateTime,
+) {
+    let batch = rollout_status.state.batch_of(name).map(|batch| batch.to_string());
     let passed = u64::try_from((now - host.since).whole_milliseconds()).unwrap_or(0);
     let why = match (host.phase(), &host.row) {
         (Some(phase), _) => phase.to_string(),
@@ -114,10 +124,11 @@ mod tests {
     use protocol::Phase;
 
     fn of(rig: &Rig, seconds: i64, all: bool) -> String {
-        let stand = Stand { rollout: rollout(), state: rig.state.clone(), driver: None };
+        let rollout_status =
+            RolloutStatus { rollout: rollout(), state: rig.state.clone(), driver: None };
         let names = ReleaseNames::default();
         let shown = Shown { names: &names, expected: None, now: at(seconds), all };
-        text(&stand, &shown, Some(80))
+        text(&rollout_status, &shown, Some(80))
     }
 
     #[test]
@@ -135,10 +146,11 @@ mod tests {
         let mut rig = Rig::new(plan_of(3, policy("parallel=2")), &[]);
         rig.send(Event::Driven { who: "ada".to_owned(), epoch: 1 });
         rig.send(Event::Phase { host: name(0), phase: Phase::Probing, detail: None });
-        let stand = Stand { rollout: rollout(), state: rig.state, driver: Some(driver()) };
+        let rollout_status =
+            RolloutStatus { rollout: rollout(), state: rig.state, driver: Some(driver()) };
         let names = ReleaseNames::default();
         let expected = Estimate { seconds: 250, basis: String::new() };
         let shown = Shown { names: &names, expected: Some(&expected), now: at(12), all: false };
-        insta::assert_snapshot!(text(&stand, &shown, None));
+        insta::assert_snapshot!(text(&rollout_status, &shown, None));
     }
 }

@@ -12,7 +12,7 @@ use crate::cli::rollout::args::Which;
 use crate::cli::rollout::show::{self, Shown};
 use crate::cli::runtime::block_on;
 use crate::output::{Exit, Failure};
-use crate::rollout::{Estimate, ReleaseNames, Stand, Summary, frame, stand};
+use crate::rollout::{Estimate, ReleaseNames, RolloutStatus, Summary, frame, rollout_status};
 
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -30,10 +30,15 @@ impl Screen {
         Self { bar: ProgressBar::new_spinner().with_style(style), terminal: Term::stderr() }
     }
 
-    fn draw(&self, stand: &Stand, expected: Option<&Estimate>, now: OffsetDateTime) {
+    fn draw(
+        &self,
+        rollout_status: &RolloutStatus,
+        expected: Option<&Estimate>,
+        now: OffsetDateTime,
+    ) {
         let (lines, columns) = self.terminal.size();
         let size = (columns.into(), usize::from(lines).saturating_sub(1));
-        let text = frame(stand, expected, now, size);
+        let text = frame(rollout_status, expected, now, size);
         self.bar.set_message(text.trim_end().to_owned());
         self.bar.tick();
     }
@@ -48,21 +53,21 @@ pub(super) fn run(which: &Which, context: &Context) -> Result<Exit, Failure> {
     let Context { store, output, now, .. } = context;
     let rollout = store.find_rollout(&which.id)?;
     let names = ReleaseNames::read(store)?;
-    let (plan, _) = context.desk().begun(rollout.id)?;
-    let expected = context.desk().estimate(&plan)?;
+    let (plan, _) = context.rollouts().begun(rollout.id)?;
+    let expected = context.rollouts().estimate(&plan)?;
     let mut shown = 0;
     let screen = output.draws().then(Screen::new);
     block_on(async {
         loop {
-            let stand = stand(store, rollout.clone(), now())?;
+            let rollout_status = rollout_status(store, rollout.clone(), now())?;
             if let Some(screen) = &screen {
-                screen.draw(&stand, expected.as_ref(), now());
-                if stand.state.rests() {
+                screen.draw(&rollout_status, expected.as_ref(), now());
+                if rollout_status.state.rests() {
                     screen.leave();
                     let expected = expected.as_ref();
                     let shown = Shown { names: &names, expected, now: now(), all: false };
-                    output.data(&show::text(&stand, &shown, output.columns()));
-                    return Ok(Summary::of(rollout.id, &stand.state).exit());
+                    output.data(&show::text(&rollout_status, &shown, output.columns()));
+                    return Ok(Summary::of(rollout.id, &rollout_status.state).exit());
                 }
                 tokio::time::sleep(LOOK).await;
                 continue;
@@ -76,8 +81,8 @@ pub(super) fn run(which: &Which, context: &Context) -> Result<Exit, Failure> {
                 }
                 shown = sequence;
             }
-            if stand.state.rests() {
-                let summary = Summary::of(rollout.id, &stand.state);
+            if rollout_status.state.rests() {
+                let summary = Summary::of(rollout.id, &rollout_status.state);
                 if output.json() {
                     output.line(&summary);
                 } else {

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Amount {
-    /// So many.
     Hosts(NonZeroU32),
     /// So many of a hundred, at most 100.
     Percent(NonZeroU8),

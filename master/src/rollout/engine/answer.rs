@@ -21,7 +21,7 @@ pub(super) fn answer(
         (Request::Approve { .. }, &Status::AwaitingApproval(gate)) => {
             out.push(Command::Tell(Notice::Approved { who: who.to_owned(), gate }));
             state.trusted = now;
-            batch::pass(state, gate, now, out);
+            batch::pass_gate(state, gate, now, out);
         }
         (Request::Reject, _) => abort(state, by("rejected"), now, out),
         (Request::Abort, _) => abort(state, by("aborted"), now, out),

@@ -5,7 +5,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::rollout::engine::gate::{Verdict, judge};
 use crate::rollout::engine::state::FIRST_PHASE;
-use crate::rollout::engine::step::came_to;
+use crate::rollout::engine::step::finish_host;
 use crate::rollout::engine::{
     Approve, Command, Gate, HostStatus, Notice, Row, Stage, State, Status, rows,
 };
@@ -16,7 +16,12 @@ const FRESH: Duration = Duration::seconds(5);
 const LOOKS_AT_ONCE: usize = 64;
 
 /// Comes to a gate: somebody has to agree, or it goes on.
-pub(super) fn open(state: &mut State, gate: Gate, now: OffsetDateTime, out: &mut Vec<Command>) {
+pub(super) fn reach_gate(
+    state: &mut State,
+    gate: Gate,
+    now: OffsetDateTime,
+    out: &mut Vec<Command>,
+) {
     let after_canary = match gate {
         Gate::Start => false,
         Gate::Batch(number) => number == 2 && state.plan.batches.first().is_some_and(|b| b.canary),
@@ -31,12 +36,17 @@ pub(super) fn open(state: &mut State, gate: Gate, now: OffsetDateTime, out: &mut
         out.push(Command::Tell(Notice::AwaitsApproval { gate }));
         state.enter(Status::AwaitingApproval(gate), now);
     } else {
-        pass(state, gate, now, out);
+        pass_gate(state, gate, now, out);
     }
 }
 
 /// Goes through a gate.
-pub(super) fn pass(state: &mut State, gate: Gate, now: OffsetDateTime, out: &mut Vec<Command>) {
+pub(super) fn pass_gate(
+    state: &mut State,
+    gate: Gate,
+    now: OffsetDateTime,
+    out: &mut Vec<Command>,
+) {
     if gate == Gate::Start {
         out.push(Command::Tell(Notice::Started));
     }
@@ -120,7 +130,7 @@ fn complete(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) {
         return finish(state, now, out);
     }
     state.stage = Stage::Between(now + state.plan.policy.delay.0);
-    open(state, Gate::Batch(number + 1), now, out);
+    reach_gate(state, Gate::Batch(number + 1), now, out);
 }
 
 fn finish(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) {
@@ -139,7 +149,7 @@ fn start(state: &mut State, place: usize, now: OffsetDateTime, out: &mut Vec<Com
             state.begin(place, HostStatus::Updating(FIRST_PHASE), now);
             out.extend(state.command(place, false));
         }
-        Verdict::Done(row) | Verdict::Unwell(row) => came_to(state, place, row, now, out),
+        Verdict::Done(row) | Verdict::Unwell(row) => finish_host(state, place, row, now, out),
     }
 }
 

@@ -17,7 +17,6 @@ pub(super) struct Breaker {
     pub(super) failed: Vec<usize>,
 }
 
-/// Why it tripped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trip {

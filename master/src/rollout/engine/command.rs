@@ -9,20 +9,12 @@ use crate::rollout::engine::{Gate, Pause, Row, Trip};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Ask a host how it is.
-    Look {
-        /// Which.
-        host: HostName,
-    },
+    Look { host: HostName },
     /// Put the release on a host's disk, and activate nothing.
-    Stage {
-        /// Which.
-        host: HostName,
-    },
+    Stage { host: HostName },
     /// Give a host its order, and follow it to its end.
     Order {
-        /// Which.
         host: HostName,
-        /// What to.
         order: HostOrder,
         /// Whether it may have been given already, by a driver that is gone: then the host is
         /// asked first what became of it.
@@ -30,25 +22,14 @@ pub enum Command {
     },
     /// Ask a host once what became of its order, which has taken too long: that is its row then.
     Ask {
-        /// Which.
         host: HostName,
         /// What it was ordered.
         order: HostOrder,
     },
     /// Do not wait for a host any more.
-    Abandon {
-        /// Which.
-        host: HostName,
-    },
+    Abandon { host: HostName },
     /// The release failed: nobody is to send it anywhere, until it is forgiven.
-    Quarantine {
-        /// The release.
-        release: Digest,
-        /// Where it failed.
-        host: HostName,
-        /// How.
-        why: String,
-    },
+    Quarantine { release: Digest, host: HostName, why: String },
     /// Let it be known.
     Tell(Notice),
 }
@@ -60,14 +41,10 @@ pub enum HostOrder {
     Forward {
         /// The app's release, unless only the updater is to be replaced.
         to: Option<Digest>,
-        /// The updater's.
         updater: Option<Digest>,
     },
     /// Run again what it ran before this rollout.
-    Back {
-        /// The release.
-        to: Digest,
-    },
+    Back { to: Digest },
 }
 
 /// What anybody may want to know.
@@ -76,43 +53,31 @@ pub enum HostOrder {
 pub enum Notice {
     /// It waits for somebody to agree.
     AwaitsApproval {
-        /// To what.
         gate: Gate,
     },
-    /// Somebody agreed.
     Approved {
-        /// Who.
         who: String,
-        /// To what.
         gate: Gate,
     },
-    /// It began.
     Started,
-    /// A batch began.
     BatchStarted {
-        /// Which, from 1.
         batch: usize,
     },
     /// A batch is through.
     BatchCompleted {
-        /// Which, from 1.
         batch: usize,
     },
     /// Too many hosts failed.
     Tripped {
-        /// Why it tripped.
         trip: Trip,
         /// The hosts on which the release failed.
         hosts: Vec<HostName>,
     },
     /// It waits for somebody's answer.
     Paused {
-        /// Why.
         pause: Pause,
     },
-    /// It goes on.
     Resumed {
-        /// Who made it.
         who: String,
     },
     /// It takes back what it did.

@@ -10,7 +10,6 @@ use crate::rollout::engine::Batch;
 pub struct Division(Vec<Range<usize>>);
 
 impl Division {
-    /// Of these batches.
     pub fn of(batches: &[Batch]) -> Self {
         let mut start = 0;
         let range = |batch: &Batch| {

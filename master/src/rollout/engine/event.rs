@@ -11,40 +11,24 @@ use crate::rollout::engine::{Request, Row};
 pub enum Event {
     /// Somebody's process drives the rollout from now on; answers to an earlier one are lost.
     Driven {
-        /// Who.
         who: String,
         /// The epoch of its orders.
         epoch: u64,
     },
     /// A host was looked at.
-    Seen {
-        /// Which.
-        host: HostName,
-        /// How it is.
-        seen: Seen,
-    },
+    Seen { host: HostName, seen: Observation },
     /// A host has the release on its disk, or not.
-    Staged {
-        /// Which.
-        host: HostName,
-        /// Why not.
-        error: Option<String>,
-    },
+    Staged { host: HostName, error: Option<String> },
     /// A host's transaction entered a phase.
     Phase {
-        /// Which.
         host: HostName,
-        /// The phase.
         phase: Phase,
         /// Why, where the phase alone does not say it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },
     /// The release is good on a host, and its updater is being replaced now.
-    UpdatingSelf {
-        /// Which.
-        host: HostName,
-    },
+    UpdatingSelf { host: HostName },
     /// A host's order came to its end.
     Ended {
         /// What the host came to.
@@ -53,48 +37,40 @@ pub enum Event {
     /// A deadline has come.
     Tick,
     /// Somebody asks for something.
-    Asked {
-        /// Who.
-        who: String,
-        /// What for.
-        request: Request,
-    },
+    Asked { who: String, request: Request },
 }
 
 /// How a host was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Seen {
-    /// It answered.
-    Here(Sighting),
+pub enum Observation {
+    Here(HostReport),
     /// It answered, and would not say.
     Refused {
         /// A stable name of why.
         code: String,
-        /// In words.
         detail: String,
     },
     /// It did not answer.
     Unreachable {
         /// A stable name of why.
         code: String,
-        /// In words.
         detail: String,
     },
 }
 
 /// What a host says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sighting {
+pub struct HostReport {
     /// The app, unless the host has none of that name.
-    pub app: Option<SeenApp>,
+    pub app: Option<AppReport>,
     /// The release that its updater runs from.
     pub updater: Digest,
 }
 
 /// What a host says of the app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SeenApp {
+pub struct AppReport {
     /// The release that is active.
     pub active: Option<Digest>,
     /// Where its transaction stands.
@@ -108,14 +84,14 @@ pub struct SeenApp {
     pub room: Option<u64>,
 }
 
-impl Sighting {
+impl HostReport {
     /// What matters of a `/health`.
     pub fn of(health: &Health, app: &AppName) -> Self {
-        Self { app: health.apps.get(app).map(SeenApp::of), updater: health.digest }
+        Self { app: health.apps.get(app).map(AppReport::of), updater: health.digest }
     }
 }
 
-impl SeenApp {
+impl AppReport {
     fn of(app: &AppHealth) -> Self {
         Self {
             active: app.active.as_ref().map(|active| active.digest),

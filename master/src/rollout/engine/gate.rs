@@ -2,12 +2,11 @@
 
 use protocol::{HostOutcome, Phase};
 
-use crate::rollout::engine::{Action, Plan, PlannedHost, Row, Seen, SeenApp};
+use crate::rollout::engine::{Action, AppReport, Observation, Plan, PlannedHost, Row};
 
 /// What is behind the gate.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Verdict {
-    /// The host's order.
     Go,
     /// Nothing: this is the host's row.
     Done(Row),
@@ -26,15 +25,15 @@ pub(super) enum Verdict {
 /// | runs something else than when the plan was made | `moved` |
 /// | has no room for the archive | `no_space` |
 /// | is not well | `unhealthy`, unless that is allowed, or the same release is activated again |
-pub(super) fn judge(plan: &Plan, planned: &PlannedHost, seen: &Seen) -> Verdict {
+pub(super) fn judge(plan: &Plan, planned: &PlannedHost, seen: &Observation) -> Verdict {
     let row = |outcome| Row { from: planned.from, ..Row::new(&planned.host, outcome) };
     let failed = |from| Row { from, to: from, ..Row::new(&planned.host, HostOutcome::Failed) };
     let sighting = match seen {
-        Seen::Here(sighting) => sighting,
-        Seen::Refused { code, detail } => {
+        Observation::Here(sighting) => sighting,
+        Observation::Refused { code, detail } => {
             return Verdict::Done(row(HostOutcome::Failed).because(code, detail));
         }
-        Seen::Unreachable { code, detail } => {
+        Observation::Unreachable { code, detail } => {
             return Verdict::Done(row(HostOutcome::Unreachable).because(code, detail));
         }
     };
@@ -77,7 +76,7 @@ pub fn no_room(bytes: u64, room: u64) -> String {
 }
 
 /// Whether nothing is left to do there.
-fn is_there(plan: &Plan, planned: &PlannedHost, app: &SeenApp) -> bool {
+fn is_there(plan: &Plan, planned: &PlannedHost, app: &AppReport) -> bool {
     let current = app.active.is_some() && app.active == planned.to && app.healthy;
     current && planned.action != Action::UpdateSelf && !plan.policy.options.force
 }

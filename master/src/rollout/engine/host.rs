@@ -3,19 +3,17 @@
 use protocol::Phase;
 use time::OffsetDateTime;
 
-use crate::rollout::engine::{Row, Seen};
+use crate::rollout::engine::{Observation, Row};
 
 /// A host of a rollout.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Host {
-    /// Where it stands.
     pub status: HostStatus,
-    /// Since when.
     pub since: OffsetDateTime,
     /// When its order will have taken too long; none once it has, and was asked for the last time.
     pub(super) due: Option<OffsetDateTime>,
     /// How it was when it was last looked at, and when that was.
-    pub seen: Option<(OffsetDateTime, Seen)>,
+    pub seen: Option<(OffsetDateTime, Observation)>,
     /// Whether the release was put on its disk ahead.
     pub staged: bool,
     /// What it came to, as far as that is known.
@@ -56,7 +54,7 @@ impl HostStatus {
 impl Host {
     pub(super) const fn new(
         since: OffsetDateTime,
-        seen: Option<(OffsetDateTime, Seen)>,
+        seen: Option<(OffsetDateTime, Observation)>,
         row: Option<Box<Row>>,
     ) -> Self {
         let status = if row.is_some() { HostStatus::Done } else { HostStatus::Pending };

@@ -38,7 +38,7 @@ pub use blame::{Blame, blame};
 pub use breaker::Trip;
 pub use command::{Command, HostOrder, Notice};
 pub use division::Division;
-pub use event::{Event, Seen, SeenApp, Sighting};
+pub use event::{AppReport, Event, HostReport, Observation};
 pub use gate::no_room;
 pub use host::{Host, HostStatus};
 pub use plan::{Action, Batch, Plan, PlannedHost};

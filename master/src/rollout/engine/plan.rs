@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use time::OffsetDateTime;
 
-use crate::rollout::engine::{Policy, Seen};
+use crate::rollout::engine::{Observation, Policy};
 
 /// A plan. It is never changed once it is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,7 +14,6 @@ pub struct Plan {
     pub format: u32,
     /// `update` or `rollback`.
     pub kind: Kind,
-    /// The app.
     pub app: AppName,
     /// The release that all hosts are to run; none for "what each ran before".
     pub target: Option<Digest>,
@@ -29,7 +28,6 @@ pub struct Plan {
     pub selection: String,
     /// Whether each host was asked for by its name: then one that is left out is a failure.
     pub named: bool,
-    /// How.
     pub policy: Policy,
     /// The batches, in their order; none is empty.
     pub batches: Vec<Batch>,
@@ -53,7 +51,6 @@ pub struct Batch {
 /// What is going to become of a host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlannedHost {
-    /// The host.
     pub host: HostName,
     /// What is done there.
     pub action: Action,
@@ -77,7 +74,7 @@ pub struct PlannedHost {
     pub domain: Option<String>,
     /// How it was when it was asked; absent if it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seen: Option<Seen>,
+    pub seen: Option<Observation>,
 }
 
 /// What is done on a host.
@@ -163,10 +160,10 @@ impl Plan {
 
     /// Whether both want the same of the same hosts, in the same way, whatever these run by now.
     pub fn wants_the_same(&self, other: &Self) -> bool {
-        let wish = |plan: &Self| {
+        let request = |plan: &Self| {
             (plan.kind, plan.app.clone(), plan.target, plan.own, plan.selection.clone(), plan.named)
         };
-        wish(self) == wish(other) && self.policy == other.policy
+        request(self) == request(other) && self.policy == other.policy
     }
 
     /// How many hosts are changed. They are the first ones.

@@ -34,39 +34,20 @@ pub enum Request {
 /// Why it is not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// It has ended.
     #[error("{request} it: it is {state}")]
-    Over {
-        /// What was asked.
-        request: &'static str,
-        /// What it is.
-        state: &'static str,
-    },
+    Over { request: &'static str, state: &'static str },
     /// It is not in a state in which that means anything.
     #[error("{request} it: it is {state}")]
-    NotNow {
-        /// What was asked.
-        request: &'static str,
-        /// What it is.
-        state: &'static str,
-    },
+    NotNow { request: &'static str, state: &'static str },
     /// It needs a decision.
     #[error("resume it: {0}, and somebody has to decide how it goes on")]
     Decide(Pause),
     /// The plan is another one.
     #[error("approve the plan {named}: this rollout's is {plan}")]
-    OtherPlan {
-        /// What was named.
-        named: Digest,
-        /// What it is.
-        plan: Digest,
-    },
+    OtherPlan { named: Digest, plan: Digest },
     /// Nobody answered in time.
     #[error("{request} it: its question has expired")]
-    Expired {
-        /// What was asked.
-        request: &'static str,
-    },
+    Expired { request: &'static str },
 }
 
 impl Request {

@@ -3,22 +3,17 @@
 use protocol::{Digest, HostName, HostOutcome, TransactionId};
 use serde::{Deserialize, Serialize};
 
-/// One host's row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
-    /// The host.
     pub host: HostName,
     /// How it ended there.
     pub outcome: HostOutcome,
     /// A stable name of what went wrong, or of why it was left out.
     pub code: Option<String>,
-    /// The release before.
     pub from: Option<Digest>,
-    /// The release after.
     pub to: Option<Digest>,
     /// How long it took.
     pub duration_ms: u64,
-    /// In words.
     pub detail: Option<String>,
     /// The last lines of what the build or the agent printed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 use crate::rollout::engine::back::Back;
 use crate::rollout::engine::breaker::Breaker;
 use crate::rollout::engine::{
-    Action, Command, Division, Host, HostOrder, HostStatus, Notice, Plan, PlannedHost, Row, Seen,
-    Stage, Status,
+    Action, Command, Division, Host, HostOrder, HostStatus, Notice, Observation, Plan, PlannedHost,
+    Row, Stage, Status,
 };
 
 /// A rollout. Hosts are known by their place in the plan.
@@ -19,7 +19,6 @@ pub struct State {
     pub(super) plan: Arc<Plan>,
     pub(super) division: Division,
     pub(super) status: Status,
-    /// Since when.
     pub(super) since: OffsetDateTime,
     pub(super) stage: Stage,
     /// The batch that is updated now, from 0.
@@ -78,7 +77,6 @@ impl State {
         }
     }
 
-    /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -207,7 +205,7 @@ impl State {
     }
 
     /// Back to where it waits for its turn.
-    pub(super) fn put_back(&mut self, place: usize, now: OffsetDateTime) {
+    pub(super) fn requeue(&mut self, place: usize, now: OffsetDateTime) {
         self.forget(place);
         self.hosts[place].status = HostStatus::Pending;
         self.hosts[place].since = now;
@@ -283,7 +281,7 @@ fn untouched(planned: &PlannedHost) -> Row {
             HostOutcome::Failed
         }
     };
-    let reached = matches!(&planned.seen, Some(Seen::Here(_)));
+    let reached = matches!(&planned.seen, Some(Observation::Here(_)));
     Row {
         code: planned.code.clone(),
         detail: planned.detail.clone(),

@@ -46,7 +46,6 @@ pub enum Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
-    /// That it begins.
     Start,
     /// That this batch (from 1) begins.
     Batch(usize),
@@ -58,18 +57,14 @@ pub enum Gate {
 pub enum Pause {
     /// Somebody asked for it.
     Asked {
-        /// Who.
         who: String,
     },
     /// The process that drove it was asked to end.
     Interrupted,
-    /// The breaker tripped.
     Tripped(Trip),
     /// A host failed, and whether the release is to blame is not clear.
     Unclear {
-        /// Which host.
         host: HostName,
-        /// How.
         code: String,
     },
 }

@@ -16,8 +16,8 @@ use protocol::{HostName, HostOutcome, Phase};
 use time::OffsetDateTime;
 
 use crate::rollout::engine::{
-    Blame, Command, Event, Gate, HostStatus, Notice, OnTrip, Pause, Plan, Row, Seen, Stage, State,
-    Status, Trip, answer, back, batch, blame,
+    Blame, Command, Event, Gate, HostStatus, Notice, Observation, OnTrip, Pause, Plan, Row, Stage,
+    State, Status, Trip, answer, back, batch, blame,
 };
 
 /// Takes a rollout one event further, and says what is to be carried out.
@@ -83,7 +83,7 @@ fn expire_hosts(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) 
             format!("nothing was heard of it for too long while {}", state.hosts[place].name());
         match state.hosts[place].status {
             HostStatus::Preflight => {
-                let seen = Seen::Unreachable { code: "timed_out".to_owned(), detail };
+                let seen = Observation::Unreachable { code: "timed_out".to_owned(), detail };
                 was_seen(state, &host, seen, now);
             }
             HostStatus::Staging => staged(state, &host, false, now),
@@ -122,17 +122,17 @@ fn driven(state: &mut State, who: String, epoch: u64, now: OffsetDateTime, out: 
     if state.status == Status::Planned {
         let untouched = state.hosts.iter().filter_map(|host| host.row.clone());
         out.extend(untouched.map(|row| Command::Tell(Notice::Host(row))));
-        batch::open(state, Gate::Start, now, out);
+        batch::reach_gate(state, Gate::Start, now, out);
     } else if again && matches!(state.status, Status::Running | Status::RollingBack) {
         out.push(Command::Tell(Notice::Resumed { who }));
     }
 }
 
-fn was_seen(state: &mut State, host: &HostName, seen: Seen, now: OffsetDateTime) {
+fn was_seen(state: &mut State, host: &HostName, seen: Observation, now: OffsetDateTime) {
     let Some(place) = state.waits_for(host, |status| status == HostStatus::Preflight) else {
         return;
     };
-    state.put_back(place, now);
+    state.requeue(place, now);
     state.hosts[place].seen = Some((now, seen));
 }
 
@@ -141,7 +141,7 @@ fn staged(state: &mut State, host: &HostName, there: bool, now: OffsetDateTime) 
     let Some(place) = state.waits_for(host, |status| status == HostStatus::Staging) else {
         return;
     };
-    state.put_back(place, now);
+    state.requeue(place, now);
     state.hosts[place].staged = there;
 }
 
@@ -167,7 +167,7 @@ fn ended(state: &mut State, row: Row, now: OffsetDateTime, out: &mut Vec<Command
     let Some(&place) = state.places.get(&row.host) else { return };
     match state.hosts[place].status {
         HostStatus::Updating(_) | HostStatus::UpdatingSelf => {
-            came_to(state, place, row, now, out);
+            finish_host(state, place, row, now, out);
         }
         HostStatus::Returning(_) => back::taken_back(state, place, row, now, out),
         _ => {}
@@ -175,7 +175,7 @@ fn ended(state: &mut State, row: Row, now: OffsetDateTime, out: &mut Vec<Command
 }
 
 /// A host came to its row, and somebody may be to blame.
-pub(super) fn came_to(
+pub(super) fn finish_host(
     state: &mut State,
     place: usize,
     row: Row,

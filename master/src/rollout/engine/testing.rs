@@ -7,8 +7,8 @@ use protocol::{Digest, HostName, HostOutcome, Kind, Phase};
 use time::{Duration, OffsetDateTime};
 
 use crate::rollout::engine::{
-    Action, Batch, Command, Event, HostOrder, Notice, Plan, PlannedHost, Policy, Request, Row,
-    Seen, SeenApp, Sighting, State, Status, fold, step,
+    Action, AppReport, Batch, Command, Event, HostOrder, HostReport, Notice, Observation, Plan,
+    PlannedHost, Policy, Request, Row, State, Status, fold, step,
 };
 use crate::store::testing::at;
 
@@ -78,10 +78,10 @@ pub(crate) fn name(number: u32) -> HostName {
     format!("h-{number}").parse().unwrap()
 }
 
-pub(crate) fn here(active: Digest, healthy: bool) -> Seen {
+pub(crate) fn here(active: Digest, healthy: bool) -> Observation {
     let agent = if healthy { "running" } else { "dead" }.to_owned();
-    let app = SeenApp { active: Some(active), phase: Phase::Idle, healthy, agent, room: None };
-    Seen::Here(Sighting { app: Some(app), updater: OLD })
+    let app = AppReport { active: Some(active), phase: Phase::Idle, healthy, agent, room: None };
+    Observation::Here(HostReport { app: Some(app), updater: OLD })
 }
 
 /// What a host comes to when it is ordered to run the new release.

@@ -253,7 +253,8 @@ fn a_host_whose_updater_is_replaced_says_so_until_it_has_its_row() {
 fn a_host_without_room_for_the_archive_is_not_ordered() {
     for (room, outcomes) in [(999, "fu"), (1000, "uu")] {
         let mut plan = plan_of(2, policy(""));
-        let Some(Seen::Here(Sighting { app: Some(app), .. })) = &mut plan.hosts[0].seen else {
+        let Some(Observation::Here(HostReport { app: Some(app), .. })) = &mut plan.hosts[0].seen
+        else {
             panic!("it was seen");
         };
         app.room = Some(room);
@@ -284,8 +285,8 @@ fn a_first_install_cannot_be_taken_back_and_is_reported() {
     let mut rig = Rig::new(plan, &[]);
     rig.send(Event::Driven { who: "ada".to_owned(), epoch: 1 });
     let agent = "none".to_owned();
-    let app = SeenApp { active: None, phase: Phase::Idle, healthy: true, agent, room: None };
-    let seen = Seen::Here(Sighting { app: Some(app), updater: OLD });
+    let app = AppReport { active: None, phase: Phase::Idle, healthy: true, agent, room: None };
+    let seen = Observation::Here(HostReport { app: Some(app), updater: OLD });
     rig.out.clear();
     rig.send(Event::Seen { host: name(0), seen });
     assert!(rig.one());

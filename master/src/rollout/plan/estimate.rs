@@ -13,7 +13,6 @@ use crate::rollout::engine::{Division, Plan};
 pub struct Estimate {
     /// From the first host to the last.
     pub seconds: u64,
-    /// Upon what.
     pub basis: String,
 }
 

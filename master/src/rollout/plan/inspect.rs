@@ -8,9 +8,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::fleet::Member;
-use crate::rollout::engine::Seen;
+use crate::rollout::engine::Observation;
 use crate::rollout::row::{defect, unreachable};
-use crate::worker::{Worker, WorkerError};
+use crate::updater_client::{ClientError, UpdaterClient};
 
 /// How many hosts are asked at once.
 const AT_ONCE: usize = 64;
@@ -18,17 +18,15 @@ const AT_ONCE: usize = 64;
 /// A host, and how it was found.
 #[derive(Debug)]
 pub struct Inspected {
-    /// The host.
     pub host: HostName,
-    /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Why it was not asked, or how it was found.
-    pub found: Result<Result<Found, Seen>, &'static str>,
+    pub found: Result<Result<InspectedHost, Observation>, &'static str>,
 }
 
 /// What a host said.
 #[derive(Debug)]
-pub struct Found {
+pub struct InspectedHost {
     /// Its `/health`.
     pub health: Health,
     /// Its releases of the app; absent where it did not say.
@@ -68,8 +66,8 @@ pub async fn inspect(members: &[Member], app: &AppName) -> Vec<Inspected> {
 }
 
 /// A host whose releases cannot be listed still says how it is.
-async fn ask(worker: &Worker, app: &AppName) -> Result<Found, WorkerError> {
+async fn ask(worker: &UpdaterClient, app: &AppName) -> Result<InspectedHost, ClientError> {
     let health = worker.health().await?;
     let releases = worker.releases().await.ok().and_then(|mut all| all.apps.remove(app));
-    Ok(Found { health, releases })
+    Ok(InspectedHost { health, releases })
 }

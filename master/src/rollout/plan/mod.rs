@@ -10,4 +10,4 @@ mod tests;
 pub use build::build;
 pub use estimate::{Estimate, estimate};
 pub use inspect::inspect;
-pub(super) use inspect::{Found, Inspected};
+pub(super) use inspect::{Inspected, InspectedHost};

@@ -3,15 +3,15 @@
 use time::OffsetDateTime;
 
 use crate::rollout::engine::testing::{plan_of, policy};
-use crate::rollout::engine::{Action, PlannedHost, Seen, worst_case};
+use crate::rollout::engine::{Action, Observation, PlannedHost, worst_case};
 use crate::rollout::plan::estimate;
 use crate::rollout::plan::spread::spread;
-use crate::rollout::testing::{Fleet, NEW, OLD, Requests, keeps, runs, wish};
+use crate::rollout::testing::{Fleet, NEW, OLD, Requests, keeps, request, runs};
 use crate::rollout::{Goal, RolloutError};
-use crate::worker::testing::{Call, digest};
+use crate::updater_client::testing::{Call, digest};
 
 async fn by_name(fleet: &Fleet, goal: Goal) -> Vec<PlannedHost> {
-    let mut hosts = fleet.plan(&wish(goal)).await.unwrap().hosts;
+    let mut hosts = fleet.plan(&request(goal)).await.unwrap().hosts;
     hosts.sort_by(|one, other| one.host.cmp(&other.host));
     hosts
 }
@@ -80,16 +80,16 @@ async fn hosts_that_are_changed_come_first_and_are_divided() {
         host(&mut fleet, name, OLD, None, &[]).await;
     }
     host(&mut fleet, "a-0", NEW, None, &[]).await;
-    let mut wish = wish(fleet.archive());
-    wish.policy = policy("canary=1 batch=2");
-    wish.policy.spread = Some("zone".to_owned());
-    let plan = fleet.plan(&wish).await.unwrap();
+    let mut request = request(fleet.archive());
+    request.policy = policy("canary=1 batch=2");
+    request.policy.spread = Some("zone".to_owned());
+    let plan = fleet.plan(&request).await.unwrap();
     let names: Vec<_> = plan.hosts.iter().map(|host| host.host.as_str()).collect();
     assert_eq!(names, ["a-1", "a-2", "b-1", "a-3", "a-0"]);
     let sizes: Vec<_> = plan.batches.iter().map(|batch| batch.hosts).collect();
     assert_eq!((sizes.as_slice(), plan.batches[0].canary), (&[1, 2, 1][..], true));
-    wish.policy.spread = Some("rack".to_owned());
-    assert!(matches!(fleet.plan(&wish).await, Err(RolloutError::NoDomains(_))));
+    request.policy.spread = Some("rack".to_owned());
+    assert!(matches!(fleet.plan(&request).await, Err(RolloutError::NoDomains(_))));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_plans_digest_is_over_what_is_approved_and_over_nothing_else() {
     let digest = plan.digest();
     let mut later = plan.clone();
     later.made_at = OffsetDateTime::UNIX_EPOCH;
-    later.hosts[0].seen = Some(Seen::Unreachable { code: "x".into(), detail: "x".into() });
+    later.hosts[0].seen = Some(Observation::Unreachable { code: "x".into(), detail: "x".into() });
     assert_eq!(later.digest(), digest);
     let mut moved = plan.clone();
     moved.hosts[3].from = None;

@@ -11,12 +11,9 @@ pub const LIMITS: [(&str, &str); 3] =
 /// The `links` that the cases are made for.
 pub const LINKS: &str = "['data/', 'etc/agent.conf']";
 
-/// One archive.
 #[derive(Debug)]
 pub struct Hostile {
-    /// What it tries.
     pub what: String,
-    /// The archive.
     pub release: Release,
     /// The code of the refusal.
     pub code: Code,

@@ -23,7 +23,6 @@ const SIZES: &[(&[u8], &str)] = &[
     (b"777777777777", "unpacked_bytes"),
 ];
 
-/// Magic and version.
 const MAGICS: &[&[u8; 8]] = &[
     b"ustaR\x0000",
     b"ustar\x0001",

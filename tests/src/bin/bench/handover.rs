@@ -1,7 +1,7 @@
 //! What updates cost whoever asks the agent meanwhile: with a handover, and with restarts.
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::{Behaviour, Host, Load, Place, Setup, Tree, Waits};
+use fleet_tests::{Behaviour, Host, Load, Sandbox, Setup, Tree, Waits};
 use protocol::Status;
 
 use crate::report::Report;
@@ -28,7 +28,7 @@ pub(crate) fn handover(updates: usize, report: &mut Report) -> Result<()> {
 
 /// What clients saw of so many updates, or of a few thousand requests without any.
 fn under_load(setup: &Setup, updates: usize) -> Result<Waits> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let host = Host::alone(&place, &setup.clone().health("attempts", "100"))?;
     let release = |number: usize| {
         let message = format!("release {number}");

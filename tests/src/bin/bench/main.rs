@@ -13,7 +13,7 @@ mod workload;
 use std::io::Write as _;
 
 use anyhow::Result;
-use fleet_tests::Place;
+use fleet_tests::Sandbox;
 
 use crate::push::Bench;
 use crate::report::Report;
@@ -23,7 +23,7 @@ use crate::workload::{Archives, Size};
 const RUNS: usize = 5;
 
 fn main() -> Result<()> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     let mut report = Report::default();
     let bench = Bench::new(RUNS);
     say("making the workloads")?;

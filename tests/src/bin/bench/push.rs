@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::{Behaviour, Fleet, Host, Place, Release, Setup, Tree};
+use fleet_tests::{Behaviour, Fleet, Host, Release, Sandbox, Setup, Tree};
 use protocol::{Event, EventKind, Phase};
 
 use crate::report::{Report, median};
@@ -62,7 +62,7 @@ impl Bench {
         let release = Release::of_bytes(fs::read(&small.zstd)?, fleet_tests::Packing::Zstd);
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..self.runs {
-            let place = Place::new()?;
+            let place = Sandbox::new()?;
             let host = Host::alone(&place, &setup())?;
             theirs.push(unpack(&small.zstd, 1)?);
             nix::unistd::sync();
@@ -78,7 +78,7 @@ impl Bench {
 
     /// A release that ends at once: until the old one is proven again.
     pub(crate) fn crash(&self, report: &mut Report) -> Result<()> {
-        let place = Place::new()?;
+        let place = Sandbox::new()?;
         let host = Host::alone(&place, &setup())?;
         host.push(&Tree::healthy("good")?)?.result()?;
         let (mut whole, mut back) = (Vec::new(), Vec::new());
@@ -101,7 +101,7 @@ impl Bench {
         let release = Release::of_bytes(fs::read(&large.zstd)?, fleet_tests::Packing::Zstd);
         let mut worst = Vec::new();
         for _ in 0..self.runs {
-            let place = Place::new()?;
+            let place = Sandbox::new()?;
             let host = Host::alone(&place, &setup())?;
             let done = AtomicBool::new(false);
             let slowest = std::thread::scope(|scope| {
@@ -172,7 +172,7 @@ fn update_with(fleet: &Fleet, archive: &Path) -> Result<f64> {
 
 /// How long tar and a sync take for the same archive, `times` times at once.
 fn unpack(archive: &Path, times: usize) -> Result<f64> {
-    let place = Place::new()?;
+    let place = Sandbox::new()?;
     nix::unistd::sync();
     let started = Instant::now();
     let mut children = Vec::new();

@@ -13,7 +13,6 @@ pub(crate) struct Report {
     left_out: Vec<(String, String)>,
 }
 
-/// One figure.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     what: String,
@@ -67,7 +66,6 @@ impl Report {
         self.left_out.push((peer.to_owned(), why.to_owned()));
     }
 
-    /// Prints the table.
     pub(crate) fn print(&self) -> Result<()> {
         let mut out = std::io::stdout().lock();
         writeln!(
@@ -102,7 +100,6 @@ impl Report {
     }
 }
 
-/// The middle one.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)

@@ -38,7 +38,6 @@ pub(crate) fn simulate(runs: usize, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Seconds and MiB.
 fn once(hosts: u32) -> Result<(f64, f64)> {
     let started = Instant::now();
     let mut child = Command::new(fleet_tests::program("swarm")?)

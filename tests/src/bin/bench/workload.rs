@@ -10,7 +10,6 @@ use fleet_tests::{Behaviour, Output, Tree, program};
 
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Which tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Size {
     /// 300 files, 2 MB, like sources.

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use fleet_tests::faults::{Call, Fault, Supervisor, When};
 use fleet_tests::volume::{FileSystem, Volume};
 use fleet_tests::{
-    Answer, Behaviour, Host, LONG, Packing, Place, Release, Setup, Tree, end_all, eventually,
+    Answer, Behaviour, Host, LONG, Packing, Release, Sandbox, Setup, Tree, end_all, eventually,
 };
 use protocol::{Digest, Phase, Status};
 
@@ -24,12 +24,11 @@ pub(crate) struct Lane {
     pub(super) releases: u32,
     volume: Option<Volume>,
     lies: Vec<Lie>,
-    _place: Place,
+    _place: Sandbox,
 }
 
 /// How a scenario ended.
 pub(super) struct Done {
-    /// What ran before.
     pub(super) old: Option<Digest>,
     /// The release that was ordered.
     pub(super) new: Release,
@@ -42,7 +41,7 @@ pub(super) struct Done {
 impl Lane {
     /// A new host, all of it on a file system of this kind if one is named.
     pub(crate) fn new(disk: Option<FileSystem>, lies: &[Lie]) -> Result<Self> {
-        let place = Place::new()?;
+        let place = Sandbox::new()?;
         let volume = disk.map(|disk| Volume::on_disk(&place.path().join("web-1"), disk));
         let volume = volume.transpose()?;
         let setup = Setup::default().health("watch", "'20ms'").health("attempts", "2");

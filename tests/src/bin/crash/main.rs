@@ -8,9 +8,9 @@ mod audit;
 mod fault;
 mod lane;
 mod lie;
-mod own;
 mod report;
 mod scenario;
+mod self_update;
 mod sweep;
 
 use std::io::Write as _;

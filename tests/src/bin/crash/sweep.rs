@@ -7,7 +7,7 @@ use std::thread;
 use anyhow::{Result, ensure};
 use fleet_tests::faults::{Act, Call};
 use fleet_tests::volume::FileSystem;
-use updater::own::PROGRAM;
+use updater::self_update::PROGRAM;
 
 use crate::audit::names_are_synced;
 use crate::fault::Kind;

@@ -81,12 +81,18 @@ fn look_at_machine(
     findings: &mut Vec<Finding>,
 ) {
     identity::check(config, now, findings);
-    keys::check("self.trusted_keys", &config.own.trusted_keys, findings);
+    keys::check("self.trusted_keys", &config.self_update.trusted_keys, findings);
     machine::check(config, daemon_runs, findings);
     let own = Account::own();
     units::check(config, &own, findings);
     directories::check_state(&config.state_dir, &own, findings);
-    directories::check_install("self.install_dir", &config.own.install_dir, None, &own, findings);
+    directories::check_install(
+        "self.install_dir",
+        &config.self_update.install_dir,
+        None,
+        &own,
+        findings,
+    );
     for (name, app) in &config.apps {
         let section = format!("app.{name}");
         keys::check(&format!("{section}.trusted_keys"), &app.trusted_keys, findings);

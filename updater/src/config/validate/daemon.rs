@@ -19,8 +19,12 @@ pub(super) fn validate(config: &Config, findings: &mut Vec<Finding>) {
         );
     }
     validate_limits(config, findings);
-    refuse_zero("self.takeover_timeout".into(), config.own.takeover_timeout.0.is_zero(), findings);
-    refuse_few("self.keep", config.own.keep, findings);
+    refuse_zero(
+        "self.takeover_timeout".into(),
+        config.self_update.takeover_timeout.0.is_zero(),
+        findings,
+    );
+    refuse_few("self.keep", config.self_update.keep, findings);
 }
 
 /// One release to run, and one to go back to.

@@ -8,7 +8,7 @@ pub(super) fn validate(config: &Config, findings: &mut Vec<Finding>) {
     let mut directories = vec![
         ("identity".to_owned(), config.identity.clone()),
         ("state_dir".to_owned(), config.state_dir.clone()),
-        ("self.install_dir".to_owned(), config.own.install_dir.clone()),
+        ("self.install_dir".to_owned(), config.self_update.install_dir.clone()),
     ];
     for (name, app) in &config.apps {
         directories.push((format!("app.{name}.install_dir"), app.install_dir.clone()));

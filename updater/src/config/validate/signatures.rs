@@ -6,7 +6,7 @@ pub(super) fn validate(config: &Config, findings: &mut Vec<Finding>) {
     let asks = config.apps.iter().find(|(_, app)| !app.trusted_keys.is_empty());
     let Some((asking, _)) = asks else { return };
     let message = || format!("is empty, while app.{asking} takes only signed releases");
-    if config.own.trusted_keys.is_empty() {
+    if config.self_update.trusted_keys.is_empty() {
         findings.push(
             Finding::error("self.trusted_keys", message())
                 .hint("whoever may replace the updater decides what it takes: name keys here too"),

@@ -1,6 +1,6 @@
 //! The inflated stream in tar's terms: headers, contents, padding, and the zeros at the end.
 
-use crate::release::archive::{Inflated, Rule, Stop};
+use crate::release::archive::{Inflated, ReadEnd, Rule};
 
 /// Bytes of a block.
 pub(in crate::release) const BLOCK: usize = 512;
@@ -28,20 +28,20 @@ impl Blocks {
     }
 
     /// Counts bytes that are written without having been in the stream.
-    pub(in crate::release) fn charge(&mut self, bytes: u64) -> Result<(), Stop> {
+    pub(in crate::release) fn charge(&mut self, bytes: u64) -> Result<(), ReadEnd> {
         self.used = self.used.saturating_add(bytes);
         if self.used > self.limit { Err(Rule::UnpackedBytes.into()) } else { Ok(()) }
     }
 
     /// Refuses a content of that size before any of it is read, if it cannot fit.
-    pub(in crate::release) fn expect(&self, bytes: u64) -> Result<(), Stop> {
+    pub(in crate::release) fn expect(&self, bytes: u64) -> Result<(), ReadEnd> {
         let ahead = (self.current.len() - self.position) as u64;
         let needed = self.used.saturating_add(bytes.saturating_sub(ahead));
         if needed > self.limit { Err(Rule::UnpackedBytes.into()) } else { Ok(()) }
     }
 
     /// The next block; `None` at the end of the stream.
-    pub(in crate::release) fn block(&mut self) -> Result<Option<[u8; BLOCK]>, Stop> {
+    pub(in crate::release) fn block(&mut self) -> Result<Option<[u8; BLOCK]>, ReadEnd> {
         let mut block = [0; BLOCK];
         let mut filled = 0;
         while filled < BLOCK {
@@ -61,14 +61,14 @@ impl Blocks {
     pub(in crate::release) fn content(
         &mut self,
         size: u64,
-        mut take: impl FnMut(&[u8]) -> Result<(), Stop>,
-    ) -> Result<(), Stop> {
+        mut take: impl FnMut(&[u8]) -> Result<(), ReadEnd>,
+    ) -> Result<(), ReadEnd> {
         self.each(size, &mut take)?;
         self.each(size.next_multiple_of(BLOCK as u64) - size, |_| Ok(()))
     }
 
     /// All that is left, which must be zeros.
-    pub(in crate::release) fn only_zeros(&mut self) -> Result<(), Stop> {
+    pub(in crate::release) fn only_zeros(&mut self) -> Result<(), ReadEnd> {
         loop {
             match self.some(usize::MAX)? {
                 [] => return Ok(()),
@@ -83,8 +83,8 @@ impl Blocks {
     fn each(
         &mut self,
         mut left: u64,
-        mut take: impl FnMut(&[u8]) -> Result<(), Stop>,
-    ) -> Result<(), Stop> {
+        mut take: impl FnMut(&[u8]) -> Result<(), ReadEnd>,
+    ) -> Result<(), ReadEnd> {
         while left > 0 {
             let bytes = self.some(usize::try_from(left).unwrap_or(usize::MAX))?;
             if bytes.is_empty() {
@@ -97,7 +97,7 @@ impl Blocks {
     }
 
     /// Up to `most` bytes; none at the end of the stream.
-    fn some(&mut self, most: usize) -> Result<&[u8], Stop> {
+    fn some(&mut self, most: usize) -> Result<&[u8], ReadEnd> {
         while self.position == self.current.len() && !self.ended {
             let used = std::mem::take(&mut self.current);
             self.position = 0;

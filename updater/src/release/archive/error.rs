@@ -19,7 +19,6 @@ pub enum UnpackError {
     /// The archive breaks a rule.
     #[error("unpack {}: {detail}", entry.as_deref().unwrap_or("the archive"))]
     Rejected {
-        /// Which.
         rule: Rule,
         /// The entry's name, made printable; absent where the stream itself is at fault.
         entry: Option<String>,
@@ -34,12 +33,7 @@ pub enum UnpackError {
     },
     /// This host's disk, or another of its resources, refused.
     #[error("{what}")]
-    Io {
-        /// What was tried.
-        what: String,
-        /// Why not.
-        source: io::Error,
-    },
+    Io { what: String, source: io::Error },
 }
 
 impl UnpackError {
@@ -57,14 +51,13 @@ impl UnpackError {
 
 /// Why one thread of the pipeline stopped.
 #[derive(Debug)]
-pub(in crate::release) enum Stop {
+pub(in crate::release) enum ReadEnd {
     /// Its neighbour went first, and knows why.
     Neighbour,
-    /// By itself.
     Failed(UnpackError),
 }
 
-impl Stop {
+impl ReadEnd {
     /// A broken rule, with what was found.
     pub(in crate::release) fn rule(rule: impl Into<Rule>, found: &str) -> Self {
         let rule = rule.into();
@@ -80,19 +73,19 @@ impl Stop {
     }
 }
 
-impl From<PathRule> for Stop {
+impl From<PathRule> for ReadEnd {
     fn from(rule: PathRule) -> Self {
         Rule::from(rule).into()
     }
 }
 
-impl From<Rule> for Stop {
+impl From<Rule> for ReadEnd {
     fn from(rule: Rule) -> Self {
         Self::Failed(UnpackError::Rejected { rule, entry: None, detail: rule.to_string() })
     }
 }
 
-impl From<UnpackError> for Stop {
+impl From<UnpackError> for ReadEnd {
     fn from(error: UnpackError) -> Self {
         Self::Failed(error)
     }

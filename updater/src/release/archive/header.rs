@@ -3,16 +3,14 @@
 use tar::{EntryType, Header};
 
 use crate::release::archive::blocks::BLOCK;
-use crate::release::archive::{Rule, Stop};
+use crate::release::archive::{ReadEnd, Rule};
 
 /// Which flavour of tar a header is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flavour {
     /// Before POSIX: no prefix, no extensions.
     V7,
-    /// POSIX.
     Ustar,
-    /// GNU's own.
     Gnu,
 }
 
@@ -27,13 +25,13 @@ pub(super) struct Parsed {
 }
 
 /// Reads a header block that is not all zeros.
-pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Parsed, Stop> {
+pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Parsed, ReadEnd> {
     let header = Header::from_byte_slice(block);
     let name = header.path_bytes().into_owned();
     read(block, header, name.clone()).map_err(|stop| stop.at(&name))
 }
 
-fn read(block: &[u8; BLOCK], header: &Header, name: Vec<u8>) -> Result<Parsed, Stop> {
+fn read(block: &[u8; BLOCK], header: &Header, name: Vec<u8>) -> Result<Parsed, ReadEnd> {
     let old = header.as_old();
     if number(&old.cksum)? != checksum(block) {
         return Err(Rule::HeaderChecksum.into());
@@ -56,7 +54,7 @@ fn read(block: &[u8; BLOCK], header: &Header, name: Vec<u8>) -> Result<Parsed, S
     })
 }
 
-fn flavour(header: &Header, magic: &[u8]) -> Result<Flavour, Stop> {
+fn flavour(header: &Header, magic: &[u8]) -> Result<Flavour, ReadEnd> {
     if header.as_gnu().is_some() {
         Ok(Flavour::Gnu)
     } else if header.as_ustar().is_some() {
@@ -76,7 +74,7 @@ fn checksum(block: &[u8; BLOCK]) -> u64 {
 
 /// A number that is not used: it may be absent, and of any size or sign that base 256 can say.
 /// Readers that do use it give up at a malformed one.
-fn check_dropped(field: &[u8]) -> Result<(), Stop> {
+fn check_dropped(field: &[u8]) -> Result<(), ReadEnd> {
     let absent = field.iter().all(|byte| matches!(byte, b' ' | 0));
     let binary = field.first().is_some_and(|byte| *byte >= 0x80);
     if absent || binary { Ok(()) } else { number(field).map(drop) }
@@ -84,7 +82,7 @@ fn check_dropped(field: &[u8]) -> Result<(), Stop> {
 
 /// Octal digits between blanks, or GNU's base 256. The crate's own reader also takes signs, and
 /// drops the high bytes of what does not fit.
-fn number(field: &[u8]) -> Result<u64, Stop> {
+fn number(field: &[u8]) -> Result<u64, ReadEnd> {
     if let [0x80, rest @ ..] = field {
         let (high, low) = rest.split_at(rest.len().saturating_sub(8));
         if high.iter().any(|byte| *byte != 0) {

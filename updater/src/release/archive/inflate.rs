@@ -11,7 +11,7 @@ use flate2::bufread::GzDecoder;
 use zstd::stream::read::Decoder as ZstdDecoder;
 
 use crate::release::archive::pipe::InflatedSender;
-use crate::release::archive::{Archived, Piece, Rule, Stop, UnpackError};
+use crate::release::archive::{Archived, Piece, ReadEnd, Rule, UnpackError};
 
 /// The largest zstd window, 8 MiB, as a power of two.
 const WINDOW_LOG: u32 = 23;
@@ -22,13 +22,13 @@ const WINDOW_MESSAGE: &str = "Frame requires too much memory for decoding";
 pub(in crate::release) fn inflate(
     source: Receiver<Archived>,
     sink: &InflatedSender,
-) -> Result<(), Stop> {
+) -> Result<(), ReadEnd> {
     let mut chunks = Chunks { source, current: Bytes::new(), end: End::Open };
     let inflated = inflate_by_kind(&mut chunks, sink);
-    if chunks.end == End::Cut { Err(Stop::Neighbour) } else { inflated }
+    if chunks.end == End::Cut { Err(ReadEnd::Neighbour) } else { inflated }
 }
 
-fn inflate_by_kind(chunks: &mut Chunks, sink: &InflatedSender) -> Result<(), Stop> {
+fn inflate_by_kind(chunks: &mut Chunks, sink: &InflatedSender) -> Result<(), ReadEnd> {
     let first = chunks.peek();
     match first.as_ref() {
         [0x1f, 0x8b, ..] => {
@@ -57,7 +57,7 @@ fn zstd_decoder(chunks: &mut Chunks) -> io::Result<ZstdDecoder<'static, &mut Chu
     Ok(decoder)
 }
 
-fn pump(decoder: &mut impl Read, sink: &InflatedSender) -> Result<(), Stop> {
+fn pump(decoder: &mut impl Read, sink: &InflatedSender) -> Result<(), ReadEnd> {
     loop {
         let mut buffer = sink.buffer();
         let mut filled = 0;
@@ -76,18 +76,17 @@ fn pump(decoder: &mut impl Read, sink: &InflatedSender) -> Result<(), Stop> {
     }
 }
 
-fn damage(error: &io::Error) -> Stop {
+fn damage(error: &io::Error) -> ReadEnd {
     let text = error.to_string();
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Rule::Truncated.into(),
         _ if text.contains(WINDOW_MESSAGE) => Rule::Window.into(),
-        _ => Stop::rule(Rule::Corrupt, &text),
+        _ => ReadEnd::rule(Rule::Corrupt, &text),
     }
 }
 
 #[derive(PartialEq, Eq)]
 enum End {
-    /// More may come.
     Open,
     /// The sender said that this was all.
     Seen,

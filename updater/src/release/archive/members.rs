@@ -8,7 +8,7 @@ use tar::EntryType;
 use crate::release::archive::blocks::{BLOCK, Blocks};
 use crate::release::archive::header::{self, Flavour, Parsed};
 use crate::release::archive::pax::{self, Overrides};
-use crate::release::archive::{Rule, Stop};
+use crate::release::archive::{ReadEnd, Rule};
 
 /// Bytes of one extended header, at most.
 const EXTENSION_BYTES: u64 = 64 << 10;
@@ -18,12 +18,10 @@ const EXTENSION_BYTES: u64 = 64 << 10;
 pub(in crate::release) enum Content {
     /// A file of that size; its bytes follow in the stream.
     File {
-        /// In bytes.
         size: u64,
         /// Whether anyone may execute it.
         executable: bool,
     },
-    /// A directory.
     Directory,
     /// A symbolic link to this.
     Symlink(Vec<u8>),
@@ -66,7 +64,7 @@ impl Members {
 
     /// The next member; `None` when the archive has ended as it must, and the stream with it.
     /// The content of a file must have been read before.
-    pub(in crate::release) fn next(&mut self) -> Result<Option<Member>, Stop> {
+    pub(in crate::release) fn next(&mut self) -> Result<Option<Member>, ReadEnd> {
         let mut extensions = Extensions::default();
         loop {
             let Some(block) = self.blocks.block()? else {
@@ -83,15 +81,15 @@ impl Members {
         }
     }
 
-    fn count(&mut self, header: &Parsed) -> Result<(), Stop> {
+    fn count(&mut self, header: &Parsed) -> Result<(), ReadEnd> {
         self.headers += 1;
         if self.headers > self.limit {
-            return Err(Stop::from(Rule::Entries).at(&header.name));
+            return Err(ReadEnd::from(Rule::Entries).at(&header.name));
         }
         Ok(())
     }
 
-    fn end(&mut self, extensions: &Extensions) -> Result<Option<Member>, Stop> {
+    fn end(&mut self, extensions: &Extensions) -> Result<Option<Member>, ReadEnd> {
         let Extensions { name: None, link: None, pax: None } = extensions else {
             return Err(Rule::ExtensionDangling.into());
         };
@@ -103,7 +101,7 @@ impl Members {
     }
 
     /// Takes an extended header; false if it is none.
-    fn extend(&mut self, header: &Parsed, extensions: &mut Extensions) -> Result<bool, Stop> {
+    fn extend(&mut self, header: &Parsed, extensions: &mut Extensions) -> Result<bool, ReadEnd> {
         let repeated = match header.entry_type {
             EntryType::GNULongName => extensions.name.is_some(),
             EntryType::GNULongLink => extensions.link.is_some(),
@@ -127,7 +125,7 @@ impl Members {
         Ok(true)
     }
 
-    fn extension(&mut self, size: u64) -> Result<Vec<u8>, Stop> {
+    fn extension(&mut self, size: u64) -> Result<Vec<u8>, ReadEnd> {
         if size > EXTENSION_BYTES {
             return Err(Rule::HeaderBytes.into());
         }
@@ -148,7 +146,7 @@ fn long_name(mut data: Vec<u8>) -> Vec<u8> {
     data
 }
 
-fn member(header: Parsed, extensions: Extensions) -> Result<Member, Stop> {
+fn member(header: Parsed, extensions: Extensions) -> Result<Member, ReadEnd> {
     let pax = extensions.pax.unwrap_or_default();
     let size = pax.size;
     let first_name = header.name.clone();
@@ -166,7 +164,7 @@ fn member(header: Parsed, extensions: Extensions) -> Result<Member, Stop> {
     Ok(Member { name, content })
 }
 
-fn one_of(long: Option<Vec<u8>>, pax: Option<Vec<u8>>, own: Vec<u8>) -> Result<Vec<u8>, Stop> {
+fn one_of(long: Option<Vec<u8>>, pax: Option<Vec<u8>>, own: Vec<u8>) -> Result<Vec<u8>, ReadEnd> {
     match (long, pax) {
         (Some(_), Some(_)) => Err(Rule::ExtensionAmbiguous.into()),
         (long, pax) => Ok(long.or(pax).unwrap_or(own)),
@@ -179,7 +177,7 @@ fn content(
     executable: bool,
     pax_size: Option<u64>,
     link: Vec<u8>,
-) -> Result<Content, Stop> {
+) -> Result<Content, ReadEnd> {
     let content = match entry_type {
         EntryType::Regular => Content::File { size, executable },
         EntryType::Directory => Content::Directory,

@@ -15,7 +15,7 @@ pub use error::UnpackError;
 pub use rule::Rule;
 
 pub(super) use blocks::Blocks;
-pub(super) use error::{Stop, shown};
+pub(super) use error::{ReadEnd, shown};
 pub(super) use inflate::inflate;
 pub(super) use members::{Content, Member, Members};
 pub(super) use pipe::{Archived, Inflated, Piece, pipes};

@@ -3,7 +3,7 @@
 //! Readers differ on which of two records wins and on what a malformed one means, so neither is
 //! taken. A record that could change what is unpacked must be known; the rest is dropped.
 
-use crate::release::archive::{Rule, Stop};
+use crate::release::archive::{ReadEnd, Rule};
 
 /// What an extended header overrides.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(super) struct Overrides {
 }
 
 /// Reads the header of one entry.
-pub(super) fn parse(data: &[u8]) -> Result<Overrides, Stop> {
+pub(super) fn parse(data: &[u8]) -> Result<Overrides, ReadEnd> {
     let mut overrides = Overrides::default();
     let mut keys: Vec<&[u8]> = Vec::new();
     let mut rest = data;
@@ -39,7 +39,7 @@ pub(super) fn parse(data: &[u8]) -> Result<Overrides, Stop> {
 }
 
 /// Checks a header that is for all entries: `git archive` writes its commit there, as a comment.
-pub(super) fn check_global(data: &[u8]) -> Result<(), Stop> {
+pub(super) fn check_global(data: &[u8]) -> Result<(), ReadEnd> {
     let mut rest = data;
     while !rest.is_empty() {
         let key;
@@ -56,7 +56,7 @@ const MOST_RECORDS: usize = 256;
 
 /// Drops what does not change what is unpacked. A number must be one all the same: readers that use
 /// it give up at a malformed one.
-fn check_ignored(key: &[u8], value: &[u8]) -> Result<(), Stop> {
+fn check_ignored(key: &[u8], value: &[u8]) -> Result<(), ReadEnd> {
     const VENDORS: [&[u8]; 5] = [b"SCHILY.", b"LIBARCHIVE.", b"RHT.", b"APPLE.", b"MSWINDOWS."];
     if key.starts_with(b"GNU.sparse.") || key == b"SCHILY.realsize" {
         return Err(Rule::Sparse.into());
@@ -75,7 +75,7 @@ fn check_ignored(key: &[u8], value: &[u8]) -> Result<(), Stop> {
 /// A record's key and value, and what follows it.
 type Record<'data> = (&'data [u8], &'data [u8], &'data [u8]);
 
-fn record(data: &[u8]) -> Result<Record<'_>, Stop> {
+fn record(data: &[u8]) -> Result<Record<'_>, ReadEnd> {
     split(data).ok_or_else(|| Rule::PaxMalformed.into())
 }
 
@@ -89,7 +89,7 @@ fn split(data: &[u8]) -> Option<Record<'_>> {
     is_plain.then_some((key, value, &data[length..]))
 }
 
-fn filled(value: &[u8]) -> Result<Vec<u8>, Stop> {
+fn filled(value: &[u8]) -> Result<Vec<u8>, ReadEnd> {
     // An empty value means "as in the header" to some readers and "no name" to others.
     if value.is_empty() { Err(Rule::PaxMalformed.into()) } else { Ok(value.to_vec()) }
 }
@@ -115,7 +115,7 @@ mod tests {
 
     fn rule(data: &[u8]) -> Option<Rule> {
         match parse(data) {
-            Err(Stop::Failed(UnpackError::Rejected { rule, .. })) => Some(rule),
+            Err(ReadEnd::Failed(UnpackError::Rejected { rule, .. })) => Some(rule),
             _ => None,
         }
     }

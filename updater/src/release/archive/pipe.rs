@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use bytes::Bytes;
 
-use crate::release::archive::Stop;
+use crate::release::archive::ReadEnd;
 
 /// Chunks of the archive that wait to be inflated. They are as large as the network makes them.
 const ARCHIVE_CHUNKS: usize = 4;
@@ -18,7 +18,6 @@ const BUFFER_BYTES: usize = 256 << 10;
 
 /// A part of a stream, or its end.
 pub(in crate::release) enum Piece<T> {
-    /// The next bytes.
     Data(T),
     /// There are no more.
     End,
@@ -44,7 +43,6 @@ pub(in crate::release) struct Inflated {
 pub(in crate::release) type Pipes =
     (SyncSender<Archived>, Receiver<Archived>, InflatedSender, Inflated);
 
-/// Makes both channels.
 pub(in crate::release) fn pipes() -> Pipes {
     let (chunks, chunk_source) = sync_channel(ARCHIVE_CHUNKS);
     let (full, full_source) = sync_channel(BUFFERS);
@@ -62,15 +60,15 @@ impl InflatedSender {
     }
 
     /// Sends the next bytes, or the end.
-    pub(in crate::release) fn send(&self, piece: Piece<Vec<u8>>) -> Result<(), Stop> {
-        self.full.send(piece).map_err(|_| Stop::Neighbour)
+    pub(in crate::release) fn send(&self, piece: Piece<Vec<u8>>) -> Result<(), ReadEnd> {
+        self.full.send(piece).map_err(|_| ReadEnd::Neighbour)
     }
 }
 
 impl Inflated {
     /// Waits for the next bytes; `None` at the end of the stream. The buffer that was used up
     /// goes back.
-    pub(in crate::release) fn next(&self, used: Vec<u8>) -> Result<Option<Vec<u8>>, Stop> {
+    pub(in crate::release) fn next(&self, used: Vec<u8>) -> Result<Option<Vec<u8>>, ReadEnd> {
         if used.capacity() > 0 {
             // The other end is gone when it has sent all; then nobody needs the buffer.
             let _ = self.empty.try_send(used);
@@ -78,7 +76,7 @@ impl Inflated {
         match self.full.recv() {
             Ok(Piece::Data(buffer)) => Ok(Some(buffer)),
             Ok(Piece::End) => Ok(None),
-            Err(_) => Err(Stop::Neighbour),
+            Err(_) => Err(ReadEnd::Neighbour),
         }
     }
 }

@@ -82,7 +82,6 @@ rules! {
     PaxGlobal = "pax_global", "a global PAX header may only be a comment";
     /// The PAX size is not the header's.
     PaxSize = "pax_size", "the size in the PAX header must be that in the header";
-    /// A sparse file.
     Sparse = "sparse", "a file must not be sparse";
     /// A device, a FIFO or a socket.
     SpecialFile = "special_file", "an archive must not have devices, FIFOs or sockets";

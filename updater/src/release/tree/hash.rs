@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::release::archive::shown;
 use crate::release::tree::TreeError;
-use crate::release::tree::walk::{Found, Step, root_failed, walk};
+use crate::release::tree::walk::{Step, WalkEntry, root_failed, walk};
 use crate::sys::fs::{self, Kind};
 
 /// The first bytes that are hashed. Hashes are kept on disk: another order or choice of what is
@@ -59,7 +59,7 @@ struct Entry {
 }
 
 impl Entry {
-    fn new(found: &Found<'_>) -> Result<Self, TreeError> {
+    fn new(found: &WalkEntry<'_>) -> Result<Self, TreeError> {
         let mode = found.status.mode;
         let (letter, content) = match found.status.kind {
             Kind::File => ("f", Vec::new()),

@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, Gid, Uid};
 use crate::release::archive::shown;
 use crate::release::staging::{EXECUTABLE, PLAIN};
 use crate::release::tree::TreeError;
-use crate::release::tree::walk::{Found, Step, root_failed, walk};
+use crate::release::tree::walk::{Step, WalkEntry, root_failed, walk};
 use crate::sys::fs::{self, Kind};
 
 /// Gives a tree to a user, links themselves included. Needs root.
@@ -97,7 +97,7 @@ fn sealed_mode(mode: u32, kind: Kind) -> u32 {
     if kind == Kind::Directory || mode & 0o111 != 0 { EXECUTABLE } else { PLAIN }
 }
 
-fn give(found: &Found<'_>, (user, group): (Uid, Gid)) -> Result<(), TreeError> {
+fn give(found: &WalkEntry<'_>, (user, group): (Uid, Gid)) -> Result<(), TreeError> {
     let flags = AtFlags::SYMLINK_NOFOLLOW;
     rustix::fs::chownat(found.parent, found.name, Some(user), Some(group), flags)
         .map_err(|error| found.failed("give")(error.into()))

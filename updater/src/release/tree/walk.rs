@@ -16,14 +16,11 @@ const MOST: usize = 1_000_000;
 /// Why something could not be done to a tree.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
-    /// The disk refused.
     #[error("{what} {path}")]
     Io {
-        /// What was tried.
         what: &'static str,
         /// On what, relative to the tree.
         path: String,
-        /// Why not.
         source: io::Error,
     },
     /// A device, a FIFO or a socket.
@@ -41,18 +38,16 @@ pub enum TreeError {
 }
 
 /// Something in a tree.
-pub(super) struct Found<'walk> {
+pub(super) struct WalkEntry<'walk> {
     /// The directory that it is in.
     pub(super) parent: BorrowedFd<'walk>,
-    /// Its name there.
     pub(super) name: &'walk CStr,
     /// Its path, relative to the tree.
     pub(super) path: &'walk [u8],
-    /// What it is.
     pub(super) status: Status,
 }
 
-impl Found<'_> {
+impl WalkEntry<'_> {
     /// An error about it.
     pub(super) fn failed(&self, what: &'static str) -> impl FnOnce(io::Error) -> TreeError + use<> {
         failed(what, self.path)
@@ -85,7 +80,7 @@ pub(super) fn walk(root: BorrowedFd<'_>, visit: Visit<'_>) -> Result<(), TreeErr
     walk_most(root, MOST, visit)
 }
 
-type Visit<'visit> = &'visit mut dyn FnMut(Step, &Found<'_>) -> Result<(), TreeError>;
+type Visit<'visit> = &'visit mut dyn FnMut(Step, &WalkEntry<'_>) -> Result<(), TreeError>;
 
 fn walk_most(root: BorrowedFd<'_>, most: usize, visit: Visit<'_>) -> Result<(), TreeError> {
     let mut quota = Quota { most, left: most };
@@ -130,13 +125,13 @@ fn descend(
             if depth == DEPTH {
                 return Err(TreeError::TooDeep(shown(path)));
             }
-            visit(Step::Enter, &Found { parent, name: &name, path, status })?;
+            visit(Step::Enter, &WalkEntry { parent, name: &name, path, status })?;
             let opened = fs::open_directory_at(parent, &*name).map_err(failed("open", path))?;
             let inside = quota.names(opened.as_fd(), failed("list", path))?;
             descend(opened.as_fd(), inside, path, depth + 1, quota, visit)?;
-            visit(Step::Leave, &Found { parent, name: &name, path, status })?;
+            visit(Step::Leave, &WalkEntry { parent, name: &name, path, status })?;
         } else {
-            visit(Step::Leaf, &Found { parent, name: &name, path, status })?;
+            visit(Step::Leaf, &WalkEntry { parent, name: &name, path, status })?;
         }
         path.truncate(base);
     }

@@ -10,7 +10,7 @@ use super::shipped::{is_among, kept_units};
 use super::{Started, follow};
 use crate::config::RunConfig;
 use crate::runner::instance::Record;
-use crate::runner::seat::Seat;
+use crate::runner::instance_slot::InstanceSlot;
 use crate::runner::{Instance, Launch, RunnerError};
 use crate::sys::process::{ProcessId, boot_id};
 use crate::sys::{proc, wall_clock};
@@ -78,7 +78,7 @@ impl Control {
     /// `record` says of them is written there.
     pub(super) fn start(
         &self,
-        seat: &Seat,
+        seat: &InstanceSlot,
         units: &[String],
         launch: &Launch,
         record: Record,
@@ -165,7 +165,7 @@ impl Control {
 
     /// Keeps units from being started that wait for it: they are down, and no longer wait when they
     /// have been stopped. While no service is up, what would start one again goes too.
-    pub(super) fn hold_back(&self, units: &[String]) -> Result<(), RunnerError> {
+    pub(super) fn prevent_boot_start(&self, units: &[String]) -> Result<(), RunnerError> {
         let states = self.states(units)?;
         let serves =
             states.iter().any(|(unit, state)| unit.ends_with(".service") && !state.is_down());
@@ -178,7 +178,7 @@ impl Control {
     /// were started by somebody else since, they are it only where `adopt` says so.
     pub(super) fn find(
         &self,
-        seat: &Seat,
+        seat: &InstanceSlot,
         record: Record,
         units: &[String],
         adopt: bool,
@@ -205,7 +205,7 @@ impl Control {
     /// The agent that these units are. None if no process of theirs is to be seen.
     fn take_up(
         &self,
-        seat: &Seat,
+        seat: &InstanceSlot,
         record: Record,
         started: Vec<(Started, u32)>,
     ) -> Result<Option<Instance>, RunnerError> {

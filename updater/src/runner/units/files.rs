@@ -22,7 +22,6 @@ pub const UNIT_DIRECTORY: &str = "/etc/systemd/system";
 /// The files of one app's units.
 #[derive(Debug)]
 pub(super) struct UnitFiles {
-    /// Where they are.
     directory: PathBuf,
     /// What is known of them.
     notes: PathBuf,

@@ -11,8 +11,8 @@ use super::files::{UNIT_DIRECTORY, UnitFiles};
 use super::shipped::kept_units;
 use crate::config::RunConfig;
 use crate::runner::instance::Record;
+use crate::runner::instance_slot::InstanceSlot;
 use crate::runner::process::Runner;
-use crate::runner::seat::Seat;
 use crate::runner::{AgentLog, Instance, Launch, RunnerError};
 use crate::sys::checkpoint;
 
@@ -23,7 +23,7 @@ pub(in crate::runner) struct UnitsRunner {
     unit_files: Vec<String>,
     control: Control,
     files: UnitFiles,
-    seat: Seat,
+    seat: InstanceSlot,
     /// `release.env`, which the units' drop-ins name.
     variables: PathBuf,
     /// There while a transaction is under way.
@@ -40,7 +40,7 @@ impl UnitsRunner {
             unit_files: config.unit_files.clone(),
             control: Control::new(config)?,
             files: UnitFiles::new(Path::new(UNIT_DIRECTORY), state.join("units.json")),
-            seat: Seat::new(state.join("instance.json"), config.kill_timeout.0, None),
+            seat: InstanceSlot::new(state.join("instance.json"), config.kill_timeout.0, None),
             variables: state.join("release.env"),
             journal: state.join("journal.json"),
             log: AgentLog::new(state, config.log_bytes.0),
@@ -86,20 +86,20 @@ impl Runner for UnitsRunner {
         self.control.find(&self.seat, record, &self.units, !self.journal.exists())
     }
 
-    fn go_before(&self) -> Result<(), RunnerError> {
+    fn order_boot_after_updater(&self) -> Result<(), RunnerError> {
         self.files.add(&self.drop_ins())
     }
 
-    fn hold_back(&self) -> Result<(), RunnerError> {
-        self.control.hold_back(&self.units)
+    fn prevent_boot_start(&self) -> Result<(), RunnerError> {
+        self.control.prevent_boot_start(&self.units)
     }
 
-    fn withdraw(&self) -> Result<(), RunnerError> {
+    fn remove_host_files(&self) -> Result<(), RunnerError> {
         self.files.bring_about(&BTreeMap::new(), || self.control.reload())
     }
 
     /// systemd does, from the first start after a boot on: that one may be the updater's to make.
-    fn is_looked_after(&self) -> bool {
+    fn restarts_by_itself(&self) -> bool {
         self.seat.read().ok().flatten().as_ref().is_some_and(is_of_this_boot)
     }
 

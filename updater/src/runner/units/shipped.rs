@@ -11,7 +11,7 @@ use std::path::Path;
 
 use protocol::UnitsSection;
 
-use super::side::template_of;
+use super::template_instance::template_of;
 use crate::config::{RunConfig, RunnerKind};
 use crate::release::{RecordError, read_record};
 use crate::runner::Launch;

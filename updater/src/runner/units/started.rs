@@ -7,7 +7,6 @@ use crate::systemd::UnitState;
 /// One unit of one start of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Started {
-    /// Its name.
     pub(in crate::runner) name: String,
     /// Which of its starts this is: systemd makes up a new one each time.
     invocation: String,

@@ -12,8 +12,8 @@ use crate::runner::{Instance, RunnerError};
 use crate::sys::output::TAIL_LINES;
 use crate::sys::spawn::SpawnError;
 use crate::sys::{BootTime, checkpoint, remove_durably};
+use crate::transaction::admission::chain;
 use crate::transaction::machine::Direction;
-use crate::transaction::order::chain;
 use crate::transaction::{App, Evidence, Failure};
 
 use super::Engine;
@@ -23,7 +23,7 @@ impl Engine {
     pub(super) fn switch(&mut self) -> Result<(), Failure> {
         let target = self.goal()?;
         let runner = self.app.runner().map_err(Failure::host_problem)?;
-        runner.go_before().map_err(|error| Failure::host(&error))?;
+        runner.order_boot_after_updater().map_err(|error| Failure::host(&error))?;
         self.app.layout.flip(&target).map_err(|error| Failure::host(&error))?;
         self.app.refresh();
         Ok(())
@@ -39,7 +39,7 @@ impl Engine {
         } else {
             self.stop_agent()?;
             let runner = self.app.runner().map_err(Failure::host_problem)?;
-            runner.withdraw().map_err(|error| Failure::host(&error))?;
+            runner.remove_host_files().map_err(|error| Failure::host(&error))?;
             self.app.layout.clear().map_err(|error| Failure::host(&error))?;
             if self.journal.course.is_none() {
                 self.tell_release()?;

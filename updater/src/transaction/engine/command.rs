@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use protocol::{Code, Digest, EventKind, Kind, Problem};
 
-use crate::hooks::{CommandError, Hook, Surroundings, run};
+use crate::hooks::{CommandContext, CommandError, Hook, run};
 use crate::runner::Launch;
+use crate::transaction::admission::chain;
 use crate::transaction::evidence::Ran;
 use crate::transaction::machine::Direction;
-use crate::transaction::order::chain;
 use crate::transaction::{Failure, read_manifest};
 
 use super::Engine;
@@ -82,7 +82,7 @@ impl Engine {
     ) -> Result<Vec<String>, Failure> {
         let mut others = [self.journal.from, self.journal.to].into_iter().flatten();
         let previous = others.rfind(|digest| *digest != release);
-        let surroundings = Surroundings {
+        let surroundings = CommandContext {
             config: &self.app.config,
             user: self.app.user.as_ref(),
             release: self.surrounding(&release),
@@ -99,7 +99,7 @@ impl Engine {
             Err(error) => (format!("failed to {}", chain(error)), Vec::new()),
         };
         let passed = ran.is_ok();
-        self.say_ran(name, &detail, began.elapsed());
+        self.log_ran(name, &detail, began.elapsed());
         self.evidence.command(Ran { name: name.to_owned(), detail: detail.clone(), output });
         self.tell(EventKind::Command { name: name.to_owned(), passed, detail: detail.clone() });
         ran.map_err(|error| {

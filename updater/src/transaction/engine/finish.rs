@@ -11,10 +11,10 @@ use crate::build;
 use crate::release::Slot;
 use crate::sys::fs::free_space;
 use crate::sys::{checkpoint, wall_clock};
+use crate::transaction::admission::{chain, internal};
 use crate::transaction::evidence::memory_available;
 use crate::transaction::machine::Direction;
-use crate::transaction::order::{chain, internal};
-use crate::transaction::{Blame, Facts, Failure, Journal, add_line};
+use crate::transaction::{Failure, FailureOrigin, Journal, ReleaseStates, add_line};
 
 use super::{Engine, PAUSES};
 
@@ -36,7 +36,7 @@ impl Engine {
         }
         let problem = self.problem(outcome);
         let unsettled = self.settle_patiently(outcome, problem.as_ref()).err();
-        self.say_ended(outcome, problem.as_ref());
+        self.log_ended(outcome, problem.as_ref());
         let result = self.result(outcome, problem);
         self.app.refresh();
         self.app.update_status(|status| {
@@ -164,9 +164,9 @@ impl Engine {
             && self.after(outcome) == self.journal.to
     }
 
-    fn write_facts(&self, outcome: Outcome) -> Result<(), crate::transaction::FactsError> {
+    fn write_facts(&self, outcome: Outcome) -> Result<(), crate::transaction::ReleaseStatesError> {
         let path = self.app.files.facts();
-        let mut facts = Facts::read(&path)?;
+        let mut facts = ReleaseStates::read(&path)?;
         let now = wall_clock();
         match (self.journal.to, self.journal.from) {
             (Some(to), _) if self.proven(outcome) => facts.proved(to, now),
@@ -174,7 +174,7 @@ impl Engine {
                 if self.journal.direction == Direction::Back || outcome == Outcome::Stranded =>
             {
                 let blamed = self.journal.failure.as_ref();
-                let blamed = blamed.filter(|failure| failure.blame == Blame::Release);
+                let blamed = blamed.filter(|failure| failure.blame == FailureOrigin::Release);
                 if let Some(failure) = blamed.filter(|_| from != Some(to)) {
                     facts.failed(to, &failure.problem.detail, now);
                 }
@@ -190,7 +190,7 @@ impl Engine {
     /// `prev` becomes the release that was left, unless that one is known to be bad.
     fn set_prev(&self) -> io::Result<()> {
         let (from, to, prev) = (self.journal.from, self.journal.to, self.journal.prev);
-        let facts = Facts::read(&self.app.files.facts()).map_err(io::Error::other)?;
+        let facts = ReleaseStates::read(&self.app.files.facts()).map_err(io::Error::other)?;
         let good = |digest: &Digest| facts.proven(digest) && Some(*digest) != to;
         let next = match from {
             Some(from) if Some(from) != to && good(&from) => Some(from),
@@ -200,7 +200,7 @@ impl Engine {
     }
 
     fn forget_prev(&self) -> io::Result<()> {
-        let facts = Facts::read(&self.app.files.facts()).map_err(io::Error::other)?;
+        let facts = ReleaseStates::read(&self.app.files.facts()).map_err(io::Error::other)?;
         let to = self.journal.to;
         // Stranded on what it went to, the host would go there once more.
         let stays = to.is_some() && self.app.layout.slot(Slot::Active)? == to;

@@ -62,7 +62,7 @@ impl Engine {
             beside => {
                 if back && serving.is_none() && beside.is_some() {
                     // Whoever serves goes on until the old release can.
-                    self.succeed(Duration::ZERO)?;
+                    self.promote(Duration::ZERO)?;
                 }
                 // Who orders a release wants it to run, whoever stopped the one before.
                 remove_durably(&self.app.files.stopped()).map_err(host)?;
@@ -114,7 +114,7 @@ impl Engine {
         journal.old_agent = None;
         journal.write(&self.app.files.journal()).map_err(host)?;
         self.journal = journal;
-        self.succeed(self.app.config.run.drain_timeout.0)?;
+        self.promote(self.app.config.run.drain_timeout.0)?;
         self.app.refresh();
         Ok(())
     }
@@ -128,7 +128,7 @@ impl Engine {
         let active = self.app.layout.slot(Slot::Active).map_err(host)?;
         let beside = handover.find_beside().map_err(host)?.map(|beside| beside.digest());
         if beside.is_some() && beside == active && runner.find().map_err(host)?.is_none() {
-            return self.succeed(Duration::ZERO);
+            return self.promote(Duration::ZERO);
         }
         handover.clear_beside(self.app.config.run.drain_timeout.0).map_err(host)
     }
@@ -153,11 +153,11 @@ impl Engine {
     }
 
     /// Puts the agent beside the one that serves into its place.
-    fn succeed(&self, limit: Duration) -> Result<(), Failure> {
+    fn promote(&self, limit: Duration) -> Result<(), Failure> {
         let (runner, handover) = self.app.handover().map_err(Failure::host_problem)?;
         runner.clear(limit).map_err(host)?;
         checkpoint("agent_drained");
-        handover.succeed().map_err(host)?;
+        handover.promote().map_err(host)?;
         checkpoint("agent_succeeded");
         Ok(())
     }

@@ -11,8 +11,8 @@ use crate::hooks::Migration;
 use crate::release::{Slot, make_durable};
 use crate::sys::{checkpoint, wall_clock, write_durably};
 use crate::transaction::machine::Direction;
-use crate::transaction::migrations::{Applied, Course, Migrations, Next, Progress};
-use crate::transaction::{Facts, Failure, read_manifest};
+use crate::transaction::migrations::{Applied, MigrationPlan, MigrationState, Migrations, Next};
+use crate::transaction::{Failure, ReleaseStates, read_manifest};
 
 use super::Engine;
 
@@ -24,14 +24,15 @@ impl Engine {
         let stack = self.migrations()?;
         let own = self.migration(&to)?.map(|migration| Applied {
             digest: to,
-            state: Progress::Done,
+            state: MigrationState::Done,
             reversible: migration.reversible,
             backup: None,
             at: wall_clock(),
         });
-        let facts = Facts::read(&self.app.files.facts()).map_err(|error| Failure::host(&error))?;
+        let facts =
+            ReleaseStates::read(&self.app.files.facts()).map_err(|error| Failure::host(&error))?;
         let after = stack.wanted(&to, facts.proven(&to), own);
-        let torn = |one: &&Applied| one.state != Progress::Done;
+        let torn = |one: &&Applied| one.state != MigrationState::Done;
         let torn = after.iter().find(torn).filter(|_| after.last() == stack.applied.last());
         if let Some(torn) = torn.filter(|_| !self.irreversible) {
             let detail = format!(
@@ -54,13 +55,16 @@ impl Engine {
             return Err(Failure::host_problem(self.no_way_back(&blocked)));
         }
         let done = |digest: &Digest| {
-            stack.applied.iter().any(|one| one.digest == *digest && one.state == Progress::Done)
+            stack
+                .applied
+                .iter()
+                .any(|one| one.digest == *digest && one.state == MigrationState::Done)
         };
         let lasting = after.iter().any(|one| !one.reversible && !done(&one.digest));
         let other = self.journal.from.is_some_and(|from| from != to);
         // The agent has to be stopped meanwhile.
         self.journal.handover = false;
-        self.journal.course = Some(Course {
+        self.journal.course = Some(MigrationPlan {
             one_way: lasting && other && !self.irreversible,
             before: stack.applied,
             after,
@@ -160,11 +164,16 @@ impl Engine {
         if now.proved(release) { now.write(&path) } else { Ok(()) }
     }
 
-    fn apply(&mut self, applied: Applied, run: bool, course: &Course) -> Result<(), Failure> {
+    fn apply(
+        &mut self,
+        applied: Applied,
+        run: bool,
+        course: &MigrationPlan,
+    ) -> Result<(), Failure> {
         let digest = applied.digest;
         let mut begun = applied;
         if run {
-            begun.state = Progress::Begun;
+            begun.state = MigrationState::Begun;
         }
         if begun.backup.is_none() {
             begun.backup.clone_from(&course.backup);
@@ -183,7 +192,7 @@ impl Engine {
         }
         self.note(|stack| {
             if let Some(last) = stack.last_mut() {
-                last.state = Progress::Done;
+                last.state = MigrationState::Done;
             }
         })?;
         checkpoint("migrated");
@@ -197,7 +206,7 @@ impl Engine {
         {
             self.note(|stack| {
                 if let Some(last) = stack.last_mut() {
-                    last.state = Progress::Undoing;
+                    last.state = MigrationState::Undoing;
                 }
             })?;
             checkpoint("migration_begun");

@@ -5,11 +5,11 @@ mod activate;
 mod command;
 mod finish;
 mod handover;
+mod log;
 mod migrate;
-mod own;
 mod recover;
+mod self_update;
 mod stage;
-mod story;
 mod sweep;
 
 pub use recover::Recovery;
@@ -31,11 +31,11 @@ pub(crate) use stage::read_manifest;
 use crate::release::{Received, Slot};
 use crate::runner::Instance;
 use crate::sys::{BootTime, checkpoint, wall_clock};
+use crate::transaction::admission::{Archive, Order, Target};
 use crate::transaction::evidence::{Entered, Evidence};
 use crate::transaction::machine::{self, Direction, Event, Step};
-use crate::transaction::order::{Archive, Order, Target};
 use crate::transaction::stop::Stop;
-use crate::transaction::{App, AppLock, Blame, Failure, Journal, JournalError};
+use crate::transaction::{App, AppLock, Failure, FailureOrigin, Journal, JournalError};
 use crate::trust::Accepted;
 
 /// Before what the host refused is tried again, where there is no other way: on the way back, and
@@ -102,7 +102,6 @@ impl Engine {
         Self::new(app, lock, order, Some(digest), Phase::Staged)
     }
 
-    /// The transaction's name.
     pub(super) const fn transaction(&self) -> &TransactionId {
         &self.journal.transaction
     }
@@ -115,7 +114,7 @@ impl Engine {
     /// Carries it out to its end.
     pub(super) fn run(mut self) -> TransactionResult {
         if !self.resumed {
-            self.say_began();
+            self.log_began();
         }
         let app = Arc::clone(&self.app);
         let mut agent = None;
@@ -149,7 +148,7 @@ impl Engine {
         let began = Instant::now();
         let mut acted = self.act();
         for pause in PAUSES {
-            let again = |failure: &Failure| failure.blame == Blame::Host;
+            let again = |failure: &Failure| failure.blame == FailureOrigin::Host;
             if direction == Direction::Back && acted.as_ref().is_err_and(again) {
                 self.pause(pause);
                 acted = self.act();
@@ -157,7 +156,7 @@ impl Engine {
         }
         let event = match acted.err().or_else(|| self.stop().heard()) {
             None => {
-                self.say_done(began.elapsed());
+                self.log_done(began.elapsed());
                 Event::Done
             }
             Some(failure) => {
@@ -240,7 +239,7 @@ impl Engine {
 
     /// The first failure is the cause; what fails on the way back is noted beside it.
     fn fail(&mut self, failure: Failure) {
-        self.say_failed(&failure.problem);
+        self.log_failed(&failure.problem);
         match &mut self.journal.failure {
             None => self.journal.failure = Some(failure),
             Some(first) => {
@@ -255,7 +254,7 @@ impl Engine {
         let (phase, direction) = (self.journal.phase, self.journal.direction);
         self.evidence.journal.push(Entered { phase, direction, time: self.journal.since });
         self.show_phase();
-        self.say_entered();
+        self.log_entered();
         let journal = &self.journal;
         let one_way = journal.course.as_ref().is_some_and(|course| course.one_way);
         let detail = match phase {

@@ -10,9 +10,9 @@ use protocol::Digest;
 use crate::release::Slot;
 use crate::sys::{BootTime, sweep_unfinished};
 use crate::systemd::{CommandUnits, SystemdError};
+use crate::transaction::admission::chain;
 use crate::transaction::evidence::Evidence;
-use crate::transaction::machine::{self, Found, Step};
-use crate::transaction::order::chain;
+use crate::transaction::machine::{self, Recovered, Step};
 use crate::transaction::{App, Journal, JournalError, try_lock};
 
 use super::{Engine, or_abort};
@@ -151,13 +151,13 @@ impl Engine {
     }
 
     fn resume(mut self, active: Option<Digest>) {
-        self.say_resumed();
+        self.log_resumed();
         if let Some(outcome) = self.journal.outcome {
             drop(self.finish(outcome));
             return;
         }
         let target_active = active.is_some() && active == self.journal.to;
-        let found = Found { target_runs: self.target_runs(), target_active };
+        let found = Recovered { target_runs: self.target_runs(), target_active };
         match machine::recover(self.journal.state(), found) {
             Step::End(outcome) => drop(self.finish(outcome)),
             Step::Enter(phase, direction) => {

@@ -15,16 +15,16 @@ use rustix::io::Errno;
 
 use crate::build::{self, BuildError, Conditions, Contents};
 use crate::release::{
-    Bounds, LinkError, Progress, UnpackError, make_durable, make_links, own_tree, remove_release,
-    remove_tree, seal_tree, tree_hash, unpack, write_record,
+    LinkError, Progress, UnpackError, UnpackLimits, make_durable, make_links, own_tree,
+    remove_release, remove_tree, seal_tree, tree_hash, unpack, write_record,
 };
 use crate::runner::{check_units, read_units};
-use crate::sys::bounds::Until;
+use crate::sys::bounds::StopCheck;
 use crate::sys::fs::{free_space, read_plain};
 use crate::sys::{checkpoint, sync_directory, wall_clock};
-use crate::transaction::order::{Archive, chain, refuse_quarantined};
-use crate::transaction::vouch::{beyond_manifest, check_received};
-use crate::transaction::{Facts, Failure};
+use crate::transaction::admission::{Archive, chain, refuse_quarantined};
+use crate::transaction::signature_policy::{beyond_manifest, check_received};
+use crate::transaction::{Failure, ReleaseStates};
 
 use super::Engine;
 
@@ -42,8 +42,8 @@ impl Engine {
         let staging = self.app.layout.staging(self.transaction());
         fs::create_dir(&staging).map_err(|error| Failure::host(&error))?;
         // What a manifest says is within the limits: that was seen before.
-        let signed = self.accepted.as_ref().map(|accepted| Bounds::from(&accepted.manifest));
-        let bounds = signed.unwrap_or_else(|| Bounds::from(&self.app.limits));
+        let signed = self.accepted.as_ref().map(|accepted| UnpackLimits::from(&accepted.manifest));
+        let bounds = signed.unwrap_or_else(|| UnpackLimits::from(&self.app.limits));
         let reserved = self.reserved();
         let told = Cell::new(Instant::now());
         let total = archive.length;
@@ -123,7 +123,7 @@ impl Engine {
     /// What is gone is not known any more.
     fn forget(&self, digest: &Digest) -> Result<(), Failure> {
         let path = self.app.files.facts();
-        let before = Facts::read(&path).map_err(|error| Failure::host(&error))?;
+        let before = ReleaseStates::read(&path).map_err(|error| Failure::host(&error))?;
         let mut facts = before.clone();
         facts.removed(digest);
         if facts == before {
@@ -136,7 +136,7 @@ impl Engine {
     /// that looks like a release, and the seal gives that back to the updater before it is looked at.
     fn distrust(&self, digest: Digest) -> Result<(), Failure> {
         let path = self.app.files.facts();
-        let mut facts = Facts::read(&path).map_err(|error| Failure::host(&error))?;
+        let mut facts = ReleaseStates::read(&path).map_err(|error| Failure::host(&error))?;
         facts.begun(digest, wall_clock());
         facts.write(&path).map_err(|error| Failure::host(&error))
     }
@@ -171,7 +171,7 @@ impl Engine {
         let stop = self.stop();
         let until = || stop.heard().is_some();
         let units = self.app.build_units.as_ref().filter(|_| config.build_unit);
-        let conditions = Conditions { reserve, until: Until(&until), units };
+        let conditions = Conditions { reserve, until: StopCheck(&until), units };
         let built = build::run_build(&plan, config, release, user, &cache, conditions);
         let report = built.map_err(|error| {
             self.evidence.build_output = error.tail().to_vec();
@@ -211,7 +211,7 @@ impl Engine {
         checkpoint("made_durable");
         let now = wall_clock();
         let path = self.app.files.facts();
-        let mut facts = Facts::read(&path).map_err(|error| Failure::host(&error))?;
+        let mut facts = ReleaseStates::read(&path).map_err(|error| Failure::host(&error))?;
         facts.staged(digest, Some(tree), now);
         if let Some(accepted) = &self.accepted {
             self.app.keep_counter(accepted).map_err(|error| Failure::host(&error))?;
@@ -255,10 +255,11 @@ impl Engine {
             return Err(Failure::host_problem(Problem::new(Code::BadRequest, detail)));
         }
         // In multipart this is the first time that the digest is known.
-        let facts = Facts::read(&self.app.files.facts()).map_err(|error| Failure::host(&error))?;
+        let facts =
+            ReleaseStates::read(&self.app.files.facts()).map_err(|error| Failure::host(&error))?;
         refuse_quarantined(&received, &facts, self.retry_quarantined)
             .map_err(Failure::host_problem)?;
-        self.say_digest(received);
+        self.log_digest(received);
         self.journal.to = Some(received);
         Ok(())
     }

@@ -7,7 +7,7 @@ use protocol::Digest;
 
 use crate::release::{Slot, remove_release, remove_tree};
 use crate::sys::sync_directory;
-use crate::transaction::{App, Facts};
+use crate::transaction::{App, ReleaseStates};
 
 /// Failed releases that are kept for diagnosis.
 const FAILED_KEPT: usize = 2;
@@ -20,7 +20,7 @@ impl App {
         self.layout.sweep_links()?;
         self.sweep_incoming()?;
         let path = self.files.facts();
-        let mut facts = Facts::read(&path).map_err(io::Error::other)?;
+        let mut facts = ReleaseStates::read(&path).map_err(io::Error::other)?;
         let before = facts.clone();
         let mut kept = self.kept_releases(&facts)?;
         kept.extend(needed);
@@ -54,7 +54,7 @@ impl App {
     }
 
     /// The active and the previous release, whatever runs, then the latest of each kind.
-    fn kept_releases(&self, facts: &Facts) -> io::Result<HashSet<Digest>> {
+    fn kept_releases(&self, facts: &ReleaseStates) -> io::Result<HashSet<Digest>> {
         let mut kept: HashSet<Digest> = HashSet::new();
         kept.extend(self.layout.slot(Slot::Active)?);
         kept.extend(self.layout.slot(Slot::Prev)?);

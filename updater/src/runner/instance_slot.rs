@@ -1,0 +1,171 @@
+//! A place for one start of an agent: what the disk tells of it, and who follows it here.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use protocol::FORMAT;
+
+use super::instance::Record;
+use super::transient::Transient;
+use super::{Instance, RunnerError, stop};
+use crate::sys::process::{ProcessHandle, ProcessId};
+use crate::sys::{remove_durably, sync_directory, write_durably};
+use crate::transaction::chain;
+
+#[derive(Debug)]
+pub(super) struct InstanceSlot {
+    record: PathBuf,
+    /// How long killed processes may take to be gone.
+    kill_timeout: Duration,
+    /// How it is made a unit of its own, and ended, where that can be.
+    pub(super) transient: Option<Transient>,
+    /// The agent that was last started or found, so that it is followed by one thread only.
+    current: Mutex<Option<Instance>>,
+}
+
+impl InstanceSlot {
+    pub(super) fn new(
+        record: PathBuf,
+        kill_timeout: Duration,
+        transient: Option<Transient>,
+    ) -> Self {
+        Self { record, kill_timeout, transient, current: Mutex::new(None) }
+    }
+
+    /// The agent that lives there, whoever started it.
+    pub(super) fn find(&self) -> Result<Option<Instance>, RunnerError> {
+        let mut current = self.current();
+        if let Some(known) = current.as_ref().filter(|known| known.is_alive()) {
+            return Ok(Some(known.clone()));
+        }
+        let Some(record) = self.read()? else { return Ok(None) };
+        let Some(leader) = record.find_leader()?.filter(ProcessId::is_alive) else {
+            return Ok(None);
+        };
+        let Some(handle) = leader.open().map_err(RunnerError::Follow)? else { return Ok(None) };
+        let instance = self.followed(record, handle)?;
+        *current = Some(instance.clone());
+        Ok(Some(instance))
+    }
+
+    /// The agent that is followed here already, if it lives.
+    pub(super) fn living(&self) -> Option<Instance> {
+        self.current().as_ref().filter(|known| known.is_alive()).cloned()
+    }
+
+    /// Follows what is written down.
+    pub(super) fn followed(
+        &self,
+        record: Record,
+        leader: ProcessHandle,
+    ) -> Result<Instance, RunnerError> {
+        let unit = self.transient.clone().filter(|_| record.group.is_some());
+        let mark = record.mark.clone();
+        Instance::follow(record, leader, move || unit?.how_it_ended(&mark))
+    }
+
+    /// Whether a start is written down, alive or not.
+    pub(super) fn is_taken(&self) -> Result<bool, RunnerError> {
+        self.record.try_exists().map_err(|source| self.error("look for", source))
+    }
+
+    /// Ends all processes of what was last started here. Returns when all are gone.
+    pub(super) fn clear(&self, grace: Duration) -> Result<(), RunnerError> {
+        let Some(record) = self.read()? else { return Ok(()) };
+        // Units were stopped by whoever knows them.
+        if record.units.is_empty() {
+            self.end(&record, record.find_leader()?, grace)?;
+        }
+        self.forget()
+    }
+
+    /// Ends all processes of a start, and whatever is about to become one.
+    fn end(
+        &self,
+        record: &Record,
+        leader: Option<ProcessId>,
+        grace: Duration,
+    ) -> Result<(), RunnerError> {
+        let unit = self.transient.as_ref().filter(|_| record.group.is_some());
+        if let Some(Err(error)) = unit.map(|unit| unit.end(&record.mark, grace)) {
+            // Without a first process, nobody but systemd knows whether there will be one.
+            if leader.is_none() {
+                return Err(error.into());
+            }
+            tracing::warn!("the agent's processes are ended one by one: {}", chain(&error));
+        }
+        // systemd gives up on what hangs in the kernel, and says nothing.
+        leader.map_or(Ok(()), |leader| stop::stop(&record.signs(leader), grace, self.kill_timeout))
+    }
+
+    /// Nothing is left of what was last started here.
+    fn forget(&self) -> Result<(), RunnerError> {
+        remove_durably(&self.record).map_err(|source| self.error("remove", source))?;
+        *self.current() = None;
+        Ok(())
+    }
+
+    /// Ends all processes of an agent, and forgets it if it is the one of this place.
+    pub(super) fn stop(&self, instance: &Instance, grace: Duration) -> Result<(), RunnerError> {
+        self.end(instance.record(), Some(instance.process().clone()), grace)?;
+        let recorded = self.read()?.map(|record| record.variable());
+        if recorded.as_ref() == Some(&instance.signs().mark) {
+            remove_durably(&self.record).map_err(|source| self.error("remove", source))?;
+        }
+        self.current().take_if(|current| current.is_same(instance));
+        Ok(())
+    }
+
+    /// Makes the directory that it is in.
+    pub(super) fn prepare(&self) -> Result<(), RunnerError> {
+        let made = self.record.parent().map_or(Ok(()), fs::create_dir_all);
+        made.map_err(|source| self.error("write", source))
+    }
+
+    /// Writes a start down.
+    pub(super) fn write(&self, record: &Record) -> Result<(), RunnerError> {
+        let text = serde_json::to_vec_pretty(record)
+            .map_err(|source| self.error("write", source.into()))?;
+        write_durably(&self.record, &text).map_err(|source| self.error("write", source))
+    }
+
+    /// From now on this agent is the one of this place.
+    pub(super) fn follow(&self, instance: Instance) {
+        *self.current() = Some(instance);
+    }
+
+    /// Takes over the start of another place, by one rename. Nothing may be left of its own.
+    pub(super) fn take_over(&self, other: &Self) -> Result<(), RunnerError> {
+        let moved = fs::rename(&other.record, &self.record)
+            .and_then(|()| self.record.parent().map_or(Ok(()), sync_directory));
+        moved.map_err(|source| self.error("write", source))?;
+        *self.current() = other.current().take();
+        Ok(())
+    }
+
+    pub(super) fn current(&self) -> MutexGuard<'_, Option<Instance>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was last started here, as it was written down.
+    pub(super) fn read(&self) -> Result<Option<Record>, RunnerError> {
+        let text = match fs::read(&self.record) {
+            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+            text => text.map_err(|source| self.error("read", source))?,
+        };
+        let record: Record =
+            serde_json::from_slice(&text).map_err(|source| self.error("read", source.into()))?;
+        if record.format > FORMAT {
+            let newer = format!("it has format {}, this updater knows {FORMAT}", record.format);
+            return Err(self.error("read", io::Error::other(newer)));
+        }
+        Ok(Some(record))
+    }
+
+    fn error(&self, act: &'static str, source: io::Error) -> RunnerError {
+        RunnerError::File { act, path: self.record.clone(), source }
+    }
+}
