@@ -2,6 +2,10 @@
 
 #![warn(missing_docs)]
 
+mod backoff;
 mod chain;
+mod random;
 
-pub use chain::chain;
+pub use backoff::{Attempts, Backoff};
+pub use chain::{causes, chain, failed_to};
+pub use random::random;
