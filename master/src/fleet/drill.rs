@@ -84,7 +84,7 @@ impl HostDrill {
     }
 
     fn ended(host: HostName, report: DrillReport) -> Self {
-        let code = report.code.map(|code| code.name().to_owned());
+        let code = report.code.as_ref().map(|code| code.name().to_owned());
         let drill = Self::of(host, report.status.name(), code, report.detail.as_deref());
         Self { report: Some(report), ..drill }
     }
