@@ -1,23 +1,23 @@
-//! Whose fault a failure is.
+//! Whose fault a failure is. A code that is not known here blames neither host nor release.
 
 use protocol::HostOutcome;
 
-use crate::Row;
+use crate::HostResult;
 
-/// Who is to blame for what a host came to.
+/// What is to blame for the failure of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
-    /// The release: it was switched to, and could not be proven. Counts for the breaker.
+    /// The host switched to the release, and could not prove it. Counts for the breaker.
     Release,
-    /// The host. It is in that host's row, and nothing else follows.
+    /// The host itself: its result says so, and nothing else follows.
     Host,
-    /// Nobody can say, so somebody has to look: the rollout pauses.
+    /// Not known, so an operator has to look: the rollout pauses.
     Unclear,
 }
 
 /// Codes of failures that lie with the host, or with the way to it. Most are met before the switch; a
 /// disk may also turn full or read-only in the watch.
-const OF_THE_HOST: &[&str] = &[
+const HOST_CODES: &[&str] = &[
     "bad_answer",
     "build_failed",
     "connect_failed",
@@ -43,11 +43,11 @@ const OF_THE_HOST: &[&str] = &[
     "update_in_progress",
 ];
 
-/// Whom to blame for a row; nobody, if the host is where it was asked to be or was left out.
-pub fn blame(row: &Row) -> Option<Blame> {
-    let code = row.code.as_deref();
-    let of_the_host = code.is_some_and(|code| OF_THE_HOST.contains(&code));
-    match row.outcome {
+/// What to blame for a result; none for a host that runs what it was asked to run, or was left out.
+pub fn blame(result: &HostResult) -> Option<Blame> {
+    let code = result.code.as_deref();
+    let of_the_host = code.is_some_and(|code| HOST_CODES.contains(&code));
+    match result.outcome {
         HostOutcome::Updated | HostOutcome::AlreadyCurrent | HostOutcome::Skipped => None,
         // An order that was asked to stop after its switch says nothing about the release.
         HostOutcome::RolledBack if code == Some("interrupted") => Some(Blame::Unclear),
@@ -72,8 +72,8 @@ mod tests {
     #[test]
     fn only_what_was_switched_to_and_not_proven_is_the_releases_fault() {
         let of = |outcome, code: Option<&str>| {
-            let row = Row::new(&"web-1".parse().unwrap(), outcome);
-            blame(&Row { code: code.map(str::to_owned), ..row })
+            let result = HostResult::new(&"web-1".parse().unwrap(), outcome);
+            blame(&HostResult { code: code.map(str::to_owned), ..result })
         };
         for (outcome, code, blamed) in [
             (O::Updated, None, None),

@@ -4,7 +4,7 @@ use clap::Args;
 use control::rollout::ReleaseNames;
 use explain::{Exit, Failure, when};
 use serde::Serialize;
-use store::{HostResult, Rollout};
+use store::{HostResultRecord, Rollout};
 
 use crate::cli::Context;
 use crate::output::Table;
@@ -21,7 +21,7 @@ pub struct HistoryArgs {
 struct Past {
     #[serde(flatten)]
     rollout: Rollout,
-    hosts: Vec<HostResult>,
+    hosts: Vec<HostResultRecord>,
 }
 
 impl HistoryArgs {
@@ -62,7 +62,7 @@ fn table(past: &[Past], names: &ReleaseNames, columns: Option<usize>) -> String 
 }
 
 /// `2 updated, 1 rolled_back`, in the order in which they come first.
-fn counts(hosts: &[HostResult]) -> String {
+fn counts(hosts: &[HostResultRecord]) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
     for name in hosts.iter().map(|host| host.outcome.name()) {
         match counts.iter_mut().find(|(known, _)| *known == name) {
@@ -90,7 +90,7 @@ mod tests {
             state: "failed".to_owned(),
             ..rollout()
         };
-        let host = |name: &str, outcome| HostResult {
+        let host = |name: &str, outcome| HostResultRecord {
             host: name.parse().unwrap(),
             outcome,
             code: None,

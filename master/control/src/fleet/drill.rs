@@ -95,7 +95,7 @@ impl HostDrill {
             ClientError::Refused { code: Some(code), .. } => code.clone(),
             _ => error.code().to_owned(),
         };
-        Self::of(host, status, Some(code), Some(&error.row()))
+        Self::of(host, status, Some(code), Some(&error.one_line()))
     }
 
     /// What the host came to is not known.

@@ -1,6 +1,6 @@
 //! How a rollout stands, for whoever looks and does not drive.
 
-use engine::{Batch, HostStatus, State, waits_for, why};
+use engine::{Batch, HostActivity, State, describe_host, describe_rollout};
 use explain::span;
 use protocol::{Digest, HostName};
 use serde::Serialize;
@@ -62,7 +62,8 @@ impl RolloutStatus {
         let Rollout { started_at, finished_at, .. } = &self.rollout;
         let passed = (finished_at.unwrap_or(now) - *started_at).whole_milliseconds();
         let passed = span(u64::try_from(passed).unwrap_or(0));
-        let done = self.state.hosts().filter(|(_, host)| host.status == HostStatus::Done).count();
+        let done =
+            self.state.hosts().filter(|(_, host)| host.activity == HostActivity::Done).count();
         let all = self.state.plan().hosts.len();
         let hosts = if all == 1 { "host" } else { "hosts" };
         let expected = expected.filter(|_| !self.state.is_over());
@@ -72,7 +73,7 @@ impl RolloutStatus {
 
     /// What is to be said of a rollout that does not rest, and that nobody drives.
     pub fn abandoned(&self) -> Option<String> {
-        let left = self.driver.is_none() && !self.state.rests();
+        let left = self.driver.is_none() && !self.state.is_idle();
         left.then(|| {
             format!("nobody drives it; to go on: swarm rollout resume {}", self.rollout.id.short())
         })
@@ -86,12 +87,12 @@ impl RolloutStatus {
             since: host.since,
             from: planned.from,
             to: planned.to,
-            why: why(&self.state, &planned.host),
+            why: describe_host(&self.state, &planned.host),
         });
         StandDocument {
             rollout: &self.rollout,
-            waits_for: waits_for(&self.state),
-            batch: self.state.stage().1,
+            waits_for: describe_rollout(&self.state),
+            batch: self.state.activity().1,
             batches: &self.state.plan().batches,
             driver: self.driver.as_ref(),
             hosts: hosts.collect(),

@@ -267,9 +267,9 @@ async fn lesson_21_a_new_updater_counts_when_it_answers_on_a_new_connection() {
     };
     let requests = fleet.host("web-1", serve).await;
     let mut asked = request(fleet.archive());
-    asked.own = Some(digest(NEW));
-    let own = Some(fleet.push());
-    let summary = fleet.run_with(asked, own, Interrupt::none()).await;
+    asked.updater = Some(digest(NEW));
+    let updater = Some(fleet.push());
+    let summary = fleet.run_with(asked, updater, Interrupt::none()).await;
     assert_eq!(rows(&summary), [("web-1", HostOutcome::AlreadyCurrent, None)]);
     assert!(summary.hosts[0].detail.as_ref().unwrap().contains("its updater is now"));
     assert_eq!(requests.orders(), 1);

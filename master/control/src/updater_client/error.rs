@@ -76,7 +76,7 @@ impl ClientError {
     }
 
     /// The error and its causes on one line, as it stands in a host's row.
-    pub fn row(&self) -> String {
+    pub fn one_line(&self) -> String {
         common::failed_to(self)
     }
 

@@ -4,7 +4,7 @@
 //! goes on with it.
 
 use control::rollout::{Interrupt, RolloutError, rollout_status};
-use engine::{Request, waits_for};
+use engine::{Request, describe_rollout};
 use explain::{Exit, Failure};
 use store::RolloutResult;
 
@@ -26,18 +26,18 @@ pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result
     let before = rollouts.last_shown(&rollout)?;
     let state = rollouts.ask(rollout.clone(), request)?;
     let driver = rollouts.driver(id)?;
-    if state.rests() && driver.is_none() {
+    if state.is_idle() && driver.is_none() {
         for fault in block_on(rollouts.announce(id, before))?? {
             output.note(&fault);
         }
     }
-    if state.rests() || driver.is_some() {
+    if state.is_idle() || driver.is_some() {
         if output.json() {
             output.document(&rollout_status(store, rollout, now())?.document());
         }
         output.note(&match driver {
             Some(driver) => format!("{driver} drives it, and has been told"),
-            None => waits_for(&state),
+            None => describe_rollout(&state),
         });
         return Ok(Exit::Success);
     }

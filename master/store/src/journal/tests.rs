@@ -21,7 +21,7 @@ fn claim(pid: u32) -> Claim {
 }
 
 fn entry(host: &str, outcome: HostOutcome) -> Entry {
-    let result = HostResult {
+    let result = HostResultRecord {
         host: host.parse().unwrap(),
         outcome,
         code: Some("build_failed".to_owned()),

@@ -1,6 +1,6 @@
 //! The plan that follows from a request and from how the hosts were found.
 
-use engine::{Action, Batch, HostReport, Observation, Plan, PlannedHost, no_room};
+use engine::{Action, Batch, HostReport, Observation, Plan, PlannedHost, no_space_detail};
 use protocol::{AppReleases, Digest, Phase};
 use time::OffsetDateTime;
 
@@ -17,14 +17,14 @@ pub fn build(
     inspected: Vec<Inspected>,
     made_at: OffsetDateTime,
 ) -> Result<Plan, RolloutError> {
-    let RolloutRequest { app, goal, own, migration, policy, selection, named } = request;
+    let RolloutRequest { app, goal, updater, migration, policy, selection, by_name } = request;
     if let Some(label) = &policy.spread
         && !inspected.iter().any(|host| host.labels.contains_key(label))
     {
         return Err(RolloutError::NoDomains(label.clone()));
     }
     let hosts = inspected.into_iter().map(|host| planned(request, host));
-    let (changed, left): (Vec<_>, Vec<_>) = hosts.partition(|host| host.action.is_a_change());
+    let (changed, left): (Vec<_>, Vec<_>) = hosts.partition(|host| host.action.changes_host());
     let changed = if policy.spread.is_some() { spread(changed) } else { changed };
     let count = u32::try_from(changed.len()).unwrap_or(u32::MAX);
     Ok(Plan {
@@ -32,11 +32,11 @@ pub fn build(
         kind: goal.kind(),
         app: app.clone(),
         target: goal.target(),
-        archive: matches!(goal, Goal::Push(_)),
-        own: *own,
+        has_archive: matches!(goal, Goal::Push(_)),
+        updater: *updater,
         migration: *migration,
         selection: selection.clone(),
-        named: *named,
+        by_name: *by_name,
         batches: Batch::split(count, policy),
         policy: policy.clone(),
         hosts: [changed, left].concat(),
@@ -57,7 +57,7 @@ fn planned(request: &RolloutRequest, inspected: Inspected) -> PlannedHost {
         detail: None,
         updater: None,
         domain,
-        seen: None,
+        observation: None,
     };
     match found {
         Err(reason) => PlannedHost {
@@ -66,27 +66,28 @@ fn planned(request: &RolloutRequest, inspected: Inspected) -> PlannedHost {
             detail: Some(reason.to_owned()),
             ..blank
         },
-        Ok(Err(seen)) => of_silence(blank, seen),
+        Ok(Err(observation)) => of_silence(blank, observation),
         Ok(Ok(found)) => of_found(request, blank, found),
     }
 }
 
-fn of_silence(blank: PlannedHost, seen: Observation) -> PlannedHost {
-    let (action, code, detail) = match &seen {
-        Observation::Here(_) => (Action::Refuse, None, None),
+fn of_silence(blank: PlannedHost, observation: Observation) -> PlannedHost {
+    let (action, code, detail) = match &observation {
+        Observation::Reported(_) => (Action::Refuse, None, None),
         Observation::Refused { code, detail } => (Action::Refuse, Some(code), Some(detail)),
         Observation::Unreachable { code, detail } => {
             (Action::Unreachable, Some(code), Some(detail))
         }
     };
-    PlannedHost { action, code: code.cloned(), detail: detail.cloned(), seen: Some(seen), ..blank }
+    let (code, detail) = (code.cloned(), detail.cloned());
+    PlannedHost { action, code, detail, observation: Some(observation), ..blank }
 }
 
 fn of_found(request: &RolloutRequest, blank: PlannedHost, found: InspectedHost) -> PlannedHost {
     let InspectedHost { health, releases } = found;
-    let seen = Some(Observation::Here(HostReport::of(&health, &request.app)));
-    let updater = request.own.filter(|own| *own != health.digest);
-    let blank = PlannedHost { seen, ..blank };
+    let observation = Some(Observation::Reported(HostReport::of(&health, &request.app)));
+    let updater = request.updater.filter(|updater| *updater != health.digest);
+    let blank = PlannedHost { observation, ..blank };
     let refuse = |host: &PlannedHost, code: &str, detail: String| PlannedHost {
         action: Action::Refuse,
         code: Some(code.to_owned()),
@@ -127,7 +128,7 @@ fn of_found(request: &RolloutRequest, blank: PlannedHost, found: InspectedHost) 
         && !has
         && room < push.bytes
     {
-        return refuse(&blank, "no_space", no_room(push.bytes, room));
+        return refuse(&blank, "no_space", no_space_detail(push.bytes, room));
     }
     let (action, bytes) = match &request.goal {
         Goal::Push(push) if !has => (Action::Update, push.bytes),
