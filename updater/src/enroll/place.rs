@@ -11,9 +11,8 @@ use time::OffsetDateTime;
 
 use super::EnrollError;
 use super::bundle::Bundle;
-use crate::config::Config;
+use crate::config::{Config, TrustedKey};
 use crate::sys::write_durably;
-use crate::trust::TrustedKey;
 
 /// What became of one thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,7 +30,7 @@ pub enum Placed {
 pub struct Enrolled {
     /// Its name in the fleet, from its certificate.
     pub host: HostName,
-    /// StopCheck when the certificate holds.
+    /// Until when the certificate holds.
     #[serde(with = "time::serde::rfc3339")]
     pub until: OffsetDateTime,
     /// The directory of its identity.

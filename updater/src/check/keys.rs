@@ -2,10 +2,11 @@
 
 use std::slice;
 
-use super::others_may_write;
-use crate::config::Finding;
-use crate::transaction::chain;
-use crate::trust::{TrustedKey, TrustedKeys};
+use common::chain;
+
+use super::file::others_may_write;
+use crate::config::{Finding, TrustedKey};
+use crate::trust::TrustedKeys;
 
 pub(super) fn check(key: &str, trusted: &[TrustedKey], findings: &mut Vec<Finding>) {
     for one in trusted {
