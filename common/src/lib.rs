@@ -8,6 +8,6 @@ mod field_names;
 mod random;
 
 pub use backoff::{Attempts, Backoff};
-pub use chain::chain;
+pub use chain::{causes, chain, failed_to};
 pub use field_names::field_names;
 pub use random::random;

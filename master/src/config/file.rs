@@ -4,16 +4,14 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use common::field_names;
 use serde::Deserialize;
 use toml::de::DeTable;
 
-use crate::config::hook::{HOOK_KEYS, RawHook};
+use crate::config::hook::RawHook;
 use crate::notify::Hook;
 use crate::output::{Exit, Explain};
 use crate::select::nearest;
-
-/// The keys at the top.
-const KEYS: &[&str] = &["on_event"];
 
 /// What the file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,10 +91,10 @@ fn unknown_keys(text: &str, document: &DeTable<'_>) -> Vec<String> {
             faults.push(format!("line {line}: unknown key {section}{name} ({meant})"));
         }
     };
-    walk(document, KEYS, "");
+    walk(document, field_names::<RawConfig>(), "");
     let hooks = document.get("on_event").and_then(|hooks| hooks.get_ref().as_array());
     for hook in hooks.into_iter().flatten().filter_map(|hook| hook.get_ref().as_table()) {
-        walk(hook, HOOK_KEYS, "on_event.");
+        walk(hook, field_names::<RawHook>(), "on_event.");
     }
     faults
 }

@@ -69,10 +69,8 @@ impl Section {
     /// key of just this name that belongs elsewhere.
     pub(super) fn nearest(&self, name: &str) -> Option<String> {
         let similarity = |known: &str| strsim::jaro_winkler(known, name);
-        let here = self
-            .names()
-            .iter()
-            .max_by(|one, other| similarity(one).total_cmp(&similarity(other)));
+        let here =
+            self.names().iter().max_by(|one, other| similarity(one).total_cmp(&similarity(other)));
         let elsewhere = || {
             let suffix = format!(".{name}");
             keys().find(|key| *key == name || key.ends_with(&suffix))

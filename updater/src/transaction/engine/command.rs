@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use common::failed_to;
 use protocol::{Code, Digest, EventKind, Kind, Problem};
 
 use crate::hooks::{CommandContext, CommandError, Hook, run};
 use crate::runner::Launch;
-use crate::transaction::admission::chain;
 use crate::transaction::evidence::Ran;
 use crate::transaction::machine::Direction;
 use crate::transaction::{Failure, read_manifest};
@@ -96,7 +96,7 @@ impl Engine {
         let (detail, output) = match &ran {
             Ok(tail) => ("exited with status 0".to_owned(), tail.clone()),
             Err(CommandError::Failed { how, tail }) => (how.clone(), tail.clone()),
-            Err(error) => (format!("failed to {}", chain(error)), Vec::new()),
+            Err(error) => (failed_to(error), Vec::new()),
         };
         let passed = ran.is_ok();
         self.log_ran(name, &detail, began.elapsed());

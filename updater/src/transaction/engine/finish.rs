@@ -3,6 +3,7 @@
 
 use std::io;
 
+use common::chain;
 use protocol::{
     Code, Digest, EventKind, FORMAT, LastTransaction, Outcome, Phase, Problem, TransactionResult,
 };
@@ -11,7 +12,7 @@ use crate::build;
 use crate::release::Slot;
 use crate::sys::fs::free_space;
 use crate::sys::{checkpoint, wall_clock};
-use crate::transaction::admission::{chain, internal};
+use crate::transaction::admission::internal;
 use crate::transaction::evidence::memory_available;
 use crate::transaction::machine::Direction;
 use crate::transaction::{Failure, FailureOrigin, Journal, ReleaseStates, add_line};
