@@ -1,23 +1,13 @@
-//! The part of `updater check` that looks at the machine: the identity, directories, users, the
-//! port and the kernel. Everything is looked at, whatever was found before; nothing is changed,
-//! and nothing is made.
-
-mod account;
-mod directories;
-mod identity;
-mod keys;
-mod machine;
-mod units;
+//! The file first, then all that it names on the machine.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use time::OffsetDateTime;
 
-use super::validate::validate;
-use super::{Config, ConfigError, Finding};
-use account::Account;
-pub use identity::judge_identity;
+use super::account::{self, Account};
+use super::{directories, identity, keys, machine, units};
+use crate::config::{Config, ConfigError, Finding, validate};
 
 /// All that is wrong, and the configuration if the file has one.
 #[derive(Debug)]
@@ -40,11 +30,8 @@ pub fn check_file(path: &Path, now: OffsetDateTime, daemon_runs: bool) -> Checke
     };
     let mut findings = Vec::new();
     check_mode(path, &mut findings);
-    match Config::parse(&text) {
-        Ok(mut config) => {
-            if let Err(error) = config.find_files_beside(path) {
-                findings.push(Finding::error("", format!("read {}: {error}", path.display())));
-            }
+    match Config::parse_beside(&text, path) {
+        Ok(config) => {
             findings.extend(validate(&config));
             look_at_machine(&config, now, daemon_runs, &mut findings);
             Checked { config: Some(config), findings }
@@ -60,7 +47,7 @@ pub fn check_file(path: &Path, now: OffsetDateTime, daemon_runs: bool) -> Checke
     }
 }
 
-/// Whoever can write the file decides what the updater runs.
+/// A user who can write the file decides what the updater runs.
 fn check_mode(path: &Path, findings: &mut Vec<Finding>) {
     if others_may_write(path) {
         findings.push(
@@ -70,7 +57,7 @@ fn check_mode(path: &Path, findings: &mut Vec<Finding>) {
     }
 }
 
-fn others_may_write(path: &Path) -> bool {
+pub(super) fn others_may_write(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o022 != 0)
 }
 
