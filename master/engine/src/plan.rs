@@ -181,3 +181,34 @@ impl Plan {
         self.policy.max_failures.map(|limit| limit.of(self.changed_hosts()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_plan_keeps_the_form_in_which_it_is_stored() {
+        let digest = Digest::from_bytes([1; 32]);
+        let policy = json!({
+            "canary": 1, "batch": "10%", "parallel": 2, "delay": "1m",
+            "max_consecutive_failures": 2, "max_failures": null, "on_trip": "pause",
+            "approve": "never", "spread": null, "allow_unhealthy": false,
+            "options": serde_json::to_value(protocol::OrderOptions::default()).unwrap(),
+            "deadlines": {"look": "2m", "stage": "2h", "phase": "2h", "answer": "7d"},
+        });
+        let host = json!({
+            "host": "web-1", "action": "update", "from": null, "to": digest, "bytes": 5,
+            "seen": {"unreachable": {"code": "x", "detail": "y"}},
+        });
+        let stored = json!({
+            "format": 1, "kind": "update", "app": "agent", "target": digest, "archive": true,
+            "own": digest, "selection": "--all", "named": false, "policy": policy,
+            "batches": [{"hosts": 1, "canary": true}], "hosts": [host],
+            "made_at": "2026-01-02T03:04:05Z",
+        });
+        let plan: Plan = serde_json::from_value(stored.clone()).unwrap();
+        assert_eq!(serde_json::to_value(plan).unwrap(), stored);
+    }
+}
