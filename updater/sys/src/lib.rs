@@ -6,6 +6,7 @@ mod checkpoint;
 mod clock;
 mod durable;
 pub mod fs;
+mod name;
 pub mod output;
 mod prepare;
 pub mod proc;
@@ -25,3 +26,4 @@ pub use durable::{
     append_durably, remove_durably, sweep_unfinished, sync_directory, temporary_in, write_durably,
 };
 pub use fs::free_space;
+pub use name::printable_name;
