@@ -94,13 +94,15 @@ impl From<UnpackError> for ReadEnd {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     #[test]
     fn a_full_disk_is_told_from_a_broken_one() {
-        let error = |code| UnpackError::io("write a", io::Error::from_raw_os_error(code));
-        assert!(error(nix::libc::ENOSPC).is_no_space());
-        assert!(error(nix::libc::EDQUOT).is_no_space());
-        assert!(!error(nix::libc::EIO).is_no_space());
+        let error = |code: Errno| UnpackError::io("write a", code.into());
+        assert!(error(Errno::NOSPC).is_no_space());
+        assert!(error(Errno::DQUOT).is_no_space());
+        assert!(!error(Errno::IO).is_no_space());
     }
 }
