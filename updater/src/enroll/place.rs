@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use common::write_durably;
 use pki::{Identity, Paths, Peer, place_updater};
 use protocol::HostName;
 use serde::Serialize;
@@ -12,7 +13,6 @@ use time::OffsetDateTime;
 use super::EnrollError;
 use super::bundle::Bundle;
 use crate::config::Config;
-use crate::sys::write_durably;
 use crate::trust::TrustedKey;
 
 /// What became of one thing.
@@ -31,7 +31,7 @@ pub enum Placed {
 pub struct Enrolled {
     /// Its name in the fleet, from its certificate.
     pub host: HostName,
-    /// StopCheck when the certificate holds.
+    /// Until when the certificate holds.
     #[serde(with = "time::serde::rfc3339")]
     pub until: OffsetDateTime,
     /// The directory of its identity.
