@@ -12,8 +12,7 @@ use time::OffsetDateTime;
 
 use super::EnrollError;
 use super::bundle::Bundle;
-use crate::config::Config;
-use crate::trust::TrustedKey;
+use crate::config::{Config, TrustedKey};
 
 /// What became of one thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -44,11 +44,7 @@ impl Engine {
             if failure.problem.code != Code::RolledBack {
                 return failure;
             }
-            let mut problem = *failure.problem;
-            problem.code = Code::HookFailed;
-            problem.status = Code::HookFailed.status();
-            Code::HookFailed.title().clone_into(&mut problem.title);
-            Failure::host_problem(problem)
+            Failure::host_problem(Problem { code: Code::HookFailed, ..*failure.problem })
         })
     }
 

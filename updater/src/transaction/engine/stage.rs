@@ -299,7 +299,7 @@ impl Engine {
             problem.rule = Some(rule.code().to_owned());
             problem.entry.clone_from(entry);
         }
-        if code == Code::NoSpace {
+        if error.is_no_space() {
             problem.free = free_space(self.app.layout.install()).ok();
         }
         Failure::host_problem(problem)
