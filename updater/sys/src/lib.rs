@@ -1,10 +1,9 @@
-//! The operating system: small durable files, clocks, processes, directories by their handles.
+//! The operating system: clocks, processes, directories by their handles.
 
 mod adopt;
 pub mod bounds;
 mod checkpoint;
 mod clock;
-mod durable;
 pub mod fs;
 mod name;
 pub mod output;
@@ -22,8 +21,5 @@ pub mod user;
 pub use adopt::{adopt_descriptor, passed_descriptors};
 pub use checkpoint::{CHECKPOINTS, CRASH_AT, KILLED, REACHED, checkpoint};
 pub use clock::{BootTime, wall_clock};
-pub use durable::{
-    append_durably, remove_durably, sweep_unfinished, sync_directory, temporary_in, write_durably,
-};
 pub use fs::free_space;
 pub use name::printable_name;

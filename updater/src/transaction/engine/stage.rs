@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use archive::{Progress, UnpackError, UnpackLimits, unpack};
-use common::chain;
+use common::{chain, sync_directory};
 use protocol::{
     Code, Digest, EventKind, FORMAT, Kind, Problem, RELEASE_RECORD, ReleaseManifest, ReleaseRecord,
     SignatureError, Space,
@@ -24,7 +24,7 @@ use crate::release::{
 use crate::runner::{check_units, read_units};
 use crate::sys::bounds::StopCheck;
 use crate::sys::fs::{free_space, read_plain};
-use crate::sys::{checkpoint, sync_directory, wall_clock};
+use crate::sys::{checkpoint, wall_clock};
 use crate::transaction::admission::{Archive, refuse_quarantined};
 use crate::transaction::signature_policy::{beyond_manifest, check_received};
 use crate::transaction::{Failure, ReleaseStates};
