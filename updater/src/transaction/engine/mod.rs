@@ -12,6 +12,7 @@ mod self_update;
 mod stage;
 mod sweep;
 
+use common::StateFileError;
 pub use recover::Recovery;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use archive::Received;
 use protocol::{
     Code, Digest, EventKind, FORMAT, Kind, Period, Phase, ProbeReport, Problem, TransactionId,
     TransactionResult,
@@ -28,14 +30,14 @@ use uuid::Uuid;
 
 pub(crate) use stage::read_manifest;
 
-use crate::release::{Received, Slot};
+use crate::release::Slot;
 use crate::runner::Instance;
 use crate::sys::{BootTime, checkpoint, wall_clock};
 use crate::transaction::admission::{Archive, Order, Target};
 use crate::transaction::evidence::{Entered, Evidence};
 use crate::transaction::machine::{self, Direction, Event, Step};
 use crate::transaction::stop::Stop;
-use crate::transaction::{App, AppLock, Failure, FailureOrigin, Journal, JournalError};
+use crate::transaction::{App, AppLock, Failure, FailureOrigin, Journal};
 use crate::trust::Accepted;
 
 /// Before what the host refused is tried again, where there is no other way: on the way back, and
@@ -168,7 +170,7 @@ impl Engine {
         machine::next(self.journal.state(), event)
     }
 
-    fn announce(&mut self, phase: Phase, direction: Direction) -> Result<(), JournalError> {
+    fn announce(&mut self, phase: Phase, direction: Direction) -> Result<(), StateFileError> {
         let mut journal = self.journal.clone();
         journal.phase = phase;
         journal.direction = direction;
