@@ -99,6 +99,8 @@ fn table(hosts: &[HostDrill], columns: Option<usize>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use protocol::Code;
+
     use super::*;
 
     #[test]
@@ -122,7 +124,7 @@ mod tests {
         let refused = HostDrill {
             host: "web-2".parse().unwrap(),
             status: "failed",
-            code: Some("update_in_progress".to_owned()),
+            code: Some(Code::UpdateInProgress.into()),
             detail: Some("failed to get an answer: another drill is under way".to_owned()),
             report: None,
         };

@@ -11,7 +11,7 @@ use control::rollout::{Estimate, Observer, ReleaseNames, Summary};
 use engine::Row;
 use explain::{plain, span};
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use protocol::{HostName, HostOutcome};
+use protocol::{Code, HostName, HostOutcome};
 use serde_json::Value;
 use store::{Event, EventType, RolloutResult};
 
@@ -64,7 +64,7 @@ impl<'a> View<'a> {
         for line in how_to_go_on(summary).iter().flat_map(|words| words.lines()) {
             self.output.note(line);
         }
-        if summary.hosts.iter().any(|row| row.code.as_deref() == Some("quarantined")) {
+        if summary.hosts.iter().any(|row| row.code == Some(Code::Quarantined.into())) {
             self.output.note(
                 "to try a quarantined release again, give the same command with \
                  --retry-quarantined",
@@ -278,7 +278,7 @@ mod tests {
         };
         let bad = Row {
             to: Some(old),
-            code: Some("rolled_back".to_owned()),
+            code: Some(Code::RolledBack.into()),
             detail: Some("its agent \u{1b}[31mdied\nat once".to_owned()),
             output: vec!["Traceback:".to_owned(), "\u{1b}]0;boom\u{7}".to_owned()],
             duration_ms: 75_000,
