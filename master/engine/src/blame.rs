@@ -1,8 +1,8 @@
 //! Whose fault a failure is. A code that is not known here blames neither host nor release.
 
-use protocol::HostOutcome;
+use protocol::{Code, HostOutcome};
 
-use crate::HostResult;
+use crate::{HostResult, MasterCode, ResultCode};
 
 /// What is to blame for the failure of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,54 +11,99 @@ pub enum Blame {
     Release,
     /// The host itself: its result says so, and nothing else follows.
     Host,
-    /// Not known, so an operator has to look: the rollout pauses.
+    /// What is to blame is not known, so an operator has to look: the rollout pauses.
     Unclear,
 }
 
-/// Codes of failures that lie with the host, or with the way to it. Most are met before the switch; a
-/// disk may also turn full or read-only in the watch.
-const HOST_CODES: &[&str] = &[
-    "bad_answer",
-    "build_failed",
-    "connect_failed",
-    "connection_broken",
-    "internal",
-    "interrupted",
-    "irreversible",
-    "moved",
-    "no_previous_release",
-    "no_space",
-    "not_in_fleet",
-    "not_pinned",
-    "not_supported",
-    "not_taken",
-    "not_trusted",
-    "platform_mismatch",
-    "quarantined",
-    "refused",
-    "role_forbidden",
-    "timed_out",
-    "unknown_app",
-    "unknown_release",
-    "update_in_progress",
-];
-
 /// What to blame for a result; none for a host that runs what it was asked to run, or was left out.
 pub fn blame(result: &HostResult) -> Option<Blame> {
-    let code = result.code.as_deref();
-    let of_the_host = code.is_some_and(|code| HOST_CODES.contains(&code));
+    let code = result.code.as_ref();
+    let of_the_host = code.is_some_and(lies_with_the_host);
+    let is = |known: Code| code == Some(&ResultCode::Updater(known));
     match result.outcome {
         HostOutcome::Updated | HostOutcome::AlreadyCurrent | HostOutcome::Skipped => None,
         // An order that was asked to stop after its switch says nothing about the release.
-        HostOutcome::RolledBack if code == Some("interrupted") => Some(Blame::Unclear),
+        HostOutcome::RolledBack if is(Code::Interrupted) => Some(Blame::Unclear),
         HostOutcome::RolledBack if of_the_host => Some(Blame::Host),
         HostOutcome::RolledBack => code.map(|_| Blame::Release),
         HostOutcome::Stranded => Some(Blame::Release),
         // A rollback that was ordered, and that the host itself took back.
-        HostOutcome::Failed if code == Some("rolled_back") => Some(Blame::Release),
+        HostOutcome::Failed if is(Code::RolledBack) => Some(Blame::Release),
         HostOutcome::Failed | HostOutcome::Unreachable => {
             Some(if of_the_host { Blame::Host } else { Blame::Unclear })
         }
+    }
+}
+
+/// Whether a failure of this code lies with the host, or with the way to it. Most such are met before
+/// the switch; a disk may also turn full or read-only in the watch. Every code has to say it: a new one
+/// does not compile before.
+fn lies_with_the_host(code: &ResultCode) -> bool {
+    match code {
+        ResultCode::Updater(code) => is_of_the_host(code),
+        ResultCode::Master(code) => is_on_the_way(*code),
+        ResultCode::Unknown(_) => false,
+    }
+}
+
+const fn is_of_the_host(code: &Code) -> bool {
+    match code {
+        Code::BuildFailed
+        | Code::Internal
+        | Code::Interrupted
+        | Code::Irreversible
+        | Code::NoPreviousRelease
+        | Code::NoSpace
+        | Code::NotSupported
+        | Code::PlatformMismatch
+        | Code::Quarantined
+        | Code::RoleForbidden
+        | Code::UnknownApp
+        | Code::UnknownRelease
+        | Code::UpdateInProgress => true,
+        Code::ArchiveRejected
+        | Code::ArchiveTooLarge
+        | Code::BadRequest
+        | Code::DigestMismatch
+        | Code::DigestMissing
+        | Code::DrillFailed
+        | Code::HookFailed
+        | Code::MethodNotAllowed
+        | Code::NotFound
+        | Code::RollbackFailed
+        | Code::RolledBack
+        | Code::SelfUpdateFailed
+        | Code::SignatureRejected
+        | Code::StaleMaster
+        | Code::UnknownTransaction
+        | Code::Unknown(_) => false,
+    }
+}
+
+const fn is_on_the_way(code: MasterCode) -> bool {
+    match code {
+        MasterCode::BadAnswer
+        | MasterCode::ConnectFailed
+        | MasterCode::ConnectionBroken
+        | MasterCode::Moved
+        | MasterCode::NotInFleet
+        | MasterCode::NotPinned
+        | MasterCode::NotTaken
+        | MasterCode::NotTrusted
+        | MasterCode::Refused
+        | MasterCode::TimedOut => true,
+        MasterCode::Aborted
+        | MasterCode::ArchiveUnreadable
+        | MasterCode::AwaitingApproval
+        | MasterCode::Deadline
+        | MasterCode::Decommissioned
+        | MasterCode::Defect
+        | MasterCode::EnrolledWithoutAnUpdater
+        | MasterCode::Lost
+        | MasterCode::NotStarted
+        | MasterCode::Paused
+        | MasterCode::TakenBack
+        | MasterCode::Unhealthy => false,
     }
 }
 
@@ -73,7 +118,7 @@ mod tests {
     fn only_what_was_switched_to_and_not_proven_is_the_releases_fault() {
         let of = |outcome, code: Option<&str>| {
             let result = HostResult::new(&"web-1".parse().unwrap(), outcome);
-            blame(&HostResult { code: code.map(str::to_owned), ..result })
+            blame(&HostResult { code: code.map(|code| code.to_owned().into()), ..result })
         };
         for (outcome, code, blamed) in [
             (O::Updated, None, None),

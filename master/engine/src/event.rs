@@ -3,7 +3,7 @@
 use protocol::{AppHealth, AppName, Digest, Health, HostName, Phase};
 use serde::{Deserialize, Serialize};
 
-use crate::{HostResult, Request};
+use crate::{HostResult, Request, ResultCode};
 
 /// Something that happened. A rollout is its plan and these.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,9 +51,9 @@ pub enum Observation {
     #[serde(rename = "here")]
     Reported(HostReport),
     /// The host answered, and did not say it.
-    Refused { code: String, detail: String },
+    Refused { code: ResultCode, detail: String },
     /// The host did not answer.
-    Unreachable { code: String, detail: String },
+    Unreachable { code: ResultCode, detail: String },
 }
 
 /// What a host's updater says of itself and of the app.

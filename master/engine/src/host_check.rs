@@ -1,8 +1,8 @@
 //! Whether a host may be ordered, as it is now.
 
-use protocol::{Digest, HostOutcome, Phase};
+use protocol::{Code, Digest, HostOutcome, Phase};
 
-use crate::{Action, AppReport, HostResult, Observation, Plan, PlannedHost};
+use crate::{Action, AppReport, HostResult, MasterCode, Observation, Plan, PlannedHost};
 
 /// What an observation of a host means for its order.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,22 +37,24 @@ pub(super) fn check_host(
     let report = match observation {
         Observation::Reported(report) => report,
         Observation::Refused { code, detail } => {
-            return HostCheck::NotOrdered(result(HostOutcome::Failed).with_reason(code, detail));
+            return HostCheck::NotOrdered(
+                result(HostOutcome::Failed).with_reason(code.clone(), detail),
+            );
         }
         Observation::Unreachable { code, detail } => {
             return HostCheck::NotOrdered(
-                result(HostOutcome::Unreachable).with_reason(code, detail),
+                result(HostOutcome::Unreachable).with_reason(code.clone(), detail),
             );
         }
     };
     let Some(app) = &report.app else {
         let detail = format!("it has no app {}", plan.app);
-        return HostCheck::NotOrdered(failed(None).with_reason("unknown_app", &detail));
+        return HostCheck::NotOrdered(failed(None).with_reason(Code::UnknownApp, &detail));
     };
     let active = app.active;
     if app.phase != Phase::Idle {
         let detail = format!("another transaction is {} there", app.phase);
-        return HostCheck::NotOrdered(failed(active).with_reason("update_in_progress", &detail));
+        return HostCheck::NotOrdered(failed(active).with_reason(Code::UpdateInProgress, &detail));
     }
     if has_nothing_to_do(plan, planned, app) {
         let outcome = HostOutcome::AlreadyCurrent;
@@ -64,16 +66,16 @@ pub(super) fn check_host(
         };
         let (now, then) = (named(active), named(planned.from));
         let detail = format!("it runs {now} now; the plan was made when it ran {then}");
-        return HostCheck::NotOrdered(failed(active).with_reason("moved", &detail));
+        return HostCheck::NotOrdered(failed(active).with_reason(MasterCode::Moved, &detail));
     }
     if let Some(room) = app.room.filter(|room| *room < planned.bytes) {
         let detail = no_space_detail(planned.bytes, room);
-        return HostCheck::NotOrdered(failed(active).with_reason("no_space", &detail));
+        return HostCheck::NotOrdered(failed(active).with_reason(Code::NoSpace, &detail));
     }
     let repair = plan.policy.options.force && active == planned.to;
     if !app.healthy && !plan.policy.allow_unhealthy && !repair {
         let detail = format!("its agent is {}; --allow-unhealthy goes on all the same", app.agent);
-        return HostCheck::Unhealthy(failed(active).with_reason("unhealthy", &detail));
+        return HostCheck::Unhealthy(failed(active).with_reason(MasterCode::Unhealthy, &detail));
     }
     HostCheck::Ready
 }

@@ -3,13 +3,15 @@
 use protocol::{Digest, HostName, HostOutcome, TransactionId};
 use serde::{Deserialize, Serialize};
 
+use crate::ResultCode;
+
 /// What a host came to. `from` is what it ran before and `to` what it runs now, where that is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostResult {
     pub host: HostName,
     pub outcome: HostOutcome,
     /// A stable name of what went wrong, or of why it was left out.
-    pub code: Option<String>,
+    pub code: Option<ResultCode>,
     pub from: Option<Digest>,
     pub to: Option<Digest>,
     pub duration_ms: u64,
@@ -25,7 +27,8 @@ pub struct HostResult {
 impl HostResult {
     /// The code and the detail, but a code that only repeats the outcome.
     pub fn reason(&self) -> String {
-        let code = self.code.as_deref().filter(|code| *code != self.outcome.name());
+        let code =
+            self.code.as_ref().map(ResultCode::as_str).filter(|code| *code != self.outcome.name());
         let detail = self.detail.as_deref().filter(|detail| Some(*detail) != code);
         let words: Vec<_> = [code, detail].into_iter().flatten().collect();
         words.join(": ")
@@ -48,7 +51,7 @@ impl HostResult {
 
     /// The same result with a code and a detail.
     #[must_use]
-    pub fn with_reason(self, code: &str, detail: &str) -> Self {
-        Self { code: Some(code.to_owned()), detail: Some(detail.to_owned()), ..self }
+    pub fn with_reason(self, code: impl Into<ResultCode>, detail: &str) -> Self {
+        Self { code: Some(code.into()), detail: Some(detail.to_owned()), ..self }
     }
 }

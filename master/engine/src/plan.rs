@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use time::OffsetDateTime;
 
-use crate::{Observation, Policy};
+use crate::{Observation, Policy, ResultCode};
 
 /// A plan. It is never changed once it is made: its digest is what is approved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ pub struct PlannedHost {
     pub bytes: u64,
     /// Why nothing is done, if nothing is: a stable code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
+    pub code: Option<ResultCode>,
     /// The same in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,

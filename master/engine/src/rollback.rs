@@ -1,13 +1,10 @@
 //! Going back: every host that this rollout updated runs again what it ran before.
 
-use protocol::HostOutcome;
+use protocol::{Code, HostOutcome};
 use time::OffsetDateTime;
 
 use crate::state::{FIRST_PHASE, PendingRollback};
-use crate::{Blame, Command, HostActivity, HostResult, Notice, State, Status, blame};
-
-/// The code of a host that was taken back.
-const TAKEN_BACK: &str = "taken_back";
+use crate::{Blame, Command, HostActivity, HostResult, MasterCode, Notice, State, Status, blame};
 
 /// Waits for what was ordered before; then takes hosts back, the last in the plan's order first,
 /// as many at once as the policy allows. True once all were.
@@ -30,7 +27,7 @@ pub(super) fn roll_hosts_back(
             pending.failed = true;
             let result = result(state, index, HostOutcome::Failed);
             let detail = "it had no release before this rollout: there is nothing to go back to";
-            let result = result.with_reason("no_previous_release", detail);
+            let result = result.with_reason(Code::NoPreviousRelease, detail);
             state.record_result(index, result, now, out);
         }
     }
@@ -79,7 +76,10 @@ pub(super) fn finish_host(
     let result = if is_back {
         let result = result(state, index, HostOutcome::RolledBack);
         let result = HostResult { to: answer.to, duration_ms: answer.duration_ms, ..result };
-        result.with_reason(TAKEN_BACK, "it was updated, and taken back with the whole rollout")
+        result.with_reason(
+            MasterCode::TakenBack,
+            "it was updated, and taken back with the whole rollout",
+        )
     } else {
         if let Some(pending) = &mut state.pending_rollback {
             pending.failed = true;

@@ -19,8 +19,8 @@ use crate::apply_request::apply_request;
 use crate::finish::finish_host;
 use crate::transition::abort;
 use crate::{
-    Activity, Command, Event, Gate, HostActivity, HostResult, Notice, Observation, Plan, State,
-    Status, approval, batch, rollback,
+    Activity, Command, Event, Gate, HostActivity, HostResult, MasterCode, Notice, Observation,
+    Plan, State, Status, approval, batch, rollback,
 };
 
 /// Takes a rollout one event further, and says what is to be carried out.
@@ -90,7 +90,8 @@ fn expire_hosts(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) 
             format!("nothing was heard of it for too long while {}", state.hosts[index].name());
         match state.hosts[index].activity {
             HostActivity::Observing => {
-                let observation = Observation::Unreachable { code: "timed_out".to_owned(), detail };
+                let observation =
+                    Observation::Unreachable { code: MasterCode::TimedOut.into(), detail };
                 observed(state, &host, observation, now);
             }
             HostActivity::Staging => staged(state, &host, false, now),
@@ -104,7 +105,7 @@ fn expire_hosts(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) 
                 let from = state.plan.hosts[index].from;
                 let result =
                     HostResult { from, ..HostResult::new(&host, HostOutcome::Unreachable) };
-                order_ended(state, result.with_reason("deadline", &detail), now, out);
+                order_ended(state, result.with_reason(MasterCode::Deadline, &detail), now, out);
             }
         }
     }

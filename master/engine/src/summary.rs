@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{HostOutcome, Kind};
+use protocol::{Code, HostOutcome, Kind};
 
-use crate::{HostActivity, HostResult, HostState, PlannedHost, State, Status};
+use crate::{HostActivity, HostResult, HostState, MasterCode, PlannedHost, State, Status};
 
 /// A result for each host, by name: what it came to, or why it has come to nothing yet.
 pub fn host_results(state: &State) -> Vec<HostResult> {
@@ -23,29 +23,31 @@ fn unfinished_result(state: &State, index: usize) -> HostResult {
         let result = HostResult::new(&planned.host, HostOutcome::Unreachable);
         let result = HostResult { from: planned.from, ..result };
         let detail = format!("left while {activity}: it goes on there");
-        return result.with_reason("interrupted", &detail);
+        return result.with_reason(Code::Interrupted, &detail);
     }
     let result = HostResult::new(&planned.host, HostOutcome::Skipped);
     let result = HostResult { from: planned.from, to: planned.from, ..result };
     match &state.status {
-        Status::Aborted => result.with_reason("aborted", "the rollout was aborted before its turn"),
+        Status::Aborted => {
+            result.with_reason(MasterCode::Aborted, "the rollout was aborted before its turn")
+        }
         Status::RollingBack | Status::RolledBack => {
-            result.with_reason("rolled_back", "the rollout was rolled back before its turn")
+            result.with_reason(Code::RolledBack, "the rollout was rolled back before its turn")
         }
-        Status::Completed | Status::Failed => {
-            result.with_reason("not_started", "another host was not well, so no host was touched")
-        }
-        Status::AwaitingApproval(gate) => {
-            result.with_reason("awaiting_approval", &format!("somebody has to approve {gate}"))
-        }
+        Status::Completed | Status::Failed => result.with_reason(
+            MasterCode::NotStarted,
+            "another host was not well, so no host was touched",
+        ),
+        Status::AwaitingApproval(gate) => result
+            .with_reason(MasterCode::AwaitingApproval, &format!("somebody has to approve {gate}")),
         Status::Paused(why) if !why.needs_decision() => {
-            result.with_reason("interrupted", "the rollout was stopped before its turn")
+            result.with_reason(Code::Interrupted, "the rollout was stopped before its turn")
         }
         Status::Paused(why) => {
-            result.with_reason("paused", &format!("the rollout is paused: {why}"))
+            result.with_reason(MasterCode::Paused, &format!("the rollout is paused: {why}"))
         }
         Status::Planned | Status::Running => {
-            result.with_reason("interrupted", "the rollout was left before its turn")
+            result.with_reason(Code::Interrupted, "the rollout was left before its turn")
         }
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use control::rollout::{ReleaseNames, Summary};
 use engine::HostResult;
 use explain::{plain, span};
-use protocol::HostOutcome;
+use protocol::{Code, HostOutcome};
 use store::RolloutResult;
 
 use crate::output::{Output, Table};
@@ -25,7 +25,7 @@ pub(crate) fn show_summary(output: &Output, summary: &Summary, names: &ReleaseNa
     for line in how_to_go_on(summary).iter().flat_map(|words| words.lines()) {
         output.note(line);
     }
-    if summary.hosts.iter().any(|row| row.code.as_deref() == Some("quarantined")) {
+    if summary.hosts.iter().any(|row| row.code == Some(Code::Quarantined.into())) {
         output.note(
             "to try a quarantined release again, give the same command with --retry-quarantined",
         );
@@ -114,7 +114,7 @@ mod tests {
         };
         let bad = HostResult {
             to: Some(old),
-            code: Some("rolled_back".to_owned()),
+            code: Some(Code::RolledBack.into()),
             detail: Some("its agent \u{1b}[31mdied\nat once".to_owned()),
             output: vec!["Traceback:".to_owned(), "\u{1b}]0;boom\u{7}".to_owned()],
             duration_ms: 75_000,

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::{
-    Action, AppReport, Batch, Command, Event, HostOrder, HostReport, HostResult, Notice,
-    Observation, Plan, PlannedHost, Policy, Request, State, Status, fold, host_results, step,
+    Action, AppReport, Batch, Command, Event, HostOrder, HostReport, HostResult, MasterCode,
+    Notice, Observation, Plan, PlannedHost, Policy, Request, State, Status, fold, host_results,
+    step,
 };
-use protocol::{Digest, HostName, HostOutcome, Kind, Phase};
+use protocol::{Code, Digest, HostName, HostOutcome, Kind, Phase};
 use time::{Duration, OffsetDateTime};
 
 use crate::at;
@@ -234,14 +235,14 @@ impl ScriptedRollout {
                 HostScript::Good => ended(result(HostOutcome::Updated, Some(NEW))),
                 HostScript::Bad => {
                     let result = result(HostOutcome::RolledBack, Some(OLD));
-                    ended(result.with_reason("rolled_back", "it died"))
+                    ended(result.with_reason(Code::RolledBack, "it died"))
                 }
                 HostScript::Full => ended(
-                    result(HostOutcome::Failed, Some(OLD)).with_reason("no_space", "it is full"),
+                    result(HostOutcome::Failed, Some(OLD)).with_reason(Code::NoSpace, "it is full"),
                 ),
-                HostScript::Lost => {
-                    ended(result(HostOutcome::Unreachable, None).with_reason("lost", "gone"))
-                }
+                HostScript::Lost => ended(
+                    result(HostOutcome::Unreachable, None).with_reason(MasterCode::Lost, "gone"),
+                ),
                 HostScript::Never => None,
             },
             _ => None,
@@ -276,7 +277,7 @@ impl ScriptedRollout {
         let host = name(number);
         let result =
             host_results(&self.state).into_iter().find(|result| result.host == host).unwrap();
-        result.code.unwrap_or_default()
+        result.code.map(String::from).unwrap_or_default()
     }
 }
 

@@ -212,7 +212,7 @@ fn stored(result: &HostResult) -> HostResultRecord {
     HostResultRecord {
         host: result.host.clone(),
         outcome: result.outcome,
-        code: result.code.clone(),
+        code: result.code.clone().map(String::from),
         detail: result.detail.clone(),
         from: result.from,
         to: result.to,

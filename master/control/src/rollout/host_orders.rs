@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{HostOrder, HostResult, Plan, PlannedHost};
+use engine::{HostOrder, HostResult, MasterCode, Plan, PlannedHost};
 use protocol::{Code, Digest, HostName, HostOutcome, Kind, OrderOptions, Status};
 use store::RolloutId;
 use tokio::time::{Instant, sleep};
@@ -60,7 +60,7 @@ impl HostOrders {
         match client.stage(&self.plan.app, &key, push, options, listener).await {
             Ok(answer) => match answer.status {
                 Status::Staged | Status::AlreadyCurrent => None,
-                _ => Some(answer.detail.or(answer.code).unwrap_or_default()),
+                _ => Some(answer.detail.or(answer.code.map(String::from)).unwrap_or_default()),
             },
             Err(error) => Some(error.one_line()),
         }
@@ -106,14 +106,15 @@ impl HostOrders {
         let limit = self.plan.policy.deadlines.order;
         let late = format!("its order has not come to an end within {limit}");
         let Some(pending) = self.pending_order(host, order) else {
-            return HostResult::new(host, HostOutcome::Failed).with_reason("deadline", &late);
+            return HostResult::new(host, HostOutcome::Failed)
+                .with_reason(MasterCode::Deadline, &late);
         };
         let result = match client.ended(&self.plan.app, &pending.key).await {
             Ok(Some(answer)) => pending.result(host, answer),
             Ok(None) => {
                 let result =
                     HostResult { from: pending.from, ..HostResult::new(host, HostOutcome::Failed) };
-                result.with_reason("deadline", &late)
+                result.with_reason(MasterCode::Deadline, &late)
             }
             Err(error) => {
                 host_result::of_error(host, pending.from, &ClientError::Lost(Box::new(error)))
@@ -173,7 +174,7 @@ impl HostOrders {
                 (None, _) => client.activate(app, key, pending.to, options, heard()).await?,
             };
             // What whoever died had sent may arrive only now: that is the order, then.
-            if !again || answer.code.as_deref() != Some(Code::UpdateInProgress.name()) {
+            if !again || answer.code != Some(Code::UpdateInProgress.into()) {
                 break answer;
             }
         };

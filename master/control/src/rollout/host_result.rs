@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use engine::{HostResult, Observation};
-use protocol::{Digest, HostName, HostOutcome, Kind, Status};
+use engine::{HostResult, MasterCode, Observation};
+use protocol::{Code, Digest, HostName, HostOutcome, Kind, Status};
 
 use crate::updater_client::{Answer, ClientError};
 
 /// How a host is found that gave no answer.
 pub(super) fn unreachable(error: &ClientError) -> Observation {
-    let (code, detail) = (code(error), error.one_line());
+    let (code, detail) = (error.code(), error.one_line());
     if error.was_reached() {
         Observation::Refused { code, detail }
     } else {
@@ -20,14 +20,7 @@ pub(super) fn unreachable(error: &ClientError) -> Observation {
 /// How a host is found about which this program itself failed.
 pub(super) fn defect() -> Observation {
     let detail = "swarm itself failed; ask with: swarm status".to_owned();
-    Observation::Unreachable { code: "internal".to_owned(), detail }
-}
-
-fn code(error: &ClientError) -> String {
-    match error {
-        ClientError::Refused { code: Some(code), .. } => code.clone(),
-        other => other.code().to_owned(),
-    }
+    Observation::Unreachable { code: Code::Internal.into(), detail }
 }
 
 /// A host whose updater gave no answer, or refused to. `from` is what it ran when it was
@@ -37,7 +30,7 @@ pub(super) fn of_error(host: &HostName, from: Option<Digest>, error: &ClientErro
     let outcome = if reached { HostOutcome::Failed } else { HostOutcome::Unreachable };
     let result =
         HostResult { from, to: from.filter(|_| reached), ..HostResult::new(host, outcome) };
-    result.with_reason(&code(error), &error.one_line())
+    result.with_reason(error.code(), &error.one_line())
 }
 
 /// A host that answered to an order to run `asked`. `from` is what it ran before, where the
@@ -66,13 +59,13 @@ pub(super) fn of_answer(
         Status::RolledBack if back && result.code.is_none() => (HostOutcome::RolledBack, answer.to),
         Status::RolledBack if back => (HostOutcome::Failed, answer.to),
         Status::RolledBack => {
-            result.code.get_or_insert_with(|| "rolled_back".to_owned());
+            result.code.get_or_insert_with(|| Code::RolledBack.into());
             (HostOutcome::RolledBack, answer.to)
         }
         Status::Stranded => (HostOutcome::Stranded, answer.to),
         Status::Failed | Status::Interrupted => (HostOutcome::Failed, answer.to.or(from)),
         Status::Staged | Status::Confirming | Status::SelfUpdateQueued => {
-            result.code = Some("bad_answer".to_owned());
+            result.code = Some(MasterCode::BadAnswer.into());
             result.detail = Some(format!(
                 "it answered {} to an order that asks for more",
                 serde_json::to_value(answer.status).unwrap_or_default()
@@ -97,7 +90,10 @@ fn held_to(result: HostResult, asked: Digest, back: bool) -> HostResult {
         return result;
     }
     let detail = format!("it answered {}, but does not run {asked}", result.outcome);
-    HostResult { outcome: HostOutcome::Failed, ..result.with_reason("bad_answer", &detail) }
+    HostResult {
+        outcome: HostOutcome::Failed,
+        ..result.with_reason(MasterCode::BadAnswer, &detail)
+    }
 }
 
 /// The result of a host that took so long.
@@ -112,7 +108,7 @@ mod tests {
     fn answer(status: Status, code: Option<&str>, to: Option<Digest>) -> Answer {
         Answer {
             status,
-            code: code.map(str::to_owned),
+            code: code.map(|code| code.to_owned().into()),
             detail: None,
             output: Vec::new(),
             transaction: None,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use engine::HostResult;
-use protocol::{HostOutcome, Status};
+use protocol::{Code, HostOutcome, Status};
 use tokio::time::{Instant, sleep};
 
 use crate::updater_client::{Heard, Listener, Push, UpdaterClient};
@@ -61,7 +61,7 @@ fn noted(result: HostResult, words: &str) -> HostResult {
 fn failed(result: HostResult, words: &str) -> HostResult {
     HostResult {
         outcome: HostOutcome::Failed,
-        code: Some("self_update_failed".to_owned()),
+        code: Some(Code::SelfUpdateFailed.into()),
         detail: Some(format!("the app is good, but the new updater was {words}")),
         ..result
     }

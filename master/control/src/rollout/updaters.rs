@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use engine::{Command, DriverEvent, Event, Executor, HostReport, HostResult, Observation};
+use engine::{
+    Command, DriverEvent, Event, Executor, HostReport, HostResult, MasterCode, Observation,
+};
 use protocol::{EventKind, HostName, HostOutcome};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
@@ -99,7 +101,7 @@ impl Updaters {
             ) => {
                 // What became of an order that it may have is not clear.
                 let had = !matches!(command, Command::Order { again: false, .. });
-                let code = if had { "lost" } else { &code };
+                let code = if had { MasterCode::Lost.into() } else { code };
                 let result =
                     HostResult::new(&host, HostOutcome::Unreachable).with_reason(code, &detail);
                 Event::OrderEnded { result: Box::new(result) }
@@ -184,7 +186,7 @@ impl Updaters {
         let host = self.by_host.iter().find(of)?.0.clone();
         // Not a code of the host's: what became of its order is not clear.
         let result = HostResult::new(&host, HostOutcome::Unreachable)
-            .with_reason("defect", "swarm itself failed; ask with: swarm status");
+            .with_reason(MasterCode::Defect, "swarm itself failed; ask with: swarm status");
         Some(Event::OrderEnded { result: Box::new(result) })
     }
 }

@@ -2,14 +2,14 @@
 //! workers does: a host that cannot be connected to has not got its order, and one whose connection
 //! broke is asked what became of it.
 
-use protocol::{Digest, HostOutcome};
+use protocol::{Code, Digest, HostOutcome};
 
 use crate::simulate::chance::About;
 use crate::simulate::fate::Fates;
 use crate::simulate::host::{Key, RealHost, Refused, Transaction};
 use crate::simulate::names::name;
 use crate::simulate::network::{MINUTE, Network, SECOND, Time};
-use crate::{Event, HostOrder, HostResult, Observation};
+use crate::{Event, HostOrder, HostResult, MasterCode, Observation, ResultCode};
 
 /// What the client waits for, as in `worker::Timeouts`.
 const CONNECT: Time = 5 * SECOND;
@@ -95,7 +95,7 @@ impl Fleet {
             }
             SimulatedTask::Look => {
                 let observation = Observation::Unreachable {
-                    code: CONNECT_FAILED.to_owned(),
+                    code: MasterCode::ConnectFailed.into(),
                     detail: String::new(),
                 };
                 Comes::told(now + CONNECT, Event::Observed { host: name(host), observation })
@@ -107,13 +107,13 @@ impl Fleet {
                 Comes::later(now, SimulatedTask::Ask { key, since: now, asked: false })
             }
             SimulatedTask::Order { .. } if !reaches => {
-                Comes::told(now + CONNECT, ended(unreachable(host, CONNECT_FAILED)))
+                Comes::told(now + CONNECT, ended(unreachable(host, MasterCode::ConnectFailed)))
             }
             SimulatedTask::Order { order, epoch, .. } => {
                 self.order(thread, order, epoch, now, back)
             }
             SimulatedTask::End { .. } if !reaches => {
-                Comes::told(now + CONNECT, ended(unreachable(host, "lost")))
+                Comes::told(now + CONNECT, ended(unreachable(host, MasterCode::Lost)))
             }
             SimulatedTask::End { order } => {
                 Comes::told(back, ended(self.end(host, key(thread, order), now)))
@@ -132,7 +132,7 @@ impl Fleet {
     fn stage(&mut self, host: u32, release: Digest, reaches: bool, now: Time) -> Comes {
         let there = now + self.fates.transfer(host);
         let arrived = reaches && self.reaches(host, there);
-        let error = (!arrived).then(|| CONNECT_FAILED.to_owned());
+        let error = (!arrived).then(|| MasterCode::ConnectFailed.to_string());
         if arrived {
             self.hosts[host as usize].staged = Some(release);
         }
@@ -211,7 +211,7 @@ impl Fleet {
         match order.filter(|order| order.ends.is_some_and(|end| end <= now)) {
             Some(order) => result(host, &order),
             None => HostResult::new(&name(host), HostOutcome::Failed)
-                .with_reason("deadline", "it goes on"),
+                .with_reason(MasterCode::Deadline, "it goes on"),
         }
     }
 
@@ -226,19 +226,17 @@ impl Fleet {
     ) -> Comes {
         if !reaches {
             if now >= since + LOST {
-                return Comes::told(now, ended(unreachable(host, "lost")));
+                return Comes::told(now, ended(unreachable(host, MasterCode::Lost)));
             }
             return Comes::later(now + PAUSE, SimulatedTask::Ask { key, since, asked });
         }
         match self.hosts[host as usize].of(now, key) {
             Some(_) => self.goes_on(host, key, now),
-            None if asked => Comes::told(back, ended(unreachable(host, "not_taken"))),
+            None if asked => Comes::told(back, ended(unreachable(host, MasterCode::NotTaken))),
             None => Comes::later(now + PAUSE, SimulatedTask::Ask { key, since: now, asked: true }),
         }
     }
 }
-
-const CONNECT_FAILED: &str = "connect_failed";
 
 fn key(thread: Thread, order: HostOrder) -> Key {
     Key { rollout: thread.rollout, back: matches!(order, HostOrder::Back { .. }) }
@@ -248,7 +246,7 @@ fn ended(result: HostResult) -> Event {
     Event::OrderEnded { result: Box::new(result) }
 }
 
-fn unreachable(host: u32, code: &str) -> HostResult {
+fn unreachable(host: u32, code: MasterCode) -> HostResult {
     HostResult::new(&name(host), HostOutcome::Unreachable).with_reason(code, "it does not answer")
 }
 
@@ -257,18 +255,18 @@ fn result(host: u32, transaction: &Transaction) -> HostResult {
     HostResult {
         from: *from,
         to: ending.runs,
-        code: ending.code.map(str::to_owned),
-        detail: ending.code.map(str::to_owned),
+        code: ending.code.cloned().map(ResultCode::from),
+        detail: ending.code.map(ToString::to_string),
         duration_ms: ends.map_or(0, |end| end - began),
         ..HostResult::new(&name(host), ending.outcome)
     }
 }
 
 impl Refused {
-    const fn code(self) -> &'static str {
+    const fn code(self) -> Code {
         match self {
-            Self::Busy => "update_in_progress",
-            Self::StaleMaster => "stale_master",
+            Self::Busy => Code::UpdateInProgress,
+            Self::StaleMaster => Code::StaleMaster,
         }
     }
 }

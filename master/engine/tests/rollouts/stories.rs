@@ -1,7 +1,7 @@
 //! What a rollout does, told as stories.
 
 use engine::*;
-use protocol::{HostOutcome, Phase};
+use protocol::{Code, HostOutcome, Phase};
 use testing::{HostScript, NEW, OLD, ScriptedRollout, at, here, name, plan_of, policy, run};
 use time::Duration;
 
@@ -107,7 +107,7 @@ fn a_hosts_own_fault_stops_nobody_and_an_unclear_one_asks() {
     let scripted = run(4, "parallel=1", &[(0, HostScript::Full), (1, HostScript::Full)]);
     assert_eq!((scripted.status(), scripted.outcomes().as_str()), (&Status::Failed, "ffuu"));
     let mut scripted = run(4, "parallel=1", &[(0, HostScript::Lost)]);
-    let pause = Pause::Unclear { host: name(0), code: "lost".to_owned() };
+    let pause = Pause::Unclear { host: name(0), code: MasterCode::Lost.into() };
     assert_eq!(scripted.status(), &Status::Paused(pause.clone()));
     let resumed = scripted.state.check(&Request::Resume, scripted.now);
     assert_eq!(resumed, Err(RequestError::NeedsDecision(pause)));
@@ -318,7 +318,7 @@ fn hosts_that_need_nothing_have_their_rows_from_the_plan() {
     let mut plan = plan_of(3, policy(""));
     plan.hosts[1].action = Action::AlreadyCurrent;
     plan.hosts[2].action = Action::Refuse;
-    plan.hosts[2].code = Some("quarantined".to_owned());
+    plan.hosts[2].code = Some(Code::Quarantined.into());
     plan.batches[0].hosts = 1;
     let mut scripted = ScriptedRollout::new(plan, &[]);
     scripted.run();
