@@ -8,6 +8,7 @@ pub mod demo;
 pub mod fleet;
 pub mod home;
 pub mod hosts;
+pub mod interrupt;
 pub mod master;
 pub mod notify;
 pub mod output;

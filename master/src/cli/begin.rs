@@ -7,10 +7,11 @@ use protocol::{Digest, HostName, Period};
 use crate::cli::Context;
 use crate::cli::plan_view::show_plan;
 use crate::fleet::{Fleet, Member};
+use crate::interrupt::Interrupt;
 use crate::output::{Exit, Explain as _, Failure};
 use crate::rollout::engine::Plan;
 use crate::rollout::{
-    Archives, Interrupt, RolloutError, RolloutRequest, Sources, UpdaterClients, build, inspect,
+    Archives, RolloutError, RolloutRequest, Sources, UpdaterClients, build, inspect,
 };
 use crate::store::RolloutId;
 use crate::updater_client::ClientError;
@@ -80,7 +81,7 @@ impl Begin<'_> {
             return self.shown(&plan, &sources);
         }
         rollouts.check(&plan)?;
-        let archives = sources.find(home, store, &plan, now()).await?;
+        let archives = sources.find(home, store, &plan, now(), &self.interrupt).await?;
         if let Some((id, plan)) = rollouts.left_half_way(&plan)? {
             return self.go_on(id, archives, &plan).await;
         }

@@ -22,6 +22,8 @@ pub fn main(now: fn() -> OffsetDateTime) -> ExitCode {
     let ended = ended.and_then(|exit| output.finish().map(|()| exit).map_err(Failure::from));
     match ended {
         Ok(exit) => exit.into(),
+        // The operator wanted it to end, and knows why it did.
+        Err(failure) if failure.exit() == Exit::Interrupted => Exit::Interrupted.into(),
         Err(failure) => failed(&output, &failure),
     }
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use indicatif::HumanBytes;
 
 use crate::cli::plan_view::migration;
+use crate::cli::runtime::interruptible;
 use crate::output::{Exit, Failure, Output, plain};
 use crate::pack::{Packed, Packing, Why, pack};
 
@@ -30,7 +31,10 @@ pub struct PackArgs {
 /// Packs, and says what was left out.
 pub(super) fn run(arguments: &PackArgs, output: &Output) -> Result<Exit, Failure> {
     let PackArgs { dir, output: file, exclude } = arguments;
-    let packed = pack(&Packing { root: dir, exclude, output: file })?;
+    let (root, exclude, file) = (dir.clone(), exclude.clone(), file.clone());
+    let packed = interruptible(move |cancel| {
+        pack(&Packing { root: &root, exclude: &exclude, output: &file }, cancel)
+    })??;
     if output.json() {
         output.document(&packed);
     } else {

@@ -7,8 +7,9 @@ use crate::cli::begin::{Begin, How};
 use crate::cli::policy::PolicyArgs;
 use crate::cli::runtime::block_on;
 use crate::fleet::Fleet;
+use crate::interrupt::Interrupt;
 use crate::output::{Exit, Failure};
-use crate::rollout::{Archives, Goal, Interrupt, RolloutError, Sources, resolve};
+use crate::rollout::{Archives, Goal, Sources, resolve};
 use crate::select::SelectionArgs;
 
 /// The words of `swarm rollback`.
@@ -35,7 +36,7 @@ pub(super) fn run(arguments: &RollbackArgs, context: &Context) -> Result<Exit, F
     let request = policy.request(Goal::Back(to), selection);
     let how = if policy.dry_run { How::Shown } else { How::Done };
     block_on(async {
-        let interrupt = Interrupt::listen().map_err(RolloutError::from)?;
+        let interrupt = Interrupt::listen()?;
         let begin = Begin { context, how, wait: policy.wait, interrupt };
         begin.wished(&request, members, Archives::none(Goal::Back(to)), &Sources::default()).await
     })?

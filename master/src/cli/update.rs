@@ -11,8 +11,9 @@ use crate::cli::pack::tell;
 use crate::cli::policy::PolicyArgs;
 use crate::cli::runtime::block_on;
 use crate::fleet::Fleet;
+use crate::interrupt::Interrupt;
 use crate::output::{Exit, Failure};
-use crate::rollout::{self, Archives, Interrupt, RolloutError, RolloutRequest, Source, Sources};
+use crate::rollout::{self, Archives, RolloutRequest, Source, Sources};
 use crate::select::SelectionArgs;
 
 /// What a plan has said already.
@@ -118,7 +119,7 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
     let Context { home, store, output, now, .. } = context;
     let UpdateArgs { selection, policy, updater_archive, .. } = arguments;
     block_on(async {
-        let interrupt = Interrupt::listen().map_err(RolloutError::from)?;
+        let interrupt = Interrupt::listen()?;
         let begin = Begin { context, how, wait: policy.wait, interrupt: interrupt.clone() };
         if let How::AsPlanned(digest) | How::ShownAgain(digest) = how {
             return begin.kept(&digest).await;
@@ -126,20 +127,19 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
         let selected = selection.resolve(&store.hosts()?)?;
         let members = Fleet::open(home, store, context.patience)?.members(&selected);
         let own = if arguments.include_self {
-            Some(rollout::own_archive(home, updater_archive.as_deref()).await?)
+            Some(rollout::own_archive(home, updater_archive.as_deref(), &interrupt).await?)
         } else {
             None
         };
         let source = arguments.source.source();
-        let prepared = tokio::select! {
-            prepared = source.prepare(home, store, now(), how != How::Shown) => prepared?,
-            () = interrupt.asked(1) => return Ok(Exit::Interrupted),
-        };
+        let keep = how != How::Shown;
+        let prepared = source.prepare(home, store, now(), keep, &interrupt).await?;
         if let Some(packed) = &prepared.packed {
             tell(output, packed);
         }
         // Nobody reads a plan that is carried out at once; the hosts say it then.
-        let migration = if how == How::Done { None } else { prepared.migration().await? };
+        let migration =
+            if how == How::Done { None } else { prepared.migration(&interrupt).await? };
         let request = RolloutRequest {
             migration,
             own: own.as_ref().map(|(push, _)| push.digest),

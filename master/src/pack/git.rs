@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
-use crate::pack::PackError;
+use crate::interrupt::CancelToken;
+use crate::pack::{PackError, program};
 
 /// A directory in a git work tree.
 pub(super) struct WorkTree {
@@ -29,12 +30,12 @@ pub(super) struct Commit {
 }
 
 /// What git says of the directory; `None` if it is in no work tree.
-pub(super) fn look(root: &Path) -> Result<Option<WorkTree>, PackError> {
+pub(super) fn look(root: &Path, cancel: &CancelToken) -> Result<Option<WorkTree>, PackError> {
     let absolute = root.canonicalize().map_err(PackError::read(root))?;
     if !absolute.ancestors().any(|above| above.join(".git").symlink_metadata().is_ok()) {
         return Ok(None);
     }
-    let git = Git { root };
+    let git = Git { root, cancel };
     let mut tracked = BTreeSet::new();
     let mut dirty = false;
     let listed = git.run(&["ls-files", "-z", "-v", "--cached", "--recurse-submodules"])?;
@@ -57,6 +58,7 @@ pub(super) fn look(root: &Path) -> Result<Option<WorkTree>, PackError> {
 
 struct Git<'a> {
     root: &'a Path,
+    cancel: &'a CancelToken,
 }
 
 impl Git<'_> {
@@ -99,10 +101,9 @@ impl Git<'_> {
             .arg("-C")
             .arg(self.root)
             .args(["-c", "core.fsmonitor=false"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| self.error(format!("git does not start: {error}")))
+            .args(arguments);
+        let ended = program::run(&mut command, self.cancel);
+        Ok(ended.map_err(|error| self.error(format!("git does not start: {error}")))??)
     }
 
     fn error(&self, message: String) -> PackError {

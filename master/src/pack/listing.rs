@@ -9,6 +9,7 @@ use std::path::Path;
 use protocol::{PackSection, ReleaseManifest};
 use serde::Serialize;
 
+use crate::interrupt::CancelToken;
 use crate::pack::git::{self, WorkTree};
 use crate::pack::globs::Globs;
 use crate::pack::item::{Item, Stamp};
@@ -69,7 +70,12 @@ pub(super) struct Listing {
 }
 
 /// Lists a tree. `output` is where the archive will be.
-pub(super) fn list(root: &Path, exclude: &[String], output: &Path) -> Result<Listing, PackError> {
+pub(super) fn list(
+    root: &Path,
+    exclude: &[String],
+    output: &Path,
+    cancel: &CancelToken,
+) -> Result<Listing, PackError> {
     if !root.is_dir() {
         return Err(PackError::NotADirectory(root.to_owned()));
     }
@@ -77,9 +83,9 @@ pub(super) fn list(root: &Path, exclude: &[String], output: &Path) -> Result<Lis
     let PackSection { include, exclude: also } = manifest.pack.clone().unwrap_or_default();
     let include = Globs::anchored(&include)?;
     let exclude = Globs::floating(also.iter().chain(exclude))?;
-    let git = git::look(root)?;
+    let git = git::look(root, cancel)?;
     let output = within(root, output);
-    let rules = Rules { root, include: &include, exclude: &exclude, output };
+    let rules = Rules { root, include: &include, exclude: &exclude, output, cancel };
     let mut listing = Listing::default();
     match &git {
         Some(tree) if include.is_empty() => rules.tracked(&mut listing, tree)?,
@@ -95,7 +101,7 @@ pub(super) fn list(root: &Path, exclude: &[String], output: &Path) -> Result<Lis
     }
     let unused = exclude.unused().map(|glob| format!("the exclude {glob:?} matches nothing"));
     listing.notices.extend(unused);
-    check(root, &listing)?;
+    check(root, &listing, cancel)?;
     Ok(listing)
 }
 
@@ -128,11 +134,11 @@ fn within(root: &Path, output: &Path) -> Option<String> {
     path.to_str().map(str::to_owned)
 }
 
-fn check(root: &Path, listing: &Listing) -> Result<(), PackError> {
+fn check(root: &Path, listing: &Listing, cancel: &CancelToken) -> Result<(), PackError> {
     if !listing.items.values().any(|item| *item != Item::Directory) {
         return Err(PackError::Empty(root.to_owned()));
     }
-    names::check(&listing.items)
+    names::check(&listing.items, cancel)
 }
 
 struct Rules<'a> {
@@ -140,6 +146,7 @@ struct Rules<'a> {
     include: &'a Globs,
     exclude: &'a Globs,
     output: Option<String>,
+    cancel: &'a CancelToken,
 }
 
 impl Rules<'_> {
@@ -175,7 +182,7 @@ impl Rules<'_> {
             ));
         }
         let mut pruned = Vec::new();
-        let found = walk(self.root, |path| {
+        let found = walk(self.root, self.cancel, |path| {
             let prune = self.exclude.matches(path);
             if prune {
                 pruned.push(format!("{path}/"));
@@ -197,6 +204,7 @@ impl Rules<'_> {
     }
 
     fn consider(&self, listing: &mut Listing, path: &str, tracked: bool) -> Result<(), PackError> {
+        self.cancel.check()?;
         let mut leave_out = |path: String, why| {
             listing.left_out.insert(path, why);
         };

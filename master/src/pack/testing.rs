@@ -9,6 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::{PackError, Packed, Packing, Why, pack};
+use crate::interrupt::undisturbed;
 
 /// A tree on the disk, in a git repository or not.
 pub(super) struct Tree(pub(super) TempDir);
@@ -62,7 +63,8 @@ impl Tree {
         let place = tempfile::tempdir().unwrap();
         let exclude: Vec<_> = exclude.iter().map(|&glob| glob.to_owned()).collect();
         let output = place.path().join("x.tar.zst");
-        let packed = pack(&Packing { root: self.0.path(), exclude: &exclude, output: &output })?;
+        let packing = Packing { root: self.0.path(), exclude: &exclude, output: &output };
+        let packed = undisturbed(|cancel| pack(&packing, cancel))?;
         Ok((packed, read(&output)))
     }
 

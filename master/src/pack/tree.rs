@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use protocol::{Digest, Migrates};
 use serde::Serialize;
 
+use crate::interrupt::CancelToken;
 use crate::pack::PackError;
 use crate::pack::archive::Archive;
 use crate::pack::item::Item;
@@ -44,11 +45,12 @@ pub struct Packed {
     pub notices: Vec<String>,
 }
 
-/// Packs a tree into a file. The same tree gives the same bytes, whoever packs it, when and where.
-pub fn pack(packing: &Packing<'_>) -> Result<Packed, PackError> {
+/// Packs a tree into a file. The same tree gives the same bytes, by whom, when and where ever it is
+/// packed. Cancelled, it leaves no file.
+pub fn pack(packing: &Packing<'_>, cancel: &CancelToken) -> Result<Packed, PackError> {
     let Packing { root, exclude, output } = *packing;
-    let listing = list(root, exclude, output)?;
-    let mut archive = Archive::create(output, listing.time)?;
+    let listing = list(root, exclude, output, cancel)?;
+    let mut archive = Archive::create(output, listing.time, cancel)?;
     let mut files = 0;
     for (path, item) in &listing.items {
         match item {

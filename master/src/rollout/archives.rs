@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use time::OffsetDateTime;
 
 use crate::home::Home;
+use crate::interrupt::Interrupt;
 use crate::rollout::engine::Plan;
 use crate::rollout::{Goal, Prepared, Source, SourceError, own_archive};
 use crate::store::Store;
@@ -66,6 +67,7 @@ impl Sources {
         store: &Store,
         plan: &Plan,
         now: OffsetDateTime,
+        interrupt: &Interrupt,
     ) -> Result<Archives, SourceError> {
         let mut temporary = Vec::new();
         let goal = match (plan.kind, plan.target) {
@@ -79,7 +81,7 @@ impl Sources {
                     }
                     None => Source::Release(target.to_string()),
                 };
-                let prepared = source.prepare(home, store, now, false).await?;
+                let prepared = source.prepare(home, store, now, false, interrupt).await?;
                 if prepared.goal.target() != Some(target) {
                     return Err(SourceError::Changed(target));
                 }
@@ -90,7 +92,7 @@ impl Sources {
         let own = match plan.own {
             None => None,
             Some(digest) => {
-                let (push, kept) = own_archive(home, self.updater.as_deref()).await?;
+                let (push, kept) = own_archive(home, self.updater.as_deref(), interrupt).await?;
                 if push.digest != digest {
                     return Err(SourceError::Changed(digest));
                 }

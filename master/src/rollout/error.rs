@@ -1,7 +1,5 @@
 //! What can go wrong with a rollout as a whole. What goes wrong on a host is its row.
 
-use std::io;
-
 use crate::fleet::FleetError;
 use crate::output::{Exit, Explain, when};
 use crate::rollout::SourceError;
@@ -15,9 +13,6 @@ pub enum RolloutError {
     /// What happens can't be written down.
     #[error("write down what happens in the rollout")]
     Store(#[from] StoreError),
-    /// Ctrl-C would kill it half way.
-    #[error("listen to signals")]
-    Signals(#[from] io::Error),
     /// The hosts can't be asked.
     #[error("reach the fleet")]
     Fleet(#[from] FleetError),

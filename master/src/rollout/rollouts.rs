@@ -8,6 +8,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::home::Home;
+use crate::interrupt::Interrupt;
 use crate::notify::{Hook, Notifier};
 use crate::output::{Failure, Output, when};
 use crate::rollout::engine::{Event, Pause, Plan, Request, State, Status, waits_for};
@@ -17,8 +18,7 @@ use crate::rollout::ledger::{Record, StoreLedger, last_shown, parse};
 use crate::rollout::view::View;
 use crate::rollout::world::{UpdaterClients, Updaters};
 use crate::rollout::{
-    Archives, Estimate, Interrupt, ReleaseNames, RolloutError, Sources, Summary, drive, estimate,
-    process,
+    Archives, Estimate, ReleaseNames, RolloutError, Sources, Summary, drive, estimate, process,
 };
 use crate::store::{
     Driver, Event as StoredEvent, EventType, Lease, Locked, Planned, Rollout, RolloutId, Sequence,

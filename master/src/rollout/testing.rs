@@ -10,12 +10,12 @@ use time::OffsetDateTime;
 
 use crate::fleet::Member;
 use crate::home::{Home, HomeEnvironment};
+use crate::interrupt::Interrupt;
 use crate::notify::Hook;
 use crate::output::Output;
 use crate::rollout::engine::{Plan, Policy};
 use crate::rollout::{
-    Archives, Goal, Interrupt, RolloutError, RolloutRequest, Rollouts, Sources, Summary, build,
-    inspect,
+    Archives, Goal, RolloutError, RolloutRequest, Rollouts, Sources, Summary, build, inspect,
 };
 use crate::store::Store;
 use crate::updater_client::testing::{Call, FakeUpdaters, app, digest, impatience, listen};

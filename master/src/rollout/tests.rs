@@ -8,9 +8,10 @@ use protocol::{HostOutcome, OrderOptions};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::interrupt::Interrupt;
 use crate::notify::{Hook, Occasion, Target};
 use crate::rollout::testing::{Fleet, NEW, OLD, Requests, ends, keeps, looked, request, runs};
-use crate::rollout::{Goal, Interrupt, Summary};
+use crate::rollout::{Goal, Summary};
 use crate::store::{EventType, Events, RolloutResult};
 use crate::updater_client::testing::{Call, TRANSACTION, digest, event};
 

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::rollout::Interrupt;
+use crate::interrupt::Interrupt;
 use crate::rollout::drive::{DriverEvent, World};
 use crate::rollout::engine::{Command, Event, HostReport, Observation, Row};
 use crate::rollout::host_orders::HostOrders;

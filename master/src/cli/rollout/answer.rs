@@ -7,9 +7,10 @@ use crate::cli::Context;
 use crate::cli::begin::workers;
 use crate::cli::rollout::args::Which;
 use crate::cli::runtime::block_on;
+use crate::interrupt::Interrupt;
 use crate::output::{Exit, Failure};
 use crate::rollout::engine::{Request, waits_for};
-use crate::rollout::{Interrupt, RolloutError, rollout_status};
+use crate::rollout::{RolloutError, rollout_status};
 use crate::store::RolloutResult;
 
 /// Asks, and goes on if nobody else does.
@@ -40,9 +41,9 @@ pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result
     }
     output.note("nobody drives it: going on with it from here");
     block_on(async {
-        let interrupt = Interrupt::listen().map_err(RolloutError::from)?;
+        let interrupt = Interrupt::listen()?;
         let (plan, sources) = rollouts.begun(id)?;
-        let archives = sources.find(home, store, &plan, now()).await?;
+        let archives = sources.find(home, store, &plan, now(), &interrupt).await?;
         let workers = workers(context, &plan)?;
         let summary = rollouts.drive(id, archives, workers, interrupt).await?;
         Ok(match (request, summary.result) {
