@@ -4,8 +4,10 @@
 
 mod backoff;
 mod chain;
+mod field_names;
 mod random;
 
 pub use backoff::{Attempts, Backoff};
 pub use chain::{causes, chain, failed_to};
+pub use field_names::field_names;
 pub use random::random;

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
-use crate::interrupt::{CancelToken, Interrupt, run_blocking};
-use crate::output::{Explain, Failure};
+use control::interrupt::{CancelToken, Interrupt, run_blocking};
+use explain::{Explain, Failure};
 
 /// How long a thread is waited for that a command has left behind. There is none unless the operator
 /// has asked twice to stop: whatever else runs has no thread of its own, and ends at once.

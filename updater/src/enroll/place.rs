@@ -11,9 +11,8 @@ use time::OffsetDateTime;
 
 use super::EnrollError;
 use super::bundle::Bundle;
-use crate::config::Config;
+use crate::config::{Config, TrustedKey};
 use crate::sys::write_durably;
-use crate::trust::TrustedKey;
 
 /// What became of one thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
