@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use common::write_durably;
 use pki::{Identity, Paths, Peer, place_updater};
 use protocol::HostName;
 use serde::Serialize;
@@ -12,7 +13,6 @@ use time::OffsetDateTime;
 use super::EnrollError;
 use super::bundle::Bundle;
 use crate::config::{Config, TrustedKey};
-use crate::sys::write_durably;
 
 /// What became of one thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
