@@ -83,7 +83,7 @@ impl Begin<'_> {
             return self.shown(&plan, &sources);
         }
         rollouts.check(&plan)?;
-        let archives = sources.find(home, store, &plan, now(), &self.interrupt).await?;
+        let archives = sources.find(&self.context.sources(&self.interrupt), &plan).await?;
         if let Some((id, plan)) = rollouts.left_half_way(&plan)? {
             return self.go_on(id, archives, &plan).await;
         }

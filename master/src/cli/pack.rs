@@ -1,6 +1,7 @@
 //! `swarm pack`: a tree becomes an archive.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -30,11 +31,16 @@ pub struct PackArgs {
 }
 
 /// Packs, and says what was left out.
-pub(super) fn run(arguments: &PackArgs, output: &Output) -> Result<Exit, Failure> {
+pub(super) fn run(
+    arguments: &PackArgs,
+    git_variables: Vec<OsString>,
+    output: &Output,
+) -> Result<Exit, Failure> {
     let PackArgs { dir, output: file, exclude } = arguments;
     let (root, exclude, file) = (dir.clone(), exclude.clone(), file.clone());
     let packed = interruptible(move |cancel| {
-        pack(&Packing { root: &root, exclude: &exclude, output: &file }, cancel)
+        let (root, exclude, output) = (&root, &exclude, &file);
+        pack(&Packing { root, exclude, output, git_variables: &git_variables }, cancel)
     })??;
     if output.json() {
         output.document(&packed);

@@ -128,14 +128,15 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
         let selection = selection.selection();
         let selected = selection.resolve(&store.hosts()?)?;
         let members = Fleet::open(home, store, context.patience)?.members(&selected);
+        let sources = context.sources(&interrupt);
         let own = if arguments.include_self {
-            Some(rollout::own_archive(home, updater_archive.as_deref(), &interrupt).await?)
+            Some(rollout::own_archive(&sources, updater_archive.as_deref()).await?)
         } else {
             None
         };
         let source = arguments.source.source();
         let keep = how != How::Shown;
-        let prepared = source.prepare(home, store, now(), keep, &interrupt).await?;
+        let prepared = source.prepare(&sources, keep).await?;
         if let Some(packed) = &prepared.packed {
             tell(output, packed);
         }

@@ -4,6 +4,7 @@
 //! must not turn into "everything is packed".
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -29,13 +30,17 @@ pub(super) struct Commit {
     pub(super) time: u64,
 }
 
-/// What git says of the directory; `None` if it is in no work tree.
-pub(super) fn look(root: &Path, cancel: &CancelToken) -> Result<Option<WorkTree>, PackError> {
+/// What git says of the directory; `None` if it is in no work tree. It does not get `variables`.
+pub(super) fn look(
+    root: &Path,
+    variables: &[OsString],
+    cancel: &CancelToken,
+) -> Result<Option<WorkTree>, PackError> {
     let absolute = root.canonicalize().map_err(PackError::read(root))?;
     if !absolute.ancestors().any(|above| above.join(".git").symlink_metadata().is_ok()) {
         return Ok(None);
     }
-    let git = Git { root, cancel };
+    let git = Git { root, variables, cancel };
     let mut tracked = BTreeSet::new();
     let mut dirty = false;
     let listed = git.run(&["ls-files", "-z", "-v", "--cached", "--recurse-submodules"])?;
@@ -58,6 +63,7 @@ pub(super) fn look(root: &Path, cancel: &CancelToken) -> Result<Option<WorkTree>
 
 struct Git<'a> {
     root: &'a Path,
+    variables: &'a [OsString],
     cancel: &'a CancelToken,
 }
 
@@ -90,10 +96,8 @@ impl Git<'_> {
     fn output(&self, arguments: &[&str]) -> Result<Output, PackError> {
         let mut command = Command::new("git");
         // Set by git itself where it runs a hook: they would send it to another repository.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("GIT_") {
-                command.env_remove(name);
-            }
+        for name in self.variables {
+            command.env_remove(name);
         }
         command
             .env("LC_ALL", "C")

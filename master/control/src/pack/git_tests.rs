@@ -7,8 +7,8 @@ use std::path::Path;
 use super::archive::Archive;
 use super::item::Item;
 use super::listing::list;
-use super::testing::{Tree, left_out};
-use super::{PackError, Packing, Why, pack};
+use super::testing::{Tree, left_out, packing};
+use super::{PackError, Why, pack};
 use crate::interrupt::{cancellation, undisturbed};
 
 #[test]
@@ -42,7 +42,8 @@ fn lesson_34_a_dirty_tree_says_so() {
 fn lesson_34_a_file_that_changed_since_it_was_looked_at_is_not_packed() {
     let (_cancel, token) = cancellation().unwrap();
     let tree = Tree::git(&[("a", "1")]);
-    let listing = list(tree.0.path(), &[], Path::new("/x.tar.zst"), &token).unwrap();
+    let packing = packing(tree.0.path(), &[], Path::new("/x.tar.zst"));
+    let listing = list(&packing, &token).unwrap();
     let Item::File { stamp, .. } = &listing.items["a"] else { panic!("a is a file") };
     let elsewhere = tempfile::tempdir().unwrap();
     let archive = || Archive::create(&elsewhere.path().join("x.tar.zst"), 0, &token).unwrap();
@@ -69,7 +70,7 @@ fn a_subdirectory_of_a_repository_is_packed_alone() {
     tree.write("app/new", "x");
     let output = tree.path("x.tar.zst");
     let app = tree.path("app");
-    let packing = Packing { root: &app, exclude: &[], output: &output };
+    let packing = packing(&app, &[], &output);
     let packed = undisturbed(|cancel| pack(&packing, cancel)).unwrap();
     assert_eq!(packed.files, Some(2));
     assert_eq!(left_out(&packed), [("new", Why::Untracked)]);
@@ -90,7 +91,7 @@ fn a_work_tree_beside_its_repository_is_one() {
     tree.run(&["worktree", "add", "-q", place.to_str().unwrap()]);
     fs::write(place.join("untracked"), "x").unwrap();
     let output = beside.path().join("x.tar.zst");
-    let packing = Packing { root: &place, exclude: &[], output: &output };
+    let packing = packing(&place, &[], &output);
     let packed = undisturbed(|cancel| pack(&packing, cancel)).unwrap();
     assert_eq!(packed.digest, tree.pack(&[]).unwrap().0.digest);
     assert_eq!(left_out(&packed), [(".env", Why::Secret), ("untracked", Why::Untracked)]);

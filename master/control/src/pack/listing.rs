@@ -15,7 +15,7 @@ use crate::pack::globs::Globs;
 use crate::pack::item::{Item, Stamp};
 use crate::pack::secrets::{looks_secret, secret_part};
 use crate::pack::walk::walk;
-use crate::pack::{PackError, git, names};
+use crate::pack::{PackError, Packing, git, names};
 
 /// What is read of a file to see what it is.
 const HEAD: usize = 64;
@@ -69,13 +69,9 @@ pub(super) struct Listing {
     pub(super) manifest: ReleaseManifest,
 }
 
-/// Lists a tree. `output` is where the archive will be.
-pub(super) fn list(
-    root: &Path,
-    exclude: &[String],
-    output: &Path,
-    cancel: &CancelToken,
-) -> Result<Listing, PackError> {
+/// Lists what is to be packed of a tree.
+pub(super) fn list(packing: &Packing<'_>, cancel: &CancelToken) -> Result<Listing, PackError> {
+    let Packing { root, exclude, output, git_variables } = *packing;
     if !root.is_dir() {
         return Err(PackError::NotADirectory(root.to_owned()));
     }
@@ -83,7 +79,7 @@ pub(super) fn list(
     let PackSection { include, exclude: also } = manifest.pack.clone().unwrap_or_default();
     let include = Globs::anchored(&include)?;
     let exclude = Globs::floating(also.iter().chain(exclude))?;
-    let git = git::look(root, cancel)?;
+    let git = git::look(root, git_variables, cancel)?;
     let output = within(root, output);
     let rules = Rules { root, include: &include, exclude: &exclude, output, cancel };
     let mut listing = Listing::default();

@@ -63,7 +63,7 @@ impl Tree {
         let place = tempfile::tempdir().unwrap();
         let exclude: Vec<_> = exclude.iter().map(|&glob| glob.to_owned()).collect();
         let output = place.path().join("x.tar.zst");
-        let packing = Packing { root: self.0.path(), exclude: &exclude, output: &output };
+        let packing = packing(self.0.path(), &exclude, &output);
         let packed = undisturbed(|cancel| pack(&packing, cancel))?;
         Ok((packed, read(&output)))
     }
@@ -89,6 +89,15 @@ fn read(archive: &Path) -> BTreeMap<String, String> {
         assert_eq!(entries.insert(path, text), None);
     }
     entries
+}
+
+/// A tree that is packed as the environment of no git says.
+pub(super) const fn packing<'a>(
+    root: &'a Path,
+    exclude: &'a [String],
+    output: &'a Path,
+) -> Packing<'a> {
+    Packing { root, exclude, output, git_variables: &[] }
 }
 
 pub(super) fn left_out(packed: &Packed) -> Vec<(&str, Why)> {

@@ -4,8 +4,8 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
-use super::testing::{Tree, left_out};
-use super::{PackError, Packing, Why, inspect, pack};
+use super::testing::{Tree, left_out, packing};
+use super::{PackError, Why, inspect, pack};
 use crate::interrupt::{cancellation, undisturbed};
 
 #[test]
@@ -105,7 +105,7 @@ fn links_that_lead_out_and_special_files_are_refused() {
 fn the_archive_does_not_pack_itself() {
     let tree = Tree::new(&[("a", "1")]);
     let output = tree.path("out.tar.zst");
-    let packing = Packing { root: tree.0.path(), exclude: &[], output: &output };
+    let packing = packing(tree.0.path(), &[], &output);
     let first = undisturbed(|cancel| pack(&packing, cancel)).unwrap();
     let second = undisturbed(|cancel| pack(&packing, cancel)).unwrap();
     assert_eq!(first.digest, second.digest);
@@ -138,7 +138,7 @@ fn long_names_are_read_by_gnu_tar() {
     symlink(&long, tree.path("link")).unwrap();
     assert_eq!(tree.names(&[]), [long.as_str(), "link", "s"]);
     let output = tree.path("x.tgz");
-    let packing = Packing { root: tree.0.path(), exclude: &[], output: &output };
+    let packing = packing(tree.0.path(), &[], &output);
     undisturbed(|cancel| pack(&packing, cancel)).unwrap();
     let place = tempfile::tempdir().unwrap();
     let mut command = Command::new("tar");
@@ -152,7 +152,8 @@ fn nothing_to_pack_is_an_error_and_leaves_no_file() {
     let tree = Tree::git(&[(".env", "x")]);
     assert!(matches!(tree.pack(&[]), Err(PackError::Empty(_))));
     let absent = tree.path("absent");
-    let packing = Packing { root: &absent, exclude: &[], output: &tree.path("x") };
+    let output = tree.path("x");
+    let packing = packing(&absent, &[], &output);
     let refused = undisturbed(|cancel| pack(&packing, cancel));
     assert!(matches!(refused, Err(PackError::NotADirectory(_))));
     assert!(!tree.path("x").exists());
@@ -162,7 +163,8 @@ fn nothing_to_pack_is_an_error_and_leaves_no_file() {
 fn packing_that_is_cancelled_leaves_no_file() {
     let tree = Tree::new(&[("a", "1")]);
     let place = tempfile::tempdir().unwrap();
-    let packing = Packing { root: tree.0.path(), exclude: &[], output: &place.path().join("x") };
+    let output = place.path().join("x");
+    let packing = packing(tree.0.path(), &[], &output);
     let (cancel, token) = cancellation().unwrap();
     drop(cancel);
     assert!(matches!(pack(&packing, &token), Err(PackError::Cancelled(_))));

@@ -1,5 +1,6 @@
 //! Where the release of an update comes from.
 
+use std::ffi::OsString;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -90,6 +91,18 @@ impl Explain for SourceError {
     }
 }
 
+/// What it takes to make archives and to find them.
+#[derive(Clone, Copy)]
+pub struct SourceContext<'a> {
+    pub home: &'a Home,
+    pub store: &'a Store,
+    pub now: OffsetDateTime,
+    /// The names of git's own variables in the environment of this process.
+    pub git_variables: &'a [OsString],
+    /// What ends the work before it is done.
+    pub interrupt: &'a Interrupt,
+}
+
 /// A release that is ready to go out.
 #[derive(Debug)]
 pub struct Prepared {
@@ -107,19 +120,19 @@ impl Source {
     /// digest, and the release is remembered; else nothing stays. Interrupted, nothing stays either.
     pub async fn prepare(
         &self,
-        home: &Home,
-        store: &Store,
-        now: OffsetDateTime,
+        context: &SourceContext<'_>,
         keep: bool,
-        interrupt: &Interrupt,
     ) -> Result<Prepared, SourceError> {
+        let SourceContext { home, store, now, interrupt, .. } = *context;
         match self {
             Self::Root { root, exclude } => {
                 let temporary = temporary(home)?;
                 let output = temporary.path().join("release.tar.zst");
                 let (root, exclude) = (root.clone(), exclude.clone());
+                let git_variables = context.git_variables.to_vec();
                 let mut packed = beside(interrupt, move |cancel| {
-                    let packing = Packing { root: &root, exclude: &exclude, output: &output };
+                    let (root, exclude, output) = (&root, &exclude, &output);
+                    let packing = Packing { root, exclude, output, git_variables: &git_variables };
                     pack::pack(&packing, cancel)
                 })
                 .await?;
@@ -168,10 +181,10 @@ impl Prepared {
 
 /// The updater's own archive: the one that was named, or the updater beside this program.
 pub async fn own_archive(
-    home: &Home,
+    context: &SourceContext<'_>,
     named: Option<&Path>,
-    interrupt: &Interrupt,
 ) -> Result<(Push, Option<TempDir>), SourceError> {
+    let SourceContext { home, interrupt, .. } = *context;
     if let Some(path) = named.map(Path::to_owned) {
         let packed = beside(interrupt, move |cancel| pack::inspect(&path, cancel)).await?;
         let signed = signed(&packed, None)?;
@@ -299,8 +312,12 @@ mod tests {
         }
 
         async fn prepare(&self, source: &Source, keep: bool) -> Result<Prepared, SourceError> {
-            let (now, interrupt) = (OffsetDateTime::UNIX_EPOCH, Interrupt::none());
-            source.prepare(&self.home, &self.store, now, keep, &interrupt).await
+            source.prepare(&self.context(&Interrupt::none()), keep).await
+        }
+
+        fn context<'a>(&'a self, interrupt: &'a Interrupt) -> SourceContext<'a> {
+            let (home, store, now) = (&self.home, &self.store, OffsetDateTime::UNIX_EPOCH);
+            SourceContext { home, store, now, git_variables: &[], interrupt }
         }
 
         fn tree(&self) -> Source {
@@ -367,9 +384,7 @@ mod tests {
         let master = Master::new();
         let interrupt = Interrupt::none();
         interrupt.ask();
-        let now = OffsetDateTime::UNIX_EPOCH;
-        let tree = master.tree();
-        let ended = tree.prepare(&master.home, &master.store, now, true, &interrupt).await;
+        let ended = master.tree().prepare(&master.context(&interrupt), true).await;
         let error = ended.unwrap_err();
         assert!(matches!(error, SourceError::Blocking(BlockingError::Cancelled(_))), "{error:?}");
         assert_eq!((error.exit(), master.archives()), (Exit::Interrupted, 0));

@@ -48,7 +48,7 @@ pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result
     block_on(async {
         let interrupt = Interrupt::listen()?;
         let (plan, sources) = rollouts.begun(id)?;
-        let archives = sources.find(home, store, &plan, now(), &interrupt).await?;
+        let archives = sources.find(&context.sources(&interrupt), &plan).await?;
         let workers = workers(context, &plan)?;
         let summary = drive(context, id, archives, workers, interrupt).await?;
         Ok(match (request, summary.result) {
