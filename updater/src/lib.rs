@@ -15,7 +15,8 @@ pub mod release;
 pub mod runner;
 pub mod self_update;
 pub mod server;
-pub mod sys;
 pub mod systemd;
 pub mod transaction;
 pub mod trust;
+
+pub use sys;

@@ -37,7 +37,7 @@ pub(super) fn operate(operation: Operation, asked: &AgentArgs) -> Result<bool, C
 
 /// The daemon is dead: this process does it, and the next daemon finds what it did.
 fn alone(config: &Config, operation: Operation, asked: &AgentArgs) -> Result<AppHealth, CliError> {
-    let events = Events::new(crate::sys::wall_clock());
+    let events = Events::new(sys::wall_clock());
     let handle = tokio::runtime::Handle::current();
     let app = Arc::new(App::new(asked.app.clone(), config, events, Arc::default(), handle)?);
     match app.recover() {

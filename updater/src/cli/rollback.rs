@@ -38,7 +38,7 @@ async fn alone(
     asked: &RollbackArgs,
     options: OrderOptions,
 ) -> Result<TransactionResult, CliError> {
-    let events = Events::new(crate::sys::wall_clock());
+    let events = Events::new(sys::wall_clock());
     let handle = tokio::runtime::Handle::current();
     let app = Arc::new(App::new(asked.app.clone(), config, events, Arc::default(), handle)?);
     match app.recover() {

@@ -59,7 +59,7 @@ fn from_daemon(health: Health, mut releases: Releases) -> Shown {
 }
 
 fn from_disk(config: &Config, handle: &tokio::runtime::Handle) -> Result<Shown, CliError> {
-    let events = Events::new(crate::sys::wall_clock());
+    let events = Events::new(sys::wall_clock());
     let mut apps = std::collections::BTreeMap::new();
     for name in config.apps.keys() {
         let app =

@@ -1,10 +1,11 @@
-//! The operating system: small durable files, clocks, processes, directories by their handles.
+//! The operating system: clocks, processes, directories by their handles.
 
 mod adopt;
 pub mod bounds;
 mod checkpoint;
 mod clock;
 pub mod fs;
+mod name;
 pub mod output;
 mod prepare;
 pub mod proc;
@@ -21,3 +22,4 @@ pub use adopt::{adopt_descriptor, passed_descriptors};
 pub use checkpoint::{CHECKPOINTS, CRASH_AT, KILLED, REACHED, checkpoint};
 pub use clock::{BootTime, wall_clock};
 pub use fs::free_space;
+pub use name::printable_name;
