@@ -76,7 +76,6 @@ impl Begin<'_> {
 
     /// Carries out a plan that was kept, or shows it.
     pub(super) async fn kept(&self, digest: &Digest) -> Result<Exit, Failure> {
-        let Context { home, store, now, .. } = self.context;
         let rollouts = self.context.rollouts();
         let (plan, sources) = rollouts.kept(digest)?;
         if self.how != How::AsPlanned(*digest) {

@@ -3,7 +3,7 @@
 use clap::Args;
 use control::fleet::Fleet;
 use control::interrupt::Interrupt;
-use control::rollout::{Archives, Goal, RolloutError, Sources, resolve};
+use control::rollout::{Archives, Goal, Sources, resolve};
 use explain::{Exit, Failure};
 
 use crate::cli::Context;

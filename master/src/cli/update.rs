@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args};
 use control::fleet::Fleet;
 use control::interrupt::Interrupt;
 use control::rollout;
-use control::rollout::{Archives, RolloutError, RolloutRequest, Source, Sources};
+use control::rollout::{Archives, RolloutRequest, Source, Sources};
 use explain::{Exit, Failure};
 use protocol::Digest;
 
@@ -117,7 +117,7 @@ pub(super) fn plan(arguments: &UpdateArgs, context: &Context) -> Result<Exit, Fa
 }
 
 fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failure> {
-    let Context { home, store, output, now, .. } = context;
+    let Context { home, store, output, .. } = context;
     let UpdateArgs { selection, policy, updater_archive, .. } = arguments;
     block_on(async {
         let interrupt = Interrupt::listen()?;

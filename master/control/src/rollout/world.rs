@@ -12,7 +12,6 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::interrupt::Interrupt;
-use crate::rollout::Interrupt;
 use crate::rollout::host_orders::HostOrders;
 use crate::rollout::row::{defect, unreachable};
 use crate::updater_client::{ClientError, Heard, Listener, UpdaterClient};

@@ -17,7 +17,7 @@ use crate::cli::runtime::block_on;
 
 /// Asks, and goes on if nobody else does.
 pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result<Exit, Failure> {
-    let Context { home, store, output, now, .. } = context;
+    let Context { store, output, now, .. } = context;
     let rollout = store.find_rollout(&which.id)?;
     let (id, rollouts) = (rollout.id, context.rollouts());
     if *request == Request::Resume
