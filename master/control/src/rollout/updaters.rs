@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::rollout::Interrupt;
+use crate::interrupt::Interrupt;
 use crate::rollout::host_orders::HostOrders;
 use crate::rollout::host_result::{defect, unreachable};
 use crate::updater_client::{ClientError, Heard, Listener, UpdaterClient};
