@@ -10,6 +10,7 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use common::{Attempts, Backoff, chain, random};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -24,11 +25,13 @@ use crate::self_update::{Channel, ChannelError, FromParent, ToParent};
 use crate::sys::CRASH_AT;
 use crate::sys::spawn::Lifetime;
 
-/// The first pause before an updater that died is started again; it doubles up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// An updater that lived this long died of something new.
+/// Between two starts of an updater that died, or could not be started.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+/// After this uptime, a death does not count as one more of the same: the pauses begin anew.
 const LONG_LIFE: Duration = Duration::from_mins(1);
+/// Failed starts in a row are logged one by one while there are few of them, later each time that their
+/// number has doubled, and at last every so many: about once in ten minutes.
+const LOGGED_EVERY: u32 = 64;
 
 /// Why the parent cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -61,9 +64,11 @@ struct Parent {
     main: Option<Updater>,
     candidate: Option<Updater>,
     handed_over: bool,
-    pause: Duration,
+    pauses: Attempts,
     start_at: Instant,
     short_lives: u32,
+    /// Starts in a row that failed: there was no process that could have logged why.
+    failed_starts: u32,
     /// Where the next updaters are to crash, one after the other; for tests.
     crashes: VecDeque<String>,
 }
@@ -85,9 +90,10 @@ pub fn run_parent(layout: Layout, config: PathBuf, socket: TcpListener) -> Resul
         main: None,
         candidate: None,
         handed_over: false,
-        pause: FIRST_PAUSE,
+        pauses: PAUSES.attempts(),
         start_at: Instant::now(),
         short_lives: 0,
+        failed_starts: 0,
         crashes: crashes.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
     };
     parent.start_main()?;
@@ -118,8 +124,11 @@ impl Parent {
             }
             self.reap()?;
         }
-        if self.main.is_none() && Instant::now() >= self.start_at && self.start_main().is_err() {
-            self.try_again_later();
+        if self.main.is_none() && Instant::now() >= self.start_at {
+            match self.start_main() {
+                Ok(()) => self.failed_starts = 0,
+                Err(error) => self.start_failed(&error),
+            }
         }
         Ok(false)
     }
@@ -153,7 +162,7 @@ impl Parent {
         match main.channel.receive() {
             Ok(ToParent::Start(program)) => match self.start(&program, true) {
                 Ok(candidate) => self.candidate = Some(candidate),
-                Err(error) => self.tell_main(&FromParent::Failed(error.to_string())),
+                Err(error) => self.tell_main(&FromParent::Failed(chain(&error))),
             },
             Ok(ToParent::Stop) => self.stop_candidate(),
             Ok(ToParent::HandOver) => self.handed_over = self.candidate.is_some(),
@@ -211,10 +220,11 @@ impl Parent {
             return;
         }
         tracing::warn!("the updater ended: {}; starting it again", ending(status));
-        // Whoever was being tried was not proven: the link still names the old one.
+        // The successor that was being tried was not proven: the link still names the old one.
         self.stop_candidate();
         if lived >= LONG_LIFE {
-            (self.pause, self.short_lives) = (FIRST_PAUSE, 0);
+            self.pauses.succeed();
+            self.short_lives = 0;
         }
         self.try_again_later();
         if matches!(status, WaitStatus::Exited(_, status) if status == i32::from(EXIT_HOST_FAULT)) {
@@ -222,10 +232,19 @@ impl Parent {
         }
     }
 
+    fn start_failed(&mut self, error: &ParentError) {
+        self.failed_starts = self.failed_starts.saturating_add(1);
+        if is_logged(self.failed_starts) {
+            let times = self.failed_starts;
+            let plural = if times == 1 { "time" } else { "times" };
+            tracing::error!("failed {times} {plural} in a row to {}; trying again", chain(error));
+        }
+        self.try_again_later();
+    }
+
     fn try_again_later(&mut self) {
-        self.short_lives += 1;
-        self.start_at = Instant::now() + self.pause;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.short_lives = self.short_lives.saturating_add(1);
+        self.start_at = Instant::now() + self.pauses.fail(random());
     }
 
     fn stop_candidate(&mut self) {
@@ -253,7 +272,8 @@ impl Parent {
             lifetime: Lifetime::ParentThread,
             crash_at: self.crashes.pop_front(),
         })?;
-        let pid = Pid::from_raw(i32::try_from(started.child.id()).unwrap_or(0));
+        // The standard library made a number without a sign of the system's own.
+        let pid = Pid::from_raw(started.child.id().cast_signed());
         Ok(Updater { pid, channel: started.channel, started: Instant::now() })
     }
 
@@ -263,6 +283,11 @@ impl Parent {
             end_now(updater.pid);
         }
     }
+}
+
+/// Whether so many failed starts in a row are worth a line in the log.
+fn is_logged(failed: u32) -> bool {
+    failed.is_power_of_two() || failed.is_multiple_of(LOGGED_EVERY)
 }
 
 /// An updater can be killed at any moment, so there is nothing to wait for.
@@ -281,5 +306,16 @@ fn ending(status: WaitStatus) -> String {
         WaitStatus::Exited(_, code) => format!("exit status {code}"),
         WaitStatus::Signaled(_, signal, _) => format!("signal {signal}"),
         other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_starts_are_logged_with_ever_longer_gaps_that_stay_bounded() {
+        let logged: Vec<u32> = (1..=256).filter(|failed| is_logged(*failed)).collect();
+        assert_eq!(logged, [1, 2, 4, 8, 16, 32, 64, 128, 192, 256]);
     }
 }

@@ -1,13 +1,13 @@
 //! The updater as a unit of systemd, which is all the parent that it needs: the updater starts its
 //! successor itself, and hands the unit's main process on to it.
 
-use std::error::Error as _;
 use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use common::chain;
 use rustix::process::Signal;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -46,8 +46,7 @@ impl Unit {
     /// told like its end.
     pub(super) fn start(&self, program: &Path) {
         if let Err(error) = self.try_start(program) {
-            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            let _ = self.said.send(FromParent::Failed(format!("failed to {error}{cause}")));
+            let _ = self.said.send(FromParent::Failed(chain(&error)));
         }
     }
 
