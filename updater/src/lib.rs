@@ -3,17 +3,20 @@
 
 pub mod api;
 pub mod build;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod drill;
 pub mod enroll;
+pub mod environment;
 pub mod hooks;
 pub mod probe;
 pub mod release;
 pub mod runner;
 pub mod self_update;
 pub mod server;
+pub mod startup;
 pub mod sys;
 pub mod systemd;
 pub mod transaction;

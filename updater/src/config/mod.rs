@@ -2,7 +2,6 @@
 //!
 //! Every deadline and every limit has a key and a default here. Parsing never touches the disk.
 
-mod check;
 mod finding;
 mod keys;
 #[cfg(test)]
@@ -12,7 +11,6 @@ mod parse;
 mod socket;
 mod validate;
 
-pub use check::{Checked, check_file, judge_identity};
 pub use finding::{Finding, Severity, has_errors};
 pub use model::{
     AppConfig, BuildSetting, Config, DEFAULT_OWN_INSTALL_DIR, HealthConfig, LimitsConfig,

@@ -3,7 +3,7 @@
 //! It is one thread that waits for signals and messages. It must never do anything that can take
 //! long or fail for reasons of a release.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::AsFd as _;
@@ -18,11 +18,11 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use crate::environment::Environment;
 use crate::release::{Layout, Slot};
 use crate::self_update::executable::OwnExecutable;
 use crate::self_update::start::{Start, StartError, start_updater};
 use crate::self_update::{Channel, ChannelError, FromParent, ToParent};
-use crate::sys::CRASH_AT;
 use crate::sys::spawn::Lifetime;
 
 /// Between two starts of an updater that died, or could not be started.
@@ -60,6 +60,8 @@ struct Updater {
 struct Parent {
     layout: Layout,
     config: PathBuf,
+    /// The environment that updaters inherit.
+    environment: BTreeMap<String, String>,
     socket: TcpListener,
     main: Option<Updater>,
     candidate: Option<Updater>,
@@ -74,7 +76,12 @@ struct Parent {
 }
 
 /// Runs until it is told to end. `config` is passed on to every updater.
-pub fn run_parent(layout: Layout, config: PathBuf, socket: TcpListener) -> Result<(), ParentError> {
+pub fn run_parent(
+    layout: Layout,
+    config: PathBuf,
+    environment: &Environment,
+    socket: TcpListener,
+) -> Result<(), ParentError> {
     let mut signals = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD] {
         signals.add(signal);
@@ -82,10 +89,11 @@ pub fn run_parent(layout: Layout, config: PathBuf, socket: TcpListener) -> Resul
     signals.thread_block().map_err(io::Error::from)?;
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .map_err(io::Error::from)?;
-    let crashes = std::env::var(CRASH_AT).unwrap_or_default();
+    let crashes = environment.crash_at().unwrap_or_default();
     let mut parent = Parent {
         layout,
         config,
+        environment: environment.for_successor(),
         socket,
         main: None,
         candidate: None,
@@ -265,6 +273,7 @@ impl Parent {
         let started = start_updater(Start {
             program,
             config: &self.config,
+            environment: &self.environment,
             socket: &self.socket,
             // Its successor takes them from the agents.
             sockets: Vec::new(),

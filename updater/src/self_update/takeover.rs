@@ -9,7 +9,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::self_update::executable::{Foreign, foreign_machine};
-use crate::self_update::{ChannelError, FromParent, LISTENING, SuccessorStarter};
+use crate::environment::LISTENING;
+use crate::self_update::{ChannelError, FromParent, SuccessorStarter};
 use crate::server::AcceptSwitch;
 use crate::sys::bounds::CommandBounds;
 use crate::sys::run::run_bounded;

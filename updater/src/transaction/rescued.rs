@@ -57,6 +57,7 @@ mod tests {
     use std::sync::Arc;
 
     use crate::config::Config;
+    use crate::runner::RunnerResources;
     use crate::transaction::{Events, read_history};
 
     #[tokio::test]
@@ -67,7 +68,7 @@ mod tests {
         let config = Config::parse(&config).unwrap();
         let (events, handle) = (Events::new(wall_clock()), tokio::runtime::Handle::current());
         let app =
-            App::new("agent".parse().unwrap(), &config, events, Arc::default(), handle).unwrap();
+            App::new("agent".parse().unwrap(), &config, events, &RunnerResources::default(), handle).unwrap();
         let digest = |number| Digest::from_bytes([number; 32]);
         let (good, bad) = (digest(1), digest(2));
         fs::create_dir_all(app.files.directory()).unwrap();

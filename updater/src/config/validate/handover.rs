@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::config::{AppConfig, Finding, RunConfig, RunnerKind, Strategy};
-use crate::runner::is_template;
+use crate::systemd::is_template;
 
 pub(super) fn validate(section: &str, app: &AppConfig, findings: &mut Vec<Finding>) {
     let (run, health) = (&app.run, &app.health);

@@ -1,6 +1,6 @@
 //! Unit files that a release ships: which a host takes, and what they say. Pure, but for the reading.
 //!
-//! What is in a unit file decides what runs on the host, and as whom: whoever ships one can be root.
+//! What is in a unit file decides what runs on the host, and as whom: a release that ships one can be root.
 //! So a host takes only those that its configuration names, and as they came in the archive. They go
 //! into the release's record before its build begins: what runs as the app's user may have written to
 //! the tree since, and nothing is ever taken from there again.
@@ -11,26 +11,14 @@ use std::path::Path;
 
 use protocol::UnitsSection;
 
-use super::template_instance::template_of;
 use crate::config::{RunConfig, RunnerKind};
 use crate::release::{RecordError, read_record};
 use crate::runner::Launch;
 use crate::sys::fs::read_plain;
+use crate::systemd::{is_unit_name, template_of};
 
 /// Bytes of all unit files of a release, at most: its record holds them.
 const ALL_BYTES: u64 = 256 << 10;
-/// Kinds of units that there are files of (systemd.unit(5)).
-const KINDS: [&str; 9] =
-    ["service", "socket", "target", "timer", "path", "slice", "mount", "automount", "swap"];
-
-/// Whether a text is the name of a unit: it has no slash in it, so it can be the name of a file.
-pub fn is_unit_name(name: &str) -> bool {
-    let Some((stem, kind)) = name.rsplit_once('.') else { return false };
-    let plain = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
-    let whole = !stem.is_empty() && !stem.starts_with('.') && name.len() <= 255;
-    whole && stem.chars().all(plain) && KINDS.contains(&kind)
-}
-
 /// Whether this host takes the unit files of a release. The error says why not.
 pub fn check_units(config: &RunConfig, shipped: Option<&UnitsSection>) -> Result<(), String> {
     let names = shipped.iter().flat_map(|section| section.files.keys());
@@ -48,8 +36,8 @@ pub fn check_units(config: &RunConfig, shipped: Option<&UnitsSection>) -> Result
     Ok(())
 }
 
-/// Reads the unit files that a release ships, by their names, out of a tree that nobody but the
-/// updater has written to yet. An error comes with the path of the file that it is about.
+/// Reads the unit files that a release ships, by their names, out of a tree that the updater alone has
+/// written to yet. An error comes with the path of the file that it is about.
 pub fn read_units(
     tree: &Path,
     shipped: Option<&UnitsSection>,
@@ -83,26 +71,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_of_a_unit_is_no_path() {
-        for good in ["agent.service", "agent@1.service", "a-b_c.socket", "x\\x2dy.mount"] {
-            assert!(is_unit_name(good), "{good}");
-        }
-        for bad in [
-            "agent",
-            "../a.service",
-            "a/b.service",
-            ".service",
-            "..service",
-            "a b.service",
-            "a.service.d",
-            "a.conf",
-            "",
-        ] {
-            assert!(!is_unit_name(bad), "{bad}");
-        }
-    }
-
-    #[test]
     fn a_host_takes_only_the_unit_files_that_it_names() {
         let section =
             |name: &str| UnitsSection { files: [(name.to_owned(), "units/a".to_owned())].into() };
@@ -117,6 +85,7 @@ mod tests {
         config.kind = RunnerKind::Process;
         assert!(check_units(&config, Some(&section("agent.service"))).is_err());
     }
+
     #[test]
     fn unit_files_are_read_up_to_a_bound_and_through_no_link() {
         let tree = tempfile::tempdir().unwrap();
