@@ -6,6 +6,6 @@ mod backoff;
 mod chain;
 mod random;
 
-pub use backoff::{Attempts, Backoff};
-pub use chain::chain;
+pub use backoff::{Attempts, Backoff, is_worth_logging};
+pub use chain::{causes, chain, failed_to};
 pub use random::random;

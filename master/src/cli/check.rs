@@ -1,16 +1,17 @@
 //! `swarm check`: are the hosts there, and are they well?
 
 use clap::Args;
+use control::fleet::{AppStatus, Fleet, HostStatus, status};
+use explain::{Exit, Failure, when_if};
 use protocol::HostName;
 use serde::Serialize;
+use store::{Store, StoreError};
 use time::OffsetDateTime;
 
 use crate::cli::Context;
 use crate::cli::runtime::block_on;
-use crate::fleet::{AppStatus, Fleet, HostStatus, status};
-use crate::output::{Exit, Failure, Table, when_if};
-use crate::select::SelectionOrAll;
-use crate::store::{Store, StoreError};
+use crate::cli::selection::SelectionOrAll;
+use crate::output::Table;
 
 /// The words of `swarm check`.
 #[derive(Debug, Args)]
@@ -122,9 +123,9 @@ fn table(hosts: &[CheckedHost], columns: Option<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use protocol::Phase;
+    use testing::at;
 
     use super::*;
-    use crate::store::testing::at;
 
     fn app(agent: &str, healthy: bool) -> AppStatus {
         AppStatus {

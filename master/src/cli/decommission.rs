@@ -1,11 +1,11 @@
 //! `swarm decommission`: a host leaves the fleet.
 
 use clap::Args;
+use explain::{Exit, Failure};
 use protocol::HostName;
+use store::{Event, EventType};
 
 use crate::cli::Context;
-use crate::output::{Exit, Failure};
-use crate::store::{Event, EventType};
 
 /// The words of `swarm decommission`.
 #[derive(Debug, Args)]

@@ -1,15 +1,16 @@
 //! `swarm drill`: hosts try on themselves that updates, recovery and rollback work there.
 
 use clap::Args;
+use control::fleet::{Fleet, HostDrill, drill};
+use explain::{Exit, Failure, span};
 use protocol::{AppName, DrillReport, DrillStep, HostName};
 use serde_json::json;
+use store::{Event, EventType};
 
 use crate::cli::Context;
 use crate::cli::runtime::block_on;
-use crate::fleet::{Fleet, HostDrill, drill};
-use crate::output::{Exit, Failure, Table, span};
-use crate::select::SelectionArgs;
-use crate::store::{Event, EventType};
+use crate::cli::selection::SelectionArgs;
+use crate::output::Table;
 
 /// The words of `swarm drill`.
 #[derive(Debug, Args)]
@@ -25,7 +26,7 @@ impl DrillArgs {
     /// Lets the hosts drill, and keeps how it went. Exits with 1 if one did not pass.
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let Context { home, store, output, .. } = context;
-        let selected = self.selection.resolve(&store.hosts()?)?;
+        let selected = self.selection.selection().resolve(&store.hosts()?)?;
         let members = Fleet::open(home, store, context.patience)?.members(&selected);
         let told = output.clone();
         let hear = move |host: &HostName, step: &DrillStep| {
@@ -46,9 +47,13 @@ impl DrillArgs {
         } else {
             output.data(&table(&hosts, output.columns()));
         }
-        let fine = hosts.iter().all(|host| matches!(host.status, "passed" | "skipped"));
-        Ok(if fine { Exit::Success } else { Exit::Failed })
+        Ok(exit(&hosts))
     }
+}
+
+/// A host that has not passed, for whatever reason, fails the command.
+fn exit(hosts: &[HostDrill]) -> Exit {
+    if hosts.iter().all(HostDrill::is_fine) { Exit::Success } else { Exit::Failed }
 }
 
 /// The times that are worth a look: of each kind of step the longest.
@@ -123,6 +128,7 @@ mod tests {
         };
         let hosts = [passed, refused];
         insta::assert_snapshot!(table(&hosts, None));
+        assert_eq!((exit(&hosts[..1]), exit(&hosts)), (Exit::Success, Exit::Failed));
         let narrow = table(&hosts, Some(80));
         assert!(narrow.lines().all(|line| line.len() <= 80), "{narrow}");
     }

@@ -1,12 +1,12 @@
 //! `swarm release forgive`: a release that failed somewhere may go out again.
 
 use clap::Args;
+use control::rollout::resolve;
+use explain::{Exit, Failure};
 use serde_json::json;
+use store::{Event, EventType};
 
 use crate::cli::Context;
-use crate::output::{Exit, Failure};
-use crate::rollout::resolve;
-use crate::store::{Event, EventType};
 
 /// The words of `swarm release forgive`.
 #[derive(Debug, Args)]

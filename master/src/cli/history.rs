@@ -1,12 +1,13 @@
 //! `swarm history`: the rollouts, and how they ended.
 
 use clap::Args;
+use control::rollout::ReleaseNames;
+use explain::{Exit, Failure, when};
 use serde::Serialize;
+use store::{HostResult, Rollout};
 
 use crate::cli::Context;
-use crate::output::{Exit, Failure, Table, when};
-use crate::rollout::ReleaseNames;
-use crate::store::{HostResult, Rollout};
+use crate::output::Table;
 
 /// The words of `swarm history`.
 #[derive(Debug, Args)]
@@ -76,10 +77,10 @@ fn counts(hosts: &[HostResult]) -> String {
 #[cfg(test)]
 mod tests {
     use protocol::HostOutcome;
+    use store::RolloutResult;
+    use testing::{at, rollout};
 
     use super::*;
-    use crate::store::RolloutResult;
-    use crate::store::testing::{at, rollout};
 
     #[test]
     fn a_rollout_that_never_ended_says_so() {

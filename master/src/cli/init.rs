@@ -1,15 +1,17 @@
 //! `swarm init`: a master where there is none.
 
 use clap::Args;
+use control::home::Home;
+use control::init;
+use control::init::Initialised;
+use explain::{Exit, Failure};
 use pki::Fleet;
 use serde_json::json;
+use store::{Event, EventType};
 use time::OffsetDateTime;
 
 use crate::cli::context::{Context, caller};
-use crate::home::Home;
-use crate::master::{self, Initialised};
-use crate::output::{Exit, Failure, Output};
-use crate::store::{Event, EventType};
+use crate::output::Output;
 
 /// The words of `swarm init`.
 #[derive(Debug, Args)]
@@ -36,7 +38,7 @@ impl InitArgs {
             return take_over(&Context::open(home, output, now)?);
         }
         let Initialised { created, fleet, fingerprint, epoch } =
-            master::initialise(&home, &self.fleet, &caller(), now())?;
+            init::initialise(&home, &self.fleet, &caller(), now())?;
         let root = home.root().display().to_string();
         if output.json() {
             output.document(&json!({

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use clap::Args;
+use explain::{Exit, Failure};
 use protocol::{HostName, LabelError, parse_label};
 use serde_json::json;
+use store::{Event, EventType};
 
 use crate::cli::Context;
-use crate::output::{Exit, Failure};
-use crate::store::{Event, EventType};
 
 /// The words of `swarm label`.
 #[derive(Debug, Args)]

@@ -1,12 +1,13 @@
 //! How a plan is shown.
 
+use control::rollout::{Estimate, ReleaseNames};
+use engine::{Action, Division, Plan, WorstCase, worst_case};
+use explain::Failure;
 use protocol::Migrates;
 use serde_json::json;
 
 use crate::cli::Context;
-use crate::output::{Failure, Table};
-use crate::rollout::engine::{Action, Division, Plan, WorstCase, worst_case};
-use crate::rollout::{Estimate, ReleaseNames};
+use crate::output::Table;
 
 /// Shows a plan: host by host, and what it comes to at best and at worst.
 pub(super) fn show_plan(context: &Context, plan: &Plan, kept: bool) -> Result<(), Failure> {

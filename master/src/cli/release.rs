@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use control::signing;
+use control::signing::{ReleaseKey, SignedFiles, SigningError};
+use explain::{Exit, Failure, plain};
 use protocol::{AppName, Period, SignedManifest};
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::cli::forgive::ForgiveArgs;
-use crate::output::{Exit, Failure, Output, plain};
-use crate::signing::{self, ReleaseKey, SignedFiles, SigningError};
+use crate::output::Output;
 
 /// What can be done with a release.
 #[derive(Debug, Subcommand)]

@@ -1,17 +1,15 @@
 //! `swarm show`: all that is known of a host, without asking it.
 
 use clap::Args;
+use control::rollout::ReleaseNames;
+use explain::{Exit, Failure, plain, when};
 use protocol::HostName;
 use serde::Serialize;
 use serde_json::Value;
+use store::{Certificate, Desired, Event, EventType, Events, Host};
 
-use crate::cli::Context;
 use crate::cli::drill::times;
-use crate::cli::log;
-use crate::hosts::Host;
-use crate::output::{Exit, Failure, plain, when};
-use crate::rollout::ReleaseNames;
-use crate::store::{Certificate, Desired, Event, EventType, Events};
+use crate::cli::{Context, log};
 
 /// How many of its last events are shown.
 const RECENT: u32 = 10;
@@ -113,10 +111,9 @@ fn drilled(drill: &Event) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use testing::{at, host};
 
     use super::*;
-    use crate::hosts::testing::host;
-    use crate::store::testing::at;
 
     #[test]
     fn all_that_is_known_of_a_host() {

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use clap::{Args, value_parser};
+use engine::simulate::{Answer, Outcome, Scenario, run};
+use explain::{Exit, span};
 use serde_json::json;
 use time::OffsetDateTime;
 
+use crate::cli::choice::Choice;
+use crate::cli::faults::FaultArgs;
 use crate::cli::policy::CourseArgs;
-use crate::output::{Exit, Output, Table, span};
-use crate::simulate::{Answer, Faults, Outcome, Scenario, run};
+use crate::output::{Output, Table};
 
 /// The words of `swarm simulate`.
 #[derive(Debug, Args)]
@@ -29,13 +32,13 @@ pub struct SimulateArgs {
     any: bool,
     /// What somebody says when it asks how to go on
     #[arg(long, value_enum, value_name = "ANSWER", default_value_t, help_heading = "Policy")]
-    answer: Answer,
+    answer: Choice<Answer>,
     /// How.
     #[command(flatten)]
     course: CourseArgs,
     /// What goes wrong.
     #[command(flatten)]
-    faults: Faults,
+    faults: FaultArgs,
 }
 
 /// What many simulations came to.
@@ -80,8 +83,8 @@ impl SimulateArgs {
             hosts: self.hosts,
             seed,
             policy: self.course.policy(),
-            faults: self.faults.clone(),
-            answer: self.answer,
+            faults: self.faults.faults(),
+            answer: self.answer.0,
             busy: false,
         }
     }

@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 
 use clap::Args;
+use control::fleet::{AppStatus, Fleet, HostStatus, status};
+use control::rollout::ReleaseNames;
+use explain::{Exit, Failure, plain};
 
 use crate::cli::Context;
 use crate::cli::runtime::block_on;
-use crate::fleet::{AppStatus, Fleet, HostStatus, status};
-use crate::output::{Exit, Failure, Table, plain};
-use crate::rollout::ReleaseNames;
-use crate::select::SelectionOrAll;
+use crate::cli::selection::SelectionOrAll;
+use crate::output::Table;
 
 /// The words of `swarm status`.
 #[derive(Debug, Args)]
@@ -34,8 +35,12 @@ pub(super) fn run(arguments: &StatusArgs, context: &Context) -> Result<Exit, Fai
     } else {
         output.data(&text(&hosts, ReleaseNames::read(store)?, output.columns()));
     }
-    let well = hosts.iter().all(HostStatus::is_well);
-    Ok(if well { Exit::Success } else { Exit::Failed })
+    Ok(exit(&hosts))
+}
+
+/// A host that is not as it should be, for whatever reason, fails the command.
+fn exit(hosts: &[HostStatus]) -> Exit {
+    if hosts.iter().all(HostStatus::is_well) { Exit::Success } else { Exit::Failed }
 }
 
 fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -> String {
@@ -83,4 +88,30 @@ fn row(table: &mut Table, host: &HostStatus, app: &AppStatus, updater: &str, nam
         &should,
         updater,
     ]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_of_which_nothing_is_known_fails_the_command() {
+        let status = |error: Option<&str>| HostStatus {
+            host: "web-1".parse().unwrap(),
+            skipped: None,
+            reachable: error.is_none(),
+            error: error.map(str::to_owned),
+            updater_version: None,
+            updater_digest: None,
+            apps: Vec::new(),
+        };
+        let broken = status(Some("failed to ask this host: swarm itself failed"));
+        assert_eq!(exit(&[status(None)]), Exit::Success);
+        assert_eq!(exit(&[status(None), broken.clone()]), Exit::Failed);
+        let shown = text(&[broken], ReleaseNames::default(), None);
+        assert!(
+            shown.contains("\nweb-1: failed to ask this host: swarm itself failed\n"),
+            "{shown}"
+        );
+    }
 }

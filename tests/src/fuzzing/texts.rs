@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use master::hosts::{Host, Pinned};
-use master::select::Pattern;
+use control::select::Pattern;
 use protocol::{ReleaseManifest, SignedManifest};
+use store::{Host, Pinned};
 use time::OffsetDateTime;
 use updater::config::{Config, validate};
 use updater::trust::{Presented, TrustedKey, TrustedKeys};

@@ -19,7 +19,6 @@ use crate::systemd::BusConnection;
 use account::Account;
 pub use identity::judge_identity;
 
-
 /// All that is wrong, and the configuration if the file has one.
 #[derive(Debug)]
 pub struct Checked {
@@ -128,7 +127,8 @@ mod tests {
         let path = directory.path().join("updater.toml");
         fs::write(&path, "identity = 'updater'\n[app.agent]\ninstall_dir = '/opt/agent'\n")
             .unwrap();
-        let checked = check_file(&path, OffsetDateTime::UNIX_EPOCH, false, &BusConnection::default());
+        let checked =
+            check_file(&path, OffsetDateTime::UNIX_EPOCH, false, &BusConnection::default());
         let identity = directory.path().join("updater");
         assert_eq!(checked.config.unwrap().identity, identity);
         let said = |finding: &Finding| finding.message.contains("relative");
@@ -151,7 +151,8 @@ mod tests {
         )
         .unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
-        let checked = check_file(&path, OffsetDateTime::UNIX_EPOCH, false, &BusConnection::default());
+        let checked =
+            check_file(&path, OffsetDateTime::UNIX_EPOCH, false, &BusConnection::default());
         assert!(checked.config.is_some());
         for (key, part) in [
             ("", "others may write"),
@@ -169,7 +170,12 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_one_finding() {
-        let checked = check_file(Path::new("/nonexistent.toml"), OffsetDateTime::UNIX_EPOCH, false, &BusConnection::default());
+        let checked = check_file(
+            Path::new("/nonexistent.toml"),
+            OffsetDateTime::UNIX_EPOCH,
+            false,
+            &BusConnection::default(),
+        );
         assert!(checked.config.is_none());
         assert_eq!(checked.findings.len(), 1);
     }

@@ -129,8 +129,7 @@ fn check_sockets(name: &AppName, app: &AppConfig, bus: &Bus, findings: &mut Vec<
     if app.run.sockets.is_empty() {
         return;
     }
-    let permitted =
-        bus.ask(|systemd| async move { systemd.permits(OWN_SERVICE, TAKING).await });
+    let permitted = bus.ask(|systemd| async move { systemd.permits(OWN_SERVICE, TAKING).await });
     if permitted.unwrap_or(true) {
         return;
     }
@@ -208,7 +207,12 @@ mod tests {
         let text = "[app.agent]\ninstall_dir = '/opt/agent'\n[app.agent.run]\nkind = 'systemd'\n\
                     units = ['a.service']\n";
         let mut findings = Vec::new();
-        check(&Config::parse(text).unwrap(), &Account::own(), &BusConnection::default(), &mut findings);
+        check(
+            &Config::parse(text).unwrap(),
+            &Account::own(),
+            &BusConnection::default(),
+            &mut findings,
+        );
         assert!(findings[0].message.contains("systemd does not run"), "{findings:?}");
     }
 }

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use crate::check::check_file;
 use crate::cli::args::CheckArgs;
 use crate::cli::errors::CliError;
-use crate::check::check_file;
 use crate::config::{Config, Finding, has_errors};
 use crate::environment::Environment;
 use crate::server::LOCAL_SOCKET;
@@ -23,7 +23,9 @@ pub(super) fn check(
     let running = asked.running || daemon_runs(&asked.common.config);
     let checked = check_file(&asked.common.config, wall_clock(), running, systemd);
     let mut findings = checked.findings;
-    findings.extend(checked.config.zip(environment.listening()).and_then(|(config, now)| moved(&config, now)));
+    findings.extend(
+        checked.config.zip(environment.listening()).and_then(|(config, now)| moved(&config, now)),
+    );
     let text = if asked.json {
         serde_json::to_string_pretty(&findings)? + "\n"
     } else {

@@ -7,10 +7,10 @@ use std::path::Path;
 use serde::Serialize;
 use time::macros::format_description;
 
+use crate::check::check_file;
 use crate::cli::args::EnrollArgs;
 use crate::cli::check;
 use crate::cli::errors::CliError;
-use crate::check::check_file;
 use crate::config::{Finding, has_errors};
 use crate::enroll::{Enrolled, Placed, Service, enroll, start_service};
 use crate::environment::Environment;

@@ -69,8 +69,7 @@ fn from_disk(
     let events = Events::new(crate::sys::wall_clock());
     let mut apps = std::collections::BTreeMap::new();
     for name in config.apps.keys() {
-        let app =
-            App::new(name.clone(), config, Arc::clone(&events), &resources, handle.clone())?;
+        let app = App::new(name.clone(), config, Arc::clone(&events), &resources, handle.clone())?;
         app.refresh();
         let shown =
             ShownApp { health: app.status().health(), releases: crate::api::app_releases(&app)? };

@@ -69,7 +69,7 @@ impl Config {
     }
 
     /// An absolute path stays what it is when it is joined to another.
-    pub(super) fn find_files_beside(&mut self, file: &Path) -> std::io::Result<()> {
+    pub fn find_files_beside(&mut self, file: &Path) -> std::io::Result<()> {
         let file = std::path::absolute(file)?;
         let directory = file.parent().unwrap_or(&file);
         self.identity = directory.join(&self.identity);

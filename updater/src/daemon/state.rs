@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use common::failed_to;
 use protocol::{
     AppName, Code, DEFAULT_APP, Digest, DrillReport, FORMAT, Health, HostName, Problem,
 };
@@ -19,7 +20,7 @@ use crate::drill::{read_last, sweep as sweep_drill};
 use crate::runner::RunnerResources;
 use crate::self_update::{OwnExecutable, Takeover};
 use crate::sys::{sweep_unfinished, wall_clock};
-use crate::transaction::{App, AppError, Events, Recovery, chain, internal};
+use crate::transaction::{App, AppError, Events, Recovery, internal};
 
 pub struct Daemon {
     /// The host's name, from its certificate.
@@ -79,14 +80,15 @@ impl Daemon {
         let events = Events::new(wall_clock());
         let mut apps = BTreeMap::new();
         for name in config.apps.keys() {
-            let app = App::new(name.clone(), &config, Arc::clone(&events), &resources, handle.clone())
-                .map_err(|source| DaemonError::App { name: name.clone(), source })?;
+            let app =
+                App::new(name.clone(), &config, Arc::clone(&events), &resources, handle.clone())
+                    .map_err(|source| DaemonError::App { name: name.clone(), source })?;
             app.show_what_the_disk_says();
             apps.insert(name.clone(), Arc::new(app));
         }
         let epoch = Epoch::open(&config.state_dir);
         if let Err(error) = epoch.check() {
-            tracing::error!("no order can be taken: failed to {error}");
+            tracing::error!("no order can be taken: {}", failed_to(&error));
         }
         let drill = read_last(&config.state_dir).unwrap_or_else(|error| {
             tracing::warn!("the last drill's report cannot be read: {error}");
@@ -102,7 +104,11 @@ impl Daemon {
             config_file,
             epoch,
             started: Instant::now(),
-            charge: watch::Sender::new(if candidate { Charge::Candidate } else { Charge::Starting }),
+            charge: watch::Sender::new(if candidate {
+                Charge::Candidate
+            } else {
+                Charge::Starting
+            }),
             answered: tokio::sync::Notify::new(),
             host,
             digest,
@@ -123,7 +129,7 @@ impl Daemon {
             tracing::warn!("what the rescue unit did could not be written down: {error}");
         }
         if let Err(error) = sweep_drill(&self.config, &self.resources.systemd) {
-            tracing::warn!("what a drill left is still there: failed to {}", chain(&error));
+            tracing::warn!("what a drill left is still there: {}", failed_to(&error));
         }
         for app in self.apps.values() {
             app.hold_starts();
@@ -197,7 +203,7 @@ impl Daemon {
         };
         self.epoch.accept(given).map_err(|error| match error {
             EpochError::Stale { highest, .. } => {
-                let problem = Problem::new(Code::StaleMaster, format!("failed to {error}"));
+                let problem = Problem::new(Code::StaleMaster, failed_to(&error));
                 Problem { epoch: Some(highest), ..problem }
             }
             EpochError::Io { .. } | EpochError::Damaged { .. } => internal(&error),

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::{chain, failed_to};
 use protocol::EventKind;
 use tokio::runtime::Handle;
 
 use crate::release::Slot;
 use crate::runner::Instance;
 use crate::sys::{blocking, spawn_task};
-use crate::transaction::{App, chain};
+use crate::transaction::App;
 
 /// How often the size of an agent's log is looked at, the room on the disk, and whether what is amiss
 /// still is.
@@ -76,7 +77,7 @@ fn look_after(app: &App) {
         app.refresh();
     }
     if let Err(error) = app.runner().log().rotate_if_needed() {
-        tracing::warn!(app = %app.name, "{}: failed to {}", app.name, chain(&error));
+        tracing::warn!(app = %app.name, "{}: {}", app.name, failed_to(&error));
     }
 }
 

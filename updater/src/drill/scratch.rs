@@ -80,8 +80,7 @@ impl Scratch {
             apps: [(name.clone(), scratch)].into(),
             ..config.clone()
         };
-        let resources =
-            RunnerResources { systemd: systemd.clone(), ..RunnerResources::default() };
+        let resources = RunnerResources { systemd: systemd.clone(), ..RunnerResources::default() };
         Ok(Self { config, name, resources, beside: real.install_dir.clone() })
     }
 
@@ -128,10 +127,7 @@ impl Scratch {
 }
 
 /// What a drill that was cut short may have left of any app.
-pub(super) fn remove_leftovers(
-    config: &Config,
-    systemd: &BusConnection,
-) -> Result<(), DrillError> {
+pub(super) fn remove_leftovers(config: &Config, systemd: &BusConnection) -> Result<(), DrillError> {
     for app in config.apps.keys() {
         let scratch = Scratch::beside(config, app, systemd)?;
         let there = [&scratch.config.state_dir, &scratch.beside.join(INSTALL)];

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::chain;
+use common::failed_to;
 
 use super::RunnerError;
 use crate::config::{AppConfig, Strategy};
@@ -90,8 +90,7 @@ impl Transient {
             Ok((result, systemd.state(&name).await?))
         });
         // It may run all the same, or be about to.
-        let told =
-            |error: &SystemdError| tracing::warn!("{unit} is ended: failed to {}", chain(error));
+        let told = |error: &SystemdError| tracing::warn!("{unit} is ended: {}", failed_to(error));
         let (result, state) = started.inspect_err(told)?;
         match result {
             JobResult::Done if state.main_pid != 0 => Ok(state.main_pid),

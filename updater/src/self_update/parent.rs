@@ -10,7 +10,7 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use common::{Attempts, Backoff, chain, random};
+use common::{Attempts, Backoff, chain, is_worth_logging, random};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -29,9 +29,6 @@ use crate::sys::spawn::Lifetime;
 const PAUSES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
 /// After this uptime, a death does not count as one more of the same: the pauses begin anew.
 const LONG_LIFE: Duration = Duration::from_mins(1);
-/// Failed starts in a row are logged one by one while there are few of them, later each time that their
-/// number has doubled, and at last every so many: about once in ten minutes.
-const LOGGED_EVERY: u32 = 64;
 
 /// Why the parent cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -242,7 +239,7 @@ impl Parent {
 
     fn start_failed(&mut self, error: &ParentError) {
         self.failed_starts = self.failed_starts.saturating_add(1);
-        if is_logged(self.failed_starts) {
+        if is_worth_logging(self.failed_starts) {
             let times = self.failed_starts;
             let plural = if times == 1 { "time" } else { "times" };
             tracing::error!("failed {times} {plural} in a row to {}; trying again", chain(error));
@@ -294,11 +291,6 @@ impl Parent {
     }
 }
 
-/// Whether so many failed starts in a row are worth a line in the log.
-fn is_logged(failed: u32) -> bool {
-    failed.is_power_of_two() || failed.is_multiple_of(LOGGED_EVERY)
-}
-
 /// An updater can be killed at any moment, so there is nothing to wait for.
 fn end_now(pid: Pid) {
     end(pid);
@@ -315,16 +307,5 @@ fn ending(status: WaitStatus) -> String {
         WaitStatus::Exited(_, code) => format!("exit status {code}"),
         WaitStatus::Signaled(_, signal, _) => format!("signal {signal}"),
         other => format!("{other:?}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn failed_starts_are_logged_with_ever_longer_gaps_that_stay_bounded() {
-        let logged: Vec<u32> = (1..=256).filter(|failed| is_logged(*failed)).collect();
-        assert_eq!(logged, [1, 2, 4, 8, 16, 32, 64, 128, 192, 256]);
     }
 }

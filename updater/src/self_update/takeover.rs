@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::self_update::executable::{Foreign, foreign_machine};
 use crate::environment::LISTENING;
+use crate::self_update::executable::{Foreign, foreign_machine};
 use crate::self_update::{ChannelError, FromParent, SuccessorStarter};
 use crate::server::AcceptSwitch;
 use crate::sys::bounds::CommandBounds;

@@ -13,8 +13,8 @@ use common::chain;
 use rustix::process::Signal;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::self_update::start::{Start, StartError, start_updater};
 use crate::runner::SocketStore;
+use crate::self_update::start::{Start, StartError, start_updater};
 use crate::self_update::{Channel, ChannelError, FromParent, ToParent};
 use crate::sys::process::{ProcessHandle, ProcessId};
 use crate::sys::run::describe;

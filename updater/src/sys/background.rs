@@ -67,3 +67,106 @@ fn end(name: &str, panic: &(dyn Any + Send)) -> ! {
     // Not `exit`, which would run what other threads still need.
     std::process::abort()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::Command;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Runs one of the tests below in a process of its own, which it is to end. It says how it ended, and
+    /// what it printed.
+    fn ended(test: &str) -> (Option<i32>, String) {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let name = format!("{}::{test}", module_path!().split_once("::").unwrap().1);
+        command.args([name.as_str(), "--exact", "--ignored", "--nocapture"]);
+        let output = command.output().unwrap();
+        (output.status.signal(), String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// A process that logs, and waits for ever unless it is ended.
+    fn wait_for_the_end(begin: impl FnOnce(&Handle)) {
+        tracing::subscriber::set_global_default(Printer).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        begin(runtime.handle());
+        let (_nothing, never) = mpsc::channel::<()>();
+        never.recv().unwrap();
+    }
+
+    #[test]
+    #[ignore = "it ends its process"]
+    fn a_task_panics() {
+        wait_for_the_end(|handle| {
+            drop(spawn_task(handle, "a loop", async { panic!("number {}", 7) }))
+        });
+    }
+
+    #[test]
+    #[ignore = "it ends its process"]
+    fn a_thread_panics() {
+        let thread = thread::Builder::new().name("a loop".to_owned());
+        wait_for_the_end(|_| drop(spawn_thread(thread, || panic!("number {}", 7))));
+    }
+
+    #[test]
+    #[ignore = "it ends its process"]
+    fn what_blocks_panics() {
+        let work = async { blocking("a loop", || panic!("number {}", 7)).await };
+        wait_for_the_end(|handle| drop(handle.spawn(work)));
+    }
+
+    #[test]
+    fn work_that_panics_is_logged_by_its_name_and_ends_the_process() {
+        for test in ["a_task_panics", "a_thread_panics", "what_blocks_panics"] {
+            let (signal, output) = ended(test);
+            assert_eq!(signal, Some(nix::libc::SIGABRT), "{test}: {output}");
+            assert!(
+                output.contains("ERROR a loop panicked, so the updater ends: number 7"),
+                "{output}"
+            );
+        }
+    }
+
+    #[test]
+    fn work_that_ends_ends_nothing_else() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        runtime.block_on(spawn_task(runtime.handle(), "a task", async {})).unwrap();
+        assert_eq!(runtime.block_on(blocking("a number", || 7)), 7);
+        assert_eq!(spawn_thread(thread::Builder::new(), || 7).unwrap().join().unwrap(), 7);
+    }
+
+    /// Prints the messages of events.
+    struct Printer;
+
+    impl tracing::Subscriber for Printer {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+        fn event(&self, event: &tracing::Event<'_>) {
+            struct Message(String);
+            impl tracing::field::Visit for Message {
+                fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                    self.0 = format!("{value:?}");
+                }
+            }
+            let mut message = Message(String::new());
+            event.record(&mut message);
+            println!("{} {}", event.metadata().level(), message.0);
+        }
+
+        fn enter(&self, _: &tracing::span::Id) {}
+
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+}

@@ -17,8 +17,8 @@ use tokio::sync::Mutex;
 
 use crate::sys::spawn_task;
 
-use super::connection::Systemd;
 use super::SystemdError;
+use super::connection::Systemd;
 
 /// Where the bus listens, unless the environment says otherwise (the D-Bus specification).
 const SOCKET: &str = "/run/dbus/system_bus_socket";
@@ -60,7 +60,8 @@ pub fn is_running() -> bool {
 impl BusConnection {
     /// To the bus at `address` (`DBUS_SYSTEM_BUS_ADDRESS`), or at the usual one. Nothing is connected yet.
     pub fn new(address: Option<String>) -> Self {
-        Self { inner: Arc::new(Inner { address, ..Inner::default() }) }
+        let inner = Inner { address, runtime: std::sync::Mutex::default(), open: Mutex::default() };
+        Self { inner: Arc::new(inner) }
     }
 
     /// For questions, each of which is to be answered within `timeout`.

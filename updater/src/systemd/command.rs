@@ -11,7 +11,7 @@ use std::process::ExitStatus;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use common::chain;
+use common::failed_to;
 use rustix::process::Signal;
 use tokio::sync::oneshot;
 use zbus::Fd;
@@ -137,7 +137,7 @@ impl CommandUnits {
             Ok(None) => return Ok(running),
             Ok(Some(how)) => io::Error::other(format!("{} {how}", running.unit)),
             Err(error) => {
-                tracing::warn!("{} is ended: failed to {}", running.unit, chain(&error));
+                tracing::warn!("{} is ended: {}", running.unit, failed_to(&error));
                 io::Error::other(error)
             }
         };

@@ -52,7 +52,10 @@ impl Systemd {
             .await
     }
 
-    pub(super) async fn service(&self, unit: &UnitProxy<'_>) -> zbus::Result<ServiceProxy<'static>> {
+    pub(super) async fn service(
+        &self,
+        unit: &UnitProxy<'_>,
+    ) -> zbus::Result<ServiceProxy<'static>> {
         ServiceProxy::builder(&self.connection)
             .path(unit.inner().path().to_owned())
             .cache_properties(CacheProperties::No)
@@ -61,7 +64,10 @@ impl Systemd {
     }
 
     /// From a message of systemd's to an error that says what was asked.
-    pub(super) fn refused(act: &'static str, unit: &str) -> impl FnOnce(zbus::Error) -> SystemdError {
+    pub(super) fn refused(
+        act: &'static str,
+        unit: &str,
+    ) -> impl FnOnce(zbus::Error) -> SystemdError {
         let unit = unit.to_owned();
         move |source| SystemdError::Refused { act, unit, source }
     }

@@ -1,15 +1,14 @@
 //! One app: its directories, its runner, its probe, and what is known of it.
 
 use std::fs;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use common::{chain, failed_to};
 use futures_util::Stream;
 use pki::Paths;
 use protocol::{
-    ActiveRelease, AppName, Code, Digest, Event, EventKind, LastTransaction, Phase, Problem, SELF_APP,
-    SlotRelease,
-    TransactionId, TransactionResult,
+    ActiveRelease, AppName, Code, Digest, Event, EventKind, LastTransaction, Phase, Problem,
+    SELF_APP, SlotRelease, TransactionId, TransactionResult,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -22,7 +21,7 @@ use crate::self_update::{OwnExecutable, Takeover};
 use crate::sys::user::{User, UserError};
 use crate::sys::{spawn_thread, wall_clock};
 use crate::systemd::CommandUnits;
-use crate::transaction::admission::{Order, Plan, chain, internal};
+use crate::transaction::admission::{Order, Plan, internal};
 use crate::transaction::engine::{Engine, Recovery, read_manifest};
 use crate::transaction::machine::after_switch;
 use crate::transaction::status::{Agent, AppFiles, Status};
@@ -235,8 +234,7 @@ impl App {
             RunnerKind::Systemd => Ok(Vec::new()),
         };
         let command = command.map_err(|error| {
-            let detail = format!("failed to {error}");
-            Failure::release_problem(Problem::new(Code::RolledBack, detail))
+            Failure::release_problem(Problem::new(Code::RolledBack, failed_to(&error)))
         })?;
         Ok(Launch {
             release_path: path,
@@ -293,7 +291,7 @@ impl App {
         match Journal::read(&self.files.journal()) {
             Ok(Some(journal)) => self.show_phase(&journal),
             Ok(None) => {}
-            Err(error) => self.block(format!("not recovered: failed to {}", chain(&error))),
+            Err(error) => self.block(format!("not recovered: {}", failed_to(&error))),
         }
     }
 
@@ -360,9 +358,7 @@ impl App {
             }
         };
         let path = self.layout.release(&digest);
-        let record = read_record(&path)
-            .inspect_err(|error| warnings.push(format!("failed to {}", chain(error))))
-            .ok();
+        let record = read_record(&path).inspect_err(|error| warnings.push(failed_to(error))).ok();
         Some(ActiveRelease {
             digest,
             version: record.as_ref().and_then(|record| record.version.clone()),

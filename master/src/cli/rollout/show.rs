@@ -1,14 +1,15 @@
 //! `swarm rollout show ID`.
 
 use clap::Args;
+use control::rollout::{Estimate, ReleaseNames, RolloutStatus, rollout_status};
+use engine::{Host, Weight, by_weight, counts, waits_for};
+use explain::{Exit, Failure, plain, span, when};
 use protocol::HostName;
 use time::OffsetDateTime;
 
 use crate::cli::Context;
 use crate::cli::rollout::args::Which;
-use crate::output::{Exit, Failure, Table, plain, span, when, wrapped};
-use crate::rollout::engine::{Host, Weight, by_weight, counts, waits_for};
-use crate::rollout::{Estimate, ReleaseNames, RolloutStatus, rollout_status};
+use crate::output::{Table, wrapped};
 
 /// Of hosts that are as they should be, or wait, or were left out, so many are shown of each kind.
 const SHOWN: usize = 10;
@@ -51,7 +52,7 @@ pub(super) struct Shown<'a> {
     pub(super) all: bool,
 }
 
-/// What it is and how it stands, then the hosts that matter most first, then how many rollout_status where.
+/// What it is and how it stands, then the hosts that matter most first, then how many stand where.
 pub(super) fn text(
     rollout_status: &RolloutStatus,
     shown: &Shown<'_>,
@@ -117,10 +118,10 @@ fn fitted(line: &str, columns: Option<usize>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use engine::Event;
+    use testing::{Fate, Rig, at, driver, name, plan_of, policy, rollout, run};
+
     use super::*;
-    use crate::rollout::engine::Event;
-    use crate::rollout::engine::testing::{Fate, Rig, name, plan_of, policy, run};
-    use crate::store::testing::{at, driver, rollout};
     use protocol::Phase;
 
     fn of(rig: &Rig, seconds: i64, all: bool) -> String {

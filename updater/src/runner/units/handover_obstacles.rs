@@ -22,12 +22,16 @@ fn units_to_look_at(config: &RunConfig) -> Vec<String> {
 }
 
 /// Asks systemd what keeps the units from a handover; if that is empty, nothing does. Blocks.
-pub fn handover_obstacles(config: &RunConfig, bus: &Bus) -> Result<Vec<HandoverObstacle>, SystemdError> {
+pub fn handover_obstacles(
+    config: &RunConfig,
+    bus: &Bus,
+) -> Result<Vec<HandoverObstacle>, SystemdError> {
     let units = units_to_look_at(config);
     let seen = bus.ask(move |systemd| async move {
         let mut seen = Vec::new();
         for unit in units {
-            let (state, activation) = (systemd.state(&unit).await?, systemd.activation(&unit).await?);
+            let (state, activation) =
+                (systemd.state(&unit).await?, systemd.activation(&unit).await?);
             seen.push((unit, state, activation));
         }
         Ok(seen)
@@ -80,7 +84,8 @@ mod tests {
     fn seen(load: &str, units: [Activation; 3]) -> Vec<(String, UnitState, Activation)> {
         let names = ["agent.socket", "agent@a.service", "agent@b.service"];
         let state = UnitState { load: load.to_owned().into(), ..UnitState::default() };
-        let unit = |(name, activation): (&str, Activation)| (name.to_owned(), state.clone(), activation);
+        let unit =
+            |(name, activation): (&str, Activation)| (name.to_owned(), state.clone(), activation);
         names.into_iter().zip(units).map(unit).collect()
     }
 

@@ -174,7 +174,8 @@ impl Runner for HandoverUnitsRunner {
 
 impl Handover for HandoverUnitsRunner {
     fn prepare(&self) -> Result<(), RunnerError> {
-        if let Some(found) = handover_obstacles(&self.config, &self.control.bus)?.into_iter().next() {
+        if let Some(found) = handover_obstacles(&self.config, &self.control.bus)?.into_iter().next()
+        {
             return Err(RunnerError::NoHandover { unit: found.unit, why: found.why });
         }
         if self.find()?.is_none() {

@@ -1,0 +1,189 @@
+//! What a host is waiting for, since when, and what happens next; else why it is as it is.
+
+use protocol::{AppHealth, AppName, Code, HostName, LastTransaction, Phase};
+use serde::Serialize;
+use time::{Duration, OffsetDateTime};
+
+use crate::fleet::status::STOPPED;
+use crate::updater_client::{ClientError, UpdaterClient};
+
+/// The answer for one app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Why {
+    pub host: HostName,
+    /// The app; absent where the host could not be asked.
+    pub app: Option<AppName>,
+    pub line: String,
+    /// The end of what the build and the agent of a failed transaction printed.
+    pub output: Vec<String>,
+}
+
+pub async fn why(
+    host: &HostName,
+    worker: Result<UpdaterClient, ClientError>,
+    now: OffsetDateTime,
+) -> Vec<Why> {
+    let failed = |error: &ClientError| {
+        vec![Why { host: host.clone(), app: None, line: error.row(), output: Vec::new() }]
+    };
+    let worker = match worker {
+        Ok(worker) => worker,
+        Err(error) => return failed(&error),
+    };
+    let health = match worker.health().await {
+        Ok(health) => health,
+        Err(error) => return failed(&error),
+    };
+    let mut answers = Vec::new();
+    for (app, health) in health.apps {
+        let output = match &health.last {
+            Some(last) if last.code.is_some() && health.state == Phase::Idle => {
+                output(&worker, last).await
+            }
+            _ => Vec::new(),
+        };
+        let line = line(&health, now);
+        answers.push(Why { host: host.clone(), app: Some(app), line, output });
+    }
+    answers
+}
+
+/// What was kept of the failure; nothing, if it was none or is too long ago.
+async fn output(worker: &UpdaterClient, last: &LastTransaction) -> Vec<String> {
+    let evidence = worker.evidence(&last.transaction).await.unwrap_or_default();
+    let exit = evidence.agent_exit.map(|exit| format!("the agent ended: {exit}"));
+    evidence.build_output.into_iter().chain(evidence.agent_output).chain(exit).collect()
+}
+
+fn line(app: &AppHealth, now: OffsetDateTime) -> String {
+    if app.state != Phase::Idle {
+        let since = ago(now - app.since);
+        return format!("{} for {since}; next: {}", app.state, next(app.state));
+    }
+    let runs = match &app.active {
+        Some(active) => {
+            let version = active.version.as_ref().map(|version| format!("{version} "));
+            format!("runs {}({})", version.unwrap_or_default(), active.digest.short())
+        }
+        None => "has no release".to_owned(),
+    };
+    let agent = match app.agent.as_str() {
+        STOPPED => ", but was stopped on the host (there: updater start)".to_owned(),
+        _ if app.healthy => String::new(),
+        agent => format!(", but its agent is {agent}"),
+    };
+    let last = app.last.as_ref().map_or_else(String::new, |last| last_words(last, now));
+    format!("idle, waits for nothing; {runs}{agent}{last}")
+}
+
+fn last_words(last: &LastTransaction, now: OffsetDateTime) -> String {
+    let code = last.code.as_ref().map(Code::name).filter(|code| *code != last.outcome.name());
+    let detail = last.detail.as_deref().filter(|_| last.code.is_some());
+    let words: Vec<_> = [Some(last.outcome.name()), code, detail].into_iter().flatten().collect();
+    format!("; last {}, {} ago: {}", last.kind, ago(now - last.ended_at), words.join(": "))
+}
+
+/// What follows a phase, if it goes well and if it does not.
+const fn next(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Idle => "nothing",
+        Phase::Receiving => "the archive's end and digest are checked; a fault changes nothing",
+        Phase::Verifying => "the release is built; a fault changes nothing",
+        Phase::Building => "the release is staged, then switched to; a failure changes nothing",
+        Phase::Staged => "the switch to the release",
+        Phase::BackingUp => {
+            "the migration of stored data; if the backup fails, the agent is started again"
+        }
+        Phase::Migrating => "the switch to the release, once stored data has its form",
+        Phase::Starting => "the switch, if the new agent becomes ready beside the old one",
+        Phase::Switching => "the agent is restarted, or handed over to",
+        Phase::Draining | Phase::Restarting => {
+            "the release has to prove that it answers, or it is taken back"
+        }
+        Phase::Probing => "the watch, if the release proves that it answers; else it is taken back",
+        Phase::Confirming => {
+            "the watch, if the master reaches the host on a new connection; else the release is \
+             taken back"
+        }
+        Phase::Watching => "the end, if the release stays healthy; else it is taken back",
+        Phase::Reversing => "the old release is restarted and has to prove that it answers",
+    }
+}
+
+fn ago(time: Duration) -> String {
+    let seconds = time.whole_seconds().max(0);
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::updater_client::testing::{
+        FakeUpdaters, app, digest, health, impatience, last, listen, peer,
+    };
+
+    const NOW: OffsetDateTime = time::macros::datetime!(2026-01-01 00:03:00 UTC);
+
+    fn of(health: &Value) -> String {
+        let app = serde_json::from_value(health["apps"]["agent"].clone()).unwrap();
+        line(&app, NOW)
+    }
+
+    #[test]
+    fn a_host_under_way_says_since_when_and_what_is_next() {
+        assert_eq!(
+            of(&health("probing", None, &Value::Null)),
+            "probing for 3 min; next: the watch, if the release proves that it answers; else it \
+             is taken back"
+        );
+    }
+
+    #[test]
+    fn an_idle_host_says_how_its_last_transaction_ended() {
+        let mut ended = last("x", "rolled_back");
+        ended["code"] = json!("rolled_back");
+        assert_eq!(
+            of(&health("idle", None, &ended)),
+            format!(
+                "idle, waits for nothing; runs 1 ({}); last update, 2 min ago: rolled_back: why",
+                digest(1).short()
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn the_output_of_the_failure_comes_with_it() {
+        let worker = peer(|mut call| async move {
+            if call.is("GET /health") {
+                let mut ended = last("x", "rolled_back");
+                ended["code"] = json!("rolled_back");
+                return call.json(200, &health("idle", None, &ended)).await;
+            }
+            let evidence = json!({"agent_output": ["boom"], "agent_exit": "exit status 3"});
+            call.json(200, &evidence).await;
+        })
+        .await;
+        let answers = why(&"web-1".parse().unwrap(), Ok(worker), NOW).await;
+        assert_eq!(answers[0].app, Some(app()));
+        assert_eq!(answers[0].output, ["boom", "the agent ended: exit status 3"]);
+    }
+
+    #[tokio::test]
+    async fn a_host_that_cannot_be_asked_is_an_answer_too() {
+        let world = FakeUpdaters::new();
+        let (issued, server) = world.updater("web-1");
+        let address = listen(server, |mut call| async move { call.say("?\r\n\r\n").await }).await;
+        let host: HostName = "web-1".parse().unwrap();
+        let client = world.client("web-1", &issued);
+        let worker = UpdaterClient::new(host.clone(), address, client, 1, impatience());
+        let answers = why(&host, Ok(worker), NOW).await;
+        assert!(answers[0].line.starts_with("failed to "), "{}", answers[0].line);
+    }
+}

@@ -1,0 +1,95 @@
+//! What can go wrong on the way to a host and back.
+
+use std::io;
+use std::time::Duration;
+
+use pki::HandshakeError;
+
+/// Why there is no answer of the updater's.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The host cannot be told from others.
+    #[error("know this host from others")]
+    Unpinned(#[from] pki::TlsError),
+    /// There is no such host any more.
+    #[error("find this host in the fleet: it is {0}")]
+    NotInFleet(&'static str),
+    #[error("connect to {address}")]
+    Connect { address: String, source: io::Error },
+    /// Nobody answered in time.
+    #[error("{what} within {} ms", .limit.as_millis())]
+    Silent {
+        /// What was waited for.
+        what: &'static str,
+        limit: Duration,
+    },
+    /// One side did not trust the other.
+    #[error("talk to {address} as this host's updater")]
+    Handshake { address: String, source: Box<HandshakeError> },
+    #[error("keep the connection to {address}")]
+    Broken { address: String, source: hyper::Error },
+    /// What came is no answer of an updater's.
+    #[error("understand the answer: {0}")]
+    Malformed(String),
+    /// The updater is newer than this program.
+    #[error("understand the answer: its format is {found}, this swarm knows {known}")]
+    Newer { found: u64, known: u32 },
+    /// The updater refused to answer.
+    #[error("get an answer: {detail}")]
+    Refused {
+        /// The stable code, if there was one.
+        code: Option<String>,
+        detail: String,
+    },
+    /// The archive on our own side could not be read.
+    #[error("read the archive")]
+    Archive(#[source] io::Error),
+    /// The host says that it knows nothing of the order.
+    #[error("have the order taken: {0}")]
+    NotTaken(String),
+    /// The host was lost while the order may have been under way.
+    #[error("learn what became of the order")]
+    Lost(#[source] Box<Self>),
+}
+
+impl ClientError {
+    /// A stable name for tables and scripts.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unpinned(_) => "not_pinned",
+            Self::NotInFleet(_) => "not_in_fleet",
+            Self::Connect { .. } => "connect_failed",
+            Self::Silent { .. } => "timed_out",
+            Self::Handshake { .. } => "not_trusted",
+            Self::Broken { .. } => "connection_broken",
+            Self::Malformed(_) | Self::Newer { .. } => "bad_answer",
+            Self::Refused { .. } => "refused",
+            Self::Archive(_) => "archive_unreadable",
+            Self::NotTaken(_) => "not_taken",
+            Self::Lost(_) => "lost",
+        }
+    }
+
+    /// Whether the host was asked at all, and answered.
+    pub const fn was_reached(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Archive(_) | Self::NotTaken(_))
+    }
+
+    /// The error and its causes on one line, as it stands in a host's row.
+    pub fn row(&self) -> String {
+        common::failed_to(self)
+    }
+
+    /// What a connection failed with: a refusal of our certificate arrives with the first read.
+    pub(super) fn of_connection(address: &str, error: hyper::Error) -> Self {
+        let address = address.to_owned();
+        // Ours to blame: the body of the request could not be read.
+        if error.is_user() {
+            return Self::Archive(io::Error::other(error));
+        }
+        match HandshakeError::find(&error) {
+            Some(source) => Self::Handshake { address, source: Box::new(source) },
+            None => Self::Broken { address, source: error },
+        }
+    }
+}
