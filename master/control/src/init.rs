@@ -4,6 +4,7 @@
 
 use explain::{Exit, Explain};
 use pki::{Authority, AuthorityError, FileError, Fingerprint, Fleet, Request, Role, write_bundles};
+use serde_json::json;
 use store::{Event, EventType, Store, StoreError};
 use time::OffsetDateTime;
 
@@ -78,6 +79,14 @@ pub fn initialise(
     let store = Store::create(&home.store(), who, now)?;
     store.record_event(&Event::new(EventType::MasterInitialised, now, who))?;
     Ok(told(true, &authority, &store)?)
+}
+
+/// Raises the epoch, so that hosts refuse the orders of another copy of this master; gives it back.
+pub fn take_over(store: &Store, who: &str, now: OffsetDateTime) -> Result<u64, StoreError> {
+    let epoch = store.take_over(who, now)?;
+    let event = Event::new(EventType::MasterTookOver, now, who);
+    store.record_event(&Event { data: json!({"epoch": epoch}), ..event })?;
+    Ok(epoch)
 }
 
 fn told(created: bool, authority: &Authority, store: &Store) -> Result<Initialised, StoreError> {

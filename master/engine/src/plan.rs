@@ -171,6 +171,11 @@ impl Plan {
         self.batches.iter().map(|batch| batch.hosts).sum()
     }
 
+    /// How many bytes of archives are sent in all.
+    pub fn bytes(&self) -> u64 {
+        self.hosts.iter().map(|host| host.bytes).sum()
+    }
+
     /// How many failures in all trip the breaker, if there is such a limit.
     pub fn failures_in_all(&self) -> Option<u32> {
         self.policy.max_failures.map(|limit| limit.of(self.changes()))

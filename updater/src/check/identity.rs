@@ -1,5 +1,5 @@
-//! The updater's own identity, and those that probes show. Keys that others may read are refused
-//! by whoever loads them.
+//! The updater's own identity, and those that probes show. Loading
+//! them refuses keys that others may read.
 
 use common::chain;
 use pki::{Credentials, Identity, Paths, Peer, Role};

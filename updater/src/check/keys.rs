@@ -4,9 +4,9 @@ use std::slice;
 
 use common::chain;
 
-use super::others_may_write;
-use crate::config::Finding;
-use crate::trust::{TrustedKey, TrustedKeys};
+use super::file::others_may_write;
+use crate::config::{Finding, TrustedKey};
+use crate::trust::TrustedKeys;
 
 pub(super) fn check(key: &str, trusted: &[TrustedKey], findings: &mut Vec<Finding>) {
     for one in trusted {

@@ -5,7 +5,6 @@ mod background;
 pub mod bounds;
 mod checkpoint;
 mod clock;
-mod durable;
 pub mod fs;
 pub mod output;
 mod prepare;
@@ -23,7 +22,4 @@ pub use adopt::{adopt_descriptor, passed_descriptors};
 pub use background::{blocking, spawn_task, spawn_thread};
 pub use checkpoint::{CHECKPOINTS, CRASH_AT, KILLED, REACHED, checkpoint, crash_at};
 pub use clock::{BootTime, wall_clock};
-pub use durable::{
-    append_durably, remove_durably, sweep_unfinished, sync_directory, temporary_in, write_durably,
-};
 pub use fs::free_space;

@@ -3,15 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
+use common::field_names;
 use explain::{Exit, Explain, nearest};
 use serde::Deserialize;
 use toml::de::DeTable;
 
-use crate::config::hook::{HOOK_KEYS, RawHook};
+use crate::config::hook::RawHook;
 use crate::notify::Hook;
-
-/// The keys at the top.
-const KEYS: &[&str] = &["on_event"];
 
 /// What the file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -91,10 +89,10 @@ fn unknown_keys(text: &str, document: &DeTable<'_>) -> Vec<String> {
             faults.push(format!("line {line}: unknown key {section}{name} ({meant})"));
         }
     };
-    walk(document, KEYS, "");
+    walk(document, field_names::<RawConfig>(), "");
     let hooks = document.get("on_event").and_then(|hooks| hooks.get_ref().as_array());
     for hook in hooks.into_iter().flatten().filter_map(|hook| hook.get_ref().as_table()) {
-        walk(hook, HOOK_KEYS, "on_event.");
+        walk(hook, field_names::<RawHook>(), "on_event.");
     }
     faults
 }

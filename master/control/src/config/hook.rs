@@ -10,9 +10,6 @@ use serde::Deserialize;
 
 use crate::notify::{Hook, HookUrl, Occasion, Target, UrlError};
 
-pub(super) const HOOK_KEYS: &[&str] =
-    &["events", "command", "url", "secret", "ca", "timeout", "attempts"];
-
 /// How long an attempt may take, if it is not said.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a webhook is tried, if it is not said. A command may not be meant to run twice.

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use protocol::{AppName, DrillReport, DrillStep, HostName};
 use serde::Serialize;
+use serde_json::json;
+use store::{Event, EventType, Store, StoreError};
+use time::OffsetDateTime;
 
 use crate::fleet::{Member, TaskPanicked, ask_hosts};
 use crate::updater_client::ClientError;
@@ -38,6 +41,24 @@ pub async fn drill(
         (host.clone(), drill_host(member, app, move |step| hear(&host, step)))
     });
     rows(tasks).await
+}
+
+/// Keeps in a host's history how its drill went.
+pub fn record_drill(
+    store: &Store,
+    drilled: &HostDrill,
+    who: &str,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let HostDrill { host, status, code, detail, report } = drilled;
+    if *status == "skipped" {
+        return Ok(());
+    }
+    store.record_event(&Event {
+        host: Some(host.clone()),
+        data: json!({"status": status, "code": code, "detail": detail, "report": report}),
+        ..Event::new(EventType::HostDrilled, now, who)
+    })
 }
 
 /// One row a host, also for one whose task panicked.

@@ -3,6 +3,7 @@
 //! Nothing here changes what a host runs, and nothing here is remembered.
 
 mod ask;
+mod check;
 mod connect;
 mod drill;
 mod error;
@@ -10,8 +11,9 @@ mod status;
 mod why;
 
 pub use ask::{TaskPanicked, ask_hosts};
+pub use check::{CheckedHost, check};
 pub use connect::{Fleet, Member};
-pub use drill::{HostDrill, drill};
+pub use drill::{HostDrill, drill, record_drill};
 pub use error::FleetError;
 pub use status::{AppStatus, HostStatus, status};
 pub use why::{Why, why};

@@ -1,9 +1,7 @@
 //! How a rollout stands, for whoever looks and does not drive.
 
-use engine::{Batch, HostStatus, State, waits_for, why};
+use engine::{HostStatus, State};
 use explain::span;
-use protocol::{Digest, HostName};
-use serde::Serialize;
 use store::{Driver, Rollout, Store};
 use time::OffsetDateTime;
 
@@ -18,29 +16,6 @@ pub struct RolloutStatus {
     pub state: State,
     /// Who drives it; none if nobody does.
     pub driver: Option<Driver>,
-}
-
-/// The same for programs.
-#[derive(Debug, Serialize)]
-pub struct StandDocument<'a> {
-    #[serde(flatten)]
-    rollout: &'a Rollout,
-    waits_for: String,
-    batch: usize,
-    batches: &'a [Batch],
-    driver: Option<&'a Driver>,
-    hosts: Vec<HostStand<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-struct HostStand<'a> {
-    host: &'a HostName,
-    state: &'static str,
-    #[serde(with = "time::serde::rfc3339")]
-    since: OffsetDateTime,
-    from: Option<Digest>,
-    to: Option<Digest>,
-    why: Option<String>,
 }
 
 /// Reads how a rollout stands.
@@ -76,25 +51,5 @@ impl RolloutStatus {
         left.then(|| {
             format!("nobody drives it; to go on: swarm rollout resume {}", self.rollout.id.short())
         })
-    }
-
-    /// For `--json`.
-    pub fn document(&self) -> StandDocument<'_> {
-        let hosts = self.state.hosts().map(|(planned, host)| HostStand {
-            host: &planned.host,
-            state: host.name(),
-            since: host.since,
-            from: planned.from,
-            to: planned.to,
-            why: why(&self.state, &planned.host),
-        });
-        StandDocument {
-            rollout: &self.rollout,
-            waits_for: waits_for(&self.state),
-            batch: self.state.stage().1,
-            batches: &self.state.plan().batches,
-            driver: self.driver.as_ref(),
-            hosts: hosts.collect(),
-        }
     }
 }

@@ -3,6 +3,7 @@
 //! What is asked is kept at once. If a process drives the rollout, it hears of it; else this one
 //! goes on with it.
 
+use api::RolloutDocument;
 use control::rollout::{Interrupt, RolloutError, rollout_status};
 use engine::{Request, waits_for};
 use explain::{Exit, Failure};
@@ -33,7 +34,8 @@ pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result
     }
     if state.rests() || driver.is_some() {
         if output.json() {
-            output.document(&rollout_status(store, rollout, now())?.document());
+            let status = rollout_status(store, rollout, now())?;
+            output.document(&RolloutDocument::of(&status));
         }
         output.note(&match driver {
             Some(driver) => format!("{driver} drives it, and has been told"),

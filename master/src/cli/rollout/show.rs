@@ -1,5 +1,6 @@
 //! `swarm rollout show ID`.
 
+use api::RolloutDocument;
 use clap::Args;
 use control::rollout::{Estimate, ReleaseNames, RolloutStatus, rollout_status};
 use engine::{Host, Weight, by_weight, counts, waits_for};
@@ -31,7 +32,7 @@ impl ShowArgs {
         let Context { store, output, now, .. } = context;
         let rollout_status = rollout_status(store, store.find_rollout(&self.which.id)?, now())?;
         if output.json() {
-            output.document(&rollout_status.document());
+            output.document(&RolloutDocument::of(&rollout_status));
         } else {
             let expected = context.rollouts().estimate(rollout_status.state.plan())?;
             let names = ReleaseNames::read(store)?;

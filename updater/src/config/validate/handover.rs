@@ -44,7 +44,7 @@ pub(super) fn validate(section: &str, app: &AppConfig, findings: &mut Vec<Findin
     if run.drain_timeout.0 < Duration::from_secs(1) {
         findings.push(
             Finding::warning(key("run.drain_timeout"), "ends requests that are being answered")
-                .hint("the default is 30s"),
+                .hint(format!("the default is {}", RunConfig::default().drain_timeout)),
         );
     }
 }

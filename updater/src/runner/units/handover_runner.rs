@@ -10,6 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use common::remove_durably;
+
 use super::control::{Control, Start, is_of_this_boot};
 use super::environment;
 use super::files::UnitFiles;
@@ -23,7 +25,7 @@ use crate::runner::instance::Record;
 use crate::runner::instance_slot::InstanceSlot;
 use crate::runner::process::Runner;
 use crate::runner::{AgentLog, Handover, Instance, Launch, RunnerError};
-use crate::sys::{checkpoint, remove_durably};
+use crate::sys::checkpoint;
 use crate::systemd::{BusConnection, UNIT_DIRECTORY, is_template};
 
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! `[app.<name>.health]`.
+//! `[app.<name>.health]`: the probe and the watch.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -31,7 +31,7 @@ pub(super) fn validate(section: &str, health: &HealthConfig, findings: &mut Vec<
     if health.watch.0.is_zero() {
         findings.push(
             Finding::warning(format!("{section}.watch"), "a release that dies later stays")
-                .hint("the default is 60s"),
+                .hint(format!("the default is {}", HealthConfig::default().watch)),
         );
     }
 }
