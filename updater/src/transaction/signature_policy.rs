@@ -6,9 +6,10 @@
 
 use std::error::Error;
 
+use archive::{Received, Rule, UnpackError};
 use protocol::{Code, Digest, Highest, Offer, Problem, SignatureError, SignatureRule};
 
-use crate::release::{Received, Rule, Slot, UnpackError};
+use crate::release::Slot;
 use crate::sys::wall_clock;
 use crate::transaction::admission::{Archive, Target, internal};
 use crate::transaction::{App, KeptError, ReleaseStates};

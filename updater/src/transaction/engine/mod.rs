@@ -20,6 +20,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use archive::Received;
 use protocol::{
     Code, Digest, EventKind, FORMAT, Kind, Period, Phase, ProbeReport, Problem, TransactionId,
     TransactionResult,
@@ -28,7 +29,7 @@ use uuid::Uuid;
 
 pub(crate) use stage::read_manifest;
 
-use crate::release::{Received, Slot};
+use crate::release::Slot;
 use crate::runner::Instance;
 use crate::sys::{BootTime, checkpoint, wall_clock};
 use crate::transaction::admission::{Archive, Order, Target};

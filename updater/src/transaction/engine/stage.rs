@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use archive::{Progress, UnpackError, UnpackLimits, unpack};
 use common::{chain, sync_directory};
 use protocol::{
     Code, Digest, EventKind, FORMAT, Kind, Problem, RELEASE_RECORD, ReleaseManifest, ReleaseRecord,
@@ -15,9 +16,10 @@ use protocol::{
 use rustix::io::Errno;
 
 use crate::build::{self, BuildError, Conditions, Contents};
+use crate::config::LimitsConfig;
 use crate::release::{
-    LinkError, Progress, UnpackError, UnpackLimits, make_durable, make_links, own_tree,
-    remove_release, remove_tree, seal_tree, tree_hash, unpack, write_record,
+    LinkError, make_durable, make_links, own_tree, remove_release, remove_tree, seal_tree,
+    tree_hash, write_record,
 };
 use crate::runner::{check_units, read_units};
 use crate::sys::bounds::StopCheck;
@@ -44,7 +46,7 @@ impl Engine {
         fs::create_dir(&staging).map_err(|error| Failure::host(&error))?;
         // What a manifest says is within the limits: that was seen before.
         let signed = self.accepted.as_ref().map(|accepted| UnpackLimits::from(&accepted.manifest));
-        let bounds = signed.unwrap_or_else(|| UnpackLimits::from(&self.app.limits));
+        let bounds = signed.unwrap_or_else(|| limits(&self.app.limits));
         let reserved = self.reserved();
         let told = Cell::new(Instant::now());
         let total = archive.length;
@@ -303,6 +305,14 @@ impl Engine {
             problem.free = free_space(self.app.layout.install()).ok();
         }
         Failure::host_problem(problem)
+    }
+}
+
+fn limits(config: &LimitsConfig) -> UnpackLimits {
+    UnpackLimits {
+        archive_bytes: config.archive_bytes.0,
+        unpacked_bytes: config.unpacked_bytes.0,
+        entries: config.entries,
     }
 }
 
