@@ -4,7 +4,6 @@ use std::fmt::Debug;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::FORMAT;
@@ -16,9 +15,8 @@ use super::members::MARK;
 use super::sockets::Sockets;
 use super::transient::Transient;
 use super::units::{HandoverUnitsRunner, UnitsRunner};
-use super::{AgentLog, Handover, Instance, Launch, RunnerError};
+use super::{AgentLog, Handover, Instance, Launch, RunnerError, RunnerResources};
 use crate::config::{AppConfig, RunnerKind, Strategy};
-use crate::self_update::SocketStore;
 use crate::sys::output::TAIL_LINES;
 use crate::sys::process::ProcessId;
 use crate::sys::spawn::{Output, Spawn};
@@ -40,20 +38,20 @@ pub trait Runner: Debug + Send + Sync {
     /// are gone.
     fn stop(&self, instance: &Instance, grace: Duration) -> Result<(), RunnerError>;
 
-    /// Ends whatever was last started, whoever started it and whether its first process lives or
-    /// not. When this returns, nothing of any start is left.
+    /// Ends what was last started, by this updater or an earlier one, also where its first process is
+    /// dead. When this returns, nothing of any start is left.
     fn clear(&self, grace: Duration) -> Result<(), RunnerError>;
 
-    /// The agent that runs, whoever started it.
+    /// The agent that runs, started by this updater, an earlier one, or systemd.
     fn find(&self) -> Result<Option<Instance>, RunnerError>;
 
-    /// Sees to it that whoever starts the agent at boot waits for the updater, before a link moves for
-    /// the first time.
+    /// Makes systemd wait for the updater before it starts the agent at boot. To be called before a link
+    /// moves for the first time.
     fn order_boot_after_updater(&self) -> Result<(), RunnerError> {
         Ok(())
     }
 
-    /// Keeps an agent that is down from being started by whoever starts it at boot.
+    /// Keeps systemd from starting an agent at boot that is down now.
     fn prevent_boot_start(&self) -> Result<(), RunnerError> {
         Ok(())
     }
@@ -63,7 +61,7 @@ pub trait Runner: Debug + Send + Sync {
         Ok(())
     }
 
-    /// Whether somebody else sees to it that the agent runs again when it ends.
+    /// Whether systemd starts the agent again when it ends, so that the updater must not.
     fn restarts_by_itself(&self) -> bool {
         false
     }
@@ -80,30 +78,27 @@ pub trait Runner: Debug + Send + Sync {
 }
 
 /// The runner that an app's configuration asks for. `state` is the app's own state directory, and has
-/// its name; `sockets` are what was handed down.
-pub fn for_app(
-    config: &AppConfig,
-    state: &Path,
-    sockets: Arc<SocketStore>,
-) -> Result<Box<dyn Runner>, RunnerError> {
+/// its name.
+pub fn for_app(config: &AppConfig, state: &Path, resources: &RunnerResources) -> Box<dyn Runner> {
+    let systemd = &resources.systemd;
     if config.run.kind == RunnerKind::Systemd {
-        return Ok(match config.run.strategy {
-            Strategy::Restart => Box::new(UnitsRunner::new(&config.run, state)?),
-            Strategy::Handover => Box::new(HandoverUnitsRunner::new(config, state)?),
-        });
+        return match config.run.strategy {
+            Strategy::Restart => Box::new(UnitsRunner::new(&config.run, state, systemd)),
+            Strategy::Handover => Box::new(HandoverUnitsRunner::new(config, state, systemd)),
+        };
     }
     let app = state.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let transient = Transient::for_app(config, app.clone(), state)?;
+    let transient = Transient::for_app(config, app.clone(), state, systemd);
     let seat = |name: &str| {
         InstanceSlot::new(state.join(name), config.run.kill_timeout.0, transient.clone())
     };
-    Ok(Box::new(ProcessRunner {
+    Box::new(ProcessRunner {
         user: config.user.clone(),
         log: AgentLog::new(state, config.run.log_bytes.0),
-        sockets: Sockets::new(app, &config.run.sockets, sockets),
+        sockets: Sockets::new(app, &config.run.sockets, resources.sockets.clone()),
         serving: seat("instance.json"),
         beside: seat("beside.json"),
-    }))
+    })
 }
 
 #[derive(Debug)]
@@ -228,7 +223,7 @@ impl ProcessRunner {
             started_at: wall_clock(),
             log_start,
         };
-        // Before it is started: a crash in between must not leave an agent that nobody knows of.
+        // Before it is started: a crash in between must not leave an agent that no updater knows of.
         seat.write(&record)?;
         let started = match transient {
             Some(transient) => transient.start(&record.mark, &spawn, self.log.path()),

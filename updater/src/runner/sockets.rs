@@ -12,9 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::socket::{Backlog, listen};
 
-use super::Instance;
+use super::{Instance, SocketStore};
 use crate::config::ListenSocket;
-use crate::self_update::SocketStore;
 use crate::sys::process::ProcessId;
 use crate::sys::{proc, tcp};
 
@@ -86,7 +85,7 @@ impl Sockets {
         }
     }
 
-    /// Closes them, for everybody.
+    /// Closes them, also for the agents that have copies.
     pub(super) fn let_go(&self) {
         *self.asked() = None;
         self.store.close(&self.app);

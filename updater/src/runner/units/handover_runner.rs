@@ -2,8 +2,8 @@
 //! socket units: so one release can follow the other while that one still serves.
 //!
 //! `current@a` and `release@a.env` say to each unit which release it is. They change only while the
-//! unit is down, and that of the side where nobody serves names the release that does: whoever starts
-//! it (systemd for a connection, an administrator) starts the right one.
+//! unit is down, and those of the unit that does not serve name the release that the other one serves:
+//! systemd, for a connection, and an administrator start the right one.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,8 +14,8 @@ use common::remove_durably;
 
 use super::control::{Control, Start, is_of_this_boot};
 use super::environment;
-use super::files::{UNIT_DIRECTORY, UnitFiles};
-use super::handover_obstacles::hindrances;
+use super::files::UnitFiles;
+use super::handover_obstacles::handover_obstacles;
 use super::shipped::kept_units;
 use super::template_instance::TemplateInstance;
 use crate::config::{AppConfig, RunConfig};
@@ -26,7 +26,7 @@ use crate::runner::instance_slot::InstanceSlot;
 use crate::runner::process::Runner;
 use crate::runner::{AgentLog, Handover, Instance, Launch, RunnerError};
 use crate::sys::checkpoint;
-use crate::systemd::is_template;
+use crate::systemd::{BusConnection, UNIT_DIRECTORY, is_template};
 
 #[derive(Debug)]
 pub(in crate::runner) struct HandoverUnitsRunner {
@@ -49,22 +49,26 @@ pub(in crate::runner) struct HandoverUnitsRunner {
 
 impl HandoverUnitsRunner {
     /// For the units that the configuration names. `state` is the app's own state directory.
-    pub(in crate::runner) fn new(app: &AppConfig, state: &Path) -> Result<Self, RunnerError> {
+    pub(in crate::runner) fn new(
+        app: &AppConfig,
+        state: &Path,
+        connection: &BusConnection,
+    ) -> Self {
         let run = &app.run;
         let (templates, sockets) = run.units.iter().cloned().partition(|unit| is_template(unit));
         let seat = |name: &str| InstanceSlot::new(state.join(name), run.kill_timeout.0, None);
-        Ok(Self {
+        Self {
             config: run.clone(),
             templates,
             sockets,
-            control: Control::new(run)?,
+            control: Control::new(run, connection),
             files: UnitFiles::new(Path::new(UNIT_DIRECTORY), state.join("units.json")),
             layout: Layout::new(&app.install_dir),
             state: state.to_owned(),
             serving: seat("instance.json"),
             beside: seat("beside.json"),
             log: AgentLog::new(state, run.log_bytes.0),
-        })
+        }
     }
 }
 
@@ -114,8 +118,8 @@ impl Runner for HandoverUnitsRunner {
             return Ok(None);
         };
         let Some(side) = record.side else { return Ok(None) };
-        // systemd has started it again, or an administrator has, or a connection that came while nobody
-        // served. Which release that was is known only while nothing is under way.
+        // systemd has started it again, by itself or for a connection, or an administrator has. Which
+        // release that was is known only while nothing is under way.
         let rests = !self.state.join("journal.json").exists();
         let units = self.units(&[side]);
         let found = self.control.find(&self.serving, record.clone(), &units, rests)?;
@@ -172,7 +176,8 @@ impl Runner for HandoverUnitsRunner {
 
 impl Handover for HandoverUnitsRunner {
     fn prepare(&self) -> Result<(), RunnerError> {
-        if let Some(found) = hindrances(&self.config, &self.control.bus)?.into_iter().next() {
+        if let Some(found) = handover_obstacles(&self.config, &self.control.bus)?.into_iter().next()
+        {
             return Err(RunnerError::NoHandover { unit: found.unit, why: found.why });
         }
         if self.find()?.is_none() {
@@ -191,7 +196,7 @@ impl Handover for HandoverUnitsRunner {
         self.check(launch)?;
         let side = side_of(&self.serving)?.map_or(TemplateInstance::A, TemplateInstance::other);
         self.beside.prepare()?;
-        // Before it is started: a crash in between must not leave an agent that nobody knows of.
+        // Before it is started: a crash in between must not leave an agent that no updater knows of.
         self.beside.write(&Record::of_units(launch, Some(side)))?;
         self.put_files(launch)?;
         self.point(side, launch, Some(BESIDE))?;
@@ -233,7 +238,7 @@ impl Handover for HandoverUnitsRunner {
         let record = self.beside.read()?;
         let successor = record.as_ref().and_then(|record| Some((record, record.side?)));
         if let Some((record, side)) = successor {
-            // If systemd starts it again, nobody serves beside it.
+            // If systemd starts it again, no other agent serves beside it.
             self.point(side, &self.launch_of(record), None)?;
         }
         self.serving.take_over(&self.beside)?;
