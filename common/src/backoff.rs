@@ -66,6 +66,12 @@ impl Attempts {
     }
 }
 
+/// Whether so many failures in a row are worth a line in a log: the first ones are, then each that doubles
+/// their number, and at last one in sixty-four.
+pub const fn is_worth_logging(failed: u32) -> bool {
+    failed.is_power_of_two() || (failed > 0 && failed.is_multiple_of(64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +121,11 @@ mod tests {
         attempts.succeed();
         assert_eq!(attempts.failed(), 0);
         assert_eq!(attempts.fail(0), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn failures_are_logged_with_ever_longer_gaps_that_stay_bounded() {
+        let logged: Vec<u32> = (0..=256).filter(|failed| is_worth_logging(*failed)).collect();
+        assert_eq!(logged, [1, 2, 4, 8, 16, 32, 64, 128, 192, 256]);
     }
 }

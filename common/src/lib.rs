@@ -9,7 +9,7 @@ mod field_names;
 mod random;
 pub mod state_file;
 
-pub use backoff::{Attempts, Backoff};
+pub use backoff::{Attempts, Backoff, is_worth_logging};
 pub use chain::{causes, chain, failed_to};
 pub use durable::{
     append_durably, remove_durably, sweep_unfinished, sync_directory, temporary_in, write_durably,

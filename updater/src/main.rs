@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use updater::cli::{Arguments, main as carry_out};
+use updater::environment::Environment;
 
 fn main() -> ExitCode {
-    carry_out(&Arguments::parse())
+    carry_out(&Arguments::parse(), &Environment::read())
 }

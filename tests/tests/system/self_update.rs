@@ -7,8 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result};
 use fleet_tests::{Answer, Fleet, Host, LONG, Packing, Release, Sandbox, Setup, Tree, eventually};
+use nix::sys::signal::{Signal, kill};
 use protocol::{Code, Digest, Kind, Outcome, Status, header};
 use reqwest::Method;
+use updater::release::Layout;
+use updater::self_update::PROGRAM;
 
 /// Something that is no updater.
 fn impostor(script: &str) -> Result<Release> {
@@ -115,6 +118,46 @@ fn lesson_21_an_updater_that_never_answers_is_ended() -> Result<()> {
 /// One that starts, and never says a word. Its own file is in its arguments, by which it is found.
 fn silent() -> Result<Release> {
     impostor("[ $1 = check ] && exit 0\necho >\"$3.tried\"\nexec tail -n 0 -f \"$0\"")
+}
+
+#[test]
+fn why_a_new_updater_cannot_be_started_is_said_with_its_cause() -> Result<()> {
+    let place = Sandbox::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    // It passes the check, and is no program after that.
+    let answer = replace_by(&host, &impostor("chmod 0644 \"$0\"")?)?;
+    let problem = answer.problem()?;
+    assert_eq!(problem.code, Code::SelfUpdateFailed, "{problem:?}");
+    let cause = "failed to start the new updater: start the updater: execute ";
+    assert!(problem.detail.contains(cause), "{problem:?}");
+    assert!(problem.detail.contains("it is not executable"), "{problem:?}");
+    Ok(())
+}
+
+#[test]
+fn a_parent_that_cannot_start_its_updater_says_why_and_goes_on_trying() -> Result<()> {
+    let place = Sandbox::new()?;
+    let host = Host::alone(&place, &Setup::default())?;
+    let layout = Layout::new(host.directory.join("self"));
+    let digest = Digest::from_bytes([7; 32]);
+    layout.create()?;
+    let program = layout.release(&digest).join(PROGRAM);
+    fs::create_dir_all(program.parent().context("it is in a directory")?)?;
+    fs::write(&program, "nothing that could be executed")?;
+    layout.flip(&digest)?;
+    kill(host.updater()?, Signal::SIGKILL)?;
+    let said = |times: &str| format!("failed {times} in a row to start the updater: execute ");
+    eventually("the parent to say why", LONG, || {
+        host.log().contains(&said("4 times")).then_some(())
+    })
+    .with_context(|| host.log())?;
+    assert!(
+        host.log().contains(&said("1 time")) && !host.log().contains(&said("3 times")),
+        "{}",
+        host.log()
+    );
+    fs::remove_file(host.directory.join("self/releases/active"))?;
+    host.answers()
 }
 
 #[test]

@@ -63,7 +63,8 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
 
 /// What root on the host may do besides: the routes of the local socket.
 pub fn local_router(daemon: Arc<Daemon>) -> Router {
-    let own = Router::new().route("/agent/{operation}", post(agent::operate));
+    let guard = from_fn_with_state(Arc::clone(&daemon), after_start);
+    let own = Router::new().route("/agent/{operation}", post(agent::operate).route_layer(guard));
     router(Arc::clone(&daemon)).merge(own.with_state(daemon))
 }
 
@@ -74,5 +75,13 @@ async fn admit(
     next: Next,
 ) -> Result<Response, ApiError> {
     caller.require(audience, &daemon.host)?;
-    Ok(next.run(request).await)
+    Ok(after_start(State(daemon), request, next).await)
+}
+
+/// What changes something waits until the updater has started; what only asks is answered at once.
+async fn after_start(State(daemon): State<Arc<Daemon>>, request: Request, next: Next) -> Response {
+    if request.method() != Method::GET {
+        daemon.started().await;
+    }
+    next.run(request).await
 }

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use super::account::{self, Account};
 use super::{directories, identity, keys, machine, units};
 use crate::config::{Config, ConfigError, Finding, validate};
+use crate::systemd::BusConnection;
 
 /// All that is wrong, and the configuration if the file has one.
 #[derive(Debug)]
@@ -20,7 +21,12 @@ pub struct Checked {
 
 /// Reads a configuration, judges it, and looks at the machine. Where the daemon runs already
 /// (`daemon_runs`), that its port is taken is no fault.
-pub fn check_file(path: &Path, now: OffsetDateTime, daemon_runs: bool) -> Checked {
+pub fn check_file(
+    path: &Path,
+    now: OffsetDateTime,
+    daemon_runs: bool,
+    systemd: &BusConnection,
+) -> Checked {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
@@ -33,7 +39,7 @@ pub fn check_file(path: &Path, now: OffsetDateTime, daemon_runs: bool) -> Checke
     match Config::parse_beside(&text, path) {
         Ok(config) => {
             findings.extend(validate(&config));
-            look_at_machine(&config, now, daemon_runs, &mut findings);
+            look_at_machine(&config, now, daemon_runs, systemd, &mut findings);
             Checked { config: Some(config), findings }
         }
         Err(ConfigError::Faults(faults)) => {
@@ -47,7 +53,7 @@ pub fn check_file(path: &Path, now: OffsetDateTime, daemon_runs: bool) -> Checke
     }
 }
 
-/// A user who can write the file decides what the updater runs.
+/// A user that can write the file decides what the updater runs.
 fn check_mode(path: &Path, findings: &mut Vec<Finding>) {
     if others_may_write(path) {
         findings.push(
@@ -65,13 +71,14 @@ fn look_at_machine(
     config: &Config,
     now: OffsetDateTime,
     daemon_runs: bool,
+    systemd: &BusConnection,
     findings: &mut Vec<Finding>,
 ) {
     identity::check(config, now, findings);
     keys::check("self.trusted_keys", &config.self_update.trusted_keys, findings);
     machine::check(config, daemon_runs, findings);
     let own = Account::own();
-    units::check(config, &own, findings);
+    units::check(config, &own, systemd, findings);
     directories::check_state(&config.state_dir, &own, findings);
     directories::check_install(
         "self.install_dir",
@@ -108,7 +115,8 @@ mod tests {
         let path = directory.path().join("updater.toml");
         fs::write(&path, "identity = 'updater'\n[app.agent]\ninstall_dir = '/opt/agent'\n")
             .unwrap();
-        let checked = check_file(&path, OffsetDateTime::UNIX_EPOCH, false);
+        let checked =
+            check_file(&path, OffsetDateTime::UNIX_EPOCH, false, &BusConnection::default());
         let identity = directory.path().join("updater");
         assert_eq!(checked.config.unwrap().identity, identity);
         let said = |finding: &Finding| finding.message.contains("relative");
@@ -131,7 +139,8 @@ mod tests {
         )
         .unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
-        let checked = check_file(&path, OffsetDateTime::UNIX_EPOCH, false);
+        let checked =
+            check_file(&path, OffsetDateTime::UNIX_EPOCH, false, &BusConnection::default());
         assert!(checked.config.is_some());
         for (key, part) in [
             ("", "others may write"),
@@ -149,7 +158,12 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_one_finding() {
-        let checked = check_file(Path::new("/nonexistent.toml"), OffsetDateTime::UNIX_EPOCH, false);
+        let checked = check_file(
+            Path::new("/nonexistent.toml"),
+            OffsetDateTime::UNIX_EPOCH,
+            false,
+            &BusConnection::default(),
+        );
         assert!(checked.config.is_none());
         assert_eq!(checked.findings.len(), 1);
     }

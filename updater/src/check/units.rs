@@ -7,8 +7,10 @@ use nix::unistd::{AccessFlags, access};
 use protocol::AppName;
 
 use crate::config::{AppConfig, Config, Finding, RunnerKind, Strategy};
-use crate::runner::{Hindrance, UNIT_DIRECTORY, hindrances};
-use crate::systemd::{self, Bus, Load, SystemdError, UnitState};
+use crate::runner::{HandoverObstacle, handover_obstacles};
+use crate::systemd::{
+    Bus, BusConnection, Load, SystemdError, UNIT_DIRECTORY, UnitState, is_running,
+};
 
 use super::account::Account;
 
@@ -17,21 +19,38 @@ const OWN_SERVICE: &str = "updater.service";
 /// The system call that sockets of a running agent are taken with.
 const TAKING: &str = "pidfd_getfd";
 
-pub(super) fn check(config: &Config, own: &Account, findings: &mut Vec<Finding>) {
+pub(super) fn check(
+    config: &Config,
+    own: &Account,
+    systemd: &BusConnection,
+    findings: &mut Vec<Finding>,
+) {
     for (name, app) in &config.apps {
+        let bus = systemd.bus(app.run.bus_timeout.0);
         match app.run.kind {
-            RunnerKind::Systemd => check_units(name, app, own, findings),
+            RunnerKind::Systemd => check_units(name, app, own, &bus, findings),
+            RunnerKind::Process if systemd.has_bus() => {
+                check_made_units(name, app, own, &bus, findings);
+                check_sockets(name, app, &bus, findings);
+            }
             RunnerKind::Process => {
-                check_made_units(name, app, own, findings);
-                check_sockets(name, app, findings);
+                if makes_units(app, own) {
+                    findings.push(no_bus(name));
+                }
             }
         }
     }
 }
 
-fn check_units(name: &AppName, app: &AppConfig, own: &Account, findings: &mut Vec<Finding>) {
+fn check_units(
+    name: &AppName,
+    app: &AppConfig,
+    own: &Account,
+    bus: &Bus,
+    findings: &mut Vec<Finding>,
+) {
     let key = |key: &str| format!("app.{name}.run.{key}");
-    if !systemd::is_running() {
+    if !is_running() {
         findings.push(
             Finding::error(key("kind"), "systemd does not run on this machine")
                 .hint("use kind = \"process\""),
@@ -41,7 +60,7 @@ fn check_units(name: &AppName, app: &AppConfig, own: &Account, findings: &mut Ve
     if !own.uid.is_root() {
         findings.push(Finding::error(key("kind"), "only root can start and stop units"));
     }
-    if access(Path::new(UNIT_DIRECTORY), AccessFlags::W_OK).is_err() || !service_may_write(app) {
+    if access(Path::new(UNIT_DIRECTORY), AccessFlags::W_OK).is_err() || !service_may_write(bus) {
         findings.push(
             Finding::error(key("kind"), format!("the updater cannot write {UNIT_DIRECTORY}")).hint(
                 "copy share/swarm/drop-ins/units.conf to /etc/systemd/system/updater.service.d, \
@@ -49,19 +68,17 @@ fn check_units(name: &AppName, app: &AppConfig, own: &Account, findings: &mut Ve
             ),
         );
     }
-    match look(app, &key("units")) {
+    match look(app, bus, &key("units")) {
         Err(error) => findings.push(unreachable(key("kind"), &error)),
         Ok(found) => findings.extend(found),
     }
 }
 
-/// Whether the updater's service may write unit files. Whoever checks may not be confined as it is.
-/// What systemd does not say is found elsewhere.
-fn service_may_write(app: &AppConfig) -> bool {
-    let asked = Bus::new(app.run.bus_timeout.0).map_err(SystemdError::Thread);
-    let paths = asked
-        .and_then(|bus| bus.ask(|systemd| async move { systemd.writable(OWN_SERVICE).await }))
-        .unwrap_or_default();
+/// Whether the updater's service may write unit files. The process that checks may not be confined as that
+/// is. What systemd does not say is found elsewhere.
+fn service_may_write(bus: &Bus) -> bool {
+    let asked = bus.ask(|systemd| async move { systemd.writable(OWN_SERVICE).await });
+    let paths = asked.unwrap_or_default();
     paths.is_none_or(|paths| paths.iter().any(|path| covers(path, UNIT_DIRECTORY)))
 }
 
@@ -70,31 +87,37 @@ fn covers(path: &str, other: &str) -> bool {
     Path::new(other).starts_with(path.trim_start_matches(['-', '+']))
 }
 
-fn look(app: &AppConfig, key: &str) -> Result<Vec<Finding>, SystemdError> {
+fn look(app: &AppConfig, bus: &Bus, key: &str) -> Result<Vec<Finding>, SystemdError> {
     if app.run.strategy == Strategy::Restart {
-        let states = states(app)?;
+        let units = app.run.units.clone();
+        let states = bus.ask(move |systemd| async move { systemd.states(units).await })?;
         let found = states.iter().map(|(unit, state)| unit_finding(key, app, unit, state));
         return Ok(found.flatten().collect());
     }
-    let bus = Bus::new(app.run.bus_timeout.0).map_err(SystemdError::Thread)?;
-    let finding = |one: Hindrance| {
+    let finding = |one: HandoverObstacle| {
         Finding::error(key, format!("{} {}", one.unit, one.why))
             .hint(format!("look at: systemctl cat {}", one.unit))
     };
-    Ok(hindrances(&app.run, &bus)?.into_iter().map(finding).collect())
+    Ok(handover_obstacles(&app.run, bus)?.into_iter().map(finding).collect())
 }
 
-fn check_made_units(name: &AppName, app: &AppConfig, own: &Account, findings: &mut Vec<Finding>) {
+/// Whether units are to be made for an app that has none of its own.
+fn makes_units(app: &AppConfig, own: &Account) -> bool {
     let wanted = app.run.transient || app.build_unit || app.hooks_unit;
-    if !wanted || !systemd::is_running() || !own.uid.is_root() {
+    wanted && is_running() && own.uid.is_root()
+}
+
+fn check_made_units(
+    name: &AppName,
+    app: &AppConfig,
+    own: &Account,
+    bus: &Bus,
+    findings: &mut Vec<Finding>,
+) {
+    if !makes_units(app, own) {
         return;
     }
-    if !systemd::has_bus() {
-        findings.push(no_bus(name));
-        return;
-    }
-    let asked = Bus::new(app.run.bus_timeout.0).map_err(SystemdError::Thread);
-    if let Err(error) = asked.and_then(|bus| bus.ask(|_| async { Ok(()) })) {
+    if let Err(error) = bus.ask(|_| async { Ok(()) }) {
         let hint = "look at dbus.service, or set run.transient, build_unit and hooks_unit to false";
         findings.push(Finding::error(format!("app.{name}"), chain(&error)).hint(hint));
     }
@@ -102,14 +125,11 @@ fn check_made_units(name: &AppName, app: &AppConfig, own: &Account, findings: &m
 
 /// Whether the updater's service may take sockets back from agents. What systemd does not say is
 /// found elsewhere.
-fn check_sockets(name: &AppName, app: &AppConfig, findings: &mut Vec<Finding>) {
-    if app.run.sockets.is_empty() || !systemd::has_bus() {
+fn check_sockets(name: &AppName, app: &AppConfig, bus: &Bus, findings: &mut Vec<Finding>) {
+    if app.run.sockets.is_empty() {
         return;
     }
-    let asked = Bus::new(app.run.bus_timeout.0).map_err(SystemdError::Thread);
-    let permitted = asked.and_then(|bus| {
-        bus.ask(|systemd| async move { systemd.permits(OWN_SERVICE, TAKING).await })
-    });
+    let permitted = bus.ask(|systemd| async move { systemd.permits(OWN_SERVICE, TAKING).await });
     if permitted.unwrap_or(true) {
         return;
     }
@@ -127,19 +147,6 @@ fn no_bus(name: &AppName) -> Finding {
                 hooks are run by the updater itself, within what confines it";
     let hint = "install the package dbus, or set run.transient, build_unit and hooks_unit to false";
     Finding::warning(format!("app.{name}"), text).hint(hint)
-}
-
-fn states(app: &AppConfig) -> Result<Vec<(String, UnitState)>, SystemdError> {
-    let bus = Bus::new(app.run.bus_timeout.0).map_err(SystemdError::Thread)?;
-    let units = app.run.units.clone();
-    bus.ask(move |systemd| async move {
-        let mut states = Vec::new();
-        for unit in units {
-            let state = systemd.state(&unit).await?;
-            states.push((unit, state));
-        }
-        Ok(states)
-    })
 }
 
 fn unreachable(key: String, error: &SystemdError) -> Finding {
@@ -194,13 +201,18 @@ mod tests {
 
     #[test]
     fn units_without_a_systemd_are_told() {
-        if systemd::is_running() {
+        if is_running() {
             return;
         }
         let text = "[app.agent]\ninstall_dir = '/opt/agent'\n[app.agent.run]\nkind = 'systemd'\n\
                     units = ['a.service']\n";
         let mut findings = Vec::new();
-        check(&Config::parse(text).unwrap(), &Account::own(), &mut findings);
+        check(
+            &Config::parse(text).unwrap(),
+            &Account::own(),
+            &BusConnection::default(),
+            &mut findings,
+        );
         assert!(findings[0].message.contains("systemd does not run"), "{findings:?}");
     }
 }

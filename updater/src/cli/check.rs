@@ -10,16 +10,22 @@ use crate::check::check_file;
 use crate::cli::args::CheckArgs;
 use crate::cli::errors::CliError;
 use crate::config::{Config, Finding, has_errors};
-use crate::self_update::LISTENING;
+use crate::environment::Environment;
 use crate::server::LOCAL_SOCKET;
 use crate::sys::wall_clock;
+use crate::systemd::BusConnection;
 
-pub(super) fn check(asked: &CheckArgs) -> Result<bool, CliError> {
+pub(super) fn check(
+    asked: &CheckArgs,
+    environment: &Environment,
+    systemd: &BusConnection,
+) -> Result<bool, CliError> {
     let running = asked.running || daemon_runs(&asked.common.config);
-    let checked = check_file(&asked.common.config, wall_clock(), running);
+    let checked = check_file(&asked.common.config, wall_clock(), running, systemd);
     let mut findings = checked.findings;
-    let listening = std::env::var(LISTENING).ok().and_then(|address| address.parse().ok());
-    findings.extend(checked.config.zip(listening).and_then(|(config, now)| moved(&config, now)));
+    findings.extend(
+        checked.config.zip(environment.listening()).and_then(|(config, now)| moved(&config, now)),
+    );
     let text = if asked.json {
         serde_json::to_string_pretty(&findings)? + "\n"
     } else {

@@ -10,9 +10,10 @@ use crate::cli::client::{ClientError, follow};
 use crate::cli::errors::CliError;
 use crate::config::Config;
 use crate::drill::{Drill, keep_last};
+use crate::systemd::BusConnection;
 use crate::transaction::{AppFiles, Journal};
 
-pub(super) fn drill(asked: &AgentArgs) -> Result<bool, CliError> {
+pub(super) fn drill(asked: &AgentArgs, systemd: &BusConnection) -> Result<bool, CliError> {
     let file = fs::canonicalize(&asked.common.config)?;
     let config = Config::load(&file)?;
     let runtime =
@@ -28,7 +29,7 @@ pub(super) fn drill(asked: &AgentArgs) -> Result<bool, CliError> {
     };
     match runtime.block_on(follow(&config.state_dir, &path, &mut hear)) {
         Err(ClientError::NotRunning(_)) => {
-            let ended = alone(&config, &file, asked, runtime.handle(), &mut hear)?;
+            let ended = alone(&config, &file, asked, systemd, runtime.handle(), &mut hear)?;
             hear(DrillLine::Result(Box::new(ended)))?;
         }
         followed => followed?,
@@ -42,6 +43,7 @@ fn alone(
     config: &Config,
     file: &std::path::Path,
     asked: &AgentArgs,
+    systemd: &BusConnection,
     handle: &tokio::runtime::Handle,
     hear: &mut impl FnMut(DrillLine) -> std::io::Result<()>,
 ) -> Result<DrillReport, CliError> {
@@ -51,7 +53,7 @@ fn alone(
             return Err(CliError::hint(error, "start the updater, which finishes it"));
         }
     }
-    let drill = Drill::new(config, file, &asked.app, "local", handle.clone())
+    let drill = Drill::new(config, file, &asked.app, "local", systemd, handle.clone())
         .map_err(|problem| problem.detail)?;
     let mut told = Ok(());
     let report = drill.run(|step| {
@@ -64,12 +66,12 @@ fn alone(
 }
 
 /// What a drill lets this process do.
-pub(super) fn act(asked: &DrillActArgs) -> Result<bool, CliError> {
+pub(super) fn act(asked: &DrillActArgs, systemd: &BusConnection) -> Result<bool, CliError> {
     let config = Config::load(&asked.common.config)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let entered = runtime.enter();
-    let acted = crate::drill::act(&config, &asked.app, &asked.act)?;
+    let acted = crate::drill::act(&config, &asked.app, &asked.act, systemd)?;
     drop(entered);
     std::io::stdout().write_all((serde_json::to_string(&acted)? + "\n").as_bytes())?;
     Ok(true)

@@ -13,7 +13,9 @@ use crate::cli::check;
 use crate::cli::errors::CliError;
 use crate::config::{Finding, has_errors};
 use crate::enroll::{Enrolled, Placed, Service, enroll, start_service};
+use crate::environment::Environment;
 use crate::sys::wall_clock;
+use crate::systemd::BusConnection;
 
 /// What was done, and what is left to do.
 #[derive(Debug, Serialize)]
@@ -26,15 +28,20 @@ struct Done {
     service: Option<Service>,
 }
 
-pub(super) fn enroll_host(asked: &EnrollArgs) -> Result<bool, CliError> {
+pub(super) fn enroll_host(
+    asked: &EnrollArgs,
+    environment: &Environment,
+    systemd: &BusConnection,
+) -> Result<bool, CliError> {
     let (config, now) = (&asked.common.config, wall_clock());
-    let enrolled = enroll(&asked.directory, &callers(), config, asked.force, now).map_err(
+    let callers = callers(environment);
+    let enrolled = enroll(&asked.directory, &callers, config, asked.force, now).map_err(
         |error| match error.hint() {
             Some(hint) => CliError::hint(error, hint),
             None => error.into(),
         },
     )?;
-    let findings = check_file(config, now, check::daemon_runs(config)).findings;
+    let findings = check_file(config, now, check::daemon_runs(config), systemd).findings;
     let fine = !has_errors(&findings);
     let changed = [&enrolled.identity_placed, &enrolled.config_placed]
         .into_iter()
@@ -56,9 +63,9 @@ pub(super) fn enroll_host(asked: &EnrollArgs) -> Result<bool, CliError> {
     Ok(fine)
 }
 
-/// Who has typed the command: also who has by way of sudo(8).
-fn callers() -> Vec<u32> {
-    let by_sudo = std::env::var("SUDO_UID").ok().and_then(|number| number.parse().ok());
+/// The users that typed the command: this process's own, and the one that used sudo(8).
+fn callers(environment: &Environment) -> Vec<u32> {
+    let by_sudo = environment.sudo_user();
     [Some(rustix::process::geteuid().as_raw()), by_sudo].into_iter().flatten().collect()
 }
 

@@ -19,18 +19,17 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// What is logged, in the syntax of `tracing-subscriber`; `info` without it.
-const FILTER: &str = "UPDATER_LOG";
-/// Whether standard error goes to the journal (systemd.exec(5)).
-const JOURNAL: &str = "JOURNAL_STREAM";
-/// The journal's name for whoever logs, whatever the program's file is called.
+use crate::environment::Environment;
+
+/// The journal's name for the updater, whatever the program's file is called.
 const IDENTIFIER: &str = "updater";
 
 /// From here on what is logged goes there. Once for each process.
-pub(super) fn start() {
-    let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new("info"));
+pub(super) fn start(environment: &Environment) {
+    let filter = environment.log_filter().and_then(|filter| EnvFilter::try_new(filter).ok());
+    let filter = filter.unwrap_or_else(|| EnvFilter::new("info"));
     let registry = tracing_subscriber::registry().with(filter);
-    if let Some(journal) = journal() {
+    if let Some(journal) = environment.journal_stream().and_then(journal) {
         registry.with(journal).init();
     } else {
         let plain = tracing_subscriber::fmt::layer();
@@ -39,10 +38,9 @@ pub(super) fn start() {
 }
 
 /// The journal, if standard error goes there, and it listens.
-fn journal() -> Option<tracing_journald::Layer> {
-    let named = std::env::var(JOURNAL).ok()?;
+fn journal(stream: &str) -> Option<tracing_journald::Layer> {
     let stderr = fstat(io::stderr()).ok()?;
-    if !names(&named, stderr.st_dev, stderr.st_ino) {
+    if !names(stream, stderr.st_dev, stderr.st_ino) {
         return None;
     }
     let priorities = PriorityMappings {

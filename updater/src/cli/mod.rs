@@ -18,21 +18,28 @@ pub use errors::{CliError, exit_code, render};
 
 use std::process::ExitCode;
 
+use crate::environment::Environment;
+use crate::sys::crash_at;
+use crate::systemd::BusConnection;
 use crate::transaction::Operation;
 
 /// Carries out what was typed.
-pub fn main(arguments: &Arguments) -> ExitCode {
+pub fn main(arguments: &Arguments, environment: &Environment) -> ExitCode {
+    if let Some(wanted) = environment.crash_at() {
+        crash_at(wanted);
+    }
+    let systemd = BusConnection::new(environment.bus_address());
     let done = match &arguments.command {
-        Command::Run(asked) => run::run(asked),
-        Command::Check(asked) => check::check(asked),
-        Command::Enroll(asked) => enroll::enroll_host(asked),
-        Command::Status(asked) => status::status(asked),
-        Command::Rollback(asked) => rollback::rollback(asked),
-        Command::Drill(asked) => drill::drill(asked),
-        Command::DrillAct(asked) => drill::act(asked),
-        Command::Stop(asked) => operate::operate(Operation::Stop, asked),
-        Command::Start(asked) => operate::operate(Operation::Start, asked),
-        Command::Restart(asked) => operate::operate(Operation::Restart, asked),
+        Command::Run(asked) => run::run(asked, environment),
+        Command::Check(asked) => check::check(asked, environment, &systemd),
+        Command::Enroll(asked) => enroll::enroll_host(asked, environment, &systemd),
+        Command::Status(asked) => status::status(asked, systemd),
+        Command::Rollback(asked) => rollback::rollback(asked, systemd),
+        Command::Drill(asked) => drill::drill(asked, &systemd),
+        Command::DrillAct(asked) => drill::act(asked, &systemd),
+        Command::Stop(asked) => operate::operate(Operation::Stop, asked, systemd),
+        Command::Start(asked) => operate::operate(Operation::Start, asked, systemd),
+        Command::Restart(asked) => operate::operate(Operation::Restart, asked, systemd),
         Command::Man(asked) => man::man(asked),
     };
     exit_code(done)

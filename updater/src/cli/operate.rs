@@ -10,16 +10,22 @@ use crate::cli::args::AgentArgs;
 use crate::cli::client::{ClientError, ask_again};
 use crate::cli::errors::CliError;
 use crate::config::Config;
+use crate::runner::RunnerResources;
+use crate::systemd::BusConnection;
 use crate::transaction::{App, Events, Operation, Recovery};
 
-pub(super) fn operate(operation: Operation, asked: &AgentArgs) -> Result<bool, CliError> {
+pub(super) fn operate(
+    operation: Operation,
+    asked: &AgentArgs,
+    systemd: BusConnection,
+) -> Result<bool, CliError> {
     let config = Config::load(&asked.common.config)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let path = format!("/agent/{}?app={}", operation.name(), asked.app);
     let health: AppHealth = runtime.block_on(async {
         match ask_again(&config.state_dir, Method::POST, &path).await {
-            Err(ClientError::NotRunning(_)) => alone(&config, operation, asked),
+            Err(ClientError::NotRunning(_)) => alone(&config, operation, asked, systemd),
             answered => Ok(answered?),
         }
     })?;
@@ -36,10 +42,16 @@ pub(super) fn operate(operation: Operation, asked: &AgentArgs) -> Result<bool, C
 }
 
 /// The daemon is dead: this process does it, and the next daemon finds what it did.
-fn alone(config: &Config, operation: Operation, asked: &AgentArgs) -> Result<AppHealth, CliError> {
+fn alone(
+    config: &Config,
+    operation: Operation,
+    asked: &AgentArgs,
+    systemd: BusConnection,
+) -> Result<AppHealth, CliError> {
+    let resources = RunnerResources { systemd, ..RunnerResources::default() };
     let events = Events::new(crate::sys::wall_clock());
     let handle = tokio::runtime::Handle::current();
-    let app = Arc::new(App::new(asked.app.clone(), config, events, Arc::default(), handle)?);
+    let app = Arc::new(App::new(asked.app.clone(), config, events, &resources, handle)?);
     match app.recover() {
         Recovery::Idle => {}
         Recovery::Finishing(finishing) => drop(finishing.join()),

@@ -11,9 +11,11 @@ use crate::cli::args::RollbackArgs;
 use crate::cli::client::{ClientError, ask};
 use crate::cli::errors::CliError;
 use crate::config::Config;
+use crate::runner::RunnerResources;
+use crate::systemd::BusConnection;
 use crate::transaction::{App, Events, Order, Recovery, Target, carry_out};
 
-pub(super) fn rollback(asked: &RollbackArgs) -> Result<bool, CliError> {
+pub(super) fn rollback(asked: &RollbackArgs, systemd: BusConnection) -> Result<bool, CliError> {
     let config = Config::load(&asked.common.config)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -22,7 +24,7 @@ pub(super) fn rollback(asked: &RollbackArgs) -> Result<bool, CliError> {
     let path = format!("/rollback?app={}", asked.app);
     let result = runtime.block_on(async {
         match ask(&config.state_dir, Method::POST, &path, Some(&order)).await {
-            Err(ClientError::NotRunning(_)) => alone(&config, asked, options).await,
+            Err(ClientError::NotRunning(_)) => alone(&config, asked, options, systemd).await,
             answered => Ok(answered?),
         }
     })?;
@@ -37,10 +39,12 @@ async fn alone(
     config: &Config,
     asked: &RollbackArgs,
     options: OrderOptions,
+    systemd: BusConnection,
 ) -> Result<TransactionResult, CliError> {
+    let resources = RunnerResources { systemd, ..RunnerResources::default() };
     let events = Events::new(crate::sys::wall_clock());
     let handle = tokio::runtime::Handle::current();
-    let app = Arc::new(App::new(asked.app.clone(), config, events, Arc::default(), handle)?);
+    let app = Arc::new(App::new(asked.app.clone(), config, events, &resources, handle)?);
     match app.recover() {
         Recovery::Idle => {}
         Recovery::Finishing(finishing) => {

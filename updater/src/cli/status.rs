@@ -13,6 +13,8 @@ use crate::cli::args::StatusArgs;
 use crate::cli::client::{ClientError, ask_again};
 use crate::cli::errors::CliError;
 use crate::config::Config;
+use crate::runner::RunnerResources;
+use crate::systemd::BusConnection;
 use crate::transaction::{App, Events};
 
 /// What is shown, and printed as JSON.
@@ -30,7 +32,7 @@ struct ShownApp {
     releases: AppReleases,
 }
 
-pub(super) fn status(asked: &StatusArgs) -> Result<bool, CliError> {
+pub(super) fn status(asked: &StatusArgs, systemd: BusConnection) -> Result<bool, CliError> {
     let config = Config::load(&asked.common.config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let shown = runtime.block_on(async {
@@ -40,7 +42,7 @@ pub(super) fn status(asked: &StatusArgs) -> Result<bool, CliError> {
                     ask_again(&config.state_dir, Method::GET, "/releases").await?;
                 Ok(from_daemon(health, releases))
             }
-            Err(ClientError::NotRunning(_)) => from_disk(&config, runtime.handle()),
+            Err(ClientError::NotRunning(_)) => from_disk(&config, systemd, runtime.handle()),
             Err(error) => Err(error.into()),
         }
     })?;
@@ -58,12 +60,16 @@ fn from_daemon(health: Health, mut releases: Releases) -> Shown {
     Shown { apps: apps.collect(), updater: Some(health) }
 }
 
-fn from_disk(config: &Config, handle: &tokio::runtime::Handle) -> Result<Shown, CliError> {
+fn from_disk(
+    config: &Config,
+    systemd: BusConnection,
+    handle: &tokio::runtime::Handle,
+) -> Result<Shown, CliError> {
+    let resources = RunnerResources { systemd, ..RunnerResources::default() };
     let events = Events::new(crate::sys::wall_clock());
     let mut apps = std::collections::BTreeMap::new();
     for name in config.apps.keys() {
-        let app =
-            App::new(name.clone(), config, Arc::clone(&events), Arc::default(), handle.clone())?;
+        let app = App::new(name.clone(), config, Arc::clone(&events), &resources, handle.clone())?;
         app.refresh();
         let shown =
             ShownApp { health: app.status().health(), releases: crate::api::app_releases(&app)? };

@@ -20,7 +20,14 @@ impl Daemon {
     ) -> Result<mpsc::UnboundedReceiver<DrillLine>, Problem> {
         self.check_idle()?;
         let handle = tokio::runtime::Handle::current();
-        let drill = Drill::new(&self.config, &self.config_file, app, caller, handle)?;
+        let drill = Drill::new(
+            &self.config,
+            &self.config_file,
+            app,
+            caller,
+            &self.resources.systemd,
+            handle,
+        )?;
         let (lines, heard) = mpsc::unbounded_channel();
         let daemon = Arc::clone(self);
         let work = move || {

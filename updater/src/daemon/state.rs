@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -12,12 +11,14 @@ use protocol::{
     AppName, Code, DEFAULT_APP, Digest, DrillReport, FORMAT, Health, HostName, Problem,
 };
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use crate::api::{Caller, Who};
 use crate::config::{Config, RunnerKind};
 use crate::daemon::{Epoch, EpochError};
 use crate::drill::{read_last, sweep as sweep_drill};
-use crate::self_update::{OwnExecutable, SocketStore, Takeover};
+use crate::runner::RunnerResources;
+use crate::self_update::{OwnExecutable, Takeover};
 use crate::sys::wall_clock;
 use crate::transaction::{App, AppError, Events, Recovery, internal};
 
@@ -32,14 +33,24 @@ pub struct Daemon {
     pub apps: BTreeMap<AppName, Arc<App>>,
     pub updater_app: Arc<App>,
     pub events: Arc<Events>,
-    sockets: Arc<SocketStore>,
+    pub(super) resources: RunnerResources,
     pub(super) config_file: PathBuf,
     pub(super) drill: Mutex<Option<DrillReport>>,
     epoch: Epoch,
     started: Instant,
-    /// False while an older updater still owns the apps.
-    in_charge: AtomicBool,
+    charge: watch::Sender<Charge>,
     answered: tokio::sync::Notify,
+}
+
+/// Which updater the apps are owned by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Charge {
+    /// This one, as soon as it has taken over what an earlier updater began.
+    Starting,
+    /// An older one, beside which this one is being tried.
+    Candidate,
+    /// This one.
+    InCharge,
 }
 
 /// Why the updater cannot start.
@@ -54,23 +65,25 @@ pub enum DaemonError {
 }
 
 impl Daemon {
-    /// An updater that touches nothing until [`Daemon::take_charge`].
+    /// An updater that touches nothing until [`Daemon::take_charge`], and asks nothing of systemd.
+    #[expect(clippy::too_many_arguments, reason = "each is made by a room of its own")]
     pub fn new(
         config: Config,
         config_file: PathBuf,
         host: HostName,
         executable: OwnExecutable,
         takeover: Arc<Takeover>,
-        sockets: Arc<SocketStore>,
+        resources: RunnerResources,
+        candidate: bool,
         handle: &Handle,
     ) -> Result<Arc<Self>, DaemonError> {
         let events = Events::new(wall_clock());
         let mut apps = BTreeMap::new();
         for name in config.apps.keys() {
-            let (events, sockets) = (Arc::clone(&events), Arc::clone(&sockets));
-            let app = App::new(name.clone(), &config, events, sockets, handle.clone())
-                .map_err(|source| DaemonError::App { name: name.clone(), source })?;
-            app.refresh();
+            let app =
+                App::new(name.clone(), &config, Arc::clone(&events), &resources, handle.clone())
+                    .map_err(|source| DaemonError::App { name: name.clone(), source })?;
+            app.show_what_the_disk_says();
             apps.insert(name.clone(), Arc::new(app));
         }
         let epoch = Epoch::open(&config.state_dir);
@@ -91,27 +104,31 @@ impl Daemon {
             config_file,
             epoch,
             started: Instant::now(),
-            in_charge: AtomicBool::new(false),
+            charge: watch::Sender::new(if candidate {
+                Charge::Candidate
+            } else {
+                Charge::Starting
+            }),
             answered: tokio::sync::Notify::new(),
             host,
             digest,
             config,
             apps,
             events,
-            sockets,
+            resources,
         }))
     }
 
     /// Takes over what an earlier updater began. Nothing is started before [`Daemon::begin`].
     pub fn take_charge(self: &Arc<Self>) {
-        self.sockets.settle(&passed_on(&self.config));
+        self.resources.sockets.settle(&passed_on(&self.config));
         if let Err(error) = sweep_unfinished(&self.config.state_dir) {
             tracing::warn!("the state directory could not be swept: {error}");
         }
         if let Err(error) = self.updater_app.note_rescue() {
             tracing::warn!("what the rescue unit did could not be written down: {error}");
         }
-        if let Err(error) = sweep_drill(&self.config) {
+        if let Err(error) = sweep_drill(&self.config, &self.resources.systemd) {
             tracing::warn!("what a drill left is still there: {}", failed_to(&error));
         }
         for app in self.apps.values() {
@@ -129,10 +146,24 @@ impl Daemon {
             }
             app.refresh();
         }
-        self.in_charge.store(true, Ordering::SeqCst);
+        self.charge.send_replace(Charge::InCharge);
         for app in self.apps.values() {
             super::supervisor::supervise(Arc::clone(app));
         }
+    }
+
+    /// Looks how the apps and their agents are. Nothing is touched.
+    pub fn refresh(&self) {
+        for app in self.apps.values() {
+            app.refresh();
+        }
+    }
+
+    /// Waits until this updater has taken charge, unless an older one is in charge: what comes meanwhile is
+    /// not refused, and does not begin before what an earlier updater began is known.
+    pub async fn started(&self) {
+        // It cannot be closed before this value is gone.
+        let _ = self.charge.subscribe().wait_for(|charge| *charge != Charge::Starting).await;
     }
 
     /// Finishes what an earlier updater began, and sees from now on that the agents run. The updater
@@ -157,7 +188,8 @@ impl Daemon {
 
     /// Whether an order may begin: this updater owns the apps, and the master is not a stale one.
     pub fn check_order(&self, epoch: Option<u64>) -> Result<(), Problem> {
-        if !self.in_charge.load(Ordering::SeqCst) || self.updater_app.status().running.is_some() {
+        let in_charge = *self.charge.borrow() == Charge::InCharge;
+        if !in_charge || self.updater_app.status().running.is_some() {
             let detail = "the updater itself is being updated; try again when it is done";
             return Err(Problem::new(Code::UpdateInProgress, detail));
         }

@@ -6,34 +6,40 @@ use std::time::Duration;
 
 use common::{chain, failed_to};
 use protocol::EventKind;
+use tokio::runtime::Handle;
 
 use crate::release::Slot;
 use crate::runner::Instance;
+use crate::sys::{blocking, spawn_task};
 use crate::transaction::App;
 
 /// How often the size of an agent's log is looked at, the room on the disk, and whether what is amiss
 /// still is.
 const LOG_LOOKS: Duration = Duration::from_secs(10);
 
+/// What panics there, in the log.
+const LOOKING: &str = "a look at an agent";
+
 /// Looks after an app's agent for as long as the updater runs.
 pub(super) fn supervise(app: Arc<App>) {
-    tokio::spawn(async move {
+    let name = format!("the supervisor of {}", app.name);
+    spawn_task(&Handle::current(), name, async move {
         app.may_start().await;
         let mut pause = Duration::ZERO;
         let stopping = Arc::clone(&app);
-        let _ = tokio::task::spawn_blocking(move || keep_stopped(&stopping)).await;
+        blocking(LOOKING, move || keep_stopped(&stopping)).await;
         loop {
             let looking = Arc::clone(&app);
-            let found = tokio::task::spawn_blocking(move || looking.instance()).await;
-            if let Ok(Some(instance)) = found {
+            let found = blocking(LOOKING, move || looking.instance()).await;
+            if let Some(instance) = found {
                 let looking = Arc::clone(&app);
-                // Who started it again may have been somebody else.
-                let _ = tokio::task::spawn_blocking(move || looking.refresh()).await;
+                // systemd or an administrator may have started it.
+                blocking(LOOKING, move || looking.refresh()).await;
                 if lived_long(&app, &instance).await {
                     pause = Duration::ZERO;
                 }
                 let looking = Arc::clone(&app);
-                let _ = tokio::task::spawn_blocking(move || looking.refresh()).await;
+                blocking(LOOKING, move || looking.refresh()).await;
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -42,7 +48,7 @@ pub(super) fn supervise(app: Arc<App>) {
             let (first, most) = (app.config.run.backoff.0, app.config.run.backoff_max.0);
             pause = (pause * 2).clamp(first, most.max(first));
             let starting = Arc::clone(&app);
-            let _ = tokio::task::spawn_blocking(move || start_if_wanted(&starting)).await;
+            blocking("the start of an agent", move || start_if_wanted(&starting)).await;
         }
     });
 }
@@ -57,7 +63,7 @@ async fn lived_long(app: &Arc<App>, instance: &Instance) -> bool {
             _ = instance.exited() => break,
             _ = looks.tick() => {
                 let app = Arc::clone(app);
-                let _ = tokio::task::spawn_blocking(move || look_after(&app)).await;
+                blocking(LOOKING, move || look_after(&app)).await;
             }
         }
     }
@@ -70,8 +76,7 @@ fn look_after(app: &App) {
         // What could not be read a while ago may be readable again.
         app.refresh();
     }
-    let Ok(runner) = app.runner() else { return };
-    if let Err(error) = runner.log().rotate_if_needed() {
+    if let Err(error) = app.runner().log().rotate_if_needed() {
         tracing::warn!(app = %app.name, "{}: {}", app.name, failed_to(&error));
     }
 }
@@ -87,7 +92,7 @@ fn start_if_wanted(app: &App) {
     // A transaction that is past its switch has the agent in its hands: this waits for its end.
     let _held = app.hold_agent();
     let active = app.layout.slot(Slot::Active).ok().flatten();
-    let (Ok(runner), Some(active)) = (app.runner(), active) else { return };
+    let (runner, Some(active)) = (app.runner(), active) else { return };
     if app.files.stopped().exists() || app.instance().is_some() || app.has_journal_past_switch() {
         return;
     }

@@ -15,6 +15,7 @@ use super::release::digest_of;
 use super::scratch::Scratch;
 use crate::config::Config;
 use crate::sys::wall_clock;
+use crate::systemd::BusConnection;
 use crate::transaction::{App, Archive, Events, Order, Recovery, Target, carry_out};
 use crate::trust::Presented;
 
@@ -42,12 +43,17 @@ pub struct Acted {
 }
 
 /// Does it to the scratch app beside `app`. Needs a runtime's thread that may block.
-pub fn act(config: &Config, app: &AppName, act: &Act) -> Result<Acted, DrillError> {
-    let scratch = Scratch::beside(config, app)?;
+pub fn act(
+    config: &Config,
+    app: &AppName,
+    act: &Act,
+    systemd: &BusConnection,
+) -> Result<Acted, DrillError> {
+    let scratch = Scratch::beside(config, app, systemd)?;
     let handle = tokio::runtime::Handle::current();
     let events = Events::new(wall_clock());
-    let app = App::new(scratch.name, &scratch.config, events, Arc::default(), handle.clone())?;
-    let app = Arc::new(app);
+    let Scratch { config, name, resources, .. } = &scratch;
+    let app = Arc::new(App::new(name.clone(), config, events, resources, handle.clone())?);
     let recovering = match app.recover() {
         Recovery::Idle => None,
         Recovery::Finishing(finishing) => Some(finishing),

@@ -16,6 +16,7 @@ use super::scratch::{Scratch, remove_leftovers};
 use super::step::Stage;
 use crate::config::Config;
 use crate::sys::wall_clock;
+use crate::systemd::BusConnection;
 use crate::transaction::{App, AppLock, Events, internal, try_lock};
 
 /// Where the updater is killed in an update to a good release, and how that update ends then.
@@ -50,9 +51,10 @@ impl Drill {
         file: &Path,
         app: &AppName,
         caller: &str,
+        systemd: &BusConnection,
         handle: Handle,
     ) -> Result<Self, Problem> {
-        let scratch = Scratch::beside(config, app).map_err(|error| internal(&error))?;
+        let scratch = Scratch::beside(config, app, systemd).map_err(|error| internal(&error))?;
         let lock = lock(config).map_err(|error| internal(&error))?;
         let lock = lock.ok_or_else(|| {
             Problem::new(Code::UpdateInProgress, "another drill is under way on this host")
@@ -116,11 +118,11 @@ impl Drill {
     }
 
     fn prepare(&self) -> Result<Stage<'_>, DrillError> {
-        remove_leftovers(&self.scratch.config)?;
+        remove_leftovers(&self.scratch.config, &self.scratch.resources.systemd)?;
         self.scratch.make()?;
-        let Scratch { config, name, .. } = &self.scratch;
+        let Scratch { config, name, resources, .. } = &self.scratch;
         let events = Events::new(self.started_at);
-        let app = App::new(name.clone(), config, events, Arc::default(), self.handle.clone())?;
+        let app = App::new(name.clone(), config, events, resources, self.handle.clone())?;
         Ok(Stage {
             scratch: &self.scratch,
             file: &self.file,
@@ -137,9 +139,9 @@ impl Drill {
 }
 
 /// Removes what a drill that was cut short has left, unless one is under way.
-pub fn sweep(config: &Config) -> Result<(), DrillError> {
+pub fn sweep(config: &Config, systemd: &BusConnection) -> Result<(), DrillError> {
     let lock = lock(config).map_err(DrillError::disk("lock", &config.state_dir))?;
-    if lock.is_some() { remove_leftovers(config) } else { Ok(()) }
+    if lock.is_some() { remove_leftovers(config, systemd) } else { Ok(()) }
 }
 
 fn lock(config: &Config) -> std::io::Result<Option<AppLock>> {

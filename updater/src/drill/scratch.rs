@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::{AppName, Command, DRILL_APP, HooksSection, MigrationsSection, Period};
@@ -12,7 +11,8 @@ use super::DrillError;
 use crate::config::{AppConfig, BuildSetting, Config, HealthConfig};
 use crate::config::{RunConfig, RunnerKind, Strategy};
 use crate::release::remove_tree;
-use crate::runner::for_app;
+use crate::runner::{RunnerResources, for_app};
+use crate::systemd::BusConnection;
 use crate::transaction::{AppError, AppFiles};
 
 /// Its directory in the real app's install directory, which is on the disk that counts.
@@ -26,13 +26,19 @@ pub(super) struct Scratch {
     /// The configuration with it and nothing else.
     pub(super) config: Config,
     pub(super) name: AppName,
+    /// Its sockets are its own.
+    pub(super) resources: RunnerResources,
     /// The real app's install directory.
     beside: PathBuf,
 }
 
 impl Scratch {
     /// The scratch app beside `app`: its disks, its user, its bounds, and the bounds of its builds.
-    pub(super) fn beside(config: &Config, app: &AppName) -> Result<Self, DrillError> {
+    pub(super) fn beside(
+        config: &Config,
+        app: &AppName,
+        systemd: &BusConnection,
+    ) -> Result<Self, DrillError> {
         let real = config.apps.get(app).ok_or_else(|| AppError::Unknown(app.clone()))?;
         let name: AppName = DRILL_APP.parse().map_err(AppError::Name)?;
         let never_builds = real.build == BuildSetting::Command(Vec::new());
@@ -74,7 +80,8 @@ impl Scratch {
             apps: [(name.clone(), scratch)].into(),
             ..config.clone()
         };
-        Ok(Self { config, name, beside: real.install_dir.clone() })
+        let resources = RunnerResources { systemd: systemd.clone(), ..RunnerResources::default() };
+        Ok(Self { config, name, resources, beside: real.install_dir.clone() })
     }
 
     /// Its files in the state directory.
@@ -101,7 +108,7 @@ impl Scratch {
     /// Ends its agent and removes all of it. `made` says that the real app's install directory was
     /// not there before.
     pub(super) fn remove(&self, made: bool) -> Result<(), DrillError> {
-        end_agent(&self.config, &self.files())?;
+        end_agent(&self.config, &self.files(), &self.resources)?;
         let install = self.beside.join(INSTALL);
         for directory in [&install, &self.config.state_dir] {
             remove_if_there(directory)?;
@@ -120,9 +127,9 @@ impl Scratch {
 }
 
 /// What a drill that was cut short may have left of any app.
-pub(super) fn remove_leftovers(config: &Config) -> Result<(), DrillError> {
+pub(super) fn remove_leftovers(config: &Config, systemd: &BusConnection) -> Result<(), DrillError> {
     for app in config.apps.keys() {
-        let scratch = Scratch::beside(config, app)?;
+        let scratch = Scratch::beside(config, app, systemd)?;
         let there = [&scratch.config.state_dir, &scratch.beside.join(INSTALL)];
         if there.into_iter().any(|directory| directory.exists()) {
             tracing::info!(%app, "{app}: removing what a drill left");
@@ -132,9 +139,13 @@ pub(super) fn remove_leftovers(config: &Config) -> Result<(), DrillError> {
     Ok(())
 }
 
-fn end_agent(config: &Config, files: &AppFiles) -> Result<(), DrillError> {
+fn end_agent(
+    config: &Config,
+    files: &AppFiles,
+    resources: &RunnerResources,
+) -> Result<(), DrillError> {
     let Some(app) = config.apps.values().next() else { return Ok(()) };
-    let runner = for_app(app, files.directory(), Arc::default()).map_err(DrillError::Agent)?;
+    let runner = for_app(app, files.directory(), resources);
     runner.clear(Duration::ZERO).map_err(DrillError::Agent)
 }
 

@@ -11,6 +11,8 @@ mod launch;
 mod log;
 mod members;
 mod process;
+mod resources;
+mod socket_store;
 mod sockets;
 mod stop;
 #[cfg(test)]
@@ -26,5 +28,7 @@ pub use instance::{ExitReport, Instance};
 pub use launch::{Launch, command_of, release_path_variable};
 pub use log::AgentLog;
 pub use process::{Runner, for_app};
+pub use resources::RunnerResources;
+pub use socket_store::SocketStore;
 pub use sockets::SocketError;
-pub use units::{Hindrance, UNIT_DIRECTORY, check_units, hindrances, read_units};
+pub use units::{HandoverObstacle, check_units, handover_obstacles, read_units};

@@ -4,7 +4,6 @@ use std::fmt::Debug;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::FORMAT;
@@ -16,9 +15,8 @@ use super::members::MARK;
 use super::sockets::Sockets;
 use super::transient::Transient;
 use super::units::{HandoverUnitsRunner, UnitsRunner};
-use super::{AgentLog, Handover, Instance, Launch, RunnerError};
+use super::{AgentLog, Handover, Instance, Launch, RunnerError, RunnerResources};
 use crate::config::{AppConfig, RunnerKind, Strategy};
-use crate::self_update::SocketStore;
 use crate::sys::output::TAIL_LINES;
 use crate::sys::process::ProcessId;
 use crate::sys::spawn::{Output, Spawn};
@@ -80,30 +78,27 @@ pub trait Runner: Debug + Send + Sync {
 }
 
 /// The runner that an app's configuration asks for. `state` is the app's own state directory, and has
-/// its name; `sockets` are what was handed down.
-pub fn for_app(
-    config: &AppConfig,
-    state: &Path,
-    sockets: Arc<SocketStore>,
-) -> Result<Box<dyn Runner>, RunnerError> {
+/// its name.
+pub fn for_app(config: &AppConfig, state: &Path, resources: &RunnerResources) -> Box<dyn Runner> {
+    let systemd = &resources.systemd;
     if config.run.kind == RunnerKind::Systemd {
-        return Ok(match config.run.strategy {
-            Strategy::Restart => Box::new(UnitsRunner::new(&config.run, state)?),
-            Strategy::Handover => Box::new(HandoverUnitsRunner::new(config, state)?),
-        });
+        return match config.run.strategy {
+            Strategy::Restart => Box::new(UnitsRunner::new(&config.run, state, systemd)),
+            Strategy::Handover => Box::new(HandoverUnitsRunner::new(config, state, systemd)),
+        };
     }
     let app = state.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let transient = Transient::for_app(config, app.clone(), state)?;
+    let transient = Transient::for_app(config, app.clone(), state, systemd);
     let seat = |name: &str| {
         InstanceSlot::new(state.join(name), config.run.kill_timeout.0, transient.clone())
     };
-    Ok(Box::new(ProcessRunner {
+    Box::new(ProcessRunner {
         user: config.user.clone(),
         log: AgentLog::new(state, config.run.log_bytes.0),
-        sockets: Sockets::new(app, &config.run.sockets, sockets),
+        sockets: Sockets::new(app, &config.run.sockets, resources.sockets.clone()),
         serving: seat("instance.json"),
         beside: seat("beside.json"),
-    }))
+    })
 }
 
 #[derive(Debug)]

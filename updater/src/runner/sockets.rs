@@ -12,9 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::socket::{Backlog, listen};
 
-use super::Instance;
+use super::{Instance, SocketStore};
 use crate::config::ListenSocket;
-use crate::self_update::SocketStore;
 use crate::sys::process::ProcessId;
 use crate::sys::{proc, tcp};
 

@@ -6,13 +6,12 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::Digest;
 use tempfile::TempDir;
 
-use super::{ExitReport, Instance, Launch, Runner, for_app};
+use super::{ExitReport, Instance, Launch, Runner, RunnerResources, for_app};
 use crate::config::AppConfig;
 
 /// An app whose agent is a script, and which can tell the test that it is up.
@@ -77,7 +76,7 @@ fn runner(directory: &Path) -> Box<dyn Runner> {
     let mut config = AppConfig::new("/unused");
     // Tests must not make units of the machine that they run on.
     config.run.transient = false;
-    for_app(&config, directory, Arc::default()).unwrap()
+    for_app(&config, directory, &RunnerResources::default())
 }
 
 pub(crate) fn exit_of(instance: &Instance) -> ExitReport {

@@ -2,7 +2,7 @@
 //! updater, nothing of it is in the updater's control group, and all of it dies together.
 //!
 //! The unit is made for one start and goes with it: systemd does not start it again. It is ended by its
-//! name, since systemd alone can stop what has not begun yet, or what forks faster than anybody can look.
+//! name, since systemd alone can stop what has not begun yet, or what forks faster than it can be looked at.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +12,9 @@ use common::failed_to;
 use super::RunnerError;
 use crate::config::{AppConfig, Strategy};
 use crate::sys::spawn::Spawn;
-use crate::systemd::{self, Bus, JobResult, SystemdError, Variables, command_properties, micros};
+use crate::systemd::{
+    Bus, BusConnection, JobResult, SystemdError, Variables, command_properties, micros,
+};
 
 /// How agents of one app are started and ended.
 #[derive(Debug, Clone)]
@@ -35,21 +37,19 @@ impl Transient {
         config: &AppConfig,
         app: String,
         state: &Path,
-    ) -> Result<Option<Self>, RunnerError> {
+        connection: &BusConnection,
+    ) -> Option<Self> {
         let run = &config.run;
         let passes_on = run.strategy == Strategy::Handover || !run.sockets.is_empty();
-        if !systemd::makes_units() {
-            return Ok(None);
-        }
-        Ok(Some(Self {
+        connection.makes_units().then(|| Self {
             wanted: run.transient && !passes_on,
-            bus: Bus::new(run.bus_timeout.0).map_err(SystemdError::Thread)?,
+            bus: connection.bus(run.bus_timeout.0),
             app,
             state: state.to_owned(),
             start_timeout: run.start_timeout.0,
             stop_grace: run.stop_grace.0,
             kill_timeout: run.kill_timeout.0,
-        }))
+        })
     }
 
     /// The name of the unit of one start.

@@ -12,11 +12,9 @@
 mod channel;
 mod executable;
 mod launch;
-pub mod manager;
 mod parent;
 mod socket;
 mod start;
-mod store;
 mod successor_starter;
 mod takeover;
 mod unit;
@@ -27,16 +25,6 @@ pub use launch::become_active;
 pub use parent::{EXIT_HOST_FAULT, ParentError, run_parent};
 pub use socket::{SocketError, listening_socket};
 pub use start::StartError;
-pub use store::SocketStore;
 pub use successor_starter::SuccessorStarter;
 pub use takeover::{Takeover, TakeoverError};
 pub use unit::Unit;
-
-/// The environment variable that tells an updater which descriptor its socket is.
-pub const LISTEN_FD: &str = "UPDATER_LISTEN_FD";
-/// The environment variable that tells an updater which descriptor leads to its parent.
-pub const CHANNEL_FD: &str = "UPDATER_CHANNEL_FD";
-/// The environment variable that says that an older updater is still in charge.
-pub const CANDIDATE: &str = "UPDATER_CANDIDATE";
-/// The environment variable that tells `updater check` where the updater that runs listens.
-pub const LISTENING: &str = "UPDATER_LISTENING";

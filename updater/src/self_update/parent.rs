@@ -3,13 +3,14 @@
 //! It is one thread that waits for signals and messages. It must never do anything that can take
 //! long or fail for reasons of a release.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use common::{Attempts, Backoff, chain, is_worth_logging, random};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -17,17 +18,16 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use crate::environment::Environment;
 use crate::release::{Layout, Slot};
 use crate::self_update::executable::OwnExecutable;
 use crate::self_update::start::{Start, StartError, start_updater};
 use crate::self_update::{Channel, ChannelError, FromParent, ToParent};
-use crate::sys::CRASH_AT;
 use crate::sys::spawn::Lifetime;
 
-/// The first pause before an updater that died is started again; it doubles up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// An updater that lived this long died of something new.
+/// Between two starts of an updater that died, or could not be started.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+/// After this uptime, a death does not count as one more of the same: the pauses begin anew.
 const LONG_LIFE: Duration = Duration::from_mins(1);
 
 /// Why the parent cannot go on.
@@ -57,19 +57,28 @@ struct Updater {
 struct Parent {
     layout: Layout,
     config: PathBuf,
+    /// The environment that updaters inherit.
+    environment: BTreeMap<String, String>,
     socket: TcpListener,
     main: Option<Updater>,
     candidate: Option<Updater>,
     handed_over: bool,
-    pause: Duration,
+    pauses: Attempts,
     start_at: Instant,
     short_lives: u32,
+    /// Starts in a row that failed: there was no process that could have logged why.
+    failed_starts: u32,
     /// Where the next updaters are to crash, one after the other; for tests.
     crashes: VecDeque<String>,
 }
 
 /// Runs until it is told to end. `config` is passed on to every updater.
-pub fn run_parent(layout: Layout, config: PathBuf, socket: TcpListener) -> Result<(), ParentError> {
+pub fn run_parent(
+    layout: Layout,
+    config: PathBuf,
+    environment: &Environment,
+    socket: TcpListener,
+) -> Result<(), ParentError> {
     let mut signals = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD] {
         signals.add(signal);
@@ -77,17 +86,19 @@ pub fn run_parent(layout: Layout, config: PathBuf, socket: TcpListener) -> Resul
     signals.thread_block().map_err(io::Error::from)?;
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .map_err(io::Error::from)?;
-    let crashes = std::env::var(CRASH_AT).unwrap_or_default();
+    let crashes = environment.crash_at().unwrap_or_default();
     let mut parent = Parent {
         layout,
         config,
+        environment: environment.for_successor(),
         socket,
         main: None,
         candidate: None,
         handed_over: false,
-        pause: FIRST_PAUSE,
+        pauses: PAUSES.attempts(),
         start_at: Instant::now(),
         short_lives: 0,
+        failed_starts: 0,
         crashes: crashes.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
     };
     parent.start_main()?;
@@ -118,8 +129,11 @@ impl Parent {
             }
             self.reap()?;
         }
-        if self.main.is_none() && Instant::now() >= self.start_at && self.start_main().is_err() {
-            self.try_again_later();
+        if self.main.is_none() && Instant::now() >= self.start_at {
+            match self.start_main() {
+                Ok(()) => self.failed_starts = 0,
+                Err(error) => self.start_failed(&error),
+            }
         }
         Ok(false)
     }
@@ -153,7 +167,7 @@ impl Parent {
         match main.channel.receive() {
             Ok(ToParent::Start(program)) => match self.start(&program, true) {
                 Ok(candidate) => self.candidate = Some(candidate),
-                Err(error) => self.tell_main(&FromParent::Failed(error.to_string())),
+                Err(error) => self.tell_main(&FromParent::Failed(chain(&error))),
             },
             Ok(ToParent::Stop) => self.stop_candidate(),
             Ok(ToParent::HandOver) => self.handed_over = self.candidate.is_some(),
@@ -211,10 +225,11 @@ impl Parent {
             return;
         }
         tracing::warn!("the updater ended: {}; starting it again", ending(status));
-        // Whoever was being tried was not proven: the link still names the old one.
+        // The successor that was being tried was not proven: the link still names the old one.
         self.stop_candidate();
         if lived >= LONG_LIFE {
-            (self.pause, self.short_lives) = (FIRST_PAUSE, 0);
+            self.pauses.succeed();
+            self.short_lives = 0;
         }
         self.try_again_later();
         if matches!(status, WaitStatus::Exited(_, status) if status == i32::from(EXIT_HOST_FAULT)) {
@@ -222,10 +237,19 @@ impl Parent {
         }
     }
 
+    fn start_failed(&mut self, error: &ParentError) {
+        self.failed_starts = self.failed_starts.saturating_add(1);
+        if is_worth_logging(self.failed_starts) {
+            let times = self.failed_starts;
+            let plural = if times == 1 { "time" } else { "times" };
+            tracing::error!("failed {times} {plural} in a row to {}; trying again", chain(error));
+        }
+        self.try_again_later();
+    }
+
     fn try_again_later(&mut self) {
-        self.short_lives += 1;
-        self.start_at = Instant::now() + self.pause;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.short_lives = self.short_lives.saturating_add(1);
+        self.start_at = Instant::now() + self.pauses.fail(random());
     }
 
     fn stop_candidate(&mut self) {
@@ -246,6 +270,7 @@ impl Parent {
         let started = start_updater(Start {
             program,
             config: &self.config,
+            environment: &self.environment,
             socket: &self.socket,
             // Its successor takes them from the agents.
             sockets: Vec::new(),
@@ -253,7 +278,8 @@ impl Parent {
             lifetime: Lifetime::ParentThread,
             crash_at: self.crashes.pop_front(),
         })?;
-        let pid = Pid::from_raw(i32::try_from(started.child.id()).unwrap_or(0));
+        // The standard library made a number without a sign of the system's own.
+        let pid = Pid::from_raw(started.child.id().cast_signed());
         Ok(Updater { pid, channel: started.channel, started: Instant::now() })
     }
 

@@ -1,27 +1,24 @@
-//! Starting an updater, with the listening socket and a channel to whoever starts it.
+//! Starting an updater, with the listening socket and a channel to the process that starts it.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 
-use crate::self_update::{CANDIDATE, CHANNEL_FD, Channel, LISTEN_FD};
+use crate::environment::{CANDIDATE, CHANNEL_FD, LISTEN_FD};
+use crate::self_update::Channel;
 use crate::sys::CRASH_AT;
 use crate::sys::spawn::{Lifetime, Output, Spawn, SpawnError};
 use crate::sys::user::User;
-
-/// What is for one process and nobody that it starts: sockets and watchdog by `sd_listen_fds(3)` and
-/// `sd_watchdog_enabled(3)`, and what this program itself says so.
-const NOT_PASSED_ON: [&str; 6] =
-    [CRASH_AT, CANDIDATE, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"];
 
 /// Which updater, and how.
 pub(super) struct Start<'a> {
     pub(super) program: &'a Path,
     pub(super) config: &'a Path,
+    /// The environment that it inherits.
+    pub(super) environment: &'a BTreeMap<String, String>,
     pub(super) socket: &'a TcpListener,
     /// The sockets of apps that are handed down to it, with their names.
     pub(super) sockets: Vec<(String, OwnedFd)>,
@@ -53,7 +50,7 @@ pub(super) fn start_updater(start: Start<'_>) -> Result<Started, StartError> {
     let prepare = |source| StartError::Prepare { program: start.program.to_owned(), source };
     let (channel, theirs) = Channel::pair().map_err(prepare)?;
     let socket: OwnedFd = start.socket.try_clone().map_err(prepare)?.into();
-    let mut environment = passed_on(std::env::vars_os());
+    let mut environment = start.environment.clone();
     environment.extend(start.crash_at.map(|name| (CRASH_AT.to_owned(), name)));
     if start.candidate {
         environment.insert(CANDIDATE.to_owned(), "1".to_owned());
@@ -69,33 +66,4 @@ pub(super) fn start_updater(start: Start<'_>) -> Result<Started, StartError> {
         spawn.environment.insert(name.to_owned(), number.to_string());
     }
     Ok(Started { child: spawn.start()?, channel })
-}
-
-/// The environment of this process, but for what is for it alone. Nothing that an updater reads is
-/// not UTF-8, and what else an administrator has set so must not keep one from starting.
-fn passed_on(variables: impl Iterator<Item = (OsString, OsString)>) -> BTreeMap<String, String> {
-    variables
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| !NOT_PASSED_ON.contains(&name.as_str()))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::ffi::OsStringExt as _;
-
-    use super::*;
-
-    #[test]
-    fn a_variable_that_is_no_text_keeps_no_updater_from_starting() {
-        let odd = OsString::from_vec(vec![0xff]);
-        let variables = [
-            ("LANG".into(), "C".into()),
-            ("ODD".into(), odd.clone()),
-            (odd, "x".into()),
-            (CANDIDATE.into(), "1".into()),
-        ];
-        let passed = passed_on(variables.into_iter());
-        assert_eq!(passed, BTreeMap::from([("LANG".to_owned(), "C".to_owned())]));
-    }
 }

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use crate::environment::LISTENING;
 use crate::self_update::executable::{Foreign, foreign_machine};
-use crate::self_update::{ChannelError, FromParent, LISTENING, SuccessorStarter};
+use crate::self_update::{ChannelError, FromParent, SuccessorStarter};
 use crate::server::AcceptSwitch;
 use crate::sys::bounds::CommandBounds;
 use crate::sys::run::run_bounded;
@@ -45,11 +46,23 @@ pub enum TakeoverError {
     /// The parent cannot be reached.
     #[error(transparent)]
     Channel(#[from] ChannelError),
-    #[error("start the new updater: {0}")]
-    Failed(String),
+    /// It ended, or could not be started.
+    #[error("start the new updater")]
+    Failed(#[source] ReportedCause),
     /// It accepted connections, and the master never came.
     #[error("be asked by the master within {0:?}")]
     Unanswered(Duration),
+}
+
+/// Why a successor failed, as the process that started it has reported: its whole chain of causes.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ReportedCause(String);
+
+impl TakeoverError {
+    fn parent_is_gone() -> Self {
+        Self::Failed(ReportedCause("its parent is gone".to_owned()))
+    }
 }
 
 impl Takeover {
@@ -114,7 +127,7 @@ impl Takeover {
                 return Ok(());
             }
         }
-        Err(TakeoverError::Failed("its parent is gone".to_owned()))
+        Err(TakeoverError::parent_is_gone())
     }
 
     /// Leaves. The new one is in charge when this process is gone.
@@ -134,10 +147,12 @@ impl Takeover {
             let next =
                 self.handle.block_on(async { tokio::time::timeout(left, heard.recv()).await });
             match next {
-                Ok(Some(FromParent::Failed(why))) => return Err(TakeoverError::Failed(why)),
+                Ok(Some(FromParent::Failed(why))) => {
+                    return Err(TakeoverError::Failed(ReportedCause(why)));
+                }
                 Ok(Some(message)) if message == *wanted => return Ok(()),
                 Ok(Some(_)) => {}
-                Ok(None) => return Err(TakeoverError::Failed("its parent is gone".to_owned())),
+                Ok(None) => return Err(TakeoverError::parent_is_gone()),
                 Err(_) => return Err(TakeoverError::Unanswered(window)),
             }
         }

@@ -1,25 +1,32 @@
 //! The updater as a unit of systemd, which is all the parent that it needs: the updater starts its
 //! successor itself, and hands the unit's main process on to it.
 
-use std::error::Error as _;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Builder;
 
+use common::chain;
 use rustix::process::Signal;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::runner::SocketStore;
 use crate::self_update::start::{Start, StartError, start_updater};
-use crate::self_update::{Channel, ChannelError, FromParent, SocketStore, ToParent, manager};
+use crate::self_update::{Channel, ChannelError, FromParent, ToParent};
 use crate::sys::process::{ProcessHandle, ProcessId};
 use crate::sys::run::describe;
 use crate::sys::spawn::Lifetime;
+use crate::sys::spawn_thread;
+use crate::systemd::notify;
 
 /// What the updater of a unit needs to be replaced.
 pub struct Unit {
     config: PathBuf,
+    /// The environment that a candidate inherits.
+    environment: BTreeMap<String, String>,
     socket: TcpListener,
     sockets: Arc<SocketStore>,
     said: UnboundedSender<FromParent>,
@@ -35,19 +42,19 @@ impl Unit {
     /// What a candidate says goes to `said`; it is given `socket`, and those of apps.
     pub fn new(
         config: PathBuf,
+        environment: BTreeMap<String, String>,
         socket: TcpListener,
         sockets: Arc<SocketStore>,
         said: UnboundedSender<FromParent>,
     ) -> Self {
-        Self { config, socket, sockets, said, candidate: Mutex::new(None) }
+        Self { config, environment, socket, sockets, said, candidate: Mutex::new(None) }
     }
 
     /// Starts a candidate beside this updater, on the same socket. That it cannot be started is
     /// told like its end.
     pub(super) fn start(&self, program: &Path) {
         if let Err(error) = self.try_start(program) {
-            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            let _ = self.said.send(FromParent::Failed(format!("failed to {error}{cause}")));
+            let _ = self.said.send(FromParent::Failed(chain(&error)));
         }
     }
 
@@ -66,7 +73,7 @@ impl Unit {
             return Err(io::Error::from(io::ErrorKind::NotFound).into());
         };
         candidate.channel.send(&FromParent::Inherit)?;
-        manager::hand_over(candidate.process.id().pid);
+        notify::hand_over(candidate.process.id().pid);
         Ok(())
     }
 
@@ -75,6 +82,7 @@ impl Unit {
         let started = start_updater(Start {
             program,
             config: &self.config,
+            environment: &self.environment,
             socket: &self.socket,
             sockets: self.sockets.copies().map_err(prepare)?,
             candidate: true,
@@ -85,10 +93,8 @@ impl Unit {
         let process = hold(&started.child).map_err(prepare)?;
         let channel = Arc::new(started.channel);
         let (hearing, said) = (Arc::clone(&channel), self.said.clone());
-        std::thread::Builder::new()
-            .name("successor".to_owned())
-            .spawn(move || hear(&hearing, started.child, &said))
-            .map_err(prepare)?;
+        let listening = move || hear(&hearing, started.child, &said);
+        spawn_thread(Builder::new().name("successor".to_owned()), listening).map_err(prepare)?;
         let candidate = Candidate { process, channel };
         *self.candidate.lock().unwrap_or_else(PoisonError::into_inner) = Some(candidate);
         Ok(())

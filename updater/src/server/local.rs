@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use tokio::net::UnixListener;
+use tokio::runtime::Handle;
 
 use crate::api::{Caller, Who};
 use crate::config::LimitsConfig;
 use crate::server::connection::serve_connection;
+use crate::sys::spawn_task;
 
 /// Its name in the state directory.
 pub const LOCAL_SOCKET: &str = "updater.sock";
@@ -23,7 +25,7 @@ static NUMBERS: AtomicU64 = AtomicU64::new(1 << 62);
 /// Binds the socket and serves until the process ends.
 pub fn serve_local(state_dir: &Path, router: Router, limits: LimitsConfig) -> io::Result<()> {
     let listener = bind(&state_dir.join(LOCAL_SOCKET))?;
-    tokio::spawn(async move {
+    spawn_task(&Handle::current(), "the local socket", async move {
         loop {
             let Ok((stream, _)) = listener.accept().await else {
                 // Out of descriptors, mostly: those who leave make room.

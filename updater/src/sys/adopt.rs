@@ -7,10 +7,9 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use super::unsafe_calls;
 
-/// Takes over the descriptor whose number is in the environment variable `name`. It is not passed
-/// on further. To be called once for each name.
-pub fn adopt_descriptor(name: &str) -> io::Result<OwnedFd> {
-    let number = std::env::var(name).ok().and_then(|number| number.parse().ok());
+/// Takes over the descriptor that the variable `name` of the environment was to give the number of. It is
+/// not passed on further. To be called once for each name.
+pub fn adopt_descriptor(name: &str, number: Option<RawFd>) -> io::Result<OwnedFd> {
     let Some(number) = number.filter(|number| *number >= 3) else {
         return Err(io::Error::other(format!("{name} is not the number of a descriptor")));
     };

@@ -1,5 +1,8 @@
 //! Named points at which a test may kill the updater, to see that the next one finishes the work.
 
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 /// Every checkpoint, in the order of an update. One stands at each durable change of state.
 pub const CHECKPOINTS: &[&str] = &[
     "journal_written",
@@ -37,27 +40,35 @@ pub const CHECKPOINTS: &[&str] = &[
     "self_flipped",
 ];
 
-/// The environment variable that says where to die: `NAME`, or `NAME:N` for the N-th time that it
-/// is reached, or `N` for the N-th checkpoint of all. With `0` they are logged and nothing more.
+/// The environment variable that says where to die ([`crash_at`]).
 pub const CRASH_AT: &str = "UPDATER_CRASH_AT";
 
-/// What the log says before the name of each checkpoint, where [`CRASH_AT`] is set.
+/// What the log says before the name of each checkpoint, where [`crash_at`] was called.
 pub const REACHED: &str = "reached the checkpoint ";
 
 /// What the log says last, before the name of the checkpoint.
 pub const KILLED: &str = "killed at the checkpoint ";
 
-/// Dies here, as in a power cut, if [`CRASH_AT`] says so. Does nothing otherwise.
+/// Where this process is to die.
+static WANTED: OnceLock<String> = OnceLock::new();
+
+/// From here on this process dies at a checkpoint: `NAME`, or `NAME:N` for the N-th time that it is
+/// reached, or `N` for the N-th checkpoint of all. With `0` they are logged and nothing more. Once for
+/// each process.
+pub fn crash_at(wanted: &str) {
+    let _ = WANTED.set(wanted.to_owned());
+}
+
+/// Dies here, as in a power cut, if [`crash_at`] has said so. Does nothing otherwise.
 pub fn checkpoint(name: &'static str) {
     debug_assert!(CHECKPOINTS.contains(&name), "{name} is not listed");
-    if let Ok(wanted) = std::env::var(CRASH_AT) {
+    if let Some(wanted) = WANTED.get() {
         tracing::info!("{REACHED}{name}");
-        crash_if_wanted(name, &wanted);
+        crash_if_wanted(name, wanted);
     }
 }
 
 fn crash_if_wanted(name: &str, wanted: &str) {
-    use std::sync::atomic::{AtomicU32, Ordering};
     static PASSED: AtomicU32 = AtomicU32::new(0);
     let any = wanted.parse().ok();
     let (wanted_name, count) = wanted.split_once(':').unwrap_or((wanted, "1"));

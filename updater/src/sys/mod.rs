@@ -1,6 +1,7 @@
 //! The operating system: small durable files, clocks, processes, directories by their handles.
 
 mod adopt;
+mod background;
 pub mod bounds;
 mod checkpoint;
 mod clock;
@@ -18,6 +19,7 @@ mod unsafe_calls;
 pub mod user;
 
 pub use adopt::{adopt_descriptor, passed_descriptors};
-pub use checkpoint::{CHECKPOINTS, CRASH_AT, KILLED, REACHED, checkpoint};
+pub use background::{blocking, spawn_task, spawn_thread};
+pub use checkpoint::{CHECKPOINTS, CRASH_AT, KILLED, REACHED, checkpoint, crash_at};
 pub use clock::{BootTime, wall_clock};
 pub use fs::free_space;

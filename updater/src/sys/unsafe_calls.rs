@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_char};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt;
@@ -17,27 +17,26 @@ use nix::libc;
 
 /// Runs `prepare` in the child, after `fork` and before `exec`.
 ///
-/// `prepare` may only call what is async-signal-safe.
+/// `prepare` may only call what is async-signal-safe: of the threads of this process the child has one,
+/// and a lock that another thread held is never given back there.
 pub(super) fn before_exec<F>(command: &mut Command, prepare: F)
 where
     F: FnMut() -> io::Result<()> + Send + Sync + 'static,
 {
-    // SAFETY: the only callers are in `spawn`, whose closure calls system calls alone.
+    // SAFETY: the one caller is `Spawn::start`, whose closure runs `Preparation::apply` and `Exec::run`
+    // on what was allocated before `fork`: they make system calls, and neither allocate nor format.
     unsafe {
         command.pre_exec(prepare);
     }
 }
 
-/// Digits of the longest number of a process.
-const NUMBER_DIGITS: usize = 10;
-
 /// A whole `execve`, made before `fork`, with a variable whose value is known only after it: the
 /// number of the process.
 pub(super) struct Exec {
     words: Vec<CString>,
-    /// What `environment` points to, besides the number.
-    _variables: Vec<CString>,
-    /// `NAME=`, and room for the number.
+    /// The environment, but for the number.
+    variables: Vec<CString>,
+    /// `NAME=`, and room for the number and the null after it.
     number: Vec<u8>,
     /// Where in it the number begins.
     digits: usize,
@@ -45,13 +44,29 @@ pub(super) struct Exec {
     environment: Pointers,
 }
 
-/// A list of texts as the kernel wants it, with its null at the end.
+/// A list of texts as the kernel wants it, with its null at the end. It is made before `fork`, so that
+/// nothing is allocated after it, and all null until [`Exec::run`] fills it in.
 struct Pointers(Vec<*const c_char>);
 
-// SAFETY: they point to the heap buffers of the `Exec` that they are in, which move with it.
+// SAFETY: what is sent from thread to thread has nulls in it and nothing else. The pointers are written,
+// and read, within one call of `Exec::run`, which has the texts that they point to.
 unsafe impl Send for Pointers {}
-// SAFETY: as above; they are only read.
+// SAFETY: as above; through a shared reference nothing here can be reached.
 unsafe impl Sync for Pointers {}
+
+impl Pointers {
+    /// For so many texts.
+    fn room_for(texts: usize) -> Self {
+        Self(vec![std::ptr::null(); texts + 1])
+    }
+
+    /// Points to these texts, and to no more than there is room for: the last pointer stays null.
+    fn fill(&mut self, texts: impl Iterator<Item = *const c_char>) {
+        let texts_and_null = self.0.len();
+        let room = self.0.iter_mut().take(texts_and_null.saturating_sub(1));
+        room.zip(texts).for_each(|(place, text)| *place = text);
+    }
+}
 
 impl Exec {
     /// Of this program, with its own number in the variable `name`.
@@ -71,30 +86,52 @@ impl Exec {
         let mut number = format!("{name}=").into_bytes();
         let digits = number.len();
         number.resize(digits + NUMBER_DIGITS + 1, 0);
-        let list = |texts: &[CString]| texts.iter().map(|text| text.as_ptr()).collect::<Vec<_>>();
-        let (mut arguments, mut environment) = (list(&words), list(&variables));
-        arguments.push(std::ptr::null());
-        environment.extend([number.as_ptr().cast(), std::ptr::null()]);
-        let (arguments, environment) = (Pointers(arguments), Pointers(environment));
-        Ok(Self { words, _variables: variables, number, digits, arguments, environment })
+        let (arguments, environment) =
+            (Pointers::room_for(words.len()), Pointers::room_for(variables.len() + 1));
+        Ok(Self { words, variables, number, digits, arguments, environment })
     }
 
     /// Becomes the program. It returns only if that could not be. To be called between `fork` and
     /// `exec`.
     pub(super) fn run(&mut self) -> io::Error {
-        // Writes into the buffer: a number is formatted without any allocation.
-        let room = self.number.get_mut(self.digits..).unwrap_or_default();
-        if let Err(error) = write!(&mut &mut *room, "{}", std::process::id()) {
-            return error;
-        }
+        // SAFETY: `getpid` cannot fail and touches no memory.
+        let own = unsafe { libc::getpid() };
+        write_number(own.unsigned_abs(), self.number.get_mut(self.digits..).unwrap_or_default());
+        // Only now: a pointer that was taken before the number was written would not be one to the
+        // bytes that were written (it is not to be used after the buffer was borrowed to be changed).
+        self.arguments.fill(self.words.iter().map(|word| word.as_ptr()));
+        let number = std::iter::once(self.number.as_ptr().cast());
+        self.environment.fill(self.variables.iter().map(|text| text.as_ptr()).chain(number));
         let Some(program) = self.words.first() else { return io::ErrorKind::InvalidInput.into() };
-        // SAFETY: both lists end in null, and point to texts that end in one and that `self` owns.
+        // SAFETY: both lists end in null, and point to texts that end in one: `CString`s, and `number`,
+        // whose last byte `write_number` leaves zero. `self` owns all of them, and nothing has changed
+        // them since the pointers were taken. `execve` is async-signal-safe.
         unsafe {
             let (arguments, environment) = (self.arguments.0.as_ptr(), self.environment.0.as_ptr());
             libc::execve(program.as_ptr(), arguments, environment);
         }
         io::Error::last_os_error()
     }
+}
+
+/// Digits of the longest number of a process.
+const NUMBER_DIGITS: usize = 10;
+
+/// Writes a number in decimal to the beginning of a buffer of zeros, which has one byte more than the
+/// longest number. By hand: what formats numbers is not made to be called between `fork` and `exec`.
+fn write_number(mut number: u32, buffer: &mut [u8]) {
+    let mut digits = [0; NUMBER_DIGITS];
+    let mut begin = digits.len();
+    for (index, digit) in digits.iter_mut().enumerate().rev() {
+        // Less than ten, so nothing is cut off.
+        *digit = b'0' + (number % 10).to_le_bytes()[0];
+        (number, begin) = (number / 10, index);
+        if number == 0 {
+            break;
+        }
+    }
+    let written = digits.iter().skip(begin);
+    buffer.iter_mut().zip(written).for_each(|(place, digit)| *place = *digit);
 }
 
 /// Every signal gets its default action, and none is blocked. `exec` keeps what is ignored and
@@ -116,8 +153,7 @@ pub(super) fn reset_signals() -> io::Result<()> {
 pub(super) fn close_on_exec() {
     // SAFETY: these calls touch nothing but flags of descriptors of this process.
     unsafe {
-        let flags = libc::CLOSE_RANGE_CLOEXEC.cast_signed();
-        if libc::close_range(3, libc::c_uint::MAX, flags) == 0 {
+        if close_range(3, libc::CLOSE_RANGE_CLOEXEC) == 0 {
             return;
         }
         // Linux before 5.11.
@@ -141,10 +177,18 @@ pub(super) fn adopt(number: RawFd) -> io::Result<OwnedFd> {
 
 /// Asks the kernel to begin writing a file's data to the disk, and does not wait for it.
 pub(super) fn start_writeback(file: RawFd) {
-    // SAFETY: touches no memory. It is a hint: what it says is of no use to anybody.
+    // SAFETY: touches no memory. It is a hint, so its answer is not needed.
     unsafe {
         libc::sync_file_range(file, 0, 0, libc::SYNC_FILE_RANGE_WRITE);
     }
+}
+
+/// `close_range(2)` up to the last descriptor. By its number: glibc has the function since 2.34 only, and
+/// a program that names it cannot be started on an older host.
+unsafe fn close_range(first: RawFd, flags: libc::c_uint) -> libc::c_long {
+    // SAFETY: touches no memory. That `first` and what is above it may be closed, or marked, says the
+    // caller.
+    unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, flags) }
 }
 
 fn open_limit() -> RawFd {
@@ -189,7 +233,7 @@ pub(super) fn no_new_privileges() -> io::Result<()> {
     checked(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
 }
 
-/// Forks. The caller becomes a keeper, which never returns; its child returns.
+/// Forks. The caller becomes the keeper of its child, and never returns; the child returns.
 ///
 /// The keeper is the reaper of all that descends from its child, whatever sessions they make. It
 /// ends when its child has ended, as its child has ended, or on TERM; in both cases it has killed
@@ -204,7 +248,7 @@ pub(super) fn fork_under_keeper(parent: libc::pid_t) -> io::Result<()> {
         libc::sigaddset(&raw mut watched, libc::SIGCHLD);
         libc::sigaddset(&raw mut watched, libc::SIGTERM);
         checked(libc::sigprocmask(libc::SIG_BLOCK, &raw const watched, std::ptr::null_mut()))?;
-        match libc::fork() {
+        match bare_fork() {
             -1 => Err(io::Error::last_os_error()),
             0 => reset_signals(),
             child => keep(child, parent, &watched),
@@ -212,14 +256,37 @@ pub(super) fn fork_under_keeper(parent: libc::pid_t) -> io::Result<()> {
     }
 }
 
+/// `fork` as the kernel has it, by `clone(2)`. The function of the C library runs the handlers of
+/// `pthread_atfork` and takes locks of the allocator, so that it may not be called in the child of a
+/// process with threads. `_Fork` may, but only glibc 2.34 and newer have it.
+///
+/// What the C library would keep up to date after it is the number of the thread that it remembers: it
+/// stays the parent's, for what signals or locks a single thread. Neither the keeper nor its child does.
+unsafe fn bare_fork() -> libc::pid_t {
+    const UNUSED: libc::c_long = 0;
+    let flags = libc::c_long::from(libc::SIGCHLD);
+    // SAFETY: without `CLONE_VM` the child has a copy of all memory, the stack among it, as after `fork`;
+    // without a stack of its own it goes on with that copy. All other arguments are unused with these
+    // flags, in whichever order an architecture has them; but for s390, the flags are the first.
+    let child = unsafe { libc::syscall(libc::SYS_clone, flags, UNUSED, UNUSED, UNUSED, UNUSED) };
+    // -1, 0, or the number of a process: the kernel has none that is wider.
+    #[expect(clippy::cast_possible_truncation, reason = "the kernel's own numbers of processes")]
+    let child = child as libc::pid_t;
+    child
+}
+
+#[cfg(target_arch = "s390x")]
+compile_error!("the first argument of clone(2) is the stack here: see `bare_fork`");
+
 unsafe fn keep(child: libc::pid_t, parent: libc::pid_t, watched: &libc::sigset_t) -> ! {
     // SAFETY: as in `fork_under_keeper`.
     unsafe {
         if die_with_parent(parent, libc::SIGTERM).is_err() {
-            libc::raise(libc::SIGTERM);
+            // Not `raise`, which is for the thread whose number the C library remembers.
+            libc::kill(libc::getpid(), libc::SIGTERM);
         }
         // Among them the pipe by which the parent learns that `exec` was done.
-        if libc::close_range(0, libc::c_uint::MAX, 0) != 0 {
+        if close_range(0, 0) != 0 {
             for descriptor in 0..open_limit() {
                 libc::close(descriptor);
             }
@@ -255,10 +322,10 @@ unsafe fn keep(child: libc::pid_t, parent: libc::pid_t, watched: &libc::sigset_t
 
 /// Kills all that descends from this process, and reaps it.
 ///
-/// Who loses a parent becomes a child of this process, their reaper, before that parent shows as
-/// dead: once all children are dead, and are no more than at the look before, there is nobody else.
+/// A process that loses its parent becomes a child of this process, its reaper, before that parent shows
+/// as dead: once all children are dead, and are no more than at the look before, there is no other.
 /// Until then none is reaped. The dead count for the `RLIMIT_NPROC` of their user, so a build that
-/// forks while it is killed runs out of processes; and a number that is taken names nobody else.
+/// forks while it is killed runs out of processes; and a number that is taken names no other process.
 unsafe fn end_all_children(group: libc::pid_t) {
     // SAFETY: as in `fork_under_keeper`.
     unsafe {
@@ -278,7 +345,7 @@ unsafe fn end_all_children(group: libc::pid_t) {
                 libc::nanosleep(&raw const pause, std::ptr::null_mut());
             }
         }
-        while libc::waitpid(-1, std::ptr::null_mut(), 0) != -1 || errno() == libc::EINTR {}
+        while libc::waitpid(-1, std::ptr::null_mut(), 0) != -1 || was_interrupted() {}
     }
 }
 
@@ -338,10 +405,37 @@ unsafe fn die_of(signal: libc::c_int) -> ! {
     }
 }
 
-fn errno() -> i32 {
-    io::Error::last_os_error().raw_os_error().unwrap_or(0)
+fn was_interrupted() -> bool {
+    io::Error::last_os_error().raw_os_error() == Some(libc::EINTR)
 }
 
 fn checked(result: libc::c_int) -> io::Result<()> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_written_as_it_is_said_and_ends_in_a_null() {
+        for number in [0, 7, 10, 4_194_304, u32::MAX] {
+            let mut buffer = [0; NUMBER_DIGITS + 1];
+            write_number(number, &mut buffer);
+            let text = std::ffi::CStr::from_bytes_until_nul(&buffer).unwrap();
+            assert_eq!(text.to_str().unwrap(), number.to_string());
+        }
+    }
+
+    #[test]
+    fn pointers_end_in_a_null_whatever_they_are_filled_with() {
+        let texts = [c"a", c"b", c"c"];
+        for room in [2, 3] {
+            let mut pointers = Pointers::room_for(room);
+            assert!(pointers.0.iter().all(|pointer| pointer.is_null()));
+            pointers.fill(texts.iter().map(|text| text.as_ptr()));
+            assert_eq!(pointers.0.len(), room + 1);
+            assert!(pointers.0[room].is_null() && !pointers.0[room - 1].is_null());
+        }
+    }
 }

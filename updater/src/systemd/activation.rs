@@ -1,14 +1,13 @@
-//! How sockets and services hang together.
+//! Which units start which others: sockets and their services.
 
 use zbus::proxy::CacheProperties;
 
-use super::bus::refused;
 use super::interface::SocketProxy;
 use super::{Systemd, SystemdError};
 
-/// What one unit has to do with others.
+/// What a unit starts, and what starts it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ties {
+pub struct Activation {
     /// Of a socket: each connection gets a service of its own, which systemd starts (`Accept=yes`).
     pub accept: bool,
     /// What it may start. A socket: its own service, and services that take it and are loaded.
@@ -18,12 +17,12 @@ pub struct Ties {
 }
 
 impl Systemd {
-    /// What a unit has to do with others; it is loaded if it was not.
-    pub async fn ties(&self, unit: &str) -> Result<Ties, SystemdError> {
-        self.read_ties(unit).await.map_err(|source| refused("look at", unit, source))
+    /// What a unit starts, and what starts it; it is loaded if it was not.
+    pub async fn activation(&self, unit: &str) -> Result<Activation, SystemdError> {
+        self.answer(self.read_activation(unit)).await.map_err(Self::refused("look at", unit))
     }
 
-    async fn read_ties(&self, name: &str) -> zbus::Result<Ties> {
+    async fn read_activation(&self, name: &str) -> zbus::Result<Activation> {
         let unit = self.unit(name).await?;
         let triggers = unit.triggers().await?;
         let triggered_by = unit.triggered_by().await?;
@@ -37,6 +36,6 @@ impl Systemd {
         } else {
             false
         };
-        Ok(Ties { accept, triggers, triggered_by })
+        Ok(Activation { accept, triggers, triggered_by })
     }
 }

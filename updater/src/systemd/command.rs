@@ -1,5 +1,5 @@
 //! Running a command to its end in a unit of its own, where systemd runs: as its user, with no
-//! capabilities, and within its bounds. What else confines it, who has it run says.
+//! capabilities, and within its bounds. What else confines it, the caller says.
 //!
 //! Nothing of it is left when the unit is gone: systemd ends all that is in its control group.
 
@@ -11,7 +11,7 @@ use std::process::ExitStatus;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use common::{chain, failed_to};
+use common::failed_to;
 use rustix::process::Signal;
 use tokio::sync::oneshot;
 use zbus::Fd;
@@ -34,8 +34,6 @@ const FORBIDDEN: [&str; 9] = [
     "ProtectKernelTunables",
     "LockPersonality",
 ];
-/// Between two tries to see a command's end, where the line to systemd broke.
-const NEXT_TRY: Duration = Duration::from_secs(1);
 
 /// Units that are made for the commands of one kind, of one app.
 #[derive(Debug, Clone)]
@@ -65,7 +63,7 @@ struct Running {
     /// Something is to be read here when it has ended.
     ended: PipeReader,
     state: Arc<OnceLock<UnitState>>,
-    /// Dropped, nobody waits for the end any more.
+    /// Dropped, the task that waits for the end ends.
     _waits: oneshot::Sender<()>,
 }
 
@@ -131,11 +129,12 @@ impl CommandUnits {
         let (waits, unwanted) = oneshot::channel();
         let state = Arc::new(OnceLock::new());
         let mut running = Running { units: self.clone(), unit, ended, state, _waits: waits };
-        let error = match ordered {
-            Ok(None) => {
-                running.follow(end, unwanted);
-                return Ok(running);
-            }
+        let followed = ordered.and_then(|stands| match stands {
+            None => running.follow(end, unwanted).map(|()| None),
+            Some(how) => Ok(Some(how)),
+        });
+        let error = match followed {
+            Ok(None) => return Ok(running),
             Ok(Some(how)) => io::Error::other(format!("{} {how}", running.unit)),
             Err(error) => {
                 tracing::warn!("{} is ended: {}", running.unit, failed_to(&error));
@@ -210,37 +209,33 @@ async fn order(
     }
 }
 
-/// Waits for the end of a unit, over as many lines as that takes. The wait's own bounds end it where
-/// systemd stays out of reach.
+/// Waits for the end of a unit. The bounds of the command end the wait where systemd stays out of reach.
 async fn until_ended(bus: &Bus, unit: &str) -> (Systemd, UnitState) {
-    loop {
-        let seen = async {
-            let systemd = bus.connect().await?;
-            let last = systemd.until_ended(unit).await?;
-            Ok::<_, SystemdError>((systemd, last))
-        };
-        match seen.await {
-            Ok(ended) => return ended,
-            Err(error) => tracing::warn!("{unit} is out of sight: {}", chain(&error)),
-        }
-        tokio::time::sleep(NEXT_TRY).await;
-    }
+    let until_ended = |systemd: Systemd| async move {
+        let last = systemd.until_ended(unit).await?;
+        Ok((systemd, last))
+    };
+    bus.ask_until_answered(unit, until_ended).await
 }
 
 impl Running {
-    /// Waits beside for its end, until nobody wants to know it any more.
-    fn follow(&self, mut end: PipeWriter, unwanted: oneshot::Receiver<()>) {
-        let told = Arc::clone(&self.state);
+    /// Waits beside for its end, as long as this value is there.
+    fn follow(
+        &self,
+        mut end: PipeWriter,
+        unwanted: oneshot::Receiver<()>,
+    ) -> Result<(), SystemdError> {
+        let known = Arc::clone(&self.state);
         let (bus, name) = (self.units.bus.clone(), self.unit.clone());
-        self.units.bus.spawn(async move {
+        self.units.bus.spawn(format!("the watch over {name}"), async move {
             let (systemd, last) = tokio::select! {
                 ended = until_ended(&bus, &name) => ended,
                 _ = unwanted => return,
             };
-            let _ = told.set(last);
+            let _ = known.set(last);
             let _ = systemd.reset_failed(&name).await;
             let _ = end.write_all(b"\n");
-        });
+        })
     }
 }
 

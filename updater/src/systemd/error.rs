@@ -7,7 +7,7 @@ use protocol::Period;
 /// Why systemd did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum SystemdError {
-    /// Nobody answers at the other end.
+    /// The bus cannot be connected to, or systemd is not on it.
     #[error("reach systemd over D-Bus")]
     Bus(#[source] zbus::Error),
     #[error("{act} {unit}")]
@@ -37,8 +37,13 @@ const LEFT: [&str; 3] = [
 ];
 
 impl SystemdError {
+    /// Whether the same question may well be answered in a moment, over a new connection.
+    pub fn will_pass(&self) -> bool {
+        self.has_left() || self.is_broken()
+    }
+
     /// Whether systemd has left the bus: it will come back.
-    pub fn has_left(&self) -> bool {
+    fn has_left(&self) -> bool {
         use zbus::fdo::Error::{NameHasNoOwner, NoReply, ServiceUnknown};
         let (Self::Bus(source) | Self::Refused { source, .. }) = self else { return false };
         match source {
@@ -50,8 +55,8 @@ impl SystemdError {
         }
     }
 
-    /// Whether the line to systemd broke: what was asked may have been done, or not.
-    pub fn is_broken(&self) -> bool {
+    /// Whether the connection broke: what was asked may have been done, or not.
+    fn is_broken(&self) -> bool {
         let (Self::Bus(source) | Self::Refused { source, .. }) = self else { return false };
         // One that is only slow is told by the same kind of error.
         matches!(source, zbus::Error::InputOutput(why) if why.kind() != io::ErrorKind::TimedOut)

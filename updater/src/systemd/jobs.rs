@@ -1,5 +1,6 @@
 //! Orders to systemd, each waited for until systemd says what became of it.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -7,8 +8,7 @@ use protocol::Period;
 use rustix::process::Signal;
 use zbus::OwnedObjectPath;
 
-use super::bus::refused;
-use super::interface::Property;
+use super::interface::{JobRemoved, Property};
 use super::{Systemd, SystemdError};
 
 /// A new job takes the place of one that contradicts it.
@@ -24,6 +24,19 @@ pub enum JobResult {
 }
 
 impl Systemd {
+    /// Reads all unit files again.
+    pub async fn reload(&self) -> Result<(), SystemdError> {
+        let reloaded = self.answer(self.manager.reload()).await;
+        reloaded.map_err(Self::refused("reload", "systemd's unit files"))
+    }
+
+    /// Forgets that a unit failed, and how often: a start limit must not meet the next release. One
+    /// that is not loaded has not failed.
+    pub async fn reset_failed(&self, unit: &str) -> Result<(), SystemdError> {
+        let reset = self.answer(self.manager.reset_failed_unit(unit)).await;
+        unless_unknown(reset.map_err(Self::refused("reset", unit)))
+    }
+
     /// Starts a unit, and waits until it is started or has failed to.
     pub async fn start(&self, unit: &str, deadline: Duration) -> Result<JobResult, SystemdError> {
         self.job("start", unit, deadline, self.manager.start_unit(unit, MODE)).await
@@ -69,11 +82,8 @@ impl Systemd {
 
     /// Kills all processes of a unit.
     pub async fn kill(&self, unit: &str) -> Result<(), SystemdError> {
-        let killed = self.manager.kill_unit(unit, "all", Signal::KILL.as_raw()).await;
-        match killed.map_err(|source| refused("kill", unit, source)) {
-            Err(error) if !error.is_unknown_unit() => Err(error),
-            _ => Ok(()),
-        }
+        let killed = self.manager.kill_unit(unit, "all", Signal::KILL.as_raw());
+        unless_unknown(self.answer(killed).await.map_err(Self::refused("kill", unit)))
     }
 
     /// Gives an order (which is sent only here), and waits until its job is gone.
@@ -86,12 +96,24 @@ impl Systemd {
     ) -> Result<JobResult, SystemdError> {
         let done = async {
             // Before the order: its job may be done before the answer to it has been read.
-            let mut removed = self.manager.receive_job_removed().await?;
-            let job = order.await?;
+            let mut removed = self.answer(self.manager.receive_job_removed()).await?;
+            let mut order = pin!(self.answer(order));
+            // Taken while the answer is waited for: the connection brings no answer behind signals that
+            // are not taken, and other jobs may end meanwhile, as many as there are at a boot.
+            let mut ended_before = Vec::new();
+            let job = loop {
+                tokio::select! {
+                    job = &mut order => break job?,
+                    Some(signal) = removed.next() => ended_before.push(ending(&signal)?),
+                }
+            };
+            if let Some((_, result)) = ended_before.into_iter().find(|(ended, _)| *ended == job) {
+                return Ok(result);
+            }
             while let Some(signal) = removed.next().await {
-                let told = signal.args()?;
-                if told.job == job {
-                    return Ok(JobResult::from(told.result.as_str()));
+                let (ended, result) = ending(&signal)?;
+                if ended == job {
+                    return Ok(result);
                 }
             }
             let gone = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
@@ -102,8 +124,19 @@ impl Systemd {
             unit: unit.to_owned(),
             deadline: Period(deadline),
         })?;
-        done.map_err(|source| refused(act, unit, source))
+        done.map_err(Self::refused(act, unit))
     }
+}
+
+/// Which job has ended, and how.
+fn ending(signal: &JobRemoved) -> zbus::Result<(OwnedObjectPath, JobResult)> {
+    let removed = signal.args()?;
+    Ok((removed.job, JobResult::from(removed.result.as_str())))
+}
+
+/// A unit that systemd does not know has nothing to be killed or forgotten.
+fn unless_unknown(done: Result<(), SystemdError>) -> Result<(), SystemdError> {
+    done.or_else(|error| if error.is_unknown_unit() { Ok(()) } else { Err(error) })
 }
 
 impl From<&str> for JobResult {

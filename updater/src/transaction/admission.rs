@@ -92,7 +92,7 @@ impl App {
     pub(super) fn plan(&self, order: &Order) -> Result<Plan, Problem> {
         if order.kind != Kind::SelfUpdate {
             // What cannot be found cannot be stopped: better told now than after the switch.
-            self.runner()?.find().map_err(|error| internal(&error))?;
+            self.runner().find().map_err(|error| internal(&error))?;
         }
         if self.hands_over(order.kind) {
             // So is what cannot be passed on.

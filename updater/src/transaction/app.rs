@@ -1,15 +1,14 @@
 //! One app: its directories, its runner, its probe, and what is known of it.
 
 use std::fs;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use common::{chain, failed_to};
 use futures_util::Stream;
 use pki::Paths;
 use protocol::{
-    ActiveRelease, AppName, Code, Digest, Event, EventKind, Phase, Problem, SELF_APP, SlotRelease,
-    TransactionId, TransactionResult,
+    ActiveRelease, AppName, Code, Digest, Event, EventKind, LastTransaction, Phase, Problem,
+    SELF_APP, SlotRelease, TransactionId, TransactionResult,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -17,13 +16,13 @@ use tokio::sync::{Notify, watch};
 use crate::config::{AppConfig, Config, LimitsConfig, RunnerKind};
 use crate::probe::{Probe, Readiness};
 use crate::release::{Layout, Slot, read_record};
-use crate::runner::{Instance, Launch, Runner, command_of};
-use crate::self_update::{OwnExecutable, SocketStore, Takeover};
+use crate::runner::{Instance, Launch, Runner, RunnerResources, command_of};
+use crate::self_update::{OwnExecutable, Takeover};
 use crate::sys::user::{User, UserError};
-use crate::sys::wall_clock;
-use crate::systemd::{self, Bus, CommandUnits};
+use crate::sys::{spawn_thread, wall_clock};
+use crate::systemd::CommandUnits;
 use crate::transaction::admission::{Order, Plan, internal};
-use crate::transaction::engine::{Engine, Recovery, or_abort, read_manifest};
+use crate::transaction::engine::{Engine, Recovery, read_manifest};
 use crate::transaction::machine::after_switch;
 use crate::transaction::status::{Agent, AppFiles, Status};
 use crate::transaction::stop::StopRequest;
@@ -64,10 +63,17 @@ pub struct App {
     pub(crate) changed: Notify,
     /// Whether the agent may be started yet.
     pub(super) may_start: watch::Sender<bool>,
-    runner: Result<Box<dyn Runner>, String>,
+    runner: Box<dyn Runner>,
     status: Mutex<Status>,
     /// Who may start and stop the agent: a transaction from its switch on, else the supervisor.
     agent: Mutex<()>,
+}
+
+/// What the disk says of an app.
+struct SeenOnDisk {
+    active: Option<ActiveRelease>,
+    last: Option<LastTransaction>,
+    warnings: Vec<String>,
 }
 
 /// An order that was taken.
@@ -84,19 +90,18 @@ pub enum Begun {
 }
 
 impl App {
-    /// An app as the configuration has it; `sockets` is where what it listens on is kept. Nothing is
-    /// touched yet.
+    /// An app as the configuration has it. Nothing is touched yet, and systemd is not asked.
     pub fn new(
         name: AppName,
         config: &Config,
         events: Arc<Events>,
-        sockets: Arc<SocketStore>,
+        resources: &RunnerResources,
         handle: Handle,
     ) -> Result<Self, AppError> {
         let own = config.apps.get(&name).ok_or_else(|| AppError::Unknown(name.clone()))?.clone();
         let files = AppFiles::new(&config.state_dir, &name);
         let user = own.user.as_deref().map(User::by_name).transpose().map_err(AppError::User)?;
-        let runner = crate::runner::for_app(&own, files.directory(), sockets);
+        let runner = crate::runner::for_app(&own, files.directory(), resources);
         let probe = Probe::from_config(&own, &config.identity).map_err(AppError::Probe)?;
         let ready = Readiness::from_config(&own, &config.identity).map_err(AppError::Probe)?;
         let keys = TrustedKeys::load(&own.trusted_keys).map_err(AppError::Keys)?;
@@ -105,8 +110,8 @@ impl App {
             probes.map(|probe| Paths::client(probe).key).chain([config.identity.clone()]).collect();
         let (start, answer) = (own.run.start_timeout.0, own.run.bus_timeout.0);
         let runs_commands = name.as_str() != SELF_APP;
-        let bus = (runs_commands && systemd::makes_units()).then(|| Bus::new(answer));
-        let bus = bus.transpose().map_err(AppError::Units)?;
+        let systemd = &resources.systemd;
+        let bus = (runs_commands && systemd.makes_units()).then(|| systemd.bus(answer));
         let units = |kind| {
             let (app, state) = (name.as_str(), files.directory());
             Some(CommandUnits::new(bus.clone()?, kind, app, state, hidden.clone(), start))
@@ -124,7 +129,7 @@ impl App {
             takeover: None,
             changed: Notify::new(),
             may_start: watch::Sender::new(true),
-            runner: runner.map_err(|error| error.to_string()),
+            runner,
             name,
             config: own,
             files,
@@ -165,16 +170,15 @@ impl App {
         });
         let app = Arc::clone(self);
         let span = engine.span();
-        std::thread::Builder::new()
-            .name(format!("update-{}", self.name))
-            .spawn(move || {
-                let _inside = span.entered();
-                or_abort(|| app.ended(&engine.run()));
-            })
-            .map_err(|error| {
-                self.update_status(|status| status.running = None);
-                internal(&error)
-            })?;
+        let thread = std::thread::Builder::new().name(format!("update-{}", self.name));
+        let work = move || {
+            let _inside = span.entered();
+            app.ended(&engine.run());
+        };
+        spawn_thread(thread, work).map_err(|error| {
+            self.update_status(|status| status.running = None);
+            internal(&error)
+        })?;
         Ok(Begun::Running { transaction, receives })
     }
 
@@ -201,17 +205,14 @@ impl App {
         change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// What starts and stops its agent, or why nothing can.
-    pub fn runner(&self) -> Result<&dyn Runner, Problem> {
-        match &self.runner {
-            Ok(runner) => Ok(runner.as_ref()),
-            Err(why) => Err(Problem::new(Code::NotSupported, why.clone())),
-        }
+    /// What starts and stops its agent.
+    pub fn runner(&self) -> &dyn Runner {
+        self.runner.as_ref()
     }
 
     /// The agent, if it runs.
     pub fn instance(&self) -> Option<Instance> {
-        let found = self.runner().ok()?.find();
+        let found = self.runner().find();
         let found = found.inspect_err(|error| {
             tracing::warn!(app = %self.name, "{}: {}", self.name, chain(error));
         });
@@ -267,8 +268,34 @@ impl App {
         self.events.publish(&self.name, transaction, wall_clock(), kind);
     }
 
-    /// Reads again what `/health` tells from the disk.
+    /// Reads again what `/health` tells: from the disk, and whether the agent runs.
     pub fn refresh(&self) {
+        let seen = self.look_at_disk();
+        let agent = self.agent_state(seen.active.is_some());
+        self.show(seen, agent);
+    }
+
+    /// What `/health` tells before systemd has been asked how the agent is: what is under way, above all.
+    pub(crate) fn show_what_the_disk_says(&self) {
+        let mut seen = self.look_at_disk();
+        let agent = match seen.active {
+            _ if self.files.stopped().exists() => Agent::Stopped,
+            None => Agent::None,
+            // Nothing is taken for healthy that has not been seen to be.
+            Some(_) => Agent::Dead,
+        };
+        if agent == Agent::Dead {
+            seen.warnings.push("whether the agent runs is not known yet".to_owned());
+        }
+        self.show(seen, agent);
+        match Journal::read(&self.files.journal()) {
+            Ok(Some(journal)) => self.show_phase(&journal),
+            Ok(None) => {}
+            Err(error) => self.block(format!("not recovered: {}", failed_to(&error))),
+        }
+    }
+
+    fn look_at_disk(&self) -> SeenOnDisk {
         let mut warnings = Vec::new();
         let active = self.active(&mut warnings);
         let mut history = read_history(&self.files.history()).unwrap_or_else(|error| {
@@ -278,13 +305,27 @@ impl App {
         if is_stranded(&history) {
             warnings.push("stranded: no release could be proven healthy here".to_owned());
         }
-        let agent = self.agent_state(active.is_some());
+        SeenOnDisk { active, last: history.pop(), warnings }
+    }
+
+    fn show(&self, seen: SeenOnDisk, agent: Agent) {
         self.refresh_room();
         self.update_status(|status| {
-            status.active = active;
-            status.last = history.pop();
-            status.warnings = warnings;
+            status.active = seen.active;
+            status.last = seen.last;
+            status.warnings = seen.warnings;
             status.agent = agent;
+        });
+    }
+
+    /// Puts where a transaction stands into what `/health` tells.
+    pub(super) fn show_phase(&self, journal: &Journal) {
+        self.update_status(|status| {
+            status.phase = journal.phase;
+            status.since = journal.since;
+            status.began = journal.started_at;
+            status.running = Some((journal.transaction.clone(), journal.kind));
+            status.to = journal.to;
         });
     }
 
@@ -395,9 +436,6 @@ pub enum AppError {
     /// Its user does not exist.
     #[error("find the app's user")]
     User(#[source] UserError),
-    /// There is no thread to speak to systemd with.
-    #[error("speak to systemd")]
-    Units(#[source] io::Error),
     /// A trusted key cannot be used.
     #[error("read the app's trusted keys")]
     Keys(#[source] KeyError),

@@ -12,7 +12,7 @@ impl App {
     /// do: a transaction has it in its hands, or an operator stopped it. One that runs is left alone.
     pub(crate) fn prevent_boot_start(&self) -> Result<(), Problem> {
         if self.is_in_a_transactions_hands() || self.files.stopped().exists() {
-            self.runner()?.prevent_boot_start().map_err(|error| internal(&error))?;
+            self.runner().prevent_boot_start().map_err(|error| internal(&error))?;
         }
         Ok(())
     }

@@ -71,7 +71,7 @@ impl App {
     fn end_for_operator(&self) -> Result<(), Problem> {
         self.end_agent()?;
         // Who connects is to be refused, and not to wait for nobody.
-        self.runner()?.handover().inspect(|runner| runner.let_go());
+        self.runner().handover().inspect(|runner| runner.let_go());
         Ok(())
     }
 
@@ -85,12 +85,12 @@ impl App {
             return Ok(());
         }
         let launch = self.launch(&active).map_err(|failure| *failure.problem)?;
-        let started = self.runner()?.start(&launch);
+        let started = self.runner().start(&launch);
         started.map(drop).map_err(|error| internal(&error))
     }
 
     fn end_agent(&self) -> Result<(), Problem> {
-        self.runner()?.clear(self.config.run.stop_grace.0).map_err(|error| internal(&error))
+        self.runner().clear(self.config.run.stop_grace.0).map_err(|error| internal(&error))
     }
 
     fn agent_words(&self) -> String {

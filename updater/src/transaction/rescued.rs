@@ -54,9 +54,9 @@ mod tests {
     use protocol::Digest;
 
     use super::*;
-    use std::sync::Arc;
 
     use crate::config::Config;
+    use crate::runner::RunnerResources;
     use crate::transaction::{Events, read_history};
 
     #[tokio::test]
@@ -66,8 +66,14 @@ mod tests {
         let config = format!("state_dir = '{here}'\n[app.agent]\ninstall_dir = '{here}/install'\n");
         let config = Config::parse(&config).unwrap();
         let (events, handle) = (Events::new(wall_clock()), tokio::runtime::Handle::current());
-        let app =
-            App::new("agent".parse().unwrap(), &config, events, Arc::default(), handle).unwrap();
+        let app = App::new(
+            "agent".parse().unwrap(),
+            &config,
+            events,
+            &RunnerResources::default(),
+            handle,
+        )
+        .unwrap();
         let digest = |number| Digest::from_bytes([number; 32]);
         let (good, bad) = (digest(1), digest(2));
         fs::create_dir_all(app.files.directory()).unwrap();

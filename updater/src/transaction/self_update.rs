@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::config::{AppConfig, BuildSetting, Config, RunConfig};
 use crate::release::Slot;
+use crate::runner::RunnerResources;
 use crate::self_update::{OwnExecutable, Takeover};
 use crate::sys::wall_clock;
 use crate::transaction::{App, AppError, Events, ReleaseStates};
@@ -35,7 +36,7 @@ impl App {
             ..AppConfig::new(&config.self_update.install_dir)
         };
         config.apps.insert(name.clone(), app);
-        let mut app = Self::new(name, &config, events, Arc::default(), handle)?;
+        let mut app = Self::new(name, &config, events, &RunnerResources::default(), handle)?;
         app.own = Some(own);
         app.takeover = Some(takeover);
         Ok(app)

@@ -14,9 +14,9 @@ use crate::runner::instance_slot::InstanceSlot;
 use crate::runner::{Instance, Launch, RunnerError};
 use crate::sys::process::{ProcessId, boot_id};
 use crate::sys::{proc, wall_clock};
-use crate::systemd::{Bus, JobResult, Load, SystemdError, UnitState, last_lines};
+use crate::systemd::{Bus, BusConnection, JobResult, Load, SystemdError, UnitState, last_lines};
 
-/// What tells systemd, and waits for it.
+/// Gives orders to systemd, and waits for what comes of them.
 #[derive(Debug)]
 pub(super) struct Control {
     pub(super) bus: Bus,
@@ -26,13 +26,13 @@ pub(super) struct Control {
 }
 
 impl Control {
-    pub(super) fn new(config: &RunConfig) -> Result<Self, RunnerError> {
-        Ok(Self {
-            bus: Bus::new(config.bus_timeout.0).map_err(SystemdError::Thread)?,
+    pub(super) fn new(config: &RunConfig, connection: &BusConnection) -> Self {
+        Self {
+            bus: connection.bus(config.bus_timeout.0),
             start_timeout: config.start_timeout.0,
             bus_timeout: config.bus_timeout.0,
             kill_timeout: config.kill_timeout.0,
-        })
+        }
     }
 
     /// Looks for what would keep these units from being started for a release. `allowed` are the unit
@@ -63,15 +63,7 @@ impl Control {
     /// How units stand, in their order.
     pub(super) fn states(&self, units: &[String]) -> Result<Vec<(String, UnitState)>, RunnerError> {
         let units = units.to_vec();
-        let states = self.bus.ask(move |systemd| async move {
-            let mut states = Vec::new();
-            for unit in units {
-                let state = systemd.state(&unit).await?;
-                states.push((unit, state));
-            }
-            Ok(states)
-        });
-        Ok(states?)
+        Ok(self.bus.ask(move |systemd| async move { systemd.states(units).await })?)
     }
 
     /// Starts units of a release, one after the other, and takes them for the agent of a place. What
@@ -218,7 +210,7 @@ impl Control {
         }
         let ended = follow::ended(self.bus.clone(), units);
         let (instance, following) = Instance::follow_units(record, leader, ended);
-        self.bus.spawn(following);
+        self.bus.spawn("the watch over an agent's units", following)?;
         seat.follow(instance.clone());
         Ok(Some(instance))
     }

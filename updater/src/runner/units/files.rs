@@ -16,9 +16,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::runner::RunnerError;
 
-/// Where an administrator's unit files are (systemd.unit(5)).
-pub const UNIT_DIRECTORY: &str = "/etc/systemd/system";
-
 /// The files of one app's units.
 #[derive(Debug)]
 pub(super) struct UnitFiles {

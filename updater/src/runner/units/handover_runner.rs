@@ -14,8 +14,8 @@ use common::remove_durably;
 
 use super::control::{Control, Start, is_of_this_boot};
 use super::environment;
-use super::files::{UNIT_DIRECTORY, UnitFiles};
-use super::handover_obstacles::hindrances;
+use super::files::UnitFiles;
+use super::handover_obstacles::handover_obstacles;
 use super::shipped::kept_units;
 use super::template_instance::TemplateInstance;
 use crate::config::{AppConfig, RunConfig};
@@ -26,7 +26,7 @@ use crate::runner::instance_slot::InstanceSlot;
 use crate::runner::process::Runner;
 use crate::runner::{AgentLog, Handover, Instance, Launch, RunnerError};
 use crate::sys::checkpoint;
-use crate::systemd::is_template;
+use crate::systemd::{BusConnection, UNIT_DIRECTORY, is_template};
 
 #[derive(Debug)]
 pub(in crate::runner) struct HandoverUnitsRunner {
@@ -49,22 +49,26 @@ pub(in crate::runner) struct HandoverUnitsRunner {
 
 impl HandoverUnitsRunner {
     /// For the units that the configuration names. `state` is the app's own state directory.
-    pub(in crate::runner) fn new(app: &AppConfig, state: &Path) -> Result<Self, RunnerError> {
+    pub(in crate::runner) fn new(
+        app: &AppConfig,
+        state: &Path,
+        connection: &BusConnection,
+    ) -> Self {
         let run = &app.run;
         let (templates, sockets) = run.units.iter().cloned().partition(|unit| is_template(unit));
         let seat = |name: &str| InstanceSlot::new(state.join(name), run.kill_timeout.0, None);
-        Ok(Self {
+        Self {
             config: run.clone(),
             templates,
             sockets,
-            control: Control::new(run)?,
+            control: Control::new(run, connection),
             files: UnitFiles::new(Path::new(UNIT_DIRECTORY), state.join("units.json")),
             layout: Layout::new(&app.install_dir),
             state: state.to_owned(),
             serving: seat("instance.json"),
             beside: seat("beside.json"),
             log: AgentLog::new(state, run.log_bytes.0),
-        })
+        }
     }
 }
 
@@ -172,7 +176,8 @@ impl Runner for HandoverUnitsRunner {
 
 impl Handover for HandoverUnitsRunner {
     fn prepare(&self) -> Result<(), RunnerError> {
-        if let Some(found) = hindrances(&self.config, &self.control.bus)?.into_iter().next() {
+        if let Some(found) = handover_obstacles(&self.config, &self.control.bus)?.into_iter().next()
+        {
             return Err(RunnerError::NoHandover { unit: found.unit, why: found.why });
         }
         if self.find()?.is_none() {

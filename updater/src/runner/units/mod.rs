@@ -17,8 +17,7 @@ mod started;
 mod template_instance;
 
 pub(super) use control::mark_of;
-pub use files::UNIT_DIRECTORY;
-pub use handover_obstacles::{Hindrance, hindrances};
+pub use handover_obstacles::{HandoverObstacle, handover_obstacles};
 pub(super) use handover_runner::HandoverUnitsRunner;
 pub(super) use runner::UnitsRunner;
 pub use shipped::{check_units, read_units};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::control::{Control, is_of_this_boot};
 use super::environment;
-use super::files::{UNIT_DIRECTORY, UnitFiles};
+use super::files::UnitFiles;
 use super::shipped::kept_units;
 use crate::config::RunConfig;
 use crate::runner::instance::Record;
@@ -15,6 +15,7 @@ use crate::runner::instance_slot::InstanceSlot;
 use crate::runner::process::Runner;
 use crate::runner::{AgentLog, Instance, Launch, RunnerError};
 use crate::sys::checkpoint;
+use crate::systemd::{BusConnection, UNIT_DIRECTORY};
 
 #[derive(Debug)]
 pub(in crate::runner) struct UnitsRunner {
@@ -34,17 +35,21 @@ pub(in crate::runner) struct UnitsRunner {
 
 impl UnitsRunner {
     /// For the units that the configuration names. `state` is the app's own state directory.
-    pub(in crate::runner) fn new(config: &RunConfig, state: &Path) -> Result<Self, RunnerError> {
-        Ok(Self {
+    pub(in crate::runner) fn new(
+        config: &RunConfig,
+        state: &Path,
+        connection: &BusConnection,
+    ) -> Self {
+        Self {
             units: config.units.clone(),
             unit_files: config.unit_files.clone(),
-            control: Control::new(config)?,
+            control: Control::new(config, connection),
             files: UnitFiles::new(Path::new(UNIT_DIRECTORY), state.join("units.json")),
             seat: InstanceSlot::new(state.join("instance.json"), config.kill_timeout.0, None),
             variables: state.join("release.env"),
             journal: state.join("journal.json"),
             log: AgentLog::new(state, config.log_bytes.0),
-        })
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Unit files that a release ships: which a host takes, and what they say. Pure, but for the reading.
 //!
-//! What is in a unit file decides what runs on the host, and as whom: whoever ships one can be root.
+//! What is in a unit file decides what runs on the host, and as whom: a release that ships one can be root.
 //! So a host takes only those that its configuration names, and as they came in the archive. They go
 //! into the release's record before its build begins: what runs as the app's user may have written to
 //! the tree since, and nothing is ever taken from there again.
@@ -36,8 +36,8 @@ pub fn check_units(config: &RunConfig, shipped: Option<&UnitsSection>) -> Result
     Ok(())
 }
 
-/// Reads the unit files that a release ships, by their names, out of a tree that nobody but the
-/// updater has written to yet. An error comes with the path of the file that it is about.
+/// Reads the unit files that a release ships, by their names, out of a tree that the updater alone has
+/// written to yet. An error comes with the path of the file that it is about.
 pub fn read_units(
     tree: &Path,
     shipped: Option<&UnitsSection>,
@@ -85,6 +85,7 @@ mod tests {
         config.kind = RunnerKind::Process;
         assert!(check_units(&config, Some(&section("agent.service"))).is_err());
     }
+
     #[test]
     fn unit_files_are_read_up_to_a_bound_and_through_no_link() {
         let tree = tempfile::tempdir().unwrap();

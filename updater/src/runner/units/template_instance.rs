@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn a_template_makes_two_units() {
-        let [a, b] = TemplateInstance::BOTH.map(|side| side.unit("agent@.service"));
+        let [a, b] = TemplateInstance::BOTH.map(|one| one.unit("agent@.service"));
         assert_eq!([a.as_str(), b.as_str()], ["agent@a.service", "agent@b.service"]);
         assert_eq!(TemplateInstance::A.other(), TemplateInstance::B);
     }

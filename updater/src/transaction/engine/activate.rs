@@ -22,7 +22,7 @@ impl Engine {
     /// Points `active` to the release.
     pub(super) fn switch(&mut self) -> Result<(), Failure> {
         let target = self.goal()?;
-        let runner = self.app.runner().map_err(Failure::host_problem)?;
+        let runner = self.app.runner();
         runner.order_boot_after_updater().map_err(|error| Failure::host(&error))?;
         self.app.layout.flip(&target).map_err(|error| Failure::host(&error))?;
         self.app.refresh();
@@ -38,7 +38,7 @@ impl Engine {
             self.app.layout.flip(&from).map_err(|error| Failure::host(&error))?;
         } else {
             self.stop_agent()?;
-            let runner = self.app.runner().map_err(Failure::host_problem)?;
+            let runner = self.app.runner();
             runner.remove_host_files().map_err(|error| Failure::host(&error))?;
             self.app.layout.clear().map_err(|error| Failure::host(&error))?;
             if self.journal.course.is_none() {
@@ -57,7 +57,7 @@ impl Engine {
             return self.tell_release();
         }
         let app = Arc::clone(&self.app);
-        let runner = app.runner().map_err(Failure::host_problem)?;
+        let runner = app.runner();
         if self.journal.direction == Direction::Forward {
             // What is in the way is better seen while the old one still runs.
             let launch = self.app.launch(&target)?;
@@ -147,7 +147,7 @@ impl Engine {
     }
 
     pub(super) fn stop_agent(&self) -> Result<(), Failure> {
-        let runner = self.app.runner().map_err(Failure::host_problem)?;
+        let runner = self.app.runner();
         let grace = self.app.config.run.stop_grace.0;
         runner.clear(grace).map_err(|error| Failure::host(&error))?;
         match runner.handover().filter(|_| self.journal.handover) {
@@ -179,10 +179,8 @@ impl Engine {
 
     pub(super) fn agent_output(&self) -> Vec<String> {
         let instance = self.started.clone().or_else(|| self.app.instance());
-        match (self.app.runner(), instance) {
-            (Ok(runner), Some(instance)) => runner.output_tail(&instance, TAIL_LINES),
-            _ => Vec::new(),
-        }
+        let tail = |instance| self.app.runner().output_tail(&instance, TAIL_LINES);
+        instance.map(tail).unwrap_or_default()
     }
 
     fn expectation(&self, target: Digest, instance: &Instance) -> Expectation {

@@ -29,7 +29,7 @@ impl App {
 
     /// How two agents of it run at once, or why they cannot.
     pub(in crate::transaction) fn handover(&self) -> Result<(&dyn Runner, &dyn Handover), Problem> {
-        let runner = self.runner()?;
+        let runner = self.runner();
         let handover = runner.handover().ok_or_else(|| {
             Problem::new(Code::NotSupported, "this app's agents cannot be handed over")
         })?;

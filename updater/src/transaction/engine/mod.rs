@@ -17,7 +17,6 @@ pub use recover::Recovery;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -68,13 +67,6 @@ pub(super) struct Engine {
     /// Whether an earlier updater began the present phase: nobody knows what happened in between.
     resumed: bool,
     began: Instant,
-}
-
-/// A panic would leave a journal that nobody finishes. Without this process, the next one does.
-pub(super) fn or_abort(work: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(work)).is_err() {
-        std::process::abort();
-    }
 }
 
 impl Engine {
@@ -254,7 +246,7 @@ impl Engine {
     fn tell_phase(&mut self) {
         let (phase, direction) = (self.journal.phase, self.journal.direction);
         self.evidence.journal.push(Entered { phase, direction, time: self.journal.since });
-        self.show_phase();
+        self.app.show_phase(&self.journal);
         self.log_entered();
         let journal = &self.journal;
         let one_way = journal.course.as_ref().is_some_and(|course| course.one_way);
@@ -264,18 +256,6 @@ impl Engine {
             _ => None,
         };
         self.tell(EventKind::Phase { phase, kind: journal.kind, detail });
-    }
-
-    /// Puts where the transaction stands into what `/health` tells.
-    fn show_phase(&self) {
-        let journal = &self.journal;
-        self.app.update_status(|status| {
-            status.phase = journal.phase;
-            status.since = journal.since;
-            status.began = journal.started_at;
-            status.running = Some((journal.transaction.clone(), journal.kind));
-            status.to = journal.to;
-        });
     }
 
     /// Whether `active` names the release that the transaction goes to, or cannot be read.

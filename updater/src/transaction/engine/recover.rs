@@ -9,13 +9,13 @@ use common::{StateFileError, failed_to, sweep_unfinished};
 use protocol::Digest;
 
 use crate::release::Slot;
-use crate::sys::BootTime;
+use crate::sys::{BootTime, blocking, spawn_task, spawn_thread};
 use crate::systemd::{CommandUnits, SystemdError};
 use crate::transaction::evidence::Evidence;
 use crate::transaction::machine::{self, Recovered, Step};
 use crate::transaction::{App, Journal, try_lock};
 
-use super::{Engine, or_abort};
+use super::Engine;
 
 /// Between two looks at what could not be finished.
 const NEXT_LOOK: Duration = Duration::from_secs(1);
@@ -50,13 +50,14 @@ impl App {
     /// gets room.
     pub fn recover_later(self: &Arc<Self>) {
         let app = Arc::clone(self);
-        self.handle.spawn(async move {
+        let name = format!("the late recovery of {}", self.name);
+        spawn_task(&self.handle, name, async move {
             loop {
                 tokio::time::sleep(NEXT_LOOK).await;
                 let trying = Arc::clone(&app);
-                let tried = tokio::task::spawn_blocking(move || trying.recover()).await;
-                if !matches!(tried, Ok(Recovery::Locked | Recovery::Blocked(_))) {
-                    let _ = tokio::task::spawn_blocking(move || app.refresh()).await;
+                let tried = blocking("a recovery", move || trying.recover()).await;
+                if !matches!(tried, Recovery::Locked | Recovery::Blocked(_)) {
+                    blocking("a look at an app", move || app.refresh()).await;
                     return;
                 }
             }
@@ -64,7 +65,7 @@ impl App {
     }
 
     /// Says why nothing can be done with the app.
-    pub(super) fn block(&self, why: String) {
+    pub(in crate::transaction) fn block(&self, why: String) {
         if self.status().blocked.as_ref() != Some(&why) {
             tracing::error!(app = %self.name, "{}: {why}", self.name);
             self.update_status(|status| status.blocked = Some(why));
@@ -109,16 +110,14 @@ impl App {
         };
         self.update_status(|status| status.blocked = None);
         // Before anybody is answered: an app that is being finished with is not idle.
-        engine.show_phase();
+        self.show_phase(&engine.journal);
         let span = engine.span();
-        let finishing = std::thread::Builder::new()
-            .name(format!("recover-{}", self.name))
-            .spawn(move || {
-                let _inside = span.entered();
-                or_abort(|| engine.resume_when_ready(active));
-            })
-            .map_err(RecoverError::Io)?;
-        Ok(Recovery::Finishing(finishing))
+        let thread = std::thread::Builder::new().name(format!("recover-{}", self.name));
+        let work = move || {
+            let _inside = span.entered();
+            engine.resume_when_ready(active);
+        };
+        Ok(Recovery::Finishing(spawn_thread(thread, work).map_err(RecoverError::Io)?))
     }
 
     /// Ends what an updater that was killed has left of a build or a hook, also where these are not

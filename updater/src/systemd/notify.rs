@@ -6,18 +6,12 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// Whether this process was started by systemd as the main process of a unit of `Type=notify`, or is
-/// about to become it.
-pub fn is_unit() -> bool {
-    std::env::var_os("NOTIFY_SOCKET").is_some()
-}
-
-/// It serves, and is in charge.
+/// The updater serves, and is in charge.
 pub fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// It was asked to end, and does.
+/// The updater was asked to end, and does.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }

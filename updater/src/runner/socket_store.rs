@@ -12,8 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::sys::socket::{Backlog, Shutdown, getsockopt, listen, shutdown, sockopt::AcceptConn};
 
-use super::manager;
 use crate::sys::passed_descriptors;
+use crate::systemd::notify;
 
 /// What the names begin with under which systemd keeps them: those of a socket unit have other ones.
 const PREFIX: &str = "app.";
@@ -56,7 +56,7 @@ impl SocketStore {
     }
 
     /// This process is in charge, and apps listen there and nowhere else: what is kept of other
-    /// sockets is closed. Whoever has a copy goes on with it.
+    /// sockets is closed. An agent that has a copy goes on with it.
     pub fn settle(&self, wanted: &[(String, SocketAddr)]) {
         let mut store = self.store();
         let is_wanted = |stored: &Stored| {
@@ -68,7 +68,7 @@ impl SocketStore {
         *store = Store { all, told: true };
         // By name, and what is wanted of this app too: so that is said after it.
         for other in &others {
-            manager::let_go(&other.name());
+            notify::let_go(&other.name());
         }
         for stored in &store.all {
             stored.tell();
@@ -84,13 +84,13 @@ impl SocketStore {
         store.all.push(stored);
     }
 
-    /// Has those of an app listen again that somebody with a copy has shut: whoever else has one goes
-    /// on accepting, as if nothing had been.
+    /// Has those of an app listen again that an agent with a copy has shut: another agent with a copy
+    /// goes on accepting, as if nothing had been.
     pub fn revive(&self, app: &str) {
         let store = self.store();
         for stored in store.all.iter().filter(|stored| stored.app == app) {
             if stored.revive() && store.told {
-                // It lets go of what is shut.
+                // systemd lets go of what is shut.
                 stored.tell();
             }
         }
@@ -105,7 +105,7 @@ impl SocketStore {
         store.all.iter().find(is_it).map(|stored| stored.socket.try_clone()).transpose()
     }
 
-    /// Closes those of an app, whoever has copies of them: who connects is refused.
+    /// Closes those of an app, also where agents have copies of them: connections are refused.
     pub fn close(&self, app: &str) {
         let mut store = self.store();
         let closed: Vec<_> = store.all.extract_if(.., |stored| stored.app == app).collect();
@@ -114,12 +114,12 @@ impl SocketStore {
             let _ = shutdown(stored.socket.as_raw_fd(), Shutdown::Both);
         }
         if let Some(stored) = closed.first().filter(|_| store.told) {
-            manager::let_go(&stored.name());
+            notify::let_go(&stored.name());
         }
     }
 
     /// Copies of all, with the names under which the next process of the updater knows them.
-    pub(super) fn copies(&self) -> io::Result<Vec<(String, OwnedFd)>> {
+    pub fn copies(&self) -> io::Result<Vec<(String, OwnedFd)>> {
         let store = self.store();
         let copy = |stored: &Stored| Ok((stored.name(), stored.socket.try_clone()?));
         store.all.iter().map(copy).collect()
@@ -135,7 +135,7 @@ impl Stored {
         format!("{PREFIX}{}", self.app)
     }
 
-    /// Whether it still does: whoever has a copy can end that.
+    /// Whether it still does: a process that has a copy can end that.
     fn listens(&self) -> bool {
         getsockopt(&self.socket, AcceptConn).unwrap_or(false)
     }
@@ -146,7 +146,7 @@ impl Stored {
     }
 
     fn tell(&self) {
-        manager::keep(&self.name(), self.socket.as_fd());
+        notify::keep(&self.name(), self.socket.as_fd());
     }
 }
 
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_app_wants_is_let_go_and_whoever_has_a_copy_goes_on() {
+    fn what_no_app_wants_is_let_go_and_an_agent_with_a_copy_goes_on() {
         let store = SocketStore::default();
         let (wanted, moved, left) =
             (opened(&store, "a"), opened(&store, "a"), opened(&store, "gone"));
