@@ -17,7 +17,7 @@ use crate::api::ApiError;
 use crate::api::body_deadline::BodyDeadline;
 use crate::api::parts::{Part, Parts, Sent, next_part};
 use crate::transaction::Archive;
-use crate::trust::Presented;
+use crate::trust::UnverifiedManifest;
 
 /// Chunks that wait between the network and the disk.
 const CHUNKS: usize = 4;
@@ -41,7 +41,7 @@ pub(super) struct Announced {
     /// That the updater itself is meant.
     pub(super) confirm_self: bool,
     /// What vouches for it.
-    pub(super) presented: Presented,
+    pub(super) presented: UnverifiedManifest,
 }
 
 /// The sending end of an archive, and the archive that the transaction takes.
@@ -93,14 +93,17 @@ pub(super) fn announced(headers: &HeaderMap) -> Result<Option<Digest>, ApiError>
 }
 
 /// The manifest and the signature in the request's headers.
-pub(super) fn presented(headers: &HeaderMap) -> Result<Presented, ApiError> {
+pub(super) fn presented(headers: &HeaderMap) -> Result<UnverifiedManifest, ApiError> {
     let file = |name| {
         let value = headers.get(name);
         value.map(|value| STANDARD.decode(value)).transpose().map_err(|error| {
             ApiError::bad_request(format!("the header {name} is not base64: {error}"))
         })
     };
-    Ok(Presented { manifest: file(header::MANIFEST)?, signature: file(header::SIGNATURE)? })
+    Ok(UnverifiedManifest {
+        manifest: file(header::MANIFEST)?,
+        signature: file(header::SIGNATURE)?,
+    })
 }
 
 /// The length that the request's header announces.
@@ -129,7 +132,7 @@ impl Upload {
             confirm_self: Arc::clone(&confirm_self),
             length,
             alone,
-            presented,
+            manifest: presented,
         };
         let ended = AtomicBool::new(false);
         (Self { sender, digest, label, confirm_self, patience, ended }, archive)

@@ -17,6 +17,5 @@ mod router;
 
 pub use caller::{Audience, Caller, Who};
 pub use error::ApiError;
-pub(crate) use health::app_releases;
 pub(crate) use query::ApiQuery;
 pub use router::{Route, local_router, router, routes};

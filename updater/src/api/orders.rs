@@ -19,7 +19,7 @@ use crate::api::parts::{Parts, Sent, label};
 use crate::api::{ApiError, ApiQuery, Caller};
 use crate::config::LimitsConfig;
 use crate::daemon::Daemon;
-use crate::transaction::{App, Begun, Order, Target, internal};
+use crate::transaction::{Admission, App, Failure, Order, Target};
 
 /// Bytes of a JSON body.
 const JSON_BYTES: usize = 64 << 10;
@@ -59,7 +59,7 @@ pub(super) async fn stage(
     check_order(&daemon, request.headers()).await?;
     let digest: Digest =
         digest.parse().map_err(|error| ApiError::bad_request(format!("failed to {error}")))?;
-    if app.is_ready(&digest).map_err(|error| internal(&error))? {
+    if app.settings.is_ready(&digest).map_err(Failure::from)? {
         let result = staged(&app, digest);
         return Ok((StatusCode::OK, axum::Json(result)).into_response());
     }
@@ -201,8 +201,8 @@ pub(super) async fn stop(
     let app = daemon.app(query.app.as_ref())?;
     check_order(&daemon, &headers).await?;
     let follow = Follow::new(&headers, false, daemon.events.last());
-    let Some(transaction) = app.ask_to_stop(caller.name()) else {
-        let detail = format!("nothing is under way for {}", app.name);
+    let Some(transaction) = app.request_stop(caller.name()) else {
+        let detail = format!("nothing is under way for {}", app.settings.name);
         return Err(Problem::new(Code::UnknownTransaction, detail).into());
     };
     Ok(follow.stopped(&app, transaction).await)
@@ -216,7 +216,7 @@ async fn receive(
     body: Body,
     mut announced: Announced,
 ) -> Result<Response, ApiError> {
-    let patience = BodyDeadline::begin(&app.limits);
+    let patience = BodyDeadline::begin(&app.settings.limits);
     announced.presented = presented(&head.headers)?;
     let labelled = announced.label.take().map(label).transpose();
     announced.label = labelled.map_err(|error| ApiError::bad_request(error.to_string()))?;
@@ -231,8 +231,8 @@ async fn receive(
     let (upload, archive) = Upload::new(announced, length, sent.is_alone(), patience);
     let follow = Follow::new(&head.headers, true, daemon.events.last());
     match begin(daemon, &app, head, Target::Archive(archive)).await? {
-        Begun::Current(result) => Ok(follow.result(&app, *result)),
-        Begun::Running { transaction, receives } => {
+        Admission::AlreadyCurrent(result) => Ok(follow.result(&app, *result)),
+        Admission::Started { transaction, receives } => {
             if receives {
                 upload.send(sent).await;
             }
@@ -249,8 +249,8 @@ async fn activate(
 ) -> Result<Response, ApiError> {
     let follow = Follow::new(&head.headers, true, daemon.events.last());
     match begin(daemon, &app, head, target).await? {
-        Begun::Current(result) => Ok(follow.result(&app, *result)),
-        Begun::Running { transaction, .. } => Ok(follow.transaction(&app, transaction).await),
+        Admission::AlreadyCurrent(result) => Ok(follow.result(&app, *result)),
+        Admission::Started { transaction, .. } => Ok(follow.transaction(&app, transaction).await),
     }
 }
 
@@ -259,7 +259,7 @@ async fn begin(
     app: &Arc<App>,
     head: Head,
     target: Target,
-) -> Result<Begun, ApiError> {
+) -> Result<Admission, ApiError> {
     let longest = daemon.config.limits.longest_watch;
     if let Some(watch) = head.options.watch.filter(|watch| *watch > longest) {
         let detail = format!("a watch of {watch} is longer than limits.longest_watch, {longest}");
@@ -320,7 +320,7 @@ fn staged(app: &App, digest: Digest) -> TransactionResult {
         status: Status::Staged,
         code: None,
         transaction: None,
-        release: Some(app.slot_release("store", &digest)),
+        release: Some(app.settings.slot_release("store", &digest)),
         from: None,
         to: None,
         probe: None,

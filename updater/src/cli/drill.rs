@@ -54,7 +54,7 @@ fn alone(
         }
     }
     let drill = Drill::new(config, file, &asked.app, "local", systemd, handle.clone())
-        .map_err(|problem| problem.detail)?;
+        .map_err(|failure| failure.problem.detail)?;
     let mut told = Ok(());
     let report = drill.run(|step| {
         let now = hear(DrillLine::Step(step.clone()));

@@ -16,8 +16,8 @@ use super::scratch::Scratch;
 use crate::config::Config;
 use crate::sys::wall_clock;
 use crate::systemd::BusConnection;
-use crate::transaction::{App, Archive, Events, Order, Recovery, Target, carry_out};
-use crate::trust::Presented;
+use crate::transaction::{App, Archive, Events, Order, Recovery, Target, run_without_daemon};
+use crate::trust::UnverifiedManifest;
 
 /// What it does.
 #[derive(Debug, Clone, Subcommand)]
@@ -73,11 +73,11 @@ pub fn act(
         (Act::Rollback, None) => order(Kind::Rollback, Target::Previous),
     };
     let mut flip = Flip::default();
-    let ended = handle.block_on(carry_out(&app, order, |event| flip.hear(event)));
+    let ended = handle.block_on(run_without_daemon(&app, order, |event| flip.hear(event)));
     let detail = match ended {
         Ok(Some(result)) => problem_of(&result),
         Ok(None) => Some("it ended without a result".to_owned()),
-        Err(problem) => Some(problem.detail),
+        Err(failure) => Some(failure.problem.detail),
     };
     Ok(Acted { flip_ms: flip.took(), detail })
 }
@@ -113,7 +113,7 @@ fn sent(bytes: Vec<u8>) -> Archive {
         confirm_self: Arc::default(),
         length: Some(length),
         alone: true,
-        presented: Presented::default(),
+        manifest: UnverifiedManifest::default(),
     }
 }
 

@@ -17,7 +17,7 @@ use super::step::Stage;
 use crate::config::Config;
 use crate::sys::wall_clock;
 use crate::systemd::BusConnection;
-use crate::transaction::{App, AppLock, Events, internal, try_lock};
+use crate::transaction::{App, AppLock, Events, Failure, try_lock};
 
 /// Where the updater is killed in an update to a good release, and how that update ends then.
 const KILLS: [(&str, Outcome); 6] = [
@@ -53,9 +53,9 @@ impl Drill {
         caller: &str,
         systemd: &BusConnection,
         handle: Handle,
-    ) -> Result<Self, Problem> {
-        let scratch = Scratch::beside(config, app, systemd).map_err(|error| internal(&error))?;
-        let lock = lock(config).map_err(|error| internal(&error))?;
+    ) -> Result<Self, Failure> {
+        let scratch = Scratch::beside(config, app, systemd)?;
+        let lock = lock(config)?;
         let lock = lock.ok_or_else(|| {
             Problem::new(Code::UpdateInProgress, "another drill is under way on this host")
         })?;

@@ -9,7 +9,7 @@ use protocol::Outcome;
 use crate::runner::RunnerError;
 use crate::sys::spawn::SpawnError;
 use crate::sys::user::UserError;
-use crate::transaction::{AppError, KeptError};
+use crate::transaction::{AppError, Failure, KeptError};
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +63,12 @@ pub enum DrillError {
     /// The agent cannot be ended.
     #[error("end the drill's agent")]
     Agent(#[source] RunnerError),
+}
+
+impl From<DrillError> for Failure {
+    fn from(error: DrillError) -> Self {
+        Self::host(&error)
+    }
 }
 
 impl DrillError {

@@ -107,7 +107,7 @@ impl Stage<'_> {
 
     /// Whether the last transaction ended so, and left the app whole.
     fn ended(&mut self, expected: Outcome) -> Result<(), DrillError> {
-        let files = &self.app.files;
+        let files = &self.app.settings.files;
         if Journal::read(&files.journal())?.is_some() {
             return Err(DrillError::NotWhole("a journal is left"));
         }
@@ -122,14 +122,19 @@ impl Stage<'_> {
             return Err(DrillError::NotWhole("the history has not one line a transaction"));
         }
         let slot = |slot| {
-            let install = self.app.layout.install();
-            self.app.layout.slot(slot).map_err(DrillError::disk("read the links in", install))
+            let install = self.app.settings.layout.install();
+            self.app
+                .settings
+                .layout
+                .slot(slot)
+                .map_err(DrillError::disk("read the links in", install))
         };
         if slot(Slot::Active)? != self.active || slot(Slot::Prev)? != self.prev {
             return Err(DrillError::NotWhole("its links name other releases than they have to"));
         }
         self.current()?;
-        let runs = self.active.is_some_and(|active| self.app.running_instance(&active).is_some());
+        let runs =
+            self.active.is_some_and(|active| self.app.agent.running_instance(&active).is_some());
         if !runs {
             return Err(DrillError::NotWhole("the agent of the active release does not run"));
         }
@@ -138,7 +143,7 @@ impl Stage<'_> {
 
     /// `current` is absent, or resolves to a whole release.
     fn current(&self) -> Result<(), DrillError> {
-        let layout = &self.app.layout;
+        let layout = &self.app.settings.layout;
         let link = layout.current();
         if fs::symlink_metadata(&link).is_err() {
             return Ok(());
@@ -148,21 +153,21 @@ impl Stage<'_> {
         let active = active.ok_or(DrillError::NotWhole("current is there and active is not"))?;
         let release = layout.release(&active);
         let named = fs::canonicalize(&release).map_err(DrillError::disk("follow", &release))?;
-        if resolved != named || !self.app.is_kept(&active)? {
+        if resolved != named || !self.app.settings.is_kept(&active)? {
             return Err(DrillError::NotWhole("current leads to no whole release"));
         }
         Ok(())
     }
 
     fn without_litter(&self) -> Result<(), DrillError> {
-        let layout = &self.app.layout;
+        let layout = &self.app.settings.layout;
         let (incoming, store) = (layout.incoming(), layout.store());
         let mut entries = fs::read_dir(&incoming).map_err(DrillError::disk("read", &incoming))?;
         if entries.next().is_some() {
             return Err(DrillError::NotWhole("what was received is left"));
         }
         for digest in layout.stored().map_err(DrillError::disk("read", store))? {
-            if !self.app.is_kept(&digest)? {
+            if !self.app.settings.is_kept(&digest)? {
                 return Err(DrillError::NotWhole("half a release is left"));
             }
         }

@@ -18,7 +18,6 @@ mod names;
 pub mod notify;
 mod query;
 mod state;
-mod unit_name;
 mod variables;
 
 pub use activation::Activation;
@@ -33,5 +32,4 @@ pub use jobs::JobResult;
 pub use journal::last_lines;
 pub use names::{UNIT_DIRECTORY, is_template, is_unit_name, template_of};
 pub use state::{Load, UnitState};
-pub use unit_name::{is_template, is_unit_name, template_of};
 pub(crate) use variables::{Variables, variables_text};

@@ -1,0 +1,143 @@
+//! Receiving an archive and verifying what it says of itself. Nothing here touches what runs.
+
+use std::cell::Cell;
+use std::fs;
+use std::io;
+use std::time::{Duration, Instant};
+
+use common::chain;
+use protocol::{
+    Code, Digest, EventKind, Kind, Problem, RELEASE_RECORD, ReleaseManifest, SignatureError,
+};
+
+use super::Engine;
+use crate::release::{Progress, UnpackError, UnpackLimits, unpack};
+use crate::runner::{check_units, read_units};
+use crate::sys::checkpoint;
+use crate::sys::fs::free_space;
+use crate::transaction::manifest::unread;
+use crate::transaction::signature_policy::{beyond_manifest, check_received};
+use crate::transaction::{Archive, Failure, read_manifest};
+
+/// Progress is told at most this often.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+impl Engine {
+    /// Takes the archive in one pass into the staging directory.
+    pub(super) fn receive_archive(&mut self) -> Result<(), Failure> {
+        let Some(mut archive) = self.archive.take() else {
+            return Err(Problem::new(Code::BadRequest, "no archive came").into());
+        };
+        let staging = self.app.settings.layout.staging(self.transaction());
+        fs::create_dir(&staging)?;
+        // What a manifest says is within the limits: that was seen before.
+        let signed = self.manifest.as_ref().map(|signed| UnpackLimits::from(&signed.manifest));
+        let limits = signed.unwrap_or_else(|| UnpackLimits::from(&self.app.settings.limits));
+        let reserved = self.reserved_names();
+        let told = Cell::new(Instant::now());
+        let total = archive.length;
+        let progress = |progress: Progress| {
+            if told.get().elapsed() >= PROGRESS_EVERY {
+                told.set(Instant::now());
+                let (bytes, entries) = (progress.archive_bytes, progress.entries);
+                self.publish(EventKind::Progress { bytes, total, entries });
+            }
+        };
+        let stop = self.stop_signal();
+        let chunks = std::iter::from_fn(|| {
+            let chunk = stop.or(&self.app.handle, archive.chunks.recv());
+            chunk.unwrap_or_else(|_| Some(Err(io::ErrorKind::Interrupted.into())))
+        });
+        let received = unpack(chunks, &staging, &limits, &reserved, &progress);
+        checkpoint("received");
+        let received = received
+            .map_err(|error| stop.reason().unwrap_or_else(|| self.unpack_failure(&error)))?;
+        self.publish(EventKind::Progress {
+            bytes: received.archive_bytes,
+            total: Some(received.archive_bytes),
+            entries: received.entries,
+        });
+        self.check_digest(&archive, received.digest)?;
+        if let Some(signed) = &self.manifest {
+            check_received(signed, &received)?;
+        }
+        self.received = Some(received);
+        Ok(())
+    }
+
+    /// Checks what the whole archive had to show first: what it says of itself.
+    pub(super) fn verify(&mut self) -> Result<(), Failure> {
+        let manifest = self.staged_manifest()?;
+        check_units(&self.app.settings.config.run, manifest.units.as_ref())
+            .map_err(|detail| Problem::new(Code::NotSupported, detail))?;
+        let host = [std::env::consts::OS, std::env::consts::ARCH];
+        let wanted = [("os", manifest.os, host[0]), ("arch", manifest.arch, host[1])];
+        for (key, wanted, host) in wanted {
+            if let Some(wanted) = wanted.filter(|wanted| wanted != host) {
+                let detail = format!("release.toml says {key} = {wanted:?}; this host is {host:?}");
+                return Err(Problem::new(Code::PlatformMismatch, detail).into());
+            }
+        }
+        // Now, while nothing but the updater has written to the tree.
+        let staging = self.app.settings.layout.staging(self.transaction());
+        self.units = read_units(&staging, manifest.units.as_ref())
+            .map_err(|(path, error)| unread(&path, "units", &error))?;
+        Ok(())
+    }
+
+    /// The manifest in the staging directory.
+    pub(super) fn staged_manifest(&self) -> Result<ReleaseManifest, Failure> {
+        read_manifest(&self.app.settings.layout.staging(self.transaction()))
+    }
+
+    /// Names at the top of a release that are the updater's own.
+    pub(super) fn reserved_names(&self) -> Vec<String> {
+        let links = self.app.settings.config.links.iter();
+        let links = links.map(|link| link.trim_end_matches('/').to_owned());
+        links.chain([RELEASE_RECORD.to_owned()]).collect()
+    }
+
+    fn check_digest(&mut self, archive: &Archive, received: Digest) -> Result<(), Failure> {
+        let Some(announced) = archive.digest.get() else {
+            let detail = "the archive came without its digest (Content-Digest, or the part sha256)";
+            return Err(Problem::new(Code::DigestMissing, detail).into());
+        };
+        if *announced != received {
+            let detail = format!("{announced} was announced and {received} was received");
+            return Err(Problem::new(Code::DigestMismatch, detail).into());
+        }
+        if self.journal.kind == Kind::SelfUpdate && archive.confirm_self.get() != Some(&true) {
+            let detail = "say confirm_self=true: this replaces the updater itself";
+            return Err(Problem::new(Code::BadRequest, detail).into());
+        }
+        // In multipart this is the first time that the digest is known.
+        let states = self.app.settings.release_states()?;
+        states.refuse_quarantined(&received, self.retry_quarantined)?;
+        self.log_digest(received);
+        self.journal.to = Some(received);
+        Ok(())
+    }
+
+    fn unpack_failure(&self, error: &UnpackError) -> Failure {
+        let code = match error {
+            UnpackError::TooLarge { .. } => Code::ArchiveTooLarge,
+            UnpackError::Rejected { .. } => Code::ArchiveRejected,
+            UnpackError::Interrupted { .. } => Code::Interrupted,
+            UnpackError::Io { .. } if error.is_no_space() => Code::NoSpace,
+            UnpackError::Io { .. } => Code::Internal,
+        };
+        let mut problem = Problem::new(code, chain(error));
+        let beyond = beyond_manifest(error).filter(|_| self.manifest.is_some());
+        if let Some(rule) = beyond {
+            let detail = "the archive is more than its signed manifest says".to_owned();
+            problem = SignatureError { rule, detail }.into();
+        } else if let UnpackError::Rejected { rule, entry, .. } = error {
+            problem.rule = Some(rule.code().to_owned());
+            problem.entry.clone_from(entry);
+        }
+        if error.is_no_space() {
+            problem.free = free_space(self.app.settings.layout.install()).ok();
+        }
+        problem.into()
+    }
+}
