@@ -118,7 +118,7 @@ impl Daemon {
         }))
     }
 
-    /// Takes over what an earlier updater began. Nothing is started before [`Daemon::begin`].
+    /// Takes over what an earlier updater began. Nothing is started before [`Daemon::allow_starts`].
     pub fn take_charge(self: &Arc<Self>) {
         self.resources.sockets.settle(&passed_on(&self.config));
         if let Err(error) = sweep_unfinished(&self.config.state_dir) {
@@ -168,7 +168,7 @@ impl Daemon {
 
     /// Finishes what an earlier updater began, and sees from now on that the agents run. The updater
     /// has said that it is ready: units that it starts wait for that.
-    pub fn begin(&self) {
+    pub fn allow_starts(&self) {
         for app in self.apps.values() {
             app.agent.allow_start();
         }
@@ -189,7 +189,7 @@ impl Daemon {
     /// Whether an order may begin: this updater owns the apps, and the master is not a stale one.
     pub fn check_order(&self, epoch: Option<u64>) -> Result<(), Failure> {
         let in_charge = *self.charge.borrow() == Charge::InCharge;
-        if !in_charge || self.updater_app.status.get().running.is_some() {
+        if !in_charge || self.updater_app.is_being_replaced() {
             let detail = "the updater itself is being updated; try again when it is done";
             return Err(Problem::new(Code::UpdateInProgress, detail).into());
         }

@@ -30,7 +30,7 @@ pub enum DrillError {
     /// The updater that should do it could not be started.
     #[error("start an updater for the drill")]
     Start(#[from] SpawnError),
-    /// Who this process runs as is not known.
+    /// The user that this process runs as is not known.
     #[error(transparent)]
     User(#[from] UserError),
     /// It could not be followed.

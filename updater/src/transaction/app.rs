@@ -152,6 +152,12 @@ impl App {
         Some(transaction)
     }
 
+    /// Of the updater's own app: whether a successor is being tried, or was proven.
+    pub fn is_being_replaced(&self) -> bool {
+        let proven = self.self_update.as_ref().is_some_and(SelfUpdate::has_succeeded);
+        proven || self.status.get().running.is_some()
+    }
+
     /// Of the updater's own app: waits until a new updater was proven, and this process has to leave.
     pub async fn successor_proven(&self) {
         match &self.self_update {

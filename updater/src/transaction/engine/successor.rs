@@ -11,6 +11,7 @@ use crate::release::Slot;
 use crate::self_update::{PROGRAM, Takeover, TakeoverError};
 use crate::sys::checkpoint;
 use crate::transaction::Failure;
+use crate::transaction::parts::SelfUpdate;
 
 impl Engine {
     /// Lets the new program check itself, the configuration and the identity.
@@ -57,7 +58,7 @@ impl Engine {
     }
 
     fn takeover(&self) -> Result<&Takeover, Problem> {
-        let own = self.app.self_update.as_ref().map(|own| own.takeover());
+        let own = self.app.self_update.as_ref().map(SelfUpdate::takeover);
         own.ok_or_else(|| Problem::new(Code::NotSupported, "this app is not the updater"))
     }
 }

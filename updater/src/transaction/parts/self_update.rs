@@ -62,6 +62,11 @@ impl SelfUpdate {
         }
     }
 
+    /// Whether a new updater was proven.
+    pub(in crate::transaction) fn has_succeeded(&self) -> bool {
+        *self.succeeded.borrow()
+    }
+
     /// Waits until a new updater was proven.
     pub(in crate::transaction) fn succeeded(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut succeeded = self.succeeded.subscribe();
@@ -69,5 +74,43 @@ impl SelfUpdate {
             // It cannot be closed before this process ends.
             let _ = succeeded.wait_for(|succeeded| *succeeded).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::TcpListener;
+
+    use futures_util::FutureExt as _;
+    use tokio::runtime::Handle;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::self_update::{SuccessorStarter, Unit};
+    use crate::server::AcceptSwitch;
+
+    fn self_update() -> SelfUpdate {
+        let (said, heard) = mpsc::unbounded_channel();
+        let socket = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let unit = Unit::new("/none".into(), BTreeMap::new(), socket, Arc::default(), said);
+        let (starter, gate) = (SuccessorStarter::Unit(unit), AcceptSwitch::new(true));
+        let takeover = Takeover::new(starter, heard, gate, "/none".into(), None, Handle::current());
+        let program = OwnExecutable { path: "/none".into(), digest: Digest::from_bytes([1; 32]) };
+        SelfUpdate::new(program, takeover)
+    }
+
+    #[tokio::test]
+    async fn that_this_process_has_to_leave_is_a_value_and_no_exit() {
+        let own = self_update();
+        for outcome in [Outcome::Interrupted, Outcome::Staged, Outcome::Stranded] {
+            own.ended(outcome);
+            assert!(own.succeeded().now_or_never().is_none() && !own.has_succeeded());
+        }
+        let waits = own.succeeded();
+        own.ended(Outcome::Updated);
+        assert!(own.has_succeeded());
+        waits.await;
+        own.succeeded().await;
     }
 }
