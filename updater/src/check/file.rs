@@ -109,14 +109,17 @@ mod tests {
 
     use super::*;
 
+    fn check(path: &Path) -> Checked {
+        check_file(path, OffsetDateTime::UNIX_EPOCH, false, &BusConnection::default())
+    }
+
     #[test]
     fn an_identity_beside_the_file_is_looked_for_there() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("updater.toml");
         fs::write(&path, "identity = 'updater'\n[app.agent]\ninstall_dir = '/opt/agent'\n")
             .unwrap();
-        let checked =
-            check_file(&path, OffsetDateTime::UNIX_EPOCH, false, &BusConnection::default());
+        let checked = check(&path);
         let identity = directory.path().join("updater");
         assert_eq!(checked.config.unwrap().identity, identity);
         let said = |finding: &Finding| finding.message.contains("relative");
@@ -139,8 +142,7 @@ mod tests {
         )
         .unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
-        let checked =
-            check_file(&path, OffsetDateTime::UNIX_EPOCH, false, &BusConnection::default());
+        let checked = check(&path);
         assert!(checked.config.is_some());
         for (key, part) in [
             ("", "others may write"),
@@ -158,12 +160,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_one_finding() {
-        let checked = check_file(
-            Path::new("/nonexistent.toml"),
-            OffsetDateTime::UNIX_EPOCH,
-            false,
-            &BusConnection::default(),
-        );
+        let checked = check(Path::new("/nonexistent.toml"));
         assert!(checked.config.is_none());
         assert_eq!(checked.findings.len(), 1);
     }

@@ -49,7 +49,7 @@ enum Charge {
     /// An older one, beside which this one is being tried.
     Candidate,
     /// This one.
-    InCharge,
+    Taken,
 }
 
 /// Why the updater cannot start.
@@ -146,7 +146,7 @@ impl Daemon {
             }
             app.refresh();
         }
-        self.charge.send_replace(Charge::InCharge);
+        self.charge.send_replace(Charge::Taken);
         for app in self.apps.values() {
             super::supervisor::supervise(Arc::clone(app));
         }
@@ -188,7 +188,7 @@ impl Daemon {
 
     /// Whether an order may begin: this updater owns the apps, and the master is not a stale one.
     pub fn check_order(&self, epoch: Option<u64>) -> Result<(), Failure> {
-        let in_charge = *self.charge.borrow() == Charge::InCharge;
+        let in_charge = *self.charge.borrow() == Charge::Taken;
         if !in_charge || self.updater_app.is_being_replaced() {
             let detail = "the updater itself is being updated; try again when it is done";
             return Err(Problem::new(Code::UpdateInProgress, detail).into());

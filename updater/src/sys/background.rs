@@ -88,7 +88,7 @@ mod tests {
 
     /// A process that logs, and waits for ever unless it is ended.
     fn wait_for_the_end(begin: impl FnOnce(&Handle)) {
-        tracing::subscriber::set_global_default(Printer).unwrap();
+        tracing_subscriber::fmt().with_writer(io::stdout).init();
         let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
         begin(runtime.handle());
         let (_nothing, never) = mpsc::channel::<()>();
@@ -99,7 +99,7 @@ mod tests {
     #[ignore = "it ends its process"]
     fn a_task_panics() {
         wait_for_the_end(|handle| {
-            drop(spawn_task(handle, "a loop", async { panic!("number {}", 7) }))
+            drop(spawn_task(handle, "a loop", async { panic!("number {}", 7) }));
         });
     }
 
@@ -135,38 +135,5 @@ mod tests {
         runtime.block_on(spawn_task(runtime.handle(), "a task", async {})).unwrap();
         assert_eq!(runtime.block_on(blocking("a number", || 7)), 7);
         assert_eq!(spawn_thread(thread::Builder::new(), || 7).unwrap().join().unwrap(), 7);
-    }
-
-    /// Prints the messages of events.
-    struct Printer;
-
-    impl tracing::Subscriber for Printer {
-        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-            true
-        }
-
-        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-            tracing::span::Id::from_u64(1)
-        }
-
-        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-        fn event(&self, event: &tracing::Event<'_>) {
-            struct Message(String);
-            impl tracing::field::Visit for Message {
-                fn record_debug(&mut self, _: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                    self.0 = format!("{value:?}");
-                }
-            }
-            let mut message = Message(String::new());
-            event.record(&mut message);
-            println!("{} {}", event.metadata().level(), message.0);
-        }
-
-        fn enter(&self, _: &tracing::span::Id) {}
-
-        fn exit(&self, _: &tracing::span::Id) {}
     }
 }

@@ -20,7 +20,7 @@ impl Systemd {
             let stream = self.answer(self.changes_of(unit)).await;
             all.push(stream.map_err(Self::refused("look at", unit))?);
         }
-        let (changed, changes) = watch::channel(());
+        let (sender, changes) = watch::channel(());
         // Taken as they come: a connection brings nothing behind what is not taken, no answer either, and
         // a unit that is started again and again changes more often than it can be looked at.
         let forwarding = async move {
@@ -28,10 +28,10 @@ impl Systemd {
             loop {
                 tokio::select! {
                     change = all.next() => match change {
-                        Some(_) => drop(changed.send(())),
+                        Some(_) => drop(sender.send(())),
                         None => return,
                     },
-                    () = changed.closed() => return,
+                    () = sender.closed() => return,
                 }
             }
         };

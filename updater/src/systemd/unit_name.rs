@@ -1,5 +1,8 @@
 //! Names of units: which text is one, and which is a template's. Nothing here asks systemd.
 
+/// Where an administrator's unit files are.
+pub const UNIT_DIRECTORY: &str = "/etc/systemd/system";
+
 /// Kinds of units that there are files of (systemd.unit(5)).
 const KINDS: [&str; 9] =
     ["service", "socket", "target", "timer", "path", "slice", "mount", "automount", "swap"];
