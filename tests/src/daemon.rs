@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use updater::sys::CRASH_AT;
+use sys::CRASH_AT;
 
 use crate::faults::Supervisor;
 use crate::{LONG, eventually, processes_of, program};

@@ -17,7 +17,8 @@ pub mod runner;
 pub mod self_update;
 pub mod server;
 pub mod startup;
-pub mod sys;
 pub mod systemd;
 pub mod transaction;
 pub mod trust;
+
+pub use sys;

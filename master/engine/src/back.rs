@@ -1,10 +1,10 @@
 //! Going back: every host that this rollout updated runs again what it ran before.
 
-use protocol::HostOutcome;
+use protocol::{Code, HostOutcome};
 use time::OffsetDateTime;
 
 use crate::state::FIRST_PHASE;
-use crate::{Blame, Command, HostStatus, Notice, Row, State, Status, blame};
+use crate::{Blame, Command, HostStatus, MasterCode, Notice, Row, State, Status, blame};
 
 /// What is left of a rollback.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,9 +14,6 @@ pub(super) struct Back {
     /// Whether one could not be.
     failed: bool,
 }
-
-/// The code of a host that was taken back.
-const TAKEN_BACK: &str = "taken_back";
 
 /// Starts no host any more, and takes back those that were updated.
 pub(super) fn begin(
@@ -49,7 +46,7 @@ pub(super) fn take_back(state: &mut State, now: OffsetDateTime, out: &mut Vec<Co
             back.failed = true;
             let row = row(state, place, HostOutcome::Failed);
             let detail = "it had no release before this rollout: there is nothing to go back to";
-            state.end(place, row.because("no_previous_release", detail), now, out);
+            state.end(place, row.because(Code::NoPreviousRelease, detail), now, out);
         }
     }
     let over = back.left.is_empty() && state.under_way.is_empty();
@@ -95,7 +92,7 @@ pub(super) fn taken_back(
     let row = if there {
         let row = row(state, place, HostOutcome::RolledBack);
         let row = Row { to: answer.to, duration_ms: answer.duration_ms, ..row };
-        row.because(TAKEN_BACK, "it was updated, and taken back with the whole rollout")
+        row.because(MasterCode::TakenBack, "it was updated, and taken back with the whole rollout")
     } else {
         if let Some(back) = &mut state.back {
             back.failed = true;

@@ -1,12 +1,14 @@
 //! Going forward: the look at all hosts, the batches, and what lies between them.
 
-use protocol::HostOutcome;
+use protocol::{Code, HostOutcome};
 use time::{Duration, OffsetDateTime};
 
 use crate::gate::{Verdict, judge};
 use crate::state::FIRST_PHASE;
 use crate::step::finish_host;
-use crate::{Approve, Command, Gate, HostStatus, Notice, Row, Stage, State, Status, rows};
+use crate::{
+    Approve, Command, Gate, HostStatus, MasterCode, Notice, Row, Stage, State, Status, rows,
+};
 
 /// How long a look at a host is good for, if nobody was waited for since.
 const FRESH: Duration = Duration::seconds(5);
@@ -190,27 +192,31 @@ pub(super) fn left_out(state: &State, place: usize) -> Row {
     if let Some(stage) = state.hosts[place].status.under_way() {
         let row = Row::new(&planned.host, HostOutcome::Unreachable);
         let row = Row { from: planned.from, ..row };
-        return row.because("interrupted", &format!("left while {stage}: it goes on there"));
+        return row.because(Code::Interrupted, &format!("left while {stage}: it goes on there"));
     }
     let row = Row::new(&planned.host, HostOutcome::Skipped);
     let row = Row { from: planned.from, to: planned.from, ..row };
     match &state.status {
-        Status::Aborted => row.because("aborted", "the rollout was aborted before its turn"),
+        Status::Aborted => {
+            row.because(MasterCode::Aborted, "the rollout was aborted before its turn")
+        }
         Status::RollingBack | Status::RolledBack => {
-            row.because("rolled_back", "the rollout was rolled back before its turn")
+            row.because(Code::RolledBack, "the rollout was rolled back before its turn")
         }
         Status::Completed | Status::Failed => {
-            row.because("not_started", "another host was not well, so no host was touched")
+            row.because(MasterCode::NotStarted, "another host was not well, so no host was touched")
         }
         Status::AwaitingApproval(gate) => {
-            row.because("awaiting_approval", &format!("somebody has to approve {gate}"))
+            row.because(MasterCode::AwaitingApproval, &format!("somebody has to approve {gate}"))
         }
         Status::Paused(why) if !why.asks_how() => {
-            row.because("interrupted", "the rollout was stopped before its turn")
+            row.because(Code::Interrupted, "the rollout was stopped before its turn")
         }
-        Status::Paused(why) => row.because("paused", &format!("the rollout is paused: {why}")),
+        Status::Paused(why) => {
+            row.because(MasterCode::Paused, &format!("the rollout is paused: {why}"))
+        }
         Status::Planned | Status::Running => {
-            row.because("interrupted", "the rollout was left before its turn")
+            row.because(Code::Interrupted, "the rollout was left before its turn")
         }
     }
 }

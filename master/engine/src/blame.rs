@@ -1,8 +1,8 @@
 //! Whose fault a failure is.
 
-use protocol::HostOutcome;
+use protocol::{Code, HostOutcome};
 
-use crate::Row;
+use crate::{MasterCode, Row, RowCode};
 
 /// Who is to blame for what a host came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,54 +11,99 @@ pub enum Blame {
     Release,
     /// The host. It is in that host's row, and nothing else follows.
     Host,
-    /// Nobody can say, so somebody has to look: the rollout pauses.
+    /// What is to blame is not known, so an operator has to look: the rollout pauses.
     Unclear,
 }
 
-/// Codes of failures that lie with the host, or with the way to it. Most are met before the switch; a
-/// disk may also turn full or read-only in the watch.
-const OF_THE_HOST: &[&str] = &[
-    "bad_answer",
-    "build_failed",
-    "connect_failed",
-    "connection_broken",
-    "internal",
-    "interrupted",
-    "irreversible",
-    "moved",
-    "no_previous_release",
-    "no_space",
-    "not_in_fleet",
-    "not_pinned",
-    "not_supported",
-    "not_taken",
-    "not_trusted",
-    "platform_mismatch",
-    "quarantined",
-    "refused",
-    "role_forbidden",
-    "timed_out",
-    "unknown_app",
-    "unknown_release",
-    "update_in_progress",
-];
-
 /// Whom to blame for a row; nobody, if the host is where it was asked to be or was left out.
 pub fn blame(row: &Row) -> Option<Blame> {
-    let code = row.code.as_deref();
-    let of_the_host = code.is_some_and(|code| OF_THE_HOST.contains(&code));
+    let code = row.code.as_ref();
+    let of_the_host = code.is_some_and(lies_with_the_host);
+    let is = |known: Code| code == Some(&RowCode::Updater(known));
     match row.outcome {
         HostOutcome::Updated | HostOutcome::AlreadyCurrent | HostOutcome::Skipped => None,
         // An order that was asked to stop after its switch says nothing about the release.
-        HostOutcome::RolledBack if code == Some("interrupted") => Some(Blame::Unclear),
+        HostOutcome::RolledBack if is(Code::Interrupted) => Some(Blame::Unclear),
         HostOutcome::RolledBack if of_the_host => Some(Blame::Host),
         HostOutcome::RolledBack => code.map(|_| Blame::Release),
         HostOutcome::Stranded => Some(Blame::Release),
         // A rollback that was ordered, and that the host itself took back.
-        HostOutcome::Failed if code == Some("rolled_back") => Some(Blame::Release),
+        HostOutcome::Failed if is(Code::RolledBack) => Some(Blame::Release),
         HostOutcome::Failed | HostOutcome::Unreachable => {
             Some(if of_the_host { Blame::Host } else { Blame::Unclear })
         }
+    }
+}
+
+/// Whether a failure of this code lies with the host, or with the way to it. Most such are met before
+/// the switch; a disk may also turn full or read-only in the watch. Every code has to say it: a new one
+/// does not compile before.
+fn lies_with_the_host(code: &RowCode) -> bool {
+    match code {
+        RowCode::Updater(code) => is_of_the_host(code),
+        RowCode::Master(code) => is_on_the_way(*code),
+        RowCode::Unknown(_) => false,
+    }
+}
+
+const fn is_of_the_host(code: &Code) -> bool {
+    match code {
+        Code::BuildFailed
+        | Code::Internal
+        | Code::Interrupted
+        | Code::Irreversible
+        | Code::NoPreviousRelease
+        | Code::NoSpace
+        | Code::NotSupported
+        | Code::PlatformMismatch
+        | Code::Quarantined
+        | Code::RoleForbidden
+        | Code::UnknownApp
+        | Code::UnknownRelease
+        | Code::UpdateInProgress => true,
+        Code::ArchiveRejected
+        | Code::ArchiveTooLarge
+        | Code::BadRequest
+        | Code::DigestMismatch
+        | Code::DigestMissing
+        | Code::DrillFailed
+        | Code::HookFailed
+        | Code::MethodNotAllowed
+        | Code::NotFound
+        | Code::RollbackFailed
+        | Code::RolledBack
+        | Code::SelfUpdateFailed
+        | Code::SignatureRejected
+        | Code::StaleMaster
+        | Code::UnknownTransaction
+        | Code::Unknown(_) => false,
+    }
+}
+
+const fn is_on_the_way(code: MasterCode) -> bool {
+    match code {
+        MasterCode::BadAnswer
+        | MasterCode::ConnectFailed
+        | MasterCode::ConnectionBroken
+        | MasterCode::Moved
+        | MasterCode::NotInFleet
+        | MasterCode::NotPinned
+        | MasterCode::NotTaken
+        | MasterCode::NotTrusted
+        | MasterCode::Refused
+        | MasterCode::TimedOut => true,
+        MasterCode::Aborted
+        | MasterCode::ArchiveUnreadable
+        | MasterCode::AwaitingApproval
+        | MasterCode::Deadline
+        | MasterCode::Decommissioned
+        | MasterCode::Defect
+        | MasterCode::EnrolledWithoutAnUpdater
+        | MasterCode::Lost
+        | MasterCode::NotStarted
+        | MasterCode::Paused
+        | MasterCode::TakenBack
+        | MasterCode::Unhealthy => false,
     }
 }
 
@@ -73,7 +118,7 @@ mod tests {
     fn only_what_was_switched_to_and_not_proven_is_the_releases_fault() {
         let of = |outcome, code: Option<&str>| {
             let row = Row::new(&"web-1".parse().unwrap(), outcome);
-            blame(&Row { code: code.map(str::to_owned), ..row })
+            blame(&Row { code: code.map(|code| code.to_owned().into()), ..row })
         };
         for (outcome, code, blamed) in [
             (O::Updated, None, None),

@@ -3,7 +3,7 @@
 use protocol::{AppHealth, AppName, Digest, Health, HostName, Phase};
 use serde::{Deserialize, Serialize};
 
-use crate::{Request, Row};
+use crate::{Request, Row, RowCode};
 
 /// Something that happened. A rollout is its plan and these.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,13 +48,13 @@ pub enum Observation {
     /// It answered, and would not say.
     Refused {
         /// A stable name of why.
-        code: String,
+        code: RowCode,
         detail: String,
     },
     /// It did not answer.
     Unreachable {
         /// A stable name of why.
-        code: String,
+        code: RowCode,
         detail: String,
     },
 }

@@ -1,8 +1,8 @@
 //! The gate before a host: may it be ordered, as it is now?
 
-use protocol::{HostOutcome, Phase};
+use protocol::{Code, HostOutcome, Phase};
 
-use crate::{Action, AppReport, Observation, Plan, PlannedHost, Row};
+use crate::{Action, AppReport, MasterCode, Observation, Plan, PlannedHost, Row};
 
 /// What is behind the gate.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,20 +31,20 @@ pub(super) fn judge(plan: &Plan, planned: &PlannedHost, seen: &Observation) -> V
     let sighting = match seen {
         Observation::Here(sighting) => sighting,
         Observation::Refused { code, detail } => {
-            return Verdict::Done(row(HostOutcome::Failed).because(code, detail));
+            return Verdict::Done(row(HostOutcome::Failed).because(code.clone(), detail));
         }
         Observation::Unreachable { code, detail } => {
-            return Verdict::Done(row(HostOutcome::Unreachable).because(code, detail));
+            return Verdict::Done(row(HostOutcome::Unreachable).because(code.clone(), detail));
         }
     };
     let Some(app) = &sighting.app else {
         let detail = format!("it has no app {}", plan.app);
-        return Verdict::Done(failed(None).because("unknown_app", &detail));
+        return Verdict::Done(failed(None).because(Code::UnknownApp, &detail));
     };
     let active = app.active;
     if app.phase != Phase::Idle {
         let detail = format!("another transaction is {} there", app.phase);
-        return Verdict::Done(failed(active).because("update_in_progress", &detail));
+        return Verdict::Done(failed(active).because(Code::UpdateInProgress, &detail));
     }
     if is_there(plan, planned, app) {
         let outcome = HostOutcome::AlreadyCurrent;
@@ -56,16 +56,16 @@ pub(super) fn judge(plan: &Plan, planned: &PlannedHost, seen: &Observation) -> V
         };
         let (now, then) = (named(active), named(planned.from));
         let detail = format!("it runs {now} now; the plan was made when it ran {then}");
-        return Verdict::Done(failed(active).because("moved", &detail));
+        return Verdict::Done(failed(active).because(MasterCode::Moved, &detail));
     }
     if let Some(room) = app.room.filter(|room| *room < planned.bytes) {
         let detail = no_room(planned.bytes, room);
-        return Verdict::Done(failed(active).because("no_space", &detail));
+        return Verdict::Done(failed(active).because(Code::NoSpace, &detail));
     }
     let repair = plan.policy.options.force && active == planned.to;
     if !app.healthy && !plan.policy.allow_unhealthy && !repair {
         let detail = format!("its agent is {}; --allow-unhealthy goes on all the same", app.agent);
-        return Verdict::Unwell(failed(active).because("unhealthy", &detail));
+        return Verdict::Unwell(failed(active).because(MasterCode::Unhealthy, &detail));
     }
     Verdict::Go
 }

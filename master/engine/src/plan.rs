@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use time::OffsetDateTime;
 
-use crate::{Observation, Policy};
+use crate::{Observation, Policy, RowCode};
 
 /// A plan. It is never changed once it is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ pub struct PlannedHost {
     pub bytes: u64,
     /// Why nothing is done, if nothing is: a stable code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<String>,
+    pub code: Option<RowCode>,
     /// The same in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,

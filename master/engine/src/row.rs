@@ -3,13 +3,15 @@
 use protocol::{Digest, HostName, HostOutcome, TransactionId};
 use serde::{Deserialize, Serialize};
 
+use crate::RowCode;
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     pub host: HostName,
     /// How it ended there.
     pub outcome: HostOutcome,
     /// A stable name of what went wrong, or of why it was left out.
-    pub code: Option<String>,
+    pub code: Option<RowCode>,
     pub from: Option<Digest>,
     pub to: Option<Digest>,
     /// How long it took.
@@ -26,7 +28,8 @@ pub struct Row {
 impl Row {
     /// The code and the words. A code that only says the outcome again is left out.
     pub fn why(&self) -> String {
-        let code = self.code.as_deref().filter(|code| *code != self.outcome.name());
+        let code =
+            self.code.as_ref().map(RowCode::as_str).filter(|code| *code != self.outcome.name());
         let detail = self.detail.as_deref().filter(|detail| Some(*detail) != code);
         let words: Vec<_> = [code, detail].into_iter().flatten().collect();
         words.join(": ")
@@ -49,7 +52,7 @@ impl Row {
 
     /// The same row with a code and words.
     #[must_use]
-    pub fn because(self, code: &str, detail: &str) -> Self {
-        Self { code: Some(code.to_owned()), detail: Some(detail.to_owned()), ..self }
+    pub fn because(self, code: impl Into<RowCode>, detail: &str) -> Self {
+        Self { code: Some(code.into()), detail: Some(detail.to_owned()), ..self }
     }
 }

@@ -6,7 +6,7 @@ use protocol::HostName;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::Trip;
+use crate::{RowCode, Trip};
 
 /// The states of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub enum Pause {
     /// A host failed, and whether the release is to blame is not clear.
     Unclear {
         host: HostName,
-        code: String,
+        code: RowCode,
     },
 }
 

@@ -16,8 +16,8 @@ use protocol::{HostName, HostOutcome, Phase};
 use time::OffsetDateTime;
 
 use crate::{
-    Blame, Command, Event, Gate, HostStatus, Notice, Observation, OnTrip, Pause, Plan, Row, Stage,
-    State, Status, Trip, answer, back, batch, blame,
+    Blame, Command, Event, Gate, HostStatus, MasterCode, Notice, Observation, OnTrip, Pause, Plan,
+    Row, Stage, State, Status, Trip, answer, back, batch, blame,
 };
 
 /// Takes a rollout one event further, and says what is to be carried out.
@@ -83,7 +83,7 @@ fn expire_hosts(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) 
             format!("nothing was heard of it for too long while {}", state.hosts[place].name());
         match state.hosts[place].status {
             HostStatus::Preflight => {
-                let seen = Observation::Unreachable { code: "timed_out".to_owned(), detail };
+                let seen = Observation::Unreachable { code: MasterCode::TimedOut.into(), detail };
                 was_seen(state, &host, seen, now);
             }
             HostStatus::Staging => staged(state, &host, false, now),
@@ -95,7 +95,7 @@ fn expire_hosts(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) 
             _ => {
                 let from = state.plan.hosts[place].from;
                 let row = Row { from, ..Row::new(&host, HostOutcome::Unreachable) };
-                ended(state, row.because("deadline", &detail), now, out);
+                ended(state, row.because(MasterCode::Deadline, &detail), now, out);
             }
         }
     }

@@ -15,7 +15,7 @@ use store::RolloutId;
 
 use crate::cli::Context;
 use crate::cli::plan_view::show_plan;
-use crate::output::View;
+use crate::output::{Progress, show_summary};
 
 /// What becomes of the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,11 +164,11 @@ pub(super) async fn drive(
     let hosts: Vec<_> = plan.hosts.iter().map(|host| host.host.clone()).collect();
     let expected = rollouts.estimate(&plan)?;
     let names = ReleaseNames::read(&context.store)?;
-    let view = View::new(&context.output, &hosts, names, expected.as_ref());
-    let ended = rollouts.drive(id, archives, workers, interrupt, &view).await;
-    view.leave();
+    let progress = Progress::new(&context.output, &hosts, &names, expected.as_ref());
+    let ended = rollouts.drive(id, archives, workers, interrupt, &progress).await;
+    progress.leave();
     let summary = ended?;
-    view.summary(&summary);
+    show_summary(&context.output, &summary, &names);
     Ok(summary)
 }
 

@@ -87,6 +87,7 @@ fn table(hosts: &[HostDrill], columns: Option<usize>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use protocol::Code;
     use serde_json::json;
 
     use super::*;
@@ -112,7 +113,7 @@ mod tests {
         let refused = HostDrill {
             host: "web-2".parse().unwrap(),
             status: "failed",
-            code: Some("update_in_progress".to_owned()),
+            code: Some(Code::UpdateInProgress.into()),
             detail: Some("failed to get an answer: another drill is under way".to_owned()),
             report: None,
         };

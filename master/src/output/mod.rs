@@ -2,14 +2,17 @@
 
 mod frame;
 mod printer;
+mod progress;
+mod summary_table;
 mod table;
 #[cfg(test)]
 pub(crate) mod testing;
-mod view;
 mod wrap;
 
 pub use frame::frame;
 pub use printer::Output;
+pub(crate) use progress::Progress;
+pub(crate) use summary_table::show_summary;
 pub use table::Table;
-pub(crate) use view::View;
+
 pub use wrap::{cut, wrapped};

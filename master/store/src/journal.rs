@@ -177,6 +177,3 @@ fn keep_desired(transaction: &Transaction<'_>, desired: &Desired) -> Result<(), 
         ])?;
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -21,8 +21,6 @@ mod quarantine;
 mod releases;
 mod rollouts;
 mod schema;
-#[cfg(test)]
-mod testing;
 
 pub use address::{Address, AddressError};
 pub use drivers::{Claim, Driver, Lease};

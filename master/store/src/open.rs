@@ -115,8 +115,17 @@ mod tests {
     use std::os::unix::fs::MetadataExt as _;
 
     use super::*;
-    use crate::testing::{at, path_and_store};
     use crate::{Event, EventType, Events};
+
+    fn at(seconds: i64) -> OffsetDateTime {
+        OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(seconds)
+    }
+
+    fn path_and_store() -> (tempfile::TempDir, Store) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::create(&directory.path().join("swarm.db"), "ada", at(0)).unwrap();
+        (directory, store)
+    }
 
     #[test]
     fn a_store_is_its_owners_alone_and_is_made_once() {

@@ -7,8 +7,8 @@
 
 mod host;
 mod rig;
-mod rollout;
+mod store;
 
+pub use self::store::{at, driver, path_and_store, rollout};
 pub use host::host;
 pub use rig::{Fate, NEW, OLD, Rig, here, name, plan_of, policy, run};
-pub use rollout::{at, driver, rollout};

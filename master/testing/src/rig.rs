@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::{
-    Action, AppReport, Batch, Command, Event, HostOrder, HostReport, Notice, Observation, Plan,
-    PlannedHost, Policy, Request, Row, State, Status, fold, rows, step,
+    Action, AppReport, Batch, Command, Event, HostOrder, HostReport, MasterCode, Notice,
+    Observation, Plan, PlannedHost, Policy, Request, Row, State, Status, fold, rows, step,
 };
-use protocol::{Digest, HostName, HostOutcome, Kind, Phase};
+use protocol::{Code, Digest, HostName, HostOutcome, Kind, Phase};
 use time::{Duration, OffsetDateTime};
 
 use crate::at;
@@ -230,12 +230,14 @@ impl Rig {
                 Fate::Good => ended(row(HostOutcome::Updated, Some(NEW))),
                 Fate::Bad => {
                     let row = row(HostOutcome::RolledBack, Some(OLD));
-                    ended(row.because("rolled_back", "it died"))
+                    ended(row.because(Code::RolledBack, "it died"))
                 }
                 Fate::Full => {
-                    ended(row(HostOutcome::Failed, Some(OLD)).because("no_space", "it is full"))
+                    ended(row(HostOutcome::Failed, Some(OLD)).because(Code::NoSpace, "it is full"))
                 }
-                Fate::Lost => ended(row(HostOutcome::Unreachable, None).because("lost", "gone")),
+                Fate::Lost => {
+                    ended(row(HostOutcome::Unreachable, None).because(MasterCode::Lost, "gone"))
+                }
                 Fate::Never => None,
             },
             _ => None,
@@ -270,7 +272,7 @@ impl Rig {
         let host = name(number);
         let rows = rows(&self.state);
         let row = rows.into_iter().find(|row| row.host == host).unwrap();
-        row.code.unwrap_or_default()
+        row.code.map(String::from).unwrap_or_default()
     }
 }
 

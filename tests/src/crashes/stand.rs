@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use protocol::{DEFAULT_APP, Digest, LastTransaction, SELF_APP};
+use sys::{KILLED, REACHED};
 use updater::release::{Layout, Slot, remove_tree};
-use updater::sys::{KILLED, REACHED};
 
 use super::Scenario;
 use super::scenario::Stakes;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use archive::{UnpackLimits, unpack};
 use bytes::Bytes;
-use updater::release::{UnpackLimits, unpack};
 
 use crate::archives::hostile::{families, family};
 use crate::archives::{Header, Tar, legitimate, zstd};

@@ -120,7 +120,7 @@ fn every_checkpoint_is_passed() -> Result<()> {
     for scenario in Scenario::ALL {
         seen.extend(passed(scenario)?);
     }
-    let all = updater::sys::CHECKPOINTS.iter().map(|name| (*name).to_owned()).collect();
+    let all = sys::CHECKPOINTS.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(seen, all);
     Ok(())
 }

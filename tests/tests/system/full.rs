@@ -53,7 +53,7 @@ impl Small {
         let mut file = File::create(&path)?;
         let block = vec![1; 64 << 10];
         loop {
-            let free = updater::sys::free_space(&self.disk)?.bytes.saturating_sub(left);
+            let free = sys::free_space(&self.disk)?.bytes.saturating_sub(left);
             let length = usize::try_from(free)?.min(block.len());
             if length == 0 || file.write_all(&block[..length]).is_err() || file.sync_all().is_err()
             {
@@ -65,7 +65,7 @@ impl Small {
     /// Takes all inodes but for so many.
     fn files_to(&self, left: u64) -> Result<Ballast> {
         let mut files = Vec::new();
-        while updater::sys::free_space(&self.disk)?.inodes > left {
+        while sys::free_space(&self.disk)?.inodes > left {
             files.push(self.disk.join(format!("ballast-{}", files.len())));
             File::create(files.last().context("it was just put there")?)?;
         }
@@ -252,7 +252,7 @@ fn a_release_that_fills_the_disk_and_fails_is_undone() -> Result<()> {
         tree.program("bin/agent", &start.replace("#!/bin/sh\n", &fill))?;
         let problem = small.refuses(&tree.pack(Packing::Zstd)?)?;
         ensure!(problem.code == Code::RolledBack, "{problem:?}");
-        let free = updater::sys::free_space(&small.disk)?;
+        let free = sys::free_space(&small.disk)?;
         ensure!(free.bytes < 64 << 10, "the disk was not full: {free:?}");
         small.recovers(Ballast(vec![ballast]), &Tree::healthy("new")?)?;
     }

@@ -74,7 +74,7 @@ impl Follow {
         }
         let event = Event {
             id: self.after,
-            time: crate::sys::wall_clock(),
+            time: sys::wall_clock(),
             app: app.settings.name.clone(),
             transaction: None,
             kind: EventKind::Result(Box::new(result)),

@@ -163,7 +163,7 @@ fn lesson_17_a_build_that_forks_while_it_is_killed_is_gone_with_all_of_it() {
     let error = fixture.build(&release, Some(&user)).unwrap_err();
     assert!(matches!(error, BuildError::TimedOut { .. }), "{error}");
     assert!(release.join("begun").exists());
-    let at_work: Vec<u32> = crate::sys::proc::all()
+    let at_work: Vec<u32> = sys::proc::all()
         .unwrap()
         .into_iter()
         .map(|stat| stat.pid)

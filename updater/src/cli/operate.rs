@@ -49,7 +49,7 @@ fn alone(
     systemd: BusConnection,
 ) -> Result<AppHealth, CliError> {
     let resources = RunnerResources { systemd, ..RunnerResources::default() };
-    let events = Events::new(crate::sys::wall_clock());
+    let events = Events::new(sys::wall_clock());
     let handle = tokio::runtime::Handle::current();
     let app = Arc::new(App::new(asked.app.clone(), config, events, &resources, handle)?);
     match app.recover() {

@@ -66,7 +66,7 @@ fn from_disk(
     handle: &tokio::runtime::Handle,
 ) -> Result<Shown, CliError> {
     let resources = RunnerResources { systemd, ..RunnerResources::default() };
-    let events = Events::new(crate::sys::wall_clock());
+    let events = Events::new(sys::wall_clock());
     let mut apps = std::collections::BTreeMap::new();
     for name in config.apps.keys() {
         let app = App::new(name.clone(), config, Arc::clone(&events), &resources, handle.clone())?;

@@ -103,7 +103,7 @@ pub(super) fn ask_process(expected: &Expectation) -> Answer {
     }
 }
 
-fn run(launch: &Launch, setting: &Setting) -> Result<crate::sys::run::Finished, CommandError> {
+fn run(launch: &Launch, setting: &Setting) -> Result<sys::run::Finished, CommandError> {
     let user = match &setting.user {
         Some(name) => User::by_name(name)?,
         None => User::current()?,

@@ -392,7 +392,7 @@ impl Secure {
     /// `verify` is how the agent treats its clients: `CERT_REQUIRED` or `CERT_NONE`.
     fn new(verify: &str) -> Self {
         let identities = tempfile::tempdir().unwrap();
-        let now = crate::sys::wall_clock();
+        let now = sys::wall_clock();
         let authority = Authority::create(&"test".parse().unwrap(), now).unwrap();
         let stranger = Authority::create(&"test".parse().unwrap(), now).unwrap();
         let host: HostName = "host-a".parse().unwrap();

@@ -21,14 +21,14 @@ fn lesson_17_an_agent_gets_the_stated_environment_and_nothing_else() {
     // What the shell itself sets.
     lines.retain(|line| !line.starts_with("PWD=") && !line.starts_with("RELEASE_INSTANCE="));
     lines.sort();
-    let user = crate::sys::user::User::current().unwrap();
+    let user = sys::user::User::current().unwrap();
     let release = launch.release_path.display();
     let expected = [
         format!("HOME={}", user.home.display()),
         "LANG=C.UTF-8".to_owned(),
         format!("LOGNAME={}", user.name),
         "PASSIVE=1".to_owned(),
-        format!("PATH={}", crate::sys::program::STANDARD_PATH),
+        format!("PATH={}", sys::program::STANDARD_PATH),
         format!("RELEASE_DIGEST=sha256:{}", "07".repeat(32)),
         format!("RELEASE_PATH={release}"),
         "RELEASE_VERSION=1.2".to_owned(),

@@ -4,10 +4,11 @@
 //! the first of them. What is on the disk may be activated if it came under such a manifest, or
 //! was proven here before: going back is always possible, and is in the history.
 
+use archive::{Received, Rule, UnpackError};
 use protocol::{Code, Digest, Highest, Offer, Problem, SignatureError, SignatureRule};
 
 use super::{AppSettings, Archive, Failure, ReleaseStates, Target};
-use crate::release::{Received, Rule, Slot, UnpackError};
+use crate::release::Slot;
 use crate::sys::wall_clock;
 use crate::trust::{CounterError, VerifiedManifest, raise_counter, read_counter};
 

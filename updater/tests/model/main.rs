@@ -102,7 +102,7 @@ fn the_model_passes_every_checkpoint_and_every_wait_has_a_key() {
         checkpoints.extend(explored.checkpoints);
         keys.extend(explored.keys);
     }
-    let all: BTreeSet<_> = ::updater::sys::CHECKPOINTS.iter().copied().collect();
+    let all: BTreeSet<_> = ::sys::CHECKPOINTS.iter().copied().collect();
     assert_eq!(checkpoints, all);
     deadlines::are_keys(&keys.into_iter().collect::<Vec<_>>());
 }

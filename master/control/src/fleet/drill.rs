@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use protocol::{AppName, DrillReport, DrillStep, HostName};
+use engine::RowCode;
+use protocol::{AppName, Code, DrillReport, DrillStep, HostName};
 use serde::Serialize;
 use serde_json::json;
 use store::{Event, EventType, Store, StoreError};
@@ -21,8 +22,8 @@ pub struct HostDrill {
     pub host: HostName,
     /// `passed`, `failed`, `unreachable` or `skipped`.
     pub status: &'static str,
-    /// The stable code of what went wrong.
-    pub code: Option<String>,
+    /// The code of what went wrong.
+    pub code: Option<RowCode>,
     pub detail: Option<String>,
     /// What the host says, if the drill came to an end.
     pub report: Option<DrillReport>,
@@ -98,31 +99,27 @@ impl HostDrill {
     fn of(
         host: HostName,
         status: &'static str,
-        code: Option<String>,
+        code: Option<RowCode>,
         detail: Option<&str>,
     ) -> Self {
         Self { host, status, code, detail: detail.map(str::to_owned), report: None }
     }
 
     fn ended(host: HostName, report: DrillReport) -> Self {
-        let code = report.code.as_ref().map(|code| code.name().to_owned());
+        let code = report.code.clone().map(RowCode::from);
         let drill = Self::of(host, report.status.name(), code, report.detail.as_deref());
         Self { report: Some(report), ..drill }
     }
 
     fn lost(host: HostName, error: &ClientError) -> Self {
         let status = if error.was_reached() { "failed" } else { "unreachable" };
-        let code = match error {
-            ClientError::Refused { code: Some(code), .. } => code.clone(),
-            _ => error.code().to_owned(),
-        };
-        Self::of(host, status, Some(code), Some(&error.row()))
+        Self::of(host, status, Some(error.code()), Some(&error.row()))
     }
 
     /// What the host came to is not known.
     fn panicked(host: HostName, panicked: TaskPanicked) -> Self {
         let detail = format!("failed to {panicked}");
-        Self::of(host, "failed", Some("internal".to_owned()), Some(&detail))
+        Self::of(host, "failed", Some(Code::Internal.into()), Some(&detail))
     }
 }
 

@@ -207,7 +207,7 @@ fn stored(row: &Row) -> HostResult {
     HostResult {
         host: row.host.clone(),
         outcome: row.outcome,
-        code: row.code.clone(),
+        code: row.code.clone().map(String::from),
         detail: row.detail.clone(),
         from: row.from,
         to: row.to,

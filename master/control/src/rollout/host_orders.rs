@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{HostOrder, Plan, PlannedHost, Row};
+use engine::{HostOrder, MasterCode, Plan, PlannedHost, Row};
 use protocol::{Code, Digest, HostName, HostOutcome, Kind, OrderOptions, Status};
 use store::RolloutId;
 use tokio::time::{Instant, sleep};
@@ -60,7 +60,7 @@ impl HostOrders {
         match client.stage(&self.plan.app, &key, push, options, listener).await {
             Ok(answer) => match answer.status {
                 Status::Staged | Status::AlreadyCurrent => None,
-                _ => Some(answer.detail.or(answer.code).unwrap_or_default()),
+                _ => Some(answer.detail.or(answer.code.map(String::from)).unwrap_or_default()),
             },
             Err(error) => Some(error.row()),
         }
@@ -106,13 +106,13 @@ impl HostOrders {
         let limit = self.plan.policy.deadlines.order;
         let late = format!("its order has not come to an end within {limit}");
         let Some(errand) = self.errand(host, order) else {
-            return Row::new(host, HostOutcome::Failed).because("deadline", &late);
+            return Row::new(host, HostOutcome::Failed).because(MasterCode::Deadline, &late);
         };
         let row = match client.ended(&self.plan.app, &errand.key).await {
             Ok(Some(answer)) => errand.row(host, answer),
             Ok(None) => {
                 let row = Row { from: errand.from, ..Row::new(host, HostOutcome::Failed) };
-                row.because("deadline", &late)
+                row.because(MasterCode::Deadline, &late)
             }
             Err(error) => row::of_error(host, errand.from, &ClientError::Lost(Box::new(error))),
         };
@@ -170,7 +170,7 @@ impl HostOrders {
                 (None, _) => client.activate(app, key, errand.to, options, heard()).await?,
             };
             // What whoever died had sent may arrive only now: that is the order, then.
-            if !again || answer.code.as_deref() != Some(Code::UpdateInProgress.name()) {
+            if !again || answer.code != Some(Code::UpdateInProgress.into()) {
                 break answer;
             }
         };

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use engine::{Observation, Row};
-use protocol::{Digest, HostName, HostOutcome, Kind, Status};
+use engine::{MasterCode, Observation, Row};
+use protocol::{Code, Digest, HostName, HostOutcome, Kind, Status};
 
 use crate::updater_client::{Answer, ClientError};
 
 /// How a host is found that gave no answer.
 pub(super) fn unreachable(error: &ClientError) -> Observation {
-    let (code, detail) = (code(error), error.row());
+    let (code, detail) = (error.code(), error.row());
     if error.was_reached() {
         Observation::Refused { code, detail }
     } else {
@@ -20,14 +20,7 @@ pub(super) fn unreachable(error: &ClientError) -> Observation {
 /// How a host is found about which this program itself failed.
 pub(super) fn defect() -> Observation {
     let detail = "swarm itself failed; ask with: swarm status".to_owned();
-    Observation::Unreachable { code: "internal".to_owned(), detail }
-}
-
-fn code(error: &ClientError) -> String {
-    match error {
-        ClientError::Refused { code: Some(code), .. } => code.clone(),
-        other => other.code().to_owned(),
-    }
+    Observation::Unreachable { code: Code::Internal.into(), detail }
 }
 
 /// A host whose updater gave no answer, or refused to. `from` is what it ran when it was
@@ -36,7 +29,7 @@ pub(super) fn of_error(host: &HostName, from: Option<Digest>, error: &ClientErro
     let reached = error.was_reached();
     let outcome = if reached { HostOutcome::Failed } else { HostOutcome::Unreachable };
     let row = Row { from, to: from.filter(|_| reached), ..Row::new(host, outcome) };
-    row.because(&code(error), &error.row())
+    row.because(error.code(), &error.row())
 }
 
 /// A host that answered to an order to run `asked`. `from` is what it ran before, where the
@@ -65,13 +58,13 @@ pub(super) fn of_answer(
         Status::RolledBack if back && row.code.is_none() => (HostOutcome::RolledBack, answer.to),
         Status::RolledBack if back => (HostOutcome::Failed, answer.to),
         Status::RolledBack => {
-            row.code.get_or_insert_with(|| "rolled_back".to_owned());
+            row.code.get_or_insert_with(|| Code::RolledBack.into());
             (HostOutcome::RolledBack, answer.to)
         }
         Status::Stranded => (HostOutcome::Stranded, answer.to),
         Status::Failed | Status::Interrupted => (HostOutcome::Failed, answer.to.or(from)),
         Status::Staged | Status::Confirming | Status::SelfUpdateQueued => {
-            row.code = Some("bad_answer".to_owned());
+            row.code = Some(MasterCode::BadAnswer.into());
             row.detail = Some(format!(
                 "it answered {} to an order that asks for more",
                 serde_json::to_value(answer.status).unwrap_or_default()
@@ -96,7 +89,7 @@ fn held_to(row: Row, asked: Digest, back: bool) -> Row {
         return row;
     }
     let detail = format!("it answered {}, but does not run {asked}", row.outcome);
-    Row { outcome: HostOutcome::Failed, ..row.because("bad_answer", &detail) }
+    Row { outcome: HostOutcome::Failed, ..row.because(MasterCode::BadAnswer, &detail) }
 }
 
 /// The row of a host that took so long.
@@ -111,7 +104,7 @@ mod tests {
     fn answer(status: Status, code: Option<&str>, to: Option<Digest>) -> Answer {
         Answer {
             status,
-            code: code.map(str::to_owned),
+            code: code.map(|code| code.to_owned().into()),
             detail: None,
             output: Vec::new(),
             transaction: None,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use engine::Row;
-use protocol::{HostOutcome, Status};
+use protocol::{Code, HostOutcome, Status};
 use tokio::time::{Instant, sleep};
 
 use crate::updater_client::{Heard, Listener, Push, UpdaterClient};
@@ -59,7 +59,7 @@ fn noted(row: Row, words: &str) -> Row {
 fn failed(row: Row, words: &str) -> Row {
     Row {
         outcome: HostOutcome::Failed,
-        code: Some("self_update_failed".to_owned()),
+        code: Some(Code::SelfUpdateFailed.into()),
         detail: Some(format!("the app is good, but the new updater was {words}")),
         ..row
     }

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use engine::RowCode;
 use protocol::{HostOutcome, OrderOptions};
 use serde_json::json;
 use store::{EventType, Events, RolloutResult};
@@ -31,7 +32,9 @@ async fn good(fleet: &mut Fleet, name: &str) -> Requests {
 
 fn rows(summary: &Summary) -> Vec<(&str, HostOutcome, Option<&str>)> {
     let hosts = summary.hosts.iter();
-    hosts.map(|row| (row.host.as_str(), row.outcome, row.code.as_deref())).collect()
+    hosts
+        .map(|row| (row.host.as_str(), row.outcome, row.code.as_ref().map(RowCode::as_str)))
+        .collect()
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use engine::{Command, DriverEvent, Event, HostReport, Observation, Row, World};
+use engine::{Command, DriverEvent, Event, HostReport, MasterCode, Observation, Row, World};
 use protocol::{EventKind, HostName, HostOutcome};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
@@ -99,7 +99,7 @@ impl Updaters {
             ) => {
                 // What became of an order that it may have is not clear.
                 let had = !matches!(command, Command::Order { again: false, .. });
-                let code = if had { "lost" } else { &code };
+                let code = if had { MasterCode::Lost.into() } else { code };
                 let row = Row::new(&host, HostOutcome::Unreachable).because(code, &detail);
                 Event::Ended { row: Box::new(row) }
             }
@@ -181,7 +181,7 @@ impl Updaters {
         let host = self.by_host.iter().find(of)?.0.clone();
         // Not a code of the host's: what became of its order is not clear.
         let row = Row::new(&host, HostOutcome::Unreachable)
-            .because("defect", "swarm itself failed; ask with: swarm status");
+            .because(MasterCode::Defect, "swarm itself failed; ask with: swarm status");
         Some(Event::Ended { row: Box::new(row) })
     }
 }

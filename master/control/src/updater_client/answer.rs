@@ -1,6 +1,7 @@
 //! What an updater said of an order, read leniently: a newer updater's words must not cost the
 //! row.
 
+use engine::RowCode;
 use protocol::{Code, Digest, LastTransaction, Outcome, Status, TransactionId};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -17,8 +18,8 @@ const MOST_CHARACTERS: usize = 2000;
 pub struct Answer {
     /// What became of it.
     pub status: Status,
-    /// The stable code of what went wrong, as it was sent.
-    pub code: Option<String>,
+    /// The code of what went wrong.
+    pub code: Option<RowCode>,
     pub detail: Option<String>,
     /// The last lines of what the build or the agent printed.
     pub output: Vec<String>,
@@ -42,7 +43,7 @@ impl Answer {
         let of_problem = problem.as_ref();
         Ok(Self {
             status,
-            code: text(value, "code").or_else(|| of_problem?.code.clone()),
+            code: code(value).or_else(|| of_problem?.code.clone()),
             detail: of_problem.and_then(|problem| problem.detail.clone()),
             output: of_problem.map(|problem| problem.output.clone()).unwrap_or_default(),
             transaction: typed(value, "transaction").or_else(|| of_problem?.transaction.clone()),
@@ -60,7 +61,7 @@ impl Answer {
         let rolled_back = value.get("rolled_back") == Some(&Value::Bool(true));
         Self {
             status: if rolled_back { Status::RolledBack } else { Status::Failed },
-            code: text(value, "code"),
+            code: code(value),
             detail: Some(match detail {
                 Some(detail) => format!("{detail}{}", entry.unwrap_or_default()),
                 None => format!("it answered {http_status}: {}", shown(value)),
@@ -93,7 +94,7 @@ impl Answer {
     pub(super) fn was_interrupted(&self) -> bool {
         match self.status {
             Status::Interrupted => true,
-            Status::Failed => self.code.as_deref() == Some(Code::Interrupted.name()),
+            Status::Failed => self.code == Some(Code::Interrupted.into()),
             _ => false,
         }
     }
@@ -107,7 +108,7 @@ impl Answer {
                 (Outcome::Interrupted, Some(_)) => Status::Failed,
                 (outcome, _) => outcome.into(),
             },
-            code: last.code.as_ref().map(|code| code.name().to_owned()),
+            code: last.code.clone().map(RowCode::from),
             detail: last.detail.clone(),
             output: Vec::new(),
             transaction: Some(last.transaction.clone()),
@@ -158,6 +159,10 @@ fn output(value: &Value) -> Vec<String> {
 
 fn shown_line(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn code(value: &Value) -> Option<RowCode> {
+    text(value, "code").map(RowCode::from)
 }
 
 fn text(value: &Value, key: &str) -> Option<String> {

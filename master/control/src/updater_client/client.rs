@@ -228,6 +228,7 @@ pub(super) fn fresh() -> String {
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    use engine::MasterCode;
     use serde_json::json;
 
     use super::*;
@@ -248,11 +249,11 @@ mod tests {
     #[tokio::test]
     async fn lesson_36_a_strange_health_is_an_error_of_its_kind() {
         for (status, value, code) in [
-            (200, json!("ok"), "bad_answer"),
-            (200, json!({"format": 1}), "bad_answer"),
-            (200, json!({"format": 99, "apps": 7}), "bad_answer"),
-            (403, json!({"code": "role_forbidden", "detail": "no"}), "refused"),
-            (404, json!([]), "refused"),
+            (200, json!("ok"), MasterCode::BadAnswer),
+            (200, json!({"format": 1}), MasterCode::BadAnswer),
+            (200, json!({"format": 99, "apps": 7}), MasterCode::BadAnswer),
+            (403, json!({"code": "role_forbidden", "detail": "no"}), MasterCode::Refused),
+            (404, json!([]), MasterCode::Refused),
         ] {
             let worker = peer(move |mut call| {
                 let value = value.clone();
@@ -260,7 +261,7 @@ mod tests {
             })
             .await;
             let error = worker.health().await.unwrap_err();
-            assert_eq!(error.code(), code, "{error:?}");
+            assert_eq!(error.kind(), code, "{error:?}");
             assert!(error.row().starts_with("failed to "));
         }
     }
@@ -300,7 +301,7 @@ mod tests {
             let (push, _) = archive(&directory);
             let sent = worker.push(&app(), "a", &push, &OrderOptions::default(), ear().0).await;
             for error in [worker.health().await.unwrap_err(), sent.unwrap_err()] {
-                assert_eq!(error.code(), "not_trusted", "{error:?}");
+                assert_eq!(error.kind(), MasterCode::NotTrusted, "{error:?}");
             }
             assert!(!served.load(Ordering::SeqCst));
         }
@@ -319,6 +320,6 @@ mod tests {
             .rollback(&app(), "a", digest(1), &OrderOptions::default(), ear().0)
             .await
             .unwrap_err();
-        assert_eq!(error.code(), "connect_failed");
+        assert_eq!(error.kind(), MasterCode::ConnectFailed);
     }
 }

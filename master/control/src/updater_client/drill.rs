@@ -64,6 +64,8 @@ mod tests {
 
     use serde_json::{Value, json};
 
+    use engine::MasterCode;
+
     use super::*;
     use crate::updater_client::testing::{app, peer};
 
@@ -107,12 +109,12 @@ mod tests {
     #[tokio::test]
     async fn lesson_36_whatever_else_comes_is_an_error_of_its_kind() {
         for (lines, code) in [
-            (vec![json!(7)], "bad_answer"),
-            (vec![step("x"); 300], "bad_answer"),
-            (vec![step("install")], "connection_broken"),
+            (vec![json!(7)], MasterCode::BadAnswer),
+            (vec![step("x"); 300], MasterCode::BadAnswer),
+            (vec![step("install")], MasterCode::ConnectionBroken),
         ] {
             let error = drill_of(lines).await.0.unwrap_err();
-            assert_eq!(error.code(), code, "{error:?}");
+            assert_eq!(error.kind(), code, "{error:?}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use engine::{MasterCode, RowCode};
 use pki::HandshakeError;
 
 /// Why there is no answer of the updater's.
@@ -37,8 +38,8 @@ pub enum ClientError {
     /// The updater refused to answer.
     #[error("get an answer: {detail}")]
     Refused {
-        /// The stable code, if there was one.
-        code: Option<String>,
+        /// The updater's code, if there was one.
+        code: Option<RowCode>,
         detail: String,
     },
     /// The archive on our own side could not be read.
@@ -53,20 +54,28 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// A stable name for tables and scripts.
-    pub const fn code(&self) -> &'static str {
+    /// Why a host's row is what it is: the updater's own code, where it gave one.
+    pub fn code(&self) -> RowCode {
         match self {
-            Self::Unpinned(_) => "not_pinned",
-            Self::NotInFleet(_) => "not_in_fleet",
-            Self::Connect { .. } => "connect_failed",
-            Self::Silent { .. } => "timed_out",
-            Self::Handshake { .. } => "not_trusted",
-            Self::Broken { .. } => "connection_broken",
-            Self::Malformed(_) | Self::Newer { .. } => "bad_answer",
-            Self::Refused { .. } => "refused",
-            Self::Archive(_) => "archive_unreadable",
-            Self::NotTaken(_) => "not_taken",
-            Self::Lost(_) => "lost",
+            Self::Refused { code: Some(code), .. } => code.clone(),
+            other => other.kind().into(),
+        }
+    }
+
+    /// What went wrong, as the master sees it.
+    pub const fn kind(&self) -> MasterCode {
+        match self {
+            Self::Unpinned(_) => MasterCode::NotPinned,
+            Self::NotInFleet(_) => MasterCode::NotInFleet,
+            Self::Connect { .. } => MasterCode::ConnectFailed,
+            Self::Silent { .. } => MasterCode::TimedOut,
+            Self::Handshake { .. } => MasterCode::NotTrusted,
+            Self::Broken { .. } => MasterCode::ConnectionBroken,
+            Self::Malformed(_) | Self::Newer { .. } => MasterCode::BadAnswer,
+            Self::Refused { .. } => MasterCode::Refused,
+            Self::Archive(_) => MasterCode::ArchiveUnreadable,
+            Self::NotTaken(_) => MasterCode::NotTaken,
+            Self::Lost(_) => MasterCode::Lost,
         }
     }
 

@@ -116,7 +116,7 @@ fn media_type(response: &Response<Incoming>) -> &str {
 mod tests {
     use std::sync::Mutex;
 
-    use protocol::{EventKind, OrderOptions, Phase, Status};
+    use protocol::{Code, EventKind, OrderOptions, Phase, Status};
     use serde_json::json;
 
     use super::*;
@@ -200,7 +200,7 @@ mod tests {
         let answer =
             worker.push(&app(), "a", &push, &OrderOptions::default(), ear().0).await.unwrap();
         assert_eq!(answer.status, Status::Failed);
-        assert_eq!(answer.code.as_deref(), Some("no_space"));
+        assert_eq!(answer.code, Some(Code::NoSpace.into()));
         assert_eq!(answer.detail.as_deref(), Some("1 GiB is needed"));
     }
 

@@ -1,6 +1,6 @@
 //! What comes of an order on a host: decided when it is taken, by the host's luck alone.
 
-use protocol::{Digest, HostOutcome};
+use protocol::{Code, Digest, HostOutcome};
 
 use crate::simulate::chance::{About, Chance};
 use crate::simulate::host::{Ending, Key, NEVER, RealHost, Transaction};
@@ -71,7 +71,7 @@ impl Fates {
         let all = [building, switching, probing, watching];
         let ends = |outcome, code, switched, runs| Ending { outcome, code, switched, runs };
         let old = host.active;
-        let taken_back = ends(HostOutcome::RolledBack, Some("rolled_back"), true, old);
+        let taken_back = ends(HostOutcome::RolledBack, Some(&Code::RolledBack), true, old);
         let failed = |code| ends(HostOutcome::Failed, Some(code), false, old);
         let updated = ends(HostOutcome::Updated, None, true, Some(target));
         let fate = self.fate(number, key);
@@ -82,16 +82,16 @@ impl Fates {
             }
             Fate::FailsInTheWatch => (all, Some(in_the_watch + reversal), taken_back),
             Fate::Stranded => {
-                let stranded = ends(HostOutcome::Stranded, Some("rollback_failed"), true, old);
+                let stranded = ends(HostOutcome::Stranded, Some(&Code::RollbackFailed), true, old);
                 (all, Some(in_the_watch + reversal), stranded)
             }
-            Fate::NoSpace => ([NEVER; 4], Some(building), failed("no_space")),
+            Fate::NoSpace => ([NEVER; 4], Some(building), failed(&Code::NoSpace)),
             Fate::BuildFails => {
-                ([building, NEVER, NEVER, NEVER], Some(switching), failed("build_failed"))
+                ([building, NEVER, NEVER, NEVER], Some(switching), failed(&Code::BuildFailed))
             }
-            Fate::Unclear => ([NEVER; 4], Some(building), failed("internal")),
+            Fate::Unclear => ([NEVER; 4], Some(building), failed(&Code::Internal)),
             Fate::Hangs | Fate::Wavers => {
-                ([building, NEVER, NEVER, NEVER], None, failed("internal"))
+                ([building, NEVER, NEVER, NEVER], None, failed(&Code::Internal))
             }
         };
         Transaction {
@@ -121,7 +121,7 @@ impl Fates {
         let fails = self.faults.bad > Rate::default()
             && self.chance.happens(Rate::of_million(20_000), About::Detail, number, 7);
         let (outcome, code, runs) = if fails {
-            (HostOutcome::Failed, Some("rolled_back"), host.active)
+            (HostOutcome::Failed, Some(&Code::RolledBack), host.active)
         } else {
             (HostOutcome::RolledBack, None, Some(target))
         };

@@ -1,7 +1,7 @@
 //! A simulated host: what it runs, what it does, and what it says of that. It knows nothing of the
 //! network, and goes on whether or not anybody listens.
 
-use protocol::{Digest, HostOutcome, Phase};
+use protocol::{Code, Digest, HostOutcome, Phase};
 
 use crate::simulate::network::{MINUTE, Time};
 use crate::{AppReport, HostReport, Observation};
@@ -18,7 +18,7 @@ pub(super) struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ending {
     pub(super) outcome: HostOutcome,
-    pub(super) code: Option<&'static str>,
+    pub(super) code: Option<&'static Code>,
     /// Whether the release was switched to; then the host runs it until the end.
     pub(super) switched: bool,
     /// What it runs afterwards.

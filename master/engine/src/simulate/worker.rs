@@ -2,7 +2,7 @@
 //! workers does: a host that cannot be connected to has not got its order, and one whose connection
 //! broke is asked what became of it.
 
-use protocol::{Digest, HostOutcome};
+use protocol::{Code, Digest, HostOutcome};
 
 use crate::simulate::chance::About;
 use crate::simulate::fate::Fates;
@@ -10,7 +10,7 @@ use crate::simulate::host::{Key, RealHost, Refused, Transaction};
 use crate::simulate::names::name;
 use crate::simulate::network::{MINUTE, Network, SECOND, Time};
 use crate::simulate::scene::Thread;
-use crate::{Event, HostOrder, Observation, Row};
+use crate::{Event, HostOrder, MasterCode, Observation, Row, RowCode};
 
 /// What the client waits for, as in `worker::Timeouts`.
 const CONNECT: Time = 5 * SECOND;
@@ -86,7 +86,7 @@ impl Fleet {
             }
             SimulatedTask::Look => {
                 let seen = Observation::Unreachable {
-                    code: CONNECT_FAILED.to_owned(),
+                    code: MasterCode::ConnectFailed.into(),
                     detail: String::new(),
                 };
                 Comes::told(now + CONNECT, Event::Seen { host: name(host), seen })
@@ -98,13 +98,13 @@ impl Fleet {
                 Comes::later(now, SimulatedTask::Ask { key, since: now, asked: false })
             }
             SimulatedTask::Order { .. } if !reaches => {
-                Comes::told(now + CONNECT, ended(unreachable(host, CONNECT_FAILED)))
+                Comes::told(now + CONNECT, ended(unreachable(host, MasterCode::ConnectFailed)))
             }
             SimulatedTask::Order { order, epoch, .. } => {
                 self.order(thread, order, epoch, now, back)
             }
             SimulatedTask::End { .. } if !reaches => {
-                Comes::told(now + CONNECT, ended(unreachable(host, "lost")))
+                Comes::told(now + CONNECT, ended(unreachable(host, MasterCode::Lost)))
             }
             SimulatedTask::End { order } => {
                 Comes::told(back, ended(self.end(host, key(thread, order), now)))
@@ -123,7 +123,7 @@ impl Fleet {
     fn stage(&mut self, host: u32, release: Digest, reaches: bool, now: Time) -> Comes {
         let there = now + self.fates.transfer(host);
         let arrived = reaches && self.reaches(host, there);
-        let error = (!arrived).then(|| CONNECT_FAILED.to_owned());
+        let error = (!arrived).then(|| MasterCode::ConnectFailed.to_string());
         if arrived {
             self.hosts[host as usize].staged = Some(release);
         }
@@ -195,7 +195,8 @@ impl Fleet {
         let order = self.hosts[host as usize].of(now, key);
         match order.filter(|order| order.ends.is_some_and(|end| end <= now)) {
             Some(order) => row(host, &order),
-            None => Row::new(&name(host), HostOutcome::Failed).because("deadline", "it goes on"),
+            None => Row::new(&name(host), HostOutcome::Failed)
+                .because(MasterCode::Deadline, "it goes on"),
         }
     }
 
@@ -210,19 +211,17 @@ impl Fleet {
     ) -> Comes {
         if !reaches {
             if now >= since + LOST {
-                return Comes::told(now, ended(unreachable(host, "lost")));
+                return Comes::told(now, ended(unreachable(host, MasterCode::Lost)));
             }
             return Comes::later(now + PAUSE, SimulatedTask::Ask { key, since, asked });
         }
         match self.hosts[host as usize].of(now, key) {
             Some(_) => self.goes_on(host, key, now),
-            None if asked => Comes::told(back, ended(unreachable(host, "not_taken"))),
+            None if asked => Comes::told(back, ended(unreachable(host, MasterCode::NotTaken))),
             None => Comes::later(now + PAUSE, SimulatedTask::Ask { key, since: now, asked: true }),
         }
     }
 }
-
-const CONNECT_FAILED: &str = "connect_failed";
 
 fn key(thread: Thread, order: HostOrder) -> Key {
     Key { rollout: thread.rollout, back: matches!(order, HostOrder::Back { .. }) }
@@ -232,7 +231,7 @@ fn ended(row: Row) -> Event {
     Event::Ended { row: Box::new(row) }
 }
 
-fn unreachable(host: u32, code: &str) -> Row {
+fn unreachable(host: u32, code: MasterCode) -> Row {
     Row::new(&name(host), HostOutcome::Unreachable).because(code, "it does not answer")
 }
 
@@ -241,18 +240,18 @@ fn row(host: u32, transaction: &Transaction) -> Row {
     Row {
         from: *from,
         to: ending.runs,
-        code: ending.code.map(str::to_owned),
-        detail: ending.code.map(str::to_owned),
+        code: ending.code.cloned().map(RowCode::from),
+        detail: ending.code.map(ToString::to_string),
         duration_ms: ends.map_or(0, |end| end - began),
         ..Row::new(&name(host), ending.outcome)
     }
 }
 
 impl Refused {
-    const fn code(self) -> &'static str {
+    const fn code(self) -> Code {
         match self {
-            Self::Busy => "update_in_progress",
-            Self::StaleMaster => "stale_master",
+            Self::Busy => Code::UpdateInProgress,
+            Self::StaleMaster => Code::StaleMaster,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a rollout does, told as stories.
 
 use engine::*;
-use protocol::{HostOutcome, Phase};
+use protocol::{Code, HostOutcome, Phase};
 use testing::{Fate, NEW, OLD, Rig, at, here, name, plan_of, policy, run};
 use time::Duration;
 
@@ -97,7 +97,7 @@ fn a_hosts_own_fault_stops_nobody_and_an_unclear_one_asks() {
     let rig = run(4, "parallel=1", &[(0, Fate::Full), (1, Fate::Full)]);
     assert_eq!((rig.status(), rig.outcomes().as_str()), (&Status::Failed, "ffuu"));
     let mut rig = run(4, "parallel=1", &[(0, Fate::Lost)]);
-    let pause = Pause::Unclear { host: name(0), code: "lost".to_owned() };
+    let pause = Pause::Unclear { host: name(0), code: MasterCode::Lost.into() };
     assert_eq!(rig.status(), &Status::Paused(pause.clone()));
     let resumed = rig.state.check(&Request::Resume, rig.now);
     assert_eq!(resumed, Err(Refusal::Decide(pause)));
@@ -297,7 +297,7 @@ fn hosts_that_need_nothing_have_their_rows_from_the_plan() {
     let mut plan = plan_of(3, policy(""));
     plan.hosts[1].action = Action::AlreadyCurrent;
     plan.hosts[2].action = Action::Refuse;
-    plan.hosts[2].code = Some("quarantined".to_owned());
+    plan.hosts[2].code = Some(Code::Quarantined.into());
     plan.batches[0].hosts = 1;
     let mut rig = Rig::new(plan, &[]);
     rig.run();

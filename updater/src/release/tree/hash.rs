@@ -9,8 +9,8 @@ use std::thread;
 
 use protocol::Digest;
 use sha2::{Digest as _, Sha256};
+use sys::printable_name;
 
-use crate::release::archive::shown;
 use crate::release::tree::TreeError;
 use crate::release::tree::walk::{Step, WalkEntry, root_failed, walk};
 use crate::sys::fs::{self, Kind};
@@ -69,7 +69,7 @@ impl Entry {
                     .map_err(|error| found.failed("read")(error.into()))?;
                 ("l", target.into_bytes_with_nul())
             }
-            Kind::Special => return Err(TreeError::Special(shown(found.path))),
+            Kind::Special => return Err(TreeError::Special(printable_name(found.path))),
         };
         let mut head = format!("{letter} {mode:o} ").into_bytes();
         head.extend_from_slice(found.path);
@@ -120,7 +120,7 @@ fn hash_some(
             let path = entry.path();
             let hash = hash_file(root, path, &mut buffer).map_err(|source| TreeError::Io {
                 what: "read",
-                path: shown(path),
+                path: printable_name(path),
                 source,
             })?;
             hashed.push((index, hash));

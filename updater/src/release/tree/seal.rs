@@ -8,10 +8,10 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
+use archive::{EXECUTABLE, PLAIN};
 use rustix::fs::{AtFlags, Gid, Uid};
+use sys::printable_name;
 
-use crate::release::archive::shown;
-use crate::release::staging::{EXECUTABLE, PLAIN};
 use crate::release::tree::TreeError;
 use crate::release::tree::walk::{Step, WalkEntry, root_failed, walk};
 use crate::sys::fs::{self, Kind};
@@ -44,7 +44,7 @@ pub fn seal_tree(directory: &Path) -> Result<(), TreeError> {
     // From the top down: no name in a directory can change once the directory is ours.
     walk(root.as_fd(), &mut |step, found| match (step, found.status.kind) {
         (Step::Leave, _) => Ok(()),
-        (_, Kind::Special) => Err(TreeError::Special(shown(found.path))),
+        (_, Kind::Special) => Err(TreeError::Special(printable_name(found.path))),
         (_, Kind::File) if found.status.links > 1 => {
             let names: &mut Vec<Vec<u8>> =
                 shared.entry(found.status.inode).or_insert_with(Vec::new);
@@ -72,11 +72,11 @@ fn seal_shared(
     owner: Option<(Uid, Gid)>,
 ) -> Result<(), TreeError> {
     let Some(path) = names.first() else { return Ok(()) };
-    let fail = |source| TreeError::Io { what: "seal", path: shown(path), source };
+    let fail = |source| TreeError::Io { what: "seal", path: printable_name(path), source };
     let handle = fs::open_any_at(root, &path[..]).map_err(fail)?;
     let status = fs::status(&handle).map_err(fail)?;
     if status.links != names.len() as u64 {
-        return Err(TreeError::Hardlink(shown(path)));
+        return Err(TreeError::Hardlink(printable_name(path)));
     }
     if let Some((user, group)) = owner {
         let flags = AtFlags::EMPTY_PATH;

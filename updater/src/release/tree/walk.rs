@@ -4,7 +4,8 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
-use crate::release::archive::shown;
+use sys::printable_name;
+
 use crate::sys::fs::{self, Kind, Status};
 
 /// Directories in each other, at most: each of them is an open handle while the walk is in it.
@@ -55,7 +56,7 @@ impl WalkEntry<'_> {
 }
 
 fn failed(what: &'static str, path: &[u8]) -> impl FnOnce(io::Error) -> TreeError + use<> {
-    let path = shown(path);
+    let path = printable_name(path);
     move |source| TreeError::Io { what, path, source }
 }
 
@@ -123,7 +124,7 @@ fn descend(
         let status = fs::status_at(parent, &*name).map_err(failed("look at", path))?;
         if status.kind == Kind::Directory {
             if depth == DEPTH {
-                return Err(TreeError::TooDeep(shown(path)));
+                return Err(TreeError::TooDeep(printable_name(path)));
             }
             visit(Step::Enter, &WalkEntry { parent, name: &name, path, status })?;
             let opened = fs::open_directory_at(parent, &*name).map_err(failed("open", path))?;

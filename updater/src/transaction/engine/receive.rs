@@ -5,13 +5,14 @@ use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
+use archive::{Progress, UnpackError, UnpackLimits, unpack};
 use common::chain;
 use protocol::{
     Code, Digest, EventKind, Kind, Problem, RELEASE_RECORD, ReleaseManifest, SignatureError,
 };
 
 use super::Engine;
-use crate::release::{Progress, UnpackError, UnpackLimits, unpack};
+use crate::config::LimitsConfig;
 use crate::runner::{check_units, read_units};
 use crate::sys::checkpoint;
 use crate::sys::fs::free_space;
@@ -32,7 +33,7 @@ impl Engine {
         fs::create_dir(&staging)?;
         // What a manifest says is within the limits: that was seen before.
         let signed = self.manifest.as_ref().map(|signed| UnpackLimits::from(&signed.manifest));
-        let limits = signed.unwrap_or_else(|| UnpackLimits::from(&self.app.settings.limits));
+        let limits = signed.unwrap_or_else(|| unpack_limits(&self.app.settings.limits));
         let reserved = self.reserved_names();
         let told = Cell::new(Instant::now());
         let total = archive.length;
@@ -139,5 +140,13 @@ impl Engine {
             problem.free = free_space(self.app.settings.layout.install()).ok();
         }
         problem.into()
+    }
+}
+
+fn unpack_limits(limits: &LimitsConfig) -> UnpackLimits {
+    UnpackLimits {
+        archive_bytes: limits.archive_bytes.0,
+        unpacked_bytes: limits.unpacked_bytes.0,
+        entries: limits.entries,
     }
 }

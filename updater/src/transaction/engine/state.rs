@@ -5,12 +5,13 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use archive::Received;
 use protocol::{
     Code, Digest, EventKind, FORMAT, Kind, Period, Phase, ProbeReport, Problem, TransactionId,
 };
 use uuid::Uuid;
 
-use crate::release::{Received, Slot};
+use crate::release::Slot;
 use crate::runner::Instance;
 use crate::sys::{BootTime, wall_clock};
 use crate::transaction::machine::{self, Direction};

@@ -1,7 +1,9 @@
 //! The plan that follows from a request and from how the hosts were found.
 
-use engine::{Action, Batch, HostReport, Observation, Plan, PlannedHost, no_room};
-use protocol::{AppReleases, Digest, Phase};
+use engine::{
+    Action, Batch, HostReport, MasterCode, Observation, Plan, PlannedHost, RowCode, no_room,
+};
+use protocol::{AppReleases, Code, Digest, Phase};
 use time::OffsetDateTime;
 
 use crate::rollout::plan::spread::spread;
@@ -62,7 +64,7 @@ fn planned(request: &RolloutRequest, inspected: Inspected) -> PlannedHost {
     match found {
         Err(reason) => PlannedHost {
             to: None,
-            code: Some(reason.replace(' ', "_")),
+            code: Some(reason.replace(' ', "_").into()),
             detail: Some(reason.to_owned()),
             ..blank
         },
@@ -87,26 +89,30 @@ fn of_found(request: &RolloutRequest, blank: PlannedHost, found: InspectedHost) 
     let seen = Some(Observation::Here(HostReport::of(&health, &request.app)));
     let updater = request.own.filter(|own| *own != health.digest);
     let blank = PlannedHost { seen, ..blank };
-    let refuse = |host: &PlannedHost, code: &str, detail: String| PlannedHost {
+    let refuse = |host: &PlannedHost, code: RowCode, detail: String| PlannedHost {
         action: Action::Refuse,
-        code: Some(code.to_owned()),
+        code: Some(code),
         detail: Some(detail),
         ..host.clone()
     };
     let Some(app) = health.apps.get(&request.app) else {
         let apps: Vec<_> = health.apps.keys().map(ToString::to_string).collect();
         let detail = format!("it has no app {}; it has {}", request.app, apps.join(", "));
-        return refuse(&blank, "unknown_app", detail);
+        return refuse(&blank, Code::UnknownApp.into(), detail);
     };
     let from = app.active.as_ref().map(|active| active.digest);
     let to = request.goal.target().or_else(|| releases.as_ref().and_then(|kept| kept.prev));
     let blank = PlannedHost { from, to, ..blank };
     if app.state != Phase::Idle {
         let detail = format!("another transaction is {} there", app.state);
-        return refuse(&blank, "update_in_progress", detail);
+        return refuse(&blank, Code::UpdateInProgress.into(), detail);
     }
     let Some(to) = to else {
-        return refuse(&blank, "no_previous_release", "it has no release to go back to".to_owned());
+        return refuse(
+            &blank,
+            Code::NoPreviousRelease.into(),
+            "it has no release to go back to".to_owned(),
+        );
     };
     if from == Some(to) && !request.policy.options.force {
         let action = if updater.is_some() { Action::UpdateSelf } else { Action::AlreadyCurrent };
@@ -117,17 +123,17 @@ fn of_found(request: &RolloutRequest, blank: PlannedHost, found: InspectedHost) 
             "it has the release, but its agent is {}; --force activates it again",
             app.agent
         );
-        return refuse(&blank, "unhealthy", detail);
+        return refuse(&blank, MasterCode::Unhealthy.into(), detail);
     }
     if let Some((code, detail)) = in_the_way(request, releases.as_ref(), to) {
-        return refuse(&blank, code, detail);
+        return refuse(&blank, code.into(), detail);
     }
     let has = releases.iter().flat_map(|kept| &kept.releases).any(|kept| kept.digest == to);
     if let (Goal::Push(push), Some(room)) = (&request.goal, app.room)
         && !has
         && room < push.bytes
     {
-        return refuse(&blank, "no_space", no_room(push.bytes, room));
+        return refuse(&blank, Code::NoSpace.into(), no_room(push.bytes, room));
     }
     let (action, bytes) = match &request.goal {
         Goal::Push(push) if !has => (Action::Update, push.bytes),
@@ -142,14 +148,14 @@ fn in_the_way(
     request: &RolloutRequest,
     kept: Option<&AppReleases>,
     to: Digest,
-) -> Option<(&'static str, String)> {
+) -> Option<(Code, String)> {
     match kept?.releases.iter().find(|release| release.digest == to) {
         Some(release) if release.quarantined && !request.policy.options.retry_quarantined => {
             let why = release.failure.clone().unwrap_or_else(|| "it failed here".to_owned());
-            Some(("quarantined", why))
+            Some((Code::Quarantined, why))
         }
         None if !matches!(request.goal, Goal::Push(_)) => {
-            Some(("unknown_release", format!("it does not have {to}")))
+            Some((Code::UnknownRelease, format!("it does not have {to}")))
         }
         _ => None,
     }

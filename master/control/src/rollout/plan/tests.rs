@@ -1,6 +1,7 @@
 //! Plans of foreign peers, and of numbers.
 
 use engine::{Action, Observation, PlannedHost, worst_case};
+use protocol::Code;
 use testing::{plan_of, policy};
 use time::OffsetDateTime;
 
@@ -57,7 +58,7 @@ async fn lesson_39_a_plan_asks_nothing_that_changes_anything() {
         ]
     );
     assert_eq!(planned[0].from, Some(digest(OLD)));
-    assert_eq!(planned[2].code.as_deref(), Some("quarantined"));
+    assert_eq!(planned[2].code, Some(Code::Quarantined.into()));
     assert_eq!(planned[2].detail.as_deref(), Some("it died"));
     assert!(requests.iter().all(|requests| requests.orders() == 0));
     assert_eq!(fleet.desired("a-new"), None);
@@ -148,7 +149,8 @@ fn a_plans_digest_is_over_what_is_approved_and_over_nothing_else() {
     let digest = plan.digest();
     let mut later = plan.clone();
     later.made_at = OffsetDateTime::UNIX_EPOCH;
-    later.hosts[0].seen = Some(Observation::Unreachable { code: "x".into(), detail: "x".into() });
+    later.hosts[0].seen =
+        Some(Observation::Unreachable { code: Code::Internal.into(), detail: "x".into() });
     assert_eq!(later.digest(), digest);
     let mut moved = plan.clone();
     moved.hosts[3].from = None;

@@ -3,8 +3,9 @@
 use std::io;
 
 use protocol::PathRule;
+use sys::printable_name;
 
-use crate::release::archive::Rule;
+use crate::rule::Rule;
 
 /// Why an archive was not unpacked. What was written by then is in the directory, for the caller
 /// to remove.
@@ -44,14 +45,14 @@ impl UnpackError {
             if matches!(source.kind(), StorageFull | QuotaExceeded))
     }
 
-    pub(in crate::release) fn io(what: impl Into<String>, source: io::Error) -> Self {
+    pub(crate) fn io(what: impl Into<String>, source: io::Error) -> Self {
         Self::Io { what: what.into(), source }
     }
 }
 
 /// Why one thread of the pipeline stopped.
 #[derive(Debug)]
-pub(in crate::release) enum ReadEnd {
+pub(crate) enum ReadEnd {
     /// Its neighbour went first, and knows why.
     Neighbour,
     Failed(UnpackError),
@@ -59,15 +60,15 @@ pub(in crate::release) enum ReadEnd {
 
 impl ReadEnd {
     /// A broken rule, with what was found.
-    pub(in crate::release) fn rule(rule: impl Into<Rule>, found: &str) -> Self {
+    pub(crate) fn rule(rule: impl Into<Rule>, found: &str) -> Self {
         let rule = rule.into();
         Self::from(UnpackError::Rejected { rule, entry: None, detail: format!("{rule}; {found}") })
     }
 
     /// Names the entry that this is about, if it is about one that has not been named.
-    pub(in crate::release) fn at(mut self, name: &[u8]) -> Self {
+    pub(crate) fn at(mut self, name: &[u8]) -> Self {
         if let Self::Failed(UnpackError::Rejected { entry: entry @ None, .. }) = &mut self {
-            *entry = Some(shown(name));
+            *entry = Some(printable_name(name));
         }
         self
     }
@@ -91,29 +92,17 @@ impl From<UnpackError> for ReadEnd {
     }
 }
 
-/// A name for a message: its beginning, on one line, without what a terminal would obey.
-pub(in crate::release) fn shown(name: &[u8]) -> String {
-    let show = |character: char| match character {
-        '\\' | '\'' | '"' => character.to_string(),
-        _ => character.escape_debug().to_string(),
-    };
-    String::from_utf8_lossy(&name[..name.len().min(1024)]).chars().map(show).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     #[test]
-    fn a_name_is_shown_on_one_line() {
-        assert_eq!(shown(b"a\n\x1b[2J\xff\\"), "a\\n\\u{1b}[2J\u{fffd}\\");
-    }
-
-    #[test]
     fn a_full_disk_is_told_from_a_broken_one() {
-        let error = |code| UnpackError::io("write a", io::Error::from_raw_os_error(code));
-        assert!(error(nix::libc::ENOSPC).is_no_space());
-        assert!(error(nix::libc::EDQUOT).is_no_space());
-        assert!(!error(nix::libc::EIO).is_no_space());
+        let error = |code: Errno| UnpackError::io("write a", code.into());
+        assert!(error(Errno::NOSPC).is_no_space());
+        assert!(error(Errno::DQUOT).is_no_space());
+        assert!(!error(Errno::IO).is_no_space());
     }
 }

@@ -3,7 +3,8 @@
 //! Readers differ on which of two records wins and on what a malformed one means, so neither is
 //! taken. A record that could change what is unpacked must be known; the rest is dropped.
 
-use crate::release::archive::{ReadEnd, Rule};
+use crate::error::ReadEnd;
+use crate::rule::Rule;
 
 /// What an extended header overrides.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -110,8 +111,8 @@ fn decimal(digits: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::release::archive::UnpackError;
-    use crate::release::archive::sample::pax_record;
+    use crate::error::UnpackError;
+    use crate::sample::pax_record;
 
     fn rule(data: &[u8]) -> Option<Rule> {
         match parse(data) {

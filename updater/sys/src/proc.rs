@@ -72,7 +72,7 @@ pub fn all() -> io::Result<Vec<Stat>> {
 /// The name of a process's program, for people.
 pub fn name(pid: u32) -> String {
     fs::read(format!("/proc/{pid}/comm"))
-        .map_or_else(|_| "unknown".to_owned(), |name| crate::sys::output::printable(&name))
+        .map_or_else(|_| "unknown".to_owned(), |name| crate::output::printable(&name))
 }
 
 /// Whether a process was started with this `NAME=value` in its environment.

@@ -10,8 +10,9 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use flate2::bufread::GzDecoder;
 use zstd::stream::read::Decoder as ZstdDecoder;
 
-use crate::release::archive::pipe::InflatedSender;
-use crate::release::archive::{Archived, Piece, ReadEnd, Rule, UnpackError};
+use crate::error::{ReadEnd, UnpackError};
+use crate::pipe::{Archived, InflatedSender, Piece};
+use crate::rule::Rule;
 
 /// The largest zstd window, 8 MiB, as a power of two.
 const WINDOW_LOG: u32 = 23;
@@ -19,10 +20,7 @@ const WINDOW_LOG: u32 = 23;
 const WINDOW_MESSAGE: &str = "Frame requires too much memory for decoding";
 
 /// Inflates all of `source` into `sink`.
-pub(in crate::release) fn inflate(
-    source: Receiver<Archived>,
-    sink: &InflatedSender,
-) -> Result<(), ReadEnd> {
+pub(crate) fn inflate(source: Receiver<Archived>, sink: &InflatedSender) -> Result<(), ReadEnd> {
     let mut chunks = Chunks { source, current: Bytes::new(), end: End::Open };
     let inflated = inflate_by_kind(&mut chunks, sink);
     if chunks.end == End::Cut { Err(ReadEnd::Neighbour) } else { inflated }

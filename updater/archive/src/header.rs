@@ -2,8 +2,9 @@
 
 use tar::{EntryType, Header};
 
-use crate::release::archive::blocks::BLOCK;
-use crate::release::archive::{ReadEnd, Rule};
+use crate::blocks::BLOCK;
+use crate::error::ReadEnd;
+use crate::rule::Rule;
 
 /// Which flavour of tar a header is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

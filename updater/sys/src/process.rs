@@ -189,7 +189,7 @@ mod tests {
         assert!(!handle.wait(Some(Instant::now())).unwrap());
         handle.signal(Signal::KILL).unwrap();
         assert!(handle.wait(None).unwrap());
-        assert_eq!(crate::sys::run::describe(handle.reap().unwrap()), "was killed by SIGKILL");
+        assert_eq!(crate::run::describe(handle.reap().unwrap()), "was killed by SIGKILL");
         // Reaped once, it is nobody's child any more.
         assert!(handle.reap().is_none() && child.try_wait().is_err());
     }

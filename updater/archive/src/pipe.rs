@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use bytes::Bytes;
 
-use crate::release::archive::ReadEnd;
+use crate::error::ReadEnd;
 
 /// Chunks of the archive that wait to be inflated. They are as large as the network makes them.
 const ARCHIVE_CHUNKS: usize = 4;
@@ -17,33 +17,32 @@ const BUFFERS: usize = 4;
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// A part of a stream, or its end.
-pub(in crate::release) enum Piece<T> {
+pub(crate) enum Piece<T> {
     Data(T),
     /// There are no more.
     End,
 }
 
 /// The archive's bytes, as they came.
-pub(in crate::release) type Archived = Piece<Bytes>;
+pub(crate) type Archived = Piece<Bytes>;
 
 /// Where inflated bytes go. Buffers come back when they have been written, so there are never
 /// more than a few.
-pub(in crate::release) struct InflatedSender {
+pub(crate) struct InflatedSender {
     full: SyncSender<Piece<Vec<u8>>>,
     empty: Receiver<Vec<u8>>,
 }
 
 /// Where inflated bytes come from.
-pub(in crate::release) struct Inflated {
+pub(crate) struct Inflated {
     full: Receiver<Piece<Vec<u8>>>,
     empty: SyncSender<Vec<u8>>,
 }
 
 /// The ends of both channels, in the order of the stream.
-pub(in crate::release) type Pipes =
-    (SyncSender<Archived>, Receiver<Archived>, InflatedSender, Inflated);
+pub(crate) type Pipes = (SyncSender<Archived>, Receiver<Archived>, InflatedSender, Inflated);
 
-pub(in crate::release) fn pipes() -> Pipes {
+pub(crate) fn pipes() -> Pipes {
     let (chunks, chunk_source) = sync_channel(ARCHIVE_CHUNKS);
     let (full, full_source) = sync_channel(BUFFERS);
     let (empty, empty_source) = sync_channel(BUFFERS + 2);
@@ -53,14 +52,14 @@ pub(in crate::release) fn pipes() -> Pipes {
 
 impl InflatedSender {
     /// A buffer of full length, with any content.
-    pub(in crate::release) fn buffer(&self) -> Vec<u8> {
+    pub(crate) fn buffer(&self) -> Vec<u8> {
         let mut buffer = self.empty.try_recv().unwrap_or_default();
         buffer.resize(BUFFER_BYTES, 0);
         buffer
     }
 
     /// Sends the next bytes, or the end.
-    pub(in crate::release) fn send(&self, piece: Piece<Vec<u8>>) -> Result<(), ReadEnd> {
+    pub(crate) fn send(&self, piece: Piece<Vec<u8>>) -> Result<(), ReadEnd> {
         self.full.send(piece).map_err(|_| ReadEnd::Neighbour)
     }
 }
@@ -68,7 +67,7 @@ impl InflatedSender {
 impl Inflated {
     /// Waits for the next bytes; `None` at the end of the stream. The buffer that was used up
     /// goes back.
-    pub(in crate::release) fn next(&self, used: Vec<u8>) -> Result<Option<Vec<u8>>, ReadEnd> {
+    pub(crate) fn next(&self, used: Vec<u8>) -> Result<Option<Vec<u8>>, ReadEnd> {
         if used.capacity() > 0 {
             // The other end is gone when it has sent all; then nobody needs the buffer.
             let _ = self.empty.try_send(used);

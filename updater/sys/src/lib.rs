@@ -1,4 +1,4 @@
-//! The operating system: small durable files, clocks, processes, directories by their handles.
+//! The operating system: clocks, processes, directories by their handles.
 
 mod adopt;
 mod background;
@@ -6,6 +6,7 @@ pub mod bounds;
 mod checkpoint;
 mod clock;
 pub mod fs;
+mod name;
 pub mod output;
 mod prepare;
 pub mod proc;
@@ -23,3 +24,4 @@ pub use background::{blocking, spawn_task, spawn_thread};
 pub use checkpoint::{CHECKPOINTS, CRASH_AT, KILLED, REACHED, checkpoint, crash_at};
 pub use clock::{BootTime, wall_clock};
 pub use fs::free_space;
+pub use name::printable_name;

@@ -22,7 +22,7 @@ use super::subreaper::SupervisedChild;
 /// How often the disk is looked at, where room must stay on it, and whether it is to end.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long the processes of a command may take to be gone once they were killed.
-pub(crate) const KILL_WAIT: Duration = Duration::from_secs(10);
+pub const KILL_WAIT: Duration = Duration::from_secs(10);
 
 /// How a command ended by itself.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ pub fn describe(status: ExitStatus) -> String {
 }
 
 /// What runs a command. Dropped, it ends it.
-pub(crate) trait Job {
+pub trait Job {
     /// There is something to read here when the command, and all that it started, has ended.
     fn ended(&self) -> BorrowedFd<'_>;
 
@@ -112,7 +112,7 @@ pub fn run_bounded(
 }
 
 /// The same of a command that is started otherwise, with this end of a pipe for its output.
-pub(crate) fn run_job<J: Job>(
+pub fn run_job<J: Job>(
     start: impl FnOnce(PipeWriter) -> Result<J, RunError>,
     bounds: CommandBounds<'_>,
     mut on_line: impl FnMut(&str),
@@ -194,9 +194,9 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::sys::bounds::StopCheck;
-    use crate::sys::output::TAIL_LINES;
-    use crate::sys::user::User;
+    use crate::bounds::StopCheck;
+    use crate::output::TAIL_LINES;
+    use crate::user::User;
 
     fn shell(script: &str) -> Spawn {
         let command = ["/bin/sh", "-c", script].map(str::to_owned);

@@ -1,10 +1,13 @@
-use protocol::{HostOutcome, Kind, TransactionId};
-use serde_json::json;
-use uuid::Uuid;
+//! A rollout's journal: all of an entry is kept, or nothing.
 
-use super::*;
-use crate::testing::{at, path_and_store, rollout};
-use crate::{Claim, EventType, Events, Locked, Planned, Rollout, Started};
+use protocol::{Digest, HostOutcome, Kind, TransactionId};
+use serde_json::json;
+use store::{
+    Appended, Claim, Entry, Event, EventType, Events, HostResult, Locked, Planned, Position,
+    Rollout, RolloutId, RolloutResult, Started, Store,
+};
+use testing::{at, path_and_store, rollout};
+use uuid::Uuid;
 
 fn begin(store: &Store, hosts: &[&str]) -> (Rollout, Started) {
     let rollout = Rollout { id: RolloutId::new(), ..rollout() };

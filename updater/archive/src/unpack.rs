@@ -14,11 +14,13 @@ use bytes::Bytes;
 use protocol::{Digest, SignedManifest};
 use sha2::{Digest as _, Sha256};
 
-use crate::config::LimitsConfig;
-use crate::release::archive::{
-    Archived, Blocks, Members, Piece, ReadEnd, Rule, UnpackError, inflate, pipes,
-};
-use crate::release::staging::Staging;
+use crate::blocks::Blocks;
+use crate::error::{ReadEnd, UnpackError};
+use crate::inflate::inflate;
+use crate::members::Members;
+use crate::pipe::{Archived, Piece, pipes};
+use crate::rule::Rule;
+use crate::staging::Staging;
 
 /// What is taken of one archive, at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,16 +32,6 @@ pub struct UnpackLimits {
     /// Entries, extended headers among them; and what they make, with the directories that have no
     /// entry of their own.
     pub entries: u64,
-}
-
-impl From<&LimitsConfig> for UnpackLimits {
-    fn from(limits: &LimitsConfig) -> Self {
-        Self {
-            archive_bytes: limits.archive_bytes.0,
-            unpacked_bytes: limits.unpacked_bytes.0,
-            entries: limits.entries,
-        }
-    }
 }
 
 impl From<&SignedManifest> for UnpackLimits {

@@ -1,12 +1,14 @@
 //! The inflated stream in tar's terms: headers, contents, padding, and the zeros at the end.
 
-use crate::release::archive::{Inflated, ReadEnd, Rule};
+use crate::error::ReadEnd;
+use crate::pipe::Inflated;
+use crate::rule::Rule;
 
 /// Bytes of a block.
-pub(in crate::release) const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 
 /// Reads blocks, and counts what it read against the limit.
-pub(in crate::release) struct Blocks {
+pub(crate) struct Blocks {
     source: Inflated,
     current: Vec<u8>,
     position: usize,
@@ -18,30 +20,30 @@ pub(in crate::release) struct Blocks {
 
 impl Blocks {
     /// Reads from `source`, up to `limit` bytes.
-    pub(in crate::release) fn new(source: Inflated, limit: u64) -> Self {
+    pub(crate) fn new(source: Inflated, limit: u64) -> Self {
         Self { source, current: Vec::new(), position: 0, ended: false, used: 0, limit }
     }
 
     /// Inflated bytes so far, copies of hardlinks among them.
-    pub(in crate::release) fn used(&self) -> u64 {
+    pub(crate) fn used(&self) -> u64 {
         self.used
     }
 
     /// Counts bytes that are written without having been in the stream.
-    pub(in crate::release) fn charge(&mut self, bytes: u64) -> Result<(), ReadEnd> {
+    pub(crate) fn charge(&mut self, bytes: u64) -> Result<(), ReadEnd> {
         self.used = self.used.saturating_add(bytes);
         if self.used > self.limit { Err(Rule::UnpackedBytes.into()) } else { Ok(()) }
     }
 
     /// Refuses a content of that size before any of it is read, if it cannot fit.
-    pub(in crate::release) fn expect(&self, bytes: u64) -> Result<(), ReadEnd> {
+    pub(crate) fn expect(&self, bytes: u64) -> Result<(), ReadEnd> {
         let ahead = (self.current.len() - self.position) as u64;
         let needed = self.used.saturating_add(bytes.saturating_sub(ahead));
         if needed > self.limit { Err(Rule::UnpackedBytes.into()) } else { Ok(()) }
     }
 
     /// The next block; `None` at the end of the stream.
-    pub(in crate::release) fn block(&mut self) -> Result<Option<[u8; BLOCK]>, ReadEnd> {
+    pub(crate) fn block(&mut self) -> Result<Option<[u8; BLOCK]>, ReadEnd> {
         let mut block = [0; BLOCK];
         let mut filled = 0;
         while filled < BLOCK {
@@ -58,7 +60,7 @@ impl Blocks {
     }
 
     /// A content of `size` bytes, piece by piece, and the padding after it.
-    pub(in crate::release) fn content(
+    pub(crate) fn content(
         &mut self,
         size: u64,
         mut take: impl FnMut(&[u8]) -> Result<(), ReadEnd>,
@@ -68,7 +70,7 @@ impl Blocks {
     }
 
     /// All that is left, which must be zeros.
-    pub(in crate::release) fn only_zeros(&mut self) -> Result<(), ReadEnd> {
+    pub(crate) fn only_zeros(&mut self) -> Result<(), ReadEnd> {
         loop {
             match self.some(usize::MAX)? {
                 [] => return Ok(()),

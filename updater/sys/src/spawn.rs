@@ -291,8 +291,8 @@ mod tests {
     use std::io::Read;
 
     use super::*;
-    use crate::sys::bounds::CommandBounds;
-    use crate::sys::run::run_bounded;
+    use crate::bounds::CommandBounds;
+    use crate::run::run_bounded;
 
     fn command(words: &[&str]) -> Vec<String> {
         words.iter().copied().map(str::to_owned).collect()

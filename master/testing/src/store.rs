@@ -1,27 +1,25 @@
-//! Stores for tests.
+//! A store, a rollout in it, the process that drives that, and the time.
 
-use pki::Fingerprint;
-use protocol::{Digest, Kind, parse_label};
+use ::store::{Claim, Driver, Rollout, RolloutId, Store};
+use protocol::{Digest, Kind};
 use serde_json::json;
 use tempfile::TempDir;
 use time::{Duration, OffsetDateTime};
 
-use crate::{Host, Pinned, Rollout, RolloutId, Store};
-
 /// A moment, in seconds after a fixed one.
-pub(crate) fn at(seconds: i64) -> OffsetDateTime {
+pub fn at(seconds: i64) -> OffsetDateTime {
     time::macros::datetime!(2026-01-02 03:04:05 UTC) + Duration::seconds(seconds)
 }
 
 /// A store in a directory of its own.
-pub(crate) fn path_and_store() -> (TempDir, Store) {
+pub fn path_and_store() -> (TempDir, Store) {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::create(&directory.path().join("swarm.db"), "ada", at(0)).unwrap();
     (directory, store)
 }
 
 /// A rollout that was planned at [`at`]`(0)`. Its name is always the same.
-pub(crate) fn rollout() -> Rollout {
+pub fn rollout() -> Rollout {
     let id = "019a5c26-0000-7000-8000-000000000001";
     Rollout {
         id: serde_json::from_value::<RolloutId>(id.into()).unwrap(),
@@ -40,20 +38,8 @@ pub(crate) fn rollout() -> Rollout {
     }
 }
 
-/// A host with an updater.
-pub(crate) fn host(name: &str, labels: &[&str]) -> Host {
-    let fingerprint: Fingerprint = "ab".repeat(32).parse().unwrap();
-    Host {
-        name: name.parse().unwrap(),
-        address: "10.0.0.11".parse().unwrap(),
-        has_updater: true,
-        updater_port: 8766,
-        agent_port: None,
-        sans: Vec::new(),
-        labels: labels.iter().map(|label| parse_label(label).unwrap()).collect(),
-        pinned: Pinned { current: Some(fingerprint), next: None },
-        enrolled_at: at(0),
-        decommissioned_at: None,
-        notes: None,
-    }
+/// Somebody who drives it.
+pub fn driver() -> Driver {
+    let claim = Claim { who: "ada".to_owned(), machine: "m".to_owned(), pid: 4711, started: 1 };
+    Driver { claim, since: at(0), until: at(30) }
 }

@@ -5,17 +5,18 @@
 
 use tar::EntryType;
 
-use crate::release::archive::blocks::{BLOCK, Blocks};
-use crate::release::archive::header::{self, Flavour, Parsed};
-use crate::release::archive::pax::{self, Overrides};
-use crate::release::archive::{ReadEnd, Rule};
+use crate::blocks::{BLOCK, Blocks};
+use crate::error::ReadEnd;
+use crate::header::{self, Flavour, Parsed};
+use crate::pax::{self, Overrides};
+use crate::rule::Rule;
 
 /// Bytes of one extended header, at most.
 const EXTENSION_BYTES: u64 = 64 << 10;
 
 /// What a member is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::release) enum Content {
+pub(crate) enum Content {
     /// A file of that size; its bytes follow in the stream.
     File {
         size: u64,
@@ -31,14 +32,14 @@ pub(in crate::release) enum Content {
 
 /// One member, with its name as the archive writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::release) struct Member {
-    pub(in crate::release) name: Vec<u8>,
-    pub(in crate::release) content: Content,
+pub(crate) struct Member {
+    pub(crate) name: Vec<u8>,
+    pub(crate) content: Content,
 }
 
 /// Reads members, one after the other.
-pub(in crate::release) struct Members {
-    pub(in crate::release) blocks: Blocks,
+pub(crate) struct Members {
+    pub(crate) blocks: Blocks,
     headers: u64,
     limit: u64,
 }
@@ -53,18 +54,18 @@ struct Extensions {
 
 impl Members {
     /// Reads from `blocks`, up to `limit` headers of any kind.
-    pub(in crate::release) fn new(blocks: Blocks, limit: u64) -> Self {
+    pub(crate) fn new(blocks: Blocks, limit: u64) -> Self {
         Self { blocks, headers: 0, limit }
     }
 
     /// Headers of any kind so far.
-    pub(in crate::release) fn headers(&self) -> u64 {
+    pub(crate) fn headers(&self) -> u64 {
         self.headers
     }
 
     /// The next member; `None` when the archive has ended as it must, and the stream with it.
     /// The content of a file must have been read before.
-    pub(in crate::release) fn next(&mut self) -> Result<Option<Member>, ReadEnd> {
+    pub(crate) fn next(&mut self) -> Result<Option<Member>, ReadEnd> {
         let mut extensions = Extensions::default();
         loop {
             let Some(block) = self.blocks.block()? else {

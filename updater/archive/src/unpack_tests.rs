@@ -10,8 +10,8 @@ use protocol::{Digest, PathRule};
 use sha2::Digest as _;
 use tar::{EntryType, Header};
 
-use crate::release::archive::sample::{Sample, gzip, pax_record, zstd};
-use crate::release::{Received, Rule, UnpackError, UnpackLimits, unpack};
+use crate::sample::{Sample, gzip, pax_record, zstd};
+use crate::{Received, Rule, UnpackError, UnpackLimits, unpack};
 
 const BOUNDS: UnpackLimits =
     UnpackLimits { archive_bytes: 1 << 20, unpacked_bytes: 4 << 20, entries: 100 };
@@ -415,7 +415,7 @@ fn chunks_of_one_byte_are_as_good_as_any() {
     let archive = good().zstd();
     let chunks = archive.iter().map(|byte| Ok(Bytes::copy_from_slice(&[*byte])));
     let last = std::cell::Cell::new((0, 0));
-    let report = |progress: crate::release::Progress| {
+    let report = |progress: crate::Progress| {
         last.set((progress.archive_bytes, progress.entries));
     };
     let received = unpack(chunks, &place.staging(), &BOUNDS, &[], &report).unwrap();

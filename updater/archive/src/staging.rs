@@ -12,17 +12,20 @@ use std::path::Path;
 
 use protocol::{EntryName, LinkTarget, RELEASE_RECORD, ReleasePath, normalised};
 use sha2::{Digest as _, Sha256};
+use sys::{fs, printable_name};
 
-use crate::release::archive::{Blocks, Content, Member, ReadEnd, Rule, UnpackError, shown};
-use crate::sys::fs;
+use crate::blocks::Blocks;
+use crate::error::{ReadEnd, UnpackError};
+use crate::members::{Content, Member};
+use crate::rule::Rule;
 
 /// From this size on it is worth a call to let the disk begin with a file at once.
 const EARLY_BYTES: u64 = 32 << 10;
 
 /// The mode of directories and of files that someone may execute.
-pub(super) const EXECUTABLE: u32 = 0o755;
+pub const EXECUTABLE: u32 = 0o755;
 /// The mode of other files.
-pub(super) const PLAIN: u32 = 0o644;
+pub const PLAIN: u32 = 0o644;
 
 /// The directory that an archive is unpacked into.
 pub(super) struct Staging {
@@ -216,7 +219,7 @@ impl Staging {
             (before, what) if before == what => Rule::Duplicate,
             _ => Rule::KindChanged,
         };
-        Err(ReadEnd::rule(rule, &format!("{} is there", shown(path.as_bytes()))))
+        Err(ReadEnd::rule(rule, &format!("{} is there", printable_name(path.as_bytes()))))
     }
 }
 

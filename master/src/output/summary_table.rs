@@ -1,0 +1,162 @@
+//! The end of a rollout: a table with a row for each host, the last lines of what failed, one line that
+//! sums it up, and what has to be typed next. With `--json`, one line.
+
+use std::fmt::Write as _;
+
+use control::rollout::{ReleaseNames, Summary};
+use engine::Row;
+use explain::{plain, span};
+use protocol::{Code, HostOutcome};
+use store::RolloutResult;
+
+use crate::output::{Output, Table};
+
+/// Lines of output that are shown of one host.
+const OUTPUT_LINES: usize = 30;
+
+/// Shows what a rollout came to.
+pub(crate) fn show_summary(output: &Output, summary: &Summary, names: &ReleaseNames) {
+    if output.json() {
+        output.line(summary);
+    } else {
+        output.data(&text(summary, names, output.columns()));
+    }
+    // A note is one line: what is in it is made plain.
+    for line in how_to_go_on(summary).iter().flat_map(|words| words.lines()) {
+        output.note(line);
+    }
+    if summary.hosts.iter().any(|row| row.code == Some(Code::Quarantined.into())) {
+        output.note(
+            "to try a quarantined release again, give the same command with --retry-quarantined",
+        );
+    }
+}
+
+/// The table, the last lines of what failed, and one line that sums it up.
+fn text(summary: &Summary, names: &ReleaseNames, columns: Option<usize>) -> String {
+    let headings = ["HOST", "OUTCOME", "FROM", "TO", "TIME", "WHY"];
+    let mut table = Table::new(headings).within(columns);
+    for row in &summary.hosts {
+        table.row([
+            row.host.as_str(),
+            row.outcome.name(),
+            &names.of(row.from.as_ref()),
+            &names.of(row.to.as_ref()),
+            &span(row.duration_ms),
+            &row.why(),
+        ]);
+    }
+    let outputs = summary.hosts.iter().filter(|row| !row.output.is_empty()).map(output);
+    let outputs: String = outputs.collect();
+    format!("{}{outputs}\n{}\n", table.render(), counts(&summary.hosts))
+}
+
+fn output(row: &Row) -> String {
+    let first = row.output.len().saturating_sub(OUTPUT_LINES);
+    let mut text = format!("\n{}: the last lines of its output\n", row.host);
+    for line in &row.output[first..] {
+        let _infallible = writeln!(text, "  | {}", plain(line));
+    }
+    text
+}
+
+fn counts(rows: &[Row]) -> String {
+    let kinds = [
+        HostOutcome::Updated,
+        HostOutcome::AlreadyCurrent,
+        HostOutcome::RolledBack,
+        HostOutcome::Failed,
+        HostOutcome::Unreachable,
+        HostOutcome::Stranded,
+        HostOutcome::Skipped,
+    ];
+    let counted = kinds.iter().filter_map(|kind| {
+        let count = rows.iter().filter(|row| row.outcome == *kind).count();
+        (count > 0).then(|| format!("{count} {}", kind.name().replace('_', " ")))
+    });
+    let hosts = if rows.len() == 1 { "host" } else { "hosts" };
+    format!("{} {hosts}: {}", rows.len(), counted.collect::<Vec<_>>().join(", "))
+}
+
+/// What has to be typed next, if the rollout is not over.
+fn how_to_go_on(summary: &Summary) -> Option<String> {
+    let id = summary.rollout;
+    Some(match summary.result {
+        RolloutResult::Interrupted => format!("to go on: swarm rollout resume {id}"),
+        RolloutResult::AwaitingApproval => format!(
+            "{}\nto go on: swarm rollout approve {id} --digest {}\nto end it: swarm rollout reject \
+             {id}",
+            summary.detail, summary.plan
+        ),
+        RolloutResult::Paused => format!(
+            "{}\nto go on: swarm rollout continue {id}\nto take back what it did: swarm rollout \
+             rollback {id}\nto leave all as it is: swarm rollout abort {id}",
+            summary.detail
+        ),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::Digest;
+    use store::RolloutId;
+
+    use super::*;
+
+    fn summary() -> Summary {
+        let (old, new) = (Digest::from_bytes([1; 32]), Digest::from_bytes([2; 32]));
+        let row = |host: &str, outcome| Row {
+            from: Some(old),
+            to: Some(new),
+            duration_ms: 1234,
+            ..Row::new(&host.parse().unwrap(), outcome)
+        };
+        let bad = Row {
+            to: Some(old),
+            code: Some(Code::RolledBack.into()),
+            detail: Some("its agent \u{1b}[31mdied\nat once".to_owned()),
+            output: vec!["Traceback:".to_owned(), "\u{1b}]0;boom\u{7}".to_owned()],
+            duration_ms: 75_000,
+            ..row("web-1", HostOutcome::RolledBack)
+        };
+        let id = "019a5c26-0000-7000-8000-000000000001";
+        Summary {
+            kind: "rollout.summary",
+            rollout: serde_json::from_value::<RolloutId>(id.into()).unwrap(),
+            result: RolloutResult::Failed,
+            detail: String::new(),
+            plan: old,
+            release: Some(new),
+            hosts: vec![row("db-1", HostOutcome::Updated), bad],
+        }
+    }
+
+    #[test]
+    fn the_table_has_a_row_for_each_host_and_the_output_of_what_failed() {
+        let mut names = ReleaseNames::default();
+        names.learn(Digest::from_bytes([1; 32]), Some("1.0"));
+        insta::assert_snapshot!(text(&summary(), &names, None), @r"
+        HOST   OUTCOME      FROM            TO              TIME      WHY
+        db-1   updated      1.0 (01010101)  02020202        1.2 s     -
+        web-1  rolled_back  1.0 (01010101)  1.0 (01010101)  1 m 15 s  its agent \u{1b}[31mdied\nat once
+
+        web-1: the last lines of its output
+          | Traceback:
+          | \u{1b}]0;boom\u{7}
+
+        2 hosts: 1 updated, 1 rolled back
+        ");
+    }
+
+    #[test]
+    fn the_last_line_of_json_is_the_summary() {
+        let value = serde_json::to_value(summary()).unwrap();
+        assert_eq!(value["type"], "rollout.summary");
+        assert_eq!(value["result"], "failed");
+        let row = value["hosts"][1].as_object().unwrap();
+        for key in ["host", "outcome", "code", "from", "to", "duration_ms", "detail"] {
+            assert!(row.contains_key(key), "{key}");
+        }
+    }
+}

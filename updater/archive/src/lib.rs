@@ -1,0 +1,25 @@
+//! Reading an archive that nothing vouches for: from its bytes to its checked members, and those
+//! into an empty directory.
+//!
+//! It must never believe a name, a length or a link in it before it has checked it, and never write
+//! outside of that directory. Nothing else in the updater reads an archive.
+
+mod blocks;
+mod error;
+mod header;
+mod inflate;
+mod members;
+mod pax;
+mod pipe;
+mod rule;
+#[cfg(test)]
+mod sample;
+mod staging;
+mod unpack;
+#[cfg(test)]
+mod unpack_tests;
+
+pub use error::UnpackError;
+pub use rule::Rule;
+pub use staging::{EXECUTABLE, PLAIN};
+pub use unpack::{Progress, Received, UnpackLimits, unpack};
