@@ -7,7 +7,7 @@ use protocol::{ReleaseManifest, SignedManifest};
 use store::{Host, Pinned};
 use time::OffsetDateTime;
 use updater::config::{Config, TrustedKey, validate};
-use updater::trust::{UnverifiedManifest, TrustedKeys};
+use updater::trust::{TrustedKeys, UnverifiedManifest};
 
 /// A public key whose secret half is nowhere.
 const KEY: &str = "RWTFMQUSrnIjenzEHmDSAV2G7ca8LzWfLEmpKbK+w5fOo54dM1u+np6i";

@@ -17,6 +17,7 @@ mod journal;
 pub mod notify;
 mod query;
 mod state;
+mod unit_name;
 mod variables;
 
 pub use activation::Activation;
