@@ -13,10 +13,12 @@ use super::plan::BuildPlan;
 use super::workspace::Workspace;
 use crate::config::AppConfig;
 use crate::sys::bounds::{Bound, CommandBounds, StopCheck};
+use crate::sys::job::RunError;
 use crate::sys::output::TAIL_LINES;
-use crate::sys::run::{RunError, describe, run_bounded};
-use crate::sys::spawn::{Limits, Spawn, SpawnError};
+use crate::sys::run::{describe, run_bounded};
+use crate::sys::spawn::Spawn;
 use crate::sys::user::{User, UserError};
+use crate::sys::{Limits, SpawnError};
 use crate::systemd::CommandUnits;
 
 /// A build that went well.
@@ -96,7 +98,7 @@ pub enum BuildError {
         /// The last lines of the output.
         tail: Vec<String>,
     },
-    /// Somebody wanted the build to end.
+    /// The caller asked for the build to be ended.
     #[error("build the release: `{command}` was ended, as was asked for")]
     Stopped {
         /// The command that ran then.
@@ -131,7 +133,7 @@ impl BuildError {
     }
 }
 
-/// Under which a build goes on.
+/// What holds while a build goes on.
 #[derive(Debug, Clone, Copy)]
 pub struct Conditions<'a> {
     /// What stays free on the disks of the release and of the home.

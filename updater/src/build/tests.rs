@@ -127,7 +127,7 @@ fn the_home_lives_across_builds_and_the_temporary_directory_does_not() {
     assert!(tail.contains("in-home") && !tail.contains("in-tmp"), "{tail}");
 }
 
-/// Only root can run programs as somebody else.
+/// Only root can run programs as another user.
 #[test]
 fn a_build_runs_as_the_user_of_the_app() {
     let own = User::current().unwrap();

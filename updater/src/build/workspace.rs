@@ -33,7 +33,7 @@ impl Workspace {
         fs::set_permissions(directory, Permissions::from_mode(0o711))?;
         let home = directory.join(HOME);
         if fs::symlink_metadata(&home).is_ok_and(|found| !found.is_dir() || found.uid() != uid) {
-            // The app's user is another one now, who could neither read nor clean it.
+            // The app's user is another one now, and could neither read nor clean it.
             remove_tree(&home)?;
         }
         if !home.exists() {

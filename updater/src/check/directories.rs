@@ -1,4 +1,4 @@
-//! The directories that the updater writes: that it can, that nobody else can, and that the app's
+//! The directories that the updater writes: that it can, that no other user can, and that the app's
 //! user gets to its releases.
 
 use std::fs::{self, Metadata};
@@ -35,7 +35,7 @@ pub(super) fn check_install(
     }
 }
 
-/// Where journals are: who can write them can make the updater do things.
+/// Where journals are: a user that can write them can make the updater do things.
 pub(super) fn check_state(path: &Path, own: &Account, findings: &mut Vec<Finding>) {
     check_writable("state_dir", path, findings);
     for directory in resolved(path).ancestors() {
@@ -94,7 +94,7 @@ fn nearest_existing(path: &Path) -> io::Result<(PathBuf, Metadata)> {
     Err(io::Error::from(io::ErrorKind::NotFound))
 }
 
-/// The path without links: who can write above the link's end counts, too.
+/// The path without links: the users that can write above the link's end count, too.
 fn resolved(path: &Path) -> PathBuf {
     path.ancestors()
         .find_map(|directory| {
@@ -105,7 +105,7 @@ fn resolved(path: &Path) -> PathBuf {
         .unwrap_or_else(|| path.to_owned())
 }
 
-/// Who can write a directory can replace what is in it, unless it is sticky. If that is the app's
+/// A user that can write a directory can replace what is in it, unless it is sticky. If that is the app's
 /// own user, a release can make itself the one that is gone back to.
 fn check_owner(
     key: &str,

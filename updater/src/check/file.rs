@@ -53,7 +53,7 @@ pub fn check_file(
     }
 }
 
-/// A user who can write the file decides what the updater runs.
+/// A user that can write the file decides what the updater runs.
 fn check_mode(path: &Path, findings: &mut Vec<Finding>) {
     if others_may_write(path) {
         findings.push(

@@ -19,8 +19,9 @@ use super::release::Release;
 use super::scratch_app::ScratchApp;
 use crate::release::Slot;
 use crate::sys::CRASH_AT;
+use crate::sys::Lifetime;
 use crate::sys::process::ProcessId;
-use crate::sys::spawn::{Lifetime, Output, Spawn};
+use crate::sys::spawn::{Output, Spawn};
 use crate::sys::user::User;
 use crate::transaction::{App, Journal, read_history};
 

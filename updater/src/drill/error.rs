@@ -7,7 +7,7 @@ use common::StateFileError;
 use protocol::Outcome;
 
 use crate::runner::RunnerError;
-use crate::sys::spawn::SpawnError;
+use crate::sys::SpawnError;
 use crate::sys::user::UserError;
 use crate::transaction::{AppError, Failure, KeptError};
 

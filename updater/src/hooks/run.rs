@@ -8,9 +8,11 @@ use protocol::TransactionId;
 use crate::config::AppConfig;
 use crate::runner::Launch;
 use crate::sys::bounds::{Bound, CommandBounds};
-use crate::sys::run::{RunError, describe, run_bounded};
-use crate::sys::spawn::{Limits, Spawn, SpawnError};
+use crate::sys::job::RunError;
+use crate::sys::run::{describe, run_bounded};
+use crate::sys::spawn::Spawn;
 use crate::sys::user::{User, UserError};
+use crate::sys::{Limits, SpawnError};
 use crate::systemd::{CommandUnits, Confinement};
 
 /// What a command has around it.

@@ -27,7 +27,7 @@ pub struct Expectation {
 pub struct Answer {
     /// Something took the connection. Before the first such answer the agent may still be starting.
     pub answered: bool,
-    /// The answer itself was good, whoever gave it.
+    /// The answer itself was good, whichever process gave it.
     pub healthy: bool,
     /// What proved that the expected release gave it; `None` if nothing did.
     pub proof: Option<Proof>,

@@ -51,7 +51,7 @@ impl Probe {
             // It has its time limit itself, and is ended at it.
             Target::Command(words) => command::ask(words, &self.setting, expected).await,
             Target::Nothing => {
-                // There is nobody to ask: to have stayed up is the answer.
+                // There is nothing to ask: to have stayed up is the answer.
                 tokio::time::sleep(self.plan.interval).await;
                 command::ask_process(expected)
             }

@@ -8,10 +8,12 @@ use protocol::Proof;
 use super::{Answer, Expectation};
 use crate::config::AppConfig;
 use crate::runner::Launch;
+use crate::sys::Limits;
 use crate::sys::bounds::CommandBounds;
+use crate::sys::job::RunError;
 use crate::sys::proc;
-use crate::sys::run::{RunError, describe, run_bounded};
-use crate::sys::spawn::{Limits, Spawn};
+use crate::sys::run::{describe, run_bounded};
+use crate::sys::spawn::Spawn;
 use crate::sys::user::{User, UserError};
 
 /// Bytes of a probe's output that are read before it is ended.

@@ -1,7 +1,7 @@
 //! Asking by TCP, HTTP and HTTPS.
 //!
 //! Straight to the address that is configured: no proxy, no redirect, nothing remembered from one
-//! question to the next. The connection is open until it is known who is at its other end.
+//! question to the next. The connection is open until it is known which process is at its other end.
 
 use std::io;
 use std::net::SocketAddr;
@@ -181,8 +181,8 @@ impl Ends {
         Ok(Self { local: connection.local_addr()?, peer: connection.peer_addr()? })
     }
 
-    /// Whether an agent has taken each of these connections, or somebody else has; `None` if nobody
-    /// has yet.
+    /// Whether an agent has taken each of these connections, or another process has; `None` if none has
+    /// yet.
     pub(super) async fn taken(all: &[Self], agent: &Instance) -> Vec<Option<bool>> {
         let (all, agent) = (all.to_vec(), agent.clone());
         let look = move || {

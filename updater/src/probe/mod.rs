@@ -1,7 +1,7 @@
 //! Whether the *new* release answers.
 //!
 //! A 200 proves that something is alive, not that the update happened: an old process that would
-//! not die answers 200 too. So an answer passes only with a proof of who gave it, and what cannot
+//! not die answers 200 too. So an answer passes only with a proof of which process gave it, and what cannot
 //! be established has not been established.
 
 mod answer;

@@ -8,15 +8,15 @@ use crate::runner::Instance;
 use crate::sys::proc;
 use crate::sys::tcp::{Socket, table};
 
-/// Who is at the other end of a connection.
+/// Which process is at the other end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Standing {
     /// The agent holds the accepted end.
     Accepted,
-    /// The accepted end is held by nobody (not yet, or not any more), and nobody but the agent
-    /// holds what listens there.
+    /// The accepted end is held by no process (not yet, or not any more), and none but the agent holds
+    /// what listens there.
     Listens,
-    /// Somebody else does; who, in words.
+    /// Another process does; which, in words.
     Foreign(String),
     /// Nothing that listens there is to be seen.
     Unknown,
@@ -25,7 +25,7 @@ pub(super) enum Standing {
 /// How often it is looked again where things moved meanwhile.
 const LOOKS: usize = 10;
 
-/// Looks who is at the other end of a connection, which has to be open still.
+/// Looks which process is at the other end of a connection, which has to be open still.
 ///
 /// The kernel's tables are not one snapshot: a socket may be accepted or closed, and a process
 /// forked, between two reads. What does not fit together is looked at again.
@@ -37,7 +37,7 @@ pub(super) fn standing(instance: &Instance, local: SocketAddr, peer: SocketAddr)
 }
 
 /// Whether the accepted end of each of these connections, which have to be open still, is an
-/// agent's own, or somebody else's; `None` while nobody has accepted it.
+/// agent's own, or another process's; `None` while none has accepted it.
 pub(super) fn taken(agent: &Instance, ends: &[(SocketAddr, SocketAddr)]) -> Vec<Option<bool>> {
     let members = agent.members();
     let tables = networks(&members);
@@ -78,7 +78,7 @@ fn look(instance: &Instance, local: SocketAddr, peer: SocketAddr) -> Option<Stan
     if listening.is_empty() {
         return Some(Standing::Unknown);
     }
-    // Where somebody shares what listens, that one may have answered.
+    // A process that shares what listens may have answered.
     let shared = listening.iter().find_map(|socket| {
         holders(socket.inode).into_iter().find(|pid| !members.contains(pid) && !keeps(*pid))
     });
@@ -118,7 +118,7 @@ fn networks(members: &[u32]) -> Vec<Vec<Socket>> {
         .collect()
 }
 
-/// Who holds a socket, if none of them is of the agent.
+/// The process that holds a socket, if none that does is of the agent.
 fn stranger(instance: &Instance, inode: u64) -> Option<String> {
     let holders = holders(inode);
     let members = instance.members();

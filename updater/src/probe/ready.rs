@@ -1,7 +1,7 @@
 //! Whether a new agent is ready, while an old one takes connections from the same socket.
 //!
-//! Who answers is known by who took the connection, before anything is asked: what the old agent
-//! takes is no answer, and no failure either. It says nothing about health.
+//! Which agent answers is known by which took the connection, before anything is asked: what the old
+//! agent takes is no answer, and no failure either. It says nothing about health.
 
 use std::path::Path;
 use std::pin::pin;
@@ -25,7 +25,7 @@ const QUICK_ROUNDS: usize = 40;
 /// and an idle one that has waited longer may take each that comes alone; of many that come at once
 /// it does not take all.
 const CROWDS: [usize; 5] = [1, 2, 4, 8, 16];
-/// Between two looks at who has taken a connection.
+/// Between two looks at which agent has taken a connection.
 const LOOK: Duration = Duration::from_millis(2);
 
 /// How an agent is asked whether it is ready.

@@ -110,7 +110,7 @@ impl Watch {
         Self { plan, end: now + remaining, row: 0, owed: 0 }
     }
 
-    /// Goes on with a watch that nobody kept for a while. Its time may be over, and nothing was
+    /// Goes on with a watch that no updater kept for a while. Its time may be over, and nothing was
     /// seen of it: so many answers are asked for as would end it.
     pub fn resumed(plan: Plan, now: Instant, remaining: Duration) -> Self {
         let owed = plan.watch_failures;

@@ -19,7 +19,7 @@ pub trait Handover: Debug + Send + Sync {
     /// before.
     fn start_beside(&self, launch: &Launch) -> Result<Instance, RunnerError>;
 
-    /// The agent that runs beside the one that serves, whoever started it.
+    /// The agent that runs beside the one that serves, started by this updater or an earlier one.
     fn find_beside(&self) -> Result<Option<Instance>, RunnerError>;
 
     /// Whether one was started there, and neither ended by the updater nor made the one that

@@ -7,7 +7,7 @@ use common::StateFileError;
 
 use super::SocketError;
 use crate::release::RecordError;
-use crate::sys::spawn::SpawnError;
+use crate::sys::SpawnError;
 use crate::sys::user::UserError;
 use crate::systemd::SystemdError;
 
@@ -28,7 +28,7 @@ pub enum RunnerError {
         /// What became of it, in words that follow its name.
         how: String,
     },
-    /// Nobody says how the release is started.
+    /// Neither the release nor the host says how it is started.
     #[error(
         "find the command that starts the release: write `command` under `[run]` in its \
          release.toml, or under the app's `run` section in the updater's configuration"
@@ -57,7 +57,7 @@ pub enum RunnerError {
     /// systemd could not be asked, or did not do it.
     #[error(transparent)]
     Systemd(#[from] SystemdError),
-    /// A unit cannot be started by anybody.
+    /// A unit that systemd cannot start at all.
     #[error("start {unit}: it {why}")]
     UnusableUnit {
         unit: String,

@@ -82,7 +82,7 @@ impl ExitReport {
 
 impl Instance {
     /// Follows an agent from now on. A thread waits for its end, and reaps it if it is a child, so
-    /// that it never stays behind as a zombie, whoever asks or does not ask.
+    /// that it never stays behind as a zombie.
     /// Where it is no child, `how` may know more.
     pub(super) fn follow(
         record: Record,
@@ -224,7 +224,7 @@ impl Record {
 
     /// The first process, also where the updater was killed between starting it and writing its
     /// number down: then it is the one that carries the mark and leads its session.
-    /// Where that cannot be told, nobody may take it that there is none.
+    /// Where that cannot be told, it must not be taken that there is none.
     pub(super) fn find_leader(&self) -> Result<Option<ProcessId>, RunnerError> {
         if let Some(leader) = &self.leader {
             return Ok(Some(leader.clone()));

@@ -1,4 +1,4 @@
-//! A place for one start of an agent: what the disk tells of it, and who follows it here.
+//! The slot of one start of an agent: its record on the disk, and the agent that is followed here.
 
 use std::fs;
 use std::io;
@@ -34,7 +34,7 @@ impl InstanceSlot {
         Self { record, kill_timeout, transient, current: Mutex::new(None) }
     }
 
-    /// The agent that lives there, whoever started it.
+    /// The agent that lives there, started by this updater or an earlier one.
     pub(super) fn find(&self) -> Result<Option<Instance>, RunnerError> {
         let mut current = self.current();
         if let Some(known) = current.as_ref().filter(|known| known.is_alive()) {
@@ -74,7 +74,7 @@ impl InstanceSlot {
     /// Ends all processes of what was last started here. Returns when all are gone.
     pub(super) fn clear(&self, grace: Duration) -> Result<(), RunnerError> {
         let Some(record) = self.read()? else { return Ok(()) };
-        // Units were stopped by whoever knows them.
+        // Units were stopped by the runner that knows them.
         if record.units.is_empty() {
             self.end(&record, record.find_leader()?, grace)?;
         }
@@ -90,7 +90,7 @@ impl InstanceSlot {
     ) -> Result<(), RunnerError> {
         let unit = self.transient.as_ref().filter(|_| record.group.is_some());
         if let Some(Err(error)) = unit.map(|unit| unit.end(&record.mark, grace)) {
-            // Without a first process, nobody but systemd knows whether there will be one.
+            // Without a first process, systemd alone knows whether there will be one.
             if leader.is_none() {
                 return Err(error.into());
             }

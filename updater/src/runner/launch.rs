@@ -58,7 +58,7 @@ impl Launch {
         variables
     }
 
-    /// What names the release to whoever runs it.
+    /// What names the release to the processes that run in it.
     pub fn release_variables(&self) -> [(String, String); 3] {
         [
             ("RELEASE_DIGEST".to_owned(), self.digest.to_string()),

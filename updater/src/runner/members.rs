@@ -74,8 +74,8 @@ impl Signs {
         stat.pid == self.leader.pid && stat.start_time == self.leader.start_time
     }
 
-    /// While the leader is there, even as a zombie, nobody else can have its number as a session
-    /// or group. After that somebody may, and only the mark tells.
+    /// While the leader is there, even as a zombie, no other process can have its number as a session
+    /// or group. After that one may, and only the mark tells.
     fn shows(&self, stat: &Stat, leader_there: bool) -> bool {
         let grouped = stat.session == self.leader.pid || stat.group == self.leader.pid;
         (grouped && leader_there) || proc::was_given(stat.pid, &self.mark)

@@ -38,20 +38,20 @@ pub trait Runner: Debug + Send + Sync {
     /// are gone.
     fn stop(&self, instance: &Instance, grace: Duration) -> Result<(), RunnerError>;
 
-    /// Ends whatever was last started, whoever started it and whether its first process lives or
-    /// not. When this returns, nothing of any start is left.
+    /// Ends what was last started, by this updater or an earlier one, also where its first process is
+    /// dead. When this returns, nothing of any start is left.
     fn clear(&self, grace: Duration) -> Result<(), RunnerError>;
 
-    /// The agent that runs, whoever started it.
+    /// The agent that runs, started by this updater, an earlier one, or systemd.
     fn find(&self) -> Result<Option<Instance>, RunnerError>;
 
-    /// Sees to it that whoever starts the agent at boot waits for the updater, before a link moves for
-    /// the first time.
+    /// Makes systemd wait for the updater before it starts the agent at boot. To be called before a link
+    /// moves for the first time.
     fn order_boot_after_updater(&self) -> Result<(), RunnerError> {
         Ok(())
     }
 
-    /// Keeps an agent that is down from being started by whoever starts it at boot.
+    /// Keeps systemd from starting an agent at boot that is down now.
     fn prevent_boot_start(&self) -> Result<(), RunnerError> {
         Ok(())
     }
@@ -61,7 +61,7 @@ pub trait Runner: Debug + Send + Sync {
         Ok(())
     }
 
-    /// Whether somebody else sees to it that the agent runs again when it ends.
+    /// Whether systemd starts the agent again when it ends, so that the updater must not.
     fn restarts_by_itself(&self) -> bool {
         false
     }
@@ -223,7 +223,7 @@ impl ProcessRunner {
             started_at: wall_clock(),
             log_start,
         };
-        // Before it is started: a crash in between must not leave an agent that nobody knows of.
+        // Before it is started: a crash in between must not leave an agent that no updater knows of.
         seat.write(&record)?;
         let started = match transient {
             Some(transient) => transient.start(&record.mark, &spawn, self.log.path()),

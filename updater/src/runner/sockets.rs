@@ -85,7 +85,7 @@ impl Sockets {
         }
     }
 
-    /// Closes them, for everybody.
+    /// Closes them, also for the agents that have copies.
     pub(super) fn let_go(&self) {
         *self.asked() = None;
         self.store.close(&self.app);

@@ -35,7 +35,7 @@ fn end(signs: &Signs, signal: Signal, deadline: Instant) -> Result<bool, RunnerE
         if members.is_empty() {
             return Ok(true);
         }
-        // Who is told is still followed; who is gone is not.
+        // A process that was signalled is followed until it is gone.
         told.retain(|process| process.id().is_alive());
         for stat in &members {
             let id = ProcessId::from_stat(stat);

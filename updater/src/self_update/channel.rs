@@ -1,5 +1,5 @@
-//! What an updater and whoever started it say to each other: one JSON message a packet, over a pair
-//! of sockets that nobody else has. Each end sees when the other is gone.
+//! What an updater and the process that started it say to each other: one JSON message a packet, over a
+//! pair of sockets that no other process has. Each end sees when the other is gone.
 
 use std::io;
 use std::os::fd::OwnedFd;

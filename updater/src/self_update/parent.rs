@@ -23,7 +23,7 @@ use crate::release::{Layout, Slot};
 use crate::self_update::executable::OwnExecutable;
 use crate::self_update::start::{Start, StartError, start_updater};
 use crate::self_update::{Channel, ChannelError, FromParent, ToParent};
-use crate::sys::spawn::Lifetime;
+use crate::sys::Lifetime;
 
 /// Between two starts of an updater that died, or could not be started.
 const PAUSES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));

@@ -10,8 +10,9 @@ use std::process::Child;
 use crate::environment::{CANDIDATE, CHANNEL_FD, LISTEN_FD};
 use crate::self_update::Channel;
 use crate::sys::CRASH_AT;
-use crate::sys::spawn::{Lifetime, Output, Spawn, SpawnError};
+use crate::sys::spawn::{Output, Spawn};
 use crate::sys::user::User;
+use crate::sys::{Lifetime, SpawnError};
 
 /// Which updater, and how.
 pub(super) struct Start<'a> {

@@ -1,4 +1,4 @@
-//! Who starts another updater beside this one: the small parent, or, in a unit of systemd, this
+//! Starting a successor beside this updater: the small parent does it, or, in a unit of systemd, this
 //! updater itself.
 
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::self_update::unit::Unit;
 use crate::self_update::{Channel, ChannelError, ToParent};
 
-/// Where an updater sits.
+/// Who starts a successor: the parent process, or this process inside its unit.
 pub enum SuccessorStarter {
     /// Beneath the small parent, which is asked.
     Parent(Arc<Channel>),

@@ -101,7 +101,7 @@ impl Takeover {
         }
     }
 
-    /// Starts the new one and waits until it has answered the master. Whoever does not go on with it
+    /// Starts the new one and waits until it has answered the master. A caller that does not go on with it
     /// after that has to [give it up](Self::give_up).
     pub fn try_new(&self, program: &Path, window: Duration) -> Result<(), TakeoverError> {
         let deadline = Instant::now() + window;

@@ -16,9 +16,9 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::runner::SocketStore;
 use crate::self_update::start::{Start, StartError, start_updater};
 use crate::self_update::{Channel, ChannelError, FromParent, ToParent};
+use crate::sys::Lifetime;
 use crate::sys::process::{ProcessHandle, ProcessId};
 use crate::sys::run::describe;
-use crate::sys::spawn::Lifetime;
 use crate::sys::spawn_thread;
 use crate::systemd::notify;
 

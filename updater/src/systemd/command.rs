@@ -19,7 +19,8 @@ use zbus::Fd;
 use super::exec::{command_properties, micros};
 use super::{Bus, JobResult, Property, Systemd, SystemdError, UnitState, Variables};
 use crate::sys::bounds::CommandBounds;
-use crate::sys::run::{Finished, Job, KILL_WAIT, RunError, run_job};
+use crate::sys::job::{Job, KILL_WAIT, RunError};
+use crate::sys::run::{Finished, run_job};
 use crate::sys::spawn::Spawn;
 
 /// What no release's command has any business with.

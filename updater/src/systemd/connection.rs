@@ -26,7 +26,7 @@ impl Systemd {
             .cache_properties(CacheProperties::No)
             .build()
             .await?;
-        // Without it, systemd tells nobody on the bus what it does.
+        // Without it, systemd does not say on the bus what it does.
         manager.subscribe().await?;
         Ok(Self { connection, manager, timeout })
     }

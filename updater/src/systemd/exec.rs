@@ -11,7 +11,8 @@ use crate::sys::spawn::Spawn;
 const UNSET: [&str; 4] = ["INVOCATION_ID", "JOURNAL_STREAM", "SHELL", "SYSTEMD_EXEC_PID"];
 
 /// The properties that say what is run, where and as whom. Started is what was executed, and what it
-/// leaves behind ends with it. Its environment is no property: those are for everybody to read.
+/// leaves behind ends with it. Its environment is no property: every
+/// user of the host may read those.
 pub(crate) fn command_properties(spawn: &Spawn, description: String) -> Vec<Property<'static>> {
     let program = spawn.program.display().to_string();
     let words = std::iter::once(&program).chain(&spawn.arguments).cloned();

@@ -1,7 +1,7 @@
 //! Variables for a unit, in a file as systemd reads it.
 //!
-//! The properties of a unit are for everybody on the host to read, and so is the file that systemd
-//! writes of one that was made; what an administrator configures may be secret.
+//! Every user of the host may read the properties of a unit, and the file that systemd writes of one that
+//! was made; what an administrator configures may be secret.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -17,11 +17,12 @@ pub struct CommandBounds<'a> {
     pub output_bytes: u64,
     /// Directories on whose disks there must stay room, and how much.
     pub room: Option<(&'a [&'a Path], Space)>,
-    /// When somebody wants it to end.
+    /// Whether the caller has asked for the command to be ended.
     pub until: Option<StopCheck<'a>>,
 }
 
-/// Says whether a command is to be ended. It is asked every now and then, and must be quick.
+/// Says whether the caller wants a command to be ended. It is called every now and then, and must be
+/// quick.
 #[derive(Clone, Copy)]
 pub struct StopCheck<'a>(pub &'a dyn Fn() -> bool);
 

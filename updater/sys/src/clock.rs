@@ -7,8 +7,8 @@ use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-/// A moment since the machine was started. It goes on through a suspend, nobody can set it, and
-/// it means nothing after a reboot.
+/// A moment since the machine was started. Its clock goes on through a suspend and cannot be set, and
+/// the moment means nothing after a reboot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootTime {
     /// Which boot (`/proc/sys/kernel/random/boot_id`).

@@ -72,7 +72,7 @@ pub fn open_file_at(directory: impl AsFd, path: impl rustix::path::Arg) -> io::R
     Ok(open_beneath(directory.as_fd(), path, flags, Mode::empty())?.into())
 }
 
-/// Reads a plain file of a directory that somebody else may have written: no link is followed,
+/// Reads a plain file of a directory that a release may have written: no link is followed,
 /// nothing but a file is read, and none of more than `limit` bytes: what stands behind a bound must
 /// count, or not be there.
 pub fn read_plain(directory: &Path, name: &str, limit: u64) -> io::Result<Vec<u8>> {

@@ -5,11 +5,11 @@ use std::io;
 use std::os::fd::RawFd;
 
 use nix::libc;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid};
 
-use super::spawn::{Lifetime, Limits};
+use super::limits::Limits;
 use super::unsafe_calls;
 use super::user::User;
 
@@ -30,22 +30,16 @@ impl Ids {
     }
 }
 
-impl Limits {
-    fn apply(self) -> io::Result<()> {
-        for (resource, wanted) in [
-            (Resource::RLIMIT_AS, self.address_space),
-            (Resource::RLIMIT_NPROC, self.processes),
-            (Resource::RLIMIT_NOFILE, self.open_files),
-            (Resource::RLIMIT_FSIZE, self.file_bytes),
-        ] {
-            if let Some(wanted) = wanted {
-                // Only who has CAP_SYS_RESOURCE could raise the hard limit.
-                let bound = wanted.min(getrlimit(resource)?.1);
-                setrlimit(resource, bound, bound)?;
-            }
-        }
-        Ok(())
-    }
+/// How long a process may live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// As long as it likes: it outlives the updater.
+    Own,
+    /// It gets TERM when the thread that started it ends. The thread, not the process: prctl(2).
+    ParentThread,
+    /// A keeper stands between, and ends with it and all that it started, or with the thread that
+    /// started it. The child that `start` returns is the keeper.
+    SupervisedChild,
 }
 
 /// What is done in the child before it becomes the command.

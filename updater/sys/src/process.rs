@@ -190,7 +190,7 @@ mod tests {
         handle.signal(Signal::KILL).unwrap();
         assert!(handle.wait(None).unwrap());
         assert_eq!(crate::run::describe(handle.reap().unwrap()), "was killed by SIGKILL");
-        // Reaped once, it is nobody's child any more.
+        // Reaped once, it is no child of this process any more.
         assert!(handle.reap().is_none() && child.try_wait().is_err());
     }
 }

@@ -5,25 +5,23 @@
 //! root, a command runs as the updater's own user and could kill its keeper.
 
 use std::io::{self, PipeReader, PipeWriter};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::AsFd as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::Signal;
 
-use super::bounds::{Bound, CommandBounds};
+use super::bounds::CommandBounds;
+use super::job::{Job, RunError, wait};
 use super::output::Lines;
-use super::spawn::{Lifetime, Output, Spawn, SpawnError};
+use super::prepare::Lifetime;
+use super::spawn::{Output, Spawn};
 use super::subreaper::SupervisedChild;
 
 /// How often the disk is looked at, where room must stay on it, and whether it is to end.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How long the processes of a command may take to be gone once they were killed.
-pub const KILL_WAIT: Duration = Duration::from_secs(10);
-
 /// How a command ended by itself.
 #[derive(Debug)]
 pub struct Finished {
@@ -33,42 +31,6 @@ pub struct Finished {
     pub tail: Vec<String>,
     /// Bytes of its output.
     pub output_bytes: u64,
-}
-
-/// Why a command did not run to its end.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// It could not be started.
-    #[error(transparent)]
-    Start(#[from] SpawnError),
-    /// It met one of its bounds.
-    #[error("{bound}: it was ended")]
-    Ended {
-        bound: Bound,
-        /// The last lines of its output.
-        tail: Vec<String>,
-    },
-    /// It was killed, and is still there: the kernel does not let it go.
-    #[error("end the command: {what} does not go although it was killed")]
-    Stuck {
-        /// The process, or the unit.
-        what: String,
-        /// The last lines of its output.
-        tail: Vec<String>,
-    },
-    /// It could not be followed.
-    #[error("follow the command")]
-    Follow(#[source] io::Error),
-}
-
-impl RunError {
-    /// The last lines of the command's output.
-    pub fn tail(&self) -> &[String] {
-        match self {
-            Self::Ended { tail, .. } | Self::Stuck { tail, .. } => tail,
-            Self::Start(_) | Self::Follow(_) => &[],
-        }
-    }
 }
 
 /// Says how a process ended: `exited with status 3`, `was killed by SIGKILL`.
@@ -83,21 +45,10 @@ pub fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// What runs a command. Dropped, it ends it.
-pub trait Job {
-    /// There is something to read here when the command, and all that it started, has ended.
-    fn ended(&self) -> BorrowedFd<'_>;
-
-    fn status(&mut self) -> io::Result<ExitStatus>;
-
-    /// Ends it, and all that it started. The error names what would not go.
-    fn kill(&mut self) -> Result<(), String>;
-}
-
 /// Runs a command to its end, and gives each line of its output to `on_line` when it comes.
 ///
 /// Blocks; for a plain thread. The thread's end would end the command. When this returns, no
-/// descendant of the command is alive, and nobody who holds the output's pipe can make it wait.
+/// descendant of the command is alive, and no process that holds the output's pipe can make it wait.
 pub fn run_bounded(
     mut spawn: Spawn,
     bounds: CommandBounds<'_>,
@@ -166,23 +117,13 @@ impl<J: Job> Running<J> {
         drop(watched);
         let ended = end.contains(PollFlags::POLLIN);
         if !ended && !end.is_empty() {
-            // Nobody is left who could tell; to wait on would come back at once, over and over.
+            // Nothing is left that could tell; to wait on would come back at once, over and over.
             return Err(RunError::Follow(io::ErrorKind::BrokenPipe.into()));
         }
         if output.contains(PollFlags::POLLHUP) && !output.contains(PollFlags::POLLIN) {
             self.output_open = false;
         }
         Ok(ended)
-    }
-}
-
-/// Waits for one of them, or for so long.
-pub(super) fn wait(watched: &mut [PollFd<'_>], left: Duration) -> Result<(), Errno> {
-    // A poll that ends before its time would come back at once, over and over.
-    let left = left + Duration::from_millis(1);
-    match poll(watched, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
-        Ok(_) | Err(Errno::EINTR) => Ok(()),
-        Err(error) => Err(error),
     }
 }
 
@@ -194,7 +135,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::bounds::StopCheck;
+    use crate::bounds::{Bound, StopCheck};
     use crate::output::TAIL_LINES;
     use crate::user::User;
 

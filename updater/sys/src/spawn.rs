@@ -12,8 +12,10 @@ use std::process::{Child, Command, Stdio};
 use nix::libc;
 use nix::unistd::Uid;
 
-use super::prepare::{Ids, Preparation};
+use super::limits::Limits;
+use super::prepare::{Ids, Lifetime, Preparation};
 use super::program::{STANDARD_PATH, resolve};
+use super::spawn_error::SpawnError;
 use super::unsafe_calls::{self, Exec};
 use super::user::User;
 
@@ -28,7 +30,7 @@ pub struct Spawn {
     pub arguments: Vec<String>,
     pub directory: PathBuf,
     pub environment: BTreeMap<String, String>,
-    /// Who it runs as.
+    /// The user that it runs as.
     pub user: User,
     /// Where its standard output and error go.
     pub output: Output,
@@ -46,32 +48,6 @@ pub struct Spawn {
     pub own_number: Option<&'static str>,
 }
 
-/// Bounds that the kernel keeps (setrlimit(2)); what is absent is not bounded. Where the updater
-/// itself has less, that is what they are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of address space, of each process.
-    pub address_space: Option<u64>,
-    /// Processes and threads, of all that the user runs; not for root.
-    pub processes: Option<u64>,
-    /// Open descriptors, of each process.
-    pub open_files: Option<u64>,
-    /// Bytes of each file that is written to.
-    pub file_bytes: Option<u64>,
-}
-
-/// How long a process may live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lifetime {
-    /// As long as it likes: it outlives the updater.
-    Own,
-    /// It gets TERM when the thread that started it ends. The thread, not the process: prctl(2).
-    ParentThread,
-    /// A keeper stands between, and ends with it and all that it started, or with the thread that
-    /// started it. The child that `start` returns is the keeper.
-    SupervisedChild,
-}
-
 /// Where standard output and error go.
 #[derive(Debug)]
 pub enum Output {
@@ -83,59 +59,6 @@ pub enum Output {
     Pipe(io::PipeWriter),
     /// To where the updater's own go; for the updater's own successor only.
     Same,
-}
-
-/// Why a process could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum SpawnError {
-    #[error("start an empty command")]
-    Empty,
-    /// No directory of the PATH has the program.
-    #[error("find the program {program:?} in the PATH {path}")]
-    NotInPath {
-        program: String,
-        /// Where it was looked for.
-        path: String,
-    },
-    /// The program is not there, or is no file that can be executed.
-    #[error("execute {program}: {why}")]
-    NotExecutable {
-        program: PathBuf,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// The disk does not say whether the program is there.
-    #[error("look at {program}", program = program.display())]
-    Unreadable {
-        program: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The directory to start in is not there.
-    #[error("start in {directory}: it is not a directory")]
-    NoDirectory { directory: PathBuf },
-    /// Another user was asked for, and the updater is not root.
-    #[error("become the user {0:?}: the updater does not run as root")]
-    NotRoot(String),
-    /// No network was asked for, and the updater is not root.
-    #[error("take the network away from a build: the updater does not run as root")]
-    Network,
-    /// A descriptor could not be passed on.
-    #[error("pass an open descriptor on to {program}")]
-    Inherit {
-        program: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The system did not start it.
-    #[error("start {program} as {user}")]
-    Start {
-        program: PathBuf,
-        /// The user that it should run as.
-        user: String,
-        /// What the system said.
-        source: io::Error,
-    },
 }
 
 /// PATH, HOME, LANG and USER: what every process of a user gets.

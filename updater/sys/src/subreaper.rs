@@ -8,7 +8,7 @@ use std::time::Instant;
 use nix::poll::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::run::{Job, KILL_WAIT, RunError, wait};
+use super::job::{Job, KILL_WAIT, RunError, wait};
 
 /// The keeper of a command. Dropped, it ends the command.
 pub(super) struct SupervisedChild {

@@ -149,7 +149,7 @@ pub(super) fn reset_signals() -> io::Result<()> {
     }
 }
 
-/// Every descriptor from 3 on is closed by `exec`, whoever opened it and however.
+/// Every descriptor from 3 on is closed by `exec`, whatever code of this process opened it.
 pub(super) fn close_on_exec() {
     // SAFETY: these calls touch nothing but flags of descriptors of this process.
     unsafe {

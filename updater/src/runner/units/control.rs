@@ -166,8 +166,8 @@ impl Control {
         self.stop(&units, self.kill_timeout)
     }
 
-    /// The agent that was written down, if these units still are what was started. If they are up, and
-    /// were started by somebody else since, they are it only where `adopt` says so.
+    /// The agent that was written down, if these units still are what was started. If systemd or an
+    /// administrator has started them anew since, they are the agent only where `adopt` says so.
     pub(super) fn find(
         &self,
         seat: &InstanceSlot,
@@ -229,7 +229,7 @@ impl Control {
 /// What became of the start of a unit.
 pub(super) enum Start {
     Done,
-    /// It cannot be started by anybody; why, in words that follow its name.
+    /// systemd cannot start it at all; why, in words that follow its name.
     Unusable(String),
     /// It is not up; likewise.
     Failed(String),

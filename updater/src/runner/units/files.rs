@@ -2,7 +2,7 @@
 //! there before, which comes back when none does.
 //!
 //! What they should be follows from the release and from what was found, so it can be brought about
-//! again from any point: a crash in the middle is mended by whoever starts a release next.
+//! again from any point: a crash in the middle is mended when a release is started next.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

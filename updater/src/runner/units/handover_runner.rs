@@ -2,8 +2,8 @@
 //! socket units: so one release can follow the other while that one still serves.
 //!
 //! `current@a` and `release@a.env` say to each unit which release it is. They change only while the
-//! unit is down, and that of the side where nobody serves names the release that does: whoever starts
-//! it (systemd for a connection, an administrator) starts the right one.
+//! unit is down, and those of the unit that does not serve name the release that the other one serves:
+//! systemd, for a connection, and an administrator start the right one.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -118,8 +118,8 @@ impl Runner for HandoverUnitsRunner {
             return Ok(None);
         };
         let Some(side) = record.side else { return Ok(None) };
-        // systemd has started it again, or an administrator has, or a connection that came while nobody
-        // served. Which release that was is known only while nothing is under way.
+        // systemd has started it again, by itself or for a connection, or an administrator has. Which
+        // release that was is known only while nothing is under way.
         let rests = !self.state.join("journal.json").exists();
         let units = self.units(&[side]);
         let found = self.control.find(&self.serving, record.clone(), &units, rests)?;
@@ -196,7 +196,7 @@ impl Handover for HandoverUnitsRunner {
         self.check(launch)?;
         let side = side_of(&self.serving)?.map_or(TemplateInstance::A, TemplateInstance::other);
         self.beside.prepare()?;
-        // Before it is started: a crash in between must not leave an agent that nobody knows of.
+        // Before it is started: a crash in between must not leave an agent that no updater knows of.
         self.beside.write(&Record::of_units(launch, Some(side)))?;
         self.put_files(launch)?;
         self.point(side, launch, Some(BESIDE))?;
@@ -238,7 +238,7 @@ impl Handover for HandoverUnitsRunner {
         let record = self.beside.read()?;
         let successor = record.as_ref().and_then(|record| Some((record, record.side?)));
         if let Some((record, side)) = successor {
-            // If systemd starts it again, nobody serves beside it.
+            // If systemd starts it again, no other agent serves beside it.
             self.point(side, &self.launch_of(record), None)?;
         }
         self.serving.take_over(&self.beside)?;
