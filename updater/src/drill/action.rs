@@ -1,7 +1,7 @@
 //! What another process of the updater does for a drill: it can be killed in the middle.
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +16,9 @@ use super::scratch_app::ScratchApp;
 use crate::config::Config;
 use crate::sys::wall_clock;
 use crate::systemd::BusConnection;
-use crate::transaction::{App, Archive, Events, Order, Recovery, Target, run_without_daemon};
+use crate::transaction::{
+    App, Archive, ArchiveMessage, Declared, Events, Order, Recovery, Target, run_without_daemon,
+};
 use crate::trust::UnverifiedManifest;
 
 /// What the process does.
@@ -102,19 +104,13 @@ fn order(kind: Kind, target: Target) -> Order {
 
 /// An archive that has come as a whole.
 fn sent(bytes: Vec<u8>) -> Archive {
-    let (sender, chunks) = mpsc::channel(1);
-    let (digest, length) = (OnceLock::from(digest_of(&bytes)), bytes.len() as u64);
-    // There is room for one.
-    let _ = sender.try_send(Ok(Bytes::from(bytes)));
-    Archive {
-        chunks,
-        digest: Arc::new(digest),
-        label: Arc::default(),
-        confirm_self: Arc::default(),
-        length: Some(length),
-        alone: true,
-        manifest: UnverifiedManifest::default(),
-    }
+    let (sender, messages) = mpsc::channel(2);
+    let declared = Declared { digest: Some(digest_of(&bytes)), ..Declared::default() };
+    let length = Some(bytes.len() as u64);
+    // There is room for both.
+    let _ = sender.try_send(ArchiveMessage::Chunk(Bytes::from(bytes)));
+    let _ = sender.try_send(ArchiveMessage::End(Declared::default()));
+    Archive { messages, declared, length, alone: true, presented: UnverifiedManifest::default() }
 }
 
 /// How long the flip takes.

@@ -98,7 +98,7 @@ impl App {
         let states = settings.release_states()?;
         let manifest = settings.check_signature(&order.target, &states)?;
         let digest = match &order.target {
-            Target::Archive(archive) => archive.digest.get().copied(),
+            Target::Archive(archive) => archive.digest(manifest.as_deref()),
             Target::Digest(digest) => Some(self.kept(*digest)?),
             Target::Previous => Some(self.previous()?),
         };

@@ -6,6 +6,7 @@
 
 mod admission;
 mod app;
+mod archive;
 mod engine;
 mod events;
 mod failure;
@@ -22,6 +23,7 @@ mod signature_policy;
 
 pub use admission::Admission;
 pub use app::App;
+pub use archive::{Archive, ArchiveMessage, Declared};
 pub use events::{EventFilter, Events};
 pub use failure::{Failure, FailureOrigin};
 pub use files::{
@@ -30,7 +32,7 @@ pub use files::{
     try_lock,
 };
 pub use operate::Operation;
-pub use order::{Archive, Order, Target};
+pub use order::{Order, Target};
 pub use parts::{AgentControl, AgentState, AppError, AppSettings, KeptError, Status, StatusBoard};
 pub use recovery::Recovery;
 pub use run_without_daemon::run_without_daemon;

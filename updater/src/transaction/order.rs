@@ -1,13 +1,8 @@
-//! An order as it comes to an app: what is asked for, and the archive that may come with it.
+//! An order as it comes to an app.
 
-use std::io;
-use std::sync::{Arc, OnceLock};
-
-use bytes::Bytes;
 use protocol::{Digest, Kind, OrderOptions};
-use tokio::sync::mpsc;
 
-use crate::trust::UnverifiedManifest;
+use super::Archive;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -34,34 +29,4 @@ pub enum Target {
     Previous,
     /// One that is being sent.
     Archive(Archive),
-}
-
-/// An archive that is being sent.
-#[derive(Debug)]
-pub struct Archive {
-    /// Its bytes. A sender that goes away ends them with an error.
-    pub chunks: mpsc::Receiver<io::Result<Bytes>>,
-    /// The digest that it must have. In multipart it may come after the bytes.
-    pub digest: Arc<OnceLock<Digest>>,
-    /// The sender's label for the release.
-    pub label: Arc<OnceLock<String>>,
-    /// That the updater itself is meant; in multipart it may come after the bytes.
-    pub confirm_self: Arc<OnceLock<bool>>,
-    /// How long the body is that it comes in, where the sender said.
-    pub length: Option<u64>,
-    /// Whether that body is the archive and nothing else.
-    pub alone: bool,
-    /// The manifest and the signature that came with it.
-    pub manifest: UnverifiedManifest,
-}
-
-impl Target {
-    /// The digest of the release, where the order says it before anything was received.
-    pub(super) fn named(&self) -> Option<Digest> {
-        match self {
-            Self::Digest(digest) => Some(*digest),
-            Self::Archive(archive) => archive.digest.get().copied(),
-            Self::Previous => None,
-        }
-    }
 }

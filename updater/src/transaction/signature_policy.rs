@@ -24,7 +24,7 @@ impl AppSettings {
             return Ok(None);
         }
         let (named, archive) = match target {
-            Target::Archive(archive) => (archive.digest.get().copied(), Some(archive)),
+            Target::Archive(archive) => (archive.declared.digest, Some(archive)),
             Target::Digest(digest) => (Some(*digest), None),
             Target::Previous => (self.layout.slot(Slot::Prev)?, None),
         };
@@ -56,11 +56,11 @@ impl AppSettings {
 
     /// Checks all that can be checked before the archive's first byte.
     fn verify(&self, archive: &Archive) -> Result<VerifiedManifest, Failure> {
-        let signed = self.keys.verify(&archive.manifest)?;
+        let signed = self.keys.verify(&archive.presented)?;
         let manifest = &signed.manifest;
         let offer = Offer {
             app: &self.name,
-            digest: archive.digest.get().copied(),
+            digest: archive.declared.digest,
             length: archive.length.filter(|_| archive.alone),
             highest: read_counter(&self.files.counter())?,
         };
@@ -75,8 +75,6 @@ impl AppSettings {
                 return Err(Problem { rule: Some(rule.code().to_owned()), ..problem }.into());
             }
         }
-        // In a form, the digest need not be a part of its own.
-        let _ = archive.digest.set(manifest.digest);
         Ok(signed)
     }
 }

@@ -133,7 +133,7 @@ impl Engine {
             digest,
             name: manifest.name.clone(),
             version: manifest.version.clone(),
-            sha: self.label.as_ref().and_then(|label| label.get().cloned()),
+            sha: self.label.clone(),
             installed_at: now,
             archive_bytes,
             unpacked_bytes,

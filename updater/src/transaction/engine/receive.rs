@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::io;
 use std::time::{Duration, Instant};
 
 use archive::{Progress, UnpackError, UnpackLimits, unpack};
@@ -18,7 +17,7 @@ use crate::sys::checkpoint;
 use crate::sys::fs::free_space;
 use crate::transaction::manifest::unread;
 use crate::transaction::signature_policy::{beyond_manifest, check_received};
-use crate::transaction::{Archive, Failure, read_manifest};
+use crate::transaction::{Failure, read_manifest};
 
 /// Progress is told at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
@@ -29,6 +28,7 @@ impl Engine {
         let Some(mut archive) = self.archive.take() else {
             return Err(Problem::new(Code::BadRequest, "no archive came").into());
         };
+        let known = archive.digest(self.manifest.as_deref());
         let staging = self.app.settings.layout.staging(self.transaction());
         fs::create_dir(&staging)?;
         // What a manifest says is within the limits: that was seen before.
@@ -45,10 +45,7 @@ impl Engine {
             }
         };
         let stop = self.stop_signal();
-        let chunks = std::iter::from_fn(|| {
-            let chunk = stop.or(&self.app.handle, archive.chunks.recv());
-            chunk.unwrap_or_else(|_| Some(Err(io::ErrorKind::Interrupted.into())))
-        });
+        let chunks = archive.chunks(&stop, &self.app.handle);
         let received = unpack(chunks, &staging, &limits, &reserved, &progress);
         checkpoint("received");
         let received = received
@@ -58,7 +55,13 @@ impl Engine {
             total: Some(received.archive_bytes),
             entries: received.entries,
         });
-        self.check_digest(&archive, received.digest)?;
+        check_digest(known.or(archive.declared.digest), received.digest)?;
+        if self.journal.kind == Kind::SelfUpdate && !archive.declared.confirm_self {
+            let detail = "say confirm_self=true: this replaces the updater itself";
+            return Err(Problem::new(Code::BadRequest, detail).into());
+        }
+        self.take_digest(received.digest)?;
+        self.label = archive.declared.label.take();
         if let Some(signed) = &self.manifest {
             check_received(signed, &received)?;
         }
@@ -98,20 +101,8 @@ impl Engine {
         links.chain([RELEASE_RECORD.to_owned()]).collect()
     }
 
-    fn check_digest(&mut self, archive: &Archive, received: Digest) -> Result<(), Failure> {
-        let Some(announced) = archive.digest.get() else {
-            let detail = "the archive came without its digest (Content-Digest, or the part sha256)";
-            return Err(Problem::new(Code::DigestMissing, detail).into());
-        };
-        if *announced != received {
-            let detail = format!("{announced} was announced and {received} was received");
-            return Err(Problem::new(Code::DigestMismatch, detail).into());
-        }
-        if self.journal.kind == Kind::SelfUpdate && archive.confirm_self.get() != Some(&true) {
-            let detail = "say confirm_self=true: this replaces the updater itself";
-            return Err(Problem::new(Code::BadRequest, detail).into());
-        }
-        // In multipart this is the first time that the digest is known.
+    /// In a form, the digest may be known only now.
+    fn take_digest(&mut self, received: Digest) -> Result<(), Failure> {
         let states = self.app.settings.release_states()?;
         states.refuse_quarantined(&received, self.retry_quarantined)?;
         self.log_digest(received);
@@ -141,6 +132,18 @@ impl Engine {
         }
         problem.into()
     }
+}
+
+fn check_digest(announced: Option<Digest>, received: Digest) -> Result<(), Problem> {
+    let Some(announced) = announced else {
+        let detail = "the archive came without its digest (Content-Digest, or the part sha256)";
+        return Err(Problem::new(Code::DigestMissing, detail));
+    };
+    if announced != received {
+        let detail = format!("{announced} was announced and {received} was received");
+        return Err(Problem::new(Code::DigestMismatch, detail));
+    }
+    Ok(())
 }
 
 fn unpack_limits(limits: &LimitsConfig) -> UnpackLimits {

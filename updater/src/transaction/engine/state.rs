@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use archive::Received;
@@ -33,7 +33,7 @@ pub(in crate::transaction) struct Engine {
     pub(super) archive: Option<Archive>,
     /// The manifest of the archive, where signatures are asked for.
     pub(super) manifest: Option<Box<VerifiedManifest>>,
-    pub(super) label: Option<Arc<OnceLock<String>>>,
+    pub(super) label: Option<String>,
     pub(super) received: Option<Received>,
     /// The unit files that came in the archive, by their names.
     pub(super) units: BTreeMap<String, String>,
@@ -57,7 +57,10 @@ impl Engine {
         order: Order,
         manifest: Option<Box<VerifiedManifest>>,
     ) -> io::Result<Self> {
-        let digest = order.target.named();
+        let digest = match &order.target {
+            Target::Archive(archive) => archive.digest(manifest.as_deref()),
+            Target::Digest(_) | Target::Previous => None,
+        };
         let engine = Self::ordered(app, lock, order, digest, Phase::Receiving)?;
         Ok(Self { manifest, ..engine })
     }
@@ -118,7 +121,6 @@ impl Engine {
             Target::Digest(_) | Target::Previous => None,
         };
         Ok(Self {
-            label: archive.as_ref().map(|archive| Arc::clone(&archive.label)),
             archive,
             retry_quarantined: order.options.retry_quarantined,
             irreversible: order.options.irreversible,

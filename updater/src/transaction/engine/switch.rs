@@ -8,9 +8,8 @@ use protocol::{Code, Digest, Problem};
 use super::Engine;
 use crate::hooks::Hook;
 use crate::runner::{Instance, RunnerError};
-use crate::sys::checkpoint;
 use crate::sys::output::TAIL_LINES;
-use crate::sys::spawn::SpawnError;
+use crate::sys::{SpawnError, checkpoint};
 use crate::transaction::Failure;
 use crate::transaction::machine::Direction;
 
