@@ -61,7 +61,10 @@ pub(super) fn presented(headers: &HeaderMap) -> Result<UnverifiedManifest, ApiEr
             ApiError::bad_request(format!("the header {name} is not base64: {error}"))
         })
     };
-    Ok(UnverifiedManifest { manifest: file(header::MANIFEST)?, signature: file(header::SIGNATURE)? })
+    Ok(UnverifiedManifest {
+        manifest: file(header::MANIFEST)?,
+        signature: file(header::SIGNATURE)?,
+    })
 }
 
 /// The length that the request's header announces.

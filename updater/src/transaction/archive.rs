@@ -98,7 +98,13 @@ mod tests {
 
     fn archive(declared: Declared) -> Archive {
         let (_, messages) = mpsc::channel(1);
-        Archive { messages, declared, length: None, alone: false, presented: UnverifiedManifest::default() }
+        Archive {
+            messages,
+            declared,
+            length: None,
+            alone: false,
+            presented: UnverifiedManifest::default(),
+        }
     }
 
     #[test]
