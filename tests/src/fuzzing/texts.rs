@@ -7,7 +7,7 @@ use protocol::{ReleaseManifest, SignedManifest};
 use store::{Host, Pinned};
 use time::OffsetDateTime;
 use updater::config::{Config, TrustedKey, validate};
-use updater::trust::{Presented, TrustedKeys};
+use updater::trust::{TrustedKeys, UnverifiedManifest};
 
 /// A public key whose secret half is nowhere.
 const KEY: &str = "RWTFMQUSrnIjenzEHmDSAV2G7ca8LzWfLEmpKbK+w5fOo54dM1u+np6i";
@@ -39,7 +39,7 @@ pub(super) fn signed(data: &[u8]) {
     let nul = data.iter().position(|byte| *byte == 0).unwrap_or(data.len());
     let (manifest, signature) = data.split_at(nul);
     let signature = signature.get(1..).map(<[u8]>::to_vec);
-    let presented = Presented { manifest: Some(manifest.to_vec()), signature };
+    let presented = UnverifiedManifest { manifest: Some(manifest.to_vec()), signature };
     let keys = TrustedKeys::load(&[TrustedKey::Line(KEY.to_owned())]).unwrap_or_default();
     match keys.verify(&presented) {
         Ok(accepted) => assert_eq!(manifest, SIGNED.as_bytes(), "{accepted:?}"),

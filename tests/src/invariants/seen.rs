@@ -87,7 +87,7 @@ impl<'a> Seen<'a> {
             active: layout.slot(Slot::Active).context("read active")?,
             prev: layout.slot(Slot::Prev).context("read prev")?,
             journal: Journal::read(&files.journal())?,
-            facts: ReleaseStates::read(&files.facts())?,
+            facts: ReleaseStates::read(&files.release_states())?,
             history: history.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(),
             agents: agents_of(&installed.proc, &installed.store),
         })

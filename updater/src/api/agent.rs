@@ -26,7 +26,7 @@ pub(super) async fn operate(
     let app = daemon.app(query.app.as_ref())?;
     let done = tokio::task::spawn_blocking(move || {
         app.operate(operation)?;
-        Ok(app.status().health())
+        Ok(app.status.get().health())
     });
     let done = done.await.map_err(|error| ApiError::internal(error.to_string()))?;
     done.map(Json).map_err(|problem: protocol::Problem| problem.into())

@@ -7,7 +7,7 @@ use protocol::{Digest, header, parse_content_digest};
 
 use crate::api::ApiError;
 use crate::transaction::Declared;
-use crate::trust::Presented;
+use crate::trust::UnverifiedManifest;
 
 /// What an order's body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(super) enum Form {
 pub(super) struct Announced {
     pub(super) declared: Declared,
     /// What vouches for it.
-    pub(super) presented: Presented,
+    pub(super) presented: UnverifiedManifest,
 }
 
 impl Form {
@@ -54,14 +54,17 @@ pub(super) fn announced_digest(headers: &HeaderMap) -> Result<Option<Digest>, Ap
 }
 
 /// The manifest and the signature in the request's headers.
-pub(super) fn presented(headers: &HeaderMap) -> Result<Presented, ApiError> {
+pub(super) fn presented(headers: &HeaderMap) -> Result<UnverifiedManifest, ApiError> {
     let file = |name| {
         let value = headers.get(name);
         value.map(|value| STANDARD.decode(value)).transpose().map_err(|error| {
             ApiError::bad_request(format!("the header {name} is not base64: {error}"))
         })
     };
-    Ok(Presented { manifest: file(header::MANIFEST)?, signature: file(header::SIGNATURE)? })
+    Ok(UnverifiedManifest {
+        manifest: file(header::MANIFEST)?,
+        signature: file(header::SIGNATURE)?,
+    })
 }
 
 /// The length that the request's header announces.

@@ -45,6 +45,11 @@ impl Caller {
         }
     }
 
+    /// Whether it has a master's certificate.
+    pub(super) fn is_master(&self) -> bool {
+        matches!(&self.who, Who::Peer(peer) if peer.role == Role::Master)
+    }
+
     /// Whether a route for this audience is for this caller. Root on the host may do all.
     pub(super) fn require(&self, audience: Audience, host: &HostName) -> Result<(), ApiError> {
         let Who::Peer(peer) = &self.who else { return Ok(()) };

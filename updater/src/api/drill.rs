@@ -24,8 +24,9 @@ pub(super) async fn drill(
     let app = daemon.app(query.app.as_ref())?;
     check_order(&daemon, &headers).await?;
     let beginning = Arc::clone(&daemon);
-    let begun =
-        tokio::task::spawn_blocking(move || beginning.begin_drill(&app.name, caller.name()));
+    let begun = tokio::task::spawn_blocking(move || {
+        beginning.begin_drill(&app.settings.name, caller.name())
+    });
     let heard = begun.await.map_err(|error| ApiError::internal(error.to_string()))??;
     let mut heard = UnboundedReceiverStream::new(heard);
     if Follow::new(&headers, false, 0).stream {

@@ -4,6 +4,8 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use protocol::{Code, Problem, header};
 
+use crate::transaction::Failure;
+
 /// A problem on its way to the caller.
 #[derive(Debug)]
 pub struct ApiError(Box<Problem>);
@@ -17,6 +19,12 @@ impl From<Problem> for ApiError {
 impl From<Box<Problem>> for ApiError {
     fn from(problem: Box<Problem>) -> Self {
         Self(problem)
+    }
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        Self(failure.problem)
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::api::follow::server_sent;
 use crate::api::{ApiError, ApiQuery};
 use crate::daemon::Daemon;
-use crate::transaction::{Evidence, Wanted, evidence_file};
+use crate::transaction::{EventFilter, Evidence, evidence_file};
 
 /// Query parameters of `GET /events`.
 #[derive(Debug, Default, Deserialize)]
@@ -26,7 +26,7 @@ pub(super) async fn events(
     ApiQuery(query): ApiQuery<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    if query.app.as_ref().is_some_and(|app| *app != daemon.updater_app.name) {
+    if query.app.as_ref().is_some_and(|app| *app != daemon.updater_app.settings.name) {
         daemon.app(query.app.as_ref())?;
     }
     let after = match headers.get("last-event-id") {
@@ -37,7 +37,7 @@ pub(super) async fn events(
             .and_then(|id| id.parse().ok())
             .ok_or_else(|| ApiError::bad_request("Last-Event-ID is not a number"))?,
     };
-    let wanted = Wanted { app: query.app, transaction: None, after };
+    let wanted = EventFilter { app: query.app, transaction: None, after };
     Ok(server_sent(daemon.events.listen(wanted)))
 }
 
@@ -49,7 +49,8 @@ pub(super) async fn evidence(
     let transaction: TransactionId =
         transaction.parse().map_err(|error| ApiError::bad_request(format!("failed to {error}")))?;
     for app in daemon.apps.values().chain([&daemon.updater_app]) {
-        if let Ok(text) = tokio::fs::read(evidence_file(&app.files.evidence(), &transaction)).await
+        if let Ok(text) =
+            tokio::fs::read(evidence_file(&app.settings.files.evidence(), &transaction)).await
         {
             let evidence: Evidence = serde_json::from_slice(&text).map_err(|error| {
                 ApiError::internal(format!("the evidence cannot be read: {error}"))

@@ -9,7 +9,7 @@ use protocol::{Event, EventKind, Kind, Phase, Status, TransactionId, Transaction
 use serde::Serialize;
 
 use crate::api::ApiError;
-use crate::transaction::{App, Wanted};
+use crate::transaction::{App, EventFilter};
 
 /// How the caller wants to be told, and until when.
 #[derive(Debug, Clone)]
@@ -53,12 +53,12 @@ impl Follow {
         transaction: TransactionId,
         answer: impl FnOnce(TransactionResult) -> Response,
     ) -> Response {
-        let wanted = Wanted {
-            app: Some(app.name.clone()),
+        let wanted = EventFilter {
+            app: Some(app.settings.name.clone()),
             transaction: Some(transaction.clone()),
             after: self.after,
         };
-        let events = until_early(app.listen(wanted), self.early);
+        let events = until_early(app.status.listen(wanted), self.early);
         let mut response =
             if self.stream { lines(events) } else { at_the_end(events, answer).await };
         if let Ok(value) = HeaderValue::from_str(transaction.as_str()) {
@@ -75,7 +75,7 @@ impl Follow {
         let event = Event {
             id: self.after,
             time: sys::wall_clock(),
-            app: app.name.clone(),
+            app: app.settings.name.clone(),
             transaction: None,
             kind: EventKind::Result(Box::new(result)),
         };

@@ -18,6 +18,5 @@ mod upload;
 
 pub use caller::{Audience, Caller, Who};
 pub use error::ApiError;
-pub(crate) use health::app_releases;
 pub(crate) use query::ApiQuery;
 pub use router::{Route, local_router, router, routes};

@@ -20,7 +20,7 @@ use crate::api::upload::Upload;
 use crate::api::{ApiError, ApiQuery, Caller};
 use crate::config::LimitsConfig;
 use crate::daemon::Daemon;
-use crate::transaction::{App, Begun, Declared, Order, Target, internal};
+use crate::transaction::{Admission, App, Declared, Failure, Order, Target};
 
 /// Bytes of a JSON body.
 const JSON_BYTES: usize = 64 << 10;
@@ -60,7 +60,7 @@ pub(super) async fn stage(
     check_order(&daemon, request.headers()).await?;
     let digest: Digest =
         digest.parse().map_err(|error| ApiError::bad_request(format!("failed to {error}")))?;
-    if app.is_ready(&digest).map_err(|error| internal(&error))? {
+    if app.settings.is_ready(&digest).map_err(Failure::from)? {
         let result = staged(&app, digest);
         return Ok((StatusCode::OK, axum::Json(result)).into_response());
     }
@@ -198,8 +198,8 @@ pub(super) async fn stop(
     let app = daemon.app(query.app.as_ref())?;
     check_order(&daemon, &headers).await?;
     let follow = Follow::new(&headers, false, daemon.events.last());
-    let Some(transaction) = app.ask_to_stop(caller.name()) else {
-        let detail = format!("nothing is under way for {}", app.name);
+    let Some(transaction) = app.request_stop(caller.name()) else {
+        let detail = format!("nothing is under way for {}", app.settings.name);
         return Err(Problem::new(Code::UnknownTransaction, detail).into());
     };
     Ok(follow.stopped(&app, transaction).await)
@@ -213,7 +213,7 @@ async fn receive(
     body: Body,
     mut declared: Declared,
 ) -> Result<Response, ApiError> {
-    let deadline = BodyDeadline::begin(&app.limits);
+    let deadline = BodyDeadline::begin(&app.settings.limits);
     let labelled = declared.label.take().map(label).transpose();
     declared.label = labelled.map_err(|error| ApiError::bad_request(error.to_string()))?;
     let mut announced = Announced { declared, presented: presented(&head.headers)? };
@@ -228,8 +228,8 @@ async fn receive(
     let (upload, archive) = Upload::new(announced, length, sent.is_alone(), deadline);
     let follow = Follow::new(&head.headers, true, daemon.events.last());
     match begin(daemon, &app, head, Target::Archive(archive)).await? {
-        Begun::Current(result) => Ok(follow.result(&app, *result)),
-        Begun::Running { transaction, receives } => {
+        Admission::AlreadyCurrent(result) => Ok(follow.result(&app, *result)),
+        Admission::Started { transaction, receives } => {
             if receives {
                 upload.send(sent).await;
             }
@@ -246,8 +246,8 @@ async fn activate(
 ) -> Result<Response, ApiError> {
     let follow = Follow::new(&head.headers, true, daemon.events.last());
     match begin(daemon, &app, head, target).await? {
-        Begun::Current(result) => Ok(follow.result(&app, *result)),
-        Begun::Running { transaction, .. } => Ok(follow.transaction(&app, transaction).await),
+        Admission::AlreadyCurrent(result) => Ok(follow.result(&app, *result)),
+        Admission::Started { transaction, .. } => Ok(follow.transaction(&app, transaction).await),
     }
 }
 
@@ -256,7 +256,7 @@ async fn begin(
     app: &Arc<App>,
     head: Head,
     target: Target,
-) -> Result<Begun, ApiError> {
+) -> Result<Admission, ApiError> {
     let longest = daemon.config.limits.longest_watch;
     if let Some(watch) = head.options.watch.filter(|watch| *watch > longest) {
         let detail = format!("a watch of {watch} is longer than limits.longest_watch, {longest}");
@@ -317,7 +317,7 @@ fn staged(app: &App, digest: Digest) -> TransactionResult {
         status: Status::Staged,
         code: None,
         transaction: None,
-        release: Some(app.slot_release("store", &digest)),
+        release: Some(app.settings.slot_release("store", &digest)),
         from: None,
         to: None,
         probe: None,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use protocol::{AppName, Digest};
 
-use crate::drill::Act;
+use crate::drill::DrillAction;
 
 /// Keeps the programs of this host up to date.
 #[derive(Debug, Parser)]
@@ -118,7 +118,7 @@ pub struct DrillActArgs {
     pub app: AppName,
     /// What it does.
     #[command(subcommand)]
-    pub act: Act,
+    pub act: DrillAction,
 }
 
 /// `updater man`.

@@ -54,7 +54,7 @@ fn alone(
         }
     }
     let drill = Drill::new(config, file, &asked.app, "local", systemd, handle.clone())
-        .map_err(|problem| problem.detail)?;
+        .map_err(|failure| failure.problem.detail)?;
     let mut told = Ok(());
     let report = drill.run(|step| {
         let now = hear(DrillLine::Step(step.clone()));
@@ -71,7 +71,7 @@ pub(super) fn act(asked: &DrillActArgs, systemd: &BusConnection) -> Result<bool,
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let entered = runtime.enter();
-    let acted = crate::drill::act(&config, &asked.app, &asked.act, systemd)?;
+    let acted = crate::drill::carry_out(&config, &asked.app, &asked.act, systemd)?;
     drop(entered);
     std::io::stdout().write_all((serde_json::to_string(&acted)? + "\n").as_bytes())?;
     Ok(true)

@@ -58,6 +58,6 @@ fn alone(
         Recovery::Locked => return Err("take this app's lock: another updater has it".into()),
         Recovery::Blocked(why) => return Err(why.into()),
     }
-    app.operate(operation).map_err(|problem| problem.detail)?;
-    Ok(app.status().health())
+    app.operate(operation).map_err(|failure| failure.problem.detail)?;
+    Ok(app.status.get().health())
 }

@@ -13,7 +13,7 @@ use crate::cli::errors::CliError;
 use crate::config::Config;
 use crate::runner::RunnerResources;
 use crate::systemd::BusConnection;
-use crate::transaction::{App, Events, Order, Recovery, Target, carry_out};
+use crate::transaction::{App, Events, Order, Recovery, Target, run_without_daemon};
 
 pub(super) fn rollback(asked: &RollbackArgs, systemd: BusConnection) -> Result<bool, CliError> {
     let config = Config::load(&asked.common.config)?;
@@ -62,7 +62,8 @@ async fn alone(
         epoch: None,
         order: None,
     };
-    let ended = carry_out(&app, order, |_| {}).await.map_err(|problem| problem.detail)?;
+    let ended =
+        run_without_daemon(&app, order, |_| {}).await.map_err(|failure| failure.problem.detail)?;
     ended.ok_or_else(|| "learn how the rollback ended".into())
 }
 

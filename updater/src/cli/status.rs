@@ -72,7 +72,7 @@ fn from_disk(
         let app = App::new(name.clone(), config, Arc::clone(&events), &resources, handle.clone())?;
         app.refresh();
         let shown =
-            ShownApp { health: app.status().health(), releases: crate::api::app_releases(&app)? };
+            ShownApp { health: app.status.get().health(), releases: app.settings.releases()? };
         apps.insert(name.clone(), shown);
     }
     Ok(Shown { updater: None, apps })

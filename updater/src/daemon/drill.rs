@@ -3,12 +3,12 @@
 use std::sync::{Arc, PoisonError};
 
 use common::chain;
-use protocol::{AppName, DrillLine, DrillReport, Problem};
+use protocol::{AppName, DrillLine, DrillReport};
 use tokio::sync::mpsc;
 
 use super::Daemon;
 use crate::drill::{Drill, keep_last};
-use crate::transaction::internal;
+use crate::transaction::Failure;
 
 impl Daemon {
     /// Begins a drill beside an app. It goes on to its end whoever listens. An order that comes
@@ -17,7 +17,7 @@ impl Daemon {
         self: &Arc<Self>,
         app: &AppName,
         caller: &str,
-    ) -> Result<mpsc::UnboundedReceiver<DrillLine>, Problem> {
+    ) -> Result<mpsc::UnboundedReceiver<DrillLine>, Failure> {
         self.check_idle()?;
         let handle = tokio::runtime::Handle::current();
         let drill = Drill::new(
@@ -36,7 +36,7 @@ impl Daemon {
             drop(lines.send(DrillLine::Result(Box::new(report))));
         };
         let thread = std::thread::Builder::new().name("drill".to_owned());
-        thread.spawn(work).map_err(|error| internal(&error))?;
+        thread.spawn(work)?;
         Ok(heard)
     }
 

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use common::{StateFileError, state_file};
-use protocol::FORMAT;
+use common::{StateFileError, failed_to, state_file};
+use protocol::{Code, FORMAT, Problem};
 use serde::{Deserialize, Serialize};
+
+use crate::transaction::Failure;
 
 /// The highest epoch, in memory and on the disk.
 #[derive(Debug)]
@@ -41,6 +43,14 @@ pub enum EpochError {
     Damaged(StateFileError),
     #[error("keep the epoch")]
     Write(#[source] StateFileError),
+}
+
+impl From<EpochError> for Failure {
+    fn from(error: EpochError) -> Self {
+        let EpochError::Stale { highest, .. } = error else { return Self::host(&error) };
+        let problem = Problem::new(Code::StaleMaster, failed_to(&error));
+        Problem { epoch: Some(highest), ..problem }.into()
+    }
 }
 
 #[derive(Serialize, Deserialize)]

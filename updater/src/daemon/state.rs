@@ -13,14 +13,13 @@ use protocol::{
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::api::{Caller, Who};
 use crate::config::{Config, RunnerKind};
-use crate::daemon::{Epoch, EpochError};
+use crate::daemon::Epoch;
 use crate::drill::{read_last, sweep as sweep_drill};
 use crate::runner::RunnerResources;
 use crate::self_update::{OwnExecutable, Takeover};
 use crate::sys::wall_clock;
-use crate::transaction::{App, AppError, Events, Recovery, internal};
+use crate::transaction::{App, AppError, Events, Failure, Recovery};
 
 pub struct Daemon {
     /// The host's name, from its certificate.
@@ -119,24 +118,25 @@ impl Daemon {
         }))
     }
 
-    /// Takes over what an earlier updater began. Nothing is started before [`Daemon::begin`].
+    /// Takes over what an earlier updater began. Nothing is started before [`Daemon::allow_starts`].
     pub fn take_charge(self: &Arc<Self>) {
         self.resources.sockets.settle(&passed_on(&self.config));
         if let Err(error) = sweep_unfinished(&self.config.state_dir) {
             tracing::warn!("the state directory could not be swept: {error}");
         }
-        if let Err(error) = self.updater_app.note_rescue() {
-            tracing::warn!("what the rescue unit did could not be written down: {error}");
+        if let Err(failure) = self.updater_app.settings.record_rescue() {
+            let why = failure.problem.detail;
+            tracing::warn!("what the rescue unit did could not be written down: {why}");
         }
         if let Err(error) = sweep_drill(&self.config, &self.resources.systemd) {
             tracing::warn!("what a drill left is still there: {}", failed_to(&error));
         }
         for app in self.apps.values() {
-            app.hold_starts();
-            if let Err(problem) = app.prevent_boot_start() {
+            app.agent.hold_start();
+            if let Err(failure) = app.agent.prevent_boot_start() {
                 tracing::warn!(
-                    app = %app.name,
-                    "{}: the agent may be started too early: {}", app.name, problem.detail
+                    app = %app.settings.name,
+                    "{}: the agent may be started too early: {}", app.settings.name, failure.problem.detail
                 );
             }
         }
@@ -168,46 +168,40 @@ impl Daemon {
 
     /// Finishes what an earlier updater began, and sees from now on that the agents run. The updater
     /// has said that it is ready: units that it starts wait for that.
-    pub fn begin(&self) {
+    pub fn allow_starts(&self) {
         for app in self.apps.values() {
-            app.let_start();
+            app.agent.allow_start();
         }
     }
 
     /// Whether no transaction is under way: the updater itself is replaced only then.
     pub fn check_idle(&self) -> Result<(), Problem> {
         let busy = self.apps.values().find_map(|app| {
-            let status = app.status();
+            let status = app.status.get();
             status.holder().map(|holder| (app, holder, status.began))
         });
         let Some((app, holder, began)) = busy else { return Ok(()) };
-        let detail = format!("{} of {} is under way; wait for it", holder.kind, app.name);
+        let detail = format!("{} of {} is under way; wait for it", holder.kind, app.settings.name);
         let problem = Problem::new(Code::UpdateInProgress, detail);
         Err(Problem { holder: Some(holder), since: Some(began), ..problem })
     }
 
     /// Whether an order may begin: this updater owns the apps, and the master is not a stale one.
-    pub fn check_order(&self, epoch: Option<u64>) -> Result<(), Problem> {
+    pub fn check_order(&self, epoch: Option<u64>) -> Result<(), Failure> {
         let in_charge = *self.charge.borrow() == Charge::Taken;
-        if !in_charge || self.updater_app.status().running.is_some() {
+        if !in_charge || self.updater_app.is_being_replaced() {
             let detail = "the updater itself is being updated; try again when it is done";
-            return Err(Problem::new(Code::UpdateInProgress, detail));
+            return Err(Problem::new(Code::UpdateInProgress, detail).into());
         }
-        self.epoch.check().map_err(|error| internal(&error))?;
+        self.epoch.check()?;
         let Some(given) = epoch else {
             if !self.config.require_epoch {
                 return Ok(());
             }
             let detail = "this host takes no order without the header Swarm-Epoch";
-            return Err(Problem::new(Code::BadRequest, detail));
+            return Err(Problem::new(Code::BadRequest, detail).into());
         };
-        self.epoch.accept(given).map_err(|error| match error {
-            EpochError::Stale { highest, .. } => {
-                let problem = Problem::new(Code::StaleMaster, failed_to(&error));
-                Problem { epoch: Some(highest), ..problem }
-            }
-            EpochError::Write(_) | EpochError::Damaged(_) => internal(&error),
-        })
+        Ok(self.epoch.accept(given)?)
     }
 
     /// The app that an order means.
@@ -236,15 +230,13 @@ impl Daemon {
             uptime_seconds: self.started.elapsed().as_secs(),
             epoch: self.epoch.highest(),
             drill: self.last_drill(),
-            apps: apps.map(|(name, app)| (name.clone(), app.status().health())).collect(),
+            apps: apps.map(|(name, app)| (name.clone(), app.status.get().health())).collect(),
         }
     }
 
-    /// Notes that `/health` was answered to a caller. A new updater has to answer the master.
-    pub fn answered(&self, caller: &Caller) {
-        if matches!(&caller.who, Who::Peer(peer) if peer.role == pki::Role::Master) {
-            self.answered.notify_one();
-        }
+    /// Notes that `/health` was answered to a master. A new updater has to answer one.
+    pub fn note_answered_master(&self) {
+        self.answered.notify_one();
     }
 
     /// Waits until the master was answered.

@@ -22,15 +22,15 @@ const LOOKING: &str = "a look at an agent";
 
 /// Looks after an app's agent for as long as the updater runs.
 pub(super) fn supervise(app: Arc<App>) {
-    let name = format!("the supervisor of {}", app.name);
+    let name = format!("the supervisor of {}", app.settings.name);
     spawn_task(&Handle::current(), name, async move {
-        app.may_start().await;
+        app.agent.start_allowed().await;
         let mut pause = Duration::ZERO;
         let stopping = Arc::clone(&app);
         blocking(LOOKING, move || keep_stopped(&stopping)).await;
         loop {
             let looking = Arc::clone(&app);
-            let found = blocking(LOOKING, move || looking.instance()).await;
+            let found = blocking(LOOKING, move || looking.agent.instance()).await;
             if let Some(instance) = found {
                 let looking = Arc::clone(&app);
                 // systemd or an administrator may have started it.
@@ -43,9 +43,10 @@ pub(super) fn supervise(app: Arc<App>) {
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = app.changed.notified() => pause = Duration::ZERO,
+                () = app.agent.changed.notified() => pause = Duration::ZERO,
             }
-            let (first, most) = (app.config.run.backoff.0, app.config.run.backoff_max.0);
+            let (first, most) =
+                (app.settings.config.run.backoff.0, app.settings.config.run.backoff_max.0);
             pause = (pause * 2).clamp(first, most.max(first));
             let starting = Arc::clone(&app);
             blocking("the start of an agent", move || start_if_wanted(&starting)).await;
@@ -67,39 +68,42 @@ async fn lived_long(app: &Arc<App>, instance: &Instance) -> bool {
             }
         }
     }
-    since.elapsed() >= app.config.run.backoff_max.0
+    since.elapsed() >= app.settings.config.run.backoff_max.0
 }
 
 fn look_after(app: &App) {
     app.refresh_room();
-    if !app.status().warnings.is_empty() {
+    if !app.status.get().warnings.is_empty() {
         // What could not be read a while ago may be readable again.
         app.refresh();
     }
-    if let Err(error) = app.runner().log().rotate_if_needed() {
-        tracing::warn!(app = %app.name, "{}: {}", app.name, failed_to(&error));
+    if let Err(error) = app.agent.runner().log().rotate_if_needed() {
+        tracing::warn!(app = %app.settings.name, "{}: {}", app.settings.name, failed_to(&error));
     }
 }
 
 fn keep_stopped(app: &App) {
-    let _held = app.hold_agent();
-    if let Err(problem) = app.keep_stopped() {
-        tracing::warn!(app = %app.name, "{}: {}", app.name, problem.detail);
+    let _held = app.agent.hold();
+    if let Err(failure) = app.keep_stopped() {
+        tracing::warn!(app = %app.settings.name, "{}: {}", app.settings.name, failure.problem.detail);
     }
 }
 
 fn start_if_wanted(app: &App) {
     // A transaction that is past its switch has the agent in its hands: this waits for its end.
-    let _held = app.hold_agent();
-    let active = app.layout.slot(Slot::Active).ok().flatten();
-    let (runner, Some(active)) = (app.runner(), active) else { return };
-    if app.files.stopped().exists() || app.instance().is_some() || app.has_journal_past_switch() {
+    let _held = app.agent.hold();
+    let active = app.settings.layout.slot(Slot::Active).ok().flatten();
+    let (runner, Some(active)) = (app.agent.runner(), active) else { return };
+    if app.agent.is_kept_stopped()
+        || app.agent.instance().is_some()
+        || app.agent.may_be_in_a_transactions_hands()
+    {
         return;
     }
     if runner.restarts_by_itself() {
         return;
     }
-    let launched = match app.launch(&active) {
+    let launched = match app.agent.launch(&active) {
         Ok(launch) => runner.start(&launch).map_err(|error| chain(&error)),
         Err(failure) => Err(failure.problem.detail.clone()),
     };
@@ -107,7 +111,7 @@ fn start_if_wanted(app: &App) {
         Ok(instance) => format!("was started as process {}", instance.process().pid),
         Err(error) => format!("could not be started: failed to {error}"),
     };
-    tracing::info!(app = %app.name, "{}: the agent {detail}", app.name);
-    app.tell(None, EventKind::Agent { detail });
+    tracing::info!(app = %app.settings.name, "{}: the agent {detail}", app.settings.name);
+    app.status.publish(None, EventKind::Agent { detail });
     app.refresh();
 }

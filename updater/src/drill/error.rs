@@ -9,7 +9,7 @@ use protocol::Outcome;
 use crate::runner::RunnerError;
 use crate::sys::SpawnError;
 use crate::sys::user::UserError;
-use crate::transaction::{AppError, KeptError};
+use crate::transaction::{AppError, Failure, KeptError};
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +30,7 @@ pub enum DrillError {
     /// The updater that should do it could not be started.
     #[error("start an updater for the drill")]
     Start(#[from] SpawnError),
-    /// Who this process runs as is not known.
+    /// The user that this process runs as is not known.
     #[error(transparent)]
     User(#[from] UserError),
     /// It could not be followed.
@@ -63,6 +63,12 @@ pub enum DrillError {
     /// The agent cannot be ended.
     #[error("end the drill's agent")]
     Agent(#[source] RunnerError),
+}
+
+impl From<DrillError> for Failure {
+    fn from(error: DrillError) -> Self {
+        Self::host(&error)
+    }
 }
 
 impl DrillError {

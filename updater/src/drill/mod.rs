@@ -4,15 +4,15 @@
 //! It must never touch a real app, nor leave anything behind: neither files nor processes, however
 //! it ends.
 
-mod act;
-mod conduct;
+mod action;
+mod drilled_app;
 mod error;
-mod last;
+mod last_report;
 mod release;
-mod scratch;
-mod step;
+mod run;
+mod scratch_app;
 
-pub use act::{Act, act};
-pub use conduct::{Drill, sweep};
+pub use action::{DrillAction, carry_out};
 pub use error::DrillError;
-pub use last::{keep_last, read_last};
+pub use last_report::{keep_last, read_last};
+pub use run::{Drill, sweep};

@@ -78,9 +78,13 @@ async fn updater(context: StartContext) -> Result<(), StartError> {
         "in charge of {}, as release {}", daemon.host, daemon.digest.short()
     );
     notify::ready(&format!("{}, release {}", daemon.host, daemon.digest.short()));
-    daemon.begin();
+    daemon.allow_starts();
     spawn_task(&handle, "the watchdog's feeding", notify::feed_watchdog());
-    let _ = serving.await;
+    tokio::select! {
+        _ = serving => {}
+        // Unsaid, the parent starts what the link names, which is the successor too.
+        () = daemon.updater_app.successor_proven() => drop(takeover.leave()),
+    }
     Ok(())
 }
 

@@ -1,130 +1,130 @@
-//! An order, and whether it may begin.
+//! Taking an order: whether it may begin, and what it comes to before anything is touched.
 
-use std::io;
+use std::sync::Arc;
 
-use common::{StateFileError, chain, failed_to};
-use protocol::{
-    Code, Digest, Kind, OrderOptions, Problem, Space, Status as Answer, TransactionResult,
-};
+use common::failed_to;
+use protocol::{Code, Digest, Kind, Problem, Space, Status, TransactionId, TransactionResult};
 
-use crate::release::{RecordError, Slot, is_sealed, read_record};
-use crate::sys::fs::free_space;
-use crate::transaction::journal::is_no_space;
-use crate::transaction::{App, Archive, ReleaseStates};
-use crate::trust::Accepted;
+use super::engine::Engine;
+use super::recovery::on_own_thread;
+use super::{App, Failure, Order, Target};
+use crate::release::Slot;
+use crate::trust::VerifiedManifest;
 
-/// What is asked for.
+/// What became of an order.
 #[derive(Debug)]
-pub struct Order {
-    /// Stage, update or roll back.
-    pub kind: Kind,
-    pub target: Target,
-    pub options: OrderOptions,
-    /// `master`, or `local`.
-    pub caller: String,
-    /// The number of the connection that it came on.
-    pub connection: u64,
-    pub epoch: Option<u64>,
-    /// The caller's name for the order.
-    pub order: Option<String>,
-}
-
-/// Which release an order means.
-#[derive(Debug)]
-pub enum Target {
-    /// One that is on the disk.
-    Digest(Digest),
-    /// The one that `prev` names.
-    Previous,
-    /// One that is being sent.
-    Archive(Archive),
-}
-
-/// Why it cannot be told whether a release is kept.
-#[derive(Debug, thiserror::Error)]
-pub enum KeptError {
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    /// What is known of it.
-    #[error(transparent)]
-    ReleaseStates(#[from] StateFileError),
+pub enum Admission {
+    /// There was nothing to do.
+    AlreadyCurrent(Box<TransactionResult>),
+    /// It is under way, and goes on to its end whether anyone listens or not.
+    Started {
+        transaction: TransactionId,
+        /// Whether it takes the archive.
+        receives: bool,
+    },
 }
 
 /// What an order comes to before anything is touched.
 #[derive(Debug)]
-pub(super) enum Plan {
+enum Plan {
     /// A release that is on the disk is to be activated.
     Activate {
         digest: Digest,
-        /// The manifest that vouches for it from now on.
-        accepted: Option<Box<Accepted>>,
+        /// The signed manifest under which it may run from now on.
+        manifest: Option<Box<VerifiedManifest>>,
     },
     /// An archive has to be taken first: the one of this manifest, where signatures are asked for.
-    Receive(Option<Box<Accepted>>),
+    Receive(Option<Box<VerifiedManifest>>),
     /// There is nothing to do.
     Current(Digest),
 }
 
 impl App {
-    /// Decides what an order comes to. The lock is held; nothing has been touched.
-    pub(super) fn plan(&self, order: &Order) -> Result<Plan, Problem> {
-        if order.kind != Kind::SelfUpdate {
-            // What cannot be found cannot be stopped: better told now than after the switch.
-            self.runner().find().map_err(|error| internal(&error))?;
+    /// Takes an order and carries it out on a thread of its own, or says why not. Nothing is
+    /// touched before it is known that the order can begin.
+    pub fn begin(self: &Arc<Self>, order: Order) -> Result<Admission, Failure> {
+        let lock = self.lock_at_rest()?;
+        if let Some(own) = &self.self_update {
+            own.seed(&self.settings)?;
         }
-        if self.hands_over(order.kind) {
-            // So is what cannot be passed on.
-            let prepared = self.handover()?.1.prepare();
+        let connection = order.connection;
+        let app = Arc::clone(self);
+        let (engine, receives) = match self.plan(&order)? {
+            Plan::Current(digest) => {
+                let result = Box::new(self.already_current(digest));
+                return Ok(Admission::AlreadyCurrent(result));
+            }
+            Plan::Activate { digest, manifest } => {
+                if let Some(manifest) = &manifest {
+                    self.settings.record_signature(manifest)?;
+                }
+                (Engine::activate(app, lock, order, digest)?, false)
+            }
+            Plan::Receive(manifest) => (Engine::receive(app, lock, order, manifest)?, true),
+        };
+        let transaction = engine.transaction().clone();
+        self.status.update(|status| {
+            status.running = Some((transaction.clone(), engine.kind()));
+            status.connection = connection;
+        });
+        let app = Arc::clone(self);
+        let started = on_own_thread("update", &self.settings.name, engine.span(), move || {
+            let ended = engine.run();
+            app.recover_if_needed(&ended);
+            app.agent.changed.notify_one();
+            if let Some(own) = &app.self_update {
+                own.ended(ended.outcome);
+            }
+        });
+        if started.is_err() {
+            self.status.update(|status| status.running = None);
+        }
+        started?;
+        Ok(Admission::Started { transaction, receives })
+    }
+
+    /// Decides what an order comes to. The lock is held; nothing has been touched.
+    fn plan(&self, order: &Order) -> Result<Plan, Failure> {
+        if order.kind != Kind::SelfUpdate {
+            // An agent that cannot be found cannot be stopped: better told now than after the switch.
+            self.agent.runner().find()?;
+        }
+        if self.agent.hands_over(order.kind) {
+            // So is a socket that cannot be passed on.
+            let prepared = self.agent.handover()?.1.prepare();
             prepared.map_err(|error| Problem::new(Code::NotSupported, failed_to(&error)))?;
         }
-        let facts = ReleaseStates::read(&self.files.facts()).map_err(|error| internal(&error))?;
-        let accepted = self.vouched(&order.target, &facts)?;
+        let settings = &self.settings;
+        let states = settings.release_states()?;
+        let manifest = settings.check_signature(&order.target, &states)?;
         let digest = match &order.target {
-            Target::Archive(archive) => archive.digest(accepted.as_deref()),
+            Target::Archive(archive) => archive.digest(manifest.as_deref()),
             Target::Digest(digest) => Some(self.kept(*digest)?),
             Target::Previous => Some(self.previous()?),
         };
         if let Some(digest) = digest {
-            refuse_quarantined(&digest, &facts, order.options.retry_quarantined)?;
+            states.refuse_quarantined(&digest, order.options.retry_quarantined)?;
             if order.kind != Kind::Stage && !order.options.force && self.runs(&digest) {
                 return Ok(Plan::Current(digest));
             }
-            if self.is_kept(&digest).map_err(|error| internal(&error))? {
-                return Ok(Plan::Activate { digest, accepted });
+            if settings.is_kept(&digest)? {
+                return Ok(Plan::Activate { digest, manifest });
             }
         }
         if let Target::Archive(archive) = &order.target {
-            let signed = accepted.as_ref().map(|accepted| accepted.manifest.archive_bytes);
+            let signed = manifest.as_ref().map(|signed| signed.manifest.archive_bytes);
             self.check_space(signed.or(archive.length))?;
         }
-        Ok(Plan::Receive(accepted))
-    }
-
-    /// Whether a release is whole on the disk. Its own record is not enough: a build could have
-    /// written one. What the updater itself found out must say so too, if it is not lost. A disk
-    /// that does not say is an error, and no answer.
-    pub fn is_kept(&self, digest: &Digest) -> Result<bool, KeptError> {
-        let release = self.layout.release(digest);
-        let facts = ReleaseStates::read(&self.files.facts())?;
-        let known = if facts.is_empty() { is_sealed(&release)? } else { facts.whole(digest) };
-        if !known {
-            // Its record may be the build's, and a link or worse: it is not even looked at.
-            return Ok(false);
-        }
-        match read_record(&release) {
-            Err(RecordError::Absent(_)) => Ok(false),
-            Err(error @ RecordError::Io { .. }) => Err(error.into()),
-            Err(RecordError::Unusable(_)) | Ok(_) => Ok(true),
-        }
+        Ok(Plan::Receive(manifest))
     }
 
     /// The answer to an order for what runs already.
-    pub(super) fn already_current(&self, digest: Digest) -> TransactionResult {
+    fn already_current(&self, digest: Digest) -> TransactionResult {
         TransactionResult {
-            status: Answer::AlreadyCurrent,
+            status: Status::AlreadyCurrent,
             code: None,
             transaction: None,
-            release: Some(self.slot_release("active", &digest)),
+            release: Some(self.settings.slot_release("active", &digest)),
             from: Some(digest),
             to: Some(digest),
             probe: None,
@@ -133,53 +133,56 @@ impl App {
         }
     }
 
-    fn kept(&self, digest: Digest) -> Result<Digest, Problem> {
-        if self.is_kept(&digest).map_err(|error| internal(&error))? {
+    fn kept(&self, digest: Digest) -> Result<Digest, Failure> {
+        if self.settings.is_kept(&digest)? {
             return Ok(digest);
         }
-        let detail = format!("{} keeps no release {digest}; send its archive", self.name);
-        Err(Problem::new(Code::UnknownRelease, detail))
+        let name = &self.settings.name;
+        let detail = format!("{name} keeps no release {digest}; send its archive");
+        Err(Problem::new(Code::UnknownRelease, detail).into())
     }
 
-    fn previous(&self) -> Result<Digest, Problem> {
-        let prev = self.layout.slot(Slot::Prev).map_err(|error| internal(&error))?;
-        let facts = ReleaseStates::read(&self.files.facts()).map_err(|error| internal(&error))?;
-        if let Some(prev) = prev.filter(|digest| !facts.failed_here(digest))
-            && self.is_kept(&prev).map_err(|error| internal(&error))?
+    fn previous(&self) -> Result<Digest, Failure> {
+        let prev = self.settings.layout.slot(Slot::Prev)?;
+        let states = self.settings.release_states()?;
+        if let Some(prev) = prev.filter(|digest| !states.failed_here(digest))
+            && self.settings.is_kept(&prev)?
         {
             return Ok(prev);
         }
-        let detail = format!("{} never ran another good release on this host", self.name);
-        Err(Problem::new(Code::NoPreviousRelease, detail))
+        let name = &self.settings.name;
+        let detail = format!("{name} never ran another good release on this host");
+        Err(Problem::new(Code::NoPreviousRelease, detail).into())
     }
 
     /// Whether `active` names the release *and* its agent runs. A dead agent is no reason to say
     /// that all is well.
     fn runs(&self, digest: &Digest) -> bool {
-        if let Some(own) = &self.own {
-            return own.digest == *digest;
+        if let Some(own) = &self.self_update {
+            return own.release() == *digest;
         }
-        let active = self.layout.slot(Slot::Active).ok().flatten();
-        active == Some(*digest) && self.running_instance(digest).is_some()
+        let active = self.settings.layout.slot(Slot::Active).ok().flatten();
+        active == Some(*digest) && self.agent.running_instance(digest).is_some()
     }
 
     fn check_space(&self, length: Option<u64>) -> Result<(), Problem> {
-        if length.is_some_and(|length| length > self.limits.archive_bytes.0) {
-            let limit = self.limits.archive_bytes;
+        let limits = &self.settings.limits;
+        if length.is_some_and(|length| length > limits.archive_bytes.0) {
+            let limit = limits.archive_bytes;
             let detail = format!("it has {} bytes, the limit is {limit}", length.unwrap_or(0));
             return Err(Problem::new(Code::ArchiveTooLarge, detail));
         }
-        let Some(free) = self.free_space() else { return Ok(()) };
+        let Some(free) = self.settings.free_space() else { return Ok(()) };
         let needed = Space {
-            bytes: length.unwrap_or(0).saturating_add(self.limits.reserve_bytes.0),
-            inodes: self.limits.reserve_inodes,
+            bytes: length.unwrap_or(0).saturating_add(limits.reserve_bytes.0),
+            inodes: limits.reserve_inodes,
         };
         if free.bytes >= needed.bytes && free.inodes >= needed.inodes {
             return Ok(());
         }
         let detail = format!(
             "{} has {} bytes and {} inodes free; {} bytes and {} inodes are needed",
-            self.layout.install().display(),
+            self.settings.layout.install().display(),
             free.bytes,
             free.inodes,
             needed.bytes,
@@ -188,43 +191,4 @@ impl App {
         let problem = Problem::new(Code::NoSpace, detail);
         Err(Problem { needed: Some(needed), free: Some(free), ..problem })
     }
-
-    /// How many bytes an archive may have, by what is free beyond the reserve; none if the disk does
-    /// not say.
-    pub(super) fn room(&self) -> Option<u64> {
-        let free = self.free_space()?;
-        let names = free.inodes >= self.limits.reserve_inodes;
-        Some(if names { free.bytes.saturating_sub(self.limits.reserve_bytes.0) } else { 0 })
-    }
-
-    /// Before the first release the directory is not there; it will be on the same disk as its
-    /// parent.
-    fn free_space(&self) -> Option<Space> {
-        self.layout.install().ancestors().find_map(|place| free_space(place).ok())
-    }
-}
-
-/// A failure of the host itself, in full; a full disk is told apart.
-pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Problem {
-    let code = if is_no_space(error) { Code::NoSpace } else { Code::Internal };
-    // What the system says alone does not say what was tried.
-    let act = if error.is::<io::Error>() { "use the disk: " } else { "" };
-    Problem::new(code, format!("failed to {act}{}", chain(error)))
-}
-
-/// A release that failed on this host before is taken again only when that is said.
-pub(super) fn refuse_quarantined(
-    digest: &Digest,
-    facts: &ReleaseStates,
-    retry: bool,
-) -> Result<(), Problem> {
-    if retry || !facts.quarantined(digest) { Ok(()) } else { Err(quarantined(digest, facts)) }
-}
-
-fn quarantined(digest: &Digest, facts: &ReleaseStates) -> Problem {
-    let why = facts.get(digest).and_then(|fact| fact.failure.clone());
-    let why = why.unwrap_or_else(|| "it could not be proven".to_owned());
-    let detail =
-        format!("{digest} failed on this host before ({why}); retry_quarantined takes it again");
-    Problem { to: Some(*digest), ..Problem::new(Code::Quarantined, detail) }
 }

@@ -1,72 +1,28 @@
-//! One app: its directories, its runner, its probe, and what is known of it.
+//! One thing that the updater keeps up to date, put together from its parts: each part says who may
+//! touch what.
 
-use std::fs;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use common::{chain, failed_to};
-use futures_util::Stream;
-use pki::Paths;
-use protocol::{
-    ActiveRelease, AppName, Code, Digest, Event, EventKind, LastTransaction, Phase, Problem,
-    SELF_APP, SlotRelease, TransactionId, TransactionResult,
-};
+use common::failed_to;
+use protocol::{ActiveRelease, AppName, Kind, LastTransaction, Phase, TransactionId};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
 
-use crate::config::{AppConfig, Config, LimitsConfig, RunnerKind};
-use crate::probe::{Probe, Readiness};
-use crate::release::{Layout, Slot, read_record};
-use crate::runner::{Instance, Launch, Runner, RunnerResources, command_of};
+use super::parts::{AgentControl, AppError, AppSettings, SelfUpdate, Signals, StatusBoard};
+use super::{AgentState, Events, Journal, is_stranded, read_history};
+use crate::config::Config;
+use crate::release::Slot;
+use crate::runner::RunnerResources;
 use crate::self_update::{OwnExecutable, Takeover};
-use crate::sys::user::{User, UserError};
-use crate::sys::{spawn_thread, wall_clock};
-use crate::systemd::CommandUnits;
-use crate::transaction::admission::{Order, Plan, internal};
-use crate::transaction::engine::{Engine, Recovery, read_manifest};
-use crate::transaction::machine::after_switch;
-use crate::transaction::status::{Agent, AppFiles, Status};
-use crate::transaction::stop::StopRequest;
-use crate::transaction::{
-    AppLock, Events, Failure, Journal, Wanted, is_stranded, read_history, try_lock,
-};
-use crate::trust::{KeyError, TrustedKeys};
 
-/// One thing that the updater keeps up to date.
 pub struct App {
-    pub name: AppName,
-    /// How it is configured.
-    pub config: AppConfig,
-    pub layout: Layout,
-    /// Its files in the state directory.
-    pub files: AppFiles,
-    /// What is taken from outside, at most.
-    pub limits: LimitsConfig,
-    pub(super) events: Arc<Events>,
-    pub(super) user: Option<User>,
-    /// Where systemd runs: the units of its builds, and of what it has run around a switch. They are
-    /// there also where the configuration does not want any more of them.
-    pub(super) build_units: Option<CommandUnits>,
-    pub(super) hook_units: Option<CommandUnits>,
-    pub(super) probe: Probe,
-    pub(super) ready: Readiness,
-    /// Who may sign its releases; none where signatures are not asked for.
-    pub(super) keys: TrustedKeys,
+    pub settings: Arc<AppSettings>,
+    pub status: StatusBoard,
+    pub agent: AgentControl,
+    pub(super) signals: Signals,
+    /// Of the updater's own app only.
+    pub(super) self_update: Option<SelfUpdate>,
+    /// The runtime of timers and of what waits in the background.
     pub(super) handle: Handle,
-    /// The transaction that the master has confirmed.
-    pub(super) confirmed: watch::Sender<Option<TransactionId>>,
-    /// The transaction that was asked to end, and by whom.
-    pub(super) stopping: watch::Sender<StopRequest>,
-    /// Of the updater's own app: the program that runs, and how another one takes its place.
-    pub(super) own: Option<OwnExecutable>,
-    pub(super) takeover: Option<Arc<Takeover>>,
-    /// Something happened to the agent, or a transaction ended.
-    pub(crate) changed: Notify,
-    /// Whether the agent may be started yet.
-    pub(super) may_start: watch::Sender<bool>,
-    runner: Box<dyn Runner>,
-    status: Mutex<Status>,
-    /// Who may start and stop the agent: a transaction from its switch on, else the supervisor.
-    agent: Mutex<()>,
 }
 
 /// What the disk says of an app.
@@ -74,19 +30,6 @@ struct SeenOnDisk {
     active: Option<ActiveRelease>,
     last: Option<LastTransaction>,
     warnings: Vec<String>,
-}
-
-/// An order that was taken.
-#[derive(Debug)]
-pub enum Begun {
-    /// There was nothing to do.
-    Current(Box<TransactionResult>),
-    /// It is under way, and goes on to its end whoever listens.
-    Running {
-        transaction: TransactionId,
-        /// Whether it takes the archive.
-        receives: bool,
-    },
 }
 
 impl App {
@@ -98,209 +41,72 @@ impl App {
         resources: &RunnerResources,
         handle: Handle,
     ) -> Result<Self, AppError> {
-        let own = config.apps.get(&name).ok_or_else(|| AppError::Unknown(name.clone()))?.clone();
-        let files = AppFiles::new(&config.state_dir, &name);
-        let user = own.user.as_deref().map(User::by_name).transpose().map_err(AppError::User)?;
-        let runner = crate::runner::for_app(&own, files.directory(), resources);
-        let probe = Probe::from_config(&own, &config.identity).map_err(AppError::Probe)?;
-        let ready = Readiness::from_config(&own, &config.identity).map_err(AppError::Probe)?;
-        let keys = TrustedKeys::load(&own.trusted_keys).map_err(AppError::Keys)?;
-        let probes = config.apps.values().filter_map(|app| app.health.identity.as_deref());
-        let hidden: Vec<_> =
-            probes.map(|probe| Paths::client(probe).key).chain([config.identity.clone()]).collect();
-        let (start, answer) = (own.run.start_timeout.0, own.run.bus_timeout.0);
-        let runs_commands = name.as_str() != SELF_APP;
-        let systemd = &resources.systemd;
-        let bus = (runs_commands && systemd.makes_units()).then(|| systemd.bus(answer));
-        let units = |kind| {
-            let (app, state) = (name.as_str(), files.directory());
-            Some(CommandUnits::new(bus.clone()?, kind, app, state, hidden.clone(), start))
-        };
-        Ok(Self {
-            build_units: units("build"),
-            hook_units: units("hook"),
-            layout: Layout::new(&own.install_dir),
-            limits: config.limits.clone(),
-            status: Mutex::new(Status::new(wall_clock())),
-            agent: Mutex::new(()),
-            confirmed: watch::Sender::new(None),
-            stopping: watch::Sender::new(None),
-            own: None,
-            takeover: None,
-            changed: Notify::new(),
-            may_start: watch::Sender::new(true),
-            runner,
-            name,
-            config: own,
-            files,
-            events,
-            user,
-            probe,
-            ready,
-            keys,
-            handle,
-        })
+        let settings = Arc::new(AppSettings::new(name, config, &resources.systemd)?);
+        let agent = AgentControl::new(Arc::clone(&settings), config, resources)?;
+        Ok(Self::of(settings, agent, events, None, handle))
     }
 
-    /// Takes an order and carries it out on a thread of its own, or says why not. Nothing is
-    /// touched before it is known that the order can begin.
-    pub fn begin(self: &Arc<Self>, order: Order) -> Result<Begun, Box<Problem>> {
-        let lock = self.lock_at_rest()?;
-        self.seed().map_err(|error| internal(&error))?;
-        let connection = order.connection;
-        let (started, receives) = match self.plan(&order)? {
-            Plan::Current(digest) => {
-                return Ok(Begun::Current(Box::new(self.already_current(digest))));
-            }
-            Plan::Activate { digest, accepted } => {
-                if let Some(accepted) = &accepted {
-                    self.adopt(accepted).map_err(|error| internal(&*error))?;
-                }
-                (Engine::activate(Arc::clone(self), lock, order, digest), false)
-            }
-            Plan::Receive(accepted) => {
-                (Engine::receive(Arc::clone(self), lock, order, accepted), true)
-            }
-        };
-        let engine = started.map_err(|error| internal(&error))?;
-        let transaction = engine.transaction().clone();
-        self.update_status(|status| {
-            status.running = Some((transaction.clone(), engine.kind()));
-            status.connection = connection;
-        });
-        let app = Arc::clone(self);
-        let span = engine.span();
-        let thread = std::thread::Builder::new().name(format!("update-{}", self.name));
-        let work = move || {
-            let _inside = span.entered();
-            app.ended(&engine.run());
-        };
-        spawn_thread(thread, work).map_err(|error| {
-            self.update_status(|status| status.running = None);
-            internal(&error)
-        })?;
-        Ok(Begun::Running { transaction, receives })
+    /// The updater's own releases, which are kept like those of an app.
+    pub fn of_updater(
+        config: &Config,
+        program: OwnExecutable,
+        takeover: Arc<Takeover>,
+        events: Arc<Events>,
+        handle: Handle,
+    ) -> Result<Self, AppError> {
+        let settings = Arc::new(AppSettings::of_updater(config)?);
+        let agent = AgentControl::new(Arc::clone(&settings), config, &RunnerResources::default())?;
+        let own = SelfUpdate::new(program, takeover);
+        Ok(Self::of(settings, agent, events, Some(own), handle))
     }
 
-    /// Takes a confirmation. `None` if this transaction does not wait for one here; false if it
-    /// came on the connection of the order itself.
-    pub fn confirm(&self, transaction: &TransactionId, connection: u64) -> Option<bool> {
-        let status = self.status();
-        let waits = status.phase == Phase::Confirming
-            && status.running.as_ref().is_some_and(|(running, _)| running == transaction);
-        let elsewhere = status.connection != connection;
-        if waits && elsewhere {
-            self.confirmed.send_replace(Some(transaction.clone()));
-        }
-        waits.then_some(elsewhere)
-    }
-
-    /// What is known of it now.
-    pub fn status(&self) -> Status {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Changes what is known of it.
-    pub(crate) fn update_status(&self, change: impl FnOnce(&mut Status)) {
-        change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    /// What starts and stops its agent.
-    pub fn runner(&self) -> &dyn Runner {
-        self.runner.as_ref()
-    }
-
-    /// The agent, if it runs.
-    pub fn instance(&self) -> Option<Instance> {
-        let found = self.runner().find();
-        let found = found.inspect_err(|error| {
-            tracing::warn!(app = %self.name, "{}: {}", self.name, chain(error));
-        });
-        found.ok()?
-    }
-
-    /// The agent, if it runs and is of this release.
-    pub fn running_instance(&self, digest: &Digest) -> Option<Instance> {
-        self.instance().filter(|instance| instance.digest() == *digest)
-    }
-
-    /// How a release's agent is started.
-    pub fn launch(&self, digest: &Digest) -> Result<Launch, Failure> {
-        let path = self.layout.release(digest);
-        let manifest = read_manifest(&path)?;
-        let command = match self.config.run.kind {
-            RunnerKind::Process => command_of(&self.config.run, manifest.run.as_ref()),
-            // Units say themselves what they run.
-            RunnerKind::Systemd => Ok(Vec::new()),
-        };
-        let command = command.map_err(|error| {
-            Failure::release_problem(Problem::new(Code::RolledBack, failed_to(&error)))
-        })?;
-        Ok(Launch {
-            release_path: path,
-            digest: *digest,
-            version: manifest.version,
-            command,
-            environment: self.config.run.env.clone(),
-        })
-    }
-
-    /// Whether a journal says who has the agent in hand. One that cannot be read might.
-    pub(crate) fn has_journal_past_switch(&self) -> bool {
-        match Journal::read(&self.files.journal()) {
-            Ok(journal) => journal.is_some_and(|journal| after_switch(journal.phase)),
-            Err(_) => true,
-        }
-    }
-
-    /// Waits until nobody else starts or stops the agent.
-    pub(crate) fn hold_agent(&self) -> MutexGuard<'_, ()> {
-        self.agent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What happens here, from the past and from then on.
-    pub fn listen(&self, wanted: Wanted) -> impl Stream<Item = Event> + Send + use<> {
-        self.events.listen(wanted)
-    }
-
-    /// Tells everyone who listens.
-    pub(crate) fn tell(&self, transaction: Option<&TransactionId>, kind: EventKind) {
-        self.events.publish(&self.name, transaction, wall_clock(), kind);
+    fn of(
+        settings: Arc<AppSettings>,
+        agent: AgentControl,
+        events: Arc<Events>,
+        self_update: Option<SelfUpdate>,
+        handle: Handle,
+    ) -> Self {
+        let status = StatusBoard::new(settings.name.clone(), events);
+        Self { settings, status, agent, signals: Signals::new(), self_update, handle }
     }
 
     /// Reads again what `/health` tells: from the disk, and whether the agent runs.
     pub fn refresh(&self) {
         let seen = self.look_at_disk();
-        let agent = self.agent_state(seen.active.is_some());
+        let agent = self.agent.state(seen.active.is_some());
         self.show(seen, agent);
     }
 
-    /// What `/health` tells before systemd has been asked how the agent is: what is under way, above all.
+    /// Fills in what `/health` tells before systemd has been asked how the agent is: what is under way, above
+    /// all.
     pub(crate) fn show_what_the_disk_says(&self) {
         let mut seen = self.look_at_disk();
-        let agent = match seen.active {
-            _ if self.files.stopped().exists() => Agent::Stopped,
-            None => Agent::None,
-            // Nothing is taken for healthy that has not been seen to be.
-            Some(_) => Agent::Dead,
-        };
-        if agent == Agent::Dead {
+        let agent = self.agent.state_on_disk(seen.active.is_some());
+        if agent == AgentState::Dead {
             seen.warnings.push("whether the agent runs is not known yet".to_owned());
         }
         self.show(seen, agent);
-        match Journal::read(&self.files.journal()) {
-            Ok(Some(journal)) => self.show_phase(&journal),
+        match Journal::read(&self.settings.files.journal()) {
+            Ok(Some(journal)) => self.status.show_phase(&journal),
             Ok(None) => {}
-            Err(error) => self.block(format!("not recovered: {}", failed_to(&error))),
+            Err(error) => self.status.block(format!("not recovered: {}", failed_to(&error))),
         }
     }
 
     fn look_at_disk(&self) -> SeenOnDisk {
+        let settings = &self.settings;
         let mut warnings = Vec::new();
-        let active = self.active(&mut warnings);
-        let mut history = read_history(&self.files.history()).unwrap_or_else(|error| {
+        let active = match settings.layout.slot(Slot::Active) {
+            Ok(digest) => digest.map(|digest| settings.active_release(digest, &mut warnings)),
+            Err(error) => {
+                warnings.push(format!("the active link cannot be read: {error}"));
+                self.status.get().active
+            }
+        };
+        let mut history = read_history(&settings.files.history()).unwrap_or_else(|error| {
             warnings.push(format!("the history cannot be read: {error}"));
-            self.status().last.into_iter().collect()
+            self.status.get().last.into_iter().collect()
         });
         if is_stranded(&history) {
             warnings.push("stranded: no release could be proven healthy here".to_owned());
@@ -308,9 +114,9 @@ impl App {
         SeenOnDisk { active, last: history.pop(), warnings }
     }
 
-    fn show(&self, seen: SeenOnDisk, agent: Agent) {
+    fn show(&self, seen: SeenOnDisk, agent: AgentState) {
         self.refresh_room();
-        self.update_status(|status| {
+        self.status.update(|status| {
             status.active = seen.active;
             status.last = seen.last;
             status.warnings = seen.warnings;
@@ -318,128 +124,45 @@ impl App {
         });
     }
 
-    /// Puts where a transaction stands into what `/health` tells.
-    pub(super) fn show_phase(&self, journal: &Journal) {
-        self.update_status(|status| {
-            status.phase = journal.phase;
-            status.since = journal.since;
-            status.began = journal.started_at;
-            status.running = Some((journal.transaction.clone(), journal.kind));
-            status.to = journal.to;
-        });
-    }
-
     /// Looks again how much room the disk has.
     pub fn refresh_room(&self) {
-        let room = self.room();
-        self.update_status(|status| status.room = room);
+        let room = self.settings.room();
+        self.status.update(|status| status.room = room);
     }
 
-    /// A release in the shape of an answer.
-    pub fn slot_release(&self, slot: &str, digest: &Digest) -> SlotRelease {
-        let path = self.layout.release(digest);
-        let record = read_record(&path).ok();
-        SlotRelease {
-            slot: slot.to_owned(),
-            digest: *digest,
-            path: path.display().to_string(),
-            sha: record.as_ref().and_then(|record| record.sha.clone()),
-            version: record.as_ref().and_then(|record| record.version.clone()),
-            installed_at: record.map(|record| record.installed_at),
+    /// Takes a confirmation. `None` if this transaction does not wait for one here; false if it
+    /// came on the connection of the order itself.
+    pub fn confirm(&self, transaction: &TransactionId, connection: u64) -> Option<bool> {
+        let status = self.status.get();
+        let waits = status.phase == Phase::Confirming
+            && status.running.as_ref().is_some_and(|(running, _)| running == transaction);
+        let elsewhere = status.connection != connection;
+        if waits && elsewhere {
+            self.signals.confirm(transaction.clone());
+        }
+        waits.then_some(elsewhere)
+    }
+
+    /// Asks the transaction that is under way to stop, if there is one, and says which that is.
+    pub fn request_stop(&self, caller: &str) -> Option<TransactionId> {
+        let (transaction, kind): (_, Kind) = self.status.get().running?;
+        let app = &self.settings.name;
+        tracing::info!(%app, %transaction, "{app}: the {caller} asked this {kind} to stop");
+        self.signals.request_stop(transaction.clone(), caller);
+        Some(transaction)
+    }
+
+    /// Of the updater's own app: whether a successor is being tried, or was proven.
+    pub fn is_being_replaced(&self) -> bool {
+        let proven = self.self_update.as_ref().is_some_and(SelfUpdate::has_succeeded);
+        proven || self.status.get().running.is_some()
+    }
+
+    /// Of the updater's own app: waits until a new updater was proven, and this process has to leave.
+    pub async fn successor_proven(&self) {
+        match &self.self_update {
+            Some(own) => own.succeeded().await,
+            None => std::future::pending().await,
         }
     }
-
-    fn active(&self, warnings: &mut Vec<String>) -> Option<ActiveRelease> {
-        let digest = match self.layout.slot(Slot::Active) {
-            Ok(digest) => digest?,
-            Err(error) => {
-                warnings.push(format!("the active link cannot be read: {error}"));
-                return self.status().active;
-            }
-        };
-        let path = self.layout.release(&digest);
-        let record = read_record(&path).inspect_err(|error| warnings.push(failed_to(error))).ok();
-        Some(ActiveRelease {
-            digest,
-            version: record.as_ref().and_then(|record| record.version.clone()),
-            sha: record.and_then(|record| record.sha),
-            path: path.display().to_string(),
-        })
-    }
-
-    fn agent_state(&self, has_release: bool) -> Agent {
-        match self.instance() {
-            Some(instance) => Agent::Running(instance.process().pid),
-            None if self.files.stopped().exists() => Agent::Stopped,
-            None if has_release => Agent::Dead,
-            None => Agent::None,
-        }
-    }
-
-    /// The lock, where nothing is left of an earlier transaction. One whose end could not be
-    /// written down, on a full disk mostly, comes first.
-    pub(super) fn lock_at_rest(self: &Arc<Self>) -> Result<AppLock, Problem> {
-        let lock = self.lock()?;
-        let read = || Journal::read(&self.files.journal()).map_err(|error| internal(&error));
-        let Some(journal) = read()? else { return Ok(lock) };
-        drop(lock);
-        let detail = "an earlier transaction has to be finished first; try again";
-        match self.recover() {
-            // It has ended, and there is nothing to wait for but the disk.
-            Recovery::Finishing(finishing) if journal.outcome.is_some() => {
-                let _ = finishing.join();
-                let lock = self.lock()?;
-                if read()?.is_none() {
-                    return Ok(lock);
-                }
-                let blocked = self.status().blocked;
-                Err(Problem::new(Code::Internal, blocked.unwrap_or_else(|| detail.to_owned())))
-            }
-            Recovery::Blocked(why) => Err(Problem::new(Code::Internal, why)),
-            _ => Err(Problem { detail: detail.to_owned(), ..self.in_progress() }),
-        }
-    }
-
-    fn lock(&self) -> Result<AppLock, Problem> {
-        fs::create_dir_all(self.files.directory()).map_err(|error| internal(&error))?;
-        match try_lock(&self.files.lock()) {
-            Ok(Some(lock)) => Ok(lock),
-            Ok(None) => Err(self.in_progress()),
-            Err(error) => Err(internal(&error)),
-        }
-    }
-
-    fn in_progress(&self) -> Problem {
-        let status = self.status();
-        let holder = status.holder();
-        let detail = match &holder {
-            Some(holder) => format!(
-                "{} {} is under way, in {}; wait for it or look at /events",
-                holder.kind, holder.transaction, status.phase
-            ),
-            None => "another process holds this app's lock".to_owned(),
-        };
-        let since = holder.is_some().then_some(status.began);
-        Problem { holder, since, ..Problem::new(Code::UpdateInProgress, detail) }
-    }
-}
-
-/// Why an app cannot be kept up to date.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    /// The configuration has no such app.
-    #[error("find the app {0} in the configuration")]
-    Unknown(AppName),
-    /// The name of the updater's own app is no name.
-    #[error("name the updater's own app")]
-    Name(#[source] protocol::NameError),
-    /// Its user does not exist.
-    #[error("find the app's user")]
-    User(#[source] UserError),
-    /// A trusted key cannot be used.
-    #[error("read the app's trusted keys")]
-    Keys(#[source] KeyError),
-    /// Its probe cannot be made.
-    #[error("prepare the app's probe")]
-    Probe(#[source] crate::probe::ProbeError),
 }

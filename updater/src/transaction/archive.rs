@@ -10,8 +10,8 @@ use protocol::Digest;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::transaction::stop::Stop;
-use crate::trust::{Accepted, Presented};
+use crate::transaction::StopSignal;
+use crate::trust::{UnverifiedManifest, VerifiedManifest};
 
 /// An archive that is being sent.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ pub struct Archive {
     pub length: Option<u64>,
     /// Whether that body is the archive and nothing else.
     pub alone: bool,
-    /// What came with it.
-    pub presented: Presented,
+    /// The manifest and the signature that came with it.
+    pub presented: UnverifiedManifest,
 }
 
 /// What comes from the sender: any number of chunks, and then one of the two others.
@@ -50,15 +50,15 @@ pub struct Declared {
 impl Archive {
     /// The digest that it must have, as far as that is known before its end. In a form, the manifest
     /// alone may say it.
-    pub(super) fn digest(&self, accepted: Option<&Accepted>) -> Option<Digest> {
-        self.declared.digest.or_else(|| accepted.map(|accepted| accepted.manifest.digest))
+    pub(super) fn digest(&self, signed: Option<&VerifiedManifest>) -> Option<Digest> {
+        self.declared.digest.or_else(|| signed.map(|signed| signed.manifest.digest))
     }
 
     /// Its bytes up to its end, or up to when the transaction is asked to stop. What is said after
     /// them is in `declared` then, as far as it was not said before.
     pub(super) fn chunks(
         &mut self,
-        stop: &Stop,
+        stop: &StopSignal,
         handle: &Handle,
     ) -> impl Iterator<Item = io::Result<Bytes>> {
         std::iter::from_fn(move || match stop.or(handle, self.messages.recv()) {
@@ -98,7 +98,13 @@ mod tests {
 
     fn archive(declared: Declared) -> Archive {
         let (_, messages) = mpsc::channel(1);
-        Archive { messages, declared, length: None, alone: false, presented: Presented::default() }
+        Archive {
+            messages,
+            declared,
+            length: None,
+            alone: false,
+            presented: UnverifiedManifest::default(),
+        }
     }
 
     #[test]

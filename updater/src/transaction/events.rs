@@ -1,4 +1,4 @@
-//! What happened, in order, for everyone who listens. A slow listener loses old events, never the
+//! What happened, in order, for every listener. A slow listener loses old events, never the
 //! updater's memory.
 
 use std::collections::VecDeque;
@@ -24,7 +24,7 @@ pub struct Events {
 
 /// Which events a listener wants.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct EventFilter {
     /// Of this app only.
     pub app: Option<AppName>,
     /// Of this transaction only; the stream then ends with its result.
@@ -65,19 +65,19 @@ impl Events {
         *self.last.borrow()
     }
 
-    /// Everything that is wanted, from the past and from then on.
+    /// Everything that the filter lets through, from the past and from then on.
     pub fn listen(
         self: &Arc<Self>,
-        mut wanted: Wanted,
+        mut filter: EventFilter,
     ) -> impl Stream<Item = Event> + Send + use<> {
-        if wanted.after > self.last() {
+        if filter.after > self.last() {
             // From before the clock was set back: whatever is there is news.
-            wanted.after = 0;
+            filter.after = 0;
         }
         let listener = Listener {
             news: self.last.subscribe(),
             events: Arc::clone(self),
-            wanted,
+            filter,
             ready: VecDeque::new(),
             ended: false,
         };
@@ -86,21 +86,21 @@ impl Events {
         })
     }
 
-    /// The next of the wanted events, the id up to which there are no others, and whether some were
+    /// The next of the events that the filter lets through, the id up to which there are no others, and whether some were
     /// lost.
-    fn after(&self, wanted: &Wanted) -> (VecDeque<Event>, u64, bool) {
+    fn after(&self, filter: &EventFilter) -> (VecDeque<Event>, u64, bool) {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        let lost = ring.len() == KEPT && ring.front().is_some_and(|e| e.id > wanted.after + 1);
-        let newest = ring.back().map_or(wanted.after, |event| event.id.max(wanted.after));
-        let first = ring.partition_point(|event| event.id <= wanted.after);
-        let found = ring.range(first..).filter(|event| wanted.wants(event));
+        let lost = ring.len() == KEPT && ring.front().is_some_and(|e| e.id > filter.after + 1);
+        let newest = ring.back().map_or(filter.after, |event| event.id.max(filter.after));
+        let first = ring.partition_point(|event| event.id <= filter.after);
+        let found = ring.range(first..).filter(|event| filter.wants(event));
         let found: VecDeque<Event> = found.take(BATCH).cloned().collect();
         let until = found.back().filter(|_| found.len() == BATCH).map_or(newest, |last| last.id);
         (found, until, lost)
     }
 }
 
-impl Wanted {
+impl EventFilter {
     fn wants(&self, event: &Event) -> bool {
         self.app.as_ref().is_none_or(|app| *app == event.app)
             && (self.transaction.is_none() || self.transaction == event.transaction)
@@ -110,7 +110,7 @@ impl Wanted {
 struct Listener {
     events: Arc<Events>,
     news: watch::Receiver<u64>,
-    wanted: Wanted,
+    filter: EventFilter,
     ready: VecDeque<Event>,
     ended: bool,
 }
@@ -123,15 +123,15 @@ impl Listener {
             }
             if let Some(event) = self.ready.pop_front() {
                 let result = matches!(event.kind, EventKind::Result(_));
-                self.ended = result && self.wanted.transaction.is_some();
+                self.ended = result && self.filter.transaction.is_some();
                 return Some(event);
             }
             // Marked as seen before the ring is read, so that nothing falls between.
             self.news.borrow_and_update();
-            let (ready, after, lost) = self.events.after(&self.wanted);
-            (self.ready, self.wanted.after) = (ready, after);
+            let (ready, after, lost) = self.events.after(&self.filter);
+            (self.ready, self.filter.after) = (ready, after);
             // Its result may be among the lost: an end says so, and waiting for ever does not.
-            self.ended = lost && self.wanted.transaction.is_some();
+            self.ended = lost && self.filter.transaction.is_some();
             if self.ready.is_empty() && self.news.changed().await.is_err() {
                 return None;
             }
@@ -166,7 +166,8 @@ mod tests {
         publish(&events, "one");
         let seen = events.last();
         publish(&events, "two");
-        let mut stream = Box::pin(events.listen(Wanted { after: seen, ..Wanted::default() }));
+        let mut stream =
+            Box::pin(events.listen(EventFilter { after: seen, ..EventFilter::default() }));
         assert_eq!(detail(&stream.next().await.unwrap()), "two");
         publish(&events, "three");
         assert_eq!(detail(&stream.next().await.unwrap()), "three");
@@ -175,7 +176,7 @@ mod tests {
     #[tokio::test]
     async fn a_slow_listener_costs_no_memory_and_loses_the_oldest() {
         let events = Events::new(NOW);
-        let mut stream = Box::pin(events.listen(Wanted::default()));
+        let mut stream = Box::pin(events.listen(EventFilter::default()));
         for number in 0..3000 {
             publish(&events, &number.to_string());
         }

@@ -1,39 +1,42 @@
 //! The update transaction: what comes next, what is written down, who may go on.
+//!
+//! `machine.rs` decides and knows no I/O. `files/` is what is on the disk of a transaction, `parts/`
+//! what an app is made of, `engine/` carries one transaction out. The files here take orders, recover
+//! and operate.
 
 mod admission;
 mod app;
 mod archive;
-mod boot;
 mod engine;
 mod events;
-mod evidence;
-mod history;
-mod journal;
-mod lock;
+mod failure;
+mod files;
 pub mod machine;
-mod migrations;
+mod manifest;
 mod operate;
-mod release_states;
-mod rescued;
+mod order;
+mod parts;
+mod recovery;
+mod rescue;
 mod run_without_daemon;
-mod self_update;
 mod signature_policy;
-mod status;
-mod stop;
 
-pub(crate) use admission::internal;
-pub use admission::{KeptError, Order, Target};
-pub use app::{App, AppError, Begun};
+pub use admission::Admission;
+pub use app::App;
 pub use archive::{Archive, ArchiveMessage, Declared};
-pub use engine::Recovery;
-pub(crate) use engine::read_manifest;
-pub use events::{Events, Wanted};
-pub use evidence::{Evidence, evidence_file};
-pub use history::{add_line, has_line, is_stranded, read_history};
-pub use journal::{Failure, FailureOrigin, Journal};
-pub use lock::{AppLock, try_lock};
-pub use migrations::{Applied, MigrationPlan, MigrationState, Migrations, Next};
+pub use events::{EventFilter, Events};
+pub use failure::{Failure, FailureOrigin};
+pub use files::{
+    AppFiles, AppLock, Applied, Evidence, Journal, MigrationPlan, MigrationState, Migrations, Next,
+    RecordedState, ReleaseStates, add_line, evidence_file, has_line, is_stranded, read_history,
+    try_lock,
+};
 pub use operate::Operation;
-pub use release_states::{RecordedState, ReleaseStates};
-pub use run_without_daemon::carry_out;
-pub use status::{Agent, AppFiles, Status};
+pub use order::{Order, Target};
+pub use parts::{AgentControl, AgentState, AppError, AppSettings, KeptError, Status, StatusBoard};
+pub use recovery::Recovery;
+pub use run_without_daemon::run_without_daemon;
+
+use files::{Entered, Ran, evidence};
+use manifest::read_manifest;
+use parts::StopSignal;

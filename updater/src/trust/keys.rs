@@ -29,14 +29,14 @@ pub enum KeyError {
 
 /// What came with an archive, as it came.
 #[derive(Debug, Default)]
-pub struct Presented {
+pub struct UnverifiedManifest {
     pub manifest: Option<Vec<u8>>,
     pub signature: Option<Vec<u8>>,
 }
 
 /// A manifest that a trusted key has signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
+pub struct VerifiedManifest {
     pub manifest: SignedManifest,
     /// The line of the key.
     pub key: String,
@@ -65,7 +65,10 @@ impl TrustedKeys {
 
     /// Verifies what came with an archive, and only then reads it. Of the signature's file nothing
     /// but the signature is believed: its comments are for people.
-    pub fn verify(&self, presented: &Presented) -> Result<Accepted, SignatureError> {
+    pub fn verify(
+        &self,
+        presented: &UnverifiedManifest,
+    ) -> Result<VerifiedManifest, SignatureError> {
         let (Some(manifest), Some(signature)) = (&presented.manifest, &presented.signature) else {
             return Err(unsigned(presented));
         };
@@ -84,7 +87,7 @@ impl TrustedKeys {
                 Ok(()) => {
                     let manifest = SignedManifest::parse(manifest)
                         .map_err(|error| refused(SignatureRule::Malformed, &failed_to(&error)))?;
-                    return Ok(Accepted { manifest, key: line.clone() });
+                    return Ok(VerifiedManifest { manifest, key: line.clone() });
                 }
                 Err(Minisign::UnexpectedKeyId) => {}
                 Err(Minisign::UnexpectedAlgorithm) => {
@@ -125,7 +128,7 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-fn unsigned(presented: &Presented) -> SignatureError {
+fn unsigned(presented: &UnverifiedManifest) -> SignatureError {
     let what = match (&presented.manifest, &presented.signature) {
         (Some(_), None) => "the manifest came without its signature",
         (None, Some(_)) => "the signature came without its manifest",
@@ -154,7 +157,7 @@ mod tests {
         TrustedKeys::load(&keys).unwrap()
     }
 
-    fn rule(keys: &TrustedKeys, presented: &Presented) -> SignatureRule {
+    fn rule(keys: &TrustedKeys, presented: &UnverifiedManifest) -> SignatureRule {
         keys.verify(presented).unwrap_err().rule
     }
 
@@ -174,8 +177,8 @@ mod tests {
         let changed = MANIFEST.replace("counter = 42", "counter = 43");
         let comment = SIGNATURE.replace("trusted comment: of", "trusted comment: by");
         let cut = &SIGNATURE[..SIGNATURE.len() - 40];
-        assert_eq!(rule(&trusted, &Presented::default()), SignatureRule::Unsigned);
-        let half = Presented { signature: None, ..presented(MANIFEST, SIGNATURE) };
+        assert_eq!(rule(&trusted, &UnverifiedManifest::default()), SignatureRule::Unsigned);
+        let half = UnverifiedManifest { signature: None, ..presented(MANIFEST, SIGNATURE) };
         assert_eq!(rule(&trusted, &half), SignatureRule::Unsigned);
         for (keys, manifest, signature, expected) in [
             (&trusted, changed.as_str(), SIGNATURE, SignatureRule::BadSignature),

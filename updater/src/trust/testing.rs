@@ -2,7 +2,7 @@
 //! nowhere.
 
 pub(crate) use crate::config::testing::KEY;
-use crate::trust::Presented;
+use crate::trust::UnverifiedManifest;
 
 pub(crate) const OTHER_KEY: &str = "RWT2MHjkGQtg5id5iJBjX4k9HkO+WZ8StqRP+woeCzfWWnzx81D/Gba0";
 
@@ -24,6 +24,6 @@ trusted comment: of a test
 hnYVNqQXyhb4XeyqT4K8KIdt0LchVl9NGc/LsUIGsjGdT+0BpoIb1jbL/XggKeOTUzkwegm/4iqrZOEj+aYGAg==
 ";
 
-pub(crate) fn presented(manifest: &str, signature: &str) -> Presented {
-    Presented { manifest: Some(manifest.into()), signature: Some(signature.into()) }
+pub(crate) fn presented(manifest: &str, signature: &str) -> UnverifiedManifest {
+    UnverifiedManifest { manifest: Some(manifest.into()), signature: Some(signature.into()) }
 }

@@ -1,134 +1,136 @@
 //! The end of a transaction: what it proved is written down, `prev` is set, the history gets its
 //! line, and only then the journal goes. Each of these can be done twice.
 
-use std::io;
+use protocol::{Digest, EventKind, Outcome, Phase, Problem, TransactionResult};
 
-use common::{StateFileError, chain};
-use protocol::{
-    Code, Digest, EventKind, FORMAT, LastTransaction, Outcome, Phase, Problem, TransactionResult,
-};
-
+use super::Engine;
+use super::state::RETRY_PAUSES;
 use crate::build;
 use crate::release::Slot;
 use crate::sys::fs::free_space;
 use crate::sys::{checkpoint, wall_clock};
-use crate::transaction::admission::internal;
 use crate::transaction::evidence::memory_available;
 use crate::transaction::machine::Direction;
 use crate::transaction::{Failure, FailureOrigin, Journal, ReleaseStates, add_line};
 
-use super::{Engine, PAUSES};
+/// A transaction that is over.
+pub(in crate::transaction) struct Ended {
+    pub(in crate::transaction) outcome: Outcome,
+    /// Whether its end is on the disk. Else the app is blocked until a recovery has written it down.
+    pub(in crate::transaction) is_written_down: bool,
+}
 
 impl Engine {
-    /// Ends the transaction and says how it went.
-    pub(super) fn finish(mut self, outcome: Outcome) -> TransactionResult {
+    /// Ends the transaction and tells how it went.
+    pub(super) fn finish(mut self, outcome: Outcome) -> Ended {
         if self.journal.failure.is_some() && self.journal.direction == Direction::Forward {
             self.keep_evidence();
         }
         self.journal.outcome = Some(outcome);
         if outcome != Outcome::Updated
-            && let Some(takeover) = &self.app.takeover
+            && let Some(own) = &self.app.self_update
         {
-            // Whoever was tried beside this updater is not the one that goes on, whyever that is.
-            takeover.give_up();
+            // A successor that was tried beside this updater is not the one that goes on, whyever
+            // that is.
+            own.takeover().give_up();
         }
         if outcome == Outcome::Stranded {
-            self.hold_still();
+            self.keep_stopped_on_foreign_data();
         }
         let problem = self.problem(outcome);
-        let unsettled = self.settle_patiently(outcome, problem.as_ref()).err();
+        let written = self.write_end_with_retries(outcome, problem.as_ref());
         self.log_ended(outcome, problem.as_ref());
         let result = self.result(outcome, problem);
         self.app.refresh();
-        self.app.update_status(|status| {
+        self.app.status.update(|status| {
             status.phase = Phase::Idle;
             status.since = wall_clock();
             status.running = None;
             status.to = None;
         });
-        // The lock goes before the result is told: who waited for it may begin the next at once.
+        // The lock goes before the result is told: a caller that waited for it may begin the next
+        // transaction at once.
         let Self { app, lock, journal, .. } = self;
         drop(lock);
-        if let Some(error) = unsettled {
-            app.block(format!("the end of {} is not written down: {error}", journal.transaction));
-            app.recover_later();
+        let is_written_down = written.is_ok();
+        if let Err(failure) = written {
+            let why = failure.into_detail();
+            let transaction = &journal.transaction;
+            app.status.block(format!("the end of {transaction} is not written down: {why}"));
         }
         // The event says itself which transaction it is of.
-        let told = TransactionResult { transaction: None, ..result.clone() };
-        app.tell(Some(&journal.transaction), EventKind::Result(Box::new(told)));
-        result
+        let told = TransactionResult { transaction: None, ..result };
+        app.status.publish(Some(&journal.transaction), EventKind::Result(Box::new(told)));
+        Ended { outcome, is_written_down }
     }
 
     /// Keeps what is known of the failure, before anything is cleaned up.
     pub(super) fn keep_evidence(&mut self) {
+        let settings = &self.app.settings;
         self.evidence.problem =
             self.journal.failure.as_ref().map(|failure| (*failure.problem).clone());
         // After a crash on the way back, what was kept before is the better witness.
         if self.evidence.agent_output.is_empty() {
             self.evidence.agent_output = self.agent_output();
         }
-        self.evidence.free = free_space(self.app.layout.install()).ok();
+        self.evidence.free = free_space(settings.layout.install()).ok();
         self.evidence.memory_available = memory_available();
-        if let Err(error) = self.evidence.keep(&self.app.files.evidence()) {
-            tracing::warn!("{}: the evidence could not be kept: {}", self.app.name, chain(&error));
+        if let Err(failure) = self.evidence.keep(&settings.files.evidence()) {
+            let why = failure.into_detail();
+            tracing::warn!("{}: the evidence could not be kept: {why}", settings.name);
         }
         checkpoint("evidence_kept");
     }
 
     /// What can be done twice is tried again. What cannot be cleaned up even so is left to the next
     /// transaction: this one must not hold it up for ever.
-    fn settle_patiently(
+    fn write_end_with_retries(
         &mut self,
         outcome: Outcome,
         problem: Option<&Problem>,
-    ) -> Result<(), String> {
-        let mut settled = self.settle(outcome, problem, false);
-        for (number, pause) in PAUSES.iter().enumerate() {
-            if settled.is_err() {
+    ) -> Result<(), Failure> {
+        let mut written = self.write_end(outcome, problem, false);
+        for (number, pause) in RETRY_PAUSES.iter().enumerate() {
+            if written.is_err() {
                 self.pause(*pause);
-                settled = self.settle(outcome, problem, number + 1 == PAUSES.len());
+                written = self.write_end(outcome, problem, number + 1 == RETRY_PAUSES.len());
             }
         }
-        settled
+        written
     }
 
-    fn settle(
+    fn write_end(
         &mut self,
         outcome: Outcome,
         problem: Option<&Problem>,
         last: bool,
-    ) -> Result<(), String> {
-        let text = |error: io::Error| internal(&error).detail;
-        // Litter goes first: on a full disk, what follows needs the room.
-        if let Err(error) = self.app.sweep_incoming() {
-            left_over(error, last).map_err(text)?;
+    ) -> Result<(), Failure> {
+        let settings = &self.app.settings;
+        let files = &settings.files;
+        // What is no release goes first: on a full disk, what follows needs the room.
+        may_stay(settings.sweep_incoming().map_err(Failure::from), last)?;
+        if self.was_bad(outcome) {
+            may_stay(build::forget_home(&files.builds()).map_err(Failure::from), last)?;
         }
-        if self.was_bad(outcome)
-            && let Err(error) = build::forget_home(&self.app.files.builds())
-        {
-            left_over(error, last).map_err(text)?;
-        }
-        self.leave_one_agent().map_err(|failure| failure.problem.detail)?;
-        self.journal.write(&self.app.files.journal()).map_err(|error| chain(&error))?;
+        self.leave_one_agent()?;
+        self.journal.write(&files.journal())?;
         checkpoint("outcome_written");
-        self.write_facts(outcome).map_err(|error| chain(&error))?;
+        self.write_release_states(outcome)?;
         if let Some(to) = self.journal.to.filter(|_| self.proven(outcome)) {
-            self.remember_level(to).map_err(|error| chain(&error))?;
+            self.note_proven_on_data(to)?;
         }
         checkpoint("facts_written");
         if self.proven(outcome) || self.stays(outcome) {
-            self.set_prev().map_err(text)?;
+            self.set_prev()?;
         } else if outcome != Outcome::Interrupted && self.journal.prev == self.journal.to {
             // A plain rollback must not go where this transaction came back from.
-            self.forget_prev().map_err(text)?;
+            self.forget_prev()?;
         }
         checkpoint("prev_set");
-        add_line(&self.app.files.history(), &self.line(outcome, problem)).map_err(text)?;
+        add_line(&files.history(), &self.history_line(outcome, problem))?;
         checkpoint("history_written");
-        if let Err(error) = self.app.sweep(self.needed(outcome)) {
-            left_over(error, last).map_err(text)?;
-        }
-        Journal::remove(&self.app.files.journal()).map_err(|error| chain(&error))?;
+        may_stay(settings.sweep(self.app.agent.running_release(), self.needed(outcome)), last)?;
+        Journal::remove(&files.journal())?;
         checkpoint("journal_removed");
         Ok(())
     }
@@ -152,174 +154,61 @@ impl Engine {
         }
     }
 
-    /// Whether it ended on the release that was ordered.
-    const fn proven(&self, outcome: Outcome) -> bool {
-        matches!(outcome, Outcome::Updated | Outcome::RolledBack)
-            && matches!(self.journal.direction, Direction::Forward)
-    }
-
-    /// Whether it ended on the release that was ordered, though nothing has proven it.
-    fn stays(&self, outcome: Outcome) -> bool {
-        outcome == Outcome::Stranded
-            && self.journal.direction == Direction::Forward
-            && self.after(outcome) == self.journal.to
-    }
-
-    fn write_facts(&self, outcome: Outcome) -> Result<(), StateFileError> {
-        let path = self.app.files.facts();
-        let mut facts = ReleaseStates::read(&path)?;
+    /// What this host found out about the release that was ordered, and the one that it came back to.
+    fn write_release_states(&self, outcome: Outcome) -> Result<(), Failure> {
+        let (Some(to), from) = (self.journal.to, self.journal.from) else { return Ok(()) };
         let now = wall_clock();
-        match (self.journal.to, self.journal.from) {
-            (Some(to), _) if self.proven(outcome) => facts.proved(to, now),
-            (Some(to), from)
-                if self.journal.direction == Direction::Back || outcome == Outcome::Stranded =>
-            {
-                let blamed = self.journal.failure.as_ref();
-                let blamed = blamed.filter(|failure| failure.blame == FailureOrigin::Release);
-                if let Some(failure) = blamed.filter(|_| from != Some(to)) {
-                    facts.failed(to, &failure.problem.detail, now);
+        let proven = self.proven(outcome);
+        let undone = self.journal.direction == Direction::Back || outcome == Outcome::Stranded;
+        Ok(self.app.settings.change_release_states(|states| {
+            if proven {
+                states.proved(to, now);
+            } else if undone {
+                let failure = self.journal.failure.as_ref();
+                let failure = failure.filter(|why| why.origin == FailureOrigin::Release);
+                if let Some(failure) = failure.filter(|_| from != Some(to)) {
+                    states.failed(to, &failure.problem.detail, now);
                 }
                 if let (Outcome::RolledBack, Some(from)) = (outcome, from) {
-                    facts.proved(from, now);
+                    states.proved(from, now);
                 }
             }
-            _ => return Ok(()),
-        }
-        facts.write(&path)
+        })?)
     }
 
     /// `prev` becomes the release that was left, unless that one is known to be bad.
-    fn set_prev(&self) -> io::Result<()> {
+    fn set_prev(&self) -> Result<(), Failure> {
         let (from, to, prev) = (self.journal.from, self.journal.to, self.journal.prev);
-        let facts = ReleaseStates::read(&self.app.files.facts()).map_err(io::Error::other)?;
-        let good = |digest: &Digest| facts.proven(digest) && Some(*digest) != to;
+        let states = self.app.settings.release_states()?;
+        let good = |digest: &Digest| states.proven(digest) && Some(*digest) != to;
         let next = match from {
             Some(from) if Some(from) != to && good(&from) => Some(from),
             _ => prev.filter(good),
         };
-        self.app.layout.set_prev(next.as_ref())
+        Ok(self.app.settings.layout.set_prev(next.as_ref())?)
     }
 
-    fn forget_prev(&self) -> io::Result<()> {
-        let facts = ReleaseStates::read(&self.app.files.facts()).map_err(io::Error::other)?;
+    fn forget_prev(&self) -> Result<(), Failure> {
+        let layout = &self.app.settings.layout;
+        let states: ReleaseStates = self.app.settings.release_states()?;
         let to = self.journal.to;
         // Stranded on what it went to, the host would go there once more.
-        let stays = to.is_some() && self.app.layout.slot(Slot::Active)? == to;
-        if stays || to.is_some_and(|to| facts.failed_here(&to)) {
-            self.app.layout.set_prev(None)?;
+        let stays = to.is_some() && layout.slot(Slot::Active)? == to;
+        if stays || to.is_some_and(|to| states.failed_here(&to)) {
+            layout.set_prev(None)?;
         }
         Ok(())
     }
-
-    fn line(&self, outcome: Outcome, problem: Option<&Problem>) -> LastTransaction {
-        LastTransaction {
-            format: FORMAT,
-            transaction: self.journal.transaction.clone(),
-            kind: self.journal.kind,
-            outcome,
-            code: problem.map(|problem| problem.code.clone()),
-            detail: problem.map(|problem| problem.detail.clone()),
-            from: self.journal.from,
-            to: self.after(outcome),
-            target: self.journal.to,
-            started_at: self.journal.started_at,
-            ended_at: wall_clock(),
-            epoch: self.journal.epoch,
-            order: self.journal.order.clone(),
-            caller: self.journal.caller.clone(),
-        }
-    }
-
-    /// What `active` names now.
-    fn after(&self, outcome: Outcome) -> Option<Digest> {
-        match outcome {
-            Outcome::Updated | Outcome::AlreadyCurrent => self.journal.to,
-            Outcome::RolledBack if self.journal.direction == Direction::Forward => self.journal.to,
-            Outcome::RolledBack | Outcome::Interrupted | Outcome::Staged => self.journal.from,
-            Outcome::Stranded => self.app.layout.slot(Slot::Active).ok().flatten(),
-        }
-    }
-
-    fn problem(&self, outcome: Outcome) -> Option<Problem> {
-        let failure = match (&self.journal.failure, outcome) {
-            (Some(failure), _) => failure.clone(),
-            (None, Outcome::Interrupted) => {
-                let detail = "the updater was stopped before the switch; nothing was touched";
-                Failure::host_problem(Problem::new(Code::Interrupted, detail))
-            }
-            (None, Outcome::RolledBack | Outcome::Stranded)
-                if self.journal.direction == Direction::Back =>
-            {
-                let detail = "the release was undone, and the reason could not be written down";
-                Failure::host_problem(Problem::new(Code::Internal, detail))
-            }
-            (None, _) => return None,
-        };
-        let mut problem = *failure.problem;
-        problem.code = match outcome {
-            // That it was asked to end says nothing about the release.
-            Outcome::RolledBack if problem.code == Code::Interrupted => Code::Interrupted,
-            Outcome::RolledBack => Code::RolledBack,
-            Outcome::Stranded if self.journal.direction == Direction::Forward => Code::Irreversible,
-            Outcome::Stranded => Code::RollbackFailed,
-            _ => problem.code,
-        };
-        problem.transaction = Some(self.journal.transaction.clone());
-        problem.rolled_back = Some(outcome == Outcome::RolledBack);
-        problem.from = self.journal.from;
-        problem.to = self.journal.to;
-        if outcome == Outcome::Stranded {
-            let left = [self.backups(), Some(self.what_is_left())];
-            let left: Vec<_> = left.into_iter().flatten().collect();
-            problem.detail = format!("{}; {}", problem.detail, left.join("; "));
-        }
-        Some(problem)
-    }
-
-    /// What a stranded host has on the disk and what runs there.
-    fn what_is_left(&self) -> String {
-        let active = self.after(Outcome::Stranded);
-        let active = active.map_or("nothing".to_owned(), |digest| digest.to_string());
-        let none = if self.app.files.stopped().exists() {
-            "no agent runs, nor is one started until that is ordered"
-        } else {
-            "no agent runs"
-        };
-        let agent = self.app.instance().map_or(none.to_owned(), |instance| {
-            format!("an agent of {} runs as process {}", instance.digest(), instance.process().pid)
-        });
-        format!("active names {active}, and {agent}")
-    }
-
-    fn result(&self, outcome: Outcome, problem: Option<Problem>) -> TransactionResult {
-        let staged = (outcome == Outcome::Staged).then_some(self.journal.to).flatten();
-        let after = self.after(outcome);
-        let release = match (staged, after) {
-            (Some(digest), _) => Some(self.app.slot_release("store", &digest)),
-            (None, Some(digest)) => Some(self.app.slot_release("active", &digest)),
-            (None, None) => None,
-        };
-        let failed = outcome == Outcome::Interrupted
-            && problem.as_ref().is_some_and(|problem| problem.code != Code::Interrupted);
-        TransactionResult {
-            status: if failed { protocol::Status::Failed } else { outcome.into() },
-            code: problem.as_ref().map(|problem| problem.code.clone()),
-            transaction: Some(self.journal.transaction.clone()),
-            release,
-            from: self.journal.from,
-            to: after,
-            probe: self.report.clone(),
-            duration_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            problem,
-        }
-    }
 }
 
-/// An error in cleaning up counts, but for the last time.
-fn left_over(error: io::Error, last: bool) -> io::Result<()> {
-    if last {
-        tracing::warn!("something is left that the next transaction has to remove: {error}");
-        return Ok(());
+/// A failure in cleaning up counts, but for the last time.
+fn may_stay(cleaned: Result<(), Failure>, last: bool) -> Result<(), Failure> {
+    match cleaned {
+        Err(failure) if last => {
+            let why = failure.into_detail();
+            tracing::warn!("something is left that the next transaction has to remove: {why}");
+            Ok(())
+        }
+        cleaned => cleaned,
     }
-    Err(error)
 }

@@ -1,5 +1,6 @@
 //! What the log says of a transaction: a line for each thing that was done, about ten in all for one
-//! that went well. Whoever reads only them knows what came from whom, what was done and how it ended.
+//! that went well. An operator who reads only them knows who ordered what, what was done and how it
+//! ended.
 //!
 //! In the journal each has the fields `APP`, `TRANSACTION` and `DIGEST`, from the span around it.
 
@@ -7,9 +8,8 @@ use std::time::Duration;
 
 use protocol::{Digest, Kind, Outcome, Phase, Problem, Proof};
 
-use crate::release::read_record;
-
 use super::Engine;
+use crate::release::read_record;
 
 /// The `MESSAGE_ID`s of a transaction's first and last line in the journal. They are promises.
 const BEGAN: &str = "b94571289d5b4052aa1d2b6eae333fa0";
@@ -18,7 +18,7 @@ const ENDED: &str = "e6e4043c42504aa4acbfd3c7946fc318";
 impl Engine {
     /// What every line of the transaction is inside of.
     pub(in crate::transaction) fn span(&self) -> tracing::Span {
-        let (app, journal) = (&self.app.name, &self.journal);
+        let (app, journal) = (&self.app.settings.name, &self.journal);
         let digest = tracing::field::Empty;
         let transaction = &journal.transaction;
         let span = tracing::error_span!("transaction", %app, %transaction, digest);
@@ -28,14 +28,14 @@ impl Engine {
         span
     }
 
-    /// The digest that nobody knew before.
+    /// The digest that was not known when the order came.
     pub(super) fn log_digest(&self, digest: Digest) {
         if self.journal.to.is_none() {
             tracing::Span::current().record("digest", tracing::field::display(digest));
         }
     }
 
-    /// What was ordered, and by whom.
+    /// What was ordered, and by which caller.
     pub(super) fn log_began(&self) {
         let journal = &self.journal;
         let to = journal.to.map(|to| format!(" to {}", to.short())).unwrap_or_default();
@@ -51,7 +51,7 @@ impl Engine {
             order,
             epoch = journal.epoch,
             "{}: {kind}{to} ordered by {caller}; {now}",
-            self.app.name
+            self.app.settings.name
         );
     }
 
@@ -59,7 +59,10 @@ impl Engine {
     pub(super) fn log_resumed(&self) {
         let (kind, phase) = (self.journal.kind, self.journal.phase);
         let to = self.to();
-        tracing::info!("{}: finishing the {kind} to {to}, found in {phase}", self.app.name);
+        tracing::info!(
+            "{}: finishing the {kind} to {to}, found in {phase}",
+            self.app.settings.name
+        );
     }
 
     /// What is about to be done, where that is not said when it is done.
@@ -69,11 +72,11 @@ impl Engine {
             Phase::Switching => format!("switching from {} to {}", self.from(), self.to()),
             Phase::Watching => format!("watching for {}", journal.watch),
             Phase::Reversing => {
-                return tracing::warn!("{}: going back to {}", self.app.name, self.from());
+                return tracing::warn!("{}: going back to {}", self.app.settings.name, self.from());
             }
             _ => return,
         };
-        tracing::info!("{}: {line}", self.app.name);
+        tracing::info!("{}: {line}", self.app.settings.name);
     }
 
     /// What was done, and how long it took.
@@ -86,7 +89,8 @@ impl Engine {
                 format!("received {}: {bytes} bytes, {entries} entries, in {took}", self.to())
             }
             (Phase::Building, _) => {
-                let record = self.journal.to.map(|to| read_record(&self.app.layout.release(&to)));
+                let record =
+                    self.journal.to.map(|to| read_record(&self.app.settings.layout.release(&to)));
                 match record {
                     Some(Ok(record)) if record.build != "none" => {
                         format!("built ({}) and on the disk in {took}", record.build)
@@ -109,12 +113,12 @@ impl Engine {
             (Phase::Confirming, _) => format!("confirmed by its master, in {took}"),
             _ => return,
         };
-        tracing::info!("{}: {line}", self.app.name);
+        tracing::info!("{}: {line}", self.app.settings.name);
     }
 
     /// How a hook or a command of a migration ended.
-    pub(super) fn log_ran(&self, name: &str, how: &str, took: Duration) {
-        tracing::info!("{}: {name} {how}, after {}", self.app.name, shown(took));
+    pub(super) fn log_command(&self, name: &str, how: &str, took: Duration) {
+        tracing::info!("{}: {name} {how}, after {}", self.app.settings.name, shown(took));
     }
 
     /// What failed, and why.
@@ -123,14 +127,14 @@ impl Engine {
         tracing::warn!(
             code,
             "{}: {} failed: {}",
-            self.app.name,
+            self.app.settings.name,
             self.journal.phase,
             problem.detail
         );
     }
 
     pub(super) fn log_ended(&self, outcome: Outcome, problem: Option<&Problem>) {
-        let app = &self.app.name;
+        let app = &self.app.settings.name;
         let (kind, took) = (self.journal.kind, shown(self.began.elapsed()));
         let code = problem.map(|problem| problem.code.name());
         let why = problem.map(|problem| format!(": {}", problem.detail)).unwrap_or_default();
@@ -172,7 +176,7 @@ impl Engine {
     }
 }
 
-/// A length of time, as exactly as anybody cares.
+/// A length of time, as exactly as an operator needs it.
 fn shown(time: Duration) -> String {
     if time < Duration::from_secs(1) {
         return format!("{}ms", time.as_millis());

@@ -5,23 +5,22 @@
 
 use std::{fs, io};
 
-use common::{StateFileError, write_durably};
 use protocol::{Code, Digest, Problem};
 
+use super::Engine;
 use crate::hooks::Migration;
 use crate::release::{Slot, make_durable};
 use crate::sys::{checkpoint, wall_clock};
 use crate::transaction::machine::Direction;
-use crate::transaction::migrations::{Applied, MigrationPlan, MigrationState, Migrations, Next};
-use crate::transaction::{Failure, ReleaseStates, read_manifest};
-
-use super::Engine;
+use crate::transaction::{
+    Applied, Failure, MigrationPlan, MigrationState, Migrations, Next, read_manifest,
+};
 
 impl Engine {
     /// Decides what becomes of the data. Refuses to go back over what cannot be undone, unless that
     /// was said.
     pub(super) fn plan_migration(&mut self) -> Result<(), Failure> {
-        let to = self.target()?;
+        let to = self.ordered_release()?;
         let stack = self.migrations()?;
         let own = self.migration(&to)?.map(|migration| Applied {
             digest: to,
@@ -30,9 +29,8 @@ impl Engine {
             backup: None,
             at: wall_clock(),
         });
-        let facts =
-            ReleaseStates::read(&self.app.files.facts()).map_err(|error| Failure::host(&error))?;
-        let after = stack.wanted(&to, facts.proven(&to), own);
+        let states = self.app.settings.release_states()?;
+        let after = stack.wanted(&to, states.proven(&to), own);
         let torn = |one: &&Applied| one.state != MigrationState::Done;
         let torn = after.iter().find(torn).filter(|_| after.last() == stack.applied.last());
         if let Some(torn) = torn.filter(|_| !self.irreversible) {
@@ -65,7 +63,7 @@ impl Engine {
         let other = self.journal.from.is_some_and(|from| from != to);
         // The agent has to be stopped meanwhile.
         self.journal.handover = false;
-        self.journal.course = Some(MigrationPlan {
+        self.journal.migration = Some(MigrationPlan {
             one_way: lasting && other && !self.irreversible,
             before: stack.applied,
             after,
@@ -78,9 +76,9 @@ impl Engine {
     pub(super) fn back_up(&mut self) -> Result<(), Failure> {
         self.stop_agent()?;
         checkpoint("agent_stopped");
-        let Some(course) = &self.journal.course else { return Ok(()) };
-        // Whoever changes the data first knows where it is.
-        let release = match self.migrations()?.next(&course.after) {
+        let Some(plan) = &self.journal.migration else { return Ok(()) };
+        // The release that changes the data first knows where the data is.
+        let release = match self.migrations()?.next(&plan.after) {
             Next::Down(first) | Next::Up(first) => first.digest,
             Next::Nothing => return Ok(()),
         };
@@ -91,20 +89,20 @@ impl Engine {
             // Nothing of the release has been tried yet.
             Failure::host_problem(*failure.problem)
         })?;
-        if let Some(course) = &mut self.journal.course {
-            course.backup = output.last().cloned();
+        if let Some(plan) = &mut self.journal.migration {
+            plan.backup = output.last().cloned();
         }
         Ok(())
     }
 
     /// Brings the data to the form that this direction needs.
     pub(super) fn migrate(&mut self) -> Result<(), Failure> {
-        let Some(course) = self.journal.course.clone() else { return Ok(()) };
+        let Some(plan) = self.journal.migration.clone() else { return Ok(()) };
         let back = self.journal.direction == Direction::Back;
         if back {
             self.stop_agent()?;
         }
-        let wanted = if back { &course.before } else { &course.after };
+        let wanted = if back { &plan.before } else { &plan.after };
         loop {
             match self.migrations()?.next(wanted) {
                 Next::Nothing => break,
@@ -112,12 +110,12 @@ impl Engine {
                 Next::Up(applied) => {
                     // What could not be undone was not.
                     let kept = back && !applied.reversible;
-                    self.apply(applied, !kept, &course)?;
+                    self.apply(applied, !kept, &plan)?;
                 }
             }
         }
         // Where nothing ran before, this is the last that is done.
-        if back && self.journal.from.is_none() { self.tell_release() } else { Ok(()) }
+        if back && self.journal.from.is_none() { self.run_hook_between_agents() } else { Ok(()) }
     }
 
     /// Whether the data has the form that a release needs, which has run here.
@@ -135,49 +133,50 @@ impl Engine {
         Err(Failure::release_problem(Problem::new(Code::RollbackFailed, detail)))
     }
 
-    /// Nothing runs on data that has another form, or none, until somebody says so.
-    pub(super) fn hold_still(&self) {
-        let active = self.app.layout.slot(Slot::Active).ok().flatten();
+    /// No agent runs on data that has another form, or none, until an operator or an order starts one.
+    pub(super) fn keep_stopped_on_foreign_data(&self) {
+        let active = self.app.settings.layout.slot(Slot::Active).ok().flatten();
         if active.is_none_or(|active| self.has_form_of(&active).unwrap_or(true)) {
             return;
         }
         if let Err(failure) = self.stop_agent() {
-            tracing::warn!("{}: {}", self.app.name, failure.problem.detail);
+            tracing::warn!("{}: {}", self.app.settings.name, failure.into_detail());
         }
-        if let Err(error) = write_durably(&self.app.files.stopped(), b"") {
-            tracing::warn!("{}: the agent could not be kept stopped: {error}", self.app.name);
+        if let Err(error) = self.app.agent.note_stopped() {
+            tracing::warn!(
+                "{}: the agent could not be kept stopped: {error}",
+                self.app.settings.name
+            );
         }
     }
 
     /// Where the backups lie of what has been applied and cannot be undone, for people.
     pub(super) fn backups(&self) -> Option<String> {
         let now = self.migrations().ok()?;
-        let before = &self.journal.course.as_ref()?.before;
+        let before = &self.journal.migration.as_ref()?.before;
         let new = now.applied.iter().filter(|one| !before.contains(one));
         let said: Vec<_> = new.map(describe).collect();
         (!said.is_empty()).then(|| said.join("; "))
     }
 
     /// Remembers on which data the release was proven.
-    pub(super) fn remember_level(&self, release: Digest) -> Result<(), StateFileError> {
-        let path = self.app.files.migrations();
+    pub(super) fn note_proven_on_data(&self, release: Digest) -> Result<(), Failure> {
+        let path = self.app.settings.files.migrations();
         let mut now = Migrations::read(&path)?;
-        if now.proved(release) { now.write(&path) } else { Ok(()) }
+        if now.proved(release) {
+            now.write(&path)?;
+        }
+        Ok(())
     }
 
-    fn apply(
-        &mut self,
-        applied: Applied,
-        run: bool,
-        course: &MigrationPlan,
-    ) -> Result<(), Failure> {
+    fn apply(&mut self, applied: Applied, run: bool, plan: &MigrationPlan) -> Result<(), Failure> {
         let digest = applied.digest;
         let mut begun = applied;
         if run {
             begun.state = MigrationState::Begun;
         }
         if begun.backup.is_none() {
-            begun.backup.clone_from(&course.backup);
+            begun.backup.clone_from(&plan.backup);
         }
         let backup = begun.backup.clone();
         self.note(|stack| {
@@ -227,18 +226,17 @@ impl Engine {
         command: &[String],
         backup: Option<&str>,
     ) -> Result<Vec<String>, Failure> {
-        let timeout = self.app.config.migrations_timeout.0;
-        let output = self.command(name, release, command, timeout, backup)?;
-        let shared = self.app.layout.shared();
+        let timeout = self.app.settings.config.migrations_timeout.0;
+        let output = self.run_command(name, release, command, timeout, backup)?;
+        let shared = self.app.settings.layout.shared();
         // Any of them may lead to a disk of its own. Data that lies elsewhere is its server's matter.
-        let links = self.app.config.links.iter().filter(|link| link.ends_with('/'));
+        let links = self.app.settings.config.links.iter().filter(|link| link.ends_with('/'));
         for directory in links.map(|link| shared.join(link)).chain([shared.clone()]) {
             match fs::canonicalize(directory) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 found => {
-                    let directory = found.map_err(|error| Failure::host(&error))?;
-                    make_durable(&directory, self.app.limits.sync_timeout.0)
-                        .map_err(|error| Failure::host(&error))?;
+                    let directory = found?;
+                    make_durable(&directory, self.app.settings.limits.sync_timeout.0)?;
                 }
             }
         }
@@ -251,22 +249,22 @@ impl Engine {
         if !applied.reversible {
             return Ok(false);
         }
-        self.app.is_kept(&applied.digest).map_err(|error| Failure::host(&error))
+        Ok(self.app.settings.is_kept(&applied.digest)?)
     }
 
     fn note(&self, change: impl FnOnce(&mut Vec<Applied>)) -> Result<(), Failure> {
         let mut now = self.migrations()?;
         change(&mut now.applied);
-        now.write(&self.app.files.migrations()).map_err(|error| Failure::host(&error))
+        Ok(now.write(&self.app.settings.files.migrations())?)
     }
 
-    pub(super) fn migrations(&self) -> Result<Migrations, Failure> {
-        Migrations::read(&self.app.files.migrations()).map_err(|error| Failure::host(&error))
+    fn migrations(&self) -> Result<Migrations, Failure> {
+        Ok(Migrations::read(&self.app.settings.files.migrations())?)
     }
 
     fn migration(&self, digest: &Digest) -> Result<Option<Migration>, Failure> {
-        let manifest = read_manifest(&self.app.layout.release(digest))?;
-        Ok(Migration::of(&self.app.config, &manifest))
+        let manifest = read_manifest(&self.app.settings.layout.release(digest))?;
+        Ok(Migration::of(&self.app.settings.config, &manifest))
     }
 
     fn no_way_back(&self, blocked: &[&Applied]) -> Problem {

@@ -1,5 +1,4 @@
-//! Receiving: an archive goes from the network to the staging directory in one pass, and is compared
-//! with what was said of it. Nothing in the staging directory is to be trusted before.
+//! Receiving an archive and verifying what it says of itself. Nothing here touches what runs.
 
 use std::cell::Cell;
 use std::fs;
@@ -7,84 +6,108 @@ use std::time::{Duration, Instant};
 
 use archive::{Progress, UnpackError, UnpackLimits, unpack};
 use common::chain;
-use protocol::{Code, Digest, EventKind, Kind, Problem, RELEASE_RECORD, SignatureError};
-
-use crate::config::LimitsConfig;
-use crate::sys::checkpoint;
-use crate::sys::fs::free_space;
-use crate::transaction::admission::refuse_quarantined;
-use crate::transaction::signature_policy::{beyond_manifest, check_received};
-use crate::transaction::{Failure, ReleaseStates};
+use protocol::{
+    Code, Digest, EventKind, Kind, Problem, RELEASE_RECORD, ReleaseManifest, SignatureError,
+};
 
 use super::Engine;
+use crate::config::LimitsConfig;
+use crate::runner::{check_units, read_units};
+use crate::sys::checkpoint;
+use crate::sys::fs::free_space;
+use crate::transaction::manifest::unread;
+use crate::transaction::signature_policy::{beyond_manifest, check_received};
+use crate::transaction::{Failure, read_manifest};
 
 /// Progress is told at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
 impl Engine {
     /// Takes the archive in one pass into the staging directory.
-    pub(super) fn take_archive(&mut self) -> Result<(), Failure> {
+    pub(super) fn receive_archive(&mut self) -> Result<(), Failure> {
         let Some(mut archive) = self.archive.take() else {
-            return Err(Failure::host_problem(Problem::new(Code::BadRequest, "no archive came")));
+            return Err(Problem::new(Code::BadRequest, "no archive came").into());
         };
-        let known = archive.digest(self.accepted.as_deref());
-        let staging = self.app.layout.staging(self.transaction());
-        fs::create_dir(&staging).map_err(|error| Failure::host(&error))?;
+        let known = archive.digest(self.manifest.as_deref());
+        let staging = self.app.settings.layout.staging(self.transaction());
+        fs::create_dir(&staging)?;
         // What a manifest says is within the limits: that was seen before.
-        let signed = self.accepted.as_ref().map(|accepted| UnpackLimits::from(&accepted.manifest));
-        let bounds = signed.unwrap_or_else(|| limits(&self.app.limits));
-        let reserved = self.reserved();
+        let signed = self.manifest.as_ref().map(|signed| UnpackLimits::from(&signed.manifest));
+        let limits = signed.unwrap_or_else(|| unpack_limits(&self.app.settings.limits));
+        let reserved = self.reserved_names();
         let told = Cell::new(Instant::now());
         let total = archive.length;
         let progress = |progress: Progress| {
             if told.get().elapsed() >= PROGRESS_EVERY {
                 told.set(Instant::now());
                 let (bytes, entries) = (progress.archive_bytes, progress.entries);
-                self.tell(EventKind::Progress { bytes, total, entries });
+                self.publish(EventKind::Progress { bytes, total, entries });
             }
         };
-        let stop = self.stop();
+        let stop = self.stop_signal();
         let chunks = archive.chunks(&stop, &self.app.handle);
-        let received = unpack(chunks, &staging, &bounds, &reserved, &progress);
+        let received = unpack(chunks, &staging, &limits, &reserved, &progress);
         checkpoint("received");
         let received = received
-            .map_err(|error| stop.heard().unwrap_or_else(|| self.unpack_failure(&error)))?;
-        self.tell(EventKind::Progress {
+            .map_err(|error| stop.reason().unwrap_or_else(|| self.unpack_failure(&error)))?;
+        self.publish(EventKind::Progress {
             bytes: received.archive_bytes,
             total: Some(received.archive_bytes),
             entries: received.entries,
         });
-        let announced = known.or(archive.declared.digest);
-        check_digest(announced, received.digest)?;
+        check_digest(known.or(archive.declared.digest), received.digest)?;
         if self.journal.kind == Kind::SelfUpdate && !archive.declared.confirm_self {
             let detail = "say confirm_self=true: this replaces the updater itself";
-            return Err(Failure::host_problem(Problem::new(Code::BadRequest, detail)));
+            return Err(Problem::new(Code::BadRequest, detail).into());
         }
         self.take_digest(received.digest)?;
         self.label = archive.declared.label.take();
-        if let Some(accepted) = &self.accepted {
-            check_received(accepted, &received)
-                .map_err(|error| Failure::host_problem(error.into()))?;
+        if let Some(signed) = &self.manifest {
+            check_received(signed, &received)?;
         }
         self.received = Some(received);
         Ok(())
     }
 
-    /// In a form, the digest may be known only now.
-    fn take_digest(&mut self, received: Digest) -> Result<(), Failure> {
-        let facts =
-            ReleaseStates::read(&self.app.files.facts()).map_err(|error| Failure::host(&error))?;
-        refuse_quarantined(&received, &facts, self.retry_quarantined)
-            .map_err(Failure::host_problem)?;
-        self.log_digest(received);
-        self.journal.to = Some(received);
+    /// Checks what the whole archive had to show first: what it says of itself.
+    pub(super) fn verify(&mut self) -> Result<(), Failure> {
+        let manifest = self.staged_manifest()?;
+        check_units(&self.app.settings.config.run, manifest.units.as_ref())
+            .map_err(|detail| Problem::new(Code::NotSupported, detail))?;
+        let host = [std::env::consts::OS, std::env::consts::ARCH];
+        let wanted = [("os", manifest.os, host[0]), ("arch", manifest.arch, host[1])];
+        for (key, wanted, host) in wanted {
+            if let Some(wanted) = wanted.filter(|wanted| wanted != host) {
+                let detail = format!("release.toml says {key} = {wanted:?}; this host is {host:?}");
+                return Err(Problem::new(Code::PlatformMismatch, detail).into());
+            }
+        }
+        // Now, while nothing but the updater has written to the tree.
+        let staging = self.app.settings.layout.staging(self.transaction());
+        self.units = read_units(&staging, manifest.units.as_ref())
+            .map_err(|(path, error)| unread(&path, "units", &error))?;
         Ok(())
     }
 
+    /// The manifest in the staging directory.
+    pub(super) fn staged_manifest(&self) -> Result<ReleaseManifest, Failure> {
+        read_manifest(&self.app.settings.layout.staging(self.transaction()))
+    }
+
     /// Names at the top of a release that are the updater's own.
-    pub(super) fn reserved(&self) -> Vec<String> {
-        let links = self.app.config.links.iter().map(|link| link.trim_end_matches('/').to_owned());
+    pub(super) fn reserved_names(&self) -> Vec<String> {
+        let links = self.app.settings.config.links.iter();
+        let links = links.map(|link| link.trim_end_matches('/').to_owned());
         links.chain([RELEASE_RECORD.to_owned()]).collect()
+    }
+
+    /// In a form, the digest may be known only now.
+    fn take_digest(&mut self, received: Digest) -> Result<(), Failure> {
+        let states = self.app.settings.release_states()?;
+        states.refuse_quarantined(&received, self.retry_quarantined)?;
+        self.log_digest(received);
+        self.journal.to = Some(received);
+        Ok(())
     }
 
     fn unpack_failure(&self, error: &UnpackError) -> Failure {
@@ -96,7 +119,7 @@ impl Engine {
             UnpackError::Io { .. } => Code::Internal,
         };
         let mut problem = Problem::new(code, chain(error));
-        let beyond = beyond_manifest(error).filter(|_| self.accepted.is_some());
+        let beyond = beyond_manifest(error).filter(|_| self.manifest.is_some());
         if let Some(rule) = beyond {
             let detail = "the archive is more than its signed manifest says".to_owned();
             problem = SignatureError { rule, detail }.into();
@@ -105,28 +128,28 @@ impl Engine {
             problem.entry.clone_from(entry);
         }
         if error.is_no_space() {
-            problem.free = free_space(self.app.layout.install()).ok();
+            problem.free = free_space(self.app.settings.layout.install()).ok();
         }
-        Failure::host_problem(problem)
+        problem.into()
     }
 }
 
-fn check_digest(announced: Option<Digest>, received: Digest) -> Result<(), Failure> {
+fn check_digest(announced: Option<Digest>, received: Digest) -> Result<(), Problem> {
     let Some(announced) = announced else {
         let detail = "the archive came without its digest (Content-Digest, or the part sha256)";
-        return Err(Failure::host_problem(Problem::new(Code::DigestMissing, detail)));
+        return Err(Problem::new(Code::DigestMissing, detail));
     };
     if announced != received {
         let detail = format!("{announced} was announced and {received} was received");
-        return Err(Failure::host_problem(Problem::new(Code::DigestMismatch, detail)));
+        return Err(Problem::new(Code::DigestMismatch, detail));
     }
     Ok(())
 }
 
-fn limits(config: &LimitsConfig) -> UnpackLimits {
+fn unpack_limits(limits: &LimitsConfig) -> UnpackLimits {
     UnpackLimits {
-        archive_bytes: config.archive_bytes.0,
-        unpacked_bytes: config.unpacked_bytes.0,
-        entries: config.entries,
+        archive_bytes: limits.archive_bytes.0,
+        unpacked_bytes: limits.unpacked_bytes.0,
+        entries: limits.entries,
     }
 }

@@ -13,10 +13,10 @@ pub struct AppLock {
     _file: Flock<File>,
 }
 
-/// Takes the lock; `None` if somebody has it.
+/// Takes the lock; `None` if another thread or process has it.
 pub fn try_lock(path: &Path) -> io::Result<Option<AppLock>> {
     let mut options = File::options();
-    // Whoever can open it, if only to read, can hold it, and so keep all orders out.
+    // A user that can open it, if only to read, can hold it, and so keep all orders out.
     let file = options.create(true).truncate(false).write(true).mode(0o600).open(path)?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(file) => Ok(Some(AppLock { _file: file })),
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_else_can_open_it() {
+    fn no_other_user_can_open_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("lock");
         let _lock = try_lock(&path).unwrap();

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use common::{StateFileError, state_file};
-use protocol::{Digest, FORMAT, ReleaseState};
+use protocol::{Code, Digest, FORMAT, Problem, ReleaseState};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-/// What is known of all releases of an app.
+/// What this host found out about all releases of an app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseStates {
     format: u32,
@@ -69,22 +69,35 @@ impl ReleaseStates {
 
     /// Whether an order for it is refused.
     pub fn quarantined(&self, digest: &Digest) -> bool {
-        self.get(digest).is_some_and(|fact| fact.quarantined)
+        self.get(digest).is_some_and(|state| state.quarantined)
+    }
+
+    /// A release that failed on this host before is taken again only when the order says so.
+    pub fn refuse_quarantined(&self, digest: &Digest, retry: bool) -> Result<(), Problem> {
+        if retry || !self.quarantined(digest) {
+            return Ok(());
+        }
+        let why = self.get(digest).and_then(|state| state.failure.as_deref());
+        let why = why.unwrap_or("it could not be proven");
+        let detail = format!(
+            "{digest} failed on this host before ({why}); retry_quarantined takes it again"
+        );
+        Err(Problem { to: Some(*digest), ..Problem::new(Code::Quarantined, detail) })
     }
 
     /// Whether it was proven here, and did not fail since.
     pub fn proven(&self, digest: &Digest) -> bool {
-        self.get(digest).is_some_and(|fact| fact.proven_at.is_some() && fact.failed_at.is_none())
+        self.get(digest).is_some_and(|state| state.proven_at.is_some() && state.failed_at.is_none())
     }
 
     /// Whether the last thing that is known of it is a failure.
     pub fn failed_here(&self, digest: &Digest) -> bool {
-        self.get(digest).is_some_and(|fact| fact.failed_at.is_some())
+        self.get(digest).is_some_and(|state| state.failed_at.is_some())
     }
 
     /// Whether it was whole on the disk, and its directory was not removed since.
     pub fn whole(&self, digest: &Digest) -> bool {
-        self.get(digest).is_some_and(|fact| fact.tree.is_some() || fact.proven_at.is_some())
+        self.get(digest).is_some_and(|state| state.tree.is_some() || state.proven_at.is_some())
     }
 
     /// Whether nothing is known of any release.
@@ -101,9 +114,9 @@ impl ReleaseStates {
 
     /// It is whole on the disk. What was known of an earlier copy stays known.
     pub fn staged(&mut self, digest: Digest, tree: Option<Digest>, now: OffsetDateTime) {
-        let fact = self.entry(digest, now);
-        fact.tree = tree;
-        fact.staged_at = now;
+        let state = self.entry(digest, now);
+        state.tree = tree;
+        state.staged_at = now;
     }
 
     /// A trusted key has signed it.
@@ -113,31 +126,31 @@ impl ReleaseStates {
 
     /// It answered as itself. That lifts a quarantine.
     pub fn proved(&mut self, digest: Digest, now: OffsetDateTime) {
-        let fact = self.entry(digest, now);
-        fact.proven_at = Some(now);
-        fact.failed_at = None;
-        fact.failure = None;
-        fact.quarantined = false;
+        let state = self.entry(digest, now);
+        state.proven_at = Some(now);
+        state.failed_at = None;
+        state.failure = None;
+        state.quarantined = false;
     }
 
     /// It was switched to and could not be proven. One that was proven here before is not
     /// quarantined: then the cause is elsewhere.
     pub fn failed(&mut self, digest: Digest, why: &str, now: OffsetDateTime) {
-        let fact = self.entry(digest, now);
-        fact.failed_at = Some(now);
-        fact.failure = Some(why.to_owned());
-        fact.quarantined = fact.proven_at.is_none();
+        let state = self.entry(digest, now);
+        state.failed_at = Some(now);
+        state.failure = Some(why.to_owned());
+        state.quarantined = state.proven_at.is_none();
     }
 
     /// Its directory is gone. A quarantine outlives it.
     pub fn removed(&mut self, digest: &Digest) {
         match self.releases.get_mut(digest) {
-            Some(fact) if fact.quarantined => fact.tree = None,
+            Some(state) if state.quarantined => state.tree = None,
             _ => drop(self.releases.remove(digest)),
         }
     }
 
-    /// Every directory but these is gone. Whoever removed it may have died before it said so.
+    /// Every directory but these is gone. The updater that removed it may have died before it said so.
     pub fn only(&mut self, stored: &[Digest]) {
         let gone: Vec<_> =
             self.releases.keys().filter(|digest| !stored.contains(digest)).copied().collect();
@@ -182,42 +195,42 @@ mod tests {
 
     #[test]
     fn a_failure_quarantines_and_a_proof_lifts_it() {
-        let mut facts = ReleaseStates::default();
-        facts.staged(DIGEST, None, NOW);
-        assert!(!facts.quarantined(&DIGEST));
-        facts.failed(DIGEST, "it answered 500", NOW);
-        assert!(facts.quarantined(&DIGEST));
-        facts.removed(&DIGEST);
-        assert!(facts.quarantined(&DIGEST), "the quarantine outlives the directory");
-        facts.proved(DIGEST, NOW);
-        assert!(!facts.quarantined(&DIGEST));
-        assert_eq!(facts.get(&DIGEST).unwrap().state(), ReleaseState::Proven);
+        let mut states = ReleaseStates::default();
+        states.staged(DIGEST, None, NOW);
+        assert!(!states.quarantined(&DIGEST));
+        states.failed(DIGEST, "it answered 500", NOW);
+        assert!(states.quarantined(&DIGEST));
+        states.removed(&DIGEST);
+        assert!(states.quarantined(&DIGEST), "the quarantine outlives the directory");
+        states.proved(DIGEST, NOW);
+        assert!(!states.quarantined(&DIGEST));
+        assert_eq!(states.get(&DIGEST).unwrap().state(), ReleaseState::Proven);
     }
 
     #[test]
     fn a_release_that_was_proven_here_is_never_quarantined() {
-        let mut facts = ReleaseStates::default();
-        facts.proved(DIGEST, NOW);
-        facts.failed(DIGEST, "the disk was full", NOW);
-        assert!(!facts.quarantined(&DIGEST));
+        let mut states = ReleaseStates::default();
+        states.proved(DIGEST, NOW);
+        states.failed(DIGEST, "the disk was full", NOW);
+        assert!(!states.quarantined(&DIGEST));
     }
 
     #[test]
     fn a_release_that_is_being_built_is_not_whole_whatever_was_known_of_it() {
-        let mut facts = ReleaseStates::default();
-        facts.begun(DIGEST, NOW);
-        assert!(!facts.is_empty() && !facts.whole(&DIGEST));
-        facts.proved(DIGEST, NOW);
-        facts.staged(DIGEST, Some(DIGEST), NOW);
-        facts.begun(DIGEST, NOW);
-        assert!(!facts.whole(&DIGEST));
-        facts.failed(DIGEST, "why", NOW);
-        facts.begun(DIGEST, NOW);
-        assert!(facts.quarantined(&DIGEST) && !facts.whole(&DIGEST));
+        let mut states = ReleaseStates::default();
+        states.begun(DIGEST, NOW);
+        assert!(!states.is_empty() && !states.whole(&DIGEST));
+        states.proved(DIGEST, NOW);
+        states.staged(DIGEST, Some(DIGEST), NOW);
+        states.begun(DIGEST, NOW);
+        assert!(!states.whole(&DIGEST));
+        states.failed(DIGEST, "why", NOW);
+        states.begun(DIGEST, NOW);
+        assert!(states.quarantined(&DIGEST) && !states.whole(&DIGEST));
     }
 
     #[test]
-    fn facts_of_an_updater_that_knew_no_signatures_are_read() {
+    fn states_of_an_updater_that_knew_no_signatures_are_read() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("releases.json");
         let text = format!(
@@ -225,22 +238,22 @@ mod tests {
             "proven_at": null, "failed_at": null, "failure": null, "quarantined": false}}}}}}"#
         );
         fs::write(&path, text).unwrap();
-        let mut facts = ReleaseStates::read(&path).unwrap();
-        assert_eq!(facts.get(&DIGEST).unwrap().signed_by, None);
-        facts.signed(DIGEST, "RW", NOW);
-        facts.write(&path).unwrap();
-        assert_eq!(ReleaseStates::read(&path).unwrap(), facts);
+        let mut states = ReleaseStates::read(&path).unwrap();
+        assert_eq!(states.get(&DIGEST).unwrap().signed_by, None);
+        states.signed(DIGEST, "RW", NOW);
+        states.write(&path).unwrap();
+        assert_eq!(ReleaseStates::read(&path).unwrap(), states);
     }
 
     #[test]
-    fn facts_survive_the_disk() {
+    fn release_states_survive_the_disk() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("releases.json");
         assert_eq!(ReleaseStates::read(&path).unwrap(), ReleaseStates::default());
-        let mut facts = ReleaseStates::default();
-        facts.failed(DIGEST, "why", NOW);
-        facts.write(&path).unwrap();
-        assert_eq!(ReleaseStates::read(&path).unwrap(), facts);
+        let mut states = ReleaseStates::default();
+        states.failed(DIGEST, "why", NOW);
+        states.write(&path).unwrap();
+        assert_eq!(ReleaseStates::read(&path).unwrap(), states);
         fs::write(&path, r#"{"format": 2, "releases": {}}"#).unwrap();
         assert!(ReleaseStates::read(&path).is_err());
     }

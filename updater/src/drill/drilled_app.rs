@@ -1,5 +1,5 @@
-//! The steps: what is tried, and what must be so afterwards. What the disk and the machine say
-//! counts, and never what the updater that did it says.
+//! The steps of a drill: what is tried with the scratch app, and what must be so afterwards. What the disk
+//! and the machine say counts, and never what the updater that did it says.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,9 +14,9 @@ use protocol::{AppName, Digest, Outcome, Period};
 use rustix::process::Signal;
 
 use super::DrillError;
-use super::act::Acted;
+use super::action::ActionReport;
 use super::release::Release;
-use super::scratch::Scratch;
+use super::scratch_app::ScratchApp;
 use crate::release::Slot;
 use crate::sys::CRASH_AT;
 use crate::sys::Lifetime;
@@ -30,9 +30,9 @@ const PROGRAM: &str = "/proc/self/exe";
 /// What of the end of an updater's words is told.
 const TOLD: usize = 500;
 
-/// The scratch app while it is drilled.
-pub(super) struct Stage<'a> {
-    pub(super) scratch: &'a Scratch,
+/// The scratch app while it is drilled: what is done to it, and what it has to be like.
+pub(super) struct DrilledApp<'a> {
+    pub(super) scratch: &'a ScratchApp,
     pub(super) file: &'a Path,
     pub(super) beside: &'a AppName,
     /// The scratch app as this process sees it. It only looks.
@@ -48,7 +48,7 @@ pub(super) struct Stage<'a> {
     pub(super) prev: Option<Digest>,
 }
 
-impl Stage<'_> {
+impl DrilledApp<'_> {
     /// A release that was never here, and its archive.
     pub(super) fn release(&mut self, good: bool) -> Result<(Digest, PathBuf), DrillError> {
         self.releases += 1;
@@ -61,14 +61,14 @@ impl Stage<'_> {
     /// An update to its end. Gives how long the flip took, in milliseconds.
     pub(super) fn update(&mut self, good: bool) -> Result<Option<u64>, DrillError> {
         let (digest, archive) = self.release(good)?;
-        let acted = self.let_act(&["update", &archive.to_string_lossy()], None)?;
+        let acted = self.run_action(&["update", &archive.to_string_lossy()], None)?;
         if let Some(why) = acted.detail.filter(|_| good) {
             return Err(DrillError::Said(why));
         }
         if good {
-            self.came_to(digest, Outcome::Updated)?;
+            self.check_new_release(digest, Outcome::Updated)?;
         } else {
-            self.ended(Outcome::RolledBack)?;
+            self.check_end(Outcome::RolledBack)?;
         }
         Ok(acted.flip_ms)
     }
@@ -76,39 +76,43 @@ impl Stage<'_> {
     /// A rollback to its end.
     pub(super) fn roll_back(&mut self) -> Result<(), DrillError> {
         let prev = self.prev.ok_or(DrillError::NotWhole("there is nothing to go back to"))?;
-        let acted = self.let_act(&["rollback"], None)?;
+        let acted = self.run_action(&["rollback"], None)?;
         acted.detail.map_or(Ok(()), |why| Err(DrillError::Said(why)))?;
-        self.came_to(prev, Outcome::RolledBack)
+        self.check_new_release(prev, Outcome::RolledBack)
     }
 
     /// An update whose updater is killed. Gives where the update goes.
     pub(super) fn kill(&mut self, at: &'static str, good: bool) -> Result<Digest, DrillError> {
         let (digest, archive) = self.release(good)?;
-        match self.let_act(&["update", &archive.to_string_lossy()], Some(at)) {
+        match self.run_action(&["update", &archive.to_string_lossy()], Some(at)) {
             Err(DrillError::Follow(error)) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
             Ok(acted) => {
                 return Err(acted.detail.map_or(DrillError::NotKilled(at), DrillError::Said));
             }
         }
-        self.current()?;
+        self.check_current()?;
         Ok(digest)
     }
 
     /// Another updater finishes what the killed one began.
     pub(super) fn recover(&mut self, to: Digest, outcome: Outcome) -> Result<(), DrillError> {
-        self.let_act(&["recover"], None)?;
-        if outcome == Outcome::Updated { self.came_to(to, outcome) } else { self.ended(outcome) }
+        self.run_action(&["recover"], None)?;
+        if outcome == Outcome::Updated {
+            self.check_new_release(to, outcome)
+        } else {
+            self.check_end(outcome)
+        }
     }
 
-    fn came_to(&mut self, digest: Digest, outcome: Outcome) -> Result<(), DrillError> {
+    fn check_new_release(&mut self, digest: Digest, outcome: Outcome) -> Result<(), DrillError> {
         self.prev = self.active.replace(digest);
-        self.ended(outcome)
+        self.check_end(outcome)
     }
 
     /// Whether the last transaction ended so, and left the app whole.
-    fn ended(&mut self, expected: Outcome) -> Result<(), DrillError> {
-        let files = &self.app.files;
+    fn check_end(&mut self, expected: Outcome) -> Result<(), DrillError> {
+        let files = &self.app.settings.files;
         if Journal::read(&files.journal())?.is_some() {
             return Err(DrillError::NotWhole("a journal is left"));
         }
@@ -123,23 +127,28 @@ impl Stage<'_> {
             return Err(DrillError::NotWhole("the history has not one line a transaction"));
         }
         let slot = |slot| {
-            let install = self.app.layout.install();
-            self.app.layout.slot(slot).map_err(DrillError::disk("read the links in", install))
+            let install = self.app.settings.layout.install();
+            self.app
+                .settings
+                .layout
+                .slot(slot)
+                .map_err(DrillError::disk("read the links in", install))
         };
         if slot(Slot::Active)? != self.active || slot(Slot::Prev)? != self.prev {
             return Err(DrillError::NotWhole("its links name other releases than they have to"));
         }
-        self.current()?;
-        let runs = self.active.is_some_and(|active| self.app.running_instance(&active).is_some());
+        self.check_current()?;
+        let runs =
+            self.active.is_some_and(|active| self.app.agent.running_instance(&active).is_some());
         if !runs {
             return Err(DrillError::NotWhole("the agent of the active release does not run"));
         }
-        self.without_litter()
+        self.check_leftovers()
     }
 
     /// `current` is absent, or resolves to a whole release.
-    fn current(&self) -> Result<(), DrillError> {
-        let layout = &self.app.layout;
+    fn check_current(&self) -> Result<(), DrillError> {
+        let layout = &self.app.settings.layout;
         let link = layout.current();
         if fs::symlink_metadata(&link).is_err() {
             return Ok(());
@@ -149,21 +158,21 @@ impl Stage<'_> {
         let active = active.ok_or(DrillError::NotWhole("current is there and active is not"))?;
         let release = layout.release(&active);
         let named = fs::canonicalize(&release).map_err(DrillError::disk("follow", &release))?;
-        if resolved != named || !self.app.is_kept(&active)? {
+        if resolved != named || !self.app.settings.is_kept(&active)? {
             return Err(DrillError::NotWhole("current leads to no whole release"));
         }
         Ok(())
     }
 
-    fn without_litter(&self) -> Result<(), DrillError> {
-        let layout = &self.app.layout;
+    fn check_leftovers(&self) -> Result<(), DrillError> {
+        let layout = &self.app.settings.layout;
         let (incoming, store) = (layout.incoming(), layout.store());
         let mut entries = fs::read_dir(&incoming).map_err(DrillError::disk("read", &incoming))?;
         if entries.next().is_some() {
             return Err(DrillError::NotWhole("what was received is left"));
         }
         for digest in layout.stored().map_err(DrillError::disk("read", store))? {
-            if !self.app.is_kept(&digest)? {
+            if !self.app.settings.is_kept(&digest)? {
                 return Err(DrillError::NotWhole("half a release is left"));
             }
         }
@@ -172,7 +181,11 @@ impl Stage<'_> {
 
     /// Starts an updater that does this, and waits for its end. One that was killed, as it has to
     /// be at `crash_at`, is an error of the kind `Interrupted`.
-    fn let_act(&self, words: &[&str], crash_at: Option<&str>) -> Result<Acted, DrillError> {
+    fn run_action(
+        &self,
+        words: &[&str],
+        crash_at: Option<&str>,
+    ) -> Result<ActionReport, DrillError> {
         let file = self.file.to_string_lossy();
         let common = [PROGRAM, "drill-act", "--config", &file, "--app", self.beside.as_str()];
         let command: Vec<_> = common.iter().chain(words).map(|word| (*word).to_owned()).collect();

@@ -4,26 +4,24 @@
 use protocol::{Code, FORMAT, Kind, LastTransaction, Outcome, TransactionId};
 use uuid::Uuid;
 
+use super::{AppSettings, Failure, add_line};
 use crate::release::Slot;
 use crate::sys::wall_clock;
-use crate::transaction::{App, ReleaseStates, add_line};
 
 const WHY: &str = "the updater kept dying, and the rescue unit went back to the release before";
 
-impl App {
+impl AppSettings {
     /// Writes a rescue down, if there was one: the release that was left has failed here, and the history
     /// has a line. Done before anything else is asked of the updater's own releases.
-    pub fn note_rescue(&self) -> std::io::Result<()> {
+    pub fn record_rescue(&self) -> Result<(), Failure> {
         let Some(left) = self.layout.slot(Slot::Rescued)? else { return Ok(()) };
         let active = self.layout.slot(Slot::Active)?;
         // The power went before anything was changed.
         if active != Some(left) {
             let now = wall_clock();
-            let mut facts =
-                ReleaseStates::read(&self.files.facts()).map_err(std::io::Error::other)?;
-            facts.failed(left, WHY, now);
-            facts.write(&self.files.facts()).map_err(std::io::Error::other)?;
-            tracing::warn!(app = %self.name, digest = %left, "{}: {WHY}: {} was left", self.name, left.short());
+            self.change_release_states(|states| states.failed(left, WHY, now))?;
+            let app = &self.name;
+            tracing::warn!(%app, digest = %left, "{app}: {WHY}: {} was left", left.short());
             let line = LastTransaction {
                 format: FORMAT,
                 transaction: TransactionId::new(Uuid::now_v7()),
@@ -42,7 +40,7 @@ impl App {
             };
             add_line(&self.files.history(), &line)?;
         }
-        self.layout.forget_rescued()
+        Ok(self.layout.forget_rescued()?)
     }
 }
 
@@ -54,43 +52,35 @@ mod tests {
     use protocol::Digest;
 
     use super::*;
-
     use crate::config::Config;
-    use crate::runner::RunnerResources;
-    use crate::transaction::{Events, read_history};
+    use crate::systemd::BusConnection;
+    use crate::transaction::read_history;
 
-    #[tokio::test]
-    async fn a_rescue_is_written_down_once() {
+    #[test]
+    fn a_rescue_is_written_down_once() {
         let directory = tempfile::tempdir().unwrap();
         let here = directory.path().display();
         let config = format!("state_dir = '{here}'\n[app.agent]\ninstall_dir = '{here}/install'\n");
         let config = Config::parse(&config).unwrap();
-        let (events, handle) = (Events::new(wall_clock()), tokio::runtime::Handle::current());
-        let app = App::new(
-            "agent".parse().unwrap(),
-            &config,
-            events,
-            &RunnerResources::default(),
-            handle,
-        )
-        .unwrap();
+        let settings =
+            AppSettings::new("agent".parse().unwrap(), &config, &BusConnection::default()).unwrap();
         let digest = |number| Digest::from_bytes([number; 32]);
         let (good, bad) = (digest(1), digest(2));
-        fs::create_dir_all(app.files.directory()).unwrap();
-        app.layout.create().unwrap();
-        app.layout.flip(&good).unwrap();
+        fs::create_dir_all(settings.files.directory()).unwrap();
+        settings.layout.create().unwrap();
+        settings.layout.flip(&good).unwrap();
         let rescued = directory.path().join("install/releases/rescued");
+        let history = || read_history(&settings.files.history()).unwrap();
 
         symlink(format!("store/{}", good.hex()), &rescued).unwrap();
-        app.note_rescue().unwrap();
-        assert!(!rescued.is_symlink() && read_history(&app.files.history()).unwrap().is_empty());
+        settings.record_rescue().unwrap();
+        assert!(!rescued.is_symlink() && history().is_empty());
 
         symlink(format!("store/{}", bad.hex()), &rescued).unwrap();
-        app.note_rescue().unwrap();
-        app.note_rescue().unwrap();
-        let history = read_history(&app.files.history()).unwrap();
-        assert_eq!(history.len(), 1);
-        assert_eq!((history[0].from, history[0].to), (Some(bad), Some(good)));
-        assert!(ReleaseStates::read(&app.files.facts()).unwrap().failed_here(&bad));
+        settings.record_rescue().unwrap();
+        settings.record_rescue().unwrap();
+        assert_eq!(history().len(), 1);
+        assert_eq!((history()[0].from, history()[0].to), (Some(bad), Some(good)));
+        assert!(settings.release_states().unwrap().failed_here(&bad));
     }
 }

@@ -6,12 +6,13 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use common::{StateFileError, state_file};
+use common::state_file;
 use protocol::{AppName, FORMAT, Phase, Problem, Space, TransactionId};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::release::remove_tree;
+use crate::transaction::Failure;
 use crate::transaction::machine::Direction;
 
 /// Failures that are kept, for each app.
@@ -68,15 +69,6 @@ pub struct Entered {
     pub time: OffsetDateTime,
 }
 
-/// Why evidence could not be kept.
-#[derive(Debug, thiserror::Error)]
-pub enum EvidenceError {
-    #[error("make room for the evidence")]
-    Directory(#[from] io::Error),
-    #[error(transparent)]
-    File(#[from] StateFileError),
-}
-
 impl Evidence {
     /// Nothing is known yet.
     pub fn new(app: AppName, transaction: TransactionId) -> Self {
@@ -110,7 +102,7 @@ impl Evidence {
     }
 
     /// Notes a command. Where one is run again and again, the first ones go.
-    pub(super) fn command(&mut self, ran: Ran) {
+    pub(in crate::transaction) fn command(&mut self, ran: Ran) {
         if self.commands.len() == COMMANDS_KEPT {
             self.commands.remove(0);
         }
@@ -118,7 +110,7 @@ impl Evidence {
     }
 
     /// Puts it on the disk, and lets the oldest of its kind go.
-    pub fn keep(&self, directory: &Path) -> Result<(), EvidenceError> {
+    pub fn keep(&self, directory: &Path) -> Result<(), Failure> {
         let own = directory.join(self.transaction.as_str());
         fs::create_dir_all(&own)?;
         fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
@@ -133,7 +125,7 @@ pub fn evidence_file(directory: &Path, transaction: &TransactionId) -> PathBuf {
 }
 
 /// What `/proc/meminfo` says of available memory, in bytes.
-pub(super) fn memory_available() -> Option<u64> {
+pub(in crate::transaction) fn memory_available() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;

@@ -1,32 +1,32 @@
-//! What a release has run around its switch. The hooks are those of the release that an update goes
-//! to, or that a rollback leaves: it knows what it did, and how that is undone.
+//! What a release has run around its switch: its hooks, and the commands of its migration. The hooks
+//! are those of the release that an update goes to, or that a rollback leaves: it knows what it did,
+//! and how that is undone.
 
 use std::time::{Duration, Instant};
 
 use common::failed_to;
 use protocol::{Code, Digest, EventKind, Kind, Problem};
 
+use super::Engine;
 use crate::hooks::{CommandContext, CommandError, Hook, run};
 use crate::runner::Launch;
-use crate::transaction::evidence::Ran;
 use crate::transaction::machine::Direction;
-use crate::transaction::{Failure, read_manifest};
-
-use super::Engine;
+use crate::transaction::{Failure, Ran, read_manifest};
 
 impl Engine {
     /// Runs a hook. On the way back there is no other way: what fails there is noted, and no more.
-    pub(in crate::transaction) fn hook(&mut self, hook: Hook) -> Result<(), Failure> {
+    pub(super) fn run_hook(&mut self, hook: Hook) -> Result<(), Failure> {
         let Some(release) = self.newer() else { return Ok(()) };
-        let ran = read_manifest(&self.app.layout.release(&release)).and_then(|manifest| match hook
-            .command(&self.app.config, &manifest)
-        {
-            Some(command) => {
-                let timeout = self.app.config.hooks_timeout.0;
-                self.command(hook.name(), release, &command, timeout, None).map(drop)
+        let settings = &self.app.settings;
+        let timeout = settings.config.hooks_timeout.0;
+        let command = read_manifest(&settings.layout.release(&release))
+            .map(|manifest| hook.command(&settings.config, &manifest));
+        let ran = match command {
+            Ok(Some(command)) => {
+                self.run_command(hook.name(), release, &command, timeout, None).map(drop)
             }
-            None => Ok(()),
-        });
+            command => command.map(drop),
+        };
         match ran {
             Err(failure) if self.journal.direction == Direction::Back => {
                 self.fail(failure);
@@ -36,10 +36,10 @@ impl Engine {
         }
     }
 
-    /// Runs the hooks before anything is touched.
-    pub(super) fn announce_to_release(&mut self) -> Result<(), Failure> {
+    /// Runs the hook before anything is touched.
+    pub(super) fn run_hook_before_anything(&mut self) -> Result<(), Failure> {
         let hook = if self.goes_to_newer() { Hook::BeforeSwitch } else { Hook::BeforeRollback };
-        self.hook(hook).map_err(|failure| {
+        self.run_hook(hook).map_err(|failure| {
             // What the disk did not say is no fault of a hook.
             if failure.problem.code != Code::RolledBack {
                 return failure;
@@ -48,9 +48,9 @@ impl Engine {
         })
     }
 
-    /// Runs the hooks between one agent and the next.
-    pub(super) fn tell_release(&mut self) -> Result<(), Failure> {
-        self.hook(if self.goes_to_newer() { Hook::AfterSwitch } else { Hook::AfterRollback })
+    /// Runs the hook between one agent and the next.
+    pub(super) fn run_hook_between_agents(&mut self) -> Result<(), Failure> {
+        self.run_hook(if self.goes_to_newer() { Hook::AfterSwitch } else { Hook::AfterRollback })
     }
 
     /// Whether this direction goes to the release whose hooks are run.
@@ -68,7 +68,7 @@ impl Engine {
     }
 
     /// Runs a command of a release, and tells and keeps what came of it. Its last lines come back.
-    pub(super) fn command(
+    pub(super) fn run_command(
         &mut self,
         name: &str,
         release: Digest,
@@ -76,28 +76,29 @@ impl Engine {
         timeout: Duration,
         backup: Option<&str>,
     ) -> Result<Vec<String>, Failure> {
+        let settings = &self.app.settings;
         let mut others = [self.journal.from, self.journal.to].into_iter().flatten();
         let previous = others.rfind(|digest| *digest != release);
-        let surroundings = CommandContext {
-            config: &self.app.config,
-            user: self.app.user.as_ref(),
-            release: self.surrounding(&release),
-            previous: previous.map(|digest| self.surrounding(&digest)),
+        let context = CommandContext {
+            config: &settings.config,
+            user: settings.user.as_ref(),
+            release: self.described(&release),
+            previous: previous.map(|digest| self.described(&digest)),
             transaction: &self.journal.transaction,
-            units: self.app.hook_units.as_ref().filter(|_| self.app.config.hooks_unit),
+            units: settings.hook_units.as_ref().filter(|_| settings.config.hooks_unit),
             backup,
         };
         let began = Instant::now();
-        let ran = run(command, timeout, &surroundings);
+        let ran = run(command, timeout, &context);
         let (detail, output) = match &ran {
             Ok(tail) => ("exited with status 0".to_owned(), tail.clone()),
             Err(CommandError::Failed { how, tail }) => (how.clone(), tail.clone()),
             Err(error) => (failed_to(error), Vec::new()),
         };
         let passed = ran.is_ok();
-        self.log_ran(name, &detail, began.elapsed());
+        self.log_command(name, &detail, began.elapsed());
         self.evidence.command(Ran { name: name.to_owned(), detail: detail.clone(), output });
-        self.tell(EventKind::Command { name: name.to_owned(), passed, detail: detail.clone() });
+        self.publish(EventKind::Command { name: name.to_owned(), passed, detail: detail.clone() });
         ran.map_err(|error| {
             let detail = format!("{name} of {}: `{}` {detail}", release.short(), command.join(" "));
             let problem = Problem::new(Code::RolledBack, detail);
@@ -111,13 +112,14 @@ impl Engine {
     }
 
     /// What a command learns of a release.
-    fn surrounding(&self, digest: &Digest) -> Launch {
+    fn described(&self, digest: &Digest) -> Launch {
+        let settings = &self.app.settings;
         Launch {
-            release_path: self.app.layout.release(digest),
+            release_path: settings.layout.release(digest),
             digest: *digest,
-            version: self.app.slot_release("store", digest).version,
+            version: settings.slot_release("store", digest).version,
             command: Vec::new(),
-            environment: self.app.config.run.env.clone(),
+            environment: settings.config.run.env.clone(),
         }
     }
 }

@@ -22,7 +22,7 @@ const STATE: &str = "drill";
 
 /// Where a scratch app is.
 #[derive(Debug)]
-pub(super) struct Scratch {
+pub(super) struct ScratchApp {
     /// The configuration with it and nothing else.
     pub(super) config: Config,
     pub(super) name: AppName,
@@ -32,7 +32,7 @@ pub(super) struct Scratch {
     beside: PathBuf,
 }
 
-impl Scratch {
+impl ScratchApp {
     /// The scratch app beside `app`: its disks, its user, its bounds, and the bounds of its builds.
     pub(super) fn beside(
         config: &Config,
@@ -129,7 +129,7 @@ impl Scratch {
 /// What a drill that was cut short may have left of any app.
 pub(super) fn remove_leftovers(config: &Config, systemd: &BusConnection) -> Result<(), DrillError> {
     for app in config.apps.keys() {
-        let scratch = Scratch::beside(config, app, systemd)?;
+        let scratch = ScratchApp::beside(config, app, systemd)?;
         let there = [&scratch.config.state_dir, &scratch.beside.join(INSTALL)];
         if there.into_iter().any(|directory| directory.exists()) {
             tracing::info!(%app, "{app}: removing what a drill left");

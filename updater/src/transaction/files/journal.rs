@@ -3,18 +3,17 @@
 //! It is written, and on the disk, before the act that it announces. It must never be written
 //! after the fact.
 
-use std::io;
 use std::path::Path;
 
 use common::{StateFileError, state_file};
-use protocol::{Digest, FORMAT, Kind, Outcome, Period, Phase, Problem, TransactionId};
+use protocol::{Digest, FORMAT, Kind, Outcome, Period, Phase, TransactionId};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::MigrationPlan;
 use crate::sys::BootTime;
-use crate::transaction::admission::internal;
+use crate::transaction::Failure;
 use crate::transaction::machine::{Data, Direction, State};
-use crate::transaction::migrations::MigrationPlan;
 
 /// Everything that the next updater needs to finish a transaction that this one began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,7 +38,7 @@ pub struct Journal {
     /// When this phase began.
     #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
-    /// When this phase began, on a clock that nobody can set.
+    /// When this phase began, on a clock that cannot be set.
     pub since_boot: BootTime,
     /// How long the release is watched.
     pub watch: Period,
@@ -52,8 +51,8 @@ pub struct Journal {
     #[serde(default)]
     pub old_agent: Option<String>,
     /// What it does to stored data, if anything.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub course: Option<MigrationPlan>,
+    #[serde(default, rename = "course", skip_serializing_if = "Option::is_none")]
+    pub migration: Option<MigrationPlan>,
     /// Why it turned around.
     pub failure: Option<Failure>,
     /// How it ended. From here on the end is only written down, never decided anew.
@@ -63,55 +62,6 @@ pub struct Journal {
     pub order: Option<String>,
     pub epoch: Option<u64>,
     pub caller: String,
-}
-
-/// Whose fault a failure is. Only the release's own quarantines it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailureOrigin {
-    /// It was switched to, and could not be proven.
-    Release,
-    /// Space, the build's environment, the disk, the caller.
-    Host,
-}
-
-/// Why an act could not be carried out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// Whose fault it is.
-    pub blame: FailureOrigin,
-    /// What is told to the caller.
-    pub problem: Box<Problem>,
-}
-
-impl Failure {
-    /// The host itself failed; a full disk is told apart.
-    pub fn host(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self::host_problem(internal(error))
-    }
-
-    /// Something that is not the release's fault.
-    pub fn host_problem(problem: Problem) -> Self {
-        Self { blame: FailureOrigin::Host, problem: Box::new(problem) }
-    }
-
-    /// The release was switched to, and this is why it could not be proven.
-    pub fn release_problem(problem: Problem) -> Self {
-        Self { blame: FailureOrigin::Release, problem: Box::new(problem) }
-    }
-}
-
-/// Whether a full disk is behind it.
-pub(super) fn is_no_space(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        if matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
 }
 
 impl Journal {
@@ -139,9 +89,9 @@ impl Journal {
             confirm: self.confirm,
             has_from: self.from.is_some(),
             handover: self.handover,
-            data: match &self.course {
+            data: match &self.migration {
                 None => Data::Untouched,
-                Some(course) if course.one_way => Data::OneWay,
+                Some(plan) if plan.one_way => Data::OneWay,
                 Some(_) => Data::Migrated,
             },
         }
@@ -161,6 +111,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::transaction::FailureOrigin;
 
     /// A journal as version 1 wrote it. It must be read for ever.
     const VERSION_1: &str = r#"{
@@ -194,6 +145,24 @@ mod tests {
         assert_eq!(Journal::read(&path).unwrap().unwrap(), journal);
         Journal::remove(&path).unwrap();
         assert!(Journal::read(&path).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_failure_and_a_migration_have_the_names_of_version_1() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal.json");
+        let text = VERSION_1.replace(
+            r#""failure": null"#,
+            r#""course": {"before": [], "after": [], "one_way": true, "backup": null},
+               "failure": {"blame": "release", "problem": {"detail": "why", "code": "rolled_back"}}"#,
+        );
+        fs::write(&path, text).unwrap();
+        let journal = Journal::read(&path).unwrap().unwrap();
+        assert_eq!(journal.failure.as_ref().unwrap().origin, FailureOrigin::Release);
+        assert_eq!(journal.state().data, Data::OneWay);
+        let written = serde_json::to_value(&journal).unwrap();
+        assert_eq!(written["failure"]["blame"], "release");
+        assert_eq!(written["course"]["one_way"], true);
     }
 
     #[test]

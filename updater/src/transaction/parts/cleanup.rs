@@ -1,4 +1,4 @@
-//! Litter goes, and of old releases only so many are kept.
+//! What is no release is removed from an app's disk, and of old releases only so many are kept.
 
 use std::collections::HashSet;
 use std::io;
@@ -6,23 +6,26 @@ use std::io;
 use common::sync_directory;
 use protocol::Digest;
 
+use super::AppSettings;
 use crate::release::{Slot, remove_release, remove_tree};
-use crate::transaction::{App, ReleaseStates};
+use crate::transaction::{Failure, ReleaseStates};
 
 /// Failed releases that are kept for diagnosis.
 const FAILED_KEPT: usize = 2;
 
-impl App {
+impl AppSettings {
     /// Removes everything from the install directory that is neither a release nor a slot, and
-    /// old releases beyond what the configuration keeps, but for the `needed` one. The lock must be
-    /// held.
-    pub(in crate::transaction) fn sweep(&self, needed: Option<Digest>) -> io::Result<()> {
+    /// old releases beyond what the configuration keeps. The release that is `running` stays, whatever
+    /// it is, and so does the `needed` one. The lock must be held.
+    pub(in crate::transaction) fn sweep(
+        &self,
+        running: Option<Digest>,
+        needed: Option<Digest>,
+    ) -> Result<(), Failure> {
         self.layout.sweep_links()?;
         self.sweep_incoming()?;
-        let path = self.files.facts();
-        let mut facts = ReleaseStates::read(&path).map_err(io::Error::other)?;
-        let before = facts.clone();
-        let mut kept = self.kept_releases(&facts)?;
+        let states = self.release_states()?;
+        let mut kept = self.kept_releases(&states, running)?;
         kept.extend(needed);
         let (stored, old): (Vec<_>, Vec<_>) =
             self.layout.stored()?.into_iter().partition(|digest| kept.contains(digest));
@@ -32,11 +35,7 @@ impl App {
         if !old.is_empty() {
             sync_directory(&self.layout.store())?;
         }
-        facts.only(&stored);
-        if facts != before {
-            facts.write(&path).map_err(io::Error::other)?;
-        }
-        Ok(())
+        Ok(self.change_release_states(|states| states.only(&stored))?)
     }
 
     /// Removes what archives were unpacked into. The lock must be held.
@@ -54,21 +53,25 @@ impl App {
     }
 
     /// The active and the previous release, whatever runs, then the latest of each kind.
-    fn kept_releases(&self, facts: &ReleaseStates) -> io::Result<HashSet<Digest>> {
+    fn kept_releases(
+        &self,
+        states: &ReleaseStates,
+        running: Option<Digest>,
+    ) -> io::Result<HashSet<Digest>> {
         let mut kept: HashSet<Digest> = HashSet::new();
         kept.extend(self.layout.slot(Slot::Active)?);
         kept.extend(self.layout.slot(Slot::Prev)?);
-        kept.extend(self.instance().map(|instance| instance.digest()));
+        kept.extend(running);
         let whole: Vec<Digest> = self
             .layout
             .stored()?
             .into_iter()
             .filter(|digest| self.is_kept(digest).unwrap_or(true))
             .collect();
-        let failed = latest(&whole, |digest| facts.get(digest)?.failed_at);
+        let failed = latest(&whole, |digest| states.get(digest)?.failed_at);
         kept.extend(failed.iter().take(FAILED_KEPT));
         let proven = latest(&whole, |digest| {
-            facts.get(digest).filter(|fact| fact.failed_at.is_none())?.proven_at
+            states.get(digest).filter(|state| state.failed_at.is_none())?.proven_at
         });
         let mut room = self
             .config
@@ -80,10 +83,10 @@ impl App {
             }
         }
         let staged = latest(&whole, |digest| {
-            let fact = facts.get(digest);
+            let state = states.get(digest);
             let unused =
-                fact.is_none_or(|fact| fact.failed_at.is_none() && fact.proven_at.is_none());
-            unused.then(|| fact.map(|fact| fact.staged_at))
+                state.is_none_or(|state| state.failed_at.is_none() && state.proven_at.is_none());
+            unused.then(|| state.map(|state| state.staged_at))
         });
         kept.extend(staged.iter().take(self.config.keep));
         Ok(kept)

@@ -1,4 +1,4 @@
-//! A drill from its beginning to its end.
+//! A drill from its beginning to its end: what is tried, in which order.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use time::OffsetDateTime;
 use tokio::runtime::Handle;
 
 use super::DrillError;
-use super::scratch::{Scratch, remove_leftovers};
-use super::step::Stage;
+use super::drilled_app::DrilledApp;
+use super::scratch_app::{ScratchApp, remove_leftovers};
 use crate::config::Config;
 use crate::sys::wall_clock;
 use crate::systemd::BusConnection;
-use crate::transaction::{App, AppLock, Events, internal, try_lock};
+use crate::transaction::{App, AppLock, Events, Failure, try_lock};
 
 /// Where the updater is killed in an update to a good release, and how that update ends then.
 const KILLS: [(&str, Outcome); 6] = [
@@ -33,7 +33,7 @@ const KILLED_ON_THE_WAY_BACK: &str = "active_reversed";
 
 /// A drill that may begin: no other one is under way, and none can begin.
 pub struct Drill {
-    scratch: Scratch,
+    scratch: ScratchApp,
     file: PathBuf,
     app: AppName,
     caller: String,
@@ -53,9 +53,9 @@ impl Drill {
         caller: &str,
         systemd: &BusConnection,
         handle: Handle,
-    ) -> Result<Self, Problem> {
-        let scratch = Scratch::beside(config, app, systemd).map_err(|error| internal(&error))?;
-        let lock = lock(config).map_err(|error| internal(&error))?;
+    ) -> Result<Self, Failure> {
+        let scratch = ScratchApp::beside(config, app, systemd)?;
+        let lock = lock(config)?;
         let lock = lock.ok_or_else(|| {
             Problem::new(Code::UpdateInProgress, "another drill is under way on this host")
         })?;
@@ -72,7 +72,7 @@ impl Drill {
         })
     }
 
-    /// Does it, tells each step, and leaves nothing behind. Blocks; for a plain thread, with which
+    /// Runs the drill, tells each step, and leaves nothing behind. Blocks; for a plain thread, with which
     /// what it started ends.
     pub fn run(self, hear: impl FnMut(&DrillStep)) -> DrillReport {
         let mut steps = Steps { hear, all: Vec::new() };
@@ -117,13 +117,13 @@ impl Drill {
         steps.take("rollback", || stage.roll_back())
     }
 
-    fn prepare(&self) -> Result<Stage<'_>, DrillError> {
+    fn prepare(&self) -> Result<DrilledApp<'_>, DrillError> {
         remove_leftovers(&self.scratch.config, &self.scratch.resources.systemd)?;
         self.scratch.make()?;
-        let Scratch { config, name, resources, .. } = &self.scratch;
+        let ScratchApp { config, name, resources, .. } = &self.scratch;
         let events = Events::new(self.started_at);
         let app = App::new(name.clone(), config, events, resources, self.handle.clone())?;
-        Ok(Stage {
+        Ok(DrilledApp {
             scratch: &self.scratch,
             file: &self.file,
             beside: &self.app,

@@ -1,4 +1,4 @@
-//! What a drill lets an updater do: a process of its own, which can be killed.
+//! What another process of the updater does for a drill: it can be killed in the middle.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use tokio::sync::mpsc;
 
 use super::DrillError;
 use super::release::digest_of;
-use super::scratch::Scratch;
+use super::scratch_app::ScratchApp;
 use crate::config::Config;
 use crate::sys::wall_clock;
 use crate::systemd::BusConnection;
 use crate::transaction::{
-    App, Archive, ArchiveMessage, Declared, Events, Order, Recovery, Target, carry_out,
+    App, Archive, ArchiveMessage, Declared, Events, Order, Recovery, Target, run_without_daemon,
 };
-use crate::trust::Presented;
+use crate::trust::UnverifiedManifest;
 
-/// What it does.
+/// What the process does.
 #[derive(Debug, Clone, Subcommand)]
-pub enum Act {
+pub enum DrillAction {
     /// Takes this archive
     Update {
         /// The archive
@@ -35,53 +35,53 @@ pub enum Act {
     Recover,
 }
 
-/// What it says of it, as one line of JSON.
+/// What the process says of it, as one line of JSON.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Acted {
+pub struct ActionReport {
     /// From the announcement of the flip to the next state, in milliseconds.
     pub(super) flip_ms: Option<u64>,
     /// What went wrong, if something did, and the end of what was printed.
     pub(super) detail: Option<String>,
 }
 
-/// Does it to the scratch app beside `app`. Needs a runtime's thread that may block.
-pub fn act(
+/// Carries an action out on the scratch app beside `app`. Needs a runtime's thread that may block.
+pub fn carry_out(
     config: &Config,
     app: &AppName,
-    act: &Act,
+    action: &DrillAction,
     systemd: &BusConnection,
-) -> Result<Acted, DrillError> {
-    let scratch = Scratch::beside(config, app, systemd)?;
+) -> Result<ActionReport, DrillError> {
+    let scratch = ScratchApp::beside(config, app, systemd)?;
     let handle = tokio::runtime::Handle::current();
     let events = Events::new(wall_clock());
-    let Scratch { config, name, resources, .. } = &scratch;
+    let ScratchApp { config, name, resources, .. } = &scratch;
     let app = Arc::new(App::new(name.clone(), config, events, resources, handle.clone())?);
     let recovering = match app.recover() {
         Recovery::Idle => None,
         Recovery::Finishing(finishing) => Some(finishing),
-        Recovery::Locked => return Err(DrillError::NotWhole("somebody holds its lock")),
+        Recovery::Locked => return Err(DrillError::NotWhole("another process holds its lock")),
         Recovery::Blocked(why) => return Err(DrillError::Said(why)),
     };
-    let order = match (act, recovering) {
-        (Act::Recover, recovering) => {
+    let order = match (action, recovering) {
+        (DrillAction::Recover, recovering) => {
             recovering.map(std::thread::JoinHandle::join);
-            return Ok(Acted::default());
+            return Ok(ActionReport::default());
         }
         (_, Some(_)) => return Err(DrillError::NotWhole("something was left unfinished")),
-        (Act::Update { archive }, None) => {
+        (DrillAction::Update { archive }, None) => {
             let bytes = std::fs::read(archive).map_err(DrillError::disk("read", archive))?;
             order(Kind::Update, Target::Archive(sent(bytes)))
         }
-        (Act::Rollback, None) => order(Kind::Rollback, Target::Previous),
+        (DrillAction::Rollback, None) => order(Kind::Rollback, Target::Previous),
     };
     let mut flip = Flip::default();
-    let ended = handle.block_on(carry_out(&app, order, |event| flip.hear(event)));
+    let ended = handle.block_on(run_without_daemon(&app, order, |event| flip.hear(event)));
     let detail = match ended {
         Ok(Some(result)) => problem_of(&result),
         Ok(None) => Some("it ended without a result".to_owned()),
-        Err(problem) => Some(problem.detail),
+        Err(failure) => Some(failure.problem.detail),
     };
-    Ok(Acted { flip_ms: flip.took(), detail })
+    Ok(ActionReport { flip_ms: flip.took(), detail })
 }
 
 fn problem_of(result: &TransactionResult) -> Option<String> {
@@ -110,7 +110,7 @@ fn sent(bytes: Vec<u8>) -> Archive {
     // There is room for both.
     let _ = sender.try_send(ArchiveMessage::Chunk(Bytes::from(bytes)));
     let _ = sender.try_send(ArchiveMessage::End(Declared::default()));
-    Archive { messages, declared, length, alone: true, presented: Presented::default() }
+    Archive { messages, declared, length, alone: true, presented: UnverifiedManifest::default() }
 }
 
 /// How long the flip takes.

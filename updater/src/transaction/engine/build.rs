@@ -1,0 +1,177 @@
+//! Building a release where it will run from, and making it one: sealed, linked, hashed, on the disk,
+//! and last of all with its record. Nothing here touches what runs.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use common::{chain, sync_directory};
+use protocol::{
+    Code, Digest, FORMAT, Problem, RELEASE_RECORD, ReleaseManifest, ReleaseRecord, Space,
+};
+
+use super::Engine;
+use crate::build::{self, BuildError, Conditions, Contents};
+use crate::release::{
+    LinkError, make_durable, make_links, own_tree, remove_release, remove_tree, seal_tree,
+    tree_hash, write_record,
+};
+use crate::sys::bounds::StopCheck;
+use crate::sys::{checkpoint, wall_clock};
+use crate::transaction::Failure;
+
+impl Engine {
+    /// Moves the tree to where it will run from, builds it there, and makes it a release.
+    pub(super) fn build(&mut self) -> Result<(), Failure> {
+        let digest = self.ordered_release()?;
+        let settings = &self.app.settings;
+        let release = settings.layout.release(&digest);
+        if settings.is_kept(&digest)? {
+            // It may be what runs. What was received is swept at the end.
+            return Ok(());
+        }
+        let manifest = self.staged_manifest()?;
+        self.move_to_store(&release)?;
+        checkpoint("moved_to_store");
+        let built = self.run_build(&manifest, &release).and_then(|kind| {
+            checkpoint("built");
+            self.complete(&release, digest, &manifest, kind)
+        });
+        if built.is_err() {
+            // After a refusal nothing new is in the store, nor known of it.
+            remove_release(&release)?;
+            self.app.settings.change_release_states(|states| states.removed(&digest))?;
+        }
+        built
+    }
+
+    fn move_to_store(&self, release: &Path) -> io::Result<()> {
+        if release.exists() {
+            // Only a directory without a record can be here, left by an earlier attempt.
+            remove_tree(release)?;
+        }
+        let layout = &self.app.settings.layout;
+        fs::rename(layout.staging(self.transaction()), release)?;
+        // That the old name is gone need not be durable: what is left in there is swept.
+        sync_directory(&layout.store())
+    }
+
+    fn run_build(&mut self, manifest: &ReleaseManifest, release: &Path) -> Result<String, Failure> {
+        let digest = self.ordered_release()?;
+        let settings = &self.app.settings;
+        let config = &settings.config;
+        let contents = Contents::read(release)?;
+        let plan = build::plan(config, manifest, &contents);
+        if plan.commands.is_empty() {
+            return Ok(plan.kind.name().to_owned());
+        }
+        // What is being built is known not to be whole, before it is given away: a build can make a
+        // tree that looks like a release, and the seal gives that back to the updater before the
+        // updater looks at it.
+        settings.change_release_states(|states| states.begun(digest, wall_clock()))?;
+        let user = settings.user.as_ref();
+        if let Some(user) = user {
+            own_tree(release, user.uid, user.gid)?;
+        }
+        let cache = settings.files.builds();
+        let reserve = Space {
+            bytes: settings.limits.reserve_bytes.0,
+            inodes: settings.limits.reserve_inodes,
+        };
+        let stop = self.stop_signal();
+        let until = || stop.reason().is_some();
+        let units = settings.build_units.as_ref().filter(|_| config.build_unit);
+        let conditions = Conditions { reserve, until: StopCheck(&until), units };
+        let built = build::run_build(&plan, config, release, user, &cache, conditions);
+        let report = built.map_err(|error| {
+            self.evidence.build_output = error.tail().to_vec();
+            stop.reason().unwrap_or_else(|| build_failure(&error))
+        })?;
+        self.evidence.build_output = report.tail;
+        seal_tree(release).map_err(|error| Problem::new(Code::BuildFailed, chain(&error)))?;
+        // After the seal: a process of the same user could put one in between.
+        refuse_record(release)?;
+        Ok(plan.kind.name().to_owned())
+    }
+
+    /// The tree is whole: links, hash, disk, and last of all the record.
+    fn complete(
+        &mut self,
+        release: &Path,
+        digest: Digest,
+        manifest: &ReleaseManifest,
+        build: String,
+    ) -> Result<(), Failure> {
+        let settings = &self.app.settings;
+        let owner = settings.user.as_ref().map(|user| (user.uid, user.gid));
+        make_links(&settings.layout, release, &settings.config.links, owner)?;
+        let skip = self.reserved_names();
+        let timeout = settings.limits.sync_timeout.0;
+        // One waits for the processor, the other for the disk.
+        let (tree, durable) = std::thread::scope(|scope| {
+            let durable = scope.spawn(|| make_durable(release, timeout));
+            (tree_hash(release, &skip), durable.join())
+        });
+        let tree = tree?;
+        durable.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        checkpoint("made_durable");
+        let now = wall_clock();
+        let mut states = settings.release_states()?;
+        states.staged(digest, Some(tree), now);
+        if let Some(signed) = &self.manifest {
+            settings.keep_counter(signed)?;
+            checkpoint("counter_kept");
+            states.signed(digest, &signed.key, now);
+        }
+        states.write(&settings.files.release_states())?;
+        let (archive_bytes, unpacked_bytes, entries) = self
+            .received
+            .as_ref()
+            .map_or((0, 0, 0), |got| (got.archive_bytes, got.unpacked_bytes, got.entries));
+        let record = ReleaseRecord {
+            format: FORMAT,
+            digest,
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            sha: self.label.clone(),
+            installed_at: now,
+            archive_bytes,
+            unpacked_bytes,
+            entries,
+            build,
+            units: std::mem::take(&mut self.units),
+        };
+        write_record(release, &record)?;
+        checkpoint("record_written");
+        Ok(())
+    }
+}
+
+fn build_failure(error: &BuildError) -> Failure {
+    let mut problem = Problem::new(Code::BuildFailed, chain(error));
+    if let BuildError::NoRoom { needed, free, .. } = error {
+        problem = Problem::new(Code::NoSpace, chain(error));
+        problem.needed = Some(*needed);
+        problem.free = Some(*free);
+    }
+    Failure::host_problem(Problem { output: error.tail().to_vec(), ..problem })
+}
+
+/// A release is whole when its record is there, so none may come from its build.
+fn refuse_record(release: &Path) -> Result<(), Problem> {
+    if fs::symlink_metadata(release.join(RELEASE_RECORD)).is_err() {
+        return Ok(());
+    }
+    let detail = format!("the build made {RELEASE_RECORD}, which is the updater's own");
+    Err(Problem::new(Code::BuildFailed, detail))
+}
+
+impl From<LinkError> for Failure {
+    /// A link is where the release has something else, unless the disk refuses it.
+    fn from(error: LinkError) -> Self {
+        if matches!(error, LinkError::Io { .. }) {
+            return Self::host(&error);
+        }
+        Problem::new(Code::BuildFailed, chain(&error)).into()
+    }
+}

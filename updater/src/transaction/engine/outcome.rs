@@ -1,0 +1,137 @@
+//! What the end of a transaction is called: in the history, in the answer, and to an operator.
+
+use protocol::{
+    Code, Digest, FORMAT, LastTransaction, Outcome, Problem, Status, TransactionResult,
+};
+
+use super::Engine;
+use crate::release::Slot;
+use crate::sys::wall_clock;
+use crate::transaction::Failure;
+use crate::transaction::machine::Direction;
+
+impl Engine {
+    /// Whether it ended on the release that was ordered.
+    pub(super) const fn proven(&self, outcome: Outcome) -> bool {
+        matches!(outcome, Outcome::Updated | Outcome::RolledBack)
+            && matches!(self.journal.direction, Direction::Forward)
+    }
+
+    /// Whether it ended on the release that was ordered, though nothing has proven it.
+    pub(super) fn stays(&self, outcome: Outcome) -> bool {
+        outcome == Outcome::Stranded
+            && self.journal.direction == Direction::Forward
+            && self.active_after(outcome) == self.journal.to
+    }
+
+    /// Why it did not end as it was ordered, if so.
+    pub(super) fn problem(&self, outcome: Outcome) -> Option<Problem> {
+        let failure = match (&self.journal.failure, outcome) {
+            (Some(failure), _) => failure.clone(),
+            (None, Outcome::Interrupted) => {
+                let detail = "the updater was stopped before the switch; nothing was touched";
+                Failure::host_problem(Problem::new(Code::Interrupted, detail))
+            }
+            (None, Outcome::RolledBack | Outcome::Stranded)
+                if self.journal.direction == Direction::Back =>
+            {
+                let detail = "the release was undone, and the reason could not be written down";
+                Failure::host_problem(Problem::new(Code::Internal, detail))
+            }
+            (None, _) => return None,
+        };
+        let mut problem = *failure.problem;
+        problem.code = match outcome {
+            // That it was asked to end says nothing about the release.
+            Outcome::RolledBack if problem.code == Code::Interrupted => Code::Interrupted,
+            Outcome::RolledBack => Code::RolledBack,
+            Outcome::Stranded if self.journal.direction == Direction::Forward => Code::Irreversible,
+            Outcome::Stranded => Code::RollbackFailed,
+            _ => problem.code,
+        };
+        problem.transaction = Some(self.journal.transaction.clone());
+        problem.rolled_back = Some(outcome == Outcome::RolledBack);
+        problem.from = self.journal.from;
+        problem.to = self.journal.to;
+        if outcome == Outcome::Stranded {
+            let left = [self.backups(), Some(self.what_is_left())];
+            let left: Vec<_> = left.into_iter().flatten().collect();
+            problem.detail = format!("{}; {}", problem.detail, left.join("; "));
+        }
+        Some(problem)
+    }
+
+    /// Its line in the history.
+    pub(super) fn history_line(
+        &self,
+        outcome: Outcome,
+        problem: Option<&Problem>,
+    ) -> LastTransaction {
+        LastTransaction {
+            format: FORMAT,
+            transaction: self.journal.transaction.clone(),
+            kind: self.journal.kind,
+            outcome,
+            code: problem.map(|problem| problem.code.clone()),
+            detail: problem.map(|problem| problem.detail.clone()),
+            from: self.journal.from,
+            to: self.active_after(outcome),
+            target: self.journal.to,
+            started_at: self.journal.started_at,
+            ended_at: wall_clock(),
+            epoch: self.journal.epoch,
+            order: self.journal.order.clone(),
+            caller: self.journal.caller.clone(),
+        }
+    }
+
+    /// The answer to its order.
+    pub(super) fn result(&self, outcome: Outcome, problem: Option<Problem>) -> TransactionResult {
+        let settings = &self.app.settings;
+        let staged = (outcome == Outcome::Staged).then_some(self.journal.to).flatten();
+        let after = self.active_after(outcome);
+        let release = match (staged, after) {
+            (Some(digest), _) => Some(settings.slot_release("store", &digest)),
+            (None, Some(digest)) => Some(settings.slot_release("active", &digest)),
+            (None, None) => None,
+        };
+        let failed = outcome == Outcome::Interrupted
+            && problem.as_ref().is_some_and(|problem| problem.code != Code::Interrupted);
+        TransactionResult {
+            status: if failed { Status::Failed } else { outcome.into() },
+            code: problem.as_ref().map(|problem| problem.code.clone()),
+            transaction: Some(self.journal.transaction.clone()),
+            release,
+            from: self.journal.from,
+            to: after,
+            probe: self.report.clone(),
+            duration_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            problem,
+        }
+    }
+
+    /// What `active` names now.
+    fn active_after(&self, outcome: Outcome) -> Option<Digest> {
+        match outcome {
+            Outcome::Updated | Outcome::AlreadyCurrent => self.journal.to,
+            Outcome::RolledBack if self.journal.direction == Direction::Forward => self.journal.to,
+            Outcome::RolledBack | Outcome::Interrupted | Outcome::Staged => self.journal.from,
+            Outcome::Stranded => self.app.settings.layout.slot(Slot::Active).ok().flatten(),
+        }
+    }
+
+    /// What a stranded host has on the disk and what runs there.
+    fn what_is_left(&self) -> String {
+        let active = self.active_after(Outcome::Stranded);
+        let active = active.map_or("nothing".to_owned(), |digest| digest.to_string());
+        let none = if self.app.agent.is_kept_stopped() {
+            "no agent runs, nor is one started until that is ordered"
+        } else {
+            "no agent runs"
+        };
+        let agent = self.app.agent.instance().map_or(none.to_owned(), |instance| {
+            format!("an agent of {} runs as process {}", instance.digest(), instance.process().pid)
+        });
+        format!("active names {active}, and {agent}")
+    }
+}

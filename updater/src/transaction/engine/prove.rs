@@ -1,0 +1,128 @@
+//! Proving the release that runs: by its probe, by the master's return, and by watching it.
+
+use std::time::Duration;
+
+use protocol::{Code, Digest, EventKind, Problem, TransactionId};
+use tokio::time::Instant;
+
+use super::Engine;
+use crate::probe::{Answer, Expectation, Watch, prove, watch};
+use crate::runner::Instance;
+use crate::sys::{BootTime, checkpoint};
+use crate::transaction::machine::Direction;
+use crate::transaction::{Evidence, Failure, StatusBoard};
+
+impl Engine {
+    /// Asks until the release has shown that it is the one that answers.
+    pub(super) fn prove(&mut self) -> Result<(), Failure> {
+        let (release, instance) = self.agent()?;
+        let expectation = self.expectation(release, &instance);
+        let stop = self.stop_signal();
+        let mut notes =
+            ProbeNotes::new(&self.app.status, &self.journal.transaction, &mut self.evidence);
+        let probe = &self.app.agent.probe;
+        let proving = prove(probe, &expectation, |answer: &Answer| notes.take(answer));
+        let report = stop.or(&self.app.handle, proving)?;
+        let (passed, detail) = (report.passed, report.detail.clone());
+        if self.journal.direction == Direction::Forward || passed {
+            self.report = Some(report);
+        }
+        if passed {
+            checkpoint("proven");
+            return Ok(());
+        }
+        Err(self.unproven(&detail, &instance))
+    }
+
+    /// Waits until the master has come back on a new connection.
+    pub(super) fn await_confirmation(&mut self) -> Result<(), Failure> {
+        let window = self.app.settings.config.confirm_window;
+        let left = self.remaining(window.0);
+        let confirmed = self.app.signals.confirmed(self.transaction().clone(), left);
+        if self.stop_signal().or(&self.app.handle, confirmed)? {
+            return Ok(());
+        }
+        let detail = format!("the master did not reach this host again within {window}");
+        Err(Failure::release_problem(Problem::new(Code::RolledBack, detail)))
+    }
+
+    /// Goes on asking for the rest of the watch.
+    pub(super) fn watch(&mut self) -> Result<(), Failure> {
+        let (release, instance) = self.agent()?;
+        let expectation = self.expectation(release, &instance);
+        let left = self.remaining(self.journal.watch.0);
+        let begin = if self.resumed { Watch::resumed } else { Watch::new };
+        let probe = &self.app.agent.probe;
+        let whole = begin(probe.plan().clone(), Instant::now(), left);
+        let stop = self.stop_signal();
+        let mut notes =
+            ProbeNotes::new(&self.app.status, &self.journal.transaction, &mut self.evidence);
+        let watching = watch(probe, &expectation, whole, |answer: &Answer| notes.take(answer));
+        let watched = stop.or(&self.app.handle, watching)?;
+        checkpoint("watched");
+        watched.map_err(|failure| self.unproven(&failure.to_string(), &instance))
+    }
+
+    fn agent(&self) -> Result<(Digest, Instance), Failure> {
+        let release = self.destination()?;
+        // One that was started here is known also if it has ended since, and how.
+        let started = self.started.clone().filter(|started| started.digest() == release);
+        started
+            .or_else(|| self.app.agent.running_instance(&release))
+            .map(|agent| (release, agent))
+            .ok_or_else(|| {
+                let problem = Problem::new(Code::RolledBack, "the agent does not run any more");
+                Failure::release_problem(Problem { output: self.agent_output(), ..problem })
+            })
+    }
+
+    fn expectation(&self, release: Digest, instance: &Instance) -> Expectation {
+        let other = match self.journal.direction {
+            Direction::Forward => self.journal.from,
+            Direction::Back => self.journal.to,
+        };
+        let settings = &self.app.settings;
+        let version = |digest: &Digest| settings.slot_release("store", digest).version;
+        Expectation {
+            digest: release,
+            path: settings.layout.release(&release),
+            version: version(&release),
+            old_version: other.as_ref().and_then(version),
+            instance: instance.clone(),
+            process_too: self.journal.from == self.journal.to,
+        }
+    }
+
+    /// What is left of a phase's time. It goes on while the updater is down or the machine sleeps;
+    /// after a reboot it begins anew.
+    fn remaining(&self, whole: Duration) -> Duration {
+        let gone = BootTime::now().since(&self.journal.since_boot).unwrap_or_default();
+        whole.saturating_sub(gone)
+    }
+}
+
+/// Publishes and keeps each answer to the probe as it comes.
+struct ProbeNotes<'a> {
+    status: &'a StatusBoard,
+    transaction: &'a TransactionId,
+    evidence: &'a mut Evidence,
+    attempt: u32,
+}
+
+impl<'a> ProbeNotes<'a> {
+    const fn new(
+        status: &'a StatusBoard,
+        transaction: &'a TransactionId,
+        evidence: &'a mut Evidence,
+    ) -> Self {
+        Self { status, transaction, evidence, attempt: 0 }
+    }
+
+    fn take(&mut self, answer: &Answer) {
+        self.attempt += 1;
+        let (attempt, passed, detail) = (self.attempt, answer.passed(), answer.detail.clone());
+        let verdict = if passed { "passed" } else { "failed" };
+        self.evidence.probe(format!("{attempt}: {verdict}: {detail}"));
+        self.status.publish(Some(self.transaction), EventKind::Probe { attempt, passed, detail });
+    }
+}

@@ -1,0 +1,169 @@
+//! Carries the state machine's decisions out: writes each state down, does what it announces, and
+//! asks what comes next.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use common::StateFileError;
+use protocol::{Code, EventKind, Kind, Phase, Problem};
+
+use super::Engine;
+use super::finish::Ended;
+use super::state::RETRY_PAUSES;
+use crate::release::Slot;
+use crate::sys::{BootTime, checkpoint, wall_clock};
+use crate::transaction::machine::{self, Direction, Event, Step};
+use crate::transaction::{Entered, Failure, FailureOrigin};
+
+/// The detail of the event where a migration is one-way: it is published before anything is touched.
+const NO_WAY_BACK: &str =
+    "the migration cannot be undone: if it or the release fails, the host stays there";
+
+impl Engine {
+    /// Carries the transaction out to its end.
+    pub(in crate::transaction) fn run(mut self) -> Ended {
+        if !self.resumed {
+            self.log_began();
+        }
+        let app = Arc::clone(&self.app);
+        let mut agent = None;
+        let (phase, direction) = (self.journal.phase, self.journal.direction);
+        let mut step = self.enter(phase, direction);
+        loop {
+            match step {
+                Step::Enter(phase, direction) => {
+                    if machine::after_switch(phase) && agent.is_none() {
+                        agent = Some(app.agent.hold());
+                    }
+                    step = self.enter(phase, direction);
+                }
+                Step::End(outcome) => return self.finish(outcome),
+            }
+        }
+    }
+
+    /// Writes a state down, carries its act out and decides what follows.
+    fn enter(&mut self, phase: Phase, direction: Direction) -> Step {
+        let before = self.journal.state();
+        if let Err(error) = self.announce(phase, direction) {
+            // The act is not announced, so it does not take place: what fails is the state before.
+            // On the way back there is no other way. The next updater sees by the link that it was
+            // taken.
+            if direction == Direction::Forward {
+                self.fail(error.into());
+                return machine::next(before, Event::Failed);
+            }
+        }
+        let began = Instant::now();
+        let mut acted = self.act();
+        for pause in RETRY_PAUSES {
+            let again = |failure: &Failure| failure.origin == FailureOrigin::Host;
+            if direction == Direction::Back && acted.as_ref().is_err_and(again) {
+                self.pause(pause);
+                acted = self.act();
+            }
+        }
+        let event = match acted.err().or_else(|| self.stop_signal().reason()) {
+            None => {
+                self.log_done(began.elapsed());
+                Event::Done
+            }
+            Some(failure) => {
+                let stopped = failure.problem.code == Code::Interrupted && !self.may_have_moved();
+                self.fail(failure);
+                if stopped { Event::Stopped } else { Event::Failed }
+            }
+        };
+        machine::next(self.journal.state(), event)
+    }
+
+    fn announce(&mut self, phase: Phase, direction: Direction) -> Result<(), StateFileError> {
+        let mut journal = self.journal.clone();
+        journal.phase = phase;
+        journal.direction = direction;
+        // A recovered watch goes on from where it was.
+        if (phase, direction) != (self.journal.phase, self.journal.direction) {
+            journal.since = wall_clock();
+            journal.since_boot = BootTime::now();
+            self.resumed = false;
+        }
+        if (self.journal.phase, phase) == (Phase::Staged, Phase::Starting) {
+            journal.old_agent = self.mark_of_serving_agent();
+        }
+        let written = journal.write(&self.app.settings.files.journal());
+        let failed = written.is_err();
+        if !failed || direction == Direction::Back {
+            self.journal = journal;
+            self.publish_phase();
+        }
+        checkpoint("journal_written");
+        written
+    }
+
+    fn act(&mut self) -> Result<(), Failure> {
+        if self.journal.kind == Kind::SelfUpdate {
+            match self.journal.phase {
+                Phase::Staged => return self.check_successor(),
+                Phase::Probing => return self.try_successor(),
+                Phase::Switching => return self.switch_to_successor(),
+                _ => {}
+            }
+        }
+        match (self.journal.phase, self.journal.direction) {
+            (Phase::Receiving, _) => self.receive_archive(),
+            (Phase::Verifying, _) => self.verify(),
+            (Phase::Building, _) => self.build(),
+            (Phase::Staged, _) => self.prepare(),
+            (Phase::BackingUp, _) => self.back_up(),
+            (Phase::Migrating, _) => self.migrate(),
+            (Phase::Starting, _) => self.start_beside(),
+            (Phase::Switching, _) => self.switch(),
+            (Phase::Draining, _) => self.drain(),
+            (Phase::Restarting, _) => self.restart(),
+            (Phase::Probing, _) => self.prove(),
+            (Phase::Confirming, _) => self.await_confirmation(),
+            (Phase::Watching, _) => self.watch(),
+            (Phase::Reversing, _) => self.reverse(),
+            (Phase::Idle, _) => Ok(()),
+        }
+    }
+
+    /// The last that is done before anything is touched.
+    fn prepare(&mut self) -> Result<(), Failure> {
+        if self.journal.kind == Kind::Stage {
+            return Ok(());
+        }
+        self.refuse_without_command()?;
+        self.plan_migration()?;
+        self.run_hook_before_anything()
+    }
+
+    /// A release that has no command to start it is refused while the one before still runs.
+    fn refuse_without_command(&self) -> Result<(), Failure> {
+        let refused = |failure: Failure| {
+            Failure::host_problem(Problem { code: Code::NotSupported, ..*failure.problem })
+        };
+        self.app.agent.launch(&self.destination()?).map(drop).map_err(refused)
+    }
+
+    fn publish_phase(&mut self) {
+        let (phase, direction) = (self.journal.phase, self.journal.direction);
+        self.evidence.journal.push(Entered { phase, direction, time: self.journal.since });
+        self.app.status.show_phase(&self.journal);
+        self.log_entered();
+        let journal = &self.journal;
+        let one_way = journal.migration.as_ref().is_some_and(|plan| plan.one_way);
+        let detail = match phase {
+            Phase::Reversing => journal.failure.as_ref().map(|why| why.problem.detail.clone()),
+            Phase::BackingUp if one_way => Some(NO_WAY_BACK.to_owned()),
+            _ => None,
+        };
+        self.publish(EventKind::Phase { phase, kind: journal.kind, detail });
+    }
+
+    /// Whether `active` names the release that the transaction goes to, or cannot be read.
+    fn may_have_moved(&self) -> bool {
+        let active = self.app.settings.layout.slot(Slot::Active);
+        active.map_or(true, |active| active == self.journal.to)
+    }
+}

@@ -1,0 +1,126 @@
+//! Switching to a release, restarting its agent, and the way back.
+
+use std::sync::Arc;
+
+use common::failed_to;
+use protocol::{Code, Digest, Problem};
+
+use super::Engine;
+use crate::hooks::Hook;
+use crate::runner::{Instance, RunnerError};
+use crate::sys::output::TAIL_LINES;
+use crate::sys::{SpawnError, checkpoint};
+use crate::transaction::Failure;
+use crate::transaction::machine::Direction;
+
+impl Engine {
+    /// Points `active` to the release.
+    pub(super) fn switch(&mut self) -> Result<(), Failure> {
+        let release = self.destination()?;
+        self.app.agent.runner().order_boot_after_updater()?;
+        self.app.settings.layout.flip(&release)?;
+        self.app.refresh();
+        Ok(())
+    }
+
+    /// Points `active` back to where it was. With nothing before, the agent is stopped and
+    /// `active` goes.
+    pub(super) fn reverse(&mut self) -> Result<(), Failure> {
+        self.keep_evidence();
+        self.run_hook(if self.goes_to_newer() {
+            Hook::BeforeSwitch
+        } else {
+            Hook::BeforeRollback
+        })?;
+        if let Some(from) = self.journal.from {
+            self.app.settings.layout.flip(&from)?;
+        } else {
+            self.stop_agent()?;
+            self.app.agent.runner().remove_host_files()?;
+            self.app.settings.layout.clear()?;
+            if self.journal.migration.is_none() {
+                self.run_hook_between_agents()?;
+            }
+        }
+        checkpoint("active_reversed");
+        self.app.refresh();
+        Ok(())
+    }
+
+    /// Stops what runs and starts the release that `active` names.
+    pub(super) fn restart(&mut self) -> Result<(), Failure> {
+        let release = self.destination()?;
+        if self.was_never_stopped(&release) {
+            return self.run_hook_between_agents();
+        }
+        let app = Arc::clone(&self.app);
+        let runner = app.agent.runner();
+        if self.journal.direction == Direction::Forward {
+            // What is in the way is better seen while the old one still runs.
+            let launch = app.agent.launch(&release)?;
+            runner.check(&launch).map_err(|error| start_failure(&error))?;
+        }
+        self.refuse_other_form(&release)?;
+        self.stop_agent()?;
+        // An order for a release wants it to run, also where an operator stopped the one before.
+        app.agent.forget_stopped()?;
+        checkpoint("agent_stopped");
+        self.run_hook_between_agents()?;
+        let launch = app.agent.launch(&release)?;
+        let started = runner.start(&launch).map_err(|error| start_failure(&error))?;
+        self.started = Some(started);
+        checkpoint("agent_started");
+        self.app.refresh();
+        Ok(())
+    }
+
+    /// Ends the agent, and in a handover the one beside it.
+    pub(super) fn stop_agent(&self) -> Result<(), Failure> {
+        self.app.agent.end()?;
+        let beside = self.app.agent.runner().handover().filter(|_| self.journal.handover);
+        if let Some(both) = beside {
+            both.clear_beside(self.app.settings.config.run.stop_grace.0)?;
+        }
+        Ok(())
+    }
+
+    /// The last lines that the agent printed.
+    pub(super) fn agent_output(&self) -> Vec<String> {
+        let instance = self.started.clone().or_else(|| self.app.agent.instance());
+        let tail = |instance| self.app.agent.runner().output_tail(&instance, TAIL_LINES);
+        instance.map(tail).unwrap_or_default()
+    }
+
+    /// What was started could not be proven, for a reason that the operator is told with the end of the
+    /// agent's output.
+    pub(super) fn unproven(&mut self, detail: &str, instance: &Instance) -> Failure {
+        if self.journal.direction == Direction::Forward {
+            self.evidence.agent_exit = instance.exit().map(|exit| exit.describe());
+        }
+        let problem = Problem::new(Code::RolledBack, detail);
+        Failure::release_problem(Problem { output: self.agent_output(), ..problem })
+    }
+
+    /// Whether the old agent still runs because it was never stopped.
+    fn was_never_stopped(&self, release: &Digest) -> bool {
+        self.journal.direction == Direction::Back
+            && self.journal.from != self.journal.to
+            && self.app.agent.running_instance(release).is_some()
+    }
+}
+
+/// A program that is not there, or a unit that does not come up, is the release's fault; all else that
+/// is in the way of a start is the host's.
+pub(super) fn start_failure(error: &RunnerError) -> Failure {
+    use SpawnError::{Empty, NotExecutable, NotInPath};
+    let output = match error {
+        RunnerError::NoCommand
+        | RunnerError::NoMainProcess { .. }
+        | RunnerError::UnusableUnit { shipped: true, .. }
+        | RunnerError::Start(Empty | NotExecutable { .. } | NotInPath { .. }) => Vec::new(),
+        RunnerError::Unit { output, .. } => output.clone(),
+        _ => return Failure::host(error),
+    };
+    let problem = Problem::new(Code::RolledBack, failed_to(error));
+    Failure::release_problem(Problem { output, ..problem })
+}

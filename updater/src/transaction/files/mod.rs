@@ -1,0 +1,20 @@
+//! What is on the disk of an app's transactions, in the state directory: out of reach of the releases.
+//!
+//! These formats are promises. Nothing here decides anything.
+
+pub(super) mod evidence;
+mod history;
+mod journal;
+mod lock;
+mod migrations;
+mod paths;
+mod release_states;
+
+pub(super) use evidence::{Entered, Ran};
+pub use evidence::{Evidence, evidence_file};
+pub use history::{add_line, has_line, is_stranded, read_history};
+pub use journal::Journal;
+pub use lock::{AppLock, try_lock};
+pub use migrations::{Applied, MigrationPlan, MigrationState, Migrations, Next};
+pub use paths::AppFiles;
+pub use release_states::{RecordedState, ReleaseStates};

@@ -1,0 +1,68 @@
+//! Where the files of an app are in the state directory.
+
+use std::path::{Path, PathBuf};
+
+use protocol::AppName;
+
+/// The files of one app in the state directory.
+#[derive(Debug, Clone)]
+pub struct AppFiles {
+    directory: PathBuf,
+}
+
+impl AppFiles {
+    /// The files of `app` under `<state_dir>/apps/`.
+    pub fn new(state_dir: &Path, app: &AppName) -> Self {
+        Self { directory: state_dir.join("apps").join(app.as_str()) }
+    }
+
+    /// The directory that holds them all.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Where the running transaction stands.
+    pub fn journal(&self) -> PathBuf {
+        self.directory.join("journal.json")
+    }
+
+    /// Every transaction that ended.
+    pub fn history(&self) -> PathBuf {
+        self.directory.join("history.jsonl")
+    }
+
+    /// What this host found out about each release.
+    pub fn release_states(&self) -> PathBuf {
+        self.directory.join("releases.json")
+    }
+
+    /// The highest counter of a signed release that was taken.
+    pub fn counter(&self) -> PathBuf {
+        self.directory.join("counter.json")
+    }
+
+    /// Which releases have changed the form of stored data.
+    pub fn migrations(&self) -> PathBuf {
+        self.directory.join("migrations.json")
+    }
+
+    /// The lock of one transaction at a time.
+    pub fn lock(&self) -> PathBuf {
+        self.directory.join("lock")
+    }
+
+    /// Where the home of its builds is.
+    pub fn builds(&self) -> PathBuf {
+        self.directory.join("cache")
+    }
+
+    /// What is kept of failures.
+    pub fn evidence(&self) -> PathBuf {
+        self.directory.join("evidence")
+    }
+
+    /// Present while an operator wants the agent to be stopped.
+    pub fn stopped(&self) -> PathBuf {
+        self.directory.join("stopped")
+    }
+}

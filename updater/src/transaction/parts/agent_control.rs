@@ -1,0 +1,229 @@
+//! The agent of an app: what starts, stops and finds it, what proves it healthy, and which part of
+//! the updater may start and stop it at the moment.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use common::{chain, failed_to, remove_durably, write_durably};
+use protocol::{Code, Digest, Kind, Problem};
+use tokio::sync::{Notify, watch};
+
+use super::{AgentState, AppError, AppSettings};
+use crate::config::{Config, RunnerKind, Strategy};
+use crate::probe::{Probe, Readiness};
+use crate::release::Slot;
+use crate::runner::{Handover, Instance, Launch, Runner, RunnerResources, command_of, for_app};
+use crate::transaction::machine::after_switch;
+use crate::transaction::{Failure, Journal, read_manifest};
+
+pub struct AgentControl {
+    settings: Arc<AppSettings>,
+    runner: Box<dyn Runner>,
+    pub(in crate::transaction) probe: Probe,
+    pub(in crate::transaction) readiness: Readiness,
+    /// Something happened to the agent, or a transaction ended.
+    pub(crate) changed: Notify,
+    /// Whether the agent may be started yet.
+    may_start: watch::Sender<bool>,
+    /// Held by what may start and stop the agent: a transaction from its switch on, an operator's
+    /// command, else the supervisor.
+    held: Mutex<()>,
+}
+
+impl AgentControl {
+    /// Of an app as the configuration has it. Nothing is touched yet, and systemd is not asked.
+    pub(in crate::transaction) fn new(
+        settings: Arc<AppSettings>,
+        config: &Config,
+        resources: &RunnerResources,
+    ) -> Result<Self, AppError> {
+        let app = &settings.config;
+        Ok(Self {
+            probe: Probe::from_config(app, &config.identity).map_err(AppError::Probe)?,
+            readiness: Readiness::from_config(app, &config.identity).map_err(AppError::Probe)?,
+            changed: Notify::new(),
+            may_start: watch::Sender::new(true),
+            held: Mutex::new(()),
+            runner: for_app(app, settings.files.directory(), resources),
+            settings,
+        })
+    }
+
+    /// What starts and stops the agent.
+    pub fn runner(&self) -> &dyn Runner {
+        self.runner.as_ref()
+    }
+
+    /// Whether an order of this kind hands one agent over to the next.
+    pub(in crate::transaction) fn hands_over(&self, kind: Kind) -> bool {
+        matches!(kind, Kind::Update | Kind::Rollback)
+            && self.settings.config.run.strategy == Strategy::Handover
+    }
+
+    /// How two agents of it run at once, or why they cannot.
+    pub(in crate::transaction) fn handover(&self) -> Result<(&dyn Runner, &dyn Handover), Problem> {
+        let runner = self.runner();
+        let handover = runner.handover().ok_or_else(|| {
+            Problem::new(Code::NotSupported, "this app's agents cannot be handed over")
+        })?;
+        Ok((runner, handover))
+    }
+
+    /// The agent, if it runs.
+    pub fn instance(&self) -> Option<Instance> {
+        let found = self.runner().find();
+        let found = found.inspect_err(|error| {
+            let app = &self.settings.name;
+            tracing::warn!(%app, "{app}: {}", chain(error));
+        });
+        found.ok()?
+    }
+
+    /// The agent, if it runs and is of this release.
+    pub fn running_instance(&self, digest: &Digest) -> Option<Instance> {
+        self.instance().filter(|instance| instance.digest() == *digest)
+    }
+
+    /// The release of the agent, if it runs.
+    pub(in crate::transaction) fn running_release(&self) -> Option<Digest> {
+        self.instance().map(|instance| instance.digest())
+    }
+
+    /// What the agent is doing, where there is a release for it or not.
+    pub(in crate::transaction) fn state(&self, has_release: bool) -> AgentState {
+        match self.instance() {
+            Some(instance) => AgentState::Running(instance.process().pid),
+            None if self.is_kept_stopped() => AgentState::Stopped,
+            None if has_release => AgentState::Dead,
+            None => AgentState::None,
+        }
+    }
+
+    /// What can be said of the agent before systemd has been asked: one that was not seen to be healthy is
+    /// not taken for it.
+    pub(in crate::transaction) fn state_on_disk(&self, has_release: bool) -> AgentState {
+        match has_release {
+            _ if self.is_kept_stopped() => AgentState::Stopped,
+            true => AgentState::Dead,
+            false => AgentState::None,
+        }
+    }
+
+    /// How a release's agent is started.
+    pub fn launch(&self, digest: &Digest) -> Result<Launch, Failure> {
+        let run = &self.settings.config.run;
+        let path = self.settings.layout.release(digest);
+        let manifest = read_manifest(&path)?;
+        let command = match run.kind {
+            RunnerKind::Process => command_of(run, manifest.run.as_ref()),
+            // Units say themselves what they run.
+            RunnerKind::Systemd => Ok(Vec::new()),
+        };
+        let command = command.map_err(|error| {
+            Failure::release_problem(Problem::new(Code::RolledBack, failed_to(&error)))
+        })?;
+        Ok(Launch {
+            release_path: path,
+            digest: *digest,
+            version: manifest.version,
+            command,
+            environment: run.env.clone(),
+        })
+    }
+
+    /// Waits until no other part of the updater starts or stops the agent.
+    pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on the updater does not start the agent, until [`Self::allow_start`]: systemd would
+    /// wait with it for the updater, and the time that a start may take would pass for nothing.
+    pub(crate) fn hold_start(&self) {
+        self.may_start.send_replace(false);
+    }
+
+    /// The updater is ready.
+    pub(crate) fn allow_start(&self) {
+        self.may_start.send_replace(true);
+    }
+
+    /// Waits until the agent may be started.
+    pub(crate) async fn start_allowed(&self) {
+        // It cannot be closed before this app is gone.
+        let _ = self.may_start.subscribe().wait_for(|may| *may).await;
+    }
+
+    /// Keeps the agent from being started at boot by systemd, before the updater is ready, where that
+    /// is not for systemd to do: a transaction has it in its hands, or an operator stopped it. One that
+    /// runs is left alone.
+    pub(crate) fn prevent_boot_start(&self) -> Result<(), Failure> {
+        if self.is_in_a_transactions_hands() || self.is_kept_stopped() {
+            self.runner().prevent_boot_start()?;
+        }
+        Ok(())
+    }
+
+    /// Whether an operator, or a transaction that ended, wants the agent to stay down.
+    pub(crate) fn is_kept_stopped(&self) -> bool {
+        self.settings.files.stopped().exists()
+    }
+
+    /// Whether a journal says that a transaction has the agent in its hands. One that cannot be read
+    /// might.
+    pub(crate) fn may_be_in_a_transactions_hands(&self) -> bool {
+        match Journal::read(&self.settings.files.journal()) {
+            Ok(journal) => journal.is_some_and(|journal| after_switch(journal.phase)),
+            Err(_) => true,
+        }
+    }
+
+    /// Of a transaction that has ended all is done but for the writing down. A journal that cannot be
+    /// read says nothing, and nothing is changed.
+    fn is_in_a_transactions_hands(&self) -> bool {
+        Journal::read(&self.settings.files.journal()).is_ok_and(|journal| {
+            journal.is_some_and(|journal| journal.outcome.is_none() && after_switch(journal.phase))
+        })
+    }
+
+    /// Starts the active release, unless the agent runs.
+    pub(in crate::transaction) fn start_active(&self) -> Result<(), Failure> {
+        let active = self.settings.layout.slot(Slot::Active)?.ok_or_else(|| {
+            let detail = format!("{} has no release to start", self.settings.name);
+            Problem::new(Code::UnknownRelease, detail)
+        })?;
+        self.forget_stopped()?;
+        if self.instance().is_none() {
+            self.runner().start(&self.launch(&active)?)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the agent, and keeps it stopped over restarts of the updater and of the host.
+    pub(in crate::transaction) fn stop_for_good(&self) -> Result<(), Failure> {
+        // First, so that it is not started again meanwhile, or after a crash in between.
+        self.note_stopped()?;
+        self.end_and_close_sockets()
+    }
+
+    /// Ends the agent, and closes what it listens on: clients are refused at once, and do not hang in
+    /// the backlog of a socket that nothing reads.
+    pub(in crate::transaction) fn end_and_close_sockets(&self) -> Result<(), Failure> {
+        self.end()?;
+        self.runner().handover().inspect(|runner| runner.let_go());
+        Ok(())
+    }
+
+    /// Ends the agent.
+    pub(in crate::transaction) fn end(&self) -> Result<(), Failure> {
+        Ok(self.runner().clear(self.settings.config.run.stop_grace.0)?)
+    }
+
+    /// Writes down that the agent is to stay down.
+    pub(in crate::transaction) fn note_stopped(&self) -> std::io::Result<()> {
+        write_durably(&self.settings.files.stopped(), b"")
+    }
+
+    /// From now on the agent is meant to run.
+    pub(in crate::transaction) fn forget_stopped(&self) -> std::io::Result<()> {
+        remove_durably(&self.settings.files.stopped())
+    }
+}

@@ -1,0 +1,17 @@
+//! What an app is made of. Each part has its own data, and its first lines say what may change it. The
+//! settings never change.
+
+mod agent_control;
+mod cleanup;
+mod releases;
+mod self_update;
+mod settings;
+mod signals;
+mod status_board;
+
+pub use agent_control::AgentControl;
+pub use releases::KeptError;
+pub(super) use self_update::SelfUpdate;
+pub use settings::{AppError, AppSettings};
+pub(super) use signals::{Signals, StopSignal};
+pub use status_board::{AgentState, Status, StatusBoard};

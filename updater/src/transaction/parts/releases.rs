@@ -1,0 +1,168 @@
+//! What is on the disk of an app: which releases are whole and may be activated, and how much room
+//! there is for another one.
+
+use common::StateFileError;
+use protocol::{
+    ActiveRelease, AppReleases, Digest, Release, ReleaseRecord, ReleaseState, SlotRelease, Space,
+};
+
+use super::AppSettings;
+use crate::release::{RecordError, Slot, is_sealed, read_record};
+use crate::sys::free_space;
+use crate::transaction::{Failure, RecordedState, ReleaseStates};
+
+/// Why it cannot be told whether a release is kept.
+#[derive(Debug, thiserror::Error)]
+pub enum KeptError {
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// What was found out about it cannot be read.
+    #[error(transparent)]
+    ReleaseStates(#[from] StateFileError),
+}
+
+impl From<KeptError> for Failure {
+    fn from(error: KeptError) -> Self {
+        Self::host(&error)
+    }
+}
+
+impl AppSettings {
+    /// What this host found out about the app's releases.
+    pub fn release_states(&self) -> Result<ReleaseStates, StateFileError> {
+        ReleaseStates::read(&self.files.release_states())
+    }
+
+    /// Changes what this host knows about the app's releases, durably.
+    pub(in crate::transaction) fn change_release_states(
+        &self,
+        change: impl FnOnce(&mut ReleaseStates),
+    ) -> Result<(), StateFileError> {
+        let before = self.release_states()?;
+        let mut states = before.clone();
+        change(&mut states);
+        if states == before { Ok(()) } else { states.write(&self.files.release_states()) }
+    }
+
+    /// Whether a release is whole on the disk. Its own record is not enough: a build could have
+    /// written one. What the updater itself found out must say so too, if it is not lost. A disk
+    /// that does not say is an error, and no answer.
+    pub fn is_kept(&self, digest: &Digest) -> Result<bool, KeptError> {
+        let release = self.layout.release(digest);
+        let states = self.release_states()?;
+        let known = if states.is_empty() { is_sealed(&release)? } else { states.whole(digest) };
+        if !known {
+            // Its record may be the build's, and a link or worse: it is not even looked at.
+            return Ok(false);
+        }
+        match read_record(&release) {
+            Err(RecordError::Absent(_)) => Ok(false),
+            Err(error @ RecordError::Io { .. }) => Err(error.into()),
+            Err(RecordError::Unusable(_)) | Ok(_) => Ok(true),
+        }
+    }
+
+    /// Whether a release is whole on the disk, and may be activated as it is.
+    pub fn is_ready(&self, digest: &Digest) -> Result<bool, KeptError> {
+        let kept = self.is_kept(digest)?;
+        if !kept || self.keys.is_empty() {
+            return Ok(kept);
+        }
+        Ok(self.is_trusted(digest, &self.release_states()?))
+    }
+
+    /// Whether a release that is kept came under the signature of a key that is trusted now, or was
+    /// proven here. A key that is trusted no more lets nothing new run.
+    pub(in crate::transaction) fn is_trusted(
+        &self,
+        digest: &Digest,
+        states: &ReleaseStates,
+    ) -> bool {
+        states.get(digest).is_some_and(|state| {
+            let signed = state.signed_by.as_ref().is_some_and(|key| self.keys.has(key));
+            signed || state.proven_at.is_some()
+        })
+    }
+
+    /// A release in the shape of an answer.
+    pub fn slot_release(&self, slot: &str, digest: &Digest) -> SlotRelease {
+        let path = self.layout.release(digest);
+        let record = read_record(&path).ok();
+        SlotRelease {
+            slot: slot.to_owned(),
+            digest: *digest,
+            path: path.display().to_string(),
+            sha: record.as_ref().and_then(|record| record.sha.clone()),
+            version: record.as_ref().and_then(|record| record.version.clone()),
+            installed_at: record.map(|record| record.installed_at),
+        }
+    }
+
+    /// The release that `active` names, with what its record says of it. A record that cannot be read
+    /// is a warning.
+    pub(in crate::transaction) fn active_release(
+        &self,
+        digest: Digest,
+        warnings: &mut Vec<String>,
+    ) -> ActiveRelease {
+        let path = self.layout.release(&digest);
+        let record =
+            read_record(&path).inspect_err(|error| warnings.push(common::failed_to(error))).ok();
+        ActiveRelease {
+            digest,
+            version: record.as_ref().and_then(|record| record.version.clone()),
+            sha: record.and_then(|record| record.sha),
+            path: path.display().to_string(),
+        }
+    }
+
+    /// All releases that are whole on the disk, for `GET /releases`.
+    pub fn releases(&self) -> std::io::Result<AppReleases> {
+        let states = self.release_states().unwrap_or_default();
+        let stored = self.layout.stored()?.into_iter();
+        let kept = stored.filter(|digest| self.is_kept(digest).unwrap_or(true));
+        let mut releases: Vec<_> = kept.map(|digest| self.shown_release(digest, &states)).collect();
+        releases.sort_by_key(|release| std::cmp::Reverse(release.installed_at));
+        Ok(AppReleases {
+            active: self.layout.slot(Slot::Active)?,
+            prev: self.layout.slot(Slot::Prev)?,
+            releases,
+        })
+    }
+
+    /// How many bytes an archive may have, by what is free beyond the reserve; none if the disk does
+    /// not say.
+    pub(in crate::transaction) fn room(&self) -> Option<u64> {
+        let free = self.free_space()?;
+        let names = free.inodes >= self.limits.reserve_inodes;
+        Some(if names { free.bytes.saturating_sub(self.limits.reserve_bytes.0) } else { 0 })
+    }
+
+    /// What is free where releases are. Before the first release the directory is not there; it will
+    /// be on the same disk as its parent.
+    pub(in crate::transaction) fn free_space(&self) -> Option<Space> {
+        self.layout.install().ancestors().find_map(|place| free_space(place).ok())
+    }
+
+    fn shown_release(&self, digest: Digest, states: &ReleaseStates) -> Release {
+        let path = self.layout.release(&digest);
+        let state = states.get(&digest);
+        let record: Option<ReleaseRecord> = read_record(&path).ok();
+        let installed_at = record.as_ref().map(|record| record.installed_at);
+        let (name, version, sha) =
+            record.map_or((None, None, None), |record| (record.name, record.version, record.sha));
+        Release {
+            digest,
+            state: state.map_or(ReleaseState::Staged, RecordedState::state),
+            name,
+            version,
+            sha,
+            installed_at,
+            proven_at: state.and_then(|state| state.proven_at),
+            failed_at: state.and_then(|state| state.failed_at),
+            failure: state.and_then(|state| state.failure.clone()),
+            quarantined: states.quarantined(&digest),
+            path: path.display().to_string(),
+        }
+    }
+}

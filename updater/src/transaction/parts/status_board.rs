@@ -1,0 +1,159 @@
+//! What `/health` tells of an app, and the events of it. Both are kept in memory: reading them never
+//! waits for a disk, a build or an agent.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::Stream;
+use protocol::{
+    ActiveRelease, AppHealth, AppName, Digest, Event, EventKind, Holder, Kind, LastTransaction,
+    Phase, TransactionId,
+};
+use time::OffsetDateTime;
+
+use crate::sys::wall_clock;
+use crate::transaction::{EventFilter, Events, Journal};
+
+/// Where an app stands.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// The phase of its transaction.
+    pub phase: Phase,
+    pub since: OffsetDateTime,
+    /// The transaction that is under way, and what it is for.
+    pub running: Option<(TransactionId, Kind)>,
+    /// When the running transaction began.
+    pub began: OffsetDateTime,
+    /// The number of the connection that its order came on.
+    pub connection: u64,
+    pub to: Option<Digest>,
+    /// What its agent is doing.
+    pub agent: AgentState,
+    /// What `active` names.
+    pub active: Option<ActiveRelease>,
+    /// How the last transaction ended.
+    pub last: Option<LastTransaction>,
+    /// How many bytes an archive may have, when that was last looked at.
+    pub room: Option<u64>,
+    /// What an operator should know.
+    pub warnings: Vec<String>,
+    /// Why nothing can be done with the app, until an operator looks at it.
+    pub blocked: Option<String>,
+}
+
+/// What an agent is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgentState {
+    /// There is no release, so there is no agent.
+    None,
+    /// It runs, as this process.
+    Running(u32),
+    /// An operator, or a transaction, stopped it.
+    Stopped,
+    /// It should run and does not.
+    Dead,
+}
+
+/// The status of one app, and the stream that its events go to.
+pub struct StatusBoard {
+    app: AppName,
+    status: Mutex<Status>,
+    events: Arc<Events>,
+}
+
+impl StatusBoard {
+    /// Of an app of which nothing is known yet.
+    pub(in crate::transaction) fn new(app: AppName, events: Arc<Events>) -> Self {
+        Self { app, status: Mutex::new(Status::new(wall_clock())), events }
+    }
+
+    /// What is known of the app now.
+    pub fn get(&self) -> Status {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes what is known of the app.
+    pub(in crate::transaction) fn update(&self, change: impl FnOnce(&mut Status)) {
+        change(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Puts where a transaction stands into what `/health` tells.
+    pub(in crate::transaction) fn show_phase(&self, journal: &Journal) {
+        self.update(|status| {
+            status.phase = journal.phase;
+            status.since = journal.since;
+            status.began = journal.started_at;
+            status.running = Some((journal.transaction.clone(), journal.kind));
+            status.to = journal.to;
+        });
+    }
+
+    /// Says why nothing can be done with the app.
+    pub(in crate::transaction) fn block(&self, why: String) {
+        if self.get().blocked.as_ref() != Some(&why) {
+            tracing::error!(app = %self.app, "{}: {why}", self.app);
+            self.update(|status| status.blocked = Some(why));
+        }
+    }
+
+    /// What happens to the app, from the past and from then on.
+    pub fn listen(&self, filter: EventFilter) -> impl Stream<Item = Event> + Send + use<> {
+        self.events.listen(filter)
+    }
+
+    /// The id of the latest event.
+    pub(in crate::transaction) fn last_event(&self) -> u64 {
+        self.events.last()
+    }
+
+    /// Tells everyone who listens.
+    pub(crate) fn publish(&self, transaction: Option<&TransactionId>, kind: EventKind) {
+        self.events.publish(&self.app, transaction, wall_clock(), kind);
+    }
+}
+
+impl Status {
+    const fn new(now: OffsetDateTime) -> Self {
+        Self {
+            phase: Phase::Idle,
+            since: now,
+            running: None,
+            began: now,
+            connection: 0,
+            to: None,
+            agent: AgentState::None,
+            active: None,
+            last: None,
+            room: None,
+            warnings: Vec::new(),
+            blocked: None,
+        }
+    }
+
+    /// Which transaction holds the app, for the answer 423.
+    pub fn holder(&self) -> Option<Holder> {
+        let (transaction, kind) = self.running.clone()?;
+        Some(Holder { transaction, kind, to: self.to })
+    }
+
+    /// For `GET /health`.
+    pub fn health(&self) -> AppHealth {
+        let (agent, pid) = match self.agent {
+            AgentState::None => ("none", None),
+            AgentState::Running(pid) => ("running", Some(pid)),
+            AgentState::Stopped => ("stopped", None),
+            AgentState::Dead => ("dead", None),
+        };
+        AppHealth {
+            state: self.phase,
+            since: self.since,
+            transaction: self.running.as_ref().map(|(transaction, _)| transaction.clone()),
+            healthy: self.agent != AgentState::Dead,
+            agent: agent.to_owned(),
+            pid,
+            room: self.room,
+            active: self.active.clone(),
+            last: self.last.clone(),
+            warnings: self.blocked.iter().chain(&self.warnings).cloned().collect(),
+        }
+    }
+}
