@@ -4,7 +4,7 @@ use api::{PastRollout, past_rollouts};
 use clap::Args;
 use control::rollout::ReleaseNames;
 use explain::{Exit, Failure, when};
-use store::HostResult;
+use store::HostResultRecord;
 
 use crate::cli::Context;
 use crate::output::Table;
@@ -38,20 +38,19 @@ fn table(past: &[PastRollout], names: &ReleaseNames, columns: Option<usize>) -> 
     let headings = ["ROLLOUT", "STARTED", "RESULT", "WHAT"];
     let mut table = Table::new(headings).within(columns);
     for PastRollout { rollout, hosts } in past {
-        let finish_host =
-            if hosts.is_empty() { String::new() } else { format!(": {}", counts(hosts)) };
+        let results = if hosts.is_empty() { String::new() } else { format!(": {}", counts(hosts)) };
         table.row([
             &rollout.id.short(),
             &when(rollout.started_at),
             rollout.result.map_or(&*rollout.state, |result| result.name()),
-            &format!("{}{finish_host}", names.asked(rollout)),
+            &format!("{}{results}", names.asked(rollout)),
         ]);
     }
     table.render()
 }
 
 /// `2 updated, 1 rolled_back`, in the order in which they come first.
-fn counts(hosts: &[HostResult]) -> String {
+fn counts(hosts: &[HostResultRecord]) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
     for name in hosts.iter().map(|host| host.outcome.name()) {
         match counts.iter_mut().find(|(known, _)| *known == name) {
@@ -79,7 +78,7 @@ mod tests {
             state: "failed".to_owned(),
             ..rollout()
         };
-        let host = |name: &str, outcome| HostResult {
+        let host = |name: &str, outcome| HostResultRecord {
             host: name.parse().unwrap(),
             outcome,
             code: None,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::Args;
 use control::fleet::{Fleet, Why, why};
 use control::rollout::rollout_status;
-use engine::why as rollout_why;
+use engine::describe_host;
 use explain::{Exit, Failure, plain};
 use protocol::HostName;
 
@@ -24,8 +24,8 @@ pub struct WhyArgs {
 pub(super) fn run(arguments: &WhyArgs, context: &Context) -> Result<Exit, Failure> {
     let Context { home, store, output, now, .. } = context;
     let host = store.host(&arguments.host)?;
-    let worker = Fleet::open(home, store, context.patience)?.worker(&host);
-    let mut answers = block_on(why(&host.name, worker, now()))?;
+    let client = Fleet::open(home, store, context.patience)?.client(&host);
+    let mut answers = block_on(why(&host.name, client, now()))?;
     if let Some(line) = in_its_rollout(context, &host.name)? {
         let why = Why { host: host.name.clone(), app: None, line, output: Vec::new() };
         answers.insert(0, why);
@@ -44,7 +44,7 @@ fn in_its_rollout(context: &Context, host: &HostName) -> Result<Option<String>, 
     let Context { store, now, .. } = context;
     let Some(id) = store.holder(host)? else { return Ok(None) };
     let stand = rollout_status(store, store.rollout(id)?, now())?;
-    let line = rollout_why(&stand.state, host).unwrap_or_default();
+    let line = describe_host(&stand.state, host).unwrap_or_default();
     Ok(Some(format!("in the rollout {id}: {line}")))
 }
 

@@ -36,6 +36,7 @@ mod hostile_archives;
 mod hostile_builds;
 mod hung_disk;
 mod identities;
+mod interrupted;
 mod invariants;
 mod legitimate_archives;
 mod local;

@@ -5,34 +5,31 @@ use std::path::PathBuf;
 use engine::Plan;
 use protocol::Kind;
 use serde::{Deserialize, Serialize};
-use store::Store;
 use tempfile::TempDir;
-use time::OffsetDateTime;
 
-use crate::home::Home;
-use crate::rollout::{Goal, Prepared, Source, SourceError, own_archive};
+use crate::rollout::{Goal, Prepared, Source, SourceContext, SourceError, own_archive};
 use crate::updater_client::Push;
 
 /// What a rollout sends.
 #[derive(Debug)]
 pub struct Archives {
     pub goal: Goal,
-    pub own: Option<Push>,
+    pub updater: Option<Push>,
     /// Goes with this: archives that are not kept.
     pub(super) _temporary: Vec<TempDir>,
 }
 
 impl Archives {
-    /// Those of a source, and the updater's own.
-    pub fn of(prepared: Prepared, own: Option<(Push, Option<TempDir>)>) -> Self {
+    /// The archives of a source, and of the updaters' own release.
+    pub fn of(prepared: Prepared, updater: Option<(Push, Option<TempDir>)>) -> Self {
         let Prepared { goal, temporary: release, .. } = prepared;
-        let (own, updater) = own.unzip();
-        Self { goal, own, _temporary: release.into_iter().chain(updater.flatten()).collect() }
+        let (updater, kept) = updater.unzip();
+        Self { goal, updater, _temporary: release.into_iter().chain(kept.flatten()).collect() }
     }
 
     /// None: the hosts have what they go to.
     pub const fn none(goal: Goal) -> Self {
-        Self { goal, own: None, _temporary: Vec::new() }
+        Self { goal, updater: None, _temporary: Vec::new() }
     }
 }
 
@@ -42,7 +39,7 @@ impl Archives {
 pub struct Sources {
     /// The release's, and its manifest if that was named.
     pub archive: Option<(PathBuf, Option<PathBuf>)>,
-    /// The updater's own; else it is the updater that lies beside this program.
+    /// The updater's updater; else it is the updater that lies beside this program.
     pub updater: Option<PathBuf>,
 }
 
@@ -62,16 +59,14 @@ impl Sources {
     /// Finds the archives of a plan again. What has changed since is not taken for them.
     pub async fn find(
         &self,
-        home: &Home,
-        store: &Store,
+        context: &SourceContext<'_>,
         plan: &Plan,
-        now: OffsetDateTime,
     ) -> Result<Archives, SourceError> {
         let mut temporary = Vec::new();
         let goal = match (plan.kind, plan.target) {
             (Kind::Rollback, target) => Goal::Back(target),
             (_, None) => return Err(SourceError::Unknown("of the plan".to_owned())),
-            (_, Some(target)) if !plan.archive => Goal::Activate(target),
+            (_, Some(target)) if !plan.has_archive => Goal::Activate(target),
             (_, Some(target)) => {
                 let source = match &self.archive {
                     Some((path, manifest)) => {
@@ -79,7 +74,7 @@ impl Sources {
                     }
                     None => Source::Release(target.to_string()),
                 };
-                let prepared = source.prepare(home, store, now, false).await?;
+                let prepared = source.prepare(context, false).await?;
                 if prepared.goal.target() != Some(target) {
                     return Err(SourceError::Changed(target));
                 }
@@ -87,10 +82,10 @@ impl Sources {
                 prepared.goal
             }
         };
-        let own = match plan.own {
+        let updater = match plan.updater {
             None => None,
             Some(digest) => {
-                let (push, kept) = own_archive(home, self.updater.as_deref()).await?;
+                let (push, kept) = own_archive(context, self.updater.as_deref()).await?;
                 if push.digest != digest {
                     return Err(SourceError::Changed(digest));
                 }
@@ -98,6 +93,6 @@ impl Sources {
                 Some(push)
             }
         };
-        Ok(Archives { goal, own, _temporary: temporary })
+        Ok(Archives { goal, updater, _temporary: temporary })
     }
 }

@@ -13,7 +13,8 @@ use time::OffsetDateTime;
 
 use crate::notify::Notifier;
 use crate::rollout::history::entry;
-use crate::rollout::{Observer, RolloutError, process};
+use crate::rollout::process::CrashPoint;
+use crate::rollout::{Observer, RolloutError};
 
 /// The ledger of whoever holds the lease.
 pub(super) struct StoreLedger<'a> {
@@ -24,6 +25,7 @@ pub(super) struct StoreLedger<'a> {
     pub(super) notifier: Notifier,
     /// The last of the events that were shown.
     pub(super) shown: Sequence,
+    pub(super) crash_point: CrashPoint,
 }
 
 /// A rollout as the store has it, before its events are read.
@@ -85,7 +87,7 @@ impl Ledger for StoreLedger<'_> {
         self.record.state(self.store, events)
     }
 
-    fn since(&mut self, events: u64) -> Result<Vec<(OffsetDateTime, Event)>, RolloutError> {
+    fn events_after(&mut self, events: u64) -> Result<Vec<(OffsetDateTime, Event)>, RolloutError> {
         let read = read(self.store, &self.record.rollout, events)?;
         if !read.is_empty() {
             for (sequence, told) in self.store.events_after(self.record.rollout.id, self.shown)? {
@@ -97,19 +99,19 @@ impl Ledger for StoreLedger<'_> {
         Ok(read)
     }
 
-    fn keep(&mut self, after: u64, step: &Step<'_>) -> Result<AppendOutcome, RolloutError> {
+    fn append(&mut self, after: u64, step: &Step<'_>) -> Result<AppendOutcome, RolloutError> {
         let rollout = self.record.rollout.id;
         let entry = entry(rollout, step);
         let position = Position { rollout, after, lease: Some(&self.lease) };
         match self.store.append(position, &entry)? {
             Appended::Done(sequence) => {
-                process::checkpoint();
+                self.crash_point.kept_event();
                 self.shown = self.shown.max(sequence);
                 for told in &entry.told {
                     self.observer.happened(told);
                     self.notifier.notify(told);
                 }
-                Ok(AppendOutcome::Yes)
+                Ok(AppendOutcome::Appended)
             }
             Appended::Behind => Ok(AppendOutcome::Behind),
             Appended::LeaseLost => Err(RolloutError::LeaseLost(rollout)),
@@ -134,7 +136,7 @@ impl Ledger for StoreLedger<'_> {
         });
     }
 
-    fn stopping(&mut self) {
+    fn stop_requested(&mut self) {
         self.observer.stopping();
     }
 }

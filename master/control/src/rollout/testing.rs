@@ -12,10 +12,11 @@ use time::OffsetDateTime;
 
 use crate::fleet::Member;
 use crate::home::{Home, HomeEnvironment};
+use crate::interrupt::Interrupt;
 use crate::notify::Hook;
 use crate::rollout::{
-    Archives, Goal, Interrupt, Observer, RolloutError, RolloutRequest, Rollouts, Sources, Summary,
-    build, inspect,
+    Archives, Goal, Observer, RolloutEnvironment, RolloutError, RolloutRequest, Rollouts, Sources,
+    Summary, build, inspect,
 };
 use crate::updater_client::testing::{Call, FakeUpdaters, app, digest, impatience, listen};
 use crate::updater_client::{Push, UpdaterClient};
@@ -78,16 +79,16 @@ impl Fleet {
         .await;
         let client = self.world.client(name, &issued);
         let host: protocol::HostName = name.parse().unwrap();
-        let worker = UpdaterClient::new(host.clone(), address, client, 1, impatience());
+        let client = UpdaterClient::new(host.clone(), address, client, 1, impatience());
         let labels = [("zone".to_owned(), name[..1].to_owned())].into();
-        self.members.push(Member { host, labels, skip: None, worker: Ok(worker) });
+        self.members.push(Member { host, labels, skip: None, client: Ok(client) });
         requests
     }
 
     pub(super) fn skip(&mut self, name: &str, reason: &'static str) {
-        let worker = Err(crate::updater_client::ClientError::NotTaken("never asked".to_owned()));
+        let client = Err(crate::updater_client::ClientError::NotTaken("never asked".to_owned()));
         let (host, labels) = (name.parse().unwrap(), std::collections::BTreeMap::new());
-        self.members.push(Member { host, labels, skip: Some(reason), worker });
+        self.members.push(Member { host, labels, skip: Some(reason), client });
     }
 
     /// An archive whose digest is [`NEW`]: the peers do not check.
@@ -113,18 +114,24 @@ impl Fleet {
     pub(super) async fn run_with(
         &mut self,
         request: RolloutRequest,
-        own: Option<Push>,
+        updater: Option<Push>,
         interrupt: Interrupt,
     ) -> Summary {
         let plan = self.plan(&request).await.unwrap();
-        let archives = Archives { own, ..Archives::none(request.goal) };
-        let workers = std::mem::take(&mut self.members);
-        let workers = workers.into_iter().map(|member| (member.host, member.worker)).collect();
+        let archives = Archives { updater, ..Archives::none(request.goal) };
+        let clients = std::mem::take(&mut self.members);
+        let clients = clients.into_iter().map(|member| (member.host, member.client)).collect();
         let home = Home::locate(Some(self.directory.path()), &HomeEnvironment::default()).unwrap();
-        let rollouts =
-            Rollouts { home: &home, store: &self.store, hooks: &self.hooks, now, who: "ada" };
+        let rollouts = Rollouts {
+            home: &home,
+            store: &self.store,
+            hooks: &self.hooks,
+            environment: &RolloutEnvironment::default(),
+            now,
+            who: "ada",
+        };
         let id = rollouts.begin(&plan, &Sources::default()).unwrap();
-        rollouts.drive(id, archives, workers, interrupt, &self.shown).await.unwrap()
+        rollouts.drive(id, archives, clients, interrupt, &self.shown).await.unwrap()
     }
 
     pub(super) fn desired(&self, host: &str) -> Option<Digest> {
@@ -138,11 +145,11 @@ pub(super) fn request(goal: Goal) -> RolloutRequest {
     RolloutRequest {
         app: app(),
         goal,
-        own: None,
+        updater: None,
         migration: None,
         policy: Policy::default(),
         selection: "--all".to_owned(),
-        named: false,
+        by_name: false,
     }
 }
 

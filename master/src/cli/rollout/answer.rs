@@ -4,19 +4,20 @@
 //! goes on with it.
 
 use api::RolloutDocument;
-use control::rollout::{Interrupt, RolloutError, rollout_status};
-use engine::{Request, waits_for};
+use control::interrupt::Interrupt;
+use control::rollout::{RolloutError, rollout_status};
+use engine::{Request, describe_rollout};
 use explain::{Exit, Failure};
 use store::RolloutResult;
 
 use crate::cli::Context;
-use crate::cli::begin::{drive, workers};
+use crate::cli::begin::{clients, drive};
 use crate::cli::rollout::args::Which;
 use crate::cli::runtime::block_on;
 
 /// Asks, and goes on if nobody else does.
 pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result<Exit, Failure> {
-    let Context { home, store, output, now, .. } = context;
+    let Context { store, output, now, .. } = context;
     let rollout = store.find_rollout(&which.id)?;
     let (id, rollouts) = (rollout.id, context.rollouts());
     if *request == Request::Resume
@@ -27,29 +28,29 @@ pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result
     let before = rollouts.last_shown(&rollout)?;
     let state = rollouts.ask(rollout.clone(), request)?;
     let driver = rollouts.driver(id)?;
-    if state.rests() && driver.is_none() {
+    if state.is_idle() && driver.is_none() {
         for fault in block_on(rollouts.announce(id, before))?? {
             output.note(&fault);
         }
     }
-    if state.rests() || driver.is_some() {
+    if state.is_idle() || driver.is_some() {
         if output.json() {
             let status = rollout_status(store, rollout, now())?;
             output.document(&RolloutDocument::of(&status));
         }
         output.note(&match driver {
             Some(driver) => format!("{driver} drives it, and has been told"),
-            None => waits_for(&state),
+            None => describe_rollout(&state),
         });
         return Ok(Exit::Success);
     }
     output.note("nobody drives it: going on with it from here");
     block_on(async {
-        let interrupt = Interrupt::listen().map_err(RolloutError::from)?;
+        let interrupt = Interrupt::listen()?;
         let (plan, sources) = rollouts.begun(id)?;
-        let archives = sources.find(home, store, &plan, now()).await?;
-        let workers = workers(context, &plan)?;
-        let summary = drive(context, id, archives, workers, interrupt).await?;
+        let archives = sources.find(&context.sources(&interrupt), &plan).await?;
+        let clients = clients(context, &plan)?;
+        let summary = drive(context, id, archives, clients, interrupt).await?;
         Ok(match (request, summary.result) {
             // As asked.
             (Request::Rollback, RolloutResult::RolledBack)
