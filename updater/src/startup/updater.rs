@@ -12,7 +12,7 @@ use super::{StartContext, StartError};
 use crate::api::{local_router, router};
 use crate::daemon::Daemon;
 use crate::self_update::ToParent;
-use crate::server::{serve, serve_local};
+use crate::server::{Caller, serve_local};
 use crate::sys::{blocking, spawn_task};
 use crate::systemd::notify;
 
@@ -58,7 +58,7 @@ async fn updater(context: StartContext) -> Result<(), StartError> {
         tracing::warn!("the start waits for systemd or a disk; it is answered what is known");
     }
     let routes = router(Arc::clone(&daemon));
-    let serving = serve(listener, tls, routes, limits.clone(), gate);
+    let serving = listener::serve(listener, tls, routes, limits, gate, Caller::of_peer);
     let serving = spawn_task(&handle, "the network", serving);
     let tell_starter = |message| starter.as_ref().map_or(Ok(()), |starter| starter.send(&message));
     tell_starter(ToParent::Ready)?;

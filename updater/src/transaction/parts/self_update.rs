@@ -88,7 +88,7 @@ mod tests {
 
     use super::*;
     use crate::self_update::{SuccessorStarter, Unit};
-    use crate::server::AcceptSwitch;
+    use listener::AcceptSwitch;
 
     fn self_update() -> SelfUpdate {
         let (said, heard) = mpsc::unbounded_channel();
