@@ -21,7 +21,7 @@ impl CheckArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let Context { home, store, output, .. } = context;
         let selected = self.selection.resolve(&store.hosts()?)?;
-        let members = Fleet::open(home, store, context.patience)?.members(&selected);
+        let members = Fleet::open(home, store, context.timeouts)?.members(&selected);
         let hosts = block_on(check(store, members, context.now))??;
         if output.json() {
             output.document(&hosts);

@@ -24,7 +24,7 @@ pub struct StatusArgs {
 pub(super) fn run(arguments: &StatusArgs, context: &Context) -> Result<Exit, Failure> {
     let Context { home, store, output, .. } = context;
     let selected = arguments.selection.resolve(&store.hosts()?)?;
-    let members = Fleet::open(home, store, context.patience)?.members(&selected);
+    let members = Fleet::open(home, store, context.timeouts)?.members(&selected);
     let mut desired = Vec::new();
     for selected in &selected {
         desired.extend(store.desired(&selected.host.name)?);

@@ -15,7 +15,7 @@ use crate::updater_client::{ClientError, Timeouts, UpdaterClient};
 pub struct Fleet {
     identity: Identity,
     epoch: u64,
-    patience: Timeouts,
+    timeouts: Timeouts,
 }
 
 /// One host that was selected.
@@ -25,14 +25,14 @@ pub struct Member {
     /// Why it is left out, if it is.
     pub skip: Option<&'static str>,
     /// Its updater; an error where it cannot be told from others.
-    pub worker: Result<UpdaterClient, ClientError>,
+    pub client: Result<UpdaterClient, ClientError>,
 }
 
 impl Fleet {
     /// Reads the master's identity and its epoch. `patience` is had with every host.
-    pub fn open(home: &Home, store: &Store, patience: Timeouts) -> Result<Self, FleetError> {
+    pub fn open(home: &Home, store: &Store, timeouts: Timeouts) -> Result<Self, FleetError> {
         let identity = Identity::load(&Paths::master(home.root()))?;
-        Ok(Self { identity, epoch: store.epoch()?, patience })
+        Ok(Self { identity, epoch: store.epoch()?, timeouts })
     }
 
     /// The hosts that were selected, ready to be asked.
@@ -41,15 +41,15 @@ impl Fleet {
             host: selected.host.name.clone(),
             labels: selected.host.labels.clone(),
             skip: selected.skip,
-            worker: self.worker(&selected.host),
+            client: self.client(&selected.host),
         };
         selected.iter().map(member).collect()
     }
 
     /// The updater of a host, known by its recorded certificates and by nothing less.
-    pub fn worker(&self, host: &Host) -> Result<UpdaterClient, ClientError> {
+    pub fn client(&self, host: &Host) -> Result<UpdaterClient, ClientError> {
         let pinned: Vec<Fingerprint> = host.pinned.all().copied().collect();
         let tls = pki::updater_client_config(&self.identity, &host.name, &pinned)?;
-        Ok(UpdaterClient::new(host.name.clone(), host.updater(), tls, self.epoch, self.patience))
+        Ok(UpdaterClient::new(host.name.clone(), host.updater(), tls, self.epoch, self.timeouts))
     }
 }

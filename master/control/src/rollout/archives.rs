@@ -8,20 +8,20 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use crate::rollout::{Goal, Prepared, Source, SourceContext, SourceError, own_archive};
-use crate::updater_client::Push;
+use crate::updater_client::ReleaseArchive;
 
 /// What a rollout sends.
 #[derive(Debug)]
 pub struct Archives {
     pub goal: Goal,
-    pub own: Option<Push>,
+    pub own: Option<ReleaseArchive>,
     /// Goes with this: archives that are not kept.
     pub(super) _temporary: Vec<TempDir>,
 }
 
 impl Archives {
     /// Those of a source, and the updater's own.
-    pub fn of(prepared: Prepared, own: Option<(Push, Option<TempDir>)>) -> Self {
+    pub fn of(prepared: Prepared, own: Option<(ReleaseArchive, Option<TempDir>)>) -> Self {
         let Prepared { goal, temporary: release, .. } = prepared;
         let (own, updater) = own.unzip();
         Self { goal, own, _temporary: release.into_iter().chain(updater.flatten()).collect() }
@@ -85,12 +85,12 @@ impl Sources {
         let own = match plan.own {
             None => None,
             Some(digest) => {
-                let (push, kept) = own_archive(context, self.updater.as_deref()).await?;
-                if push.digest != digest {
+                let (archive, kept) = own_archive(context, self.updater.as_deref()).await?;
+                if archive.digest != digest {
                     return Err(SourceError::Changed(digest));
                 }
                 temporary.extend(kept);
-                Some(push)
+                Some(archive)
             }
         };
         Ok(Archives { goal, own, _temporary: temporary })

@@ -1,11 +1,11 @@
-//! What an answer of a worker's, or the lack of one, makes of a host's row.
+//! What an answer of a client's, or the lack of one, makes of a host's row.
 
 use std::time::Duration;
 
 use engine::{MasterCode, Observation, Row};
 use protocol::{Code, Digest, HostName, HostOutcome, Kind, Status};
 
-use crate::updater_client::{Answer, ClientError};
+use crate::updater_client::{ClientError, OrderResult};
 
 /// How a host is found that gave no answer.
 pub(super) fn unreachable(error: &ClientError) -> Observation {
@@ -39,7 +39,7 @@ pub(super) fn of_answer(
     kind: Kind,
     asked: Digest,
     from: Option<Digest>,
-    answer: Answer,
+    answer: OrderResult,
 ) -> Row {
     let from = answer.from.or(from);
     let mut row = Row {
@@ -101,8 +101,8 @@ pub(super) fn lasted(row: Row, time: Duration) -> Row {
 mod tests {
     use super::*;
 
-    fn answer(status: Status, code: Option<&str>, to: Option<Digest>) -> Answer {
-        Answer {
+    fn answer(status: Status, code: Option<&str>, to: Option<Digest>) -> OrderResult {
+        OrderResult {
             status,
             code: code.map(|code| code.to_owned().into()),
             detail: None,
