@@ -12,7 +12,7 @@ use crate::updater_client::{ClientError, UpdaterClient};
 
 /// How many hosts are asked at once.
 const AT_ONCE: usize = 64;
-/// What an updater says of an agent that somebody on the host has stopped.
+/// What an updater says of an agent that an operator has stopped on the host.
 pub(super) const STOPPED: &str = "stopped";
 
 /// One host, as it says it is.
@@ -79,7 +79,7 @@ impl HostStatus {
 }
 
 impl AppStatus {
-    /// Whether somebody on the host stopped it.
+    /// Whether an operator stopped it on the host.
     pub fn is_stopped(&self) -> bool {
         self.agent.as_deref() == Some(STOPPED)
     }
@@ -118,7 +118,7 @@ async fn ask_host(member: Member, desired: Vec<Desired>) -> HostStatus {
         return blank;
     }
     match ask(client).await {
-        Err(error) => HostStatus { error: Some(error.row()), ..blank },
+        Err(error) => HostStatus { error: Some(error.one_line()), ..blank },
         Ok((health, releases)) => HostStatus {
             reachable: true,
             updater_version: Some(health.version.clone()),
