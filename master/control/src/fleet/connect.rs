@@ -29,7 +29,7 @@ pub struct Member {
 }
 
 impl Fleet {
-    /// Reads the master's identity and its epoch. `patience` is had with every host.
+    /// Reads the master's identity and its epoch. `timeouts` hold for every host.
     pub fn open(home: &Home, store: &Store, timeouts: Timeouts) -> Result<Self, FleetError> {
         let identity = Identity::load(&Paths::master(home.root()))?;
         Ok(Self { identity, epoch: store.epoch()?, timeouts })

@@ -112,10 +112,10 @@ impl Notifier {
         }
     }
 
-    /// Waits until all is delivered or given up, but not for longer than `patience` in all. Says what
+    /// Waits until all is delivered or given up, but not for longer than `deadline` in all. Says what
     /// was not delivered, a line each.
-    pub async fn finish(self, patience: Duration) -> Vec<String> {
-        let until = Instant::now() + patience;
+    pub async fn finish(self, deadline: Duration) -> Vec<String> {
+        let until = Instant::now() + deadline;
         let mut faults = Vec::new();
         for line in self.lines {
             faults.extend(line.close(until).await);
