@@ -41,11 +41,11 @@ pub enum HostStatus {
 
 impl HostStatus {
     /// What an order is about to do there, if one is out.
-    pub(super) const fn under_way(self) -> Option<&'static str> {
+    pub(super) fn under_way(self) -> Option<&'static str> {
         match self {
             Self::Pending | Self::Preflight | Self::Done => None,
             Self::Staging => Some("staging"),
-            Self::Updating(phase) | Self::Returning(phase) => Some(phase.name()),
+            Self::Updating(phase) | Self::Returning(phase) => Some(phase.into_str()),
             Self::UpdatingSelf => Some("updating_self"),
         }
     }
@@ -81,7 +81,7 @@ impl Host {
             HostStatus::Updating(_) => "updating",
             HostStatus::UpdatingSelf => "updating_self",
             HostStatus::Returning(_) => "rolling_back",
-            HostStatus::Done => self.row.as_ref().map_or("done", |row| row.outcome.name()),
+            HostStatus::Done => self.row.as_ref().map_or("done", |row| row.outcome.into_str()),
         }
     }
 }

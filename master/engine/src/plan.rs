@@ -78,8 +78,20 @@ pub struct PlannedHost {
 }
 
 /// What is done on a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Action {
     /// It is ordered to run the release.
     Update,
@@ -120,19 +132,6 @@ impl Action {
     /// now, or what is under way there, is what the plan says of it.
     pub const fn is_an_answer(self) -> bool {
         !matches!(self, Self::Unreachable | Self::Skip)
-    }
-
-    /// The name on the wire and on the screen.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Update => "update",
-            Self::Rollback => "rollback",
-            Self::UpdateSelf => "update_self",
-            Self::AlreadyCurrent => "already_current",
-            Self::Refuse => "refuse",
-            Self::Unreachable => "unreachable",
-            Self::Skip => "skip",
-        }
     }
 
     /// Whether the host is touched.

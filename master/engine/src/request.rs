@@ -7,8 +7,9 @@ use time::OffsetDateTime;
 use crate::{Pause, State, Status};
 
 /// Something that is asked of a rollout.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "request", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Request {
     /// Agree to what it waits for; of this plan, if one is named.
     Approve {
@@ -26,6 +27,7 @@ pub enum Request {
     /// Go on, whatever it is paused for: the failures so far do not count any more.
     Continue,
     /// Take back what it did.
+    #[strum(serialize = "roll back")]
     Rollback,
     /// Leave all as it is.
     Abort,
@@ -50,22 +52,6 @@ pub enum Refusal {
     Expired { request: &'static str },
 }
 
-impl Request {
-    /// The word of the command line.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Approve { .. } => "approve",
-            Self::Reject => "reject",
-            Self::Pause => "pause",
-            Self::Interrupt => "interrupt",
-            Self::Resume => "resume",
-            Self::Continue => "continue",
-            Self::Rollback => "roll back",
-            Self::Abort => "abort",
-        }
-    }
-}
-
 impl State {
     /// Whether a request means something as the rollout stands now:
     ///
@@ -78,7 +64,7 @@ impl State {
     /// | rollback | | yes | yes | yes | |
     /// | abort | yes | yes | yes | yes | yes |
     pub fn check(&self, request: &Request, now: OffsetDateTime) -> Result<(), Refusal> {
-        let (name, state) = (request.name(), self.status.name());
+        let (name, state) = (request.into_str(), self.status.into_str());
         if self.status.is_final() {
             return Err(Refusal::Over { request: name, state });
         }

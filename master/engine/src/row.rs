@@ -29,7 +29,7 @@ impl Row {
     /// The code and the words. A code that only says the outcome again is left out.
     pub fn why(&self) -> String {
         let code =
-            self.code.as_ref().map(RowCode::as_str).filter(|code| *code != self.outcome.name());
+            self.code.as_ref().map(RowCode::as_str).filter(|code| *code != self.outcome.into_str());
         let detail = self.detail.as_deref().filter(|detail| Some(*detail) != code);
         let words: Vec<_> = [code, detail].into_iter().flatten().collect();
         words.join(": ")

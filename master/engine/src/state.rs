@@ -265,7 +265,7 @@ impl State {
         let Some(release) = self.plan.target else { return };
         if self.plan.kind == protocol::Kind::Update && !self.quarantined {
             self.quarantined = true;
-            let why = row.detail.clone().unwrap_or_else(|| row.outcome.name().to_owned());
+            let why = row.detail.clone().unwrap_or_else(|| row.outcome.into_str().to_owned());
             out.push(Command::Quarantine { release, host: row.host.clone(), why });
         }
     }

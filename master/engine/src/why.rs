@@ -87,7 +87,7 @@ pub fn waits_for(state: &State) -> String {
                 1 => "; 1 host finishes what it has begun".to_owned(),
                 hosts => format!("; {hosts} hosts finish what they have begun"),
             };
-            format!("{} at {since}{why}{late}", status.name())
+            format!("{} at {since}{why}{late}", status.into_str())
         }
     }
 }
@@ -99,7 +99,7 @@ fn turn(state: &State, place: usize) -> String {
     let all = state.plan.batches.len();
     let since = when(state.hosts[place].since);
     let next = if state.status.is_final() {
-        let status = state.status.name();
+        let status = state.status.into_str();
         return format!("the rollout was {status} before its turn; nothing is done there");
     } else if state.status != Status::Running || state.stage == Stage::Preflight {
         format!("the rollout {}", waits_for(state))

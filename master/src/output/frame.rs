@@ -61,7 +61,7 @@ fn words(planned: &PlannedHost, host: &Host, now: OffsetDateTime) -> String {
     let why = host.row.as_ref().and_then(|row| row.detail.as_deref());
     match (host.status, host.phase(), why) {
         (_, Some(phase), _) => format!("{} ({phase}) for {}", host.name(), span(since)),
-        (HostStatus::Pending, ..) => format!("{}, {}", host.name(), planned.action.name()),
+        (HostStatus::Pending, ..) => format!("{}, {}", host.name(), planned.action.into_str()),
         (_, _, Some(why)) => format!("{}: {why}", host.name()),
         (HostStatus::Done, ..) => host.name().to_owned(),
         _ => format!("{} for {}", host.name(), span(since)),

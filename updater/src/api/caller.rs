@@ -4,7 +4,7 @@
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use pki::{Peer, Role};
-use protocol::{Code, HostName, Problem};
+use protocol::{CallerKind, Code, HostName, Problem};
 
 use crate::api::ApiError;
 
@@ -37,11 +37,11 @@ pub enum Audience {
 }
 
 impl Caller {
-    /// The name in the history.
-    pub fn name(&self) -> &'static str {
+    /// As it stands in the history.
+    pub fn kind(&self) -> CallerKind {
         match &self.who {
-            Who::Peer(_) => "master",
-            Who::Local => "local",
+            Who::Peer(_) => CallerKind::Master,
+            Who::Local => CallerKind::Local,
         }
     }
 

@@ -25,7 +25,7 @@ pub(super) async fn drill(
     check_order(&daemon, &headers).await?;
     let beginning = Arc::clone(&daemon);
     let begun =
-        tokio::task::spawn_blocking(move || beginning.begin_drill(&app.name, caller.name()));
+        tokio::task::spawn_blocking(move || beginning.begin_drill(&app.name, caller.kind()));
     let heard = begun.await.map_err(|error| ApiError::internal(error.to_string()))??;
     let mut heard = UnboundedReceiverStream::new(heard);
     if Follow::new(&headers, false, 0).stream {

@@ -97,7 +97,7 @@ impl Laws {
             let runs = fleet.hosts[name as usize].runs(now);
             let told = host.row.as_ref().and_then(|row| row.to);
             if told.is_some() && told != runs {
-                let outcome = host.row.as_ref().map_or("nothing", |row| row.outcome.name());
+                let outcome = host.row.as_ref().map_or("nothing", |row| row.outcome.into_str());
                 self.break_one(
                     now,
                     format!("h-{name} is said to be {outcome}, and runs something else"),

@@ -40,14 +40,14 @@ impl Outcome {
         let rollout = &scene.rollouts[0];
         let read = || rollout.journal.state(None);
         let state = &rollout.rests.clone().unwrap_or_else(read);
-        let hosts: Vec<_> = rows(state).iter().map(|row| row.outcome.name()).collect();
+        let hosts: Vec<_> = rows(state).iter().map(|row| row.outcome.into_str()).collect();
         let mut outcomes = BTreeMap::new();
         for name in &hosts {
             *outcomes.entry(*name).or_default() += 1;
         }
         let (worst_case, harmed) = scene.laws.harm(0);
         Self {
-            status: state.status().0.name(),
+            status: state.status().0.into_str(),
             waits_for: waits_for(state),
             batches: rollout.plan.batches.len(),
             outcomes,

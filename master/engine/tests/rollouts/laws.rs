@@ -49,7 +49,7 @@ fn a_pause_does_not_make_the_breaker_forget() {
         rig.send(Event::Driven { who: "ada".to_owned(), epoch: 1 });
         while !rig.outcomes().starts_with('r') && rig.one() {}
         rig.ask(Request::Interrupt).ask(request);
-        assert_eq!(rig.status().name(), status);
+        assert_eq!(rig.status().into_str(), status);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a rollout does, told as stories.
 
 use engine::*;
-use protocol::{Code, HostOutcome, Phase};
+use protocol::{AgentState, Code, HostOutcome, Phase};
 use testing::{Fate, NEW, OLD, Rig, at, here, name, plan_of, policy, run};
 use time::Duration;
 
@@ -282,7 +282,7 @@ fn a_first_install_cannot_be_taken_back_and_is_reported() {
     plan.hosts[0].seen = None;
     let mut rig = Rig::new(plan, &[]);
     rig.send(Event::Driven { who: "ada".to_owned(), epoch: 1 });
-    let agent = "none".to_owned();
+    let agent = AgentState::None;
     let app = AppReport { active: None, phase: Phase::Idle, healthy: true, agent, room: None };
     let seen = Observation::Here(HostReport { app: Some(app), updater: OLD });
     rig.out.clear();
