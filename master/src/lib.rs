@@ -5,4 +5,5 @@
 
 pub mod cli;
 pub mod demo;
+pub mod environment;
 pub mod output;

@@ -58,29 +58,17 @@ impl Explain for HomeError {
 pub struct HomeEnvironment {
     /// Whether the caller is root.
     pub root: bool,
-    /// `XDG_DATA_HOME`.
+    /// `XDG_DATA_HOME`, where it is absolute.
     pub data_home: Option<PathBuf>,
     /// `HOME`.
     pub user_home: Option<PathBuf>,
 }
 
-impl HomeEnvironment {
-    /// Those of this process.
-    pub fn of_this_process() -> Self {
-        let path = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-        Self {
-            root: nix::unistd::geteuid().is_root(),
-            data_home: path("XDG_DATA_HOME").filter(|path| path.is_absolute()),
-            user_home: path("HOME"),
-        }
-    }
-}
-
 impl Home {
     /// The home that was named, else `/var/lib/swarm` for root and the user's data directory for
     /// anyone else (XDG Base Directory Specification).
-    pub fn locate(named: Option<&Path>, surroundings: &HomeEnvironment) -> Result<Self, HomeError> {
-        let root = match (named, surroundings) {
+    pub fn locate(named: Option<&Path>, environment: &HomeEnvironment) -> Result<Self, HomeError> {
+        let root = match (named, environment) {
             (Some(path), _) => path.to_owned(),
             (None, HomeEnvironment { root: true, .. }) => PathBuf::from("/var/lib/swarm"),
             (None, HomeEnvironment { data_home: Some(data), .. }) => data.join("swarm"),
@@ -173,8 +161,8 @@ fn is_empty(path: &Path) -> io::Result<bool> {
 mod tests {
     use super::*;
 
-    fn home(named: Option<&str>, surroundings: &HomeEnvironment) -> PathBuf {
-        Home::locate(named.map(Path::new), surroundings).unwrap().root().to_owned()
+    fn home(named: Option<&str>, environment: &HomeEnvironment) -> PathBuf {
+        Home::locate(named.map(Path::new), environment).unwrap().root().to_owned()
     }
 
     #[test]

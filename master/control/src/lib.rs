@@ -9,6 +9,7 @@ pub mod fleet;
 pub mod home;
 pub mod hosts;
 pub mod init;
+pub mod interrupt;
 pub mod notify;
 pub mod pack;
 pub mod rollout;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use control::home::{Home, HomeEnvironment};
+use control::home::Home;
 use control::updater_client::Timeouts;
 use explain::{Exit, Failure};
 use protocol::{Period, QuantityError};
@@ -22,6 +22,7 @@ use crate::cli::{
     release, rollback, show, simulate, status, update, why,
 };
 use crate::demo::{AgentArgs, run_agent, tell};
+use crate::environment::Environment;
 use crate::output::Output;
 
 /// Puts releases on the hosts of a fleet, proves that they run, and takes bad ones back.
@@ -166,20 +167,22 @@ impl Command {
     pub fn run(
         &self,
         home: Option<&Path>,
+        environment: Environment,
         output: Output,
         now: fn() -> OffsetDateTime,
         patience: Timeouts,
     ) -> Result<Exit, Failure> {
-        let home = || Home::locate(home, &HomeEnvironment::of_this_process());
+        let home = || Home::locate(home, &environment.home);
         match self {
-            Self::Init(args) => args.run(home()?, output, now),
+            Self::Init(args) => args.run(home()?, environment, output, now),
             Self::Fleet(command) => {
-                command.run(&Context { patience, ..Context::open(home()?, output, now)? })
+                let context = Context::open(home()?, environment, output, now)?;
+                command.run(&Context { patience, ..context })
             }
             Self::Simulate(args) => Ok(args.run(&output, now)),
-            Self::Pack(arguments) => pack::run(arguments, &output),
+            Self::Pack(arguments) => pack::run(arguments, environment.git_variables, &output),
             Self::Release(ReleaseCommand::Forgive(args)) => {
-                args.run(&Context::open(home()?, output, now)?)
+                args.run(&Context::open(home()?, environment, output, now)?)
             }
             Self::Release(ReleaseCommand::Sign(args)) => release::sign(args, &output, now()),
             Self::Release(ReleaseCommand::Manifest(args)) => {

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use control::fleet::{Fleet, Member};
+use control::interrupt::Interrupt;
 use control::rollout::{
-    Archives, Interrupt, ReleaseNames, RolloutError, RolloutRequest, Sources, Summary,
-    UpdaterClients, build, inspect,
+    Archives, ReleaseNames, RolloutError, RolloutRequest, Sources, Summary, UpdaterClients, build,
+    inspect,
 };
 use control::updater_client::ClientError;
 use engine::Plan;
@@ -75,14 +76,13 @@ impl Begin<'_> {
 
     /// Carries out a plan that was kept, or shows it.
     pub(super) async fn kept(&self, digest: &Digest) -> Result<Exit, Failure> {
-        let Context { home, store, now, .. } = self.context;
         let rollouts = self.context.rollouts();
         let (plan, sources) = rollouts.kept(digest)?;
         if self.how != How::AsPlanned(*digest) {
             return self.shown(&plan, &sources);
         }
         rollouts.check(&plan)?;
-        let archives = sources.find(home, store, &plan, now()).await?;
+        let archives = sources.find(&self.context.sources(&self.interrupt), &plan).await?;
         if let Some((id, plan)) = rollouts.left_half_way(&plan)? {
             return self.go_on(id, archives, &plan).await;
         }

@@ -2,12 +2,14 @@
 
 use control::config::Config;
 use control::home::Home;
-use control::rollout::Rollouts;
+use control::interrupt::Interrupt;
+use control::rollout::{Rollouts, SourceContext};
 use control::updater_client::Timeouts;
 use explain::Failure;
 use store::Store;
 use time::OffsetDateTime;
 
+use crate::environment::Environment;
 use crate::output::Output;
 
 /// A master that is there, and where its commands write to.
@@ -16,6 +18,7 @@ pub struct Context {
     /// What it is configured to do besides.
     pub config: Config,
     pub store: Store,
+    pub environment: Environment,
     /// How long hosts are waited for.
     pub patience: Timeouts,
     /// Where data and messages go.
@@ -28,27 +31,41 @@ pub struct Context {
 
 impl Context {
     /// Opens the master in `home`.
-    pub fn open(home: Home, output: Output, now: fn() -> OffsetDateTime) -> Result<Self, Failure> {
+    pub fn open(
+        home: Home,
+        environment: Environment,
+        output: Output,
+        now: fn() -> OffsetDateTime,
+    ) -> Result<Self, Failure> {
         home.check()?;
         let config = Config::load(&home.config())?;
         let store = Store::open(&home.store())?;
-        Ok(Self { home, config, store, output, now, patience: Timeouts::default(), who: caller() })
+        let (patience, who) = (Timeouts::default(), caller(&environment));
+        Ok(Self { home, config, store, environment, patience, output, now, who })
     }
 
     /// Where rollouts are begun and answered.
     pub(super) fn rollouts(&self) -> Rollouts<'_> {
-        let Self { home, config, store, now, who, .. } = self;
-        Rollouts { home, store, hooks: &config.on_event, now: *now, who }
+        let Self { home, config, store, environment, now, who, .. } = self;
+        let (hooks, environment) = (&config.on_event, &environment.rollout);
+        Rollouts { home, store, hooks, environment, now: *now, who }
+    }
+
+    /// What archives are made with and found by.
+    pub(super) fn sources<'a>(&'a self, interrupt: &'a Interrupt) -> SourceContext<'a> {
+        let Self { home, store, environment, now, .. } = self;
+        let git_variables = &environment.git_variables;
+        SourceContext { home, store, now: now(), git_variables, interrupt }
     }
 }
 
 /// The user, and behind `sudo` the one who called it.
-pub(crate) fn caller() -> String {
+pub(super) fn caller(environment: &Environment) -> String {
     let user = nix::unistd::geteuid();
     let name = nix::unistd::User::from_uid(user).ok().flatten().map(|user| user.name);
     let name = name.unwrap_or_else(|| format!("uid {user}"));
-    match std::env::var("SUDO_USER") {
-        Ok(caller) if user.is_root() && !caller.is_empty() => format!("{caller} (as {name})"),
+    match &environment.sudo_user {
+        Some(caller) if user.is_root() => format!("{caller} (as {name})"),
         _ => name,
     }
 }

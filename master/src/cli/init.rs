@@ -10,6 +10,7 @@ use pki::Fleet;
 use time::OffsetDateTime;
 
 use crate::cli::context::{Context, caller};
+use crate::environment::Environment;
 use crate::output::Output;
 
 /// The words of `swarm init`.
@@ -30,13 +31,14 @@ impl InitArgs {
     pub fn run(
         &self,
         home: Home,
+        environment: Environment,
         output: Output,
         now: fn() -> OffsetDateTime,
     ) -> Result<Exit, Failure> {
         if self.take_over {
-            return take_over(&Context::open(home, output, now)?);
+            return take_over(&Context::open(home, environment, output, now)?);
         }
-        let master = init::initialise(&home, &self.fleet, &caller(), now())?;
+        let master = init::initialise(&home, &self.fleet, &caller(&environment), now())?;
         if output.json() {
             output.document(&MasterDocument::of(&master, &home));
             return Ok(Exit::Success);

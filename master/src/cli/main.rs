@@ -9,6 +9,7 @@ use explain::{Exit, Explain, Failure};
 use time::OffsetDateTime;
 
 use crate::cli::Cli;
+use crate::environment::Environment;
 use crate::output::Output;
 
 /// Runs the program. `now` is the one clock that there is.
@@ -19,10 +20,13 @@ pub fn main(now: fn() -> OffsetDateTime) -> ExitCode {
     };
     let output = Output::standard(cli.json);
     let patience = Timeouts::of(cli.timeout.0);
-    let ended = cli.command.run(cli.home.as_deref(), output.clone(), now, patience);
+    let ended =
+        cli.command.run(cli.home.as_deref(), Environment::read(), output.clone(), now, patience);
     let ended = ended.and_then(|exit| output.finish().map(|()| exit).map_err(Failure::from));
     match ended {
         Ok(exit) => exit.into(),
+        // The operator wanted it to end, and knows why it did.
+        Err(failure) if failure.exit() == Exit::Interrupted => Exit::Interrupted.into(),
         Err(failure) => failed(&output, &failure),
     }
 }

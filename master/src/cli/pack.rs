@@ -1,6 +1,7 @@
 //! `swarm pack`: a tree becomes an archive.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -9,6 +10,7 @@ use explain::{Exit, Failure, plain};
 use indicatif::HumanBytes;
 
 use crate::cli::plan_view::migration;
+use crate::cli::runtime::interruptible;
 use crate::output::Output;
 
 /// Names of what was left out that are shown of each kind.
@@ -29,9 +31,17 @@ pub struct PackArgs {
 }
 
 /// Packs, and says what was left out.
-pub(super) fn run(arguments: &PackArgs, output: &Output) -> Result<Exit, Failure> {
+pub(super) fn run(
+    arguments: &PackArgs,
+    git_variables: Vec<OsString>,
+    output: &Output,
+) -> Result<Exit, Failure> {
     let PackArgs { dir, output: file, exclude } = arguments;
-    let packed = pack(&Packing { root: dir, exclude, output: file })?;
+    let (root, exclude, file) = (dir.clone(), exclude.clone(), file.clone());
+    let packed = interruptible(move |cancel| {
+        let (root, exclude, output) = (&root, &exclude, &file);
+        pack(&Packing { root, exclude, output, git_variables: &git_variables }, cancel)
+    })??;
     if output.json() {
         output.document(&packed);
     } else {

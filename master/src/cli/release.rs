@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use api::{DescribedRelease, SignedRelease};
 use clap::{Args, Subcommand};
+use control::interrupt::CancelToken;
 use control::signing;
 use control::signing::{ReleaseKey, SignedFiles, SigningError};
 use explain::{Exit, Failure, plain};
@@ -12,6 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::cli::forgive::ForgiveArgs;
+use crate::cli::runtime::interruptible;
 use crate::output::Output;
 
 /// What can be done with a release.
@@ -123,7 +125,11 @@ impl ManifestArgs {
         let counter = self.counter.unwrap_or_else(|| signing::counter_at(now));
         let not_after =
             now.saturating_add(self.not_after.0.try_into().unwrap_or(time::Duration::MAX));
-        Ok(signing::describe(&self.archive, &self.app, counter, not_after)?)
+        let (archive, app) = (self.archive.clone(), self.app.clone());
+        let work = move |cancel: &CancelToken| {
+            signing::describe(&archive, &app, counter, not_after, cancel)
+        };
+        Ok(interruptible(work)??)
     }
 
     fn path(&self) -> PathBuf {

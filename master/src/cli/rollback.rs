@@ -2,7 +2,8 @@
 
 use clap::Args;
 use control::fleet::Fleet;
-use control::rollout::{Archives, Goal, Interrupt, RolloutError, Sources, resolve};
+use control::interrupt::Interrupt;
+use control::rollout::{Archives, Goal, Sources, resolve};
 use explain::{Exit, Failure};
 
 use crate::cli::Context;
@@ -36,7 +37,7 @@ pub(super) fn run(arguments: &RollbackArgs, context: &Context) -> Result<Exit, F
     let request = policy.request(Goal::Back(to), &selection);
     let how = if policy.dry_run { How::Shown } else { How::Done };
     block_on(async {
-        let interrupt = Interrupt::listen().map_err(RolloutError::from)?;
+        let interrupt = Interrupt::listen()?;
         let begin = Begin { context, how, wait: policy.wait, interrupt };
         begin.wished(&request, members, Archives::none(Goal::Back(to)), &Sources::default()).await
     })?

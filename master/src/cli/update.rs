@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 use control::fleet::Fleet;
+use control::interrupt::Interrupt;
 use control::rollout;
-use control::rollout::{Archives, Interrupt, RolloutError, RolloutRequest, Source, Sources};
+use control::rollout::{Archives, RolloutRequest, Source, Sources};
 use explain::{Exit, Failure};
 use protocol::Digest;
 
@@ -116,10 +117,10 @@ pub(super) fn plan(arguments: &UpdateArgs, context: &Context) -> Result<Exit, Fa
 }
 
 fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failure> {
-    let Context { home, store, output, now, .. } = context;
+    let Context { home, store, output, .. } = context;
     let UpdateArgs { selection, policy, updater_archive, .. } = arguments;
     block_on(async {
-        let interrupt = Interrupt::listen().map_err(RolloutError::from)?;
+        let interrupt = Interrupt::listen()?;
         let begin = Begin { context, how, wait: policy.wait, interrupt: interrupt.clone() };
         if let How::AsPlanned(digest) | How::ShownAgain(digest) = how {
             return begin.kept(&digest).await;
@@ -127,21 +128,21 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
         let selection = selection.selection();
         let selected = selection.resolve(&store.hosts()?)?;
         let members = Fleet::open(home, store, context.patience)?.members(&selected);
+        let sources = context.sources(&interrupt);
         let own = if arguments.include_self {
-            Some(rollout::own_archive(home, updater_archive.as_deref()).await?)
+            Some(rollout::own_archive(&sources, updater_archive.as_deref()).await?)
         } else {
             None
         };
         let source = arguments.source.source();
-        let prepared = tokio::select! {
-            prepared = source.prepare(home, store, now(), how != How::Shown) => prepared?,
-            () = interrupt.asked(1) => return Ok(Exit::Interrupted),
-        };
+        let keep = how != How::Shown;
+        let prepared = source.prepare(&sources, keep).await?;
         if let Some(packed) = &prepared.packed {
             tell(output, packed);
         }
         // Nobody reads a plan that is carried out at once; the hosts say it then.
-        let migration = if how == How::Done { None } else { prepared.migration().await? };
+        let migration =
+            if how == How::Done { None } else { prepared.migration(&interrupt).await? };
         let request = RolloutRequest {
             migration,
             own: own.as_ref().map(|(push, _)| push.digest),

@@ -29,7 +29,7 @@ pub enum Mood {
 }
 
 /// `swarm demo-agent`, which is not for people.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct AgentArgs {
     /// Where to listen
     #[arg(long, env = "AGENT_LISTEN")]
@@ -40,6 +40,12 @@ pub struct AgentArgs {
     /// Answers before a fading one dies
     #[arg(long, default_value_t = 3)]
     pub answers: u32,
+    /// What it says that it is
+    #[arg(long, env = "RELEASE_DIGEST", default_value = "")]
+    pub digest: String,
+    /// What it says that it is
+    #[arg(long = "release-version", env = "RELEASE_VERSION", default_value = "")]
+    pub version: String,
 }
 
 impl Explain for AgentError {}
@@ -67,16 +73,16 @@ pub fn run_agent(args: &AgentArgs) -> Result<(), AgentError> {
         Mood::Healthy | Mood::Broken | Mood::Fading => {}
     }
     let listener = listen(&args.listen)?;
-    let answered = Arc::new(AtomicU32::new(0));
+    let (args, answered) = (Arc::new(args.clone()), Arc::new(AtomicU32::new(0)));
     for stream in listener.incoming() {
         let stream = stream?;
         if args.mood == Mood::Fading && answered.load(Ordering::SeqCst) >= args.answers {
             return Err(AgentError::Faded);
         }
-        let (mood, answered) = (args.mood, Arc::clone(&answered));
+        let (args, answered) = (Arc::clone(&args), Arc::clone(&answered));
         std::thread::spawn(move || {
             // A client that goes away is its own business.
-            let _ = answer(&stream, mood);
+            let _ = answer(&stream, &args);
             answered.fetch_add(1, Ordering::SeqCst);
         });
     }
@@ -101,7 +107,7 @@ fn cling(args: &AgentArgs) -> Result<(), AgentError> {
     // Without its environment nothing tells any more whom it belongs to.
     Command::new("/usr/bin/setsid")
         .env_clear()
-        .env("RELEASE_DIGEST", std::env::var("RELEASE_DIGEST").unwrap_or_default())
+        .env("RELEASE_DIGEST", &args.digest)
         .arg("--fork")
         .arg(own)
         .args(["demo-agent", "--mood", "stubborn", "--listen", &args.listen])
@@ -117,19 +123,19 @@ fn ignore_stop() -> io::Result<()> {
     signals.thread_block().map_err(io::Error::from)
 }
 
-fn answer(stream: &TcpStream, mood: Mood) -> io::Result<()> {
+fn answer(stream: &TcpStream, args: &AgentArgs) -> io::Result<()> {
     let mut line = String::new();
     let mut reader = BufReader::new(stream);
     // The head ends with an empty line; there is no body.
     while reader.read_line(&mut line)? > 2 {
         line.clear();
     }
-    let text = |name| std::env::var(name).unwrap_or_default();
-    let status = if mood == Mood::Broken { "500 Internal Server Error" } else { "200 OK" };
+    let broken = args.mood == Mood::Broken;
+    let status = if broken { "500 Internal Server Error" } else { "200 OK" };
     let body = serde_json::json!({
-        "status": if mood == Mood::Broken { "error" } else { "ok" },
-        "release": text("RELEASE_DIGEST"),
-        "version": text("RELEASE_VERSION"),
+        "status": if broken { "error" } else { "ok" },
+        "release": args.digest,
+        "version": args.version,
     });
     let body = body.to_string();
     let mut stream = stream;

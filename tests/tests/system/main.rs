@@ -35,6 +35,7 @@ mod hooks;
 mod hostile_archives;
 mod hostile_builds;
 mod identities;
+mod interrupted;
 mod invariants;
 mod legitimate_archives;
 mod local;

@@ -1,4 +1,4 @@
-//! UpdaterClients that lie to the master: each has the identity of an enrolled host. Each ends as its own
+//! Updaters that lie to the master: each has the identity of an enrolled host. Each ends as its own
 //! row, whatever it says; nothing that it says is obeyed by a terminal; and the honest hosts beside it
 //! are updated all the same.
 

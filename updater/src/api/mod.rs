@@ -1,7 +1,7 @@
 //! The HTTP API. A route parses, calls one function of the core, and renders; it decides nothing.
 
 mod agent;
-mod archive;
+mod announced;
 mod body_deadline;
 mod caller;
 mod drill;
@@ -14,6 +14,7 @@ mod orders;
 mod parts;
 mod query;
 mod router;
+mod upload;
 
 pub use caller::{Audience, Caller, Who};
 pub use error::ApiError;

@@ -12,14 +12,15 @@ use protocol::{
 };
 use serde::Deserialize;
 
-use crate::api::archive::{Announced, Form, Upload, announced, length, presented};
+use crate::api::announced::{Announced, Form, announced_digest, length, presented};
 use crate::api::body_deadline::BodyDeadline;
 use crate::api::follow::Follow;
 use crate::api::parts::{Parts, Sent, label};
+use crate::api::upload::Upload;
 use crate::api::{ApiError, ApiQuery, Caller};
 use crate::config::LimitsConfig;
 use crate::daemon::Daemon;
-use crate::transaction::{App, Begun, Order, Target, internal};
+use crate::transaction::{App, Begun, Declared, Order, Target, internal};
 
 /// Bytes of a JSON body.
 const JSON_BYTES: usize = 64 << 10;
@@ -64,13 +65,13 @@ pub(super) async fn stage(
         return Ok((StatusCode::OK, axum::Json(result)).into_response());
     }
     let (parts, body) = request.into_parts();
-    if announced(&parts.headers)?.is_some_and(|announced| announced != digest) {
+    if announced_digest(&parts.headers)?.is_some_and(|announced| announced != digest) {
         return Err(ApiError::bad_request("the Content-Digest is not the one in the path"));
     }
     let (sha, options) = query.split();
     let head = Head { caller, headers: parts.headers, kind: Kind::Stage, options };
-    let announced = Announced { digest: Some(digest), label: sha, ..Announced::default() };
-    receive(&daemon, app, head, body, announced).await
+    let declared = Declared { digest: Some(digest), label: sha, ..Declared::default() };
+    receive(&daemon, app, head, body, declared).await
 }
 
 /// `POST /update`: activates a staged release (JSON), or takes one and activates it.
@@ -91,14 +92,14 @@ pub(super) async fn update(
             activate(&daemon, app, head, Target::Digest(order.digest)).await
         }
         form => {
-            let digest = announced(&parts.headers)?;
+            let digest = announced_digest(&parts.headers)?;
             if digest.is_none() && form == Form::Archive {
                 let detail = "send the archive's digest as Content-Digest: sha-256=:<base64>:";
                 return Err(Problem::new(Code::DigestMissing, detail).into());
             }
             let head = Head { caller, headers: parts.headers, kind: Kind::Update, options };
-            let announced = Announced { digest, label: sha, ..Announced::default() };
-            receive(&daemon, app, head, body, announced).await
+            let declared = Declared { digest, label: sha, ..Declared::default() };
+            receive(&daemon, app, head, body, declared).await
         }
     }
 }
@@ -112,7 +113,7 @@ pub(super) async fn update_self(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let form = Form::of(&parts.headers)?;
-    let digest = announced(&parts.headers)?;
+    let digest = announced_digest(&parts.headers)?;
     if form == Form::Json || (form == Form::Archive && digest.is_none()) {
         let detail = "send the updater's archive, and its digest as Content-Digest";
         return Err(Problem::new(Code::DigestMissing, detail).into());
@@ -122,15 +123,11 @@ pub(super) async fn update_self(
         return Err(ApiError::bad_request(detail));
     }
     daemon.check_idle()?;
-    let announced = Announced {
-        digest,
-        label: query.sha.clone(),
-        confirm_self: query.confirm_self,
-        ..Announced::default()
-    };
+    let (label, confirm_self) = (query.sha.clone(), query.confirm_self);
+    let declared = Declared { digest, label, confirm_self };
     let (_, options) = query.split();
     let head = Head { caller, headers: parts.headers, kind: Kind::SelfUpdate, options };
-    receive(&daemon, Arc::clone(&daemon.updater_app), head, body, announced).await
+    receive(&daemon, Arc::clone(&daemon.updater_app), head, body, declared).await
 }
 
 /// `POST /rollback`: to `prev`, or to a release that is on the disk.
@@ -214,21 +211,21 @@ async fn receive(
     app: Arc<App>,
     head: Head,
     body: Body,
-    mut announced: Announced,
+    mut declared: Declared,
 ) -> Result<Response, ApiError> {
-    let patience = BodyDeadline::begin(&app.limits);
-    announced.presented = presented(&head.headers)?;
-    let labelled = announced.label.take().map(label).transpose();
-    announced.label = labelled.map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let deadline = BodyDeadline::begin(&app.limits);
+    let labelled = declared.label.take().map(label).transpose();
+    declared.label = labelled.map_err(|error| ApiError::bad_request(error.to_string()))?;
+    let mut announced = Announced { declared, presented: presented(&head.headers)? };
     let sent = match Form::of(&head.headers).unwrap_or(Form::Archive) {
         Form::Multipart => {
-            let parts = Parts::open(&head.headers, body, &mut announced, patience).await?;
+            let parts = Parts::open(&head.headers, body, &mut announced, deadline).await?;
             Sent::Form(Box::new(parts))
         }
         Form::Json | Form::Archive => Sent::Alone(body),
     };
     let length = length(&head.headers);
-    let (upload, archive) = Upload::new(announced, length, sent.is_alone(), patience);
+    let (upload, archive) = Upload::new(announced, length, sent.is_alone(), deadline);
     let follow = Follow::new(&head.headers, true, daemon.events.last());
     match begin(daemon, &app, head, Target::Archive(archive)).await? {
         Begun::Current(result) => Ok(follow.result(&app, *result)),

@@ -11,7 +11,7 @@ use multer::{Field, Multipart};
 use protocol::Digest;
 
 use crate::api::ApiError;
-use crate::api::archive::Announced;
+use crate::api::announced::Announced;
 use crate::api::body_deadline::BodyDeadline;
 
 /// Bytes of a part that is not the archive.
@@ -25,7 +25,7 @@ const LABEL_CHARACTERS: usize = 128;
 #[error("the label sha has {0} characters; {LABEL_CHARACTERS} is the most")]
 pub(super) struct LabelError(usize);
 
-/// A label that somebody can look at.
+/// Checks the label's length.
 pub(super) fn label(text: String) -> Result<String, LabelError> {
     match text.chars().count() {
         count if count > LABEL_CHARACTERS => Err(LabelError(count)),
@@ -76,7 +76,7 @@ impl Parts {
         headers: &HeaderMap,
         body: Body,
         announced: &mut Announced,
-        patience: BodyDeadline,
+        deadline: BodyDeadline,
     ) -> Result<Self, ApiError> {
         let broken = |error: io::Error| ApiError::bad_request(format!("multipart: {error}"));
         let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
@@ -84,17 +84,17 @@ impl Parts {
             multer::parse_boundary(kind).map_err(|error| broken(io::Error::other(error)))?;
         let mut form = Multipart::new(body.into_data_stream(), boundary);
         loop {
-            let next = patiently(patience, form.next_field()).await.map_err(broken)?;
+            let next = within(deadline, form.next_field()).await.map_err(broken)?;
             let Some(field) = next else {
                 return Err(ApiError::bad_request("the form has no part tarball"));
             };
             if field.name() == Some("tarball") {
                 return Ok(Self { form, tarball: field });
             }
-            match read(field, patience).await.map_err(broken)? {
-                Part::Label(label) => drop(announced.label.get_or_insert(label)),
-                Part::Digest(digest) => _ = announced.digest.get_or_insert(digest),
-                Part::ConfirmSelf(meant) => announced.confirm_self |= meant,
+            match read(field, deadline).await.map_err(broken)? {
+                Part::Label(label) => drop(announced.declared.label.get_or_insert(label)),
+                Part::Digest(digest) => _ = announced.declared.digest.get_or_insert(digest),
+                Part::ConfirmSelf(meant) => announced.declared.confirm_self |= meant,
                 Part::Manifest(file) => announced.presented.manifest = Some(file),
                 Part::Signature(file) => announced.presented.signature = Some(file),
                 Part::Other => {}
@@ -113,20 +113,20 @@ impl Parts {
 /// The next part after the archive.
 pub(super) async fn next_part(
     form: &mut Multipart<'static>,
-    patience: BodyDeadline,
+    deadline: BodyDeadline,
 ) -> io::Result<Option<Part>> {
-    match patiently(patience, form.next_field()).await? {
+    match within(deadline, form.next_field()).await? {
         Some(field) if field.name() == Some("tarball") => {
             Err(io::Error::other("the form has a second part tarball"))
         }
-        Some(field) => read(field, patience).await.map(Some),
+        Some(field) => read(field, deadline).await.map(Some),
         None => Ok(None),
     }
 }
 
-async fn read(mut field: Field<'static>, patience: BodyDeadline) -> io::Result<Part> {
+async fn read(mut field: Field<'static>, deadline: BodyDeadline) -> io::Result<Part> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = patiently(patience, field.chunk()).await? {
+    while let Some(chunk) = within(deadline, field.chunk()).await? {
         bytes.extend_from_slice(&chunk);
         if bytes.len() > PART_BYTES {
             return Err(io::Error::other("a part of the form is too long"));
@@ -145,11 +145,11 @@ async fn read(mut field: Field<'static>, patience: BodyDeadline) -> io::Result<P
     })
 }
 
-async fn patiently<T>(
-    patience: BodyDeadline,
+async fn within<T>(
+    deadline: BodyDeadline,
     next: impl Future<Output = Result<T, multer::Error>>,
 ) -> io::Result<T> {
-    patience.wait(next).await?.map_err(io::Error::other)
+    deadline.wait(next).await?.map_err(io::Error::other)
 }
 
 #[cfg(test)]
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
     use crate::config::LimitsConfig;
 
-    fn patience() -> BodyDeadline {
+    fn deadline() -> BodyDeadline {
         BodyDeadline::begin(&LimitsConfig::default())
     }
 
@@ -170,7 +170,7 @@ mod tests {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
         let mut announced = Announced::default();
         let body = Body::from(format!("{}--x--\r\n", parts.concat()));
-        let opened = Parts::open(&headers, body, &mut announced, patience()).await;
+        let opened = Parts::open(&headers, body, &mut announced, deadline()).await;
         (opened, announced)
     }
 
@@ -185,11 +185,11 @@ mod tests {
         let (opened, announced) = open(&parts).await;
         assert_eq!(announced.presented.manifest.as_deref(), Some(&b"app = 'agent'\n"[..]));
         assert_eq!(announced.presented.signature.as_deref(), Some(&b"signed"[..]));
-        assert_eq!(announced.label, None);
+        assert_eq!(announced.declared.label, None);
         let (tarball, mut form) = opened.unwrap().split();
         let bytes: Vec<Bytes> = tarball.try_collect().await.unwrap();
         assert_eq!(bytes.concat(), b"BYTES");
-        let next = next_part(&mut form, patience()).await.unwrap();
+        let next = next_part(&mut form, deadline()).await.unwrap();
         assert!(matches!(next, Some(Part::Label(label)) if label == "abc"));
     }
 

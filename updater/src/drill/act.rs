@@ -1,7 +1,7 @@
 //! What a drill lets an updater do: a process of its own, which can be killed.
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +17,9 @@ use super::release::digest_of;
 use super::scratch::Scratch;
 use crate::config::Config;
 use crate::sys::wall_clock;
-use crate::transaction::{App, Archive, Events, Order, Recovery, Target, carry_out};
+use crate::transaction::{
+    App, Archive, ArchiveMessage, Declared, Events, Order, Recovery, Target, carry_out,
+};
 use crate::trust::Presented;
 
 /// What it does.
@@ -98,19 +100,13 @@ fn order(kind: Kind, target: Target) -> Order {
 
 /// An archive that has come as a whole.
 fn sent(bytes: Vec<u8>) -> Archive {
-    let (sender, chunks) = mpsc::channel(1);
-    let (digest, length) = (OnceLock::from(digest_of(&bytes)), bytes.len() as u64);
-    // There is room for one.
-    let _ = sender.try_send(Ok(Bytes::from(bytes)));
-    Archive {
-        chunks,
-        digest: Arc::new(digest),
-        label: Arc::default(),
-        confirm_self: Arc::default(),
-        length: Some(length),
-        alone: true,
-        presented: Presented::default(),
-    }
+    let (sender, messages) = mpsc::channel(2);
+    let declared = Declared { digest: Some(digest_of(&bytes)), ..Declared::default() };
+    let length = Some(bytes.len() as u64);
+    // There is room for both.
+    let _ = sender.try_send(ArchiveMessage::Chunk(Bytes::from(bytes)));
+    let _ = sender.try_send(ArchiveMessage::End(Declared::default()));
+    Archive { messages, declared, length, alone: true, presented: Presented::default() }
 }
 
 /// How long the flip takes.

@@ -1,21 +1,18 @@
 //! An order, and whether it may begin.
 
 use std::io;
-use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
 use common::{StateFileError, chain, failed_to};
 use protocol::{
     CallerKind, Code, Digest, Kind, OrderOptions, Problem, ReleaseSlot, Space, Status as Answer,
     TransactionResult,
 };
-use tokio::sync::mpsc;
 
 use crate::release::{RecordError, Slot, is_sealed, read_record};
 use crate::sys::fs::free_space;
 use crate::transaction::journal::is_no_space;
-use crate::transaction::{App, ReleaseStates};
-use crate::trust::{Accepted, Presented};
+use crate::transaction::{App, Archive, ReleaseStates};
+use crate::trust::Accepted;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -54,25 +51,6 @@ pub enum KeptError {
     ReleaseStates(#[from] StateFileError),
 }
 
-/// An archive that is being sent.
-#[derive(Debug)]
-pub struct Archive {
-    /// Its bytes. A sender who goes away ends them with an error.
-    pub chunks: mpsc::Receiver<io::Result<Bytes>>,
-    /// The digest that it must have. In multipart it may come after the bytes.
-    pub digest: Arc<OnceLock<Digest>>,
-    /// The sender's label for the release.
-    pub label: Arc<OnceLock<String>>,
-    /// That the updater itself is meant; in multipart it may come after the bytes.
-    pub confirm_self: Arc<OnceLock<bool>>,
-    /// How long the body is that it comes in, where the sender said.
-    pub length: Option<u64>,
-    /// Whether that body is the archive and nothing else.
-    pub alone: bool,
-    /// What came with it.
-    pub presented: Presented,
-}
-
 /// What an order comes to before anything is touched.
 #[derive(Debug)]
 pub(super) enum Plan {
@@ -103,7 +81,7 @@ impl App {
         let facts = ReleaseStates::read(&self.files.facts()).map_err(|error| internal(&error))?;
         let accepted = self.vouched(&order.target, &facts)?;
         let digest = match &order.target {
-            Target::Archive(archive) => archive.digest.get().copied(),
+            Target::Archive(archive) => archive.digest(accepted.as_deref()),
             Target::Digest(digest) => Some(self.kept(*digest)?),
             Target::Previous => Some(self.previous()?),
         };

@@ -2,6 +2,7 @@
 
 mod admission;
 mod app;
+mod archive;
 mod boot;
 mod engine;
 mod events;
@@ -21,8 +22,9 @@ mod status;
 mod stop;
 
 pub(crate) use admission::internal;
-pub use admission::{Archive, KeptError, Order, Target};
+pub use admission::{KeptError, Order, Target};
 pub use app::{App, AppError, Begun};
+pub use archive::{Archive, ArchiveMessage, Declared};
 pub use engine::Recovery;
 pub(crate) use engine::read_manifest;
 pub use events::{Events, Wanted};

@@ -11,8 +11,8 @@ use protocol::{Code, Digest, Highest, Offer, Problem, SignatureError, SignatureR
 
 use crate::release::Slot;
 use crate::sys::wall_clock;
-use crate::transaction::admission::{Archive, Target, internal};
-use crate::transaction::{App, KeptError, ReleaseStates};
+use crate::transaction::admission::{Target, internal};
+use crate::transaction::{App, Archive, KeptError, ReleaseStates};
 use crate::trust::{Accepted, raise_counter, read_counter};
 
 impl App {
@@ -27,7 +27,7 @@ impl App {
             return Ok(None);
         }
         let (named, archive) = match target {
-            Target::Archive(archive) => (archive.digest.get().copied(), Some(archive)),
+            Target::Archive(archive) => (archive.declared.digest, Some(archive)),
             Target::Digest(digest) => (Some(*digest), None),
             Target::Previous => {
                 (self.layout.slot(Slot::Prev).map_err(|error| internal(&error))?, None)
@@ -87,7 +87,7 @@ impl App {
         let manifest = &accepted.manifest;
         let offer = Offer {
             app: &self.name,
-            digest: archive.digest.get().copied(),
+            digest: archive.declared.digest,
             length: archive.length.filter(|_| archive.alone),
             highest: read_counter(&self.files.counter()).map_err(|error| internal(&error))?,
         };
@@ -102,8 +102,6 @@ impl App {
                 return Err(Problem { rule: Some(rule.code().to_owned()), ..problem });
             }
         }
-        // In a form, the digest need not be a part of its own.
-        let _ = archive.digest.set(manifest.digest);
         Ok(accepted)
     }
 }

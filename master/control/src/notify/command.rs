@@ -1,6 +1,7 @@
 //! A program that gets the event on its standard input: without a shell, with an environment of its
 //! own, and never for longer than it was given.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,6 +26,7 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Runs it once. It is ended, with all that it started in its process group, when its time is over.
 pub(super) async fn run(
     command: &Command,
+    home: Option<&Path>,
     message: &Message,
     timeout: Duration,
 ) -> Result<(), Fault> {
@@ -33,7 +35,7 @@ pub(super) async fn run(
         .args(words)
         .env_clear()
         .envs(ENVIRONMENT)
-        .envs(std::env::var_os("HOME").map(|home| ("HOME", home)))
+        .envs(home.map(|home| ("HOME", home)))
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

@@ -1,8 +1,8 @@
 //! One event to one place, as often as it takes and as it may.
 
-use std::time::Duration;
+use std::path::PathBuf;
 
-use common::causes;
+use common::{Backoff, causes, random};
 use protocol::Command;
 use reqwest::StatusCode;
 use time::OffsetDateTime;
@@ -14,21 +14,12 @@ use crate::notify::{Hook, command};
 
 /// Who is told, ready to be spoken to.
 pub(super) enum Recipient {
-    Command(Command),
+    Command {
+        command: Command,
+        /// `HOME`, as this process has it.
+        home: Option<PathBuf>,
+    },
     Webhook(Box<Webhook>),
-}
-
-/// How long is waited between attempts: twice as long each time.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Backoff {
-    pub(super) first: Duration,
-    pub(super) longest: Duration,
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self { first: Duration::from_millis(500), longest: Duration::from_secs(30) }
-    }
 }
 
 /// Tries until it is delivered; else says why the last attempt was not.
@@ -39,23 +30,24 @@ pub(super) async fn deliver(
     backoff: Backoff,
     now: fn() -> OffsetDateTime,
 ) -> Result<(), String> {
-    let mut pause = backoff.first;
-    let mut attempt = 1;
+    let mut attempts = backoff.attempts();
     loop {
         let ended = match recipient {
-            Recipient::Command(words) => command::run(words, message, hook.timeout).await,
+            Recipient::Command { command, home } => {
+                command::run(command, home.as_deref(), message, hook.timeout).await
+            }
             Recipient::Webhook(webhook) => webhook.post(message, now().unix_timestamp()).await,
         };
         let Err(fault) = ended else { return Ok(()) };
         // It says itself that it wants no more.
         let gone = matches!(fault, Fault::Status(StatusCode::GONE));
-        if gone || attempt >= hook.attempts.get() {
-            let times = if attempt == 1 { "attempt" } else { "attempts" };
-            return Err(format!("{} ({attempt} {times})", words(&fault)));
+        let pause = attempts.fail(random());
+        let failed = attempts.failed();
+        if gone || failed >= hook.attempts.get() {
+            let times = if failed == 1 { "attempt" } else { "attempts" };
+            return Err(format!("{} ({failed} {times})", words(&fault)));
         }
-        attempt += 1;
         sleep(pause).await;
-        pause = (pause * 2).min(backoff.longest);
     }
 }
 

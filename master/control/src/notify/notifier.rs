@@ -1,11 +1,12 @@
 //! The queues between a rollout and whoever is told of it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use common::Backoff;
 use explain::Explain;
 use store::Event;
 use time::OffsetDateTime;
@@ -13,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use crate::notify::deliver::{Backoff, Recipient, deliver};
+use crate::notify::deliver::{Recipient, deliver};
 use crate::notify::message::Message;
 use crate::notify::secret::Secret;
 use crate::notify::webhook::Webhook;
@@ -21,6 +22,8 @@ use crate::notify::{Hook, Occasion, SecretError, Target};
 
 /// How many events may wait for one hook. A rollout has a few.
 const QUEUE: usize = 64;
+/// Between attempts to tell a hook of one event.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
 
 /// Why nobody can be told.
 #[derive(Debug, thiserror::Error)]
@@ -70,19 +73,24 @@ struct Ledger {
 
 impl Notifier {
     /// Makes ready to tell these. Must be called in a runtime. Hooks whose secret or certificates
-    /// can't be used are left out, and said: they stand in nobody's way.
-    pub fn start(hooks: &[Hook], now: fn() -> OffsetDateTime) -> (Self, Vec<NotifyError>) {
-        Self::start_with(hooks, now, Backoff::default())
+    /// can't be used are left out, and said: they stand in nobody's way. Commands get `home` as `HOME`.
+    pub fn start(
+        hooks: &[Hook],
+        home: Option<&Path>,
+        now: fn() -> OffsetDateTime,
+    ) -> (Self, Vec<NotifyError>) {
+        Self::start_with(hooks, home, now, BACKOFF)
     }
 
     pub(super) fn start_with(
         hooks: &[Hook],
+        home: Option<&Path>,
         now: fn() -> OffsetDateTime,
         backoff: Backoff,
     ) -> (Self, Vec<NotifyError>) {
         let (mut lines, mut errors) = (Vec::new(), Vec::new());
         for hook in hooks {
-            match Line::open(hook.clone(), backoff, now) {
+            match Line::open(hook.clone(), home, backoff, now) {
                 Ok(line) => lines.push(line),
                 Err(error) => errors.push(error),
             }
@@ -119,10 +127,11 @@ impl Notifier {
 impl Line {
     fn open(
         hook: Hook,
+        home: Option<&Path>,
         backoff: Backoff,
         now: fn() -> OffsetDateTime,
     ) -> Result<Self, NotifyError> {
-        let recipient = recipient(&hook)?;
+        let recipient = recipient(&hook, home)?;
         let (queue, mut messages) = mpsc::channel::<Message>(QUEUE);
         let (hook, ledger) = (Arc::new(hook), Arc::new(Ledger::default()));
         let (to, kept) = (Arc::clone(&hook), Arc::clone(&ledger));
@@ -159,9 +168,12 @@ impl Line {
     }
 }
 
-fn recipient(hook: &Hook) -> Result<Recipient, NotifyError> {
+fn recipient(hook: &Hook, home: Option<&Path>) -> Result<Recipient, NotifyError> {
     Ok(match &hook.target {
-        Target::Command(command) => Recipient::Command(command.clone()),
+        Target::Command(command) => {
+            let (command, home) = (command.clone(), home.map(Path::to_owned));
+            Recipient::Command { command, home }
+        }
         Target::Webhook { url, secret, ca } => {
             let read = |path: &PathBuf| {
                 std::fs::read(path).map_err(|source| NotifyError::Ca { path: path.clone(), source })

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::Backoff;
 use protocol::Command;
 use serde_json::{Value, json};
 use store::{Event, EventType, RolloutId};
@@ -14,7 +15,6 @@ use tempfile::TempDir;
 use testing::at;
 use tokio_rustls::TlsAcceptor;
 
-use super::deliver::Backoff;
 use super::secret::Secret;
 use super::testing::Receiver;
 use super::{Hook, Notifier, NotifyError, Occasion, Target};
@@ -50,7 +50,7 @@ fn program(directory: &TempDir, text: &str) -> Target {
 
 fn start(hooks: &[Hook]) -> Notifier {
     let (first, longest) = (Duration::from_millis(1), Duration::from_millis(4));
-    Notifier::start_with(hooks, || at(7), Backoff { first, longest }).0
+    Notifier::start_with(hooks, None, || at(7), Backoff::new(first, longest)).0
 }
 
 fn paused() -> Event {
@@ -252,7 +252,7 @@ async fn a_missing_secret_is_said_at_the_beginning_and_stops_nobody() {
     if let Target::Webhook { secret, .. } = &mut hook.target {
         *secret = directory.path().join("missing");
     }
-    let (notifier, errors) = Notifier::start(&[hook], || at(0));
+    let (notifier, errors) = Notifier::start(&[hook], None, || at(0));
     assert!(matches!(errors[..], [NotifyError::Secret(_)]));
     notifier.notify(&paused());
     assert!(notifier.finish(LONG).await.is_empty(), "it is said once, at the beginning");

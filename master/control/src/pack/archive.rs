@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::libc;
 use tar::{Builder, EntryType, Header};
 
+use crate::interrupt::CancelToken;
 use crate::pack::PackError;
 use crate::pack::item::Stamp;
 use crate::pack::sink::{Sink, Written};
@@ -17,19 +18,25 @@ const READ: usize = 128 * 1024;
 const TAR_BLOCK: usize = 512;
 
 /// An archive in the making.
-pub(super) struct Archive {
+pub(super) struct Archive<'a> {
+    cancel: &'a CancelToken,
     builder: Builder<Sink>,
     path: PathBuf,
     time: u64,
     buffer: Vec<u8>,
 }
 
-impl Archive {
-    /// Begins an archive all of whose entries are from `time`.
-    pub(super) fn create(path: &Path, time: u64) -> Result<Self, PackError> {
+impl<'a> Archive<'a> {
+    /// Begins an archive all of whose entries are from `time`. Cancelled, or dropped, it leaves
+    /// nothing.
+    pub(super) fn create(
+        path: &Path,
+        time: u64,
+        cancel: &'a CancelToken,
+    ) -> Result<Self, PackError> {
         let sink = Sink::create(path).map_err(PackError::write(path))?;
         let buffer = vec![0; READ];
-        Ok(Self { builder: Builder::new(sink), path: path.to_owned(), time, buffer })
+        Ok(Self { cancel, builder: Builder::new(sink), path: path.to_owned(), time, buffer })
     }
 
     /// Adds the file at `place`, which must still be what it was when it was listed, and stay so
@@ -52,6 +59,7 @@ impl Archive {
         self.header(EntryType::Regular, path, mode, size, None)?;
         let mut left = size;
         while left > 0 {
+            self.cancel.check()?;
             let most = usize::try_from(left).map_or(READ, |left| left.min(READ));
             match file.read(&mut self.buffer[..most]) {
                 Ok(0) => return Err(PackError::Changed(place.to_owned())),
@@ -80,9 +88,12 @@ impl Archive {
 
     /// Ends the archive and gives the file its name.
     pub(super) fn finish(self) -> Result<Written, PackError> {
-        let Self { builder, path, .. } = self;
+        let Self { cancel, builder, path, .. } = self;
         let sink = builder.into_inner().map_err(PackError::write(&path))?;
-        sink.finish(&path).map_err(PackError::write(&path))
+        cancel.check()?;
+        let sealed = sink.seal().map_err(PackError::write(&path))?;
+        cancel.check()?;
+        sealed.persist(&path).map_err(PackError::write(&path))
     }
 
     fn header(
@@ -93,6 +104,7 @@ impl Archive {
         size: u64,
         target: Option<&str>,
     ) -> Result<(), PackError> {
+        self.cancel.check()?;
         let written = self.write_header(kind, path, mode, size, target);
         written.map_err(PackError::write(&self.path))
     }

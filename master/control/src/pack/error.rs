@@ -6,9 +6,14 @@ use std::path::PathBuf;
 use explain::{Exit, Explain};
 use protocol::ManifestError;
 
+use crate::interrupt::Cancelled;
+
 /// Why there is no archive.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
+    /// The operator wants no archive any more.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
     /// There is no such directory.
     #[error("pack {}: it is not a directory", .0.display())]
     NotADirectory(PathBuf),
@@ -86,6 +91,7 @@ impl Explain for PackError {
 
     fn exit(&self) -> Exit {
         match self {
+            Self::Cancelled(_) => Exit::Interrupted,
             Self::NotADirectory(_) | Self::Glob { .. } | Self::NotAnArchive(_) => Exit::Usage,
             _ => Exit::Failed,
         }

@@ -4,10 +4,12 @@
 //! must not turn into "everything is packed".
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
-use crate::pack::PackError;
+use crate::interrupt::CancelToken;
+use crate::pack::{PackError, program};
 
 /// A directory in a git work tree.
 pub(super) struct WorkTree {
@@ -28,13 +30,17 @@ pub(super) struct Commit {
     pub(super) time: u64,
 }
 
-/// What git says of the directory; `None` if it is in no work tree.
-pub(super) fn look(root: &Path) -> Result<Option<WorkTree>, PackError> {
+/// What git says of the directory; `None` if it is in no work tree. It does not get `variables`.
+pub(super) fn look(
+    root: &Path,
+    variables: &[OsString],
+    cancel: &CancelToken,
+) -> Result<Option<WorkTree>, PackError> {
     let absolute = root.canonicalize().map_err(PackError::read(root))?;
     if !absolute.ancestors().any(|above| above.join(".git").symlink_metadata().is_ok()) {
         return Ok(None);
     }
-    let git = Git { root };
+    let git = Git { root, variables, cancel };
     let mut tracked = BTreeSet::new();
     let mut dirty = false;
     let listed = git.run(&["ls-files", "-z", "-v", "--cached", "--recurse-submodules"])?;
@@ -57,6 +63,8 @@ pub(super) fn look(root: &Path) -> Result<Option<WorkTree>, PackError> {
 
 struct Git<'a> {
     root: &'a Path,
+    variables: &'a [OsString],
+    cancel: &'a CancelToken,
 }
 
 impl Git<'_> {
@@ -88,10 +96,8 @@ impl Git<'_> {
     fn output(&self, arguments: &[&str]) -> Result<Output, PackError> {
         let mut command = Command::new("git");
         // Set by git itself where it runs a hook: they would send it to another repository.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("GIT_") {
-                command.env_remove(name);
-            }
+        for name in self.variables {
+            command.env_remove(name);
         }
         command
             .env("LC_ALL", "C")
@@ -99,10 +105,9 @@ impl Git<'_> {
             .arg("-C")
             .arg(self.root)
             .args(["-c", "core.fsmonitor=false"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| self.error(format!("git does not start: {error}")))
+            .args(arguments);
+        let ended = program::run(&mut command, self.cancel);
+        Ok(ended.map_err(|error| self.error(format!("git does not start: {error}")))??)
     }
 
     fn error(&self, message: String) -> PackError {

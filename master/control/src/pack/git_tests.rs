@@ -7,8 +7,9 @@ use std::path::Path;
 use super::archive::Archive;
 use super::item::Item;
 use super::listing::list;
-use super::testing::{Tree, left_out};
-use super::{PackError, Packing, Why, pack};
+use super::testing::{Tree, left_out, packing};
+use super::{PackError, Why, pack};
+use crate::interrupt::{cancellation, undisturbed};
 
 #[test]
 fn lesson_34_a_dirty_tree_says_so() {
@@ -39,11 +40,13 @@ fn lesson_34_a_dirty_tree_says_so() {
 
 #[test]
 fn lesson_34_a_file_that_changed_since_it_was_looked_at_is_not_packed() {
+    let (_cancel, token) = cancellation().unwrap();
     let tree = Tree::git(&[("a", "1")]);
-    let listing = list(tree.0.path(), &[], Path::new("/x.tar.zst")).unwrap();
+    let packing = packing(tree.0.path(), &[], Path::new("/x.tar.zst"));
+    let listing = list(&packing, &token).unwrap();
     let Item::File { stamp, .. } = &listing.items["a"] else { panic!("a is a file") };
     let elsewhere = tempfile::tempdir().unwrap();
-    let archive = || Archive::create(&elsewhere.path().join("x.tar.zst"), 0).unwrap();
+    let archive = || Archive::create(&elsewhere.path().join("x.tar.zst"), 0, &token).unwrap();
     archive().file("a", &tree.path("a"), false, stamp).unwrap();
     // As long as it was, but another one.
     tree.write("b", "2");
@@ -67,15 +70,17 @@ fn a_subdirectory_of_a_repository_is_packed_alone() {
     tree.write("app/new", "x");
     let output = tree.path("x.tar.zst");
     let app = tree.path("app");
-    let packing = Packing { root: &app, exclude: &[], output: &output };
-    let packed = pack(&packing).unwrap();
+    let packing = packing(&app, &[], &output);
+    let packed = undisturbed(|cancel| pack(&packing, cancel)).unwrap();
     assert_eq!(packed.files, Some(2));
     assert_eq!(left_out(&packed), [("new", Why::Untracked)]);
     // What is beside it does not make it another one.
     tree.write("other", "4");
-    assert_eq!(pack(&packing).unwrap().label, packed.label);
+    assert_eq!(undisturbed(|cancel| pack(&packing, cancel)).unwrap().label, packed.label);
     tree.write("app/a", "5");
-    assert!(pack(&packing).unwrap().label.unwrap().ends_with("-dirty"));
+    assert!(
+        undisturbed(|cancel| pack(&packing, cancel)).unwrap().label.unwrap().ends_with("-dirty")
+    );
 }
 
 #[test]
@@ -86,7 +91,8 @@ fn a_work_tree_beside_its_repository_is_one() {
     tree.run(&["worktree", "add", "-q", place.to_str().unwrap()]);
     fs::write(place.join("untracked"), "x").unwrap();
     let output = beside.path().join("x.tar.zst");
-    let packed = pack(&Packing { root: &place, exclude: &[], output: &output }).unwrap();
+    let packing = packing(&place, &[], &output);
+    let packed = undisturbed(|cancel| pack(&packing, cancel)).unwrap();
     assert_eq!(packed.digest, tree.pack(&[]).unwrap().0.digest);
     assert_eq!(left_out(&packed), [(".env", Why::Secret), ("untracked", Why::Untracked)]);
 }

@@ -1,13 +1,14 @@
 //! Looks at an archive that somebody else made.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use protocol::{Digest, ReleaseManifest};
 use sha2::{Digest as _, Sha256};
 use tar::Archive;
 
+use crate::interrupt::CancelToken;
 use crate::pack::{PackError, Packed};
 
 const READ: usize = 128 * 1024;
@@ -17,7 +18,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// Hashes an archive and sees that it is gzip or zstd. What is inside, the updaters check.
-pub fn inspect(path: &Path) -> Result<Packed, PackError> {
+pub fn inspect(path: &Path, cancel: &CancelToken) -> Result<Packed, PackError> {
     let mut file = File::open(path).map_err(PackError::read(path))?;
     let metadata = file.metadata().map_err(PackError::read(path))?;
     if !metadata.is_file() {
@@ -28,6 +29,7 @@ pub fn inspect(path: &Path) -> Result<Packed, PackError> {
     let mut head = Vec::new();
     let mut bytes = 0;
     loop {
+        cancel.check()?;
         let read = file.read(&mut buffer).map_err(PackError::read(path))?;
         if read == 0 {
             break;
@@ -56,8 +58,8 @@ pub fn inspect(path: &Path) -> Result<Packed, PackError> {
 
 /// What is said in the `release.toml` of an archive; nothing is said where there is none. Only so
 /// much is read as there is before it.
-pub fn manifest_in(path: &Path) -> Result<ReleaseManifest, PackError> {
-    let mut archive = Archive::new(inflated(path)?);
+pub fn manifest_in(path: &Path, cancel: &CancelToken) -> Result<ReleaseManifest, PackError> {
+    let mut archive = Archive::new(inflated(path, cancel)?);
     // Header by header as they are written, so that none is held in memory.
     for entry in archive.entries().map_err(PackError::read(path))?.raw(true) {
         let mut entry = entry.map_err(PackError::read(path))?;
@@ -74,13 +76,31 @@ pub fn manifest_in(path: &Path) -> Result<ReleaseManifest, PackError> {
     Ok(ReleaseManifest::default())
 }
 
-/// An archive's content as it was before it was compressed.
-pub fn inflated(path: &Path) -> Result<Box<dyn Read>, PackError> {
+/// An archive's content as it was before it was compressed. Reading it fails once it is cancelled.
+pub fn inflated<'a>(
+    path: &Path,
+    cancel: &'a CancelToken,
+) -> Result<impl Read + use<'a>, PackError> {
     let file = BufReader::new(File::open(path).map_err(PackError::read(path))?);
-    if is_gzip(path)? {
-        return Ok(Box::new(flate2::bufread::MultiGzDecoder::new(file)));
+    let content: Box<dyn Read> = if is_gzip(path)? {
+        Box::new(flate2::bufread::MultiGzDecoder::new(file))
+    } else {
+        Box::new(zstd::Decoder::with_buffer(file).map_err(PackError::read(path))?)
+    };
+    Ok(Cancellable { content, cancel })
+}
+
+/// Something to read, until that is cancelled.
+struct Cancellable<'a> {
+    content: Box<dyn Read>,
+    cancel: &'a CancelToken,
+}
+
+impl Read for Cancellable<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.cancel.check().map_err(io::Error::other)?;
+        self.content.read(into)
     }
-    Ok(Box::new(zstd::Decoder::with_buffer(file).map_err(PackError::read(path))?))
 }
 
 /// Whether an archive is gzip; else it is zstd.
@@ -94,6 +114,7 @@ pub fn is_gzip(path: &Path) -> Result<bool, PackError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interrupt::undisturbed;
 
     #[test]
     fn what_a_release_says_of_itself_is_found_in_its_archive() {
@@ -108,7 +129,7 @@ mod tests {
             }
             let bytes = zstd::encode_all(archive.into_inner().unwrap().as_slice(), 1).unwrap();
             std::fs::write(&path, bytes).unwrap();
-            manifest_in(&path)
+            undisturbed(|cancel| manifest_in(&path, cancel))
         };
         for name in ["release.toml", "./release.toml"] {
             assert_eq!(with(name, "version = '1'").unwrap().version.as_deref(), Some("1"));
@@ -117,7 +138,8 @@ mod tests {
         let bad = with("release.toml", "versoin = '1'");
         assert!(matches!(bad, Err(PackError::Manifest { .. })));
         std::fs::write(&path, "no archive").unwrap();
-        assert!(matches!(manifest_in(&path), Err(PackError::Read { .. })));
+        let bad = undisturbed(|cancel| manifest_in(&path, cancel));
+        assert!(matches!(bad, Err(PackError::Read { .. })));
     }
 
     #[test]
@@ -125,6 +147,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.tar.gz");
         std::fs::write(&path, [0x1f, 0x8b, 8, 0]).unwrap();
+        let inspect = |path: &Path| undisturbed(|cancel| inspect(path, cancel));
         let seen = inspect(&path).unwrap();
         assert_eq!(seen.bytes, 4);
         assert_eq!(seen.digest.as_bytes()[..], Sha256::digest([0x1f, 0x8b, 8, 0])[..]);

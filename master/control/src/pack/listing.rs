@@ -9,12 +9,13 @@ use std::path::Path;
 use protocol::{PackSection, ReleaseManifest};
 use serde::Serialize;
 
+use crate::interrupt::CancelToken;
 use crate::pack::git::WorkTree;
 use crate::pack::globs::Globs;
 use crate::pack::item::{Item, Stamp};
 use crate::pack::secrets::{looks_secret, secret_part};
 use crate::pack::walk::walk;
-use crate::pack::{PackError, git, names};
+use crate::pack::{PackError, Packing, git, names};
 
 /// What is read of a file to see what it is.
 const HEAD: usize = 64;
@@ -68,8 +69,9 @@ pub(super) struct Listing {
     pub(super) manifest: ReleaseManifest,
 }
 
-/// Lists a tree. `output` is where the archive will be.
-pub(super) fn list(root: &Path, exclude: &[String], output: &Path) -> Result<Listing, PackError> {
+/// Lists what is to be packed of a tree.
+pub(super) fn list(packing: &Packing<'_>, cancel: &CancelToken) -> Result<Listing, PackError> {
+    let Packing { root, exclude, output, git_variables } = *packing;
     if !root.is_dir() {
         return Err(PackError::NotADirectory(root.to_owned()));
     }
@@ -77,9 +79,9 @@ pub(super) fn list(root: &Path, exclude: &[String], output: &Path) -> Result<Lis
     let PackSection { include, exclude: also } = manifest.pack.clone().unwrap_or_default();
     let include = Globs::anchored(&include)?;
     let exclude = Globs::floating(also.iter().chain(exclude))?;
-    let git = git::look(root)?;
+    let git = git::look(root, git_variables, cancel)?;
     let output = within(root, output);
-    let rules = Rules { root, include: &include, exclude: &exclude, output };
+    let rules = Rules { root, include: &include, exclude: &exclude, output, cancel };
     let mut listing = Listing::default();
     match &git {
         Some(tree) if include.is_empty() => rules.tracked(&mut listing, tree)?,
@@ -95,7 +97,7 @@ pub(super) fn list(root: &Path, exclude: &[String], output: &Path) -> Result<Lis
     }
     let unused = exclude.unused().map(|glob| format!("the exclude {glob:?} matches nothing"));
     listing.notices.extend(unused);
-    check(root, &listing)?;
+    check(root, &listing, cancel)?;
     Ok(listing)
 }
 
@@ -128,11 +130,11 @@ fn within(root: &Path, output: &Path) -> Option<String> {
     path.to_str().map(str::to_owned)
 }
 
-fn check(root: &Path, listing: &Listing) -> Result<(), PackError> {
+fn check(root: &Path, listing: &Listing, cancel: &CancelToken) -> Result<(), PackError> {
     if !listing.items.values().any(|item| *item != Item::Directory) {
         return Err(PackError::Empty(root.to_owned()));
     }
-    names::check(&listing.items)
+    names::check(&listing.items, cancel)
 }
 
 struct Rules<'a> {
@@ -140,6 +142,7 @@ struct Rules<'a> {
     include: &'a Globs,
     exclude: &'a Globs,
     output: Option<String>,
+    cancel: &'a CancelToken,
 }
 
 impl Rules<'_> {
@@ -175,7 +178,7 @@ impl Rules<'_> {
             ));
         }
         let mut pruned = Vec::new();
-        let found = walk(self.root, |path| {
+        let found = walk(self.root, self.cancel, |path| {
             let prune = self.exclude.matches(path);
             if prune {
                 pruned.push(format!("{path}/"));
@@ -197,6 +200,7 @@ impl Rules<'_> {
     }
 
     fn consider(&self, listing: &mut Listing, path: &str, tracked: bool) -> Result<(), PackError> {
+        self.cancel.check()?;
         let mut leave_out = |path: String, why| {
             listing.left_out.insert(path, why);
         };

@@ -14,6 +14,7 @@ mod inspect;
 mod item;
 mod listing;
 mod names;
+mod program;
 mod secrets;
 mod sink;
 #[cfg(test)]

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use protocol::{LinkTarget, PathRule, RELEASE_RECORD, ReleasePath};
 
+use crate::interrupt::CancelToken;
 use crate::pack::PackError;
 use crate::pack::item::Item;
 
 /// Looks at the names and the links of all entries.
-pub(super) fn check(items: &BTreeMap<String, Item>) -> Result<(), PackError> {
+pub(super) fn check(items: &BTreeMap<String, Item>, cancel: &CancelToken) -> Result<(), PackError> {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     for (text, item) in items {
+        cancel.check()?;
         let refused = |rule: PathRule| PackError::refused(text, &rule.to_string());
         let path: ReleasePath = text.parse().map_err(refused)?;
         if let Item::Link(target) = item {
@@ -34,6 +36,7 @@ pub(super) fn check(items: &BTreeMap<String, Item>) -> Result<(), PackError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interrupt::undisturbed;
     use crate::pack::item::Stamp;
 
     fn link(target: &str) -> Item {
@@ -42,7 +45,7 @@ mod tests {
 
     fn fails(entries: &[(&str, Item)]) -> bool {
         let items = entries.iter().map(|(path, item)| ((*path).to_owned(), item.clone()));
-        check(&items.collect()).is_err()
+        undisturbed(|cancel| check(&items.collect(), cancel)).is_err()
     }
 
     #[test]

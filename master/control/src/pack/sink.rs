@@ -26,7 +26,10 @@ pub(super) struct Sink {
     block: Vec<u8>,
 }
 
-/// A file that is whole.
+/// A file that is whole, and has no name yet.
+pub(super) struct Sealed(Hashed);
+
+/// A file that is whole, and in its place.
 pub(super) struct Written {
     pub(super) digest: Digest,
     pub(super) bytes: u64,
@@ -56,18 +59,16 @@ impl Sink {
         Ok(Self { encoder, block: Vec::with_capacity(BLOCK) })
     }
 
-    /// Ends the file, makes it durable, and gives it its name.
-    pub(super) fn finish(mut self, path: &Path) -> io::Result<Written> {
+    /// Ends the file and makes its bytes durable. It has no name yet.
+    pub(super) fn seal(mut self) -> io::Result<Sealed> {
         self.hand_over()?;
-        let Hashed { mut file, hash, bytes } = match self.encoder {
+        let mut hashed = match self.encoder {
             Encoder::Zstd(encoder) => encoder.finish()?,
             Encoder::Gzip(encoder) => encoder.finish()?,
         };
-        file.flush()?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        File::open(directory(path))?.sync_all()?;
-        Ok(Written { digest: Digest::from_bytes(hash.finalize().into()), bytes })
+        hashed.flush()?;
+        hashed.file.as_file().sync_all()?;
+        Ok(Sealed(hashed))
     }
 
     fn hand_over(&mut self) -> io::Result<()> {
@@ -77,6 +78,16 @@ impl Sink {
         }
         self.block.clear();
         Ok(())
+    }
+}
+
+impl Sealed {
+    /// Gives the file its name, for good.
+    pub(super) fn persist(self, path: &Path) -> io::Result<Written> {
+        let Hashed { file, hash, bytes } = self.0;
+        file.persist(path)?;
+        File::open(directory(path))?.sync_all()?;
+        Ok(Written { digest: Digest::from_bytes(hash.finalize().into()), bytes })
     }
 }
 

@@ -9,6 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::{PackError, Packed, Packing, Why, pack};
+use crate::interrupt::undisturbed;
 
 /// A tree on the disk, in a git repository or not.
 pub(super) struct Tree(pub(super) TempDir);
@@ -62,7 +63,8 @@ impl Tree {
         let place = tempfile::tempdir().unwrap();
         let exclude: Vec<_> = exclude.iter().map(|&glob| glob.to_owned()).collect();
         let output = place.path().join("x.tar.zst");
-        let packed = pack(&Packing { root: self.0.path(), exclude: &exclude, output: &output })?;
+        let packing = packing(self.0.path(), &exclude, &output);
+        let packed = undisturbed(|cancel| pack(&packing, cancel))?;
         Ok((packed, read(&output)))
     }
 
@@ -87,6 +89,15 @@ fn read(archive: &Path) -> BTreeMap<String, String> {
         assert_eq!(entries.insert(path, text), None);
     }
     entries
+}
+
+/// A tree that is packed as the environment of no git says.
+pub(super) const fn packing<'a>(
+    root: &'a Path,
+    exclude: &'a [String],
+    output: &'a Path,
+) -> Packing<'a> {
+    Packing { root, exclude, output, git_variables: &[] }
 }
 
 pub(super) fn left_out(packed: &Packed) -> Vec<(&str, Why)> {

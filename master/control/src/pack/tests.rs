@@ -4,8 +4,9 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
-use super::testing::{Tree, left_out};
-use super::{PackError, Packing, Why, pack};
+use super::testing::{Tree, left_out, packing};
+use super::{PackError, Why, inspect, pack};
+use crate::interrupt::{cancellation, undisturbed};
 
 #[test]
 fn lesson_33_what_git_tracks_is_packed_and_secrets_never() {
@@ -104,13 +105,13 @@ fn links_that_lead_out_and_special_files_are_refused() {
 fn the_archive_does_not_pack_itself() {
     let tree = Tree::new(&[("a", "1")]);
     let output = tree.path("out.tar.zst");
-    let packing = Packing { root: tree.0.path(), exclude: &[], output: &output };
-    let first = pack(&packing).unwrap();
-    let second = pack(&packing).unwrap();
+    let packing = packing(tree.0.path(), &[], &output);
+    let first = undisturbed(|cancel| pack(&packing, cancel)).unwrap();
+    let second = undisturbed(|cancel| pack(&packing, cancel)).unwrap();
     assert_eq!(first.digest, second.digest);
     assert_eq!(left_out(&second), [("out.tar.zst", Why::Output)]);
-    assert_eq!(crate::pack::inspect(&output).unwrap().digest, first.digest);
-    assert_eq!(crate::pack::inspect(&output).unwrap().bytes, first.bytes);
+    let seen = undisturbed(|cancel| inspect(&output, cancel)).unwrap();
+    assert_eq!((seen.digest, seen.bytes), (first.digest, first.bytes));
 }
 
 #[test]
@@ -137,7 +138,8 @@ fn long_names_are_read_by_gnu_tar() {
     symlink(&long, tree.path("link")).unwrap();
     assert_eq!(tree.names(&[]), [long.as_str(), "link", "s"]);
     let output = tree.path("x.tgz");
-    pack(&Packing { root: tree.0.path(), exclude: &[], output: &output }).unwrap();
+    let packing = packing(tree.0.path(), &[], &output);
+    undisturbed(|cancel| pack(&packing, cancel)).unwrap();
     let place = tempfile::tempdir().unwrap();
     let mut command = Command::new("tar");
     let status = command.arg("-xzf").arg(&output).arg("-C").arg(place.path()).status().unwrap();
@@ -150,7 +152,21 @@ fn nothing_to_pack_is_an_error_and_leaves_no_file() {
     let tree = Tree::git(&[(".env", "x")]);
     assert!(matches!(tree.pack(&[]), Err(PackError::Empty(_))));
     let absent = tree.path("absent");
-    let packing = Packing { root: &absent, exclude: &[], output: &tree.path("x") };
-    assert!(matches!(pack(&packing), Err(PackError::NotADirectory(_))));
+    let output = tree.path("x");
+    let packing = packing(&absent, &[], &output);
+    let refused = undisturbed(|cancel| pack(&packing, cancel));
+    assert!(matches!(refused, Err(PackError::NotADirectory(_))));
     assert!(!tree.path("x").exists());
+}
+
+#[test]
+fn packing_that_is_cancelled_leaves_no_file() {
+    let tree = Tree::new(&[("a", "1")]);
+    let place = tempfile::tempdir().unwrap();
+    let output = place.path().join("x");
+    let packing = packing(tree.0.path(), &[], &output);
+    let (cancel, token) = cancellation().unwrap();
+    drop(cancel);
+    assert!(matches!(pack(&packing, &token), Err(PackError::Cancelled(_))));
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
 }

@@ -1,10 +1,12 @@
 //! Packs a tree.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use protocol::{Digest, Migrates};
 use serde::Serialize;
 
+use crate::interrupt::CancelToken;
 use crate::pack::PackError;
 use crate::pack::archive::Archive;
 use crate::pack::item::Item;
@@ -19,6 +21,8 @@ pub struct Packing<'a> {
     /// Where the archive goes. A name that ends in `.tar.gz` or `.tgz` makes it gzip, any other
     /// zstd. What is there is replaced.
     pub output: &'a Path,
+    /// The variables of this process's environment whose names begin with `GIT_`.
+    pub git_variables: &'a [OsString],
 }
 
 /// An archive, and what is known of it.
@@ -44,11 +48,12 @@ pub struct Packed {
     pub notices: Vec<String>,
 }
 
-/// Packs a tree into a file. The same tree gives the same bytes, whoever packs it, when and where.
-pub fn pack(packing: &Packing<'_>) -> Result<Packed, PackError> {
-    let Packing { root, exclude, output } = *packing;
-    let listing = list(root, exclude, output)?;
-    let mut archive = Archive::create(output, listing.time)?;
+/// Packs a tree into a file. The same tree gives the same bytes, by whom, when and where ever it is
+/// packed. Cancelled, it leaves no file.
+pub fn pack(packing: &Packing<'_>, cancel: &CancelToken) -> Result<Packed, PackError> {
+    let Packing { root, output, .. } = *packing;
+    let listing = list(packing, cancel)?;
+    let mut archive = Archive::create(output, listing.time, cancel)?;
     let mut files = 0;
     for (path, item) in &listing.items {
         match item {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::interrupt::CancelToken;
 use crate::pack::archive::Archive;
 use crate::pack::item::Stamp;
 use crate::pack::{PackError, Packed};
@@ -16,12 +17,16 @@ pub fn beside_this_program() -> Result<PathBuf, PackError> {
 }
 
 /// Packs the program at `updater`, and nothing else.
-pub fn pack_updater(updater: &Path, output: &Path) -> Result<Packed, PackError> {
+pub fn pack_updater(
+    updater: &Path,
+    output: &Path,
+    cancel: &CancelToken,
+) -> Result<Packed, PackError> {
     let absent = |_| PackError::NoUpdater(updater.to_owned());
     // Where a link names the program, the program is meant.
     let program = updater.canonicalize().map_err(absent)?;
     let stamp = Stamp::of(&program.metadata().map_err(absent)?);
-    let mut archive = Archive::create(output, 0)?;
+    let mut archive = Archive::create(output, 0, cancel)?;
     archive.file(PROGRAM, &program, true, &stamp)?;
     let written = archive.finish()?;
     Ok(Packed {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::interrupt::CancelToken;
 use crate::pack::PackError;
 
 /// What a walk found.
@@ -16,6 +17,7 @@ pub(super) struct WalkedFile {
 /// is not entered. `.git` is never entered.
 pub(super) fn walk(
     root: &Path,
+    cancel: &CancelToken,
     mut prune: impl FnMut(&str) -> bool,
 ) -> Result<Vec<WalkedFile>, PackError> {
     let mut found = Vec::new();
@@ -24,6 +26,7 @@ pub(super) fn walk(
         let place = root.join(&directory);
         let mut empty = true;
         for entry in std::fs::read_dir(&place).map_err(PackError::read(&place))? {
+            cancel.check()?;
             let entry = entry.map_err(PackError::read(&place))?;
             empty = false;
             let name = entry.file_name();

@@ -5,12 +5,9 @@ use std::path::PathBuf;
 use engine::Plan;
 use protocol::Kind;
 use serde::{Deserialize, Serialize};
-use store::Store;
 use tempfile::TempDir;
-use time::OffsetDateTime;
 
-use crate::home::Home;
-use crate::rollout::{Goal, Prepared, Source, SourceError, own_archive};
+use crate::rollout::{Goal, Prepared, Source, SourceContext, SourceError, own_archive};
 use crate::updater_client::Push;
 
 /// What a rollout sends.
@@ -62,10 +59,8 @@ impl Sources {
     /// Finds the archives of a plan again. What has changed since is not taken for them.
     pub async fn find(
         &self,
-        home: &Home,
-        store: &Store,
+        context: &SourceContext<'_>,
         plan: &Plan,
-        now: OffsetDateTime,
     ) -> Result<Archives, SourceError> {
         let mut temporary = Vec::new();
         let goal = match (plan.kind, plan.target) {
@@ -79,7 +74,7 @@ impl Sources {
                     }
                     None => Source::Release(target.to_string()),
                 };
-                let prepared = source.prepare(home, store, now, false).await?;
+                let prepared = source.prepare(context, false).await?;
                 if prepared.goal.target() != Some(target) {
                     return Err(SourceError::Changed(target));
                 }
@@ -90,7 +85,7 @@ impl Sources {
         let own = match plan.own {
             None => None,
             Some(digest) => {
-                let (push, kept) = own_archive(home, self.updater.as_deref()).await?;
+                let (push, kept) = own_archive(context, self.updater.as_deref()).await?;
                 if push.digest != digest {
                     return Err(SourceError::Changed(digest));
                 }

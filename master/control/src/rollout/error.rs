@@ -1,7 +1,5 @@
 //! What can go wrong with a rollout as a whole. What goes wrong on a host is its row.
 
-use std::io;
-
 use engine::{Pause, Refusal};
 use explain::{Exit, Explain, when};
 use store::{Locked, Quarantined, RolloutId, StoreError};
@@ -16,9 +14,6 @@ pub enum RolloutError {
     /// What happens can't be written down.
     #[error("write down what happens in the rollout")]
     Store(#[from] StoreError),
-    /// Ctrl-C would kill it half way.
-    #[error("listen to signals")]
-    Signals(#[from] io::Error),
     /// The hosts can't be asked.
     #[error("reach the fleet")]
     Fleet(#[from] FleetError),

@@ -13,7 +13,8 @@ use time::OffsetDateTime;
 
 use crate::notify::Notifier;
 use crate::rollout::history::entry;
-use crate::rollout::{Observer, RolloutError, process};
+use crate::rollout::process::CrashPoint;
+use crate::rollout::{Observer, RolloutError};
 
 /// The ledger of whoever holds the lease.
 pub(super) struct StoreLedger<'a> {
@@ -24,6 +25,7 @@ pub(super) struct StoreLedger<'a> {
     pub(super) notifier: Notifier,
     /// The last of the events that were shown.
     pub(super) shown: Sequence,
+    pub(super) crash_point: CrashPoint,
 }
 
 /// A rollout as the store has it, before its events are read.
@@ -103,7 +105,7 @@ impl Ledger for StoreLedger<'_> {
         let position = Position { rollout, after, lease: Some(&self.lease) };
         match self.store.append(position, &entry)? {
             Appended::Done(sequence) => {
-                process::checkpoint();
+                self.crash_point.kept_event();
                 self.shown = self.shown.max(sequence);
                 for told in &entry.told {
                     self.observer.happened(told);

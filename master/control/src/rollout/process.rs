@@ -1,12 +1,20 @@
 //! This process, and whether others on this machine are alive.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::PathBuf;
 
 use store::Claim;
 
-/// The environment variable that says after which kept event of a rollout this process dies, as in
-/// a power cut: 1 for the first. For tests.
-const CRASH_AFTER: &str = "SWARM_CRASH_AFTER_EVENT";
+/// What a rollout takes from the environment of its process.
+#[derive(Debug, Clone, Default)]
+pub struct RolloutEnvironment {
+    /// `HOME`, for commands that are told of events.
+    pub user_home: Option<PathBuf>,
+    /// After which kept event the process dies, as in a power cut: 1 for the first. For tests.
+    pub crash_after_event: Option<u32>,
+}
+
+/// Counts kept events down to the one after which this process dies, if a test says so.
+pub(super) struct CrashPoint(Option<u32>);
 
 /// This process, as somebody who drives a rollout.
 pub(super) fn claim(who: &str) -> Claim {
@@ -19,14 +27,19 @@ pub(super) fn lives(claim: &Claim) -> bool {
     claim.machine != machine() || started(claim.pid) == Some(claim.started)
 }
 
-/// Dies here, if a test says so. Does nothing otherwise.
-pub(super) fn checkpoint() {
-    static KEPT: AtomicU32 = AtomicU32::new(0);
-    let Ok(wanted) = std::env::var(CRASH_AFTER) else { return };
-    let kept = KEPT.fetch_add(1, Ordering::SeqCst) + 1;
-    if wanted.parse() == Ok(kept) {
-        let own = nix::unistd::getpid();
-        let _ = nix::sys::signal::kill(own, nix::sys::signal::Signal::SIGKILL);
+impl CrashPoint {
+    pub(super) const fn after(events: Option<u32>) -> Self {
+        Self(events)
+    }
+
+    /// An event was kept: dies here, if it is the one.
+    pub(super) fn kept_event(&mut self) {
+        let Some(left) = self.0.and_then(|left| left.checked_sub(1)) else { return };
+        self.0 = Some(left);
+        if left == 0 {
+            let own = nix::unistd::getpid();
+            let _ = nix::sys::signal::kill(own, nix::sys::signal::Signal::SIGKILL);
+        }
     }
 }
 

@@ -14,13 +14,16 @@ use store::{
 use time::OffsetDateTime;
 
 use crate::home::Home;
+use crate::interrupt::Interrupt;
 use crate::notify::{Hook, Notifier};
 use crate::rollout::error::Holder;
 use crate::rollout::host_orders::HostOrders;
 use crate::rollout::ledger::{Record, StoreLedger, last_shown, parse};
+use crate::rollout::process::CrashPoint;
 use crate::rollout::world::{UpdaterClients, Updaters};
 use crate::rollout::{
-    Archives, Estimate, Interrupt, Observer, RolloutError, Sources, Summary, estimate, process,
+    Archives, Estimate, Observer, RolloutEnvironment, RolloutError, Sources, Summary, estimate,
+    process,
 };
 use crate::updater_client::UpdaterClient;
 
@@ -38,6 +41,7 @@ pub struct Rollouts<'a> {
     pub store: &'a Store,
     /// Who is told of what becomes of it.
     pub hooks: &'a [Hook],
+    pub environment: &'a RolloutEnvironment,
     pub now: fn() -> OffsetDateTime,
     pub who: &'a str,
 }
@@ -185,7 +189,9 @@ impl Rollouts<'_> {
         let of_epoch = |worker: UpdaterClient| worker.of_epoch(lease.epoch);
         let workers = workers.into_iter().map(|(host, worker)| (host, worker.map(of_epoch)));
         let mut world = Updaters::new(orders, workers.collect(), now, interrupt);
-        let mut ledger = StoreLedger { store, lease, record, observer, notifier, shown };
+        let crash_point = CrashPoint::after(self.environment.crash_after_event);
+        let mut ledger =
+            StoreLedger { store, lease, record, observer, notifier, shown, crash_point };
         let driven = Event::Driven { who: who.to_owned(), epoch: lease.epoch };
         let state = drive(&mut world, &mut ledger, driven).await;
         for fault in ledger.notifier.finish(TELLS).await {
@@ -215,7 +221,8 @@ impl Rollouts<'_> {
     }
 
     fn notifier(&self) -> (Notifier, Vec<String>) {
-        let (notifier, errors) = Notifier::start(self.hooks, self.now);
+        let (notifier, errors) =
+            Notifier::start(self.hooks, self.environment.user_home.as_deref(), self.now);
         let unusable = |error| {
             let failure = Failure::from(error);
             format!("nobody is told by this hook: {}", failure.text().trim_end())

@@ -1,5 +1,6 @@
 //! Where the release of an update comes from.
 
+use std::ffi::OsString;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -12,6 +13,7 @@ use tempfile::TempDir;
 use time::OffsetDateTime;
 
 use crate::home::Home;
+use crate::interrupt::{BlockingError, CancelToken, Interrupt, run_blocking};
 use crate::pack;
 use crate::pack::{PackError, Packed, Packing};
 use crate::rollout::Goal;
@@ -48,8 +50,9 @@ pub enum SourceError {
     /// The archive could not be kept.
     #[error("keep the archive in {}", .path.display())]
     Keep { path: PathBuf, source: io::Error },
-    #[error("finish packing")]
-    Thread(#[source] tokio::task::JoinError),
+    /// Packing or reading was cut short.
+    #[error(transparent)]
+    Blocking(#[from] BlockingError),
     /// The store does not answer.
     #[error("read what releases there are")]
     Store(#[from] StoreError),
@@ -73,7 +76,7 @@ impl Explain for SourceError {
                     .to_owned(),
             ),
             Self::Ambiguous { .. } => Some("name it by its digest".to_owned()),
-            Self::Keep { .. } | Self::Thread(_) | Self::Store(_) | Self::Changed(_) => None,
+            Self::Keep { .. } | Self::Blocking(_) | Self::Store(_) | Self::Changed(_) => None,
         }
     }
 
@@ -82,9 +85,22 @@ impl Explain for SourceError {
             Self::Pack(error) => error.exit(),
             Self::Signing(error) => error.exit(),
             Self::Unknown(_) | Self::Ambiguous { .. } => Exit::Usage,
-            Self::Keep { .. } | Self::Thread(_) | Self::Store(_) | Self::Changed(_) => Exit::Failed,
+            Self::Blocking(error) => error.exit(),
+            Self::Keep { .. } | Self::Store(_) | Self::Changed(_) => Exit::Failed,
         }
     }
+}
+
+/// What it takes to make archives and to find them.
+#[derive(Clone, Copy)]
+pub struct SourceContext<'a> {
+    pub home: &'a Home,
+    pub store: &'a Store,
+    pub now: OffsetDateTime,
+    /// The names of git's own variables in the environment of this process.
+    pub git_variables: &'a [OsString],
+    /// What ends the work before it is done.
+    pub interrupt: &'a Interrupt,
 }
 
 /// A release that is ready to go out.
@@ -101,21 +117,23 @@ pub struct Prepared {
 impl Source {
     /// Makes or finds the archive, on a thread of its own: packing takes seconds, in which
     /// everything else goes on. With `keep`, a tree's archive stays in the master's home under its
-    /// digest, and the release is remembered; else nothing stays.
+    /// digest, and the release is remembered; else nothing stays. Interrupted, nothing stays either.
     pub async fn prepare(
         &self,
-        home: &Home,
-        store: &Store,
-        now: OffsetDateTime,
+        context: &SourceContext<'_>,
         keep: bool,
     ) -> Result<Prepared, SourceError> {
+        let SourceContext { home, store, now, interrupt, .. } = *context;
         match self {
             Self::Root { root, exclude } => {
                 let temporary = temporary(home)?;
                 let output = temporary.path().join("release.tar.zst");
                 let (root, exclude) = (root.clone(), exclude.clone());
-                let mut packed = beside(move || {
-                    pack::pack(&Packing { root: &root, exclude: &exclude, output: &output })
+                let git_variables = context.git_variables.to_vec();
+                let mut packed = beside(interrupt, move |cancel| {
+                    let (root, exclude, output) = (&root, &exclude, &output);
+                    let packing = Packing { root, exclude, output, git_variables: &git_variables };
+                    pack::pack(&packing, cancel)
                 })
                 .await?;
                 if keep {
@@ -127,7 +145,7 @@ impl Source {
             }
             Self::Archive { path, manifest } => {
                 let path = path.clone();
-                let packed = beside(move || pack::inspect(&path)).await?;
+                let packed = beside(interrupt, move |cancel| pack::inspect(&path, cancel)).await?;
                 let signed = signed(&packed, manifest.as_deref())?;
                 if keep {
                     remember(store, &packed, now)?;
@@ -147,12 +165,13 @@ impl Source {
 impl Prepared {
     /// What the release does to stored data, by what it says itself. Looks into an archive that was
     /// not made just now; of a release whose archive is not here, nothing is known.
-    pub async fn migration(&self) -> Result<Option<Migrates>, SourceError> {
+    pub async fn migration(&self, interrupt: &Interrupt) -> Result<Option<Migrates>, SourceError> {
         match (&self.packed, &self.goal) {
             (Some(Packed { files: Some(_), migration, .. }), _) => Ok(*migration),
             (_, Goal::Push(push)) => {
                 let path = push.path.clone();
-                let manifest = beside(move || pack::manifest_in(&path)).await?;
+                let read = move |cancel: &CancelToken| pack::manifest_in(&path, cancel);
+                let manifest = beside(interrupt, read).await?;
                 Ok(manifest.migrations.as_ref().and_then(MigrationsSection::migrates))
             }
             _ => Ok(None),
@@ -162,18 +181,20 @@ impl Prepared {
 
 /// The updater's own archive: the one that was named, or the updater beside this program.
 pub async fn own_archive(
-    home: &Home,
+    context: &SourceContext<'_>,
     named: Option<&Path>,
 ) -> Result<(Push, Option<TempDir>), SourceError> {
+    let SourceContext { home, interrupt, .. } = *context;
     if let Some(path) = named.map(Path::to_owned) {
-        let packed = beside(move || pack::inspect(&path)).await?;
+        let packed = beside(interrupt, move |cancel| pack::inspect(&path, cancel)).await?;
         let signed = signed(&packed, None)?;
         return Ok((push(&packed, signed)?, None));
     }
     let temporary = temporary(home)?;
     let output = temporary.path().join("updater.tar.zst");
     let updater = pack::beside_this_program()?;
-    let packed = beside(move || pack::pack_updater(&updater, &output)).await?;
+    let work = move |cancel: &CancelToken| pack::pack_updater(&updater, &output, cancel);
+    let packed = beside(interrupt, work).await?;
     Ok((push(&packed, None)?, Some(temporary)))
 }
 
@@ -187,9 +208,10 @@ pub fn resolve(store: &Store, name: &str) -> Result<Digest, SourceError> {
 
 /// Runs what blocks beside the event loop.
 async fn beside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, PackError> + Send + 'static,
+    interrupt: &Interrupt,
+    work: impl FnOnce(&CancelToken) -> Result<T, PackError> + Send + 'static,
 ) -> Result<T, SourceError> {
-    Ok(tokio::task::spawn_blocking(work).await.map_err(SourceError::Thread)??)
+    Ok(run_blocking(interrupt, work).await??)
 }
 
 fn find(store: &Store, name: &str) -> Result<KnownRelease, SourceError> {
@@ -290,7 +312,12 @@ mod tests {
         }
 
         async fn prepare(&self, source: &Source, keep: bool) -> Result<Prepared, SourceError> {
-            source.prepare(&self.home, &self.store, OffsetDateTime::UNIX_EPOCH, keep).await
+            source.prepare(&self.context(&Interrupt::none()), keep).await
+        }
+
+        fn context<'a>(&'a self, interrupt: &'a Interrupt) -> SourceContext<'a> {
+            let (home, store, now) = (&self.home, &self.store, OffsetDateTime::UNIX_EPOCH);
+            SourceContext { home, store, now, git_variables: &[], interrupt }
         }
 
         fn tree(&self) -> Source {
@@ -349,6 +376,18 @@ mod tests {
         assert_eq!(master.archives(), 1);
         drop(prepared);
         assert_eq!(master.archives(), 0);
+        assert!(master.store.releases().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_interrupted_packing_leaves_nothing() {
+        let master = Master::new();
+        let interrupt = Interrupt::none();
+        interrupt.ask();
+        let ended = master.tree().prepare(&master.context(&interrupt), true).await;
+        let error = ended.unwrap_err();
+        assert!(matches!(error, SourceError::Blocking(BlockingError::Cancelled(_))), "{error:?}");
+        assert_eq!((error.exit(), master.archives()), (Exit::Interrupted, 0));
         assert!(master.store.releases().unwrap().is_empty());
     }
 }

@@ -12,10 +12,11 @@ use time::OffsetDateTime;
 
 use crate::fleet::Member;
 use crate::home::{Home, HomeEnvironment};
+use crate::interrupt::Interrupt;
 use crate::notify::Hook;
 use crate::rollout::{
-    Archives, Goal, Interrupt, Observer, RolloutError, RolloutRequest, Rollouts, Sources, Summary,
-    build, inspect,
+    Archives, Goal, Observer, RolloutEnvironment, RolloutError, RolloutRequest, Rollouts, Sources,
+    Summary, build, inspect,
 };
 use crate::updater_client::testing::{Call, FakeUpdaters, app, digest, impatience, listen};
 use crate::updater_client::{Push, UpdaterClient};
@@ -121,8 +122,14 @@ impl Fleet {
         let workers = std::mem::take(&mut self.members);
         let workers = workers.into_iter().map(|member| (member.host, member.worker)).collect();
         let home = Home::locate(Some(self.directory.path()), &HomeEnvironment::default()).unwrap();
-        let rollouts =
-            Rollouts { home: &home, store: &self.store, hooks: &self.hooks, now, who: "ada" };
+        let rollouts = Rollouts {
+            home: &home,
+            store: &self.store,
+            hooks: &self.hooks,
+            environment: &RolloutEnvironment::default(),
+            now,
+            who: "ada",
+        };
         let id = rollouts.begin(&plan, &Sources::default()).unwrap();
         rollouts.drive(id, archives, workers, interrupt, &self.shown).await.unwrap()
     }

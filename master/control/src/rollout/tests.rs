@@ -10,9 +10,10 @@ use serde_json::json;
 use store::{EventType, Events, RolloutResult};
 use tokio::sync::Notify;
 
+use crate::interrupt::Interrupt;
 use crate::notify::{Hook, Occasion, Target};
 use crate::rollout::testing::{Fleet, NEW, OLD, Requests, ends, keeps, looked, request, runs};
-use crate::rollout::{Goal, Interrupt, Summary};
+use crate::rollout::{Goal, Summary};
 use crate::updater_client::testing::{Call, TRANSACTION, digest, event};
 
 /// A host that runs the old release and takes the new one.

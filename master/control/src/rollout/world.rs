@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::rollout::Interrupt;
+use crate::interrupt::Interrupt;
 use crate::rollout::host_orders::HostOrders;
 use crate::rollout::row::{defect, unreachable};
 use crate::updater_client::{ClientError, Heard, Listener, UpdaterClient};

@@ -5,6 +5,7 @@ use std::path::Path;
 use protocol::{AppName, SignedManifest};
 use time::OffsetDateTime;
 
+use crate::interrupt::CancelToken;
 use crate::pack::inspect;
 use crate::signing::SigningError;
 use crate::signing::measure::measure;
@@ -15,9 +16,10 @@ pub fn describe(
     app: &AppName,
     counter: u64,
     not_after: OffsetDateTime,
+    cancel: &CancelToken,
 ) -> Result<SignedManifest, SigningError> {
-    let seen = inspect(archive).map_err(|error| SigningError::Pack(Box::new(error)))?;
-    let measured = measure(archive)?;
+    let seen = inspect(archive, cancel).map_err(|error| SigningError::Pack(Box::new(error)))?;
+    let measured = measure(archive, cancel)?;
     Ok(SignedManifest {
         format: SignedManifest::FORMAT,
         app: app.clone(),

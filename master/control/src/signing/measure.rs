@@ -10,6 +10,7 @@ use std::path::Path;
 use protocol::{EntryName, ReleaseManifest};
 use tar::{Archive, EntryType};
 
+use crate::interrupt::CancelToken;
 use crate::pack;
 use crate::pack::MANIFEST_BYTES;
 use crate::signing::SigningError;
@@ -27,16 +28,16 @@ pub(super) struct Measured {
 }
 
 /// Reads a whole archive.
-pub(super) fn measure(path: &Path) -> Result<Measured, SigningError> {
+pub(super) fn measure(path: &Path, cancel: &CancelToken) -> Result<Measured, SigningError> {
     let mut measured = Measured::default();
-    headers(path, &mut measured)?;
-    members(path, &mut measured)?;
+    headers(path, &mut measured, cancel)?;
+    members(path, &mut measured, cancel)?;
     Ok(measured)
 }
 
-fn headers(path: &Path, measured: &mut Measured) -> Result<(), SigningError> {
+fn headers(path: &Path, measured: &mut Measured, cancel: &CancelToken) -> Result<(), SigningError> {
     let failed = |source| SigningError::Read { path: path.to_owned(), source };
-    let mut archive = Archive::new(Counted { inner: inflated(path)?, bytes: 0 });
+    let mut archive = Archive::new(Counted { inner: inflated(path, cancel)?, bytes: 0 });
     for entry in archive.entries().map_err(failed)?.raw(true) {
         let entry = entry.map_err(failed)?;
         measured.entries += 1;
@@ -51,12 +52,12 @@ fn headers(path: &Path, measured: &mut Measured) -> Result<(), SigningError> {
     Ok(())
 }
 
-fn members(path: &Path, measured: &mut Measured) -> Result<(), SigningError> {
+fn members(path: &Path, measured: &mut Measured, cancel: &CancelToken) -> Result<(), SigningError> {
     let failed = |source| SigningError::Read { path: path.to_owned(), source };
     let refused = |reason: String| SigningError::Refused { path: path.to_owned(), reason };
     // What is made, with the directories above it; of a file, its size.
     let mut made: HashMap<String, Option<u64>> = HashMap::new();
-    let mut archive = Archive::new(inflated(path)?);
+    let mut archive = Archive::new(inflated(path, cancel)?);
     for entry in archive.entries().map_err(failed)? {
         let mut entry = entry.map_err(failed)?;
         let Some(name) = inside(&entry.path_bytes()).map_err(refused)? else { continue };
@@ -106,8 +107,8 @@ fn is_extension(kind: EntryType) -> bool {
         || kind.is_pax_global_extensions()
 }
 
-fn inflated(path: &Path) -> Result<Box<dyn Read>, SigningError> {
-    pack::inflated(path).map_err(|error| SigningError::Pack(Box::new(error)))
+fn inflated<'a>(path: &Path, cancel: &'a CancelToken) -> Result<impl Read + use<'a>, SigningError> {
+    pack::inflated(path, cancel).map_err(|error| SigningError::Pack(Box::new(error)))
 }
 
 struct Counted<R> {
@@ -126,6 +127,7 @@ impl<R: Read> Read for Counted<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interrupt::undisturbed;
 
     fn member(archive: &mut tar::Builder<Vec<u8>>, name: &str, kind: EntryType, content: &str) {
         let mut header = tar::Header::new_gnu();
@@ -147,7 +149,7 @@ mod tests {
         let path = directory.path().join("x.tar.zst");
         let bytes = zstd::encode_all(archive.into_inner().unwrap().as_slice(), 1).unwrap();
         std::fs::write(&path, bytes).unwrap();
-        measure(&path)
+        undisturbed(|cancel| measure(&path, cancel))
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! goes on with it.
 
 use api::RolloutDocument;
-use control::rollout::{Interrupt, RolloutError, rollout_status};
+use control::interrupt::Interrupt;
+use control::rollout::{RolloutError, rollout_status};
 use engine::{Request, waits_for};
 use explain::{Exit, Failure};
 use store::RolloutResult;
@@ -16,7 +17,7 @@ use crate::cli::runtime::block_on;
 
 /// Asks, and goes on if nobody else does.
 pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result<Exit, Failure> {
-    let Context { home, store, output, now, .. } = context;
+    let Context { store, output, now, .. } = context;
     let rollout = store.find_rollout(&which.id)?;
     let (id, rollouts) = (rollout.id, context.rollouts());
     if *request == Request::Resume
@@ -45,9 +46,9 @@ pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result
     }
     output.note("nobody drives it: going on with it from here");
     block_on(async {
-        let interrupt = Interrupt::listen().map_err(RolloutError::from)?;
+        let interrupt = Interrupt::listen()?;
         let (plan, sources) = rollouts.begun(id)?;
-        let archives = sources.find(home, store, &plan, now()).await?;
+        let archives = sources.find(&context.sources(&interrupt), &plan).await?;
         let workers = workers(context, &plan)?;
         let summary = drive(context, id, archives, workers, interrupt).await?;
         Ok(match (request, summary.result) {

@@ -7,6 +7,7 @@ mod finish;
 mod handover;
 mod log;
 mod migrate;
+mod receive;
 mod recover;
 mod self_update;
 mod stage;
@@ -18,7 +19,7 @@ pub use recover::Recovery;
 use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use archive::Received;
@@ -33,11 +34,11 @@ pub(crate) use stage::read_manifest;
 use crate::release::Slot;
 use crate::runner::Instance;
 use crate::sys::{BootTime, checkpoint, wall_clock};
-use crate::transaction::admission::{Archive, Order, Target};
+use crate::transaction::admission::{Order, Target};
 use crate::transaction::evidence::{Entered, Evidence};
 use crate::transaction::machine::{self, Direction, Event, Step};
 use crate::transaction::stop::Stop;
-use crate::transaction::{App, AppLock, Failure, FailureOrigin, Journal};
+use crate::transaction::{App, AppLock, Archive, Failure, FailureOrigin, Journal};
 use crate::trust::Accepted;
 
 /// Before what the host refused is tried again, where there is no other way: on the way back, and
@@ -56,7 +57,7 @@ pub(super) struct Engine {
     archive: Option<Archive>,
     /// What vouches for the archive, where signatures are asked for.
     accepted: Option<Box<Accepted>>,
-    label: Option<Arc<OnceLock<String>>>,
+    label: Option<String>,
     received: Option<Received>,
     /// The unit files that came in the archive, by their names.
     units: BTreeMap<String, String>,
@@ -87,7 +88,7 @@ impl Engine {
         accepted: Option<Box<Accepted>>,
     ) -> io::Result<Self> {
         let digest = match &order.target {
-            Target::Archive(archive) => archive.digest.get().copied(),
+            Target::Archive(archive) => archive.digest(accepted.as_deref()),
             _ => None,
         };
         let engine = Self::new(app, lock, order, digest, Phase::Receiving)?;
@@ -346,7 +347,7 @@ impl Engine {
         Ok(Self {
             evidence: Evidence::new(app.name.clone(), transaction),
             lock,
-            label: archive.as_ref().map(|archive| Arc::clone(&archive.label)),
+            label: None,
             received: None,
             units: BTreeMap::new(),
             report: None,

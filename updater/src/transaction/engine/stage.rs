@@ -1,85 +1,32 @@
-//! Receiving, verifying, building: everything before the switch. Nothing here touches what runs.
+//! Verifying and building what was received: everything before the switch. Nothing here touches what runs.
 
-use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use archive::{Progress, UnpackError, UnpackLimits, unpack};
 use common::{chain, sync_directory};
 use protocol::{
-    BuildKind, Code, Digest, EventKind, FORMAT, Kind, Problem, RELEASE_RECORD, ReleaseManifest,
-    ReleaseRecord, SignatureError, Space,
+    BuildKind, Code, Digest, FORMAT, Problem, RELEASE_RECORD, ReleaseManifest, ReleaseRecord, Space,
 };
-
 use rustix::io::Errno;
 
 use crate::build::{self, BuildError, Conditions, Contents};
-use crate::config::LimitsConfig;
 use crate::release::{
     LinkError, make_durable, make_links, own_tree, remove_release, remove_tree, seal_tree,
     tree_hash, write_record,
 };
 use crate::runner::{check_units, read_units};
 use crate::sys::bounds::StopCheck;
-use crate::sys::fs::{free_space, read_plain};
+use crate::sys::fs::read_plain;
 use crate::sys::{checkpoint, wall_clock};
-use crate::transaction::admission::{Archive, refuse_quarantined};
-use crate::transaction::signature_policy::{beyond_manifest, check_received};
 use crate::transaction::{Failure, ReleaseStates};
 
 use super::Engine;
 
 /// Bytes of a manifest, at most.
 const MANIFEST_BYTES: u64 = 64 << 10;
-/// Progress is told at most this often.
-const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
 impl Engine {
-    /// Takes the archive in one pass into the staging directory.
-    pub(super) fn take_archive(&mut self) -> Result<(), Failure> {
-        let Some(mut archive) = self.archive.take() else {
-            return Err(Failure::host_problem(Problem::new(Code::BadRequest, "no archive came")));
-        };
-        let staging = self.app.layout.staging(self.transaction());
-        fs::create_dir(&staging).map_err(|error| Failure::host(&error))?;
-        // What a manifest says is within the limits: that was seen before.
-        let signed = self.accepted.as_ref().map(|accepted| UnpackLimits::from(&accepted.manifest));
-        let bounds = signed.unwrap_or_else(|| limits(&self.app.limits));
-        let reserved = self.reserved();
-        let told = Cell::new(Instant::now());
-        let total = archive.length;
-        let progress = |progress: Progress| {
-            if told.get().elapsed() >= PROGRESS_EVERY {
-                told.set(Instant::now());
-                let (bytes, entries) = (progress.archive_bytes, progress.entries);
-                self.tell(EventKind::Progress { bytes, total, entries });
-            }
-        };
-        let stop = self.stop();
-        let chunks = std::iter::from_fn(|| {
-            let chunk = stop.or(&self.app.handle, archive.chunks.recv());
-            chunk.unwrap_or_else(|_| Some(Err(io::ErrorKind::Interrupted.into())))
-        });
-        let received = unpack(chunks, &staging, &bounds, &reserved, &progress);
-        checkpoint("received");
-        let received = received
-            .map_err(|error| stop.heard().unwrap_or_else(|| self.unpack_failure(&error)))?;
-        self.tell(EventKind::Progress {
-            bytes: received.archive_bytes,
-            total: Some(received.archive_bytes),
-            entries: received.entries,
-        });
-        self.check_digest(&archive, received.digest)?;
-        if let Some(accepted) = &self.accepted {
-            check_received(accepted, &received)
-                .map_err(|error| Failure::host_problem(error.into()))?;
-        }
-        self.received = Some(received);
-        Ok(())
-    }
-
     /// Checks what the whole archive had to show first: what it says of itself.
     pub(super) fn verify(&mut self) -> Result<(), Failure> {
         let manifest = self.staged_manifest()?;
@@ -235,7 +182,7 @@ impl Engine {
             digest,
             name: manifest.name.clone(),
             version: manifest.version.clone(),
-            sha: self.label.as_ref().and_then(|label| label.get().cloned()),
+            sha: self.label.clone(),
             installed_at: now,
             archive_bytes,
             unpacked_bytes,
@@ -248,29 +195,6 @@ impl Engine {
         Ok(())
     }
 
-    fn check_digest(&mut self, archive: &Archive, received: Digest) -> Result<(), Failure> {
-        let Some(announced) = archive.digest.get() else {
-            let detail = "the archive came without its digest (Content-Digest, or the part sha256)";
-            return Err(Failure::host_problem(Problem::new(Code::DigestMissing, detail)));
-        };
-        if *announced != received {
-            let detail = format!("{announced} was announced and {received} was received");
-            return Err(Failure::host_problem(Problem::new(Code::DigestMismatch, detail)));
-        }
-        if self.journal.kind == Kind::SelfUpdate && archive.confirm_self.get() != Some(&true) {
-            let detail = "say confirm_self=true: this replaces the updater itself";
-            return Err(Failure::host_problem(Problem::new(Code::BadRequest, detail)));
-        }
-        // In multipart this is the first time that the digest is known.
-        let facts =
-            ReleaseStates::read(&self.app.files.facts()).map_err(|error| Failure::host(&error))?;
-        refuse_quarantined(&received, &facts, self.retry_quarantined)
-            .map_err(Failure::host_problem)?;
-        self.log_digest(received);
-        self.journal.to = Some(received);
-        Ok(())
-    }
-
     pub(super) fn target(&self) -> Result<Digest, Failure> {
         self.journal.to.ok_or_else(|| {
             Failure::host_problem(Problem::new(Code::DigestMissing, "the release has no digest"))
@@ -280,43 +204,6 @@ impl Engine {
     /// The manifest, in the staging directory before the move and in the store after it.
     fn staged_manifest(&self) -> Result<ReleaseManifest, Failure> {
         read_manifest(&self.app.layout.staging(self.transaction()))
-    }
-
-    /// Names at the top of a release that are the updater's own.
-    fn reserved(&self) -> Vec<String> {
-        let links = self.app.config.links.iter().map(|link| link.trim_end_matches('/').to_owned());
-        links.chain([RELEASE_RECORD.to_owned()]).collect()
-    }
-
-    fn unpack_failure(&self, error: &UnpackError) -> Failure {
-        let code = match error {
-            UnpackError::TooLarge { .. } => Code::ArchiveTooLarge,
-            UnpackError::Rejected { .. } => Code::ArchiveRejected,
-            UnpackError::Interrupted { .. } => Code::Interrupted,
-            UnpackError::Io { .. } if error.is_no_space() => Code::NoSpace,
-            UnpackError::Io { .. } => Code::Internal,
-        };
-        let mut problem = Problem::new(code, chain(error));
-        let beyond = beyond_manifest(error).filter(|_| self.accepted.is_some());
-        if let Some(rule) = beyond {
-            let detail = "the archive is more than its signed manifest says".to_owned();
-            problem = SignatureError { rule, detail }.into();
-        } else if let UnpackError::Rejected { rule, entry, .. } = error {
-            problem.rule = Some(rule.code().to_owned());
-            problem.entry.clone_from(entry);
-        }
-        if error.is_no_space() {
-            problem.free = free_space(self.app.layout.install()).ok();
-        }
-        Failure::host_problem(problem)
-    }
-}
-
-fn limits(config: &LimitsConfig) -> UnpackLimits {
-    UnpackLimits {
-        archive_bytes: config.archive_bytes.0,
-        unpacked_bytes: config.unpacked_bytes.0,
-        entries: config.entries,
     }
 }
 
