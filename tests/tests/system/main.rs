@@ -34,6 +34,7 @@ mod handover;
 mod hooks;
 mod hostile_archives;
 mod hostile_builds;
+mod hung_disk;
 mod identities;
 mod interrupted;
 mod invariants;

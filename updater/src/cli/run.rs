@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use listener::{AcceptSwitch, Limits};
 use pki::{Identity, Paths};
 use protocol::AppName;
 use tokio::sync::mpsc;
@@ -24,7 +25,7 @@ use crate::self_update::{
     SocketStore, SuccessorStarter, Takeover, ToParent, Unit, become_active, listening_socket,
     manager, run_parent,
 };
-use crate::server::{AcceptSwitch, serve, serve_local};
+use crate::server::{Caller, serve_local};
 use crate::sys::adopt_descriptor;
 
 pub(super) fn run(asked: &Common) -> Result<bool, CliError> {
@@ -111,7 +112,7 @@ async fn updater(post: StartContext) -> Result<(), CliError> {
     socket.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(socket)?;
 
-    let (limits, state_dir) = (config.limits.clone(), config.state_dir.clone());
+    let (limits, state_dir) = (Limits::from(&config.limits), config.state_dir.clone());
     let gate = AcceptSwitch::new(true);
     let handle = tokio::runtime::Handle::current();
     let candidate = std::env::var_os(CANDIDATE).is_some();
@@ -124,7 +125,8 @@ async fn updater(post: StartContext) -> Result<(), CliError> {
     if !candidate {
         daemon.take_charge();
     }
-    let serving = tokio::spawn(serve(listener, tls, routes, limits.clone(), gate));
+    let serving = listener::serve(listener, tls, routes, limits, gate, Caller::of_peer);
+    let serving = tokio::spawn(serving);
     let tell_starter = |message| starter.as_ref().map_or(Ok(()), |starter| starter.send(&message));
     tell_starter(ToParent::Ready)?;
     if candidate {

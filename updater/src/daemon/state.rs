@@ -14,11 +14,11 @@ use protocol::{
 };
 use tokio::runtime::Handle;
 
-use crate::api::{Caller, Who};
 use crate::config::{Config, RunnerKind};
 use crate::daemon::{Epoch, EpochError};
 use crate::drill::{read_last, sweep as sweep_drill};
 use crate::self_update::{OwnExecutable, SocketStore, Takeover};
+use crate::server::{Caller, Who};
 use crate::sys::wall_clock;
 use crate::transaction::{App, AppError, Events, Recovery, internal};
 
