@@ -170,14 +170,14 @@ impl Command {
         environment: Environment,
         output: Output,
         now: fn() -> OffsetDateTime,
-        patience: Timeouts,
+        timeouts: Timeouts,
     ) -> Result<Exit, Failure> {
         let home = || Home::locate(home, &environment.home);
         match self {
             Self::Init(args) => args.run(home()?, environment, output, now),
             Self::Fleet(command) => {
                 let context = Context::open(home()?, environment, output, now)?;
-                command.run(&Context { patience, ..context })
+                command.run(&Context { timeouts, ..context })
             }
             Self::Simulate(args) => Ok(args.run(&output, now)),
             Self::Pack(arguments) => pack::run(arguments, environment.git_variables, &output),

@@ -174,7 +174,7 @@ pub(super) async fn drive(
 
 /// The updaters of a plan's hosts; of one that was taken out of the fleet since, why it has none.
 pub(super) fn clients(context: &Context, plan: &Plan) -> Result<UpdaterClients, Failure> {
-    let fleet = Fleet::open(&context.home, &context.store, context.patience)?;
+    let fleet = Fleet::open(&context.home, &context.store, context.timeouts)?;
     let hosts = context.store.hosts()?;
     let known: HashMap<_, _> = hosts.iter().map(|host| (&host.name, host)).collect();
     let client = |name: &HostName| {

@@ -20,7 +20,7 @@ pub struct Context {
     pub store: Store,
     pub environment: Environment,
     /// How long hosts are waited for.
-    pub patience: Timeouts,
+    pub timeouts: Timeouts,
     /// Where data and messages go.
     pub output: Output,
     /// The time. Nothing else reads a clock.
@@ -40,8 +40,8 @@ impl Context {
         home.check()?;
         let config = Config::load(&home.config())?;
         let store = Store::open(&home.store())?;
-        let (patience, who) = (Timeouts::default(), caller(&environment));
-        Ok(Self { home, config, store, environment, patience, output, now, who })
+        let (timeouts, who) = (Timeouts::default(), caller(&environment));
+        Ok(Self { home, config, store, environment, timeouts, output, now, who })
     }
 
     /// Where rollouts are begun and answered.

@@ -26,7 +26,7 @@ impl DrillArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let Context { home, store, output, now, who, .. } = context;
         let selected = self.selection.selection().resolve(&store.hosts()?)?;
-        let members = Fleet::open(home, store, context.patience)?.members(&selected);
+        let members = Fleet::open(home, store, context.timeouts)?.members(&selected);
         let told = output.clone();
         let hear = move |host: &HostName, step: &DrillStep| {
             if told.json() {

@@ -19,9 +19,9 @@ pub fn main(now: fn() -> OffsetDateTime) -> ExitCode {
         Err(error) => return misread(&error),
     };
     let output = Output::standard(cli.json);
-    let patience = Timeouts::of(cli.timeout.0);
+    let timeouts = Timeouts::of(cli.timeout.0);
     let ended =
-        cli.command.run(cli.home.as_deref(), Environment::read(), output.clone(), now, patience);
+        cli.command.run(cli.home.as_deref(), Environment::read(), output.clone(), now, timeouts);
     let ended = ended.and_then(|exit| output.finish().map(|()| exit).map_err(Failure::from));
     match ended {
         Ok(exit) => exit.into(),

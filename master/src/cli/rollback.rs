@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &RollbackArgs, context: &Context) -> Result<Exit, F
     let selection = selection.selection();
     let selected = selection.resolve(&store.hosts()?)?;
     let to = to.as_deref().map(|name| resolve(store, name)).transpose()?;
-    let members = Fleet::open(home, store, context.patience)?.members(&selected);
+    let members = Fleet::open(home, store, context.timeouts)?.members(&selected);
     let request = policy.request(Goal::Back(to), &selection);
     let how = if policy.dry_run { How::Shown } else { How::Done };
     block_on(async {

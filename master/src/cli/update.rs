@@ -127,7 +127,7 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
         }
         let selection = selection.selection();
         let selected = selection.resolve(&store.hosts()?)?;
-        let members = Fleet::open(home, store, context.patience)?.members(&selected);
+        let members = Fleet::open(home, store, context.timeouts)?.members(&selected);
         let sources = context.sources(&interrupt);
         let updater = if arguments.include_self {
             Some(rollout::own_archive(&sources, updater_archive.as_deref()).await?)
@@ -145,7 +145,7 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
             if how == How::Done { None } else { prepared.migration(&interrupt).await? };
         let request = RolloutRequest {
             migration,
-            updater: updater.as_ref().map(|(push, _)| push.digest),
+            updater: updater.as_ref().map(|(archive, _)| archive.digest),
             ..policy.request(prepared.goal.clone(), &selection)
         };
         let archives = Archives::of(prepared, updater);

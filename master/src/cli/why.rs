@@ -24,7 +24,7 @@ pub struct WhyArgs {
 pub(super) fn run(arguments: &WhyArgs, context: &Context) -> Result<Exit, Failure> {
     let Context { home, store, output, now, .. } = context;
     let host = store.host(&arguments.host)?;
-    let client = Fleet::open(home, store, context.patience)?.client(&host);
+    let client = Fleet::open(home, store, context.timeouts)?.client(&host);
     let mut answers = block_on(why(&host.name, client, now()))?;
     if let Some(line) = in_its_rollout(context, &host.name)? {
         let why = Why { host: host.name.clone(), app: None, line, output: Vec::new() };

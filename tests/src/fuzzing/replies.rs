@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use control::updater_client::{Answer, Hearing, LineBuffer, Listener};
+use control::updater_client::{LineBuffer, OrderResult, OrderStream, ProgressCallback};
 use protocol::{
     Event, Health, LastTransaction, Problem, ReleaseRecord, Releases, RollbackOrder,
     TransactionResult, UpdateOrder, parse_content_digest,
@@ -78,16 +78,16 @@ pub(super) fn streams() -> Vec<Vec<u8>> {
     vec![[event, "\r\n\n", event, result].concat().into_bytes(), result.as_bytes().to_vec()]
 }
 
-fn result_of(data: &[u8]) -> Option<Answer> {
+fn result_of(data: &[u8]) -> Option<OrderResult> {
     let mut received = LineBuffer::default();
     let (mut transaction, mut ended) = (None, false);
-    let listener: Listener = Arc::new(|_| {});
-    let mut hearing = Hearing::new(&listener, &mut transaction);
+    let progress: ProgressCallback = Arc::new(|_| {});
+    let mut stream = OrderStream::new(&progress, &mut transaction);
     let mut pieces = data.chunks(61);
     loop {
         if let Some(line) = received.take().ok()? {
             assert!(!line.contains(&b'\n'), "two lines in one");
-            if let Some(answer) = hearing.line(&line).ok()? {
+            if let Some(answer) = stream.read_line(&line).ok()? {
                 return Some(answer);
             }
             continue;

@@ -27,7 +27,7 @@ pub(super) async fn drill(
     check_order(&daemon, &headers).await?;
     let beginning = Arc::clone(&daemon);
     let heard =
-        blocking(move || Ok(beginning.begin_drill(&app.settings.name, caller.name())?)).await?;
+        blocking(move || Ok(beginning.begin_drill(&app.settings.name, caller.kind())?)).await?;
     let mut heard = UnboundedReceiverStream::new(heard);
     if Follow::new(&headers, false, 0).stream {
         return Ok(lines(heard));

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use common::failed_to;
 use protocol::{
-    AppName, Code, DrillReport, DrillStatus, DrillStep, FORMAT, Outcome, Period, Problem,
+    AppName, CallerKind, Code, DrillReport, DrillStatus, DrillStep, FORMAT, Outcome, Period,
+    Problem,
 };
 use time::OffsetDateTime;
 use tokio::runtime::Handle;
@@ -36,7 +37,7 @@ pub struct Drill {
     scratch: ScratchApp,
     file: PathBuf,
     app: AppName,
-    caller: String,
+    caller: CallerKind,
     handle: Handle,
     limit: Period,
     began: Instant,
@@ -50,7 +51,7 @@ impl Drill {
         config: &Config,
         file: &Path,
         app: &AppName,
-        caller: &str,
+        caller: CallerKind,
         systemd: &BusConnection,
         handle: Handle,
     ) -> Result<Self, Failure> {
@@ -63,7 +64,7 @@ impl Drill {
             scratch,
             file: file.to_owned(),
             app: app.clone(),
-            caller: caller.to_owned(),
+            caller,
             handle,
             limit: config.limits.drill_timeout,
             began: Instant::now(),

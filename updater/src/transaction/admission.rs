@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use common::failed_to;
-use protocol::{Code, Digest, Kind, Problem, Space, Status, TransactionId, TransactionResult};
+use protocol::{
+    Code, Digest, Kind, Problem, ReleaseSlot, Space, Status, TransactionId, TransactionResult,
+};
 
 use super::engine::Engine;
 use super::recovery::on_own_thread;
@@ -124,7 +126,7 @@ impl App {
             status: Status::AlreadyCurrent,
             code: None,
             transaction: None,
-            release: Some(self.settings.slot_release("active", &digest)),
+            release: Some(self.settings.slot_release(ReleaseSlot::Active, &digest)),
             from: Some(digest),
             to: Some(digest),
             probe: None,

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use common::failed_to;
-use protocol::{ActiveRelease, AppName, Kind, LastTransaction, Phase, TransactionId};
+use protocol::{ActiveRelease, AppName, CallerKind, Kind, LastTransaction, Phase, TransactionId};
 use tokio::runtime::Handle;
 
 use super::parts::{AgentControl, AppError, AppSettings, SelfUpdate, Signals, StatusBoard};
-use super::{AgentState, Events, Journal, is_stranded, read_history};
+use super::{AgentProcess, Events, Journal, is_stranded, read_history};
 use crate::config::Config;
 use crate::release::Slot;
 use crate::runner::RunnerResources;
@@ -83,7 +83,7 @@ impl App {
     pub(crate) fn show_what_the_disk_says(&self) {
         let mut seen = self.look_at_disk();
         let agent = self.agent.state_on_disk(seen.active.is_some());
-        if agent == AgentState::Dead {
+        if agent == AgentProcess::Dead {
             seen.warnings.push("whether the agent runs is not known yet".to_owned());
         }
         self.show(seen, agent);
@@ -114,7 +114,7 @@ impl App {
         SeenOnDisk { active, last: history.pop(), warnings }
     }
 
-    fn show(&self, seen: SeenOnDisk, agent: AgentState) {
+    fn show(&self, seen: SeenOnDisk, agent: AgentProcess) {
         self.refresh_room();
         self.status.update(|status| {
             status.active = seen.active;
@@ -144,7 +144,7 @@ impl App {
     }
 
     /// Asks the transaction that is under way to stop, if there is one, and says which that is.
-    pub fn request_stop(&self, caller: &str) -> Option<TransactionId> {
+    pub fn request_stop(&self, caller: CallerKind) -> Option<TransactionId> {
         let (transaction, kind): (_, Kind) = self.status.get().running?;
         let app = &self.settings.name;
         tracing::info!(%app, %transaction, "{app}: the {caller} asked this {kind} to stop");

@@ -33,7 +33,9 @@ pub use files::{
 };
 pub use operate::Operation;
 pub use order::{Order, Target};
-pub use parts::{AgentControl, AgentState, AppError, AppSettings, KeptError, Status, StatusBoard};
+pub use parts::{
+    AgentControl, AgentProcess, AppError, AppSettings, KeptError, Status, StatusBoard,
+};
 pub use recovery::Recovery;
 pub use run_without_daemon::run_without_daemon;
 

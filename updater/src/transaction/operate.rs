@@ -9,8 +9,9 @@ use serde::Deserialize;
 
 use super::{App, Failure};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, strum::Display, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Operation {
     /// End it, and leave it so.
     Stop,
@@ -18,17 +19,6 @@ pub enum Operation {
     Start,
     /// End it and start it.
     Restart,
-}
-
-impl Operation {
-    /// Its name, as it is typed.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Stop => "stop",
-            Self::Start => "start",
-            Self::Restart => "restart",
-        }
-    }
 }
 
 impl App {
@@ -44,7 +34,8 @@ impl App {
         };
         self.refresh();
         self.agent.changed.notify_one();
-        let detail = format!("an operator said {}: {}", operation.name(), self.agent_in_words());
+        let detail =
+            format!("an operator said {}: {}", operation.into_str(), self.agent_in_words());
         let app = &self.settings.name;
         tracing::info!(%app, "{app}: {detail}");
         self.status.publish(None, EventKind::Agent { detail });

@@ -1,6 +1,6 @@
 //! An order as it comes to an app.
 
-use protocol::{Digest, Kind, OrderOptions};
+use protocol::{CallerKind, Digest, Kind, OrderOptions};
 
 use super::Archive;
 
@@ -12,7 +12,7 @@ pub struct Order {
     pub target: Target,
     pub options: OrderOptions,
     /// `master`, or `local`.
-    pub caller: String,
+    pub caller: CallerKind,
     /// The number of the connection that it came on.
     pub connection: u64,
     pub epoch: Option<u64>,

@@ -15,7 +15,7 @@ use crate::updater_client::{ClientError, Timeouts, UpdaterClient};
 pub struct Fleet {
     identity: Identity,
     epoch: u64,
-    patience: Timeouts,
+    timeouts: Timeouts,
 }
 
 /// One host that was selected.
@@ -29,10 +29,10 @@ pub struct Member {
 }
 
 impl Fleet {
-    /// Reads the master's identity and its epoch. `patience` is had with every host.
-    pub fn open(home: &Home, store: &Store, patience: Timeouts) -> Result<Self, FleetError> {
+    /// Reads the master's identity and its epoch. `timeouts` hold for every host.
+    pub fn open(home: &Home, store: &Store, timeouts: Timeouts) -> Result<Self, FleetError> {
         let identity = Identity::load(&Paths::master(home.root()))?;
-        Ok(Self { identity, epoch: store.epoch()?, patience })
+        Ok(Self { identity, epoch: store.epoch()?, timeouts })
     }
 
     /// The hosts that were selected, ready to be asked.
@@ -50,6 +50,6 @@ impl Fleet {
     pub fn client(&self, host: &Host) -> Result<UpdaterClient, ClientError> {
         let pinned: Vec<Fingerprint> = host.pinned.all().copied().collect();
         let tls = pki::updater_client_config(&self.identity, &host.name, &pinned)?;
-        Ok(UpdaterClient::new(host.name.clone(), host.updater(), tls, self.epoch, self.patience))
+        Ok(UpdaterClient::new(host.name.clone(), host.updater(), tls, self.epoch, self.timeouts))
     }
 }

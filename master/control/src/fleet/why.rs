@@ -1,10 +1,9 @@
 //! What a host is waiting for, since when, and what happens next; else why it is as it is.
 
-use protocol::{AppHealth, AppName, Code, HostName, LastTransaction, Phase};
+use protocol::{AgentState, AppHealth, AppName, Code, HostName, LastTransaction, Phase};
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
-use crate::fleet::status::STOPPED;
 use crate::updater_client::{ClientError, UpdaterClient};
 
 /// The answer for one app.
@@ -67,8 +66,8 @@ fn line(app: &AppHealth, now: OffsetDateTime) -> String {
         }
         None => "has no release".to_owned(),
     };
-    let agent = match app.agent.as_str() {
-        STOPPED => ", but was stopped on the host (there: updater start)".to_owned(),
+    let agent = match &app.agent {
+        AgentState::Stopped => ", but was stopped on the host (there: updater start)".to_owned(),
         _ if app.healthy => String::new(),
         agent => format!(", but its agent is {agent}"),
     };
@@ -77,9 +76,10 @@ fn line(app: &AppHealth, now: OffsetDateTime) -> String {
 }
 
 fn last_words(last: &LastTransaction, now: OffsetDateTime) -> String {
-    let code = last.code.as_ref().map(Code::name).filter(|code| *code != last.outcome.name());
+    let code = last.code.as_ref().map(Code::name).filter(|code| *code != last.outcome.into_str());
     let detail = last.detail.as_deref().filter(|_| last.code.is_some());
-    let words: Vec<_> = [Some(last.outcome.name()), code, detail].into_iter().flatten().collect();
+    let words: Vec<_> =
+        [Some(last.outcome.into_str()), code, detail].into_iter().flatten().collect();
     format!("; last {}, {} ago: {}", last.kind, ago(now - last.ended_at), words.join(": "))
 }
 
@@ -126,7 +126,7 @@ mod tests {
 
     use super::*;
     use crate::updater_client::testing::{
-        FakeUpdaters, app, digest, health, impatience, last, listen, peer,
+        ScriptedPeers, app, digest, health, last, scripted_peer, serve_peer, short_timeouts,
     };
 
     const NOW: OffsetDateTime = time::macros::datetime!(2026-01-01 00:03:00 UTC);
@@ -160,7 +160,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_output_of_the_failure_comes_with_it() {
-        let client = peer(|mut call| async move {
+        let client = scripted_peer(|mut call| async move {
             if call.is("GET /health") {
                 let mut ended = last("x", "rolled_back");
                 ended["code"] = json!("rolled_back");
@@ -177,12 +177,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_host_that_cannot_be_asked_is_an_answer_too() {
-        let world = FakeUpdaters::new();
-        let (issued, server) = world.updater("web-1");
-        let address = listen(server, |mut call| async move { call.say("?\r\n\r\n").await }).await;
+        let peers = ScriptedPeers::new();
+        let (issued, server) = peers.updater("web-1");
+        let address =
+            serve_peer(server, |mut call| async move { call.say("?\r\n\r\n").await }).await;
         let host: HostName = "web-1".parse().unwrap();
-        let client = world.client("web-1", &issued);
-        let client = UpdaterClient::new(host.clone(), address, client, 1, impatience());
+        let tls = peers.tls("web-1", &issued);
+        let client = UpdaterClient::new(host.clone(), address, tls, 1, short_timeouts());
         let answers = why(&host, Ok(client), NOW).await;
         assert!(answers[0].line.starts_with("failed to "), "{}", answers[0].line);
     }

@@ -51,13 +51,13 @@ pub(super) async fn run(
     ended.unwrap_or(Err(Fault::TimedOut(timeout)))
 }
 
-/// A process group, which is ended when nobody waits for it any more.
+/// A process group, which is ended when this is dropped.
 struct Group(Option<u32>);
 
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(leader) = self.0.and_then(|id| i32::try_from(id).ok()) {
-            // Nobody is left in it, if all went well.
+            // It is empty, if all went well.
             let _ = killpg(Pid::from_raw(leader), Signal::SIGKILL);
         }
     }

@@ -38,7 +38,7 @@ pub enum Target {
     },
 }
 
-/// Where a webhook goes: `https`, or `http` on this very machine, where nobody listens in.
+/// Where a webhook goes: `https`, or `http` on this very machine, where no other machine listens in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookUrl(Url);
 

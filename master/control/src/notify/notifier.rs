@@ -1,4 +1,4 @@
-//! The queues between a rollout and whoever is told of it.
+//! The queues between a rollout and the hooks that are told of it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ const QUEUE: usize = 64;
 /// Between attempts to tell a hook of one event.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
 
-/// Why nobody can be told.
+/// Why a hook cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub enum NotifyError {
     #[error(transparent)]
@@ -73,7 +73,7 @@ struct Ledger {
 
 impl Notifier {
     /// Makes ready to tell these. Must be called in a runtime. Hooks whose secret or certificates
-    /// can't be used are left out, and said: they stand in nobody's way. Commands get `home` as `HOME`.
+    /// can't be used are left out, and said: they hold no rollout up. Commands get `home` as `HOME`.
     pub fn start(
         hooks: &[Hook],
         home: Option<&Path>,
@@ -98,7 +98,7 @@ impl Notifier {
         (Self { lines }, errors)
     }
 
-    /// Tells of an event, if it is one that somebody wants to be told of. Never waits.
+    /// Tells of an event, if a hook wants it. Never waits.
     pub fn notify(&self, event: &Event) {
         let Some(occasion) = Occasion::of(event) else { return };
         let wanted = self.lines.iter().filter(|line| line.hook.events.contains(&occasion));
@@ -112,10 +112,10 @@ impl Notifier {
         }
     }
 
-    /// Waits until all is delivered or given up, but not for longer than `patience` in all. Says what
+    /// Waits until all is delivered or given up, but not for longer than `deadline` in all. Says what
     /// was not delivered, a line each.
-    pub async fn finish(self, patience: Duration) -> Vec<String> {
-        let until = Instant::now() + patience;
+    pub async fn finish(self, deadline: Duration) -> Vec<String> {
+        let until = Instant::now() + deadline;
         let mut faults = Vec::new();
         for line in self.lines {
             faults.extend(line.close(until).await);

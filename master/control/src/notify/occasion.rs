@@ -1,4 +1,4 @@
-//! When somebody wants to be told.
+//! The occasions on which a hook is told.
 
 use serde::Deserialize;
 use store::{Event, EventType};
@@ -7,13 +7,13 @@ use store::{Event, EventType};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Occasion {
-    /// A rollout waits for somebody's decision.
+    /// A rollout waits for an operator's decision.
     Paused,
     /// Too many hosts failed.
     Tripped,
     /// A rollout ended, and all is as asked.
     Completed,
-    /// A rollout ended otherwise: some host failed, it was rolled back, or somebody ended it.
+    /// A rollout ended otherwise: some host failed, it was rolled back, or an operator ended it.
     Failed,
 }
 

@@ -40,7 +40,7 @@ impl<'a> Archive<'a> {
     }
 
     /// Adds the file at `place`, which must still be what it was when it was listed, and stay so
-    /// until it is read: else the archive would hold what nobody ever had on the disk.
+    /// until it is read: else the archive would hold what never was on the disk at one time.
     pub(super) fn file(
         &mut self,
         path: &str,

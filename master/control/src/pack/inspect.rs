@@ -1,4 +1,4 @@
-//! Looks at an archive that somebody else made.
+//! Looks at an archive that another program made.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};

@@ -31,7 +31,7 @@ pub struct Packed {
     pub path: PathBuf,
     pub digest: Digest,
     pub bytes: u64,
-    /// How many files and links are in it; absent for an archive that somebody else made.
+    /// How many files and links are in it; absent for an archive that another program made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub files: Option<u64>,
     /// The git commit, with `-dirty` where the files are not those of the commit.
@@ -44,7 +44,7 @@ pub struct Packed {
     pub migration: Option<Migrates>,
     /// What was not packed.
     pub left_out: Vec<LeftOut>,
-    /// What whoever packs should know.
+    /// What the operator should know.
     pub notices: Vec<String>,
 }
 

@@ -8,20 +8,20 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use crate::rollout::{Goal, Prepared, Source, SourceContext, SourceError, own_archive};
-use crate::updater_client::Push;
+use crate::updater_client::ReleaseArchive;
 
 /// What a rollout sends.
 #[derive(Debug)]
 pub struct Archives {
     pub goal: Goal,
-    pub updater: Option<Push>,
+    pub updater: Option<ReleaseArchive>,
     /// Goes with this: archives that are not kept.
     pub(super) _temporary: Vec<TempDir>,
 }
 
 impl Archives {
     /// The archives of a source, and of the updaters' own release.
-    pub fn of(prepared: Prepared, updater: Option<(Push, Option<TempDir>)>) -> Self {
+    pub fn of(prepared: Prepared, updater: Option<(ReleaseArchive, Option<TempDir>)>) -> Self {
         let Prepared { goal, temporary: release, .. } = prepared;
         let (updater, kept) = updater.unzip();
         Self { goal, updater, _temporary: release.into_iter().chain(kept.flatten()).collect() }
@@ -85,12 +85,12 @@ impl Sources {
         let updater = match plan.updater {
             None => None,
             Some(digest) => {
-                let (push, kept) = own_archive(context, self.updater.as_deref()).await?;
-                if push.digest != digest {
+                let (archive, kept) = own_archive(context, self.updater.as_deref()).await?;
+                if archive.digest != digest {
                     return Err(SourceError::Changed(digest));
                 }
                 temporary.extend(kept);
-                Some(push)
+                Some(archive)
             }
         };
         Ok(Archives { goal, updater, _temporary: temporary })

@@ -5,17 +5,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::{Backoff, random};
 use engine::{HostOrder, HostResult, MasterCode, Plan, PlannedHost};
 use protocol::{Code, Digest, HostName, HostOutcome, Kind, OrderOptions, Status};
 use store::RolloutId;
 use tokio::time::{Instant, sleep};
 
 use crate::rollout::{Archives, Goal, host_result, self_update};
-use crate::updater_client::{Answer, ClientError, Listener, UpdaterClient};
+use crate::updater_client::{ClientError, OrderResult, ProgressCallback, UpdaterClient};
 
-/// How often a host that still waits for it is confirmed again, and after how long.
+/// How often a host that still waits for its confirmation is confirmed again, and after how long.
 const CONFIRMATIONS: u32 = 100;
-const PAUSE: Duration = Duration::from_millis(500);
+const CONFIRM_AGAIN: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(1));
 
 /// The orders of one rollout.
 pub(super) struct HostOrders {
@@ -36,7 +37,7 @@ struct PendingOrder {
 }
 
 impl PendingOrder {
-    fn result(&self, host: &HostName, answer: Answer) -> HostResult {
+    fn result(&self, host: &HostName, answer: OrderResult) -> HostResult {
         host_result::of_answer(host, self.kind, self.to, self.from, answer)
     }
 }
@@ -53,11 +54,11 @@ impl HostOrders {
         &self,
         host: &HostName,
         client: &UpdaterClient,
-        listener: Listener,
+        progress: ProgressCallback,
     ) -> Option<String> {
-        let Goal::Push(push) = &self.archives.goal else { return None };
+        let Goal::Push(archive) = &self.archives.goal else { return None };
         let (key, options) = (self.key(host, "stage"), &self.plan.policy.options);
-        match client.stage(&self.plan.app, &key, push, options, listener).await {
+        match client.stage(&self.plan.app, &key, archive, options, progress).await {
             Ok(answer) => match answer.status {
                 Status::Staged | Status::AlreadyCurrent => None,
                 _ => Some(answer.detail.or(answer.code.map(String::from)).unwrap_or_default()),
@@ -74,11 +75,11 @@ impl HostOrders {
         client: &UpdaterClient,
         order: HostOrder,
         again: bool,
-        listener: Listener,
+        progress: ProgressCallback,
     ) -> HostResult {
         let begun = Instant::now();
         let result = if let Some(pending) = self.pending_order(host, order) {
-            match self.answer(client, &pending, again, Arc::clone(&listener)).await {
+            match self.answer(client, &pending, again, Arc::clone(&progress)).await {
                 Ok(answer) => pending.result(host, answer),
                 Err(error) => host_result::of_error(host, pending.from, &error),
             }
@@ -88,7 +89,7 @@ impl HostOrders {
         };
         let result = match order {
             HostOrder::Forward { updater, .. } => {
-                self.then_its_updater(client, updater, result, listener).await
+                self.then_its_updater(client, updater, result, progress).await
             }
             HostOrder::Back { .. } => result,
         };
@@ -109,7 +110,7 @@ impl HostOrders {
             return HostResult::new(host, HostOutcome::Failed)
                 .with_reason(MasterCode::Deadline, &late);
         };
-        let result = match client.ended(&self.plan.app, &pending.key).await {
+        let result = match client.outcome_if_ended(&self.plan.app, &pending.key).await {
             Ok(Some(answer)) => pending.result(host, answer),
             Ok(None) => {
                 let result =
@@ -159,19 +160,22 @@ impl HostOrders {
         client: &UpdaterClient,
         pending: &PendingOrder,
         again: bool,
-        listener: Listener,
-    ) -> Result<Answer, ClientError> {
+        progress: ProgressCallback,
+    ) -> Result<OrderResult, ClientError> {
         let (app, key, options) = (&self.plan.app, pending.key.as_str(), &pending.options);
-        let heard = || Arc::clone(&listener);
+        let report = || Arc::clone(&progress);
         let mut answer = loop {
-            let before = if again { client.find_out(app, key, heard()).await? } else { None };
+            let before =
+                if again { client.recover_outcome(app, key, report()).await? } else { None };
             let answer = match (before, &self.archives.goal) {
                 (Some(answer), _) => answer,
                 (None, _) if pending.kind == Kind::Rollback => {
-                    client.rollback(app, key, pending.to, options, heard()).await?
+                    client.rollback(app, key, pending.to, options, report()).await?
                 }
-                (None, Goal::Push(push)) => client.push(app, key, push, options, heard()).await?,
-                (None, _) => client.activate(app, key, pending.to, options, heard()).await?,
+                (None, Goal::Push(archive)) => {
+                    client.push(app, key, archive, options, report()).await?
+                }
+                (None, _) => client.activate(app, key, pending.to, options, report()).await?,
             };
             // What whoever died had sent may arrive only now: that is the order, then.
             if !again || answer.code != Some(Code::UpdateInProgress.into()) {
@@ -179,13 +183,14 @@ impl HostOrders {
             }
         };
         // The host waits until it sees that this master still reaches it.
+        let mut attempts = CONFIRM_AGAIN.attempts();
         for _ in 0..CONFIRMATIONS {
             let (Status::Confirming, Some(id)) = (answer.status, answer.transaction.clone()) else {
                 break;
             };
-            answer = client.confirm(app, &id, heard()).await?;
+            answer = client.confirm(app, &id, report()).await?;
             if answer.status == Status::Confirming {
-                sleep(PAUSE).await;
+                sleep(attempts.fail(random())).await;
             }
         }
         Ok(answer)
@@ -197,7 +202,7 @@ impl HostOrders {
         client: &UpdaterClient,
         to: Option<Digest>,
         result: HostResult,
-        listener: Listener,
+        progress: ProgressCallback,
     ) -> HostResult {
         let good = match result.outcome {
             HostOutcome::Updated | HostOutcome::AlreadyCurrent => true,
@@ -205,8 +210,8 @@ impl HostOrders {
             _ => false,
         };
         match (&self.archives.updater, to) {
-            (Some(push), Some(_)) if good => {
-                self_update::update(client, push, result, listener).await
+            (Some(archive), Some(_)) if good => {
+                self_update::update(client, archive, result, progress).await
             }
             _ => result,
         }

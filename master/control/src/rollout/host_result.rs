@@ -5,7 +5,7 @@ use std::time::Duration;
 use engine::{HostResult, MasterCode, Observation};
 use protocol::{Code, Digest, HostName, HostOutcome, Kind, Status};
 
-use crate::updater_client::{Answer, ClientError};
+use crate::updater_client::{ClientError, OrderResult};
 
 /// How a host is found that gave no answer.
 pub(super) fn unreachable(error: &ClientError) -> Observation {
@@ -40,7 +40,7 @@ pub(super) fn of_answer(
     kind: Kind,
     asked: Digest,
     from: Option<Digest>,
-    answer: Answer,
+    answer: OrderResult,
 ) -> HostResult {
     let from = answer.from.or(from);
     let mut result = HostResult {
@@ -105,8 +105,8 @@ pub(super) fn lasted(result: HostResult, time: Duration) -> HostResult {
 mod tests {
     use super::*;
 
-    fn answer(status: Status, code: Option<&str>, to: Option<Digest>) -> Answer {
-        Answer {
+    fn answer(status: Status, code: Option<&str>, to: Option<Digest>) -> OrderResult {
+        OrderResult {
             status,
             code: code.map(|code| code.to_owned().into()),
             detail: None,

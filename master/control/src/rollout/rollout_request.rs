@@ -3,13 +3,13 @@
 use engine::Policy;
 use protocol::{AppName, Digest, Kind, Migrates};
 
-use crate::updater_client::Push;
+use crate::updater_client::ReleaseArchive;
 
 /// What every host is to come to.
 #[derive(Debug, Clone)]
 pub enum Goal {
     /// Run the release in this archive.
-    Push(Box<Push>),
+    Push(Box<ReleaseArchive>),
     /// Run a release that the host has already.
     Activate(Digest),
     /// Go back: to this release, or to the one before.
@@ -45,7 +45,7 @@ impl Goal {
     /// The release that all hosts are to run; none for "what each ran before".
     pub fn target(&self) -> Option<Digest> {
         match self {
-            Self::Push(push) => Some(push.digest),
+            Self::Push(archive) => Some(archive.digest),
             Self::Activate(digest) => Some(*digest),
             Self::Back(digest) => *digest,
         }

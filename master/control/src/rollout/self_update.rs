@@ -2,29 +2,30 @@
 
 use std::time::Duration;
 
+use common::{Backoff, random};
 use engine::HostResult;
 use protocol::{Code, HostOutcome, Status};
 use tokio::time::{Instant, sleep};
 
-use crate::updater_client::{Heard, Listener, Push, UpdaterClient};
+use crate::updater_client::{OrderProgress, ProgressCallback, ReleaseArchive, UpdaterClient};
 
-/// How long a new updater has to answer, and how often it is asked.
-const PATIENCE: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(250);
+/// How long a new updater has to answer, and after how long it is asked again.
+const DEADLINE: Duration = Duration::from_secs(30);
+const ASK_AGAIN: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(2));
 
 /// Sends the updater its own release, and believes only a new connection on which that digest
 /// answers. `result` is what the host came to so far.
 pub(super) async fn update(
     client: &UpdaterClient,
-    push: &Push,
+    archive: &ReleaseArchive,
     result: HostResult,
-    listener: Listener,
+    progress: ProgressCallback,
 ) -> HostResult {
-    if client.health().await.is_ok_and(|health| health.digest == push.digest) {
+    if client.health().await.is_ok_and(|health| health.digest == archive.digest) {
         return noted(result, "its updater is the one asked for already");
     }
-    listener(Heard::UpdatingSelf);
-    let answer = client.update_self(push, listener).await;
+    progress(OrderProgress::SelfUpdateBegun);
+    let answer = client.update_self(archive, progress).await;
     if let Ok(answer) = &answer
         && answer.status == Status::Failed
     {
@@ -33,22 +34,22 @@ pub(super) async fn update(
         let failed = failed(result, &format!("refused: {detail}"));
         return HostResult { output: answer.output.clone(), code: code.or(failed.code), ..failed };
     }
-    let begun = Instant::now();
+    let (begun, mut attempts) = (Instant::now(), ASK_AGAIN.attempts());
     loop {
         let seen = match client.health().await {
-            Ok(health) if health.digest == push.digest => {
-                return noted(result, &format!("its updater is now {}", push.digest.short()));
+            Ok(health) if health.digest == archive.digest => {
+                return noted(result, &format!("its updater is now {}", archive.digest.short()));
             }
             Ok(health) => format!("{} still answers", health.digest.short()),
             Err(error) => error.one_line(),
         };
-        if begun.elapsed() >= PATIENCE {
+        if begun.elapsed() >= DEADLINE {
             let sent =
                 answer.map_or_else(|error| format!("; {}", error.one_line()), |_| String::new());
-            let seconds = PATIENCE.as_secs();
+            let seconds = DEADLINE.as_secs();
             return failed(result, &format!("not there after {seconds} s: {seen}{sent}"));
         }
-        sleep(PAUSE).await;
+        sleep(attempts.fail(random())).await;
     }
 }
 

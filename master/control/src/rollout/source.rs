@@ -18,7 +18,7 @@ use crate::pack;
 use crate::pack::{PackError, Packed, Packing};
 use crate::rollout::Goal;
 use crate::signing::{SignedFiles, SigningError};
-use crate::updater_client::Push;
+use crate::updater_client::ReleaseArchive;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -140,7 +140,7 @@ impl Source {
                     packed.path = kept(home, &packed)?;
                     remember(store, &packed, now)?;
                 }
-                let goal = Goal::Push(Box::new(push(&packed, None)?));
+                let goal = Goal::Push(Box::new(release_archive(&packed, None)?));
                 Ok(Prepared { goal, packed: Some(packed), temporary: Some(temporary) })
             }
             Self::Archive { path, manifest } => {
@@ -150,7 +150,7 @@ impl Source {
                 if keep {
                     remember(store, &packed, now)?;
                 }
-                let goal = Goal::Push(Box::new(push(&packed, signed)?));
+                let goal = Goal::Push(Box::new(release_archive(&packed, signed)?));
                 Ok(Prepared { goal, packed: Some(packed), temporary: None })
             }
             Self::Release(name) => {
@@ -168,8 +168,8 @@ impl Prepared {
     pub async fn migration(&self, interrupt: &Interrupt) -> Result<Option<Migrates>, SourceError> {
         match (&self.packed, &self.goal) {
             (Some(Packed { files: Some(_), migration, .. }), _) => Ok(*migration),
-            (_, Goal::Push(push)) => {
-                let path = push.path.clone();
+            (_, Goal::Push(archive)) => {
+                let path = archive.path.clone();
                 let read = move |cancel: &CancelToken| pack::manifest_in(&path, cancel);
                 let manifest = beside(interrupt, read).await?;
                 Ok(manifest.migrations.as_ref().and_then(MigrationsSection::migrates))
@@ -183,19 +183,19 @@ impl Prepared {
 pub async fn own_archive(
     context: &SourceContext<'_>,
     named: Option<&Path>,
-) -> Result<(Push, Option<TempDir>), SourceError> {
+) -> Result<(ReleaseArchive, Option<TempDir>), SourceError> {
     let SourceContext { home, interrupt, .. } = *context;
     if let Some(path) = named.map(Path::to_owned) {
         let packed = beside(interrupt, move |cancel| pack::inspect(&path, cancel)).await?;
         let signed = signed(&packed, None)?;
-        return Ok((push(&packed, signed)?, None));
+        return Ok((release_archive(&packed, signed)?, None));
     }
     let temporary = temporary(home)?;
     let output = temporary.path().join("updater.tar.zst");
     let updater = pack::beside_this_program()?;
     let work = move |cancel: &CancelToken| pack::pack_updater(&updater, &output, cancel);
     let packed = beside(interrupt, work).await?;
-    Ok((push(&packed, None)?, Some(temporary)))
+    Ok((release_archive(&packed, None)?, Some(temporary)))
 }
 
 /// A digest, whole or by its beginning, or `NAME@VERSION`.
@@ -240,15 +240,18 @@ fn from_home(home: &Home, release: &KnownRelease) -> Result<Goal, SourceError> {
     let gzip = pack::is_gzip(&path)?;
     let (bytes, digest, label) = (release.size, release.digest, release.sha.clone());
     let signed = SignedFiles::of_archive(&path, None, &digest, bytes)?;
-    Ok(Goal::Push(Box::new(Push { path, bytes, digest, label, gzip, signed })))
+    Ok(Goal::Push(Box::new(ReleaseArchive { path, bytes, digest, label, gzip, signed })))
 }
 
 fn signed(packed: &Packed, named: Option<&Path>) -> Result<Option<SignedFiles>, SigningError> {
     SignedFiles::of_archive(&packed.path, named, &packed.digest, packed.bytes)
 }
 
-fn push(packed: &Packed, signed: Option<SignedFiles>) -> Result<Push, PackError> {
-    Ok(Push {
+fn release_archive(
+    packed: &Packed,
+    signed: Option<SignedFiles>,
+) -> Result<ReleaseArchive, PackError> {
+    Ok(ReleaseArchive {
         gzip: pack::is_gzip(&packed.path)?,
         path: packed.path.clone(),
         bytes: packed.bytes,
@@ -356,7 +359,10 @@ mod tests {
         for name in ["web@1.2", &hex[..8], &hex, &digest.to_string()] {
             let source = Source::Release(name.to_owned());
             let found = master.prepare(&source, true).await.unwrap();
-            assert!(matches!(found.goal, Goal::Push(push) if push.digest == digest), "{name}");
+            assert!(
+                matches!(found.goal, Goal::Push(archive) if archive.digest == digest),
+                "{name}"
+            );
         }
         std::fs::remove_file(master.home.archive(&digest)).unwrap();
         let source = Source::Release("web@1.2".to_owned());

@@ -18,15 +18,17 @@ use crate::rollout::{
     Archives, Goal, Observer, RolloutEnvironment, RolloutError, RolloutRequest, Rollouts, Sources,
     Summary, build, inspect,
 };
-use crate::updater_client::testing::{Call, FakeUpdaters, app, digest, impatience, listen};
-use crate::updater_client::{Push, UpdaterClient};
+use crate::updater_client::testing::{
+    PeerRequest, ScriptedPeers, app, digest, serve_peer, short_timeouts,
+};
+use crate::updater_client::{ReleaseArchive, UpdaterClient};
 
 pub(super) const OLD: u8 = 1;
 pub(super) const NEW: u8 = 2;
 
 /// A fleet of peers and a master's store.
 pub(super) struct Fleet {
-    world: FakeUpdaters,
+    peers: ScriptedPeers,
     directory: TempDir,
     pub(super) store: Store,
     pub(super) members: Vec<Member>,
@@ -58,28 +60,28 @@ impl Fleet {
     pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::create(&directory.path().join("swarm.db"), "ada", now()).unwrap();
-        let (world, members) = (FakeUpdaters::new(), Vec::new());
-        Self { world, directory, store, members, shown: Shown::default(), hooks: Vec::new() }
+        let (peers, members) = (ScriptedPeers::new(), Vec::new());
+        Self { peers, directory, store, members, shown: Shown::default(), hooks: Vec::new() }
     }
 
     /// Adds a host that is played by `serve`, and gives back the requests that it gets.
     pub(super) async fn host<F, W>(&mut self, name: &str, serve: F) -> Requests
     where
-        F: Fn(Call) -> W + Send + Sync + 'static,
+        F: Fn(PeerRequest) -> W + Send + Sync + 'static,
         W: Future<Output = ()> + Send + 'static,
     {
-        let (issued, server) = self.world.updater(name);
+        let (issued, server) = self.peers.updater(name);
         let requests = Requests::default();
         let kept = requests.clone();
-        let address = listen(server, move |call| {
+        let address = serve_peer(server, move |call| {
             let line = call.head.lines().next().unwrap_or_default();
             kept.0.lock().unwrap().push(line.trim_end_matches(" HTTP/1.1").to_owned());
             serve(call)
         })
         .await;
-        let client = self.world.client(name, &issued);
+        let tls = self.peers.tls(name, &issued);
         let host: protocol::HostName = name.parse().unwrap();
-        let client = UpdaterClient::new(host.clone(), address, client, 1, impatience());
+        let client = UpdaterClient::new(host.clone(), address, tls, 1, short_timeouts());
         let labels = [("zone".to_owned(), name[..1].to_owned())].into();
         self.members.push(Member { host, labels, skip: None, client: Ok(client) });
         requests
@@ -96,11 +98,11 @@ impl Fleet {
         Goal::Push(Box::new(self.push()))
     }
 
-    pub(super) fn push(&self) -> Push {
+    pub(super) fn push(&self) -> ReleaseArchive {
         let path = self.directory.path().join("x.tar.zst");
         std::fs::write(&path, vec![7; 500_000]).unwrap();
         let digest = digest(NEW);
-        Push { path, bytes: 500_000, digest, label: None, gzip: false, signed: None }
+        ReleaseArchive { path, bytes: 500_000, digest, label: None, gzip: false, signed: None }
     }
 
     pub(super) async fn plan(&self, request: &RolloutRequest) -> Result<Plan, RolloutError> {
@@ -114,7 +116,7 @@ impl Fleet {
     pub(super) async fn run_with(
         &mut self,
         request: RolloutRequest,
-        updater: Option<Push>,
+        updater: Option<ReleaseArchive>,
         interrupt: Interrupt,
     ) -> Summary {
         let plan = self.plan(&request).await.unwrap();
@@ -197,7 +199,7 @@ pub(super) fn keeps(active: u8, prev: Option<u8>, quarantined: &[u8]) -> Value {
 }
 
 /// Answers what a host that is well is asked before its order; whether it was that.
-pub(super) async fn looked(call: &mut Call, active: u8, prev: Option<u8>) -> bool {
+pub(super) async fn looked(call: &mut PeerRequest, active: u8, prev: Option<u8>) -> bool {
     let answer = if call.is("GET /health") {
         runs(active, true)
     } else if call.is("GET /releases") {

@@ -14,11 +14,11 @@ use crate::interrupt::Interrupt;
 use crate::notify::{Hook, Occasion, Target};
 use crate::rollout::testing::{Fleet, NEW, OLD, Requests, ends, keeps, looked, request, runs};
 use crate::rollout::{Goal, Summary};
-use crate::updater_client::testing::{Call, TRANSACTION, digest, event};
+use crate::updater_client::testing::{PeerRequest, TRANSACTION, digest, event};
 
 /// A host that runs the old release and takes the new one.
 async fn good(fleet: &mut Fleet, name: &str) -> Requests {
-    let serve = |mut call: Call| async move {
+    let serve = |mut call: PeerRequest| async move {
         if looked(&mut call, OLD, None).await {
             return;
         }
@@ -105,7 +105,7 @@ async fn lesson_36_a_host_that_answers_nonsense_does_not_cost_the_others_their_r
     good(&mut fleet, "good-1").await;
     fleet.host("html-1", |mut call| async move { call.say("<html>\r\n\r\n").await }).await;
     fleet.host("wrong-1", |mut call| async move { call.json(200, &json!([])).await }).await;
-    let refuses = |mut call: Call| async move {
+    let refuses = |mut call: PeerRequest| async move {
         if looked(&mut call, OLD, None).await {
             return;
         }
@@ -131,7 +131,7 @@ async fn lesson_36_a_host_that_answers_nonsense_does_not_cost_the_others_their_r
 #[tokio::test]
 async fn lesson_43_a_host_on_the_target_is_not_updated_again() {
     let mut fleet = Fleet::new();
-    let serve = |mut call: Call| async move {
+    let serve = |mut call: PeerRequest| async move {
         call.json(200, &runs(NEW, true)).await;
     };
     let requests = fleet.host("web-1", serve).await;
@@ -144,7 +144,7 @@ async fn lesson_43_a_host_on_the_target_is_not_updated_again() {
 
 #[tokio::test]
 async fn lesson_40_a_host_that_has_the_release_and_is_not_well_is_not_called_current() {
-    let serve = |mut call: Call| async move {
+    let serve = |mut call: PeerRequest| async move {
         if call.is("GET /health") {
             return call.json(200, &runs(NEW, false)).await;
         }
@@ -173,7 +173,7 @@ async fn lesson_40_a_host_that_has_the_release_and_is_not_well_is_not_called_cur
 #[tokio::test]
 async fn lesson_47_what_was_asked_for_is_not_what_runs() {
     let mut fleet = Fleet::new();
-    let serve = |mut call: Call| async move {
+    let serve = |mut call: PeerRequest| async move {
         if looked(&mut call, OLD, None).await {
             return;
         }
@@ -194,7 +194,7 @@ async fn lesson_47_what_was_asked_for_is_not_what_runs() {
 #[tokio::test]
 async fn a_rollback_goes_to_what_ran_before() {
     let mut fleet = Fleet::new();
-    let serve = |mut call: Call| async move {
+    let serve = |mut call: PeerRequest| async move {
         if looked(&mut call, NEW, Some(OLD)).await {
             return;
         }
@@ -202,7 +202,7 @@ async fn a_rollback_goes_to_what_ran_before() {
         call.line(&ends("rolled_back", None, NEW, OLD)).await;
     };
     fleet.host("web-1", serve).await;
-    let refuses = |mut call: Call| async move {
+    let refuses = |mut call: PeerRequest| async move {
         if looked(&mut call, NEW, None).await {
             return;
         }
@@ -225,7 +225,7 @@ async fn a_rollback_goes_to_what_ran_before() {
 #[tokio::test]
 async fn a_confirmation_comes_on_a_connection_of_its_own() {
     let mut fleet = Fleet::new();
-    let serve = |mut call: Call| async move {
+    let serve = |mut call: PeerRequest| async move {
         if looked(&mut call, OLD, None).await {
             return;
         }
@@ -250,7 +250,7 @@ async fn a_confirmation_comes_on_a_connection_of_its_own() {
 async fn lesson_21_a_new_updater_counts_when_it_answers_on_a_new_connection() {
     let mut fleet = Fleet::new();
     let asked = Arc::new(AtomicUsize::new(0));
-    let serve = move |mut call: Call| {
+    let serve = move |mut call: PeerRequest| {
         let asked = Arc::clone(&asked);
         async move {
             if call.is("GET /health") {
@@ -284,7 +284,7 @@ async fn no_host_is_started_after_an_interrupt_and_the_one_under_way_is_waited_f
     let mut fleet = Fleet::new();
     let interrupt = Interrupt::none();
     let asked = interrupt.clone();
-    let first = move |mut call: Call| {
+    let first = move |mut call: PeerRequest| {
         let asked = asked.clone();
         async move {
             if looked(&mut call, OLD, None).await {
@@ -315,7 +315,7 @@ async fn a_second_interrupt_leaves() {
     let interrupt = Interrupt::none();
     let asked = interrupt.clone();
     let never = Arc::new(Notify::new());
-    let serve = move |mut call: Call| {
+    let serve = move |mut call: PeerRequest| {
         let (asked, never) = (asked.clone(), Arc::clone(&never));
         async move {
             if looked(&mut call, OLD, None).await {

@@ -16,7 +16,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::interrupt::Interrupt;
 use crate::rollout::host_orders::HostOrders;
 use crate::rollout::host_result::{defect, unreachable};
-use crate::updater_client::{ClientError, Heard, Listener, UpdaterClient};
+use crate::updater_client::{ClientError, OrderProgress, ProgressCallback, UpdaterClient};
 
 /// Progress is told this often, at most, of one archive.
 const STEPS: u64 = 100;
@@ -63,13 +63,13 @@ impl Updaters {
     fn begin<F>(
         &mut self,
         host: HostName,
-        work: impl FnOnce(HostName, UpdaterClient, Listener) -> F,
+        work: impl FnOnce(HostName, UpdaterClient, ProgressCallback) -> F,
     ) where
         F: Future<Output = Event> + Send + 'static,
     {
         let Some(Ok(updater)) = self.clients.get(&host) else { return };
-        let listener = listener(&host, self.sender.clone());
-        let work = work(host.clone(), updater.clone(), listener);
+        let progress = progress_callback(&host, self.sender.clone());
+        let work = work(host.clone(), updater.clone(), progress);
         let sender = self.sender.clone();
         let task = self.tasks.spawn(async move {
             // Nobody listens only when nobody drives any more.
@@ -130,13 +130,13 @@ impl Executor for Updaters {
                 };
                 Event::Observed { host, observation }
             }),
-            Command::Stage { host } => self.begin(host, |host, updater, listener| async move {
-                let error = orders.stage(&host, &updater, listener).await;
+            Command::Stage { host } => self.begin(host, |host, updater, progress| async move {
+                let error = orders.stage(&host, &updater, progress).await;
                 Event::Staged { host, error }
             }),
             Command::Order { host, order, again } => {
-                self.begin(host, |host, updater, listener| async move {
-                    let result = orders.take(&host, &updater, order, again, listener).await;
+                self.begin(host, |host, updater, progress| async move {
+                    let result = orders.take(&host, &updater, order, again, progress).await;
                     Event::OrderEnded { result: Box::new(result) }
                 });
             }
@@ -191,26 +191,29 @@ impl Updaters {
     }
 }
 
-/// Tells what is heard of a host, and no phase twice in a row.
-fn listener(host: &HostName, sender: mpsc::UnboundedSender<DriverEvent>) -> Listener {
+/// Passes on what a host does, and no phase twice in a row.
+fn progress_callback(
+    host: &HostName,
+    sender: mpsc::UnboundedSender<DriverEvent>,
+) -> ProgressCallback {
     let host = host.clone();
-    let (step, last) = (AtomicU64::new(0), Mutex::new(None));
-    Arc::new(move |heard| {
+    let (percent, last) = (AtomicU64::new(0), Mutex::new(None));
+    Arc::new(move |step| {
         let host = host.clone();
-        let (phase, detail) = match heard {
-            Heard::Sent { bytes, total } => {
+        let (phase, detail) = match step {
+            OrderProgress::ArchiveSent { bytes, total } => {
                 let now = bytes.saturating_mul(STEPS) / total.max(1);
-                if step.swap(now, Ordering::Relaxed) != now {
+                if percent.swap(now, Ordering::Relaxed) != now {
                     drop(sender.send(DriverEvent::Progress { host, bytes, total }));
                 }
                 return;
             }
-            Heard::UpdatingSelf => {
+            OrderProgress::SelfUpdateBegun => {
                 drop(sender.send(DriverEvent::Event(Event::UpdatingSelf { host })));
                 return;
             }
-            Heard::Still(phase) => (phase, None),
-            Heard::Event(event) => match event.kind {
+            OrderProgress::Polled(phase) => (phase, None),
+            OrderProgress::Event(event) => match event.kind {
                 EventKind::Phase { phase, detail, .. } => (phase, detail),
                 _ => return,
             },

@@ -30,7 +30,7 @@ pub fn describe(
         archive_bytes: seen.bytes,
         unpacked_bytes: measured.unpacked_bytes,
         entries: measured.entries,
-        // Nobody counts fractions of a second, and a person is to read it.
+        // Without fractions of a second: a person is to read it.
         not_after: not_after.truncate_to_second(),
     })
 }

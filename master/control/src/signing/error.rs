@@ -38,7 +38,7 @@ pub enum SigningError {
     /// It is no minisign key.
     #[error("use {} as a key: it is none of minisign's", .0.display())]
     NoKey(PathBuf),
-    /// Nobody is there to be asked for the password.
+    /// There is no terminal on which to ask for the password.
     #[error("ask for the key's password")]
     NoPassword(#[source] io::Error),
     /// The key is damaged, or the password does not open it.

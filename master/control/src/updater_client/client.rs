@@ -1,4 +1,4 @@
-//! The calls.
+//! The calls of the updater's API.
 
 use std::sync::Arc;
 
@@ -17,20 +17,22 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::updater_client::answer::{parse, shown};
-use crate::updater_client::connection::{Connection, within};
-use crate::updater_client::lines::whole;
-use crate::updater_client::request::{Order, OrderBody, query};
-use crate::updater_client::{Answer, ClientError, Evidence, Listener, Push, Timeouts};
+use crate::updater_client::connection::{Connection, with_timeout};
+use crate::updater_client::host_json::{parse, shown};
+use crate::updater_client::lines::read_whole;
+use crate::updater_client::request::{OrderBody, OrderRequest, order_query};
+use crate::updater_client::{
+    ClientError, FailureEvidence, OrderResult, ProgressCallback, ReleaseArchive, Timeouts,
+};
 
-/// One host's updater, as the master sees it.
+/// Speaks to the updater of one host, as this master.
 #[derive(Clone)]
 pub struct UpdaterClient {
     pub(super) host: HostName,
     pub(super) address: String,
     pub(super) tls: Arc<ClientConfig>,
     pub(super) epoch: u64,
-    pub(super) patience: Timeouts,
+    pub(super) timeouts: Timeouts,
 }
 
 impl UpdaterClient {
@@ -41,9 +43,9 @@ impl UpdaterClient {
         address: String,
         tls: Arc<ClientConfig>,
         epoch: u64,
-        patience: Timeouts,
+        timeouts: Timeouts,
     ) -> Self {
-        Self { host, address, tls, epoch, patience }
+        Self { host, address, tls, epoch, timeouts }
     }
 
     /// The same updater, ordered by a master of this epoch.
@@ -63,9 +65,12 @@ impl UpdaterClient {
     }
 
     /// `GET /evidence/{transaction}`.
-    pub async fn evidence(&self, transaction: &TransactionId) -> Result<Evidence, ClientError> {
+    pub async fn evidence(
+        &self,
+        transaction: &TransactionId,
+    ) -> Result<FailureEvidence, ClientError> {
         let value = self.get_value(&format!("/evidence/{transaction}")).await?;
-        Ok(Evidence::of(&value))
+        Ok(FailureEvidence::from_json(&value))
     }
 
     /// `PUT /releases/{digest}`: puts an archive on the host's disk, and activates nothing.
@@ -73,15 +78,18 @@ impl UpdaterClient {
         &self,
         app: &AppName,
         key: &str,
-        push: &Push,
+        archive: &ReleaseArchive,
         options: &OrderOptions,
-        listener: Listener,
-    ) -> Result<Answer, ClientError> {
-        let query = query(Some(app), options, push.label.as_deref());
-        let target = format!("/releases/{}?{query}", push.digest);
-        let body = OrderBody::Archive(push);
-        self.order(Order { method: Method::PUT, ..order(key, Some(app), target, body, listener) })
-            .await
+        progress: ProgressCallback,
+    ) -> Result<OrderResult, ClientError> {
+        let query = order_query(Some(app), options, archive.label.as_deref());
+        let target = format!("/releases/{}?{query}", archive.digest);
+        let body = OrderBody::Archive(archive);
+        self.send_order(OrderRequest {
+            method: Method::PUT,
+            ..OrderRequest::post(key, Some(app), target, body, progress)
+        })
+        .await
     }
 
     /// `POST /update` with an archive. A host that has it gets no bytes. `key` is the caller's own
@@ -90,13 +98,20 @@ impl UpdaterClient {
         &self,
         app: &AppName,
         key: &str,
-        push: &Push,
+        archive: &ReleaseArchive,
         options: &OrderOptions,
-        listener: Listener,
-    ) -> Result<Answer, ClientError> {
-        let query = query(Some(app), options, push.label.as_deref());
+        progress: ProgressCallback,
+    ) -> Result<OrderResult, ClientError> {
+        let query = order_query(Some(app), options, archive.label.as_deref());
         let target = format!("/update?{query}");
-        self.order(order(key, Some(app), target, OrderBody::Archive(push), listener)).await
+        self.send_order(OrderRequest::post(
+            key,
+            Some(app),
+            target,
+            OrderBody::Archive(archive),
+            progress,
+        ))
+        .await
     }
 
     /// `POST /update` for a release that is on the host already.
@@ -106,10 +121,10 @@ impl UpdaterClient {
         key: &str,
         digest: Digest,
         options: &OrderOptions,
-        listener: Listener,
-    ) -> Result<Answer, ClientError> {
+        progress: ProgressCallback,
+    ) -> Result<OrderResult, ClientError> {
         let body = UpdateOrder { digest, options: options.clone() };
-        self.command(app, key, "/update", &body, listener).await
+        self.command(app, key, "/update", &body, progress).await
     }
 
     /// `POST /rollback`, to a release that the host keeps.
@@ -119,10 +134,10 @@ impl UpdaterClient {
         key: &str,
         digest: Digest,
         options: &OrderOptions,
-        listener: Listener,
-    ) -> Result<Answer, ClientError> {
+        progress: ProgressCallback,
+    ) -> Result<OrderResult, ClientError> {
         let body = RollbackOrder { digest: Some(digest), options: options.clone() };
-        self.command(app, key, "/rollback", &body, listener).await
+        self.command(app, key, "/rollback", &body, progress).await
     }
 
     /// `POST /confirm/{transaction}`, on a connection that is not the order's.
@@ -130,25 +145,33 @@ impl UpdaterClient {
         &self,
         app: &AppName,
         transaction: &TransactionId,
-        listener: Listener,
-    ) -> Result<Answer, ClientError> {
+        progress: ProgressCallback,
+    ) -> Result<OrderResult, ClientError> {
         let target = format!("/confirm/{transaction}");
-        let order = order(&fresh(), Some(app), target, OrderBody::Nothing, listener);
-        self.order_of(order, Some(transaction.clone())).await
+        let order =
+            OrderRequest::post(&new_order_key(), Some(app), target, OrderBody::Nothing, progress);
+        self.send_order_of(order, Some(transaction.clone())).await
     }
 
     /// `POST /update-self`. Whether the new updater came up, only a new connection can tell.
     pub async fn update_self(
         &self,
-        push: &Push,
-        listener: Listener,
-    ) -> Result<Answer, ClientError> {
+        archive: &ReleaseArchive,
+        progress: ProgressCallback,
+    ) -> Result<OrderResult, ClientError> {
         let target = "/update-self?confirm_self=true".to_owned();
-        self.order(order(&fresh(), None, target, OrderBody::Archive(push), listener)).await
+        self.send_order(OrderRequest::post(
+            &new_order_key(),
+            None,
+            target,
+            OrderBody::Archive(archive),
+            progress,
+        ))
+        .await
     }
 
     pub(super) async fn connect(&self) -> Result<Connection, ClientError> {
-        Connection::open(&self.address, &self.host, &self.tls, &self.patience).await
+        Connection::open(&self.address, &self.host, &self.tls, &self.timeouts).await
     }
 
     async fn command(
@@ -157,12 +180,13 @@ impl UpdaterClient {
         key: &str,
         route: &str,
         body: &impl Serialize,
-        listener: Listener,
-    ) -> Result<Answer, ClientError> {
+        progress: ProgressCallback,
+    ) -> Result<OrderResult, ClientError> {
         let json =
             serde_json::to_vec(body).map_err(|error| ClientError::Malformed(error.to_string()))?;
         let target = format!("{route}?app={app}");
-        self.order(order(key, Some(app), target, OrderBody::Json(json), listener)).await
+        self.send_order(OrderRequest::post(key, Some(app), target, OrderBody::Json(json), progress))
+            .await
     }
 
     async fn get<T: DeserializeOwned>(&self, target: &str) -> Result<T, ClientError> {
@@ -187,11 +211,11 @@ impl UpdaterClient {
             let value = self.json(response).await?;
             Ok::<_, ClientError>((status, value))
         };
-        let (status, value) = within(self.patience.answer, "get an answer", answer).await??;
+        let (status, value) = with_timeout(self.timeouts.answer, "get an answer", answer).await??;
         if status.is_success() {
             return Ok(value);
         }
-        let answer = Answer::of_problem(&value, status.as_u16());
+        let answer = OrderResult::from_problem(&value, status.as_u16());
         let detail = answer.detail.unwrap_or_default();
         Err(ClientError::Refused { code: answer.code, detail })
     }
@@ -199,8 +223,8 @@ impl UpdaterClient {
     /// A body that should be JSON. What stands in the place of an error's is taken as text.
     pub(super) async fn json(&self, response: Response<Incoming>) -> Result<Value, ClientError> {
         let status = response.status();
-        let body = whole(response.into_body(), &self.address);
-        let body = within(self.patience.answer, "get the whole answer", body).await??;
+        let body = read_whole(response.into_body(), &self.address);
+        let body = with_timeout(self.timeouts.answer, "get the whole answer", body).await??;
         parse(&body).ok_or_else(|| {
             let text = Value::String(String::from_utf8_lossy(&body).into_owned());
             let error = format!("it answered {status} with no JSON: {}", shown(&text));
@@ -209,18 +233,8 @@ impl UpdaterClient {
     }
 }
 
-pub(super) fn order<'a>(
-    key: &str,
-    app: Option<&'a AppName>,
-    target: String,
-    body: OrderBody<'a>,
-    listener: Listener,
-) -> Order<'a> {
-    Order { method: Method::POST, key: key.to_owned(), app, target, body, listener }
-}
-
-/// A name for an order about which nobody will ask by its name.
-pub(super) fn fresh() -> String {
+/// A name for an order that is never asked about by its name.
+pub(super) fn new_order_key() -> String {
     Uuid::now_v7().to_string()
 }
 
@@ -233,12 +247,13 @@ mod tests {
 
     use super::*;
     use crate::updater_client::testing::{
-        FakeUpdaters, TRANSACTION, app, archive, digest, ear, health, impatience, listen, peer,
+        ScriptedPeers, TRANSACTION, app, digest, health, record_progress, release_archive,
+        scripted_peer, serve_peer, short_timeouts,
     };
 
     #[tokio::test]
     async fn health_is_read() {
-        let client = peer(|mut call| async move {
+        let client = scripted_peer(|mut call| async move {
             call.json(200, &health("idle", None, &Value::Null)).await;
         })
         .await;
@@ -255,7 +270,7 @@ mod tests {
             (403, json!({"code": "role_forbidden", "detail": "no"}), MasterCode::Refused),
             (404, json!([]), MasterCode::Refused),
         ] {
-            let client = peer(move |mut call| {
+            let client = scripted_peer(move |mut call| {
                 let value = value.clone();
                 async move { call.json(status, &value).await }
             })
@@ -268,7 +283,7 @@ mod tests {
 
     #[tokio::test]
     async fn evidence_is_read_whatever_else_is_in_it() {
-        let client = peer(|mut call| async move {
+        let client = scripted_peer(|mut call| async move {
             let evidence = json!({
                 "problem": {"detail": "it died", "code": "of_the_future"},
                 "build_output": ["a"], "agent_output": 7, "agent_exit": "exit status 3", "x": [],
@@ -284,22 +299,24 @@ mod tests {
 
     #[tokio::test]
     async fn lesson_29_a_host_with_another_certificate_gets_nothing() {
-        let world = FakeUpdaters::new();
-        let (pinned, _) = world.updater("web-1");
-        for impostor in [world.updater("web-1"), world.updater("web-2")] {
+        let peers = ScriptedPeers::new();
+        let (pinned, _) = peers.updater("web-1");
+        for impostor in [peers.updater("web-1"), peers.updater("web-2")] {
             let served = Arc::new(AtomicBool::new(false));
             let seen = Arc::clone(&served);
-            let address = listen(impostor.1, move |_| {
+            let address = serve_peer(impostor.1, move |_| {
                 seen.store(true, Ordering::SeqCst);
                 async {}
             })
             .await;
-            let client = world.client("web-1", &pinned);
+            let tls = peers.tls("web-1", &pinned);
             let host = "web-1".parse().unwrap();
-            let client = UpdaterClient::new(host, address, client, 1, impatience());
+            let client = UpdaterClient::new(host, address, tls, 1, short_timeouts());
             let directory = tempfile::tempdir().unwrap();
-            let (push, _) = archive(&directory);
-            let sent = client.push(&app(), "a", &push, &OrderOptions::default(), ear().0).await;
+            let (archive, _) = release_archive(&directory);
+            let sent = client
+                .push(&app(), "a", &archive, &OrderOptions::default(), record_progress().0)
+                .await;
             for error in [client.health().await.unwrap_err(), sent.unwrap_err()] {
                 assert_eq!(error.kind(), MasterCode::NotTrusted, "{error:?}");
             }
@@ -309,15 +326,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_host_that_is_not_there_is_unreachable_and_no_order_is_in_doubt() {
-        let world = FakeUpdaters::new();
-        let (issued, _) = world.updater("web-1");
-        let client = world.client("web-1", &issued);
+        let peers = ScriptedPeers::new();
+        let (issued, _) = peers.updater("web-1");
+        let tls = peers.tls("web-1", &issued);
         let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = closed.local_addr().unwrap().to_string();
         drop(closed);
-        let client = UpdaterClient::new("web-1".parse().unwrap(), address, client, 1, impatience());
+        let client =
+            UpdaterClient::new("web-1".parse().unwrap(), address, tls, 1, short_timeouts());
         let error = client
-            .rollback(&app(), "a", digest(1), &OrderOptions::default(), ear().0)
+            .rollback(&app(), "a", digest(1), &OrderOptions::default(), record_progress().0)
             .await
             .unwrap_err();
         assert_eq!(error.kind(), MasterCode::ConnectFailed);

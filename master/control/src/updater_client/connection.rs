@@ -22,11 +22,11 @@ use crate::updater_client::{ClientError, Timeouts};
 /// What hyper may hold of one connection, in either direction.
 const BUFFER: usize = 64 * 1024;
 
-pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
+pub(super) type RequestBody = UnsyncBoxBody<Bytes, io::Error>;
 
 /// A connection on which one request can be made. It is closed when this is dropped.
 pub(super) struct Connection {
-    sender: SendRequest<Body>,
+    sender: SendRequest<RequestBody>,
     driver: JoinHandle<()>,
     address: String,
 }
@@ -38,16 +38,17 @@ impl Connection {
         address: &str,
         host: &HostName,
         tls: &Arc<ClientConfig>,
-        patience: &Timeouts,
+        timeouts: &Timeouts,
     ) -> Result<Self, ClientError> {
         let name = pki::server_name(host)?;
         let connect = |source| ClientError::Connect { address: address.to_owned(), source };
-        let stream = within(patience.connect, "connect", TcpStream::connect(address)).await?;
+        let stream = with_timeout(timeouts.connect, "connect", TcpStream::connect(address)).await?;
         let stream = stream.map_err(connect)?;
         stream.set_nodelay(true).map_err(connect)?;
         let connector = TlsConnector::from(Arc::clone(tls));
         let handshake = connector.connect(name, stream);
-        let stream = within(patience.handshake, "finish the TLS handshake", handshake).await?;
+        let stream =
+            with_timeout(timeouts.handshake, "finish the TLS handshake", handshake).await?;
         let stream = stream.map_err(|error| match HandshakeError::find(&error) {
             Some(source) => {
                 ClientError::Handshake { address: address.to_owned(), source: Box::new(source) }
@@ -67,7 +68,7 @@ impl Connection {
     /// Makes the request, and waits for the head of its answer.
     pub(super) async fn send(
         &mut self,
-        request: Request<Body>,
+        request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, ClientError> {
         let answer = self.sender.send_request(request).await;
         answer.map_err(|error| ClientError::of_connection(&self.address, error))
@@ -86,11 +87,11 @@ impl Drop for Connection {
 }
 
 /// Waits, but not for ever.
-pub(super) async fn within<T>(
+pub(super) async fn with_timeout<T>(
     limit: Duration,
     what: &'static str,
     future: impl Future<Output = T>,
 ) -> Result<T, ClientError> {
     let waited = tokio::time::timeout(limit, future).await;
-    waited.map_err(|_| ClientError::Silent { what, limit })
+    waited.map_err(|_| ClientError::TimedOut { what, limit })
 }

@@ -5,19 +5,19 @@ use std::sync::atomic::AtomicU64;
 
 use protocol::{AppName, DrillLine, DrillReport, DrillStep};
 
-use crate::updater_client::answer::{parse, shown};
-use crate::updater_client::client::{fresh, order};
-use crate::updater_client::connection::within;
+use crate::updater_client::client::new_order_key;
+use crate::updater_client::connection::with_timeout;
+use crate::updater_client::host_json::{parse, shown};
 use crate::updater_client::lines::Lines;
-use crate::updater_client::request::OrderBody;
-use crate::updater_client::{Answer, ClientError, UpdaterClient};
+use crate::updater_client::request::{OrderBody, OrderRequest};
+use crate::updater_client::{ClientError, OrderResult, UpdaterClient};
 
 /// Steps of a drill, at most: a host that has more does not end.
 const MOST_STEPS: usize = 200;
 
 impl UpdaterClient {
-    /// Has the host drill beside an app. `hear` is given each step when it is over. Whoever goes away
-    /// ends nothing on the host.
+    /// Has the host drill beside an app. `hear` is given each step when it is over. To stop
+    /// listening ends nothing on the host.
     pub async fn drill(
         &self,
         app: &AppName,
@@ -25,20 +25,26 @@ impl UpdaterClient {
     ) -> Result<DrillReport, ClientError> {
         let mut connection = self.connect().await?;
         let target = format!("/drill?app={app}");
-        let order = order(&fresh(), Some(app), target, OrderBody::Nothing, Arc::new(|_| {}));
-        let request = self.request(&order, &Arc::new(AtomicU64::new(0)))?;
+        let order = OrderRequest::post(
+            &new_order_key(),
+            Some(app),
+            target,
+            OrderBody::Nothing,
+            Arc::new(|_| {}),
+        );
+        let request = self.build_request(&order, &Arc::new(AtomicU64::new(0)))?;
         let sent = connection.send(request);
-        let response = within(self.patience.answer, "get an answer", sent).await??;
+        let response = with_timeout(self.timeouts.answer, "get an answer", sent).await??;
         let status = response.status();
         if !status.is_success() {
             let value = self.json(response).await?;
-            let answer = Answer::of_problem(&value, status.as_u16());
+            let answer = OrderResult::from_problem(&value, status.as_u16());
             let detail = answer.detail.unwrap_or_default();
             return Err(ClientError::Refused { code: answer.code, detail });
         }
         let mut lines = Lines::new(response.into_body(), connection.address());
         for _ in 0..MOST_STEPS {
-            let next = within(self.patience.answer, "go on with the drill", lines.next());
+            let next = with_timeout(self.timeouts.answer, "go on with the drill", lines.next());
             let Some(line) = next.await?? else {
                 return Err(ClientError::Malformed("it ends without a result".to_owned()));
             };
@@ -67,7 +73,7 @@ mod tests {
     use engine::MasterCode;
 
     use super::*;
-    use crate::updater_client::testing::{app, peer};
+    use crate::updater_client::testing::{app, scripted_peer};
 
     fn step(name: &str) -> Value {
         json!({"type": "step", "step": name, "passed": true, "duration_ms": 7})
@@ -82,7 +88,7 @@ mod tests {
 
     /// What comes of a host that answers with these lines.
     async fn drill_of(lines: Vec<Value>) -> (Result<DrillReport, ClientError>, Vec<String>) {
-        let client = peer(move |mut call| {
+        let client = scripted_peer(move |mut call| {
             let lines = lines.clone();
             async move {
                 assert!(call.is("POST /drill?app=agent "), "{}", call.head);

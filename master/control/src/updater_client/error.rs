@@ -17,9 +17,9 @@ pub enum ClientError {
     NotInFleet(&'static str),
     #[error("connect to {address}")]
     Connect { address: String, source: io::Error },
-    /// Nobody answered in time.
+    /// The host did not answer in time.
     #[error("{what} within {} ms", .limit.as_millis())]
-    Silent {
+    TimedOut {
         /// What was waited for.
         what: &'static str,
         limit: Duration,
@@ -68,7 +68,7 @@ impl ClientError {
             Self::Unpinned(_) => MasterCode::NotPinned,
             Self::NotInFleet(_) => MasterCode::NotInFleet,
             Self::Connect { .. } => MasterCode::ConnectFailed,
-            Self::Silent { .. } => MasterCode::TimedOut,
+            Self::TimedOut { .. } => MasterCode::TimedOut,
             Self::Handshake { .. } => MasterCode::NotTrusted,
             Self::Broken { .. } => MasterCode::ConnectionBroken,
             Self::Malformed(_) | Self::Newer { .. } => MasterCode::BadAnswer,

@@ -12,7 +12,7 @@ pub(super) const MOST_BYTES: usize = 1 << 20;
 const MOST_IN_ALL: u64 = 16 << 20;
 
 /// Reads a short body.
-pub(super) async fn whole(mut body: Incoming, address: &str) -> Result<Vec<u8>, ClientError> {
+pub(super) async fn read_whole(mut body: Incoming, address: &str) -> Result<Vec<u8>, ClientError> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| ClientError::of_connection(address, error))?;
@@ -25,7 +25,7 @@ pub(super) async fn whole(mut body: Incoming, address: &str) -> Result<Vec<u8>, 
     Ok(bytes)
 }
 
-/// The lines of a body. Whoever stops waiting for [`Lines::next`] loses nothing.
+/// The lines of a body. To stop waiting for [`Lines::next`] loses nothing.
 pub(super) struct Lines {
     body: Incoming,
     address: String,

@@ -5,27 +5,30 @@
 //! with whatever bytes, ends as a value or as a [`ClientError`]; nothing that arrives is held
 //! without a bound.
 
-mod answer;
 mod client;
 mod connection;
 mod drill;
 mod error;
-mod evidence;
-mod hearing;
+mod failure_evidence;
+mod host_json;
 mod lines;
 mod order;
+mod order_result;
+mod order_stream;
+mod progress;
 mod request;
 #[cfg(test)]
 pub(crate) mod testing;
 mod timeouts;
-mod unconfirmed;
+mod unconfirmed_order;
 mod upload;
 
-pub use answer::Answer;
 pub use client::UpdaterClient;
 pub use error::ClientError;
-pub use evidence::Evidence;
-pub use hearing::{Heard, Hearing, Listener};
+pub use failure_evidence::FailureEvidence;
 pub use lines::LineBuffer;
-pub use request::Push;
+pub use order_result::OrderResult;
+pub use order_stream::OrderStream;
+pub use progress::{OrderProgress, ProgressCallback};
+pub use request::ReleaseArchive;
 pub use timeouts::Timeouts;

@@ -9,78 +9,82 @@ use hyper::body::Incoming;
 use protocol::{TransactionId, header};
 use serde_json::Value;
 
-use crate::updater_client::answer::parse;
-use crate::updater_client::connection::{Connection, within};
-use crate::updater_client::hearing::Hearing;
-use crate::updater_client::lines::{Lines, whole};
-use crate::updater_client::request::{Order, OrderBody};
-use crate::updater_client::unconfirmed::UnconfirmedOrder;
-use crate::updater_client::{Answer, ClientError, UpdaterClient};
+use crate::updater_client::connection::{Connection, with_timeout};
+use crate::updater_client::host_json::parse;
+use crate::updater_client::lines::{Lines, read_whole};
+use crate::updater_client::order_stream::OrderStream;
+use crate::updater_client::request::{OrderBody, OrderRequest};
+use crate::updater_client::unconfirmed_order::UnconfirmedOrder;
+use crate::updater_client::{ClientError, OrderResult, UpdaterClient};
 
 impl UpdaterClient {
-    /// Carries an order out. A connection that breaks proves nothing: the host is asked.
-    pub(super) async fn order(&self, order: Order<'_>) -> Result<Answer, ClientError> {
-        self.order_of(order, None).await
+    /// Sends an order and waits for its result. A connection that breaks proves nothing: the updater is
+    /// asked then.
+    pub(super) async fn send_order(
+        &self,
+        order: OrderRequest<'_>,
+    ) -> Result<OrderResult, ClientError> {
+        self.send_order_of(order, None).await
     }
 
-    /// The same, where the transaction exists already.
-    pub(super) async fn order_of(
+    /// The same for an order about a transaction that exists already.
+    pub(super) async fn send_order_of(
         &self,
-        order: Order<'_>,
+        order: OrderRequest<'_>,
         mut transaction: Option<TransactionId>,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<OrderResult, ClientError> {
         // Until there is a connection nothing was ordered.
         let connection = self.connect().await?;
         let sent = Arc::new(AtomicU64::new(0));
-        let archive = match &order.body {
-            OrderBody::Archive(push) => Some((&*sent, push.bytes)),
+        let upload = match &order.body {
+            OrderBody::Archive(archive) => Some((&*sent, archive.bytes)),
             OrderBody::Nothing | OrderBody::Json(_) => None,
         };
-        let doubt = UnconfirmedOrder {
+        let unconfirmed = UnconfirmedOrder {
             key: &order.key,
             app: order.app,
-            archive,
-            inherited: false,
-            listener: &order.listener,
+            upload,
+            of_earlier_driver: false,
+            progress: &order.progress,
         };
-        match self.attempt(connection, &order, &sent, &doubt, &mut transaction).await {
-            Err(error) if doubt.is_left_by(&error) => {
-                self.settle(&doubt, transaction.as_ref(), error).await
+        match self.send_once(connection, &order, &sent, &unconfirmed, &mut transaction).await {
+            Err(error) if unconfirmed.may_have_been_taken(&error) => {
+                self.wait_for_outcome(&unconfirmed, transaction.as_ref(), error).await
             }
             ended => ended,
         }
     }
 
-    async fn attempt(
+    async fn send_once(
         &self,
         mut connection: Connection,
-        order: &Order<'_>,
+        order: &OrderRequest<'_>,
         sent: &Arc<AtomicU64>,
-        doubt: &UnconfirmedOrder<'_>,
+        unconfirmed: &UnconfirmedOrder<'_>,
         transaction: &mut Option<TransactionId>,
-    ) -> Result<Answer, ClientError> {
-        let request = self.request(order, sent)?;
+    ) -> Result<OrderResult, ClientError> {
+        let request = self.build_request(order, sent)?;
         let what = "get an answer to the order";
-        let response = within(self.patience.answer, what, connection.send(request)).await??;
+        let response = with_timeout(self.timeouts.answer, what, connection.send(request)).await??;
         if let Some(id) = response.headers().get(header::TRANSACTION) {
             *transaction = id.to_str().ok().and_then(|id| id.parse().ok());
         }
         if !response.status().is_success() {
             return self.problem(response).await;
         }
-        let mut hearing = Hearing::new(&order.listener, transaction);
+        let mut stream = OrderStream::new(&order.progress, transaction);
         if media_type(&response) != header::NDJSON {
-            return hearing.result(&self.json(response).await?);
+            return stream.read_result(&self.json(response).await?);
         }
         let mut lines = Lines::new(response.into_body(), connection.address());
         loop {
             let before = sent.load(Ordering::Relaxed);
-            let next = tokio::time::timeout(self.patience.silence, lines.next()).await;
+            let next = tokio::time::timeout(self.timeouts.silence, lines.next()).await;
             match next {
                 Err(_) if sent.load(Ordering::Relaxed) != before => {}
-                Err(_) => self.ask_whether_it_goes_on(doubt, hearing.transaction()).await?,
+                Err(_) => self.check_still_running(unconfirmed, stream.transaction()).await?,
                 Ok(Ok(Some(line))) => {
-                    if let Some(answer) = hearing.line(&line)? {
+                    if let Some(answer) = stream.read_line(&line)? {
                         return Ok(answer);
                     }
                 }
@@ -92,17 +96,17 @@ impl UpdaterClient {
         }
     }
 
-    async fn problem(&self, response: Response<Incoming>) -> Result<Answer, ClientError> {
+    async fn problem(&self, response: Response<Incoming>) -> Result<OrderResult, ClientError> {
         let status = response.status().as_u16();
-        let body = within(
-            self.patience.answer,
+        let body = with_timeout(
+            self.timeouts.answer,
             "get the refusal",
-            whole(response.into_body(), &self.address),
+            read_whole(response.into_body(), &self.address),
         );
         let body = body.await??;
         let value = parse(&body)
             .unwrap_or_else(|| Value::String(String::from_utf8_lossy(&body).into_owned()));
-        Ok(Answer::of_problem(&value, status))
+        Ok(OrderResult::from_problem(&value, status))
     }
 }
 
@@ -120,14 +124,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::updater_client::Heard;
-    use crate::updater_client::testing::{app, archive, ear, earlier, event, health, peer, result};
+    use crate::updater_client::OrderProgress;
+    use crate::updater_client::testing::{
+        app, earlier, event, health, record_progress, release_archive, result, scripted_peer,
+    };
 
     #[tokio::test]
     async fn an_archive_is_sent_when_it_is_asked_for() {
         let got = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&got);
-        let client = peer(move |mut call| {
+        let client = scripted_peer(move |mut call| {
             let kept = Arc::clone(&kept);
             async move {
                 let bytes = call.take_archive().await;
@@ -144,17 +150,17 @@ mod tests {
         })
         .await;
         let directory = tempfile::tempdir().unwrap();
-        let (push, bytes) = archive(&directory);
-        let (listener, heard) = ear();
+        let (archive, bytes) = release_archive(&directory);
+        let (progress, heard) = record_progress();
         let answer =
-            client.push(&app(), "a", &push, &OrderOptions::default(), listener).await.unwrap();
+            client.push(&app(), "a", &archive, &OrderOptions::default(), progress).await.unwrap();
         assert_eq!(answer.status, Status::Updated);
         assert_eq!(*got.lock().unwrap(), bytes);
         let heard = heard.lock().unwrap();
-        let total = push.bytes;
-        assert!(heard.contains(&Heard::Sent { bytes: total, total }));
-        let phase = |heard: &Heard| {
-            matches!(heard, Heard::Event(event)
+        let total = archive.bytes;
+        assert!(heard.contains(&OrderProgress::ArchiveSent { bytes: total, total }));
+        let phase = |heard: &OrderProgress| {
+            matches!(heard, OrderProgress::Event(event)
             if matches!(event.kind, EventKind::Phase { phase: Phase::Building, .. }))
         };
         assert_eq!(heard.iter().filter(|heard| phase(heard)).count(), 1);
@@ -163,7 +169,7 @@ mod tests {
     #[tokio::test]
     async fn a_host_that_has_the_release_gets_no_bytes() {
         let (sender, mut rest) = tokio::sync::mpsc::channel(1);
-        let client = peer(move |mut call| {
+        let client = scripted_peer(move |mut call| {
             let sender = sender.clone();
             async move {
                 assert_eq!(call.header("expect"), "100-continue");
@@ -175,10 +181,10 @@ mod tests {
         })
         .await;
         let directory = tempfile::tempdir().unwrap();
-        let (push, _) = archive(&directory);
-        let (listener, heard) = ear();
+        let (archive, _) = release_archive(&directory);
+        let (progress, heard) = record_progress();
         let answer =
-            client.push(&app(), "a", &push, &OrderOptions::default(), listener).await.unwrap();
+            client.push(&app(), "a", &archive, &OrderOptions::default(), progress).await.unwrap();
         assert_eq!(answer.status, Status::AlreadyCurrent);
         assert!(rest.recv().await.unwrap().is_empty());
         assert!(heard.lock().unwrap().is_empty());
@@ -186,7 +192,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_early_refusal_is_an_answer() {
-        let client = peer(|mut call| async move {
+        let client = scripted_peer(|mut call| async move {
             let problem = json!({
                 "type": "about:blank", "title": "t", "status": 507, "code": "no_space",
                 "detail": "1 GiB is needed", "needed": {"bytes": 5, "inodes": 5},
@@ -196,9 +202,11 @@ mod tests {
         })
         .await;
         let directory = tempfile::tempdir().unwrap();
-        let (push, _) = archive(&directory);
-        let answer =
-            client.push(&app(), "a", &push, &OrderOptions::default(), ear().0).await.unwrap();
+        let (archive, _) = release_archive(&directory);
+        let answer = client
+            .push(&app(), "a", &archive, &OrderOptions::default(), record_progress().0)
+            .await
+            .unwrap();
         assert_eq!(answer.status, Status::Failed);
         assert_eq!(answer.code, Some(Code::NoSpace.into()));
         assert_eq!(answer.detail.as_deref(), Some("1 GiB is needed"));
@@ -231,7 +239,7 @@ mod tests {
         ];
         for (number, answer) in answers.into_iter().enumerate() {
             let said = answer.clone();
-            let client = peer(move |mut call| {
+            let client = scripted_peer(move |mut call| {
                 let said = said.clone();
                 async move {
                     if call.is("GET /health") {
@@ -245,8 +253,11 @@ mod tests {
             })
             .await;
             let directory = tempfile::tempdir().unwrap();
-            let (push, _) = archive(&directory);
-            match client.push(&app(), "a", &push, &OrderOptions::default(), ear().0).await {
+            let (archive, _) = release_archive(&directory);
+            match client
+                .push(&app(), "a", &archive, &OrderOptions::default(), record_progress().0)
+                .await
+            {
                 Ok(answer) => assert_eq!(answer.status, Status::Failed, "{number}"),
                 Err(ClientError::NotTaken(why)) => assert!(why.len() < 1000, "{number}: {why}"),
                 Err(other) => panic!("{number}: {other:?}"),
@@ -257,7 +268,7 @@ mod tests {
     #[tokio::test]
     async fn lesson_15_a_slow_build_is_waited_for() {
         let asked = Arc::new(tokio::sync::Notify::new());
-        let client = peer(move |mut call| {
+        let client = scripted_peer(move |mut call| {
             let asked = Arc::clone(&asked);
             async move {
                 if call.is("GET /health") {
@@ -272,7 +283,7 @@ mod tests {
                 }
                 call.take_archive().await;
                 call.begin_stream().await;
-                // Longer than the client's patience with silence, twice over.
+                // Silent for twice as long as the client waits before it asks.
                 asked.notified().await;
                 asked.notified().await;
                 call.line(&result("updated")).await;
@@ -280,25 +291,26 @@ mod tests {
         })
         .await;
         let directory = tempfile::tempdir().unwrap();
-        let (push, _) = archive(&directory);
-        let (listener, heard) = ear();
+        let (archive, _) = release_archive(&directory);
+        let (progress, heard) = record_progress();
         let answer =
-            client.push(&app(), "a", &push, &OrderOptions::default(), listener).await.unwrap();
+            client.push(&app(), "a", &archive, &OrderOptions::default(), progress).await.unwrap();
         assert_eq!(answer.status, Status::Updated);
-        assert!(heard.lock().unwrap().contains(&Heard::Still(Phase::Building)));
+        assert!(heard.lock().unwrap().contains(&OrderProgress::Polled(Phase::Building)));
     }
 
     #[tokio::test]
     async fn lesson_16_an_archive_that_vanished_is_our_own_fault() {
-        let client = peer(|mut call| async move {
+        let client = scripted_peer(|mut call| async move {
             call.say("HTTP/1.1 100 Continue\r\n\r\n").await;
             call.rest().await;
         })
         .await;
         let directory = tempfile::tempdir().unwrap();
-        let (push, _) = archive(&directory);
-        std::fs::remove_file(&push.path).unwrap();
-        let error = client.push(&app(), "a", &push, &OrderOptions::default(), ear().0).await;
+        let (archive, _) = release_archive(&directory);
+        std::fs::remove_file(&archive.path).unwrap();
+        let error =
+            client.push(&app(), "a", &archive, &OrderOptions::default(), record_progress().0).await;
         assert!(matches!(error, Err(ClientError::Archive(_))), "{error:?}");
     }
 }

@@ -14,13 +14,13 @@ use http_body_util::{BodyExt as _, Full};
 use protocol::{AppName, Digest, OrderOptions, header};
 
 use crate::signing::SignedFiles;
-use crate::updater_client::connection::Body;
+use crate::updater_client::connection::RequestBody;
 use crate::updater_client::upload::BodyGate;
-use crate::updater_client::{ClientError, Listener, UpdaterClient, upload};
+use crate::updater_client::{ClientError, ProgressCallback, UpdaterClient, upload};
 
-/// An archive for a host.
+/// The archive of a release, ready to be sent to hosts.
 #[derive(Debug, Clone)]
-pub struct Push {
+pub struct ReleaseArchive {
     pub path: PathBuf,
     pub bytes: u64,
     pub digest: Digest,
@@ -33,28 +33,41 @@ pub struct Push {
 }
 
 /// One order, before it goes out.
-pub(super) struct Order<'a> {
+pub(super) struct OrderRequest<'a> {
     pub(super) method: Method,
     /// The caller's own name for it.
     pub(super) key: String,
     pub(super) app: Option<&'a AppName>,
     pub(super) target: String,
     pub(super) body: OrderBody<'a>,
-    pub(super) listener: Listener,
+    pub(super) progress: ProgressCallback,
+}
+
+impl<'a> OrderRequest<'a> {
+    /// `POST`, under the name `key`.
+    pub(super) fn post(
+        key: &str,
+        app: Option<&'a AppName>,
+        target: String,
+        body: OrderBody<'a>,
+        progress: ProgressCallback,
+    ) -> Self {
+        Self { method: Method::POST, key: key.to_owned(), app, target, body, progress }
+    }
 }
 
 pub(super) enum OrderBody<'a> {
     Nothing,
     Json(Vec<u8>),
-    Archive(&'a Push),
+    Archive(&'a ReleaseArchive),
 }
 
 impl UpdaterClient {
-    pub(super) fn request(
+    pub(super) fn build_request(
         &self,
-        order: &Order<'_>,
+        order: &OrderRequest<'_>,
         sent: &Arc<AtomicU64>,
-    ) -> Result<Request<Body>, ClientError> {
+    ) -> Result<Request<RequestBody>, ClientError> {
         let builder = Request::builder()
             .method(order.method.clone())
             .uri(&order.target)
@@ -69,15 +82,16 @@ impl UpdaterClient {
                 let body = Full::new(Bytes::from(json.clone())).map_err(|never| match never {});
                 builder.header(CONTENT_TYPE, "application/json").body(body.boxed_unsync())
             }
-            OrderBody::Archive(push) => {
+            OrderBody::Archive(archive) => {
                 let gate = BodyGate::closed();
-                let listener = Arc::clone(&order.listener);
-                let body = upload::body(&push.path, push.bytes, &gate, Arc::clone(sent), listener);
-                let kind = if push.gzip { "application/gzip" } else { "application/zstd" };
-                let digest = protocol::content_digest(&push.digest);
-                let request = with_signature(builder, push.signed.as_ref())
+                let progress = Arc::clone(&order.progress);
+                let body =
+                    upload::body(&archive.path, archive.bytes, &gate, Arc::clone(sent), progress);
+                let kind = if archive.gzip { "application/gzip" } else { "application/zstd" };
+                let digest = protocol::content_digest(&archive.digest);
+                let request = with_signature(builder, archive.signed.as_ref())
                     .header(CONTENT_TYPE, kind)
-                    .header(CONTENT_LENGTH, push.bytes)
+                    .header(CONTENT_LENGTH, archive.bytes)
                     .header(EXPECT, HeaderValue::from_static("100-continue"))
                     .header(header::CONTENT_DIGEST, digest)
                     .body(body);
@@ -104,7 +118,11 @@ fn with_signature(request: Builder, signed: Option<&SignedFiles>) -> Builder {
 }
 
 /// The query of an order that carries an archive.
-pub(super) fn query(app: Option<&AppName>, options: &OrderOptions, label: Option<&str>) -> String {
+pub(super) fn order_query(
+    app: Option<&AppName>,
+    options: &OrderOptions,
+    label: Option<&str>,
+) -> String {
     let mut words = Vec::new();
     words.extend(app.map(|app| format!("app={app}")));
     for (name, wanted) in [
@@ -137,9 +155,9 @@ mod tests {
             ..OrderOptions::default()
         };
         assert_eq!(
-            query(Some(&app()), &options, Some("ab&force=true c-dirty")),
+            order_query(Some(&app()), &options, Some("ab&force=true c-dirty")),
             "app=agent&force=true&watch=2m&sha=abforcetruec-dirty"
         );
-        assert_eq!(query(None, &OrderOptions::default(), None), "");
+        assert_eq!(order_query(None, &OrderOptions::default(), None), "");
     }
 }

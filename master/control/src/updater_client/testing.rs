@@ -1,9 +1,13 @@
-//! A foreign peer in an updater's place, over real TLS: it answers whatever a test says.
+//! A scripted peer at a host's address, over real TCP and TLS, which sends whatever bytes a test says.
+//!
+//! It stands for what no updater of ours does: it lies, breaks off, stalls, and sends garbage. How
+//! real updaters answer is tested with real ones, in `tests/tests/system/`.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use common::Backoff;
 use pki::{Authority, Fleet, Identity, Issued, Paths, Request, Role, write_bundles};
 use protocol::{AppName, Digest, HostName};
 use rustls::{ClientConfig, ServerConfig};
@@ -16,15 +20,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::updater_client::{Heard, Listener, Push, Timeouts, UpdaterClient};
+use crate::updater_client::{
+    OrderProgress, ProgressCallback, ReleaseArchive, Timeouts, UpdaterClient,
+};
 
 /// One connection whose request's head has been read.
-pub(crate) struct Call {
+pub(crate) struct PeerRequest {
     pub(crate) head: String,
     pub(crate) stream: TlsStream<TcpStream>,
 }
 
-impl Call {
+impl PeerRequest {
     pub(crate) fn is(&self, start: &str) -> bool {
         self.head.starts_with(start)
     }
@@ -72,22 +78,22 @@ impl Call {
     }
 }
 
-/// A fleet of one host.
-pub(crate) struct FakeUpdaters {
+/// The certificates of a master and of peers.
+pub(crate) struct ScriptedPeers {
     directory: TempDir,
     authority: Authority,
 }
 
-impl FakeUpdaters {
+impl ScriptedPeers {
     pub(crate) fn new() -> Self {
         let fleet: Fleet = "swarm".parse().unwrap();
         let now = OffsetDateTime::now_utc();
         let authority = Authority::create(&fleet, now).unwrap();
         let directory = tempfile::tempdir().unwrap();
         write_bundles(&[authority.bundle(directory.path())]).unwrap();
-        let world = Self { directory, authority };
-        world.write(&world.issue(Role::Master), "master");
-        world
+        let peers = Self { directory, authority };
+        peers.write(&peers.issue(Role::Master), "master");
+        peers
     }
 
     pub(crate) fn updater(&self, host: &str) -> (Issued, Arc<ServerConfig>) {
@@ -98,7 +104,7 @@ impl FakeUpdaters {
         (issued, pki::server_config(&identity).unwrap())
     }
 
-    pub(crate) fn client(&self, host: &str, pinned: &Issued) -> Arc<ClientConfig> {
+    pub(crate) fn tls(&self, host: &str, pinned: &Issued) -> Arc<ClientConfig> {
         let identity = Identity::load(&Paths::master(self.directory.path())).unwrap();
         let host: HostName = host.parse().unwrap();
         pki::updater_client_config(&identity, &host, &[pinned.fingerprint]).unwrap()
@@ -116,9 +122,9 @@ impl FakeUpdaters {
 }
 
 /// Serves connections with `serve`, and gives back where.
-pub(crate) async fn listen<F, W>(tls: Arc<ServerConfig>, serve: F) -> String
+pub(crate) async fn serve_peer<F, W>(tls: Arc<ServerConfig>, serve: F) -> String
 where
-    F: Fn(Call) -> W + Send + Sync + 'static,
+    F: Fn(PeerRequest) -> W + Send + Sync + 'static,
     W: Future<Output = ()> + Send + 'static,
 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -135,31 +141,31 @@ where
                     let Ok(byte) = stream.read_u8().await else { return };
                     head.push(byte);
                 }
-                serve(Call { head: String::from_utf8(head).unwrap(), stream }).await;
+                serve(PeerRequest { head: String::from_utf8(head).unwrap(), stream }).await;
             });
         }
     });
     address
 }
 
-/// A client whose host is played by `serve`.
-pub(crate) async fn peer<F, W>(serve: F) -> UpdaterClient
+/// The client of a host at whose address `serve` answers.
+pub(crate) async fn scripted_peer<F, W>(serve: F) -> UpdaterClient
 where
-    F: Fn(Call) -> W + Send + Sync + 'static,
+    F: Fn(PeerRequest) -> W + Send + Sync + 'static,
     W: Future<Output = ()> + Send + 'static,
 {
-    let world = FakeUpdaters::new();
-    let (issued, server) = world.updater("web-1");
-    let address = listen(server, serve).await;
-    let client = world.client("web-1", &issued);
-    UpdaterClient::new("web-1".parse().unwrap(), address, client, 7, impatience())
+    let peers = ScriptedPeers::new();
+    let (issued, server) = peers.updater("web-1");
+    let address = serve_peer(server, serve).await;
+    let tls = peers.tls("web-1", &issued);
+    UpdaterClient::new("web-1".parse().unwrap(), address, tls, 7, short_timeouts())
 }
 
 /// Short enough for a test that has to see a deadline pass.
-pub(crate) fn impatience() -> Timeouts {
+pub(crate) fn short_timeouts() -> Timeouts {
     Timeouts {
         silence: Duration::from_millis(60),
-        pause: Duration::from_millis(5),
+        poll: Backoff::constant(Duration::from_millis(5)),
         lost: Duration::from_millis(100),
         ..Timeouts::default()
     }
@@ -170,18 +176,24 @@ pub(crate) fn app() -> AppName {
 }
 
 /// An archive of a few pieces.
-pub(crate) fn archive(directory: &TempDir) -> (Push, Vec<u8>) {
+pub(crate) fn release_archive(directory: &TempDir) -> (ReleaseArchive, Vec<u8>) {
     let bytes: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
     let path = directory.path().join("x.tar.zst");
     std::fs::write(&path, &bytes).unwrap();
     let digest = Digest::from_bytes(sha2::Sha256::digest(&bytes).into());
-    let push =
-        Push { path, bytes: bytes.len() as u64, digest, label: None, gzip: false, signed: None };
-    (push, bytes)
+    let archive = ReleaseArchive {
+        path,
+        bytes: bytes.len() as u64,
+        digest,
+        label: None,
+        gzip: false,
+        signed: None,
+    };
+    (archive, bytes)
 }
 
-/// A listener and what it heard.
-pub(crate) fn ear() -> (Listener, Arc<Mutex<Vec<Heard>>>) {
+/// A callback, and what it was called with.
+pub(crate) fn record_progress() -> (ProgressCallback, Arc<Mutex<Vec<OrderProgress>>>) {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&heard);
     (Arc::new(move |said| kept.lock().unwrap().push(said)), heard)

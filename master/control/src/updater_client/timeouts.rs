@@ -1,6 +1,13 @@
-//! How long is waited for what: `--timeout`, and what follows from it. There is no limit on a whole order: a slow build is no failure.
+//! How long the client waits for what: `--timeout`, and what follows from it.
+//!
+//! There is no limit on a whole order: a slow build is no failure.
 
 use std::time::Duration;
+
+use common::Backoff;
+
+const POLL: Duration = Duration::from_millis(500);
+const LONGEST_POLL: Duration = Duration::from_secs(4);
 
 /// Every deadline of the client.
 #[derive(Debug, Clone, Copy)]
@@ -14,21 +21,22 @@ pub struct Timeouts {
     /// For the next sign of life of an order. Then `/health` is asked, and if the order is still
     /// being carried out, it goes on.
     pub silence: Duration,
-    /// Between two questions about an order whose connection broke.
-    pub pause: Duration,
+    /// Between questions about an order whose connection broke: longer and longer while the host does
+    /// not answer.
+    pub poll: Backoff,
     /// For a host that does not answer any more while its order may be under way.
     pub lost: Duration,
 }
 
 impl Timeouts {
-    /// For a host that is given up when it has been silent for so long.
+    /// For an operator who gives a host up when it has been silent for so long.
     pub fn of(timeout: Duration) -> Self {
         Self {
             connect: timeout.min(Duration::from_secs(5)),
             handshake: timeout.min(Duration::from_secs(10)),
             answer: timeout,
             silence: timeout.min(Duration::from_secs(20)),
-            pause: Duration::from_millis(500),
+            poll: Backoff::new(POLL, timeout.min(LONGEST_POLL)),
             lost: timeout.saturating_mul(2),
         }
     }

@@ -13,8 +13,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::sync::watch;
 use tokio_util::io::ReaderStream;
 
-use crate::updater_client::connection::Body;
-use crate::updater_client::{Heard, Listener};
+use crate::updater_client::connection::RequestBody;
+use crate::updater_client::{OrderProgress, ProgressCallback};
 
 /// What is held of the archive, for each host.
 const PIECE: usize = 128 * 1024;
@@ -39,8 +39,8 @@ pub(super) fn body(
     size: u64,
     gate: &BodyGate,
     sent: Arc<AtomicU64>,
-    listener: Listener,
-) -> Body {
+    progress: ProgressCallback,
+) -> RequestBody {
     let path = path.to_owned();
     let mut opened = gate.0.subscribe();
     let pieces = stream::once(async move {
@@ -56,7 +56,7 @@ pub(super) fn body(
     let frames = pieces.map(move |piece| {
         let piece = piece?;
         let bytes = sent.fetch_add(piece.len() as u64, Ordering::Relaxed) + piece.len() as u64;
-        listener(Heard::Sent { bytes, total: size });
+        progress(OrderProgress::ArchiveSent { bytes, total: size });
         Ok(Frame::data(piece))
     });
     StreamBody::new(frames).boxed_unsync()

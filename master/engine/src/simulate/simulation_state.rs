@@ -207,7 +207,7 @@ impl SimulationState {
                 Some(state) if state.is_over() => {}
                 Some(state) => self.invariants.rests(number, state, &mut self.fleet, self.now),
                 None => {
-                    self.invariants.report_violation(self.now, "it waits for nothing".to_owned())
+                    self.invariants.report_violation(self.now, "it waits for nothing".to_owned());
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use common::{chain, sync_directory};
 use protocol::{
-    Code, Digest, FORMAT, Problem, RELEASE_RECORD, ReleaseManifest, ReleaseRecord, Space,
+    BuildKind, Code, Digest, FORMAT, Problem, RELEASE_RECORD, ReleaseManifest, ReleaseRecord, Space,
 };
 
 use super::Engine;
@@ -56,14 +56,18 @@ impl Engine {
         sync_directory(&layout.store())
     }
 
-    fn run_build(&mut self, manifest: &ReleaseManifest, release: &Path) -> Result<String, Failure> {
+    fn run_build(
+        &mut self,
+        manifest: &ReleaseManifest,
+        release: &Path,
+    ) -> Result<BuildKind, Failure> {
         let digest = self.ordered_release()?;
         let settings = &self.app.settings;
         let config = &settings.config;
         let contents = Contents::read(release)?;
         let plan = build::plan(config, manifest, &contents);
         if plan.commands.is_empty() {
-            return Ok(plan.kind.name().to_owned());
+            return Ok(plan.kind);
         }
         // What is being built is known not to be whole, before it is given away: a build can make a
         // tree that looks like a release, and the seal gives that back to the updater before the
@@ -91,7 +95,7 @@ impl Engine {
         seal_tree(release).map_err(|error| Problem::new(Code::BuildFailed, chain(&error)))?;
         // After the seal: a process of the same user could put one in between.
         refuse_record(release)?;
-        Ok(plan.kind.name().to_owned())
+        Ok(plan.kind)
     }
 
     /// The tree is whole: links, hash, disk, and last of all the record.
@@ -100,7 +104,7 @@ impl Engine {
         release: &Path,
         digest: Digest,
         manifest: &ReleaseManifest,
-        build: String,
+        build: BuildKind,
     ) -> Result<(), Failure> {
         let settings = &self.app.settings;
         let owner = settings.user.as_ref().map(|user| (user.uid, user.gid));

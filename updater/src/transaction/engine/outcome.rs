@@ -1,7 +1,7 @@
 //! What the end of a transaction is called: in the history, in the answer, and to an operator.
 
 use protocol::{
-    Code, Digest, FORMAT, LastTransaction, Outcome, Problem, Status, TransactionResult,
+    Code, Digest, FORMAT, LastTransaction, Outcome, Problem, ReleaseSlot, Status, TransactionResult,
 };
 
 use super::Engine;
@@ -91,8 +91,8 @@ impl Engine {
         let staged = (outcome == Outcome::Staged).then_some(self.journal.to).flatten();
         let after = self.active_after(outcome);
         let release = match (staged, after) {
-            (Some(digest), _) => Some(settings.slot_release("store", &digest)),
-            (None, Some(digest)) => Some(settings.slot_release("active", &digest)),
+            (Some(digest), _) => Some(settings.slot_release(ReleaseSlot::Store, &digest)),
+            (None, Some(digest)) => Some(settings.slot_release(ReleaseSlot::Active, &digest)),
             (None, None) => None,
         };
         let failed = outcome == Outcome::Interrupted

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::{Code, Digest, EventKind, Problem, TransactionId};
+use protocol::{Code, Digest, EventKind, Problem, ReleaseSlot, TransactionId};
 use tokio::time::Instant;
 
 use super::Engine;
@@ -82,7 +82,7 @@ impl Engine {
             Direction::Back => self.journal.to,
         };
         let settings = &self.app.settings;
-        let version = |digest: &Digest| settings.slot_release("store", digest).version;
+        let version = |digest: &Digest| settings.slot_release(ReleaseSlot::Store, digest).version;
         Expectation {
             digest: release,
             path: settings.layout.release(&release),

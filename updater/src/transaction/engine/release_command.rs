@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use common::failed_to;
-use protocol::{Code, Digest, EventKind, Kind, Problem};
+use protocol::{Code, Digest, EventKind, Kind, Problem, ReleaseSlot};
 
 use super::Engine;
 use crate::hooks::{CommandContext, CommandError, Hook, run};
@@ -23,7 +23,7 @@ impl Engine {
             .map(|manifest| hook.command(&settings.config, &manifest));
         let ran = match command {
             Ok(Some(command)) => {
-                self.run_command(hook.name(), release, &command, timeout, None).map(drop)
+                self.run_command(hook.into_str(), release, &command, timeout, None).map(drop)
             }
             command => command.map(drop),
         };
@@ -117,7 +117,7 @@ impl Engine {
         Launch {
             release_path: settings.layout.release(digest),
             digest: *digest,
-            version: settings.slot_release("store", digest).version,
+            version: settings.slot_release(ReleaseSlot::Store, digest).version,
             command: Vec::new(),
             environment: settings.config.run.env.clone(),
         }

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use common::{StateFileError, state_file};
-use protocol::{Digest, FORMAT, Kind, Outcome, Period, Phase, TransactionId};
+use protocol::{CallerKind, Digest, FORMAT, Kind, Outcome, Period, Phase, TransactionId};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -61,7 +61,7 @@ pub struct Journal {
     /// The caller's name for the order.
     pub order: Option<String>,
     pub epoch: Option<u64>,
-    pub caller: String,
+    pub caller: CallerKind,
 }
 
 impl Journal {

@@ -7,7 +7,7 @@ use common::{chain, failed_to, remove_durably, write_durably};
 use protocol::{Code, Digest, Kind, Problem};
 use tokio::sync::{Notify, watch};
 
-use super::{AgentState, AppError, AppSettings};
+use super::{AgentProcess, AppError, AppSettings};
 use crate::config::{Config, RunnerKind, Strategy};
 use crate::probe::{Probe, Readiness};
 use crate::release::Slot;
@@ -89,22 +89,22 @@ impl AgentControl {
     }
 
     /// What the agent is doing, where there is a release for it or not.
-    pub(in crate::transaction) fn state(&self, has_release: bool) -> AgentState {
+    pub(in crate::transaction) fn state(&self, has_release: bool) -> AgentProcess {
         match self.instance() {
-            Some(instance) => AgentState::Running(instance.process().pid),
-            None if self.is_kept_stopped() => AgentState::Stopped,
-            None if has_release => AgentState::Dead,
-            None => AgentState::None,
+            Some(instance) => AgentProcess::Running(instance.process().pid),
+            None if self.is_kept_stopped() => AgentProcess::Stopped,
+            None if has_release => AgentProcess::Dead,
+            None => AgentProcess::None,
         }
     }
 
     /// What can be said of the agent before systemd has been asked: one that was not seen to be healthy is
     /// not taken for it.
-    pub(in crate::transaction) fn state_on_disk(&self, has_release: bool) -> AgentState {
+    pub(in crate::transaction) fn state_on_disk(&self, has_release: bool) -> AgentProcess {
         match has_release {
-            _ if self.is_kept_stopped() => AgentState::Stopped,
-            true => AgentState::Dead,
-            false => AgentState::None,
+            _ if self.is_kept_stopped() => AgentProcess::Stopped,
+            true => AgentProcess::Dead,
+            false => AgentProcess::None,
         }
     }
 

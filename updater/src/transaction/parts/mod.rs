@@ -14,4 +14,4 @@ pub use releases::KeptError;
 pub(super) use self_update::SelfUpdate;
 pub use settings::{AppError, AppSettings};
 pub(super) use signals::{Signals, StopSignal};
-pub use status_board::{AgentState, Status, StatusBoard};
+pub use status_board::{AgentProcess, Status, StatusBoard};

@@ -3,7 +3,8 @@
 
 use common::StateFileError;
 use protocol::{
-    ActiveRelease, AppReleases, Digest, Release, ReleaseRecord, ReleaseState, SlotRelease, Space,
+    ActiveRelease, AppReleases, Digest, Release, ReleaseRecord, ReleaseSlot, ReleaseState,
+    SlotRelease, Space,
 };
 
 use super::AppSettings;
@@ -85,11 +86,11 @@ impl AppSettings {
     }
 
     /// A release in the shape of an answer.
-    pub fn slot_release(&self, slot: &str, digest: &Digest) -> SlotRelease {
+    pub fn slot_release(&self, slot: ReleaseSlot, digest: &Digest) -> SlotRelease {
         let path = self.layout.release(digest);
         let record = read_record(&path).ok();
         SlotRelease {
-            slot: slot.to_owned(),
+            slot,
             digest: *digest,
             path: path.display().to_string(),
             sha: record.as_ref().and_then(|record| record.sha.clone()),

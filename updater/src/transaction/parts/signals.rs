@@ -6,14 +6,14 @@
 
 use std::time::Duration;
 
-use protocol::{Code, Phase, Problem, TransactionId};
+use protocol::{CallerKind, Code, Phase, Problem, TransactionId};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::transaction::Failure;
 
 /// Which transaction was asked to stop, and by which caller.
-type StopRequest = Option<(TransactionId, String)>;
+type StopRequest = Option<(TransactionId, CallerKind)>;
 
 pub(in crate::transaction) struct Signals {
     /// The transaction that the master has confirmed.
@@ -53,8 +53,12 @@ impl Signals {
         }
     }
 
-    pub(in crate::transaction) fn request_stop(&self, transaction: TransactionId, caller: &str) {
-        self.stop.send_replace(Some((transaction, caller.to_owned())));
+    pub(in crate::transaction) fn request_stop(
+        &self,
+        transaction: TransactionId,
+        caller: CallerKind,
+    ) {
+        self.stop.send_replace(Some((transaction, caller)));
     }
 
     /// For a phase of a transaction; without one for a phase that cannot be stopped.

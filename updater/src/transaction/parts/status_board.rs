@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::Stream;
 use protocol::{
-    ActiveRelease, AppHealth, AppName, Digest, Event, EventKind, Holder, Kind, LastTransaction,
-    Phase, TransactionId,
+    ActiveRelease, AgentState, AppHealth, AppName, Digest, Event, EventKind, Holder, Kind,
+    LastTransaction, Phase, TransactionId,
 };
 use time::OffsetDateTime;
 
@@ -27,7 +27,7 @@ pub struct Status {
     pub connection: u64,
     pub to: Option<Digest>,
     /// What its agent is doing.
-    pub agent: AgentState,
+    pub agent: AgentProcess,
     /// What `active` names.
     pub active: Option<ActiveRelease>,
     /// How the last transaction ended.
@@ -42,7 +42,7 @@ pub struct Status {
 
 /// What an agent is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AgentState {
+pub enum AgentProcess {
     /// There is no release, so there is no agent.
     None,
     /// It runs, as this process.
@@ -120,7 +120,7 @@ impl Status {
             began: now,
             connection: 0,
             to: None,
-            agent: AgentState::None,
+            agent: AgentProcess::None,
             active: None,
             last: None,
             room: None,
@@ -138,17 +138,17 @@ impl Status {
     /// For `GET /health`.
     pub fn health(&self) -> AppHealth {
         let (agent, pid) = match self.agent {
-            AgentState::None => ("none", None),
-            AgentState::Running(pid) => ("running", Some(pid)),
-            AgentState::Stopped => ("stopped", None),
-            AgentState::Dead => ("dead", None),
+            AgentProcess::None => (AgentState::None, None),
+            AgentProcess::Running(pid) => (AgentState::Running, Some(pid)),
+            AgentProcess::Stopped => (AgentState::Stopped, None),
+            AgentProcess::Dead => (AgentState::Dead, None),
         };
         AppHealth {
             state: self.phase,
             since: self.since,
             transaction: self.running.as_ref().map(|(transaction, _)| transaction.clone()),
-            healthy: self.agent != AgentState::Dead,
-            agent: agent.to_owned(),
+            healthy: self.agent != AgentProcess::Dead,
+            agent,
             pid,
             room: self.room,
             active: self.active.clone(),

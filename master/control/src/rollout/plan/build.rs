@@ -131,14 +131,14 @@ fn of_found(request: &RolloutRequest, blank: PlannedHost, found: InspectedHost) 
         return refuse(&blank, code.into(), detail);
     }
     let has = releases.iter().flat_map(|kept| &kept.releases).any(|kept| kept.digest == to);
-    if let (Goal::Push(push), Some(room)) = (&request.goal, app.room)
+    if let (Goal::Push(archive), Some(room)) = (&request.goal, app.room)
         && !has
-        && room < push.bytes
+        && room < archive.bytes
     {
-        return refuse(&blank, Code::NoSpace.into(), no_space_detail(push.bytes, room));
+        return refuse(&blank, Code::NoSpace.into(), no_space_detail(archive.bytes, room));
     }
     let (action, bytes) = match &request.goal {
-        Goal::Push(push) if !has => (Action::Update, push.bytes),
+        Goal::Push(archive) if !has => (Action::Update, archive.bytes),
         Goal::Push(_) | Goal::Activate(_) => (Action::Update, 0),
         Goal::Back(_) => (Action::Rollback, 0),
     };

@@ -9,7 +9,7 @@ use crate::rollout::plan::estimate;
 use crate::rollout::plan::spread::spread;
 use crate::rollout::testing::{Fleet, NEW, OLD, Requests, keeps, request, runs};
 use crate::rollout::{Goal, RolloutError};
-use crate::updater_client::testing::{Call, digest};
+use crate::updater_client::testing::{PeerRequest, digest};
 
 async fn by_name(fleet: &Fleet, goal: Goal) -> Vec<PlannedHost> {
     let mut hosts = fleet.plan(&request(goal)).await.unwrap().hosts;
@@ -24,7 +24,7 @@ async fn host(
     prev: Option<u8>,
     quarantined: &'static [u8],
 ) -> Requests {
-    let serve = move |mut call: Call| async move {
+    let serve = move |mut call: PeerRequest| async move {
         if call.is("GET /health") {
             return call.json(200, &runs(release, true)).await;
         }

@@ -1,92 +1,104 @@
-//! What became of an order whose answer was lost.
+//! What became of an order whose answer was lost: the updater is asked, by the order's name.
+//!
+//! It never guesses. An order that the updater does not tell of is not taken, or lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use common::random;
 use protocol::{AppHealth, AppName, Phase, Status, TransactionId};
 use tokio::time::{Instant, sleep};
 
-use crate::updater_client::{Answer, ClientError, Heard, Listener, UpdaterClient};
+use crate::updater_client::{
+    ClientError, OrderProgress, OrderResult, ProgressCallback, UpdaterClient,
+};
 
 /// An order that may have been taken.
 pub(super) struct UnconfirmedOrder<'a> {
     /// The name that was given to it.
     pub(super) key: &'a str,
-    /// The app; absent for the updater's own, which is settled by its digest.
+    /// The app; absent for a self-update, whose outcome is the digest that answers.
     pub(super) app: Option<&'a AppName>,
     /// How much of its archive went out, and how much there was, if it has one.
-    pub(super) archive: Option<(&'a AtomicU64, u64)>,
-    /// Whether somebody else gave it, who died then, and who may have given it more than once.
-    pub(super) inherited: bool,
-    /// Who wants to hear how it goes on.
-    pub(super) listener: &'a Listener,
+    pub(super) upload: Option<(&'a AtomicU64, u64)>,
+    /// Whether another process gave it, which died then, and may have given it more than once.
+    pub(super) of_earlier_driver: bool,
+    /// Is told what the updater says on being asked.
+    pub(super) progress: &'a ProgressCallback,
 }
 
 impl<'a> UnconfirmedOrder<'a> {
-    const fn of(key: &'a str, app: &'a AppName, listener: &'a Listener) -> Self {
-        Self { key, app: Some(app), archive: None, inherited: false, listener }
+    const fn new(key: &'a str, app: &'a AppName, progress: &'a ProgressCallback) -> Self {
+        Self { key, app: Some(app), upload: None, of_earlier_driver: false, progress }
     }
 
-    /// Whether the host may have taken the order, though this is how the call ended.
-    pub(super) const fn is_left_by(&self, error: &ClientError) -> bool {
+    /// Whether the updater may have taken the order, though this is how the call ended.
+    pub(super) const fn may_have_been_taken(&self, error: &ClientError) -> bool {
         let broke = matches!(
             error,
-            ClientError::Broken { .. } | ClientError::Silent { .. } | ClientError::Malformed(_)
+            ClientError::Broken { .. } | ClientError::TimedOut { .. } | ClientError::Malformed(_)
         );
         broke && self.app.is_some()
     }
 
-    /// Whether the host cannot have carried it out: it asked for the archive and got a part of it.
-    fn came_to_nothing(&self) -> bool {
-        self.archive.is_some_and(|(sent, total)| (1..total).contains(&sent.load(Ordering::Relaxed)))
+    /// Whether the updater cannot have carried it out: it asked for the archive and got a part of it.
+    fn was_cut_off(&self) -> bool {
+        self.upload.is_some_and(|(sent, total)| (1..total).contains(&sent.load(Ordering::Relaxed)))
     }
 }
 
 impl UpdaterClient {
-    /// What became of an order that somebody else may have given, under this name. Waits for one
-    /// that is under way; none if the host knows nothing of it, or only that it was cut short before
-    /// it touched anything.
-    pub async fn find_out(
+    /// What became of an order that another process may have given, under this name. Waits for one
+    /// that is under way; none if the updater knows nothing of it, or only that it was cut short
+    /// before it touched anything.
+    pub async fn recover_outcome(
         &self,
         app: &AppName,
         key: &str,
-        listener: Listener,
-    ) -> Result<Option<Answer>, ClientError> {
-        let doubt =
-            UnconfirmedOrder { inherited: true, ..UnconfirmedOrder::of(key, app, &listener) };
-        let gone = ClientError::Malformed("whoever gave the order is gone".to_owned());
-        match self.settle(&doubt, None, ClientError::Lost(Box::new(gone))).await {
+        progress: ProgressCallback,
+    ) -> Result<Option<OrderResult>, ClientError> {
+        let unconfirmed = UnconfirmedOrder {
+            of_earlier_driver: true,
+            ..UnconfirmedOrder::new(key, app, &progress)
+        };
+        let gone = ClientError::Malformed("the process that gave the order is gone".to_owned());
+        match self.wait_for_outcome(&unconfirmed, None, ClientError::Lost(Box::new(gone))).await {
             Ok(answer) => Ok(Some(answer)),
             Err(ClientError::NotTaken(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// How an order ended that was given under this name, by the host's own word; none if it does not
-    /// say that it has.
-    pub async fn ended(&self, app: &AppName, key: &str) -> Result<Option<Answer>, ClientError> {
-        let listener: Listener = Arc::new(|_| {});
-        let doubt = UnconfirmedOrder::of(key, app, &listener);
-        Ok(match stands(&doubt, None, &self.app_health(&doubt).await?) {
+    /// How an order ended that was given under this name, by the updater's word; none if it does not
+    /// say that the order has ended.
+    pub async fn outcome_if_ended(
+        &self,
+        app: &AppName,
+        key: &str,
+    ) -> Result<Option<OrderResult>, ClientError> {
+        let progress: ProgressCallback = Arc::new(|_| {});
+        let unconfirmed = UnconfirmedOrder::new(key, app, &progress);
+        Ok(match order_state(&unconfirmed, None, &self.app_health(&unconfirmed).await?) {
             OrderState::Ended(answer) if answer.status != Status::Confirming => Some(*answer),
             _ => None,
         })
     }
 
-    /// Asks until the host is idle again, and takes its own word for what happened. A host that does
-    /// not answer any more is lost: the release itself may have cut it off.
-    pub(super) async fn settle(
+    /// Asks until the app is idle again, and takes the updater's word for what happened. A host that
+    /// does not answer any more is lost: the release itself may have cut it off.
+    pub(super) async fn wait_for_outcome(
         &self,
-        doubt: &UnconfirmedOrder<'_>,
+        unconfirmed: &UnconfirmedOrder<'_>,
         transaction: Option<&TransactionId>,
         error: ClientError,
-    ) -> Result<Answer, ClientError> {
+    ) -> Result<OrderResult, ClientError> {
         let mut lost_since = Instant::now();
         let mut asked_before = false;
+        let mut attempts = self.timeouts.poll.attempts();
         loop {
-            match self.app_health(doubt).await {
-                Err(now) if lost_since.elapsed() >= self.patience.lost => {
-                    return Err(if doubt.came_to_nothing() {
+            match self.app_health(unconfirmed).await {
+                Err(now) if lost_since.elapsed() >= self.timeouts.lost => {
+                    return Err(if unconfirmed.was_cut_off() {
                         error
                     } else {
                         ClientError::Lost(Box::new(now))
@@ -95,9 +107,10 @@ impl UpdaterClient {
                 Err(_) => {}
                 Ok(app) => {
                     lost_since = Instant::now();
-                    match stands(doubt, transaction, &app) {
+                    attempts.succeed();
+                    match order_state(unconfirmed, transaction, &app) {
                         OrderState::Ended(answer) => return Ok(*answer),
-                        OrderState::UnderWay => doubt.hear(app.state),
+                        OrderState::UnderWay => unconfirmed.report(app.state),
                         // The order may still have been on its way when it was first asked.
                         OrderState::Unknown if asked_before => {
                             return Err(ClientError::NotTaken(error.one_line()));
@@ -107,48 +120,54 @@ impl UpdaterClient {
                     asked_before = true;
                 }
             }
-            sleep(self.patience.pause).await;
+            sleep(attempts.fail(random())).await;
         }
     }
 
     /// After a long silence on a stream: an error unless the order is still being carried out.
-    pub(super) async fn ask_whether_it_goes_on(
+    pub(super) async fn check_still_running(
         &self,
-        doubt: &UnconfirmedOrder<'_>,
+        unconfirmed: &UnconfirmedOrder<'_>,
         transaction: Option<&TransactionId>,
     ) -> Result<(), ClientError> {
-        let limit = self.patience.silence;
-        let silent = ClientError::Silent { what: "hear of the order", limit };
-        if doubt.app.is_none() {
+        let limit = self.timeouts.silence;
+        let silent = ClientError::TimedOut { what: "hear of the order", limit };
+        if unconfirmed.app.is_none() {
             return Err(silent);
         }
-        match self.app_health(doubt).await {
-            Ok(app) if matches!(stands(doubt, transaction, &app), OrderState::UnderWay) => {
-                doubt.hear(app.state);
+        match self.app_health(unconfirmed).await {
+            Ok(app)
+                if matches!(order_state(unconfirmed, transaction, &app), OrderState::UnderWay) =>
+            {
+                unconfirmed.report(app.state);
                 Ok(())
             }
             _ => Err(silent),
         }
     }
 
-    async fn app_health(&self, doubt: &UnconfirmedOrder<'_>) -> Result<AppHealth, ClientError> {
+    async fn app_health(
+        &self,
+        unconfirmed: &UnconfirmedOrder<'_>,
+    ) -> Result<AppHealth, ClientError> {
         let mut health = self.health().await?;
-        let app = doubt.app.and_then(|app| health.apps.remove(app));
+        let app = unconfirmed.app.and_then(|app| health.apps.remove(app));
         app.ok_or_else(|| ClientError::Malformed("the app is not there any more".to_owned()))
     }
 }
 
-fn stands(
-    doubt: &UnconfirmedOrder<'_>,
+fn order_state(
+    unconfirmed: &UnconfirmedOrder<'_>,
     transaction: Option<&TransactionId>,
     app: &AppHealth,
 ) -> OrderState {
     if let Some(last) = app.last.as_ref()
-        && (last.order.as_deref() == Some(doubt.key) || transaction == Some(&last.transaction))
+        && (last.order.as_deref() == Some(unconfirmed.key)
+            || transaction == Some(&last.transaction))
     {
-        let answer = Answer::of_last(last);
-        // One that was cut short was perhaps given once more since.
-        if !(doubt.inherited && answer.was_interrupted()) {
+        let answer = OrderResult::from_last_transaction(last);
+        // The process before may have given an order that was cut short once more.
+        if !(unconfirmed.of_earlier_driver && answer.was_interrupted()) {
             return OrderState::Ended(Box::new(answer));
         }
     }
@@ -156,7 +175,7 @@ fn stands(
     match (app.state, &app.transaction) {
         (Phase::Idle, _) => OrderState::Unknown,
         (Phase::Confirming, Some(id)) if !another => {
-            OrderState::Ended(Box::new(Answer::confirming(id)))
+            OrderState::Ended(Box::new(OrderResult::confirming(id)))
         }
         _ if another => OrderState::Unknown,
         _ => OrderState::UnderWay,
@@ -164,14 +183,14 @@ fn stands(
 }
 
 impl UnconfirmedOrder<'_> {
-    fn hear(&self, phase: Phase) {
-        (self.listener)(Heard::Still(phase));
+    fn report(&self, phase: Phase) {
+        (self.progress)(OrderProgress::Polled(phase));
     }
 }
 
-/// Where the order stands, as far as the host knows.
+/// Where the order stands, as far as the updater knows.
 enum OrderState {
-    Ended(Box<Answer>),
+    Ended(Box<OrderResult>),
     UnderWay,
     Unknown,
 }
@@ -186,19 +205,20 @@ mod tests {
     use tokio::io::AsyncReadExt as _;
 
     use super::*;
-    use crate::updater_client::Push;
+    use crate::updater_client::ReleaseArchive;
     use crate::updater_client::testing::{
-        Call, TRANSACTION, app, archive, ear, earlier, event, health, last, peer,
+        PeerRequest, TRANSACTION, app, earlier, event, health, last, record_progress,
+        release_archive, scripted_peer,
     };
 
     /// A host that takes the archive, says that it works, and drops the connection. `/health` is
     /// answered by `then`, which gets the order's name and how often it was asked before.
     async fn broken(
         then: impl Fn(&str, u32) -> Value + Send + Sync + 'static,
-    ) -> (Result<Answer, ClientError>, Vec<Heard>) {
+    ) -> (Result<OrderResult, ClientError>, Vec<OrderProgress>) {
         let key = Arc::new(Mutex::new(String::new()));
         let asked = AtomicU32::new(0);
-        let client = peer(move |call: Call| {
+        let client = scripted_peer(move |call: PeerRequest| {
             let health = call.is("GET /health");
             if !health {
                 *key.lock().unwrap() = call.header("idempotency-key");
@@ -218,9 +238,9 @@ mod tests {
         })
         .await;
         let directory = tempfile::tempdir().unwrap();
-        let (push, _) = archive(&directory);
-        let (listener, heard) = ear();
-        let answer = client.push(&app(), "a", &push, &OrderOptions::default(), listener).await;
+        let (archive, _) = release_archive(&directory);
+        let (progress, heard) = record_progress();
+        let answer = client.push(&app(), "a", &archive, &OrderOptions::default(), progress).await;
         let heard = heard.lock().unwrap().clone();
         (answer, heard)
     }
@@ -240,7 +260,7 @@ mod tests {
             .await;
             let answer = answer.unwrap();
             assert_eq!((answer.status, answer.duration_ms), (status, Some(2000)));
-            assert!(heard.contains(&Heard::Still(Phase::Probing)));
+            assert!(heard.contains(&OrderProgress::Polled(Phase::Probing)));
         }
     }
 
@@ -266,7 +286,7 @@ mod tests {
 
     #[tokio::test]
     async fn lesson_37_an_order_whose_archive_went_out_in_part_came_to_nothing() {
-        let client = peer(|mut call| async move {
+        let client = scripted_peer(|mut call| async move {
             if !call.is("GET /health") {
                 call.say("HTTP/1.1 100 Continue\r\n\r\n").await;
                 call.stream.read_exact(&mut [0; 1000]).await.unwrap();
@@ -275,11 +295,12 @@ mod tests {
         .await;
         let directory = tempfile::tempdir().unwrap();
         // More than the buffers on the way can hold.
-        let (push, bytes) = (archive(&directory).0, 64 << 20);
-        std::fs::write(&push.path, vec![0; bytes]).unwrap();
-        let push = Push { bytes: bytes as u64, ..push };
+        let (archive, bytes) = (release_archive(&directory).0, 64 << 20);
+        std::fs::write(&archive.path, vec![0; bytes]).unwrap();
+        let archive = ReleaseArchive { bytes: bytes as u64, ..archive };
         let options = OrderOptions::default();
-        let error = client.push(&app(), "a", &push, &options, ear().0).await.unwrap_err();
+        let error =
+            client.push(&app(), "a", &archive, &options, record_progress().0).await.unwrap_err();
         assert!(matches!(error, ClientError::Broken { .. }), "{error:?}");
     }
 

@@ -1,5 +1,5 @@
-//! What an updater said of an order, read leniently: a newer updater's words must not cost the
-//! row.
+//! How an order ended, by the updater's word. It is read leniently: what only a newer updater says
+//! must not cost the host its row.
 
 use engine::ResultCode;
 use protocol::{Code, Digest, LastTransaction, Outcome, Status, TransactionId};
@@ -7,15 +7,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::updater_client::ClientError;
+use crate::updater_client::host_json::shown;
 
 /// Lines of output that are kept of an answer.
 const MOST_LINES: usize = 200;
-/// Characters that are kept of each text that a host says.
-const MOST_CHARACTERS: usize = 2000;
 
 /// How an order ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct OrderResult {
     /// What became of it.
     pub status: Status,
     /// The code of what went wrong.
@@ -32,21 +31,21 @@ pub struct Answer {
     pub duration_ms: Option<u64>,
 }
 
-impl Answer {
+impl OrderResult {
     /// From a result: an answer to an order, or the last line of its stream.
-    pub(super) fn of_result(value: &Value) -> Result<Self, ClientError> {
+    pub(super) fn from_result(value: &Value) -> Result<Self, ClientError> {
         let status = typed(value, "status").ok_or_else(|| {
             ClientError::Malformed(format!("it has no status that is known: {}", shown(value)))
         })?;
         let problem = value.get("problem").filter(|problem| problem.is_object());
-        let problem = problem.map(|problem| Self::of_problem(problem, 500));
-        let of_problem = problem.as_ref();
+        let problem = problem.map(|problem| Self::from_problem(problem, 500));
+        let problem = problem.as_ref();
         Ok(Self {
             status,
-            code: code(value).or_else(|| of_problem?.code.clone()),
-            detail: of_problem.and_then(|problem| problem.detail.clone()),
-            output: of_problem.map(|problem| problem.output.clone()).unwrap_or_default(),
-            transaction: typed(value, "transaction").or_else(|| of_problem?.transaction.clone()),
+            code: code(value).or_else(|| problem?.code.clone()),
+            detail: problem.and_then(|problem| problem.detail.clone()),
+            output: problem.map(|problem| problem.output.clone()).unwrap_or_default(),
+            transaction: typed(value, "transaction").or_else(|| problem?.transaction.clone()),
             from: typed(value, "from"),
             to: typed(value, "to"),
             duration_ms: typed(value, "duration_ms"),
@@ -54,7 +53,7 @@ impl Answer {
     }
 
     /// From an `application/problem+json` body, or from whatever stands in its place.
-    pub(super) fn of_problem(value: &Value, http_status: u16) -> Self {
+    pub(super) fn from_problem(value: &Value, http_status: u16) -> Self {
         let detail = ["detail", "title"].iter().find_map(|key| text(value, key));
         let detail = detail.or_else(|| value.get("detail").map(shown));
         let entry = text(value, "entry").map(|entry| format!(" (entry {entry:?})"));
@@ -89,8 +88,8 @@ impl Answer {
         }
     }
 
-    /// Whether the order was cut short before its switch: by its sender's end, the host's own, or
-    /// somebody's wish.
+    /// Whether the order was cut short before its switch: by the end of the master that gave it, by the
+    /// updater's own end, or because an operator asked for that.
     pub(super) fn was_interrupted(&self) -> bool {
         match self.status {
             Status::Interrupted => true,
@@ -100,7 +99,7 @@ impl Answer {
     }
 
     /// From what `/health` says of the last transaction.
-    pub(super) fn of_last(last: &LastTransaction) -> Self {
+    pub(super) fn from_last_transaction(last: &LastTransaction) -> Self {
         let duration = (last.ended_at - last.started_at).whole_milliseconds();
         Self {
             status: match (last.outcome, &last.code) {
@@ -117,33 +116,6 @@ impl Answer {
             duration_ms: u64::try_from(duration).ok(),
         }
     }
-}
-
-/// Reads JSON from a host. No text in it is longer than a person would read: the bound is set once,
-/// here, for all that is made of it.
-pub(super) fn parse(json: &[u8]) -> Option<Value> {
-    let mut value = serde_json::from_slice(json).ok()?;
-    shorten(&mut value);
-    Some(value)
-}
-
-/// How deep a value is, its parser has bounded.
-fn shorten(value: &mut Value) {
-    match value {
-        Value::String(text) => *text = clip(text, MOST_CHARACTERS),
-        Value::Array(values) => values.iter_mut().for_each(shorten),
-        Value::Object(values) => values.values_mut().for_each(shorten),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-/// Text of any length and kind, short enough for a row.
-pub(super) fn shown(value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    clip(text.trim(), 300)
 }
 
 /// The lines under `output`: a list, or one text.
@@ -174,18 +146,12 @@ fn typed<T: DeserializeOwned>(value: &Value, key: &str) -> Option<T> {
     serde_json::from_value(value.get(key)?.clone()).ok()
 }
 
-fn clip(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::updater_client::host_json::{MOST_CHARACTERS, parse};
 
     #[test]
     fn lesson_36_a_detail_of_any_kind_becomes_text() {
@@ -198,7 +164,7 @@ mod tests {
             (json!([]), "it answered 502: []"),
             (json!(null), "it answered 502: null"),
         ] {
-            let answer = Answer::of_problem(&value, 502);
+            let answer = OrderResult::from_problem(&value, 502);
             assert_eq!(answer.detail.as_deref(), Some(words));
             assert_eq!(answer.status, Status::Failed);
         }
@@ -210,18 +176,18 @@ mod tests {
             "status": "failed", "code": "build_failed", "duration_ms": 12, "to": 5,
             "problem": {"detail": "the build failed", "output": ["error: x", 7, null]},
         });
-        let answer = Answer::of_result(&result).unwrap();
+        let answer = OrderResult::from_result(&result).unwrap();
         assert_eq!(answer.output, ["error: x", "7", "null"]);
         assert_eq!(answer.detail.as_deref(), Some("the build failed"));
         assert_eq!((answer.to, answer.duration_ms), (None, Some(12)));
         let text = json!({"status": "failed", "problem": {"output": "a\nb"}});
-        assert_eq!(Answer::of_result(&text).unwrap().output, ["a", "b"]);
+        assert_eq!(OrderResult::from_result(&text).unwrap().output, ["a", "b"]);
     }
 
     #[test]
     fn a_result_without_a_known_status_is_no_result() {
         for value in [json!({}), json!({"status": "great"}), json!({"status": 1}), json!([])] {
-            assert!(matches!(Answer::of_result(&value), Err(ClientError::Malformed(_))));
+            assert!(matches!(OrderResult::from_result(&value), Err(ClientError::Malformed(_))));
         }
     }
 
@@ -229,7 +195,7 @@ mod tests {
     fn output_is_bounded() {
         let lines: Vec<_> = (0..1000).map(|line| format!("{line} {}", "x".repeat(9000))).collect();
         let said = parse(json!({"output": lines}).to_string().as_bytes()).unwrap();
-        let answer = Answer::of_problem(&said, 500);
+        let answer = OrderResult::from_problem(&said, 500);
         assert_eq!(answer.output.len(), MOST_LINES);
         assert!(answer.output[0].starts_with("800 "));
         assert!(answer.output[0].chars().count() <= MOST_CHARACTERS + 1);
