@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
-    AppName, Code, Digest, DrillReport, HostName, Kind, Outcome, Phase, Problem, Status,
-    TransactionId,
+    AgentState, AppName, CallerKind, Code, Digest, DrillReport, HostName, Kind, Outcome, Phase,
+    ProbeKind, Problem, ReleaseSlot, Status, TransactionId, UpdaterState,
 };
 
 /// Names of headers that are ours.
@@ -36,8 +36,8 @@ pub mod header {
 pub struct Health {
     /// The version of this format.
     pub format: u32,
-    /// `ok`: the updater itself answers. How the apps are, they say each.
-    pub status: String,
+    /// How the updater itself is.
+    pub status: UpdaterState,
     /// The host's name, from its certificate.
     pub host: HostName,
     /// The updater's version.
@@ -68,8 +68,8 @@ pub struct AppHealth {
     pub transaction: Option<TransactionId>,
     /// True unless its agent should run and does not.
     pub healthy: bool,
-    /// What its agent is doing: `running`, `stopped`, `dead`, `none`.
-    pub agent: String,
+    /// What its agent is doing.
+    pub agent: AgentState,
     /// The agent's process, if it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
@@ -136,8 +136,8 @@ pub struct LastTransaction {
     /// The name that the caller gave the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
-    /// Who ordered it: `master`, or `local` for someone on the host.
-    pub caller: String,
+    /// What ordered it.
+    pub caller: CallerKind,
 }
 
 /// `GET /releases`.
@@ -278,8 +278,8 @@ pub enum Proof {
 pub struct ProbeReport {
     /// Whether it was.
     pub passed: bool,
-    /// `http`, `https`, `tcp`, `command` or `none`.
-    pub kind: String,
+    /// What was asked.
+    pub kind: ProbeKind,
     /// Which proof was used; absent if none held.
     pub proof: Option<Proof>,
     /// How often it was asked.
@@ -291,8 +291,8 @@ pub struct ProbeReport {
 /// The release in an answer, in the shape that clients of the reference updater read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotRelease {
-    /// Which link names it: `active`, or `store` for one that is only staged.
-    pub slot: String,
+    /// Where it is.
+    pub slot: ReleaseSlot,
     /// The sender's label, if there was one.
     pub sha: Option<String>,
     /// Its digest.

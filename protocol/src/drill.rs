@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{AppName, Code};
+use crate::{AppName, CallerKind, Code};
 
 /// One line of the answer to `POST /drill`, told apart by `type`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,13 +52,16 @@ pub struct DrillReport {
     pub detail: Option<String>,
     /// What was tried, in its order, up to the first that failed.
     pub steps: Vec<DrillStep>,
-    /// Who asked for it: `master`, or `local` for someone on the host.
-    pub caller: String,
+    /// What asked for it.
+    pub caller: CallerKind,
 }
 
 /// Whether a drill passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum DrillStatus {
     /// This host installs, recovers and rolls back.
     Passed,
@@ -66,19 +69,16 @@ pub enum DrillStatus {
     Failed,
 }
 
+impl DrillStatus {
+    /// The name on the wire and on the screen.
+    pub fn into_str(self) -> &'static str {
+        self.into()
+    }
+}
+
 impl DrillReport {
     /// Whether all steps passed.
     pub fn passed(&self) -> bool {
         self.status == DrillStatus::Passed
-    }
-}
-
-impl DrillStatus {
-    /// The name on the wire and on the screen.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Passed => "passed",
-            Self::Failed => "failed",
-        }
     }
 }

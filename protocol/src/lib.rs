@@ -19,6 +19,7 @@ mod problem;
 mod quantity;
 mod record;
 mod signed;
+mod words;
 
 pub use api::{
     ActiveRelease, AppHealth, AppReleases, Health, LastTransaction, OrderOptions, ProbeReport,
@@ -45,6 +46,7 @@ pub use record::{RELEASE_RECORD, ReleaseRecord};
 pub use signed::{
     Highest, Offer, SignatureError, SignatureRule, SignedManifest, SignedManifestError,
 };
+pub use words::{AgentState, BuildKind, CallerKind, ProbeKind, ReleaseSlot, UpdaterState};
 
 /// The version of every stored format and of `/health`. A program that meets a higher one says so
 /// and changes nothing.

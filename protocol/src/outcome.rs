@@ -1,12 +1,22 @@
 //! How things end: a transaction on its host, and a host in the master's table.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 /// How a transaction ended, as the worker's history has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     /// The release is on the disk, whole and built; nothing was activated.
     Staged,
@@ -24,21 +34,8 @@ pub enum Outcome {
 
 impl Outcome {
     /// The name on the wire and on the screen.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Staged => "staged",
-            Self::Updated => "updated",
-            Self::AlreadyCurrent => "already_current",
-            Self::RolledBack => "rolled_back",
-            Self::Interrupted => "interrupted",
-            Self::Stranded => "stranded",
-        }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
+    pub fn into_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -81,8 +78,21 @@ impl From<Outcome> for Status {
 }
 
 /// How a host came out of an update or a rollback, as the master tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum HostOutcome {
     /// The release asked for runs there and was proven.
     Updated,
@@ -102,21 +112,7 @@ pub enum HostOutcome {
 
 impl HostOutcome {
     /// The name on the wire and on the screen.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Updated => "updated",
-            Self::AlreadyCurrent => "already_current",
-            Self::RolledBack => "rolled_back",
-            Self::Failed => "failed",
-            Self::Unreachable => "unreachable",
-            Self::Stranded => "stranded",
-            Self::Skipped => "skipped",
-        }
-    }
-}
-
-impl fmt::Display for HostOutcome {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
+    pub fn into_str(self) -> &'static str {
+        self.into()
     }
 }

@@ -1,12 +1,22 @@
 //! Where a transaction stands.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 /// What a transaction is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Kind {
     /// Puts a release on the disk and does not activate it (`PUT /releases/{digest}`).
     Stage,
@@ -18,9 +28,30 @@ pub enum Kind {
     SelfUpdate,
 }
 
+impl Kind {
+    /// The name on the wire and on the screen.
+    pub fn into_str(self) -> &'static str {
+        self.into()
+    }
+}
+
 /// The states of a transaction, in their order. `Reversing` can follow any from `BackingUp` on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Phase {
     /// Nothing is under way.
     Idle,
@@ -56,47 +87,7 @@ pub enum Phase {
 
 impl Phase {
     /// The name on the wire and on the screen.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Receiving => "receiving",
-            Self::Verifying => "verifying",
-            Self::Building => "building",
-            Self::Staged => "staged",
-            Self::BackingUp => "backing_up",
-            Self::Migrating => "migrating",
-            Self::Starting => "starting",
-            Self::Switching => "switching",
-            Self::Draining => "draining",
-            Self::Restarting => "restarting",
-            Self::Probing => "probing",
-            Self::Confirming => "confirming",
-            Self::Watching => "watching",
-            Self::Reversing => "reversing",
-        }
-    }
-}
-
-impl Kind {
-    /// The name on the wire and on the screen.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Stage => "stage",
-            Self::Update => "update",
-            Self::Rollback => "rollback",
-            Self::SelfUpdate => "self_update",
-        }
-    }
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
+    pub fn into_str(self) -> &'static str {
+        self.into()
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::Digest;
+use crate::{BuildKind, Digest};
 
 /// The name of the record in a release's directory. It is written last: a directory without it is
 /// litter.
@@ -36,8 +36,8 @@ pub struct ReleaseRecord {
     pub unpacked_bytes: u64,
     /// The number of its entries before the build.
     pub entries: u64,
-    /// How it was built: `none`, `command`, `python`, `cargo`, `npm`, `make`.
-    pub build: String,
+    /// How it was built.
+    pub build: BuildKind,
     /// The unit files that it ships, by their names on the host: the whole texts, as they came in the
     /// archive. In its tree, its build could have written them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

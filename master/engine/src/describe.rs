@@ -86,7 +86,7 @@ pub fn describe_rollout(state: &State) -> String {
                 1 => "; 1 host finishes what it has begun".to_owned(),
                 hosts => format!("; {hosts} hosts finish what they have begun"),
             };
-            format!("{} at {since}{why}{late}", status.name())
+            format!("{} at {since}{why}{late}", status.into_str())
         }
     }
 }
@@ -98,7 +98,7 @@ fn describe_pending(state: &State, index: usize) -> String {
     let all = state.plan.batches.len();
     let since = when(state.hosts[index].since);
     let next = if state.status.is_final() {
-        let status = state.status.name();
+        let status = state.status.into_str();
         return format!("the rollout was {status} before its turn; nothing is done there");
     } else if state.status != Status::Running || state.activity == Activity::Preflight {
         format!("the rollout {}", describe_rollout(state))

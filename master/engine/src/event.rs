@@ -1,6 +1,6 @@
 //! What happens to a rollout. Stored in this form: a change of it is a change of a stored format.
 
-use protocol::{AppHealth, AppName, Digest, Health, HostName, Phase};
+use protocol::{AgentState, AppHealth, AppName, Digest, Health, HostName, Phase};
 use serde::{Deserialize, Serialize};
 
 use crate::{HostResult, Request, ResultCode};
@@ -75,7 +75,7 @@ pub struct AppReport {
     /// True unless its agent should run and does not.
     pub healthy: bool,
     /// What its agent is doing.
-    pub agent: String,
+    pub agent: AgentState,
     /// How many bytes an archive may have there; absent if the host does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room: Option<u64>,

@@ -27,8 +27,11 @@ pub struct HostResult {
 impl HostResult {
     /// The code and the detail, but a code that only repeats the outcome.
     pub fn reason(&self) -> String {
-        let code =
-            self.code.as_ref().map(ResultCode::as_str).filter(|code| *code != self.outcome.name());
+        let code = self
+            .code
+            .as_ref()
+            .map(ResultCode::as_str)
+            .filter(|code| *code != self.outcome.into_str());
         let detail = self.detail.as_deref().filter(|detail| Some(*detail) != code);
         let words: Vec<_> = [code, detail].into_iter().flatten().collect();
         words.join(": ")

@@ -51,11 +51,11 @@ impl HostActivity {
     }
 
     /// What the host is doing for a command that changes something there.
-    pub(super) const fn name_of_order(self) -> Option<&'static str> {
+    pub(super) fn name_of_order(self) -> Option<&'static str> {
         match self {
             Self::Pending | Self::Observing | Self::Done => None,
             Self::Staging => Some("staging"),
-            Self::Updating(phase) | Self::RollingBack(phase) => Some(phase.name()),
+            Self::Updating(phase) | Self::RollingBack(phase) => Some(phase.into_str()),
             Self::UpdatingSelf => Some("updating_self"),
         }
     }
@@ -92,7 +92,7 @@ impl HostState {
             HostActivity::UpdatingSelf => "updating_self",
             HostActivity::RollingBack(_) => "rolling_back",
             HostActivity::Done => {
-                self.result.as_ref().map_or("done", |result| result.outcome.name())
+                self.result.as_ref().map_or("done", |result| result.outcome.into_str())
             }
         }
     }

@@ -77,8 +77,20 @@ pub struct PlannedHost {
 }
 
 /// What is done on a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Action {
     /// It is ordered to run the release.
     Update,
@@ -119,19 +131,6 @@ impl Action {
     /// the plan says of them stays true.
     pub const fn host_answered(self) -> bool {
         !matches!(self, Self::Unreachable | Self::Skip)
-    }
-
-    /// The name on the wire and on the screen.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Update => "update",
-            Self::Rollback => "rollback",
-            Self::UpdateSelf => "update_self",
-            Self::AlreadyCurrent => "already_current",
-            Self::Refuse => "refuse",
-            Self::Unreachable => "unreachable",
-            Self::Skip => "skip",
-        }
     }
 
     pub const fn changes_host(self) -> bool {

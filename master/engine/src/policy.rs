@@ -1,6 +1,5 @@
 //! How a rollout is to be carried out.
 
-use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -36,8 +35,9 @@ pub struct Policy {
 }
 
 /// What is done when the breaker trips.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum OnTrip {
     /// Wait for an answer
     Pause,
@@ -118,14 +118,4 @@ const fn default_order() -> Period {
 
 fn is_default_order(order: &Period) -> bool {
     *order == default_order()
-}
-
-impl fmt::Display for OnTrip {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(match self {
-            Self::Pause => "pause",
-            Self::Rollback => "rollback",
-            Self::Abort => "abort",
-        })
-    }
 }

@@ -8,8 +8,10 @@ use time::OffsetDateTime;
 use crate::{Pause, State, Status};
 
 /// Something that an operator requests of a rollout.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// [`Self::into_str`] is the verb for messages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "request", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Request {
     /// Agree that it goes on; if a digest is named, only where that is its plan's.
     Approve { digest: Option<Digest> },
@@ -24,6 +26,7 @@ pub enum Request {
     /// Go on, whatever paused it: the failures so far do not count any more.
     Continue,
     /// Take back every host that was updated.
+    #[strum(serialize = "roll back")]
     Rollback,
     /// End it, and leave all hosts as they are.
     Abort,
@@ -48,22 +51,6 @@ pub enum RequestError {
     Expired { request: &'static str },
 }
 
-impl Request {
-    /// The verb for messages.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Approve { .. } => "approve",
-            Self::Reject => "reject",
-            Self::Pause => "pause",
-            Self::Interrupt => "interrupt",
-            Self::Resume => "resume",
-            Self::Continue => "continue",
-            Self::Rollback => "roll back",
-            Self::Abort => "abort",
-        }
-    }
-}
-
 impl State {
     /// Whether the rollout's present status allows a request:
     ///
@@ -76,7 +63,7 @@ impl State {
     /// | rollback | | yes | yes | yes | |
     /// | abort | yes | yes | yes | yes | yes |
     pub fn check(&self, request: &Request, now: OffsetDateTime) -> Result<(), RequestError> {
-        let (name, state) = (request.name(), self.status.name());
+        let (name, state) = (request.into_str(), self.status.into_str());
         if self.status.is_final() {
             return Err(RequestError::AlreadyOver { request: name, state });
         }

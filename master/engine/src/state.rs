@@ -288,7 +288,7 @@ impl State {
         let Some(release) = self.plan.target else { return };
         if self.plan.kind == Kind::Update && !self.quarantined {
             self.quarantined = true;
-            let why = result.detail.clone().unwrap_or_else(|| result.outcome.name().to_owned());
+            let why = result.detail.clone().unwrap_or_else(|| result.outcome.into_str().to_owned());
             out.push(Command::Quarantine { release, host: result.host.clone(), why });
         }
     }

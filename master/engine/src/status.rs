@@ -9,7 +9,8 @@ use time::OffsetDateTime;
 use crate::{ResultCode, Trip};
 
 /// The states of a rollout.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Status {
     /// No process has driven it yet.
     Planned,
@@ -71,21 +72,6 @@ pub enum Pause {
 }
 
 impl Status {
-    /// The name on the wire and on the screen.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Planned => "planned",
-            Self::AwaitingApproval(_) => "awaiting_approval",
-            Self::Running => "running",
-            Self::Paused(_) => "paused",
-            Self::RollingBack => "rolling_back",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Aborted => "aborted",
-            Self::RolledBack => "rolled_back",
-        }
-    }
-
     /// Whether no host is started any more, ever.
     pub const fn is_final(&self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Aborted | Self::RolledBack)

@@ -40,7 +40,10 @@ fn table(hosts: &[CheckedHost], columns: Option<usize>) -> String {
         let agents: Vec<_> = host
             .apps
             .iter()
-            .map(|app| format!("{} {}", app.app, app.agent.as_deref().unwrap_or("not known")))
+            .map(|app| match &app.agent {
+                Some(agent) => format!("{} {agent}", app.app),
+                None => format!("{} not known", app.app),
+            })
             .collect();
         let verdict = match host {
             CheckedHost { skipped: true, .. } => "skipped",
@@ -62,17 +65,17 @@ fn table(hosts: &[CheckedHost], columns: Option<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use control::fleet::{AppStatus, HostStatus};
-    use protocol::Phase;
+    use protocol::{AgentState, Phase};
     use testing::at;
 
     use super::*;
 
-    fn app(agent: &str, healthy: bool) -> AppStatus {
+    fn app(agent: AgentState, healthy: bool) -> AppStatus {
         AppStatus {
             app: "agent".parse().unwrap(),
             state: Some(Phase::Idle),
             since: None,
-            agent: Some(agent.to_owned()),
+            agent: Some(agent),
             healthy,
             active: None,
             prev: None,
@@ -91,7 +94,7 @@ mod tests {
             error: None,
             updater_version: Some("0.1.0".to_owned()),
             updater_digest: None,
-            apps: vec![app("running", true)],
+            apps: vec![app(AgentState::Running, true)],
         }
     }
 
@@ -104,7 +107,7 @@ mod tests {
             apps: Vec::new(),
             ..status("web-2")
         };
-        let dead = HostStatus { apps: vec![app("dead", false)], ..status("web-3") };
+        let dead = HostStatus { apps: vec![app(AgentState::Dead, false)], ..status("web-3") };
         let out = HostStatus { skipped: Some("decommissioned"), ..lost.clone() };
         let out = HostStatus { host: "web-5".parse().unwrap(), error: None, ..out };
         let hosts = [

@@ -42,7 +42,7 @@ fn table(past: &[PastRollout], names: &ReleaseNames, columns: Option<usize>) -> 
         table.row([
             &rollout.id.short(),
             &when(rollout.started_at),
-            rollout.result.map_or(&*rollout.state, |result| result.name()),
+            rollout.result.map_or(&*rollout.state, |result| result.into_str()),
             &format!("{}{results}", names.asked(rollout)),
         ]);
     }
@@ -52,7 +52,7 @@ fn table(past: &[PastRollout], names: &ReleaseNames, columns: Option<usize>) -> 
 /// `2 updated, 1 rolled_back`, in the order in which they come first.
 fn counts(hosts: &[HostResultRecord]) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
-    for name in hosts.iter().map(|host| host.outcome.name()) {
+    for name in hosts.iter().map(|host| host.outcome.into_str()) {
         match counts.iter_mut().find(|(known, _)| *known == name) {
             Some((_, count)) => *count += 1,
             None => counts.push((name, 1)),

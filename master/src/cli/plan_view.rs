@@ -44,7 +44,7 @@ fn text(
         table.row([
             host.host.as_str(),
             &batch.map(|batch| (batch + 1).to_string()).unwrap_or_default(),
-            host.action.name(),
+            host.action.into_str(),
             &names.of(host.from.as_ref()),
             &names.of(host.to.as_ref()),
             &host.bytes.to_string(),

@@ -81,8 +81,8 @@ fn row(table: &mut Table, host: &HostStatus, app: &AppStatus, updater: &str, nam
     table.row([
         host.host.as_str(),
         app.app.as_str(),
-        app.state.map_or("gone", protocol::Phase::name),
-        app.agent.as_deref().unwrap_or_default(),
+        app.state.map_or("gone", |phase| phase.into_str()),
+        &app.agent.as_ref().map(ToString::to_string).unwrap_or_default(),
         &names.of(app.active.as_ref().map(|active| &active.digest)),
         &names.of(app.prev.as_ref()),
         &should,

@@ -63,7 +63,7 @@ fn words(planned: &PlannedHost, host: &HostState, now: OffsetDateTime) -> String
     let why = host.result.as_ref().and_then(|row| row.detail.as_deref());
     match (host.activity, host.phase(), why) {
         (_, Some(phase), _) => format!("{} ({phase}) for {}", host.name(), span(since)),
-        (HostActivity::Pending, ..) => format!("{}, {}", host.name(), planned.action.name()),
+        (HostActivity::Pending, ..) => format!("{}, {}", host.name(), planned.action.into_str()),
         (_, _, Some(why)) => format!("{}: {why}", host.name()),
         (HostActivity::Done, ..) => host.name().to_owned(),
         _ => format!("{} for {}", host.name(), span(since)),

@@ -8,6 +8,7 @@ use engine::HostResult;
 use explain::{plain, span};
 use protocol::{Code, HostOutcome};
 use store::RolloutResult;
+use strum::VariantArray as _;
 
 use crate::output::{Output, Table};
 
@@ -39,7 +40,7 @@ fn text(summary: &Summary, names: &ReleaseNames, columns: Option<usize>) -> Stri
     for row in &summary.hosts {
         table.row([
             row.host.as_str(),
-            row.outcome.name(),
+            row.outcome.into_str(),
             &names.of(row.from.as_ref()),
             &names.of(row.to.as_ref()),
             &span(row.duration_ms),
@@ -61,18 +62,9 @@ fn output(row: &HostResult) -> String {
 }
 
 fn counts(rows: &[HostResult]) -> String {
-    let kinds = [
-        HostOutcome::Updated,
-        HostOutcome::AlreadyCurrent,
-        HostOutcome::RolledBack,
-        HostOutcome::Failed,
-        HostOutcome::Unreachable,
-        HostOutcome::Stranded,
-        HostOutcome::Skipped,
-    ];
-    let counted = kinds.iter().filter_map(|kind| {
+    let counted = HostOutcome::VARIANTS.iter().filter_map(|kind| {
         let count = rows.iter().filter(|row| row.outcome == *kind).count();
-        (count > 0).then(|| format!("{count} {}", kind.name().replace('_', " ")))
+        (count > 0).then(|| format!("{count} {}", kind.into_str().replace('_', " ")))
     });
     let hosts = if rows.len() == 1 { "host" } else { "hosts" };
     format!("{} {hosts}: {}", rows.len(), counted.collect::<Vec<_>>().join(", "))

@@ -79,8 +79,11 @@ pub struct Rollout {
 }
 
 /// How a rollout ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum RolloutResult {
     /// Every host as asked.
     Completed,
@@ -95,21 +98,6 @@ pub enum RolloutResult {
     Aborted,
     /// What it did was taken back.
     RolledBack,
-}
-
-impl RolloutResult {
-    /// The name on the wire and on the screen.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Interrupted => "interrupted",
-            Self::Paused => "paused",
-            Self::AwaitingApproval => "awaiting_approval",
-            Self::Aborted => "aborted",
-            Self::RolledBack => "rolled_back",
-        }
-    }
 }
 
 /// What a host came to in a rollout.

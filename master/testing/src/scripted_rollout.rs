@@ -8,7 +8,7 @@ use engine::{
     Notice, Observation, Plan, PlannedHost, Policy, Request, State, Status, fold, host_results,
     step,
 };
-use protocol::{Code, Digest, HostName, HostOutcome, Kind, Phase};
+use protocol::{AgentState, Code, Digest, HostName, HostOutcome, Kind, Phase};
 use time::{Duration, OffsetDateTime};
 
 use crate::at;
@@ -80,7 +80,7 @@ pub fn name(number: u32) -> HostName {
 }
 
 pub fn here(active: Digest, healthy: bool) -> Observation {
-    let agent = if healthy { "running" } else { "dead" }.to_owned();
+    let agent = if healthy { AgentState::Running } else { AgentState::Dead };
     let app = AppReport { active: Some(active), phase: Phase::Idle, healthy, agent, room: None };
     Observation::Reported(HostReport { app: Some(app), updater: OLD })
 }

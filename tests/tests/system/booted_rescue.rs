@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::booted::{BootedFleet, Member};
 use fleet_tests::{LONG, Packing, Release, Setup, Tree, eventually};
-use protocol::{Code, Digest, Outcome, Status};
+use protocol::{CallerKind, Code, Digest, Outcome, Status};
 
 #[test]
 fn lesson_21_an_updater_that_keeps_dying_is_put_back_by_the_rescue_unit() -> Result<()> {
@@ -143,7 +143,7 @@ fn upgraded(member: &Member, version: &str) -> Result<Digest> {
 /// Waits until the updater has written down that the rescue left a release.
 fn was_rescued(member: &Member, left: &Digest, to: Option<Digest>) -> Result<()> {
     let last = eventually("the rescue to be written down", LONG, || {
-        member.own_history().ok()?.pop().filter(|last| last.caller == "rescue")
+        member.own_history().ok()?.pop().filter(|last| last.caller == CallerKind::Rescue)
     })
     .with_context(|| member.journals())?;
     let told = (last.outcome, last.from, last.to);

@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::booted::{BootedFleet, Member};
 use fleet_tests::{Behaviour, Packing, Release, Setup, Tree, eventually};
-use protocol::{Code, Problem, Status, TransactionResult};
+use protocol::{AgentState, Code, Problem, Status, TransactionResult};
 
 const AGENT: &str = "[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=3\n\
     [Service]\nUser=daemon\nEnvironment=AGENT_LISTEN=0.0.0.0:8765\n\
@@ -103,7 +103,7 @@ fn lesson_18_units_follow_their_release_and_come_back_with_it() -> Result<()> {
     host.runs(&five.digest)?;
     eventually("both units to run after the boot", fleet_tests::LONG, || {
         let state = machine.show("sibling.service", "ActiveState").ok()?;
-        let agent = host.app().ok().filter(|app| app.agent == "running")?;
+        let agent = host.app().ok().filter(|app| app.agent == AgentState::Running)?;
         (state == "active").then_some(agent)
     })
     .with_context(|| host.journals())?;

@@ -68,8 +68,8 @@ fn every_state_and_every_outcome_is_explained() -> Result<()> {
         Outcome::Interrupted,
         Outcome::Stranded,
     ];
-    let names = phases.iter().map(|phase| phase.name());
-    for name in names.chain(outcomes.iter().map(|outcome| outcome.name())) {
+    let names = phases.iter().map(|phase| phase.into_str());
+    for name in names.chain(outcomes.iter().map(|outcome| outcome.into_str())) {
         assert!(rows.contains_key(name), "{name} is not explained");
     }
     Ok(())

@@ -12,7 +12,7 @@ use fleet_tests::volume::{Volume, alone_with_mounts};
 use fleet_tests::{
     Fleet, Host, LONG, Packing, Sandbox, Setup, Tree, eventually, processes_of, program, snapshot,
 };
-use protocol::{Code, DrillLine, DrillReport, DrillStatus, header};
+use protocol::{CallerKind, Code, DrillLine, DrillReport, DrillStatus, header};
 
 /// Every file of a host but those that an order for a drill may make: what is kept of it.
 fn files(host: &Host) -> Result<BTreeSet<PathBuf>> {
@@ -71,7 +71,7 @@ fn a_host_drills_and_its_agent_does_not_notice() -> Result<()> {
     host.kill()?;
     host.start()?;
     let report = host.health()?.drill.context("the last drill")?;
-    assert_eq!((report.status, report.caller.as_str()), (DrillStatus::Passed, "master"));
+    assert_eq!((report.status, report.caller), (DrillStatus::Passed, CallerKind::Master));
     for step in ["install", "flip", "kill:agent_started", "recovery:agent_started", "rollback"] {
         assert!(report.steps.iter().any(|found| found.step == step), "{step} is missing");
     }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use fleet_tests::{
     Behaviour, Host, LONG, Output, Packing, Release, Sandbox, Setup, Tree, eventually, program,
 };
-use protocol::{Code, Outcome, Status, header};
+use protocol::{AgentState, Code, Outcome, Status, header};
 
 /// Everything that a release can have run writes what it is, and between which releases.
 const HOOKS: &str = "[hooks]\nbefore_switch = 'bin/note before_switch'\n\
@@ -271,7 +271,7 @@ fn nothing_is_started_on_data_that_is_half_way() -> Result<()> {
     assert!(problem.detail.contains("nor is one started"), "{problem:?}");
     host.stop()?;
     host.start()?;
-    assert_eq!(host.app()?.agent, "stopped");
+    assert_eq!(host.app()?.agent, AgentState::Stopped);
     // Another release that brings no migration of its own cannot know what it finds.
     assert_eq!(host.push(&good(3, "")?)?.problem()?.code, Code::Irreversible);
     let order = serde_json::json!({ "digest": one.digest, "irreversible": true });

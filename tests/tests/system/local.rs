@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use fleet_tests::{
     Behaviour, Daemon, Fleet, Host, Output, Sandbox, Setup, Tree, eventually, program,
 };
+use protocol::CallerKind;
 use serde_json::Value;
 
 fn updater(host: &Host, arguments: &[&str]) -> Result<Output> {
@@ -28,7 +29,7 @@ fn a_host_is_rolled_back_on_the_spot_whether_its_updater_runs_or_not() -> Result
     updater(&host, &["rollback"])?.good()?;
     host.runs(&one.digest)?;
     let last = host.idle()?.last.context("a last transaction")?;
-    assert_eq!(last.caller, "local");
+    assert_eq!(last.caller, CallerKind::Local);
 
     host.kill()?;
     let json: Value = updater(&host, &["status", "--json"])?.json()?;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use fleet_tests::{Host, LONG, Output, Sandbox, Setup, Tree, eventually, program};
-use protocol::header;
+use protocol::{AgentState, header};
 
 fn updater(host: &Host, arguments: &[&str]) -> Result<Output> {
     let mut command = Command::new(program("updater")?);
@@ -14,7 +14,7 @@ fn updater(host: &Host, arguments: &[&str]) -> Result<Output> {
 }
 
 fn is_stopped(host: &Host) -> Result<()> {
-    let stopped = || host.app().ok().filter(|app| app.agent == "stopped");
+    let stopped = || host.app().ok().filter(|app| app.agent == AgentState::Stopped);
     let app = eventually("the agent to be stopped", LONG, stopped)?;
     assert_eq!((app.healthy, app.pid), (true, None));
     host.rests()?;

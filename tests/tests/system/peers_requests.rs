@@ -4,7 +4,7 @@
 use anyhow::{Context as _, Result};
 use fleet_tests::{Ca, Host, LONG, Sandbox, Setup, Tree, Wire, eventually};
 use pki::Paths;
-use protocol::{Code, Status};
+use protocol::{Code, Status, UpdaterState};
 
 /// A host, and who orders.
 fn world(setup: &Setup) -> Result<(Sandbox, Host, Paths)> {
@@ -92,7 +92,7 @@ fn a_request_that_is_none_is_refused_and_nothing_comes_of_it() -> Result<()> {
         if found != expected {
             wrong.push((shown.clone(), found, expected));
         }
-        assert_eq!(host.health()?.status, "ok", "after {shown:?}");
+        assert_eq!(host.health()?.status, UpdaterState::Ok, "after {shown:?}");
     }
     assert!(wrong.is_empty(), "what was asked, answered and expected: {wrong:#?}");
     assert!(host.history().is_empty() && host.store().is_empty() && host.incoming().is_empty());
@@ -226,7 +226,7 @@ fn a_sender_who_goes_on_after_a_refusal_is_cut_off() -> Result<()> {
     wire.say("POST /no HTTP/1.1\r\nhost: web-1\r\ncontent-length: 1000000000000\r\n\r\n")?;
     // However much it sends: it is the time that ends it.
     while wire.say([0; 1024]).is_ok() {}
-    assert_eq!(host.health()?.status, "ok");
+    assert_eq!(host.health()?.status, UpdaterState::Ok);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use anyhow::{Context as _, Result};
 use fleet_tests::{Behaviour, Ca, Host, Release, Sandbox, Setup, Tree};
-use protocol::{Code, ProbeReport, Proof, Status};
+use protocol::{Code, ProbeKind, ProbeReport, Proof, Status};
 
 /// An agent that speaks TLS, on the one address that its certificate is for.
 fn by_tls(place: &Sandbox) -> Result<(Setup, Release)> {
@@ -37,7 +37,7 @@ fn an_agent_of_the_fleet_is_asked_by_mutual_tls() -> Result<()> {
     let (setup, release) = by_tls(&place)?;
     let host = Host::alone(&place, &setup)?;
     let report = proven(&host, &release)?;
-    assert_eq!((report.kind.as_str(), report.proof), ("https", Some(Proof::Echo)));
+    assert_eq!((report.kind, report.proof), (ProbeKind::Https, Some(Proof::Echo)));
     Ok(())
 }
 
@@ -76,7 +76,7 @@ fn a_connection_is_proven_by_the_process_that_took_it() -> Result<()> {
     let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default().without_echo().health("tcp", "'{agent}'"))?;
     let report = proven(&host, &Tree::healthy("one")?)?;
-    assert_eq!((report.kind.as_str(), report.proof), ("tcp", Some(Proof::Process)));
+    assert_eq!((report.kind, report.proof), (ProbeKind::Tcp, Some(Proof::Process)));
     // Something answers there, but it is not what was just started.
     let elsewhere = TcpListener::bind("127.0.0.1:0")?;
     let address = elsewhere.local_addr()?;
@@ -98,7 +98,7 @@ fn a_command_says_whether_the_release_is_well() -> Result<()> {
         tree.pack(fleet_tests::Packing::Zstd)
     };
     let well = release("exit 0")?;
-    assert_eq!(proven(&host, &well)?.kind, "command");
+    assert_eq!(proven(&host, &well)?.kind, ProbeKind::Command);
     let detail = undone(&host, &release("echo 'no route to the moon' >&2; exit 1")?)?;
     assert!(detail.contains("no route to the moon"), "{detail}");
     assert_eq!(host.running(), Some(well.digest));

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use fleet_tests::faults::{Act, Fault, Supervisor, When};
 use fleet_tests::{Host, LONG, Sandbox, Setup, Tree, eventually};
 use nix::errno::Errno;
-use protocol::{Code, Outcome, Phase};
+use protocol::{AgentState, Code, Outcome, Phase};
 use updater::transaction::ReleaseStates;
 
 #[test]
@@ -81,7 +81,7 @@ fn lesson_19_an_agent_outlives_its_updater_and_is_found_again() -> Result<()> {
         assert_eq!(host.running(), Some(release.digest));
         host.start()?;
         let found = eventually("the agent to be found", LONG, || {
-            host.app().ok().filter(|app| app.agent == "running")
+            host.app().ok().filter(|app| app.agent == AgentState::Running)
         })?;
         assert_eq!(found.pid, pid);
     }

@@ -4,14 +4,14 @@ use std::fs;
 
 use anyhow::Result;
 use fleet_tests::{Behaviour, Host, Sandbox, Setup, Tree};
-use protocol::{Code, Proof, ReleaseState, Status};
+use protocol::{Code, Proof, ReleaseSlot, ReleaseState, Status, UpdaterState};
 
 #[test]
 fn a_release_is_installed_and_upgraded() -> Result<()> {
     let place = Sandbox::new()?;
     let host = Host::alone(&place, &Setup::default())?;
     let health = host.health()?;
-    assert_eq!(health.status, "ok");
+    assert_eq!(health.status, UpdaterState::Ok);
     assert!(!host.install().join("current").exists());
 
     let first = Tree::healthy("one")?;
@@ -19,7 +19,7 @@ fn a_release_is_installed_and_upgraded() -> Result<()> {
     assert_eq!((result.status, result.code), (Status::Updated, None));
     assert_eq!((result.from, result.to), (None, Some(first.digest)));
     let slot = result.release.expect("a release");
-    assert_eq!((slot.slot.as_str(), slot.digest), ("active", first.digest));
+    assert_eq!((slot.slot, slot.digest), (ReleaseSlot::Active, first.digest));
     assert_eq!(result.probe.expect("a probe").proof, Some(Proof::Echo));
     host.keeps(&first.digest, None)?;
 

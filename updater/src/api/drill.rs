@@ -26,7 +26,7 @@ pub(super) async fn drill(
     let app = daemon.app(query.app.as_ref())?;
     check_order(&daemon, &headers).await?;
     let beginning = Arc::clone(&daemon);
-    let heard = blocking(move || Ok(beginning.begin_drill(&app.name, caller.name())?)).await?;
+    let heard = blocking(move || Ok(beginning.begin_drill(&app.name, caller.kind())?)).await?;
     let mut heard = UnboundedReceiverStream::new(heard);
     if Follow::new(&headers, false, 0).stream {
         return Ok(lines(heard));

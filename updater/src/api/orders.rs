@@ -7,8 +7,8 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode};
 use protocol::{
-    AppName, Code, Digest, Kind, OrderOptions, Problem, RollbackOrder, Status, TransactionId,
-    TransactionResult, UpdateOrder, header,
+    AppName, Code, Digest, Kind, OrderOptions, Problem, ReleaseSlot, RollbackOrder, Status,
+    TransactionId, TransactionResult, UpdateOrder, header,
 };
 use serde::Deserialize;
 
@@ -200,7 +200,7 @@ pub(super) async fn stop(
     let app = daemon.app(query.app.as_ref())?;
     check_order(&daemon, &headers).await?;
     let follow = Follow::new(&headers, false, daemon.events.last());
-    let Some(transaction) = app.ask_to_stop(caller.name()) else {
+    let Some(transaction) = app.ask_to_stop(caller.kind()) else {
         let detail = format!("nothing is under way for {}", app.name);
         return Err(Problem::new(Code::UnknownTransaction, detail).into());
     };
@@ -270,7 +270,7 @@ async fn begin(
         kind: head.kind,
         target,
         options: head.options,
-        caller: head.caller.name().to_owned(),
+        caller: head.caller.kind(),
         connection: head.caller.connection,
         epoch,
         order: key.map(|key| key.chars().take(100).collect()),
@@ -319,7 +319,7 @@ fn ready(app: &App, digest: Digest) -> Result<Option<TransactionResult>, Problem
         status: Status::Staged,
         code: None,
         transaction: None,
-        release: Some(app.slot_release("store", &digest)),
+        release: Some(app.slot_release(ReleaseSlot::Store, &digest)),
         from: None,
         to: None,
         probe: None,

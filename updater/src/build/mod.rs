@@ -13,6 +13,6 @@ mod tests;
 mod workspace;
 
 pub use contents::Contents;
-pub use plan::{BuildKind, BuildPlan, plan};
+pub use plan::{BuildPlan, plan};
 pub use run::{BuildError, BuildReport, Conditions, run_build};
 pub use workspace::forget_home;

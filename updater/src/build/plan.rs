@@ -3,28 +3,11 @@
 
 use std::time::Duration;
 
-use protocol::ReleaseManifest;
+use protocol::{BuildKind, ReleaseManifest};
 
 use super::contents::Contents;
 use super::python;
 use crate::config::{AppConfig, BuildSetting};
-
-/// What a release is built with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BuildKind {
-    /// Nothing: it is whole as it came.
-    None,
-    /// A command of the host's configuration or of `release.toml`.
-    Command,
-    /// A virtualenv in the release.
-    Python,
-    /// `cargo build --release`.
-    Cargo,
-    /// `npm ci` or `npm install`, and the script `build`.
-    Npm,
-    /// `make`.
-    Make,
-}
 
 /// What a build is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,20 +18,6 @@ pub struct BuildPlan {
     pub commands: Vec<Vec<String>>,
     /// For all of them together.
     pub timeout: Duration,
-}
-
-impl BuildKind {
-    /// The name in a release's record.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Command => "command",
-            Self::Python => "python",
-            Self::Cargo => "cargo",
-            Self::Npm => "npm",
-            Self::Make => "make",
-        }
-    }
 }
 
 /// Plans the build of a release that contains `contents`.

@@ -6,7 +6,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{BuildError, BuildKind, BuildReport, Conditions, Contents, plan, run_build};
+use protocol::BuildKind;
+
+use super::{BuildError, BuildReport, Conditions, Contents, plan, run_build};
 use crate::config::{AppConfig, Config};
 use crate::sys::bounds::StopCheck;
 use crate::sys::user::User;

@@ -169,7 +169,7 @@ mod tests {
         app.run.unit_files = unit_files.iter().map(|name| (*name).to_owned()).collect();
         let state = UnitState { load: load.to_owned().into(), ..UnitState::default() };
         let found = unit_finding("k", &app, "a.service", &state);
-        found.map(|finding| format!("{}: {finding}", finding.severity.name()))
+        found.map(|finding| format!("{}: {finding}", finding.severity.into_str()))
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub(super) fn daemon_runs(config: &Path) -> bool {
 pub(super) fn render(findings: &[Finding]) -> String {
     let mut text = String::new();
     for finding in findings {
-        let _ = writeln!(text, "{}: {finding}", finding.severity.name());
+        let _ = writeln!(text, "{}: {finding}", finding.severity.into_str());
     }
     if !has_errors(findings) {
         text.push_str("ok: the updater can run with this configuration\n");

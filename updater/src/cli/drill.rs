@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 
-use protocol::{DrillLine, DrillReport};
+use protocol::{CallerKind, DrillLine, DrillReport};
 
 use crate::cli::args::{AgentArgs, DrillActArgs};
 use crate::cli::client::{ClientError, follow};
@@ -51,7 +51,7 @@ fn alone(
             return Err(CliError::hint(error, "start the updater, which finishes it"));
         }
     }
-    let drill = Drill::new(config, file, &asked.app, "local", handle.clone())
+    let drill = Drill::new(config, file, &asked.app, CallerKind::Local, handle.clone())
         .map_err(|problem| problem.detail)?;
     let mut told = Ok(());
     let report = drill.run(|step| {

@@ -16,7 +16,7 @@ pub(super) fn operate(operation: Operation, asked: &AgentArgs) -> Result<bool, C
     let config = Config::load(&asked.common.config)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let path = format!("/agent/{}?app={}", operation.name(), asked.app);
+    let path = format!("/agent/{}?app={}", operation.into_str(), asked.app);
     let health: AppHealth = runtime.block_on(async {
         match ask_again(&config.state_dir, Method::POST, &path).await {
             Err(ClientError::NotRunning(_)) => alone(&config, operation, asked),

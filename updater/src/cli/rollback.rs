@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use http::Method;
-use protocol::{Kind, OrderOptions, RollbackOrder, TransactionResult};
+use protocol::{CallerKind, Kind, OrderOptions, RollbackOrder, TransactionResult};
 
 use crate::cli::args::RollbackArgs;
 use crate::cli::client::{ClientError, ask};
@@ -53,7 +53,7 @@ async fn alone(
         kind: Kind::Rollback,
         target: asked.to.map_or(Target::Previous, Target::Digest),
         options,
-        caller: "local".to_owned(),
+        caller: CallerKind::Local,
         connection: 0,
         epoch: None,
         order: None,

@@ -177,7 +177,7 @@ fn one_line(message: &str) -> String {
 
 fn lines(findings: &[Finding]) -> String {
     findings.iter().fold(String::new(), |text, finding| {
-        format!("{text}\n  {}: {finding}", finding.severity.name())
+        format!("{text}\n  {}: {finding}", finding.severity.into_str())
     })
 }
 

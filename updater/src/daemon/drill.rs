@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use common::chain;
-use protocol::{AppName, DrillLine, DrillReport, Problem};
+use protocol::{AppName, CallerKind, DrillLine, DrillReport, Problem};
 use tokio::sync::mpsc;
 
 use super::Daemon;
@@ -16,7 +16,7 @@ impl Daemon {
     pub fn begin_drill(
         self: &Arc<Self>,
         app: &AppName,
-        caller: &str,
+        caller: CallerKind,
     ) -> Result<mpsc::UnboundedReceiver<DrillLine>, Problem> {
         self.check_idle()?;
         let handle = tokio::runtime::Handle::current();
@@ -38,7 +38,7 @@ impl Daemon {
     }
 
     fn keep_drill(&self, report: &DrillReport) {
-        let status = report.status.name();
+        let status = report.status.into_str();
         match &report.detail {
             None => tracing::info!(app = %report.app, "{}: a drill {status}", report.app),
             Some(why) => {

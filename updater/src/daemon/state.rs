@@ -10,6 +10,7 @@ use std::time::Instant;
 use common::{chain, failed_to, sweep_unfinished};
 use protocol::{
     AppName, Code, DEFAULT_APP, Digest, DrillReport, FORMAT, Health, HostName, Problem,
+    UpdaterState,
 };
 use tokio::runtime::Handle;
 
@@ -197,7 +198,7 @@ impl Daemon {
         let apps = self.apps.iter();
         Health {
             format: FORMAT,
-            status: "ok".to_owned(),
+            status: UpdaterState::Ok,
             host: self.host.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             digest: self.digest,

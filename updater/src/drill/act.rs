@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Subcommand;
-use protocol::{AppName, Event, EventKind, Kind, OrderOptions, Phase, TransactionResult};
+use protocol::{
+    AppName, CallerKind, Event, EventKind, Kind, OrderOptions, Phase, TransactionResult,
+};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -89,7 +91,7 @@ fn order(kind: Kind, target: Target) -> Order {
         kind,
         target,
         options: OrderOptions::default(),
-        caller: protocol::DRILL_APP.to_owned(),
+        caller: CallerKind::Drill,
         connection: 0,
         epoch: None,
         order: None,

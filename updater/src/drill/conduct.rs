@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use common::failed_to;
 use protocol::{
-    AppName, Code, DrillReport, DrillStatus, DrillStep, FORMAT, Outcome, Period, Problem,
+    AppName, CallerKind, Code, DrillReport, DrillStatus, DrillStep, FORMAT, Outcome, Period,
+    Problem,
 };
 use time::OffsetDateTime;
 use tokio::runtime::Handle;
@@ -35,7 +36,7 @@ pub struct Drill {
     scratch: Scratch,
     file: PathBuf,
     app: AppName,
-    caller: String,
+    caller: CallerKind,
     handle: Handle,
     limit: Period,
     began: Instant,
@@ -49,7 +50,7 @@ impl Drill {
         config: &Config,
         file: &Path,
         app: &AppName,
-        caller: &str,
+        caller: CallerKind,
         handle: Handle,
     ) -> Result<Self, Problem> {
         let scratch = Scratch::beside(config, app).map_err(|error| internal(&error))?;
@@ -61,7 +62,7 @@ impl Drill {
             scratch,
             file: file.to_owned(),
             app: app.clone(),
-            caller: caller.to_owned(),
+            caller,
             handle,
             limit: config.limits.drill_timeout,
             began: Instant::now(),

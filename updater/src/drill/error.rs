@@ -45,7 +45,7 @@ pub enum DrillError {
     #[error("be killed at {0}: the updater ended before it came there")]
     NotKilled(&'static str),
     /// The transaction ended otherwise.
-    #[error("end as {expected}: it ended as {found}", found = found.map_or("nothing", Outcome::name))]
+    #[error("end as {expected}: it ended as {found}", found = found.map_or("nothing", |it| it.into_str()))]
     Ended {
         /// How it had to.
         expected: Outcome,

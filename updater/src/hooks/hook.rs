@@ -5,7 +5,8 @@ use protocol::{Command, ReleaseManifest};
 use crate::config::AppConfig;
 
 /// A moment at which a release may have something run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Hook {
     /// Before anything is touched.
     BeforeSwitch,
@@ -24,19 +25,6 @@ pub enum Hook {
 }
 
 impl Hook {
-    /// Its key in `release.toml` and in the configuration.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::BeforeSwitch => "before_switch",
-            Self::AfterSwitch => "after_switch",
-            Self::BeforeRollback => "before_rollback",
-            Self::AfterRollback => "after_rollback",
-            Self::Drain => "drain",
-            Self::Undrain => "undrain",
-            Self::Activate => "activate",
-        }
-    }
-
     /// The command, if there is one. What the host says wins, also with an empty one.
     pub fn command(self, config: &AppConfig, manifest: &ReleaseManifest) -> Option<Vec<String>> {
         let of = |section: &protocol::HooksSection| -> Option<Command> {

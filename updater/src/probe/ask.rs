@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use protocol::ProbeKind;
+
 use super::command::{self, Setting};
 use super::target::Target;
 use super::{Answer, Expectation, Plan, ProbeError, http};
@@ -27,14 +29,14 @@ impl Probe {
         })
     }
 
-    /// `http`, `https`, `tcp`, `command` or `none`.
-    pub fn kind(&self) -> &'static str {
+    /// What it asks.
+    pub fn kind(&self) -> ProbeKind {
         match &self.target {
-            Target::Http(target) if target.tls.is_some() => "https",
-            Target::Http(_) => "http",
-            Target::Tcp(_) => "tcp",
-            Target::Command(_) => "command",
-            Target::Nothing => "none",
+            Target::Http(target) if target.tls.is_some() => ProbeKind::Https,
+            Target::Http(_) => ProbeKind::Http,
+            Target::Tcp(_) => ProbeKind::Tcp,
+            Target::Command(_) => ProbeKind::Command,
+            Target::Nothing => ProbeKind::None,
         }
     }
 

@@ -48,7 +48,7 @@ pub async fn prove(
 ) -> ProbeReport {
     let mut report = ProbeReport {
         passed: false,
-        kind: probe.kind().to_owned(),
+        kind: probe.kind(),
         proof: None,
         attempts: 0,
         detail: String::new(),

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use pki::{Authority, Request, Role};
-use protocol::{Command, HostName, Period, ProbeReport, Proof};
+use protocol::{Command, HostName, Period, ProbeKind, ProbeReport, Proof};
 use tokio::runtime::Runtime;
 
 use super::*;
@@ -127,7 +127,7 @@ fn a_server_that_the_runner_started_is_proven_by_its_process() {
     let running = Running::server();
     let report = running.prove(running.http());
     assert!(report.passed, "{}", report.detail);
-    assert_eq!((report.proof, report.kind.as_str()), (Some(Proof::Process), "http"));
+    assert_eq!((report.proof, report.kind), (Some(Proof::Process), ProbeKind::Http));
     assert_eq!(report.attempts, 1);
 }
 
@@ -332,7 +332,7 @@ fn a_tcp_probe_is_proven_by_its_process() {
     let tcp = HealthConfig { tcp: Some(format!("127.0.0.1:{}", running.port)), ..quick() };
     let report = running.prove(tcp);
     assert_eq!(report.proof, Some(Proof::Process), "{}", report.detail);
-    assert_eq!(report.kind, "tcp");
+    assert_eq!(report.kind, ProbeKind::Tcp);
 }
 
 #[test]
@@ -361,7 +361,7 @@ fn a_command_runs_in_the_release_and_shows_why_it_failed() {
     };
     let report = running.prove(command("test -x ./agent && test -n \"$RELEASE_DIGEST\""));
     assert_eq!(report.proof, Some(Proof::Process), "{}", report.detail);
-    assert_eq!(report.kind, "command");
+    assert_eq!(report.kind, ProbeKind::Command);
     let failing = probe(command("echo no database; exit 2"));
     let answer = running.runtime.block_on(failing.ask(&running.expectation()));
     assert_eq!(answer.detail, "the probe's command exited with status 2: no database");
@@ -377,7 +377,7 @@ fn without_a_probe_the_process_counts() {
     let running = Running::new("tell(0)\ntime.sleep(1000)");
     let report = running.prove(quick());
     assert_eq!((report.passed, report.proof), (true, Some(Proof::Process)));
-    assert_eq!(report.kind, "none");
+    assert_eq!(report.kind, ProbeKind::None);
     running.app.runner.stop(&running.instance, Duration::ZERO).unwrap();
     assert!(!running.prove(quick()).passed);
 }
@@ -432,7 +432,7 @@ fn https_with_the_updaters_certificate_is_proven() {
     let agent = Secure::new("CERT_REQUIRED");
     let report = agent.prove("updater", |_| {});
     assert!(report.passed, "{}", report.detail);
-    assert_eq!((report.proof, report.kind.as_str()), (Some(Proof::Process), "https"));
+    assert_eq!((report.proof, report.kind), (Some(Proof::Process), ProbeKind::Https));
     let report = agent.prove("updater", |health| health.release_pointer = Some("/path".to_owned()));
     assert_eq!(report.proof, Some(Proof::Echo), "{}", report.detail);
     // The agent asks for a certificate of its fleet.

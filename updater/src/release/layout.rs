@@ -20,27 +20,18 @@ pub struct Layout {
 }
 
 /// The links that name a release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Slot {
     Active,
     /// Where a plain rollback goes.
     Prev,
     /// Where `active` is about to go.
+    #[strum(serialize = "active.new")]
     New,
     /// What the rescue unit came back from, and no updater has written down yet. Only of the
     /// updater's own releases.
     Rescued,
-}
-
-impl Slot {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Prev => "prev",
-            Self::New => "active.new",
-            Self::Rescued => "rescued",
-        }
-    }
 }
 
 impl Layout {
@@ -188,7 +179,7 @@ impl Layout {
     }
 
     fn link(&self, slot: Slot) -> PathBuf {
-        self.releases().join(slot.name())
+        self.releases().join(slot.into_str())
     }
 
     fn point(&self, slot: Slot, digest: &Digest) -> io::Result<()> {

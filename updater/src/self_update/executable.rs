@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use common::sync_directory;
-use protocol::{Digest, FORMAT, ReleaseRecord};
+use protocol::{BuildKind, Digest, FORMAT, ReleaseRecord};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
@@ -74,7 +74,7 @@ impl OwnExecutable {
             archive_bytes: bytes,
             unpacked_bytes: bytes,
             entries: 1,
-            build: "none".to_owned(),
+            build: BuildKind::None,
             units: BTreeMap::new(),
         };
         write_record(&release, &record)?;

@@ -2,7 +2,7 @@
 //! which roles it is for.
 
 use pki::{Peer, Role};
-use protocol::{Code, HostName, Problem};
+use protocol::{CallerKind, Code, HostName, Problem};
 
 /// The other end of a connection.
 #[derive(Debug, Clone)]
@@ -38,11 +38,11 @@ impl Caller {
         Self { who: Who::Peer(peer), connection }
     }
 
-    /// The name in the history.
-    pub fn name(&self) -> &'static str {
+    /// As it stands in the history.
+    pub const fn kind(&self) -> CallerKind {
         match &self.who {
-            Who::Peer(_) => "master",
-            Who::Local => "local",
+            Who::Peer(_) => CallerKind::Master,
+            Who::Local => CallerKind::Local,
         }
     }
 

@@ -4,7 +4,8 @@ use std::io;
 
 use common::{StateFileError, chain, failed_to};
 use protocol::{
-    Code, Digest, Kind, OrderOptions, Problem, Space, Status as Answer, TransactionResult,
+    CallerKind, Code, Digest, Kind, OrderOptions, Problem, ReleaseSlot, Space, Status as Answer,
+    TransactionResult,
 };
 
 use crate::release::{RecordError, Slot, is_sealed, read_record};
@@ -21,7 +22,7 @@ pub struct Order {
     pub target: Target,
     pub options: OrderOptions,
     /// `master`, or `local`.
-    pub caller: String,
+    pub caller: CallerKind,
     /// The number of the connection that it came on.
     pub connection: u64,
     pub epoch: Option<u64>,
@@ -124,7 +125,7 @@ impl App {
             status: Answer::AlreadyCurrent,
             code: None,
             transaction: None,
-            release: Some(self.slot_release("active", &digest)),
+            release: Some(self.slot_release(ReleaseSlot::Active, &digest)),
             from: Some(digest),
             to: Some(digest),
             probe: None,

@@ -8,8 +8,8 @@ use common::{chain, failed_to};
 use futures_util::Stream;
 use pki::Paths;
 use protocol::{
-    ActiveRelease, AppName, Code, Digest, Event, EventKind, Phase, Problem, SELF_APP, SlotRelease,
-    TransactionId, TransactionResult,
+    ActiveRelease, AppName, Code, Digest, Event, EventKind, Phase, Problem, ReleaseSlot, SELF_APP,
+    SlotRelease, TransactionId, TransactionResult,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -295,11 +295,11 @@ impl App {
     }
 
     /// A release in the shape of an answer.
-    pub fn slot_release(&self, slot: &str, digest: &Digest) -> SlotRelease {
+    pub fn slot_release(&self, slot: ReleaseSlot, digest: &Digest) -> SlotRelease {
         let path = self.layout.release(digest);
         let record = read_record(&path).ok();
         SlotRelease {
-            slot: slot.to_owned(),
+            slot,
             digest: *digest,
             path: path.display().to_string(),
             sha: record.as_ref().and_then(|record| record.sha.clone()),

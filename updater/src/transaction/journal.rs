@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 use common::{StateFileError, state_file};
-use protocol::{Digest, FORMAT, Kind, Outcome, Period, Phase, Problem, TransactionId};
+use protocol::{CallerKind, Digest, FORMAT, Kind, Outcome, Period, Phase, Problem, TransactionId};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -62,7 +62,7 @@ pub struct Journal {
     /// The caller's name for the order.
     pub order: Option<String>,
     pub epoch: Option<u64>,
-    pub caller: String,
+    pub caller: CallerKind,
 }
 
 /// Whose fault a failure is. Only the release's own quarantines it.

@@ -12,8 +12,9 @@ use crate::release::Slot;
 use crate::transaction::App;
 use crate::transaction::admission::internal;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, strum::Display, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Operation {
     /// End it, and leave it so.
     Stop,
@@ -21,17 +22,6 @@ pub enum Operation {
     Start,
     /// End it and start it.
     Restart,
-}
-
-impl Operation {
-    /// Its name, as it is typed.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Stop => "stop",
-            Self::Start => "start",
-            Self::Restart => "restart",
-        }
-    }
 }
 
 impl App {
@@ -47,7 +37,7 @@ impl App {
         };
         self.refresh();
         self.changed.notify_one();
-        let detail = format!("an operator said {}: {}", operation.name(), self.agent_words());
+        let detail = format!("an operator said {}: {}", operation.into_str(), self.agent_words());
         tracing::info!(app = %self.name, "{}: {detail}", self.name);
         self.tell(None, EventKind::Agent { detail });
         done

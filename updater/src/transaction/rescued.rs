@@ -1,7 +1,7 @@
 //! What the rescue unit did while no updater could (`systemd/rescue`): it took the updater's release
 //! back, and left a link to the one that kept dying. The next updater writes it down.
 
-use protocol::{Code, FORMAT, Kind, LastTransaction, Outcome, TransactionId};
+use protocol::{CallerKind, Code, FORMAT, Kind, LastTransaction, Outcome, TransactionId};
 use uuid::Uuid;
 
 use crate::release::Slot;
@@ -38,7 +38,7 @@ impl App {
                 ended_at: now,
                 epoch: None,
                 order: None,
-                caller: "rescue".to_owned(),
+                caller: CallerKind::Rescue,
             };
             add_line(&self.files.history(), &line)?;
         }

@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 
 use protocol::{
-    ActiveRelease, AppHealth, AppName, Digest, Holder, Kind, LastTransaction, Phase, TransactionId,
+    ActiveRelease, AgentState, AppHealth, AppName, Digest, Holder, Kind, LastTransaction, Phase,
+    TransactionId,
 };
 use time::OffsetDateTime;
 
@@ -76,17 +77,17 @@ impl Status {
     /// For `GET /health`.
     pub fn health(&self) -> AppHealth {
         let (agent, pid) = match self.agent {
-            Agent::None => ("none", None),
-            Agent::Running(pid) => ("running", Some(pid)),
-            Agent::Stopped => ("stopped", None),
-            Agent::Dead => ("dead", None),
+            Agent::None => (AgentState::None, None),
+            Agent::Running(pid) => (AgentState::Running, Some(pid)),
+            Agent::Stopped => (AgentState::Stopped, None),
+            Agent::Dead => (AgentState::Dead, None),
         };
         AppHealth {
             state: self.phase,
             since: self.since,
             transaction: self.running.as_ref().map(|(transaction, _)| transaction.clone()),
             healthy: self.agent != Agent::Dead,
-            agent: agent.to_owned(),
+            agent,
             pid,
             room: self.room,
             active: self.active.clone(),

@@ -1,14 +1,14 @@
 //! Whoever may order can ask a running transaction to end: before its switch it is abandoned, after
 //! it it is undone. On the way back there is nothing to ask for any more.
 
-use protocol::{Code, Phase, Problem, TransactionId};
+use protocol::{CallerKind, Code, Phase, Problem, TransactionId};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::transaction::{App, Failure};
 
 /// Who asked which transaction to end.
-pub(super) type StopRequest = Option<(TransactionId, String)>;
+pub(super) type StopRequest = Option<(TransactionId, CallerKind)>;
 
 /// One transaction's ear for it.
 #[derive(Debug, Clone)]
@@ -21,13 +21,13 @@ pub(super) struct Stop {
 
 impl App {
     /// Asks what is under way to end, if anything is, and says what that is.
-    pub fn ask_to_stop(&self, caller: &str) -> Option<TransactionId> {
+    pub fn ask_to_stop(&self, caller: CallerKind) -> Option<TransactionId> {
         let (transaction, kind) = self.status().running?;
         tracing::info!(
             app = %self.name, %transaction,
             "{}: the {caller} asked this {kind} to stop", self.name
         );
-        self.stopping.send_replace(Some((transaction.clone(), caller.to_owned())));
+        self.stopping.send_replace(Some((transaction.clone(), caller)));
         Some(transaction)
     }
 }

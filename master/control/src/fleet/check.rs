@@ -56,7 +56,8 @@ impl CheckedHost {
         wrong.extend(status.error);
         for app in &status.apps {
             if !app.healthy {
-                let agent = app.agent.as_deref().unwrap_or("not known");
+                let agent = app.agent.as_ref().map(ToString::to_string);
+                let agent = agent.as_deref().unwrap_or("not known");
                 wrong.push(format!("{}: its agent should run, and is {agent}", app.app));
             }
             wrong.extend(app.warnings.iter().map(|warning| format!("{}: {warning}", app.app)));

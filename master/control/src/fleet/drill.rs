@@ -107,7 +107,7 @@ impl HostDrill {
 
     fn ended(host: HostName, report: DrillReport) -> Self {
         let code = report.code.clone().map(ResultCode::from);
-        let drill = Self::of(host, report.status.name(), code, report.detail.as_deref());
+        let drill = Self::of(host, report.status.into_str(), code, report.detail.as_deref());
         Self { report: Some(report), ..drill }
     }
 

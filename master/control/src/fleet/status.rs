@@ -1,7 +1,8 @@
 //! What runs where, and whether it is what was asked for.
 
 use protocol::{
-    ActiveRelease, AppHealth, AppName, Digest, Health, HostName, LastTransaction, Phase, Releases,
+    ActiveRelease, AgentState, AppHealth, AppName, Digest, Health, HostName, LastTransaction,
+    Phase, Releases,
 };
 use serde::Serialize;
 use store::Desired;
@@ -12,9 +13,6 @@ use crate::updater_client::{ClientError, UpdaterClient};
 
 /// How many hosts are asked at once.
 const AT_ONCE: usize = 64;
-/// What an updater says of an agent that somebody on the host has stopped.
-pub(super) const STOPPED: &str = "stopped";
-
 /// One host, as it says it is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HostStatus {
@@ -40,7 +38,7 @@ pub struct AppStatus {
     #[serde(with = "time::serde::rfc3339::option")]
     pub since: Option<OffsetDateTime>,
     /// What its agent is doing.
-    pub agent: Option<String>,
+    pub agent: Option<AgentState>,
     /// True unless its agent should run and does not.
     pub healthy: bool,
     /// What runs, by the host's own word.
@@ -81,7 +79,7 @@ impl HostStatus {
 impl AppStatus {
     /// Whether somebody on the host stopped it.
     pub fn is_stopped(&self) -> bool {
-        self.agent.as_deref() == Some(STOPPED)
+        self.agent == Some(AgentState::Stopped)
     }
 }
 

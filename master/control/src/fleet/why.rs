@@ -1,10 +1,9 @@
 //! What a host is waiting for, since when, and what happens next; else why it is as it is.
 
-use protocol::{AppHealth, AppName, Code, HostName, LastTransaction, Phase};
+use protocol::{AgentState, AppHealth, AppName, Code, HostName, LastTransaction, Phase};
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
-use crate::fleet::status::STOPPED;
 use crate::updater_client::{ClientError, UpdaterClient};
 
 /// The answer for one app.
@@ -67,8 +66,8 @@ fn line(app: &AppHealth, now: OffsetDateTime) -> String {
         }
         None => "has no release".to_owned(),
     };
-    let agent = match app.agent.as_str() {
-        STOPPED => ", but was stopped on the host (there: updater start)".to_owned(),
+    let agent = match &app.agent {
+        AgentState::Stopped => ", but was stopped on the host (there: updater start)".to_owned(),
         _ if app.healthy => String::new(),
         agent => format!(", but its agent is {agent}"),
     };
@@ -77,9 +76,10 @@ fn line(app: &AppHealth, now: OffsetDateTime) -> String {
 }
 
 fn last_words(last: &LastTransaction, now: OffsetDateTime) -> String {
-    let code = last.code.as_ref().map(Code::name).filter(|code| *code != last.outcome.name());
+    let code = last.code.as_ref().map(Code::name).filter(|code| *code != last.outcome.into_str());
     let detail = last.detail.as_deref().filter(|_| last.code.is_some());
-    let words: Vec<_> = [Some(last.outcome.name()), code, detail].into_iter().flatten().collect();
+    let words: Vec<_> =
+        [Some(last.outcome.into_str()), code, detail].into_iter().flatten().collect();
     format!("; last {}, {} ago: {}", last.kind, ago(now - last.ended_at), words.join(": "))
 }
 

@@ -20,7 +20,7 @@ pub(super) fn entry(rollout: RolloutId, step: &Step<'_>) -> Entry {
         results: Vec::new(),
         desired: Vec::new(),
         quarantined: None,
-        state: step.state.status().0.name(),
+        state: step.state.status().0.into_str(),
         ended: over.then(|| result(step.state)),
     };
     let teller = Teller { rollout, step };

@@ -104,7 +104,7 @@ impl InvariantChecker {
             let told = host.result.as_ref().and_then(|result| result.to);
             if told.is_some() && told != runs {
                 let outcome =
-                    host.result.as_ref().map_or("nothing", |result| result.outcome.name());
+                    host.result.as_ref().map_or("nothing", |result| result.outcome.into_str());
                 self.report_violation(
                     now,
                     format!("h-{name} is said to be {outcome}, and runs something else"),

@@ -41,14 +41,14 @@ impl Outcome {
         let read = || rollout.journal.state(None);
         let state = &rollout.rests.clone().unwrap_or_else(read);
         let hosts: Vec<_> =
-            host_results(state).iter().map(|result| result.outcome.name()).collect();
+            host_results(state).iter().map(|result| result.outcome.into_str()).collect();
         let mut outcomes = BTreeMap::new();
         for name in &hosts {
             *outcomes.entry(*name).or_default() += 1;
         }
         let (worst_case, harmed) = shared.invariants.harm(0);
         Self {
-            status: state.status().0.name(),
+            status: state.status().0.into_str(),
             waits_for: describe_rollout(state),
             batches: rollout.plan.batches.len(),
             outcomes,

@@ -1,7 +1,7 @@
 //! A simulated host: what it runs, what it does, and what it says of that. It knows nothing of the
 //! network, and goes on whether or not anybody listens.
 
-use protocol::{Code, Digest, HostOutcome, Phase};
+use protocol::{AgentState, Code, Digest, HostOutcome, Phase};
 
 use crate::simulate::network::{MINUTE, Time};
 use crate::{AppReport, HostReport, Observation};
@@ -91,7 +91,7 @@ impl SimulatedHost {
     pub(super) fn seen(&mut self, now: Time, updater: Digest) -> Observation {
         let host = self.at(now);
         let phase = host.current.as_ref().map_or(Phase::Idle, |transaction| transaction.phase(now));
-        let agent = if host.healthy { "running" } else { "dead" }.to_owned();
+        let agent = if host.healthy { AgentState::Running } else { AgentState::Dead };
         let app =
             AppReport { active: host.runs(now), phase, healthy: host.healthy, agent, room: None };
         Observation::Reported(HostReport { app: Some(app), updater })

@@ -50,7 +50,7 @@ fn a_pause_does_not_make_the_breaker_forget() {
         scripted.send(Event::DriverStarted { who: "ada".to_owned(), epoch: 1 });
         while !scripted.outcomes().starts_with('r') && scripted.one() {}
         scripted.ask(Request::Interrupt).ask(request);
-        assert_eq!(scripted.status().name(), status);
+        assert_eq!(scripted.status().into_str(), status);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a rollout does, told as stories.
 
 use engine::*;
-use protocol::{Code, HostOutcome, Phase};
+use protocol::{AgentState, Code, HostOutcome, Phase};
 use testing::{HostScript, NEW, OLD, ScriptedRollout, at, here, name, plan_of, policy, run};
 use time::Duration;
 
@@ -300,7 +300,7 @@ fn a_first_install_cannot_be_taken_back_and_is_reported() {
     plan.hosts[0].observation = None;
     let mut scripted = ScriptedRollout::new(plan, &[]);
     scripted.send(Event::DriverStarted { who: "ada".to_owned(), epoch: 1 });
-    let agent = "none".to_owned();
+    let agent = AgentState::None;
     let app = AppReport { active: None, phase: Phase::Idle, healthy: true, agent, room: None };
     let observation = Observation::Reported(HostReport { app: Some(app), updater: OLD });
     scripted.out.clear();

@@ -41,7 +41,7 @@ pub(super) mod testing {
     /// What is said about the text of a configuration, one line each.
     pub(crate) fn said(text: &str) -> Vec<String> {
         let config = Config::parse(text).unwrap();
-        let show = |finding: &Finding| format!("{}: {finding}", finding.severity.name());
+        let show = |finding: &Finding| format!("{}: {finding}", finding.severity.into_str());
         validate(&config).iter().map(show).collect()
     }
 

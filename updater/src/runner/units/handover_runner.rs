@@ -142,9 +142,9 @@ impl Runner for HandoverUnitsRunner {
 
     fn remove_host_files(&self) -> Result<(), RunnerError> {
         for side in TemplateInstance::BOTH {
-            let gone = self.layout.remove_side(side.name());
+            let gone = self.layout.remove_side(side.into_str());
             gone.map_err(|source| file("remove", self.layout.install().to_owned(), source))?;
-            let variables = environment::variables_file(&self.state, side.name());
+            let variables = environment::variables_file(&self.state, side.into_str());
             remove_durably(&variables).map_err(|source| file("remove", variables, source))?;
         }
         self.files.bring_about(&BTreeMap::new(), || self.control.reload())
@@ -310,9 +310,9 @@ impl HandoverUnitsRunner {
         launch: &Launch,
         flag: Option<&str>,
     ) -> Result<(), RunnerError> {
-        let pointed = self.layout.point_side(side.name(), &launch.digest);
+        let pointed = self.layout.point_side(side.into_str(), &launch.digest);
         pointed.map_err(|source| file("write", self.layout.install().to_owned(), source))?;
-        environment::write(&environment::variables_file(&self.state, side.name()), launch, flag)
+        environment::write(&environment::variables_file(&self.state, side.into_str()), launch, flag)
     }
 
     /// How what is written down was started.

@@ -7,8 +7,11 @@
 use serde::{Deserialize, Serialize};
 
 /// One of the two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub(crate) enum TemplateInstance {
     A,
     B,
@@ -16,14 +19,6 @@ pub(crate) enum TemplateInstance {
 
 impl TemplateInstance {
     pub(super) const BOTH: [Self; 2] = [Self::A, Self::B];
-
-    /// What stands between `@` and the kind of the unit.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::A => "a",
-            Self::B => "b",
-        }
-    }
 
     pub(super) const fn other(self) -> Self {
         match self {
@@ -34,7 +29,7 @@ impl TemplateInstance {
 
     /// The unit that a template makes here: `agent@a.service`.
     pub(super) fn unit(self, template: &str) -> String {
-        template.replacen("@.", &format!("@{}.", self.name()), 1)
+        template.replacen("@.", &format!("@{}.", self.into_str()), 1)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{failed_to, remove_durably};
-use protocol::{Code, Digest, EventKind, Problem, TransactionId};
+use protocol::{Code, Digest, EventKind, Problem, ReleaseSlot, TransactionId};
 use tokio::time::Instant;
 
 use crate::hooks::Hook;
@@ -190,7 +190,7 @@ impl Engine {
             Direction::Forward => self.journal.from,
             Direction::Back => self.journal.to,
         };
-        let version = |digest: &Digest| self.app.slot_release("store", digest).version;
+        let version = |digest: &Digest| self.app.slot_release(ReleaseSlot::Store, digest).version;
         Expectation {
             digest: target,
             path: self.app.layout.release(&target),

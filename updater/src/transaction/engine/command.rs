@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use common::failed_to;
-use protocol::{Code, Digest, EventKind, Kind, Problem};
+use protocol::{Code, Digest, EventKind, Kind, Problem, ReleaseSlot};
 
 use crate::hooks::{CommandContext, CommandError, Hook, run};
 use crate::runner::Launch;
@@ -23,7 +23,7 @@ impl Engine {
         {
             Some(command) => {
                 let timeout = self.app.config.hooks_timeout.0;
-                self.command(hook.name(), release, &command, timeout, None).map(drop)
+                self.command(hook.into_str(), release, &command, timeout, None).map(drop)
             }
             None => Ok(()),
         });
@@ -115,7 +115,7 @@ impl Engine {
         Launch {
             release_path: self.app.layout.release(digest),
             digest: *digest,
-            version: self.app.slot_release("store", digest).version,
+            version: self.app.slot_release(ReleaseSlot::Store, digest).version,
             command: Vec::new(),
             environment: self.app.config.run.env.clone(),
         }

@@ -5,7 +5,8 @@ use std::io;
 
 use common::{StateFileError, chain};
 use protocol::{
-    Code, Digest, EventKind, FORMAT, LastTransaction, Outcome, Phase, Problem, TransactionResult,
+    Code, Digest, EventKind, FORMAT, LastTransaction, Outcome, Phase, Problem, ReleaseSlot,
+    TransactionResult,
 };
 
 use crate::build;
@@ -295,8 +296,8 @@ impl Engine {
         let staged = (outcome == Outcome::Staged).then_some(self.journal.to).flatten();
         let after = self.after(outcome);
         let release = match (staged, after) {
-            (Some(digest), _) => Some(self.app.slot_release("store", &digest)),
-            (None, Some(digest)) => Some(self.app.slot_release("active", &digest)),
+            (Some(digest), _) => Some(self.app.slot_release(ReleaseSlot::Store, &digest)),
+            (None, Some(digest)) => Some(self.app.slot_release(ReleaseSlot::Active, &digest)),
             (None, None) => None,
         };
         let failed = outcome == Outcome::Interrupted

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use protocol::{Digest, Kind, Outcome, Phase, Problem, Proof};
+use protocol::{BuildKind, Digest, Kind, Outcome, Phase, Problem, Proof};
 
 use crate::release::read_record;
 
@@ -47,7 +47,7 @@ impl Engine {
         let order = journal.order.as_deref();
         tracing::info!(
             message_id = BEGAN,
-            kind = kind.name(),
+            kind = kind.into_str(),
             order,
             epoch = journal.epoch,
             "{}: {kind}{to} ordered by {caller}; {now}",
@@ -88,7 +88,7 @@ impl Engine {
             (Phase::Building, _) => {
                 let record = self.journal.to.map(|to| read_record(&self.app.layout.release(&to)));
                 match record {
-                    Some(Ok(record)) if record.build != "none" => {
+                    Some(Ok(record)) if record.build != BuildKind::None => {
                         format!("built ({}) and on the disk in {took}", record.build)
                     }
                     _ => format!("on the disk in {took}"),
@@ -135,7 +135,7 @@ impl Engine {
         let code = problem.map(|problem| problem.code.name());
         let why = problem.map(|problem| format!(": {}", problem.detail)).unwrap_or_default();
         let line = format!("{app}: {kind} ended after {took}: {outcome}{why}");
-        let outcome_is = outcome.name();
+        let outcome_is = outcome.into_str();
         if outcome == Outcome::Stranded {
             tracing::error!(message_id = ENDED, outcome = outcome_is, code, "{line}");
         } else if problem.is_some() {

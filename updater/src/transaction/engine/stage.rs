@@ -6,7 +6,7 @@ use std::path::Path;
 
 use common::{chain, sync_directory};
 use protocol::{
-    Code, Digest, FORMAT, Problem, RELEASE_RECORD, ReleaseManifest, ReleaseRecord, Space,
+    BuildKind, Code, Digest, FORMAT, Problem, RELEASE_RECORD, ReleaseManifest, ReleaseRecord, Space,
 };
 use rustix::io::Errno;
 
@@ -101,12 +101,16 @@ impl Engine {
         sync_directory(&self.app.layout.store())
     }
 
-    fn run_build(&mut self, manifest: &ReleaseManifest, release: &Path) -> Result<String, Failure> {
+    fn run_build(
+        &mut self,
+        manifest: &ReleaseManifest,
+        release: &Path,
+    ) -> Result<BuildKind, Failure> {
         let config = &self.app.config;
         let contents = Contents::read(release).map_err(|error| Failure::host(&error))?;
         let plan = build::plan(config, manifest, &contents);
         if plan.commands.is_empty() {
-            return Ok(plan.kind.name().to_owned());
+            return Ok(plan.kind);
         }
         self.distrust(self.target()?)?;
         let user = self.app.user.as_ref();
@@ -133,7 +137,7 @@ impl Engine {
         })?;
         // After the seal: a process of the same user could put one in between.
         refuse_record(release)?;
-        Ok(plan.kind.name().to_owned())
+        Ok(plan.kind)
     }
 
     /// The tree is whole: links, hash, disk, and last of all the record.
@@ -142,7 +146,7 @@ impl Engine {
         release: &Path,
         digest: Digest,
         manifest: &ReleaseManifest,
-        build: String,
+        build: BuildKind,
     ) -> Result<(), Failure> {
         let config = &self.app.config;
         let owner = self.app.user.as_ref().map(|user| (user.uid, user.gid));
