@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::Limits;
+use crate::limits::Limits;
 use crate::connection::serve_connection;
 use crate::connection_limit::ConnectionPool;
 

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
-use crate::Limits;
+use crate::limits::Limits;
 
 /// Bytes that a sender whose request was refused may still send before the connection is cut.
 const LINGER_BYTES: u64 = 512 << 20;
