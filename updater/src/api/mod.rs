@@ -2,22 +2,21 @@
 
 mod agent;
 mod announced;
+mod blocking;
 mod body_deadline;
-mod caller;
 mod drill;
 mod error;
 mod events;
+mod extract;
 mod follow;
 mod health;
 mod metrics;
 mod orders;
 mod parts;
-mod query;
 mod router;
 mod upload;
 
-pub use caller::{Audience, Caller, Who};
 pub use error::ApiError;
+use extract::ApiQuery;
 pub(crate) use health::app_releases;
-pub(crate) use query::ApiQuery;
 pub use router::{Route, local_router, router, routes};

@@ -13,12 +13,12 @@ use protocol::{
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::api::{Caller, Who};
 use crate::config::{Config, RunnerKind};
 use crate::daemon::{Epoch, EpochError};
 use crate::drill::{read_last, sweep as sweep_drill};
 use crate::runner::RunnerResources;
 use crate::self_update::{OwnExecutable, Takeover};
+use crate::server::{Caller, Who};
 use crate::sys::wall_clock;
 use crate::transaction::{App, AppError, Events, Recovery, internal};
 
