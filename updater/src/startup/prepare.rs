@@ -13,12 +13,10 @@ use tokio::sync::mpsc;
 
 use super::starter::listen_to_starter;
 use super::{StartContext, StartError};
-
 use crate::daemon::Daemon;
 use crate::release::Layout;
 use crate::runner::RunnerResources;
 use crate::self_update::{Channel, OwnExecutable, SuccessorStarter, Takeover, Unit};
-
 use crate::systemd::BusConnection;
 
 /// An updater that is about to serve.
