@@ -1,14 +1,14 @@
 //! `swarm history`: the rollouts that were, and what each host came to.
 
 use serde::Serialize;
-use store::{HostResult, Rollout, Store, StoreError};
+use store::{HostResultRecord, Rollout, Store, StoreError};
 
 /// A rollout, as the store has it, and its hosts.
 #[derive(Debug, Serialize)]
 pub struct PastRollout {
     #[serde(flatten)]
     pub rollout: Rollout,
-    pub hosts: Vec<HostResult>,
+    pub hosts: Vec<HostResultRecord>,
 }
 
 /// The last `limit` rollouts, the newest first.

@@ -48,7 +48,7 @@ impl<'a> PlanDocument<'a> {
             breaker: Breaker {
                 scope: "rollout",
                 consecutive: plan.policy.max_consecutive_failures.get(),
-                total: plan.failures_in_all(),
+                total: plan.total_failure_limit(),
             },
             worst_case: worst_case(plan),
             estimate,

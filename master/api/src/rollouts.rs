@@ -1,7 +1,7 @@
 //! `swarm rollout show`, and what is told to a question that was answered: where a rollout stands.
 
 use control::rollout::RolloutStatus;
-use engine::{Batch, waits_for, why};
+use engine::{Batch, describe_host, describe_rollout};
 use protocol::{Digest, HostName};
 use serde::Serialize;
 use store::{Driver, Rollout};
@@ -43,12 +43,12 @@ impl<'a> RolloutDocument<'a> {
             since: host.since,
             from: planned.from,
             to: planned.to,
-            why: why(state, &planned.host),
+            why: describe_host(state, &planned.host),
         });
         Self {
             rollout,
-            waits_for: waits_for(state),
-            batch: state.stage().1,
+            waits_for: describe_rollout(state),
+            batch: state.activity().1,
             batches: &state.plan().batches,
             driver: driver.as_ref(),
             hosts: hosts.collect(),

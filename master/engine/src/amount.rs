@@ -1,4 +1,4 @@
-//! `3` or `25%` of the hosts.
+//! A number of hosts, as operators write it: `3` or `25%`.
 
 use std::fmt;
 use std::num::{NonZeroU8, NonZeroU32};
@@ -6,22 +6,22 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A number of hosts, or a share of them. It is never none.
+/// A number of hosts, or a share of them; never none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Amount {
     Hosts(NonZeroU32),
-    /// So many of a hundred, at most 100.
+    /// At most 100.
     Percent(NonZeroU8),
 }
 
-/// Why a text is no amount.
+/// The text is no amount.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("read {0:?} as a number of hosts: expected a whole number from 1, or 1% to 100%")]
 pub struct AmountError(String);
 
 impl Amount {
-    /// How many hosts of `all` it is: a share is rounded down, and is at least one host.
+    /// How many of `all` hosts it means: a share is rounded down, and is at least one host.
     pub fn of(self, all: u32) -> u32 {
         match self {
             Self::Hosts(hosts) => hosts.get(),

@@ -1,26 +1,26 @@
-//! Whose fault a failure is.
+//! Whose fault a failure is. A code that is not known here blames neither host nor release.
 
 use protocol::{Code, HostOutcome};
 
-use crate::{MasterCode, Row, RowCode};
+use crate::{HostResult, MasterCode, ResultCode};
 
-/// Who is to blame for what a host came to.
+/// What is to blame for the failure of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
-    /// The release: it was switched to, and could not be proven. Counts for the breaker.
+    /// The host switched to the release, and could not prove it. Counts for the breaker.
     Release,
-    /// The host. It is in that host's row, and nothing else follows.
+    /// The host itself: its result says so, and nothing else follows.
     Host,
     /// What is to blame is not known, so an operator has to look: the rollout pauses.
     Unclear,
 }
 
-/// Whom to blame for a row; nobody, if the host is where it was asked to be or was left out.
-pub fn blame(row: &Row) -> Option<Blame> {
-    let code = row.code.as_ref();
+/// What to blame for a result; none for a host that runs what it was asked to run, or was left out.
+pub fn blame(result: &HostResult) -> Option<Blame> {
+    let code = result.code.as_ref();
     let of_the_host = code.is_some_and(lies_with_the_host);
-    let is = |known: Code| code == Some(&RowCode::Updater(known));
-    match row.outcome {
+    let is = |known: Code| code == Some(&ResultCode::Updater(known));
+    match result.outcome {
         HostOutcome::Updated | HostOutcome::AlreadyCurrent | HostOutcome::Skipped => None,
         // An order that was asked to stop after its switch says nothing about the release.
         HostOutcome::RolledBack if is(Code::Interrupted) => Some(Blame::Unclear),
@@ -38,11 +38,11 @@ pub fn blame(row: &Row) -> Option<Blame> {
 /// Whether a failure of this code lies with the host, or with the way to it. Most such are met before
 /// the switch; a disk may also turn full or read-only in the watch. Every code has to say it: a new one
 /// does not compile before.
-fn lies_with_the_host(code: &RowCode) -> bool {
+fn lies_with_the_host(code: &ResultCode) -> bool {
     match code {
-        RowCode::Updater(code) => is_of_the_host(code),
-        RowCode::Master(code) => is_on_the_way(*code),
-        RowCode::Unknown(_) => false,
+        ResultCode::Updater(code) => is_of_the_host(code),
+        ResultCode::Master(code) => is_on_the_way(*code),
+        ResultCode::Unknown(_) => false,
     }
 }
 
@@ -117,8 +117,8 @@ mod tests {
     #[test]
     fn only_what_was_switched_to_and_not_proven_is_the_releases_fault() {
         let of = |outcome, code: Option<&str>| {
-            let row = Row::new(&"web-1".parse().unwrap(), outcome);
-            blame(&Row { code: code.map(|code| code.to_owned().into()), ..row })
+            let result = HostResult::new(&"web-1".parse().unwrap(), outcome);
+            blame(&HostResult { code: code.map(|code| code.to_owned().into()), ..result })
         };
         for (outcome, code, blamed) in [
             (O::Updated, None, None),

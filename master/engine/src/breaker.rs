@@ -1,4 +1,5 @@
-//! The breaker: it counts the failures that are the release's own, over the whole rollout.
+//! The circuit breaker: it counts the failures that are the release's own, over the whole rollout,
+//! and trips at the policy's limits. What is done then, `finish` decides.
 
 use std::fmt;
 
@@ -6,17 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::Plan;
 
-/// What it has counted.
+/// The failures so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Breaker {
     /// Failures since the last host on which the release was proven.
     consecutive: u32,
-    /// Failures since the beginning, or since somebody said to continue.
+    /// Failures since the beginning, or since an operator said to continue.
     total: u32,
-    /// The hosts that failed, by their place in the plan.
+    /// The hosts that failed, by their index in the plan.
     pub(super) failed: Vec<usize>,
 }
 
+/// Why the breaker tripped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trip {
@@ -30,12 +32,17 @@ pub enum Trip {
 
 impl Breaker {
     /// The release was proven on a host.
-    pub(super) const fn proven(&mut self) {
+    pub(super) const fn record_success(&mut self) {
         self.consecutive = 0;
     }
 
-    /// It could not be. Says whether that is one too many; on a canary, any is.
-    pub(super) fn failed(&mut self, host: usize, canary: bool, plan: &Plan) -> Option<Trip> {
+    /// The release failed on a host. Says whether that trips the breaker; on a canary, it does.
+    pub(super) fn record_failure(
+        &mut self,
+        host: usize,
+        canary: bool,
+        plan: &Plan,
+    ) -> Option<Trip> {
         self.consecutive += 1;
         self.total += 1;
         self.failed.push(host);
@@ -44,14 +51,14 @@ impl Breaker {
             Some(Trip::Canary)
         } else if self.consecutive >= in_a_row {
             Some(Trip::Consecutive(self.consecutive))
-        } else if plan.failures_in_all().is_some_and(|limit| self.total >= limit) {
+        } else if plan.total_failure_limit().is_some_and(|limit| self.total >= limit) {
             Some(Trip::Total(self.total))
         } else {
             None
         }
     }
 
-    /// Somebody has seen the failures, and said to continue: they do not count any more.
+    /// An operator has seen the failures and said to continue: they do not count any more.
     pub(super) const fn reset(&mut self) {
         self.consecutive = 0;
         self.total = 0;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The code of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
-pub enum RowCode {
+pub enum ResultCode {
     /// What the updater said, or would say.
     Updater(Code),
     /// What the master found out by itself.
@@ -79,7 +79,7 @@ pub enum MasterCode {
     Unhealthy,
 }
 
-impl RowCode {
+impl ResultCode {
     /// The text of the code.
     pub fn as_str(&self) -> &str {
         match self {
@@ -91,13 +91,13 @@ impl RowCode {
 }
 
 /// No code.
-impl Default for RowCode {
+impl Default for ResultCode {
     fn default() -> Self {
         Self::Unknown(String::new())
     }
 }
 
-impl From<Code> for RowCode {
+impl From<Code> for ResultCode {
     fn from(code: Code) -> Self {
         match code {
             Code::Unknown(_) => Self::Unknown(code.name().to_owned()),
@@ -106,13 +106,13 @@ impl From<Code> for RowCode {
     }
 }
 
-impl From<MasterCode> for RowCode {
+impl From<MasterCode> for ResultCode {
     fn from(code: MasterCode) -> Self {
         Self::Master(code)
     }
 }
 
-impl From<String> for RowCode {
+impl From<String> for ResultCode {
     fn from(text: String) -> Self {
         if let Ok(code) = text.parse::<MasterCode>() {
             return Self::Master(code);
@@ -121,13 +121,13 @@ impl From<String> for RowCode {
     }
 }
 
-impl From<RowCode> for String {
-    fn from(code: RowCode) -> Self {
+impl From<ResultCode> for String {
+    fn from(code: ResultCode) -> Self {
         code.to_string()
     }
 }
 
-impl fmt::Display for RowCode {
+impl fmt::Display for ResultCode {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.as_str())
     }
@@ -141,19 +141,19 @@ mod tests {
 
     #[test]
     fn every_code_is_read_back_from_its_text() {
-        let of_masters = MasterCode::VARIANTS.iter().map(|code| RowCode::from(*code));
-        let of_updaters = Code::ALL.iter().cloned().map(RowCode::from);
+        let of_masters = MasterCode::VARIANTS.iter().map(|code| ResultCode::from(*code));
+        let of_updaters = Code::ALL.iter().cloned().map(ResultCode::from);
         for code in of_masters.chain(of_updaters) {
-            assert_eq!(RowCode::from(code.to_string()), code);
+            assert_eq!(ResultCode::from(code.to_string()), code);
         }
-        assert_eq!(RowCode::from(MasterCode::NotInFleet).as_str(), "not_in_fleet");
+        assert_eq!(ResultCode::from(MasterCode::NotInFleet).as_str(), "not_in_fleet");
     }
 
     #[test]
     fn a_text_that_is_not_known_is_kept() {
         for text in ["of_the_future", "On fire!", ""] {
-            let code: RowCode = serde_json::from_value(text.into()).unwrap();
-            assert_eq!(code, RowCode::Unknown(text.to_owned()));
+            let code: ResultCode = serde_json::from_value(text.into()).unwrap();
+            assert_eq!(code, ResultCode::Unknown(text.to_owned()));
             assert_eq!(serde_json::to_value(&code).unwrap(), text);
         }
     }

@@ -1,37 +1,32 @@
-//! What is to be carried out.
+//! What the engine wants carried out.
 
 use protocol::{Digest, HostName};
-use serde::Serialize;
 
-use crate::{Gate, Pause, Row, Trip};
+use crate::{Gate, HostResult, Pause, Trip};
 
-/// Something to do. What comes of it is an [`Event`](crate::Event).
+/// Something for the driver to do. What comes of it is an [`Event`](crate::Event).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    /// Ask a host how it is.
-    Look { host: HostName },
+    /// Ask a host for its `/health`.
+    Observe { host: HostName },
     /// Put the release on a host's disk, and activate nothing.
     Stage { host: HostName },
     /// Give a host its order, and follow it to its end.
     Order {
         host: HostName,
         order: HostOrder,
-        /// Whether it may have been given already, by a driver that is gone: then the host is
-        /// asked first what became of it.
+        /// Whether an earlier driver may have given it already: then the host is asked first what
+        /// became of it.
         again: bool,
     },
-    /// Ask a host once what became of its order, which has taken too long: that is its row then.
-    Ask {
-        host: HostName,
-        /// What it was ordered.
-        order: HostOrder,
-    },
+    /// Ask a host once what became of an order that has taken too long: that is its result then.
+    QueryOutcome { host: HostName, order: HostOrder },
     /// Do not wait for a host any more.
     Abandon { host: HostName },
-    /// The release failed: nobody is to send it anywhere, until it is forgiven.
+    /// Send the release to no host any more, until an operator forgives it.
     Quarantine { release: Digest, host: HostName, why: String },
-    /// Let it be known.
-    Tell(Notice),
+    /// Write it into the history, show it and notify those who are to be told.
+    Announce(Notice),
 }
 
 /// What one host is ordered to do. A host gets each kind of order at most once in a rollout.
@@ -47,12 +42,10 @@ pub enum HostOrder {
     Back { to: Digest },
 }
 
-/// What anybody may want to know.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "notice", rename_all = "snake_case")]
+/// What operators are told of a rollout.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Notice {
-    /// It waits for somebody to agree.
-    AwaitsApproval {
+    AwaitingApproval {
         gate: Gate,
     },
     Approved {
@@ -63,37 +56,33 @@ pub enum Notice {
     BatchStarted {
         batch: usize,
     },
-    /// A batch is through.
     BatchCompleted {
         batch: usize,
     },
-    /// Too many hosts failed.
+    /// The breaker tripped.
     Tripped {
         trip: Trip,
         /// The hosts on which the release failed.
         hosts: Vec<HostName>,
     },
-    /// It waits for somebody's answer.
     Paused {
         pause: Pause,
     },
     Resumed {
         who: String,
     },
-    /// It takes back what it did.
     RollingBack {
-        /// Who asked for it; the policy, if nobody.
+        /// The operator who asked for it; none if the policy did.
         who: Option<String>,
     },
-    /// A host came to its end, or was taken back.
-    Host(Box<Row>),
-    /// Every host came to its end.
+    /// A host was updated, failed, was left out, or was taken back.
+    HostFinished(Box<HostResult>),
+    /// Every host has its result.
     Ended,
-    /// It was ended before that.
+    /// The rollout was ended before that.
     Aborted {
-        /// Who did, and why.
         why: String,
     },
-    /// What it did was taken back, as far as that could be done.
+    /// Every host that it had updated was taken back.
     RolledBack,
 }

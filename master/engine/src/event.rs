@@ -3,24 +3,27 @@
 use protocol::{AppHealth, AppName, Digest, Health, HostName, Phase};
 use serde::{Deserialize, Serialize};
 
-use crate::{Request, Row, RowCode};
+use crate::{HostResult, Request, ResultCode};
 
 /// Something that happened. A rollout is its plan and these.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// Somebody's process drives the rollout from now on; answers to an earlier one are lost.
-    Driven {
-        who: String,
-        /// The epoch of its orders.
-        epoch: u64,
+    /// A process of `who` drives the rollout from now on, with this epoch in its orders. What hosts
+    /// answer to an earlier process is lost.
+    #[serde(rename = "driven")]
+    DriverStarted { who: String, epoch: u64 },
+    #[serde(rename = "seen")]
+    Observed {
+        host: HostName,
+        #[serde(rename = "seen")]
+        observation: Observation,
     },
-    /// A host was looked at.
-    Seen { host: HostName, seen: Observation },
-    /// A host has the release on its disk, or not.
+    /// The release is on the host's disk, or it is not, and why.
     Staged { host: HostName, error: Option<String> },
     /// A host's transaction entered a phase.
-    Phase {
+    #[serde(rename = "phase")]
+    PhaseEntered {
         host: HostName,
         phase: Phase,
         /// Why, where the phase alone does not say it.
@@ -29,51 +32,45 @@ pub enum Event {
     },
     /// The release is good on a host, and its updater is being replaced now.
     UpdatingSelf { host: HostName },
-    /// A host's order came to its end.
-    Ended {
-        /// What the host came to.
-        row: Box<Row>,
+    #[serde(rename = "ended")]
+    OrderEnded {
+        #[serde(rename = "row")]
+        result: Box<HostResult>,
     },
-    /// A deadline has come.
-    Tick,
-    /// Somebody asks for something.
-    Asked { who: String, request: Request },
+    #[serde(rename = "tick")]
+    DeadlineReached,
+    /// An operator requests something.
+    #[serde(rename = "asked")]
+    Requested { who: String, request: Request },
 }
 
-/// How a host was found.
+/// What came of asking a host for its `/health`. Codes are stable names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Observation {
-    Here(HostReport),
-    /// It answered, and would not say.
-    Refused {
-        /// A stable name of why.
-        code: RowCode,
-        detail: String,
-    },
-    /// It did not answer.
-    Unreachable {
-        /// A stable name of why.
-        code: RowCode,
-        detail: String,
-    },
+    #[serde(rename = "here")]
+    Reported(HostReport),
+    /// The host answered, and did not say it.
+    Refused { code: ResultCode, detail: String },
+    /// The host did not answer.
+    Unreachable { code: ResultCode, detail: String },
 }
 
-/// What a host says of itself.
+/// What a host's updater says of itself and of the app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostReport {
-    /// The app, unless the host has none of that name.
+    /// None if the host has no app of that name.
     pub app: Option<AppReport>,
-    /// The release that its updater runs from.
+    /// The release that the updater runs from.
     pub updater: Digest,
 }
 
-/// What a host says of the app.
+/// What a host's updater says of the app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppReport {
     /// The release that is active.
     pub active: Option<Digest>,
-    /// Where its transaction stands.
+    /// The phase of the transaction that is under way.
     pub phase: Phase,
     /// True unless its agent should run and does not.
     pub healthy: bool,
@@ -85,7 +82,7 @@ pub struct AppReport {
 }
 
 impl HostReport {
-    /// What matters of a `/health`.
+    /// The part of a `/health` that the engine decides by.
     pub fn of(health: &Health, app: &AppName) -> Self {
         Self { app: health.apps.get(app).map(AppReport::of), updater: health.digest }
     }
@@ -99,6 +96,37 @@ impl AppReport {
             healthy: app.healthy,
             agent: app.agent.clone(),
             room: app.room,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn events_keep_the_form_in_which_they_are_stored() {
+        let report = json!({"app": {"active": null, "phase": "idle", "healthy": true,
+            "agent": "running", "room": 7}, "updater": Digest::from_bytes([1; 32])});
+        let result = json!({"host": "web-1", "outcome": "updated", "code": null, "from": null,
+            "to": null, "duration_ms": 5, "detail": null});
+        for stored in [
+            json!({"event": "driven", "who": "ada", "epoch": 1}),
+            json!({"event": "seen", "host": "web-1", "seen": {"here": report}}),
+            json!({"event": "seen", "host": "web-1", "seen": {"refused": {"code": "x", "detail": "y"}}}),
+            json!({"event": "seen", "host": "web-1", "seen": {"unreachable": {"code": "x", "detail": "y"}}}),
+            json!({"event": "staged", "host": "web-1", "error": null}),
+            json!({"event": "phase", "host": "web-1", "phase": "building"}),
+            json!({"event": "updating_self", "host": "web-1"}),
+            json!({"event": "ended", "row": result}),
+            json!({"event": "tick"}),
+            json!({"event": "asked", "who": "eve", "request": {"request": "continue"}}),
+            json!({"event": "asked", "who": "eve", "request": {"request": "approve", "digest": null}}),
+        ] {
+            let event: Event = serde_json::from_value(stored.clone()).unwrap();
+            assert_eq!(serde_json::to_value(event).unwrap(), stored);
         }
     }
 }

@@ -2,54 +2,57 @@
 //!
 //! [`step`] takes a state and an event to the next state, and says what is to be carried out. It does
 //! no I/O, reads no clock and draws no random number: a rollout's state is what [`fold`] makes of
-//! its plan and its stored events, on any machine, at any time. [`drive`] carries the commands out over
-//! a [`World`] of hosts and keeps every step in a [`Ledger`]; whether those are real is not known here.
-//! [`simulate`] has ones that are made up.
+//! its plan and its stored events, on any machine, at any time. [`drive`] has the commands
+//! carried out by an [`Executor`] and stores every step in a [`Ledger`]; whether those are real is not
+//! known here. [`simulate`] has ones that are made up.
 //!
 //! It must never depend on a runtime, a database or a clock.
 
 mod amount;
-mod answer;
-mod back;
+mod apply_request;
+mod approval;
 mod batch;
+mod batch_ranges;
 mod blame;
 mod breaker;
 mod code;
 mod command;
-mod division;
-mod drive;
+mod describe;
+mod driver;
 mod event;
-mod gate;
-mod host;
+mod finish;
+mod host_check;
+mod host_result;
+mod host_state;
 mod plan;
 mod policy;
 mod request;
-mod row;
-mod rows;
+mod rollback;
 pub mod simulate;
 mod state;
 mod status;
 mod step;
-mod why;
+mod summary;
+mod transition;
 mod worst_case;
 
 pub use amount::{Amount, AmountError};
+pub use batch_ranges::BatchRanges;
 pub use blame::{Blame, blame};
 pub use breaker::Trip;
-pub use code::{MasterCode, RowCode};
+pub use code::{MasterCode, ResultCode};
 pub use command::{Command, HostOrder, Notice};
-pub use division::Division;
-pub use drive::{AppendOutcome, DriverEvent, HEARTBEAT, Ledger, Step, World, drive};
+pub use describe::{describe_host, describe_rollout};
+pub use driver::{AppendOutcome, DriverEvent, Executor, HEARTBEAT, Ledger, Step, drive};
 pub use event::{AppReport, Event, HostReport, Observation};
-pub use gate::no_room;
-pub use host::{Host, HostStatus};
+pub use host_check::no_space_detail;
+pub use host_result::HostResult;
+pub use host_state::{HostActivity, HostState};
 pub use plan::{Action, Batch, Plan, PlannedHost};
 pub use policy::{Approve, Deadlines, OnTrip, Policy};
-pub use request::{Refusal, Request};
-pub use row::Row;
-pub use rows::{Weight, by_weight, counts, rows};
+pub use request::{Request, RequestError};
 pub use state::State;
-pub use status::{Gate, Pause, Stage, Status};
+pub use status::{Activity, Gate, Pause, Status};
 pub use step::{fold, step};
-pub use why::{waits_for, why};
+pub use summary::{Urgency, by_urgency, count_hosts, host_results};
 pub use worst_case::{WorstCase, worst_case};

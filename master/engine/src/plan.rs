@@ -5,29 +5,31 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use time::OffsetDateTime;
 
-use crate::{Observation, Policy, RowCode};
+use crate::{Observation, Policy, ResultCode};
 
-/// A plan. It is never changed once it is made.
+/// A plan. It is never changed once it is made: its digest is what is approved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The version of this format.
     pub format: u32,
-    /// `update` or `rollback`.
     pub kind: Kind,
     pub app: AppName,
-    /// The release that all hosts are to run; none for "what each ran before".
+    /// The release that all hosts are to run; none for what each ran before.
     pub target: Option<Digest>,
-    /// Whether the master has the release's archive, so that hosts can be given it ahead.
-    pub archive: bool,
+    /// Whether the master has the release's archive, so that it can be staged ahead.
+    #[serde(rename = "archive")]
+    pub has_archive: bool,
     /// The release that the updaters are to run from afterwards.
-    pub own: Option<Digest>,
-    /// What the release does to stored data, for whoever reads the plan.
+    #[serde(rename = "own")]
+    pub updater: Option<Digest>,
+    /// What the release does to stored data, for operators.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migration: Option<Migrates>,
-    /// Which hosts were asked for, as it was written.
+    /// The selection of hosts, as the operator wrote it.
     pub selection: String,
-    /// Whether each host was asked for by its name: then one that is left out is a failure.
-    pub named: bool,
+    /// Whether the operator named each host: then one that is left out is a failure.
+    #[serde(rename = "named")]
+    pub by_name: bool,
     pub policy: Policy,
     /// The batches, in their order; none is empty.
     pub batches: Vec<Batch>,
@@ -39,22 +41,19 @@ pub struct Plan {
     pub made_at: OffsetDateTime,
 }
 
-/// Hosts that go before the next ones do.
+/// Hosts that are all updated before the next batch begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
-    /// How many hosts it has.
     pub hosts: u32,
-    /// Whether it is the canary.
     pub canary: bool,
 }
 
-/// What is going to become of a host.
+/// What is planned for a host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlannedHost {
     pub host: HostName,
-    /// What is done there.
     pub action: Action,
-    /// What it runs now, where it could be asked.
+    /// What it runs now, where that could be asked.
     pub from: Option<Digest>,
     /// What it is to run.
     pub to: Option<Digest>,
@@ -62,7 +61,7 @@ pub struct PlannedHost {
     pub bytes: u64,
     /// Why nothing is done, if nothing is: a stable code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<RowCode>,
+    pub code: Option<ResultCode>,
     /// The same in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
@@ -72,9 +71,9 @@ pub struct PlannedHost {
     /// Its value of the label over which the batches are spread.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
-    /// How it was when it was asked; absent if it was not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seen: Option<Observation>,
+    /// How it was when the plan was made; absent if it was not asked.
+    #[serde(default, rename = "seen", skip_serializing_if = "Option::is_none")]
+    pub observation: Option<Observation>,
 }
 
 /// What is done on a host.
@@ -98,8 +97,8 @@ pub enum Action {
 }
 
 impl Batch {
-    /// Divides so many hosts: the canary first and never more than asked, then batches of the
-    /// size that was asked for, of which only the last may be smaller. None is empty.
+    /// Divides so many hosts: the canary first, then batches of the policy's size, of which only the
+    /// last may be smaller. None is empty.
     pub fn split(hosts: u32, policy: &Policy) -> Vec<Self> {
         let canary = policy.canary.min(hosts);
         let size = policy.batch.map_or(hosts, |batch| batch.of(hosts));
@@ -116,9 +115,9 @@ impl Batch {
 }
 
 impl Action {
-    /// Whether the host answered, and so belongs to the rollout alone until that is over: what it runs
-    /// now, or what is under way there, is what the plan says of it.
-    pub const fn is_an_answer(self) -> bool {
+    /// Whether the host answered. Such hosts are locked by the rollout until it is over, so that what
+    /// the plan says of them stays true.
+    pub const fn host_answered(self) -> bool {
         !matches!(self, Self::Unreachable | Self::Skip)
     }
 
@@ -135,39 +134,45 @@ impl Action {
         }
     }
 
-    /// Whether the host is touched.
-    pub const fn is_a_change(self) -> bool {
+    pub const fn changes_host(self) -> bool {
         matches!(self, Self::Update | Self::Rollback | Self::UpdateSelf)
     }
 }
 
 impl Plan {
     /// What an approval names: over the hosts, what each runs now, the target, the batches and the
-    /// policy. When the plan was made, and what else was seen, is not in it.
+    /// policy. When the plan was made, and what else was observed, is not in it.
     pub fn digest(&self) -> Digest {
         let hosts: Vec<_> = self
             .hosts
             .iter()
             .map(|host| (&host.host, host.action, host.from, host.to, host.updater))
             .collect();
-        let named = (
-            (self.format, self.kind, &self.app, self.target, self.own),
+        let digested = (
+            (self.format, self.kind, &self.app, self.target, self.updater),
             (&self.policy, &self.batches, hosts),
         );
-        let text = serde_json::to_vec(&named).unwrap_or_default();
+        let text = serde_json::to_vec(&digested).unwrap_or_default();
         Digest::from_bytes(sha2::Sha256::digest(text).into())
     }
 
-    /// Whether both want the same of the same hosts, in the same way, whatever these run by now.
-    pub fn wants_the_same(&self, other: &Self) -> bool {
+    /// Whether both plans are made for the same request, whatever the hosts ran when they were made.
+    pub fn is_same_request(&self, other: &Self) -> bool {
         let request = |plan: &Self| {
-            (plan.kind, plan.app.clone(), plan.target, plan.own, plan.selection.clone(), plan.named)
+            (
+                plan.kind,
+                plan.app.clone(),
+                plan.target,
+                plan.updater,
+                plan.selection.clone(),
+                plan.by_name,
+            )
         };
         request(self) == request(other) && self.policy == other.policy
     }
 
     /// How many hosts are changed. They are the first ones.
-    pub fn changes(&self) -> u32 {
+    pub fn changed_hosts(&self) -> u32 {
         self.batches.iter().map(|batch| batch.hosts).sum()
     }
 
@@ -177,7 +182,38 @@ impl Plan {
     }
 
     /// How many failures in all trip the breaker, if there is such a limit.
-    pub fn failures_in_all(&self) -> Option<u32> {
-        self.policy.max_failures.map(|limit| limit.of(self.changes()))
+    pub fn total_failure_limit(&self) -> Option<u32> {
+        self.policy.max_failures.map(|limit| limit.of(self.changed_hosts()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_plan_keeps_the_form_in_which_it_is_stored() {
+        let digest = Digest::from_bytes([1; 32]);
+        let policy = json!({
+            "canary": 1, "batch": "10%", "parallel": 2, "delay": "1m",
+            "max_consecutive_failures": 2, "max_failures": null, "on_trip": "pause",
+            "approve": "never", "spread": null, "allow_unhealthy": false,
+            "options": serde_json::to_value(protocol::OrderOptions::default()).unwrap(),
+            "deadlines": {"look": "2m", "stage": "2h", "phase": "2h", "answer": "7d"},
+        });
+        let host = json!({
+            "host": "web-1", "action": "update", "from": null, "to": digest, "bytes": 5,
+            "seen": {"unreachable": {"code": "x", "detail": "y"}},
+        });
+        let stored = json!({
+            "format": 1, "kind": "update", "app": "agent", "target": digest, "archive": true,
+            "own": digest, "selection": "--all", "named": false, "policy": policy,
+            "batches": [{"hosts": 1, "canary": true}], "hosts": [host],
+            "made_at": "2026-01-02T03:04:05Z",
+        });
+        let plan: Plan = serde_json::from_value(stored.clone()).unwrap();
+        assert_eq!(serde_json::to_value(plan).unwrap(), stored);
     }
 }

@@ -9,32 +9,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::Amount;
 
-/// What was asked for besides hosts and release.
+/// What the operator chose besides hosts and release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// How many hosts go first, in a batch of their own; 0 for none.
     pub canary: u32,
-    /// How many hosts a batch has; all that are left, if it is not said.
+    /// How many hosts a batch has; none for all that are left.
     pub batch: Option<Amount>,
     /// How many hosts are under way at once, at most.
     pub parallel: NonZeroU32,
-    /// How long is waited between two batches.
+    /// The pause between two batches.
     pub delay: Period,
-    /// So many failures one after the other trip the breaker.
+    /// How many failures one after the other trip the breaker.
     pub max_consecutive_failures: NonZeroU32,
-    /// So many failures in all trip it: a number, or a share of the hosts that are changed.
+    /// How many failures in all trip it, if any number does: a share is one of the changed hosts.
     pub max_failures: Option<Amount>,
-    /// What is done then.
     pub on_trip: OnTrip,
-    /// Where somebody has to agree.
     pub approve: Approve,
     /// The label over whose values each batch is spread.
     pub spread: Option<String>,
     /// Whether hosts that are not well are updated all the same.
     pub allow_unhealthy: bool,
-    /// What each host is told with its order.
+    /// What goes to each host with its order.
     pub options: OrderOptions,
-    /// How long each state may last.
     pub deadlines: Deadlines,
 }
 
@@ -50,7 +47,7 @@ pub enum OnTrip {
     Abort,
 }
 
-/// Where somebody has to agree before it goes on.
+/// Where an operator has to approve before the rollout goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Approve {
@@ -64,21 +61,22 @@ pub enum Approve {
     Batch,
 }
 
-/// How long a state may last until it is a failure. The client of a worker gives up much earlier on
-/// a host that is silent; these hold whatever it does.
+/// How long a state may last until it is a failure. The updater client gives up a silent host much
+/// earlier; these hold whatever it does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deadlines {
-    /// A host that is looked at.
-    pub look: Period,
-    /// A host that is staged.
+    /// The observation of a host.
+    #[serde(rename = "look")]
+    pub observe: Period,
+    /// The staging of a host.
     pub stage: Period,
     /// A phase of a host that is updated or taken back.
     pub phase: Period,
-    /// The whole of a host's order, whatever the host says meanwhile. Plans of before have the
-    /// usual one, and keep their digest.
-    #[serde(default = "usual_order", skip_serializing_if = "is_usual_order")]
+    /// The whole of a host's order, whatever the host says meanwhile. It is left out where it is the
+    /// default, so that plans made before it existed keep their digest.
+    #[serde(default = "default_order", skip_serializing_if = "is_default_order")]
     pub order: Period,
-    /// A question to a person: whether to begin, or how to go on.
+    /// A question to an operator: whether to begin, or how to go on.
     pub answer: Period,
 }
 
@@ -104,22 +102,22 @@ impl Default for Policy {
 impl Default for Deadlines {
     fn default() -> Self {
         Self {
-            look: Period(Duration::from_mins(2)),
+            observe: Period(Duration::from_mins(2)),
             stage: Period(Duration::from_hours(2)),
             phase: Period(Duration::from_hours(2)),
-            order: usual_order(),
+            order: default_order(),
             answer: Period(Duration::from_hours(7 * 24)),
         }
     }
 }
 
 /// Longer than any build and watch that a host is likely to be configured with.
-const fn usual_order() -> Period {
+const fn default_order() -> Period {
     Period(Duration::from_hours(6))
 }
 
-fn is_usual_order(order: &Period) -> bool {
-    *order == usual_order()
+fn is_default_order(order: &Period) -> bool {
+    *order == default_order()
 }
 
 impl fmt::Display for OnTrip {

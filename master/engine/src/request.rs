@@ -1,4 +1,5 @@
-//! What somebody may ask of a rollout, and when it is refused.
+//! What an operator may request of a rollout, and when that is refused. What follows from it is in
+//! `apply_request`.
 
 use protocol::Digest;
 use serde::{Deserialize, Serialize};
@@ -6,52 +7,49 @@ use time::OffsetDateTime;
 
 use crate::{Pause, State, Status};
 
-/// Something that is asked of a rollout.
+/// Something that an operator requests of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
 pub enum Request {
-    /// Agree to what it waits for; of this plan, if one is named.
-    Approve {
-        /// The digest of the plan.
-        digest: Option<Digest>,
-    },
-    /// Do not agree: it ends.
+    /// Agree that it goes on; if a digest is named, only where that is its plan's.
+    Approve { digest: Option<Digest> },
+    /// Do not agree: the rollout ends.
     Reject,
     /// Start no host any more.
     Pause,
     /// The same, since the process that drives it is to end.
     Interrupt,
-    /// Go on after it was paused by somebody.
+    /// Go on after an operator paused it.
     Resume,
-    /// Go on, whatever it is paused for: the failures so far do not count any more.
+    /// Go on, whatever paused it: the failures so far do not count any more.
     Continue,
-    /// Take back what it did.
+    /// Take back every host that was updated.
     Rollback,
-    /// Leave all as it is.
+    /// End it, and leave all hosts as they are.
     Abort,
 }
 
-/// Why it is not done.
+/// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum RequestError {
     #[error("{request} it: it is {state}")]
-    Over { request: &'static str, state: &'static str },
-    /// It is not in a state in which that means anything.
+    AlreadyOver { request: &'static str, state: &'static str },
+    /// The rollout's present status does not allow it.
     #[error("{request} it: it is {state}")]
     NotNow { request: &'static str, state: &'static str },
-    /// It needs a decision.
+    /// The rollout cannot simply be resumed: an operator has to decide how it goes on.
     #[error("resume it: {0}, and somebody has to decide how it goes on")]
-    Decide(Pause),
-    /// The plan is another one.
+    NeedsDecision(Pause),
+    /// The approval is of another plan.
     #[error("approve the plan {named}: this rollout's is {plan}")]
     OtherPlan { named: Digest, plan: Digest },
-    /// Nobody answered in time.
+    /// The rollout waited for longer than the policy's deadline.
     #[error("{request} it: its question has expired")]
     Expired { request: &'static str },
 }
 
 impl Request {
-    /// The word of the command line.
+    /// The verb for messages.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Approve { .. } => "approve",
@@ -67,32 +65,33 @@ impl Request {
 }
 
 impl State {
-    /// Whether a request means something as the rollout stands now:
+    /// Whether the rollout's present status allows a request:
     ///
     /// | | planned | awaits approval | running | paused | rolling back |
     /// |---|---|---|---|---|---|
     /// | approve, reject | | yes | | | |
     /// | pause, interrupt | | | yes | | |
-    /// | resume | nothing changes | | nothing changes | if nobody has to decide | nothing changes |
+    /// | resume | nothing changes | | nothing changes | if no decision is needed | nothing changes |
     /// | continue | | | | yes | |
     /// | rollback | | yes | yes | yes | |
     /// | abort | yes | yes | yes | yes | yes |
-    pub fn check(&self, request: &Request, now: OffsetDateTime) -> Result<(), Refusal> {
+    pub fn check(&self, request: &Request, now: OffsetDateTime) -> Result<(), RequestError> {
         let (name, state) = (request.name(), self.status.name());
         if self.status.is_final() {
-            return Err(Refusal::Over { request: name, state });
+            return Err(RequestError::AlreadyOver { request: name, state });
         }
-        if self.status.is_a_question() && self.since + self.plan.policy.deadlines.answer.0 <= now {
-            return Err(Refusal::Expired { request: name });
+        if self.status.awaits_operator() && self.since + self.plan.policy.deadlines.answer.0 <= now
+        {
+            return Err(RequestError::Expired { request: name });
         }
         match (request, &self.status) {
             (Request::Approve { digest: Some(named) }, Status::AwaitingApproval(_))
                 if *named != self.plan.digest() =>
             {
-                Err(Refusal::OtherPlan { named: *named, plan: self.plan.digest() })
+                Err(RequestError::OtherPlan { named: *named, plan: self.plan.digest() })
             }
-            (Request::Resume, Status::Paused(why)) if why.asks_how() => {
-                Err(Refusal::Decide(why.clone()))
+            (Request::Resume, Status::Paused(why)) if why.needs_decision() => {
+                Err(RequestError::NeedsDecision(why.clone()))
             }
             (Request::Approve { .. } | Request::Reject, Status::AwaitingApproval(_))
             | (Request::Pause | Request::Interrupt, Status::Running)
@@ -106,7 +105,7 @@ impl State {
                 Status::AwaitingApproval(_) | Status::Running | Status::Paused(_),
             )
             | (Request::Abort, _) => Ok(()),
-            _ => Err(Refusal::NotNow { request: name, state }),
+            _ => Err(RequestError::NotNow { request: name, state }),
         }
     }
 }

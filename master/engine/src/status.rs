@@ -1,4 +1,4 @@
-//! Where a rollout stands.
+//! Where a rollout stands, and why it waits.
 
 use std::fmt;
 
@@ -6,26 +6,26 @@ use protocol::HostName;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{RowCode, Trip};
+use crate::{ResultCode, Trip};
 
 /// The states of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
-    /// It has been planned, and nobody has driven it yet.
+    /// No process has driven it yet.
     Planned,
-    /// Somebody has to agree.
+    /// An operator has to approve that it goes on.
     AwaitingApproval(Gate),
     /// It goes on by itself.
     Running,
-    /// Somebody has to say how it goes on.
+    /// An operator has to resume it, or to decide how it goes on.
     Paused(Pause),
-    /// It takes back what it did.
+    /// It takes the hosts back that it updated.
     RollingBack,
-    /// Every host is as asked.
+    /// Every host runs what it was asked to run.
     Completed,
-    /// Some host is not, or could not be taken back.
+    /// Some host does not, or could not be taken back.
     Failed,
-    /// It was ended before it had come to all hosts.
+    /// It was ended before all hosts had their turn.
     Aborted,
     /// Every host that it had updated runs again what it ran before.
     RolledBack,
@@ -33,30 +33,31 @@ pub enum Status {
 
 /// What a running rollout is doing. It is kept while it is paused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// All hosts are looked at before the first is touched.
+pub enum Activity {
+    /// All hosts are observed before the first is touched.
     Preflight,
     /// The hosts of a batch are updated.
     Batch,
     /// The next batch is due at this time.
-    Between(OffsetDateTime),
+    BetweenBatches(OffsetDateTime),
 }
 
-/// What somebody agrees to.
+/// What an operator approves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
     Start,
-    /// That this batch (from 1) begins.
+    /// The beginning of this batch, from 1.
     Batch(usize),
 }
 
-/// Why a rollout waits for an answer.
+/// Why a rollout is paused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pause {
-    /// Somebody asked for it.
-    Asked {
+    /// An operator asked for it.
+    #[serde(rename = "asked")]
+    Requested {
         who: String,
     },
     /// The process that drove it was asked to end.
@@ -65,7 +66,7 @@ pub enum Pause {
     /// A host failed, and whether the release is to blame is not clear.
     Unclear {
         host: HostName,
-        code: RowCode,
+        code: ResultCode,
     },
 }
 
@@ -90,15 +91,15 @@ impl Status {
         matches!(self, Self::Completed | Self::Failed | Self::Aborted | Self::RolledBack)
     }
 
-    /// Whether it waits for somebody.
-    pub const fn is_a_question(&self) -> bool {
+    /// Whether it waits for an operator.
+    pub const fn awaits_operator(&self) -> bool {
         matches!(self, Self::AwaitingApproval(_) | Self::Paused(_))
     }
 }
 
 impl Pause {
-    /// Whether somebody has to decide, and not only to let it go on.
-    pub const fn asks_how(&self) -> bool {
+    /// Whether an operator has to decide how it goes on, and cannot simply resume it.
+    pub const fn needs_decision(&self) -> bool {
         matches!(self, Self::Tripped(_) | Self::Unclear { .. })
     }
 }
@@ -115,7 +116,7 @@ impl fmt::Display for Gate {
 impl fmt::Display for Pause {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Asked { who } => write!(formatter, "{who} asked for it"),
+            Self::Requested { who } => write!(formatter, "{who} asked for it"),
             Self::Interrupted => formatter.write_str("the process that drove it was interrupted"),
             Self::Tripped(trip) => write!(formatter, "{trip}"),
             Self::Unclear { host, code } => {

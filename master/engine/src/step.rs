@@ -2,11 +2,11 @@
 //!
 //! | status | what it does by itself | until |
 //! |---|---|---|
-//! | planned | nothing | it is driven |
-//! | awaiting approval, paused | nothing | somebody answers, or the answer's deadline |
-//! | running, preflight | looks at all hosts | all were seen: then the first batch, or the end |
-//! | running, batch | orders hosts, stages the next batch | all of the batch have their rows |
-//! | running, between | stages the next batch | the delay is over |
+//! | planned | nothing | a driver starts |
+//! | awaiting approval, paused | nothing | an operator answers, or the answer's deadline |
+//! | running, preflight | observes all hosts | all were: then the first batch, or the end |
+//! | running, batch | orders hosts, stages the next batch | all of the batch have their results |
+//! | running, between batches | stages the next batch | the delay is over |
 //! | rolling back | takes hosts back | all were |
 //! | completed, failed, aborted, rolled back | nothing | – |
 
@@ -15,35 +15,40 @@ use std::sync::Arc;
 use protocol::{HostName, HostOutcome, Phase};
 use time::OffsetDateTime;
 
+use crate::apply_request::apply_request;
+use crate::finish::finish_host;
+use crate::transition::abort;
 use crate::{
-    Blame, Command, Event, Gate, HostStatus, MasterCode, Notice, Observation, OnTrip, Pause, Plan,
-    Row, Stage, State, Status, Trip, answer, back, batch, blame,
+    Activity, Command, Event, Gate, HostActivity, HostResult, MasterCode, Notice, Observation,
+    Plan, State, Status, approval, batch, rollback,
 };
 
 /// Takes a rollout one event further, and says what is to be carried out.
 pub fn step(mut state: State, event: Event, now: OffsetDateTime) -> (State, Vec<Command>) {
-    let commands = state.take(event, now);
+    let commands = state.apply(event, now);
     (state, commands)
 }
 
 impl State {
     /// [`step`], in place.
-    pub fn take(&mut self, event: Event, now: OffsetDateTime) -> Vec<Command> {
+    pub fn apply(&mut self, event: Event, now: OffsetDateTime) -> Vec<Command> {
         let mut out = Vec::new();
-        // While nobody drove it, nobody listened: that silence is not the hosts'.
-        if !matches!(event, Event::Driven { .. } | Event::Asked { .. }) {
+        // While no process drove the rollout, none listened: that silence is not the hosts'.
+        if !matches!(event, Event::DriverStarted { .. } | Event::Requested { .. }) {
             expire_hosts(self, now, &mut out);
         }
         expire_question(self, now, &mut out);
         match event {
-            Event::Driven { who, epoch } => driven(self, who, epoch, now, &mut out),
-            Event::Seen { host, seen } => was_seen(self, &host, seen, now),
+            Event::DriverStarted { who, epoch } => driver_started(self, who, epoch, now, &mut out),
+            Event::Observed { host, observation } => observed(self, &host, observation, now),
             Event::Staged { host, error } => staged(self, &host, error.is_none(), now),
-            Event::Phase { host, phase, .. } => entered(self, &host, phase, now),
+            Event::PhaseEntered { host, phase, .. } => phase_entered(self, &host, phase, now),
             Event::UpdatingSelf { host } => updating_self(self, &host, now),
-            Event::Ended { row } => ended(self, *row, now, &mut out),
-            Event::Tick => {}
-            Event::Asked { who, request } => answer::answer(self, &who, &request, now, &mut out),
+            Event::OrderEnded { result } => order_ended(self, *result, now, &mut out),
+            Event::DeadlineReached => {}
+            Event::Requested { who, request } => {
+                apply_request(self, &who, &request, now, &mut out);
+            }
         }
         while advance(self, now, &mut out) {}
         out
@@ -56,199 +61,149 @@ pub fn fold(
     planned_at: OffsetDateTime,
     events: impl IntoIterator<Item = (OffsetDateTime, Event)>,
 ) -> State {
-    let planned = State::planned(plan, planned_at);
+    let planned = State::new(plan, planned_at);
     events.into_iter().fold(planned, |state, (time, event)| step(state, event, time).0)
 }
 
-/// One thing that follows by itself; whether there was one.
+/// Does one thing that follows by itself; false if there is none.
 fn advance(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) -> bool {
-    match (&state.status, state.stage) {
-        (Status::Running, Stage::Preflight) => batch::preflight(state, now, out),
-        (Status::Running, Stage::Batch) => batch::update(state, now, out),
-        (Status::Running, Stage::Between(until)) => batch::between(state, until, now, out),
-        (Status::RollingBack, _) => back::take_back(state, now, out),
+    match (&state.status, state.activity) {
+        (Status::Running, Activity::Preflight) => batch::preflight(state, now, out),
+        (Status::Running, Activity::Batch) => batch::update(state, now, out),
+        (Status::Running, Activity::BetweenBatches(until)) => {
+            batch::between_batches(state, until, now, out)
+        }
+        (Status::RollingBack, _) => rollback::roll_hosts_back(state, now, out),
         _ => false,
     }
 }
 
-/// What was silent for too long has failed. A host that was not, and has not come to an end in all
-/// its time, is asked for it.
+/// Gives up hosts that were silent for too long. A host that was not silent, and whose order has
+/// taken too long, is asked once more what became of it.
 fn expire_hosts(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) {
-    while let Some(&(deadline, place)) = state.deadlines.first()
+    while let Some(&(deadline, index)) = state.deadlines.first()
         && deadline <= now
     {
-        let host = state.name(place).clone();
+        let host = state.host_name(index).clone();
         out.push(Command::Abandon { host: host.clone() });
         let detail =
-            format!("nothing was heard of it for too long while {}", state.hosts[place].name());
-        match state.hosts[place].status {
-            HostStatus::Preflight => {
-                let seen = Observation::Unreachable { code: MasterCode::TimedOut.into(), detail };
-                was_seen(state, &host, seen, now);
+            format!("nothing was heard of it for too long while {}", state.hosts[index].name());
+        match state.hosts[index].activity {
+            HostActivity::Observing => {
+                let observation =
+                    Observation::Unreachable { code: MasterCode::TimedOut.into(), detail };
+                observed(state, &host, observation, now);
             }
-            HostStatus::Staging => staged(state, &host, false, now),
-            _ if state.hosts[place].due.is_some_and(|due| due <= deadline) => {
-                state.hosts[place].due = None;
-                state.wait_for(place, now);
-                out.extend(state.order(place).map(|order| Command::Ask { host, order }));
+            HostActivity::Staging => staged(state, &host, false, now),
+            _ if state.hosts[index].due.is_some_and(|due| due <= deadline) => {
+                state.hosts[index].due = None;
+                state.restart_deadline(index, now);
+                let order = state.order_for(index);
+                out.extend(order.map(|order| Command::QueryOutcome { host, order }));
             }
             _ => {
-                let from = state.plan.hosts[place].from;
-                let row = Row { from, ..Row::new(&host, HostOutcome::Unreachable) };
-                ended(state, row.because(MasterCode::Deadline, &detail), now, out);
+                let from = state.plan.hosts[index].from;
+                let result =
+                    HostResult { from, ..HostResult::new(&host, HostOutcome::Unreachable) };
+                order_ended(state, result.with_reason(MasterCode::Deadline, &detail), now, out);
             }
         }
     }
 }
 
-/// A question that nobody answered for too long is answered: it ends.
+/// A question that no operator answered in time is answered: the rollout ends.
 fn expire_question(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) {
     let answer = state.since + state.plan.policy.deadlines.answer.0;
-    if state.status.is_a_question() && answer <= now {
+    if state.status.awaits_operator() && answer <= now {
         let why = format!("nobody answered within {}", state.plan.policy.deadlines.answer);
         abort(state, why, now, out);
     }
 }
 
-/// A process takes the rollout up. What is under way is carried out again: by asking first.
-fn driven(state: &mut State, who: String, epoch: u64, now: OffsetDateTime, out: &mut Vec<Command>) {
-    let again = state.status != Status::Planned;
+/// A process takes the rollout up. The commands that are out are sent out again; hosts are asked
+/// first whether they know the order.
+fn driver_started(
+    state: &mut State,
+    who: String,
+    epoch: u64,
+    now: OffsetDateTime,
+    out: &mut Vec<Command>,
+) {
     state.driver = Some((who.clone(), epoch));
     let under_way: Vec<_> = state.under_way.keys().copied().collect();
-    for place in under_way {
-        state.listen_to(place, now);
-        out.extend(state.command(place, true));
+    for index in under_way {
+        state.start_deadlines(index, now);
+        out.extend(state.command_for(index, true));
     }
-    if state.status == Status::Planned {
-        let untouched = state.hosts.iter().filter_map(|host| host.row.clone());
-        out.extend(untouched.map(|row| Command::Tell(Notice::Host(row))));
-        batch::reach_gate(state, Gate::Start, now, out);
-    } else if again && matches!(state.status, Status::Running | Status::RollingBack) {
-        out.push(Command::Tell(Notice::Resumed { who }));
-    }
-}
-
-fn was_seen(state: &mut State, host: &HostName, seen: Observation, now: OffsetDateTime) {
-    let Some(place) = state.waits_for(host, |status| status == HostStatus::Preflight) else {
-        return;
-    };
-    state.requeue(place, now);
-    state.hosts[place].seen = Some((now, seen));
-}
-
-/// A host that could not be staged is no failure: its order will tell.
-fn staged(state: &mut State, host: &HostName, there: bool, now: OffsetDateTime) {
-    let Some(place) = state.waits_for(host, |status| status == HostStatus::Staging) else {
-        return;
-    };
-    state.requeue(place, now);
-    state.hosts[place].staged = there;
-}
-
-fn entered(state: &mut State, host: &HostName, phase: Phase, now: OffsetDateTime) {
-    let Some(place) = state.listens_to(host) else { return };
-    match &mut state.hosts[place].status {
-        HostStatus::Updating(before) | HostStatus::Returning(before) => *before = phase,
-        _ => return,
-    }
-    state.hosts[place].since = now;
-    state.wait_for(place, now);
-}
-
-fn updating_self(state: &mut State, host: &HostName, now: OffsetDateTime) {
-    let Some(place) = state.listens_to(host) else { return };
-    state.hosts[place].status = HostStatus::UpdatingSelf;
-    state.hosts[place].since = now;
-    state.wait_for(place, now);
-}
-
-/// A host's order came to its end: forward, or back.
-fn ended(state: &mut State, row: Row, now: OffsetDateTime, out: &mut Vec<Command>) {
-    let Some(&place) = state.places.get(&row.host) else { return };
-    match state.hosts[place].status {
-        HostStatus::Updating(_) | HostStatus::UpdatingSelf => {
-            finish_host(state, place, row, now, out);
+    match state.status {
+        Status::Planned => {
+            let unchanged = state.hosts.iter().filter_map(|host| host.result.clone());
+            out.extend(unchanged.map(|result| Command::Announce(Notice::HostFinished(result))));
+            approval::reach_gate(state, Gate::Start, now, out);
         }
-        HostStatus::Returning(_) => back::taken_back(state, place, row, now, out),
+        Status::Running | Status::RollingBack => {
+            out.push(Command::Announce(Notice::Resumed { who }));
+        }
         _ => {}
     }
 }
 
-/// A host came to its row, and somebody may be to blame.
-pub(super) fn finish_host(
-    state: &mut State,
-    place: usize,
-    row: Row,
-    now: OffsetDateTime,
-    out: &mut Vec<Command>,
-) {
-    let (blamed, code) = (blame(&row), row.code.clone().unwrap_or_default());
-    let (proven, host) = (row.outcome == HostOutcome::Updated, row.host.clone());
-    // Where the old one was not proven either, the host, or how it is asked, may be at fault.
-    if blamed == Some(Blame::Release) && row.outcome != HostOutcome::Stranded {
-        state.quarantine(&row, out);
-    }
-    state.end(place, row, now, out);
-    match blamed {
-        None if proven => state.breaker.proven(),
-        None | Some(Blame::Host) => {}
-        Some(Blame::Unclear) => pause(state, Pause::Unclear { host, code }, now, out),
-        Some(Blame::Release) => {
-            let plan = &state.plan;
-            let canary = plan.batches.get(state.batch).is_some_and(|batch| batch.canary);
-            if let Some(trip) = state.breaker.failed(place, canary, plan) {
-                trip_over(state, trip, now, out);
-            }
-        }
-    }
-}
-
-/// The breaker tripped. Where nothing is left to start there is nothing to ask, either.
-fn trip_over(state: &mut State, trip: Trip, now: OffsetDateTime, out: &mut Vec<Command>) {
-    let before = matches!(state.status, Status::Paused(Pause::Tripped(_)));
-    if before || !matches!(state.status, Status::Running | Status::Paused(_)) {
+fn observed(state: &mut State, host: &HostName, observation: Observation, now: OffsetDateTime) {
+    let Some(index) = state.find_in(host, |activity| activity == HostActivity::Observing) else {
         return;
-    }
-    out.push(Command::Tell(Notice::Tripped { trip, hosts: state.failed() }));
-    match state.plan.policy.on_trip {
-        OnTrip::Pause => pause(state, Pause::Tripped(trip), now, out),
-        OnTrip::Rollback => back::begin(state, None, now, out),
-        OnTrip::Abort => abort(state, trip.to_string(), now, out),
-    }
-}
-
-/// Starts no host any more, until somebody answers.
-pub(super) fn pause(state: &mut State, why: Pause, now: OffsetDateTime, out: &mut Vec<Command>) {
-    // A question of more weight takes the place of one of less.
-    let asks = match &state.status {
-        Status::Running => true,
-        Status::Paused(before) => why.asks_how() && !before.asks_how(),
-        _ => false,
     };
-    if asks && state.hosts_remain() {
-        out.push(Command::Tell(Notice::Paused { pause: why.clone() }));
-        state.enter(Status::Paused(why), now);
-    }
+    state.requeue(index, now);
+    state.hosts[index].observation = Some((now, observation));
 }
 
-/// Leaves everything as it is.
-pub(super) fn abort(state: &mut State, why: String, now: OffsetDateTime, out: &mut Vec<Command>) {
-    out.push(Command::Tell(Notice::Aborted { why: why.clone() }));
-    state.because = Some(why);
-    state.enter(Status::Aborted, now);
+/// A host that could not be staged is no failure: its order will tell.
+fn staged(state: &mut State, host: &HostName, there: bool, now: OffsetDateTime) {
+    let Some(index) = state.find_in(host, |activity| activity == HostActivity::Staging) else {
+        return;
+    };
+    state.requeue(index, now);
+    state.hosts[index].staged = there;
+}
+
+fn phase_entered(state: &mut State, host: &HostName, phase: Phase, now: OffsetDateTime) {
+    let Some(index) = state.find_ordered(host) else { return };
+    match &mut state.hosts[index].activity {
+        HostActivity::Updating(before) | HostActivity::RollingBack(before) => *before = phase,
+        _ => return,
+    }
+    state.hosts[index].since = now;
+    state.restart_deadline(index, now);
+}
+
+fn updating_self(state: &mut State, host: &HostName, now: OffsetDateTime) {
+    let Some(index) = state.find_ordered(host) else { return };
+    state.hosts[index].activity = HostActivity::UpdatingSelf;
+    state.hosts[index].since = now;
+    state.restart_deadline(index, now);
+}
+
+fn order_ended(state: &mut State, result: HostResult, now: OffsetDateTime, out: &mut Vec<Command>) {
+    let Some(&index) = state.indices.get(&result.host) else { return };
+    match state.hosts[index].activity {
+        HostActivity::Updating(_) | HostActivity::UpdatingSelf => {
+            finish_host(state, index, result, now, out);
+        }
+        HostActivity::RollingBack(_) => rollback::finish_host(state, index, result, now, out),
+        _ => {}
+    }
 }
 
 impl State {
-    /// The place of a host from which an answer of this kind is waited for. Answers of others come
-    /// too late, and are not taken.
-    fn waits_for(&self, host: &HostName, fits: impl Fn(HostStatus) -> bool) -> Option<usize> {
-        let place = *self.places.get(host)?;
-        fits(self.hosts[place].status).then_some(place)
+    /// The index of a host that is in such an activity. What other hosts say comes too late, and is
+    /// ignored.
+    fn find_in(&self, host: &HostName, fits: impl Fn(HostActivity) -> bool) -> Option<usize> {
+        let index = *self.indices.get(host)?;
+        fits(self.hosts[index].activity).then_some(index)
     }
 
-    /// The place of a host whose order is followed. One that has been asked for its end is not.
-    fn listens_to(&self, host: &HostName) -> Option<usize> {
-        let place = self.waits_for(host, HostStatus::is_ordered)?;
-        self.hosts[place].due.is_some().then_some(place)
+    /// The index of a host whose order is followed. One whose order has taken too long is not.
+    fn find_ordered(&self, host: &HostName) -> Option<usize> {
+        let index = self.find_in(host, HostActivity::is_order)?;
+        self.hosts[index].due.is_some().then_some(index)
     }
 }

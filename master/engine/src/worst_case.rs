@@ -4,27 +4,27 @@ use serde::Serialize;
 
 use crate::Plan;
 
-/// The worst case of a plan. A host is harmed if the release was switched to there and failed.
+/// The worst case of a plan. A host is harmed if it switched to the release and the release failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct WorstCase {
-    /// So many hosts are harmed at most, whichever they are and in whatever order they fail, before
-    /// the rollout stops (or has come to its end without).
+    /// How many hosts are harmed at most before the rollout stops or ends, whichever they are and in
+    /// whatever order they fail.
     pub harmed: u32,
-    /// So many if the release is bad everywhere.
+    /// How many, if the release is bad everywhere.
     pub if_bad_everywhere: u32,
-    /// Of so many that are changed.
+    /// How many hosts are changed.
     pub hosts: u32,
 }
 
-/// Works it out from what trips the breaker, and from what is under way when it does.
+/// Computes it from what trips the breaker, and from what is under way when it does.
 ///
 /// When one host's failure trips it, the others of its batch that were started beside it may fail
-/// as well: `parallel - 1` at most, and no more than the batch has left. Before that, whoever wants
-/// to do the most harm lets just so many hosts succeed that no limit is reached.
+/// as well: `parallel - 1` at most, and no more than the batch has left. Before that, the most harm is
+/// done when just so many hosts succeed that no limit is reached.
 pub fn worst_case(plan: &Plan) -> WorstCase {
     let policy = &plan.policy;
     let in_a_row = policy.max_consecutive_failures.get();
-    let in_all = plan.failures_in_all().unwrap_or(u32::MAX);
+    let in_all = plan.total_failure_limit().unwrap_or(u32::MAX);
     let beside = policy.parallel.get() - 1;
     let (mut harmed, mut everywhere, mut before) = (0, None, 0);
     for batch in &plan.batches {
@@ -56,6 +56,6 @@ pub fn worst_case(plan: &Plan) -> WorstCase {
     WorstCase {
         harmed: harmed.max(without),
         if_bad_everywhere: everywhere.unwrap_or(before),
-        hosts: plan.changes(),
+        hosts: plan.changed_hosts(),
     }
 }

@@ -4,7 +4,7 @@ use api::{PastRollout, past_rollouts};
 use clap::Args;
 use control::rollout::ReleaseNames;
 use explain::{Exit, Failure, when};
-use store::HostResult;
+use store::HostResultRecord;
 
 use crate::cli::Context;
 use crate::output::Table;
@@ -51,7 +51,7 @@ fn table(past: &[PastRollout], names: &ReleaseNames, columns: Option<usize>) -> 
 }
 
 /// `2 updated, 1 rolled_back`, in the order in which they come first.
-fn counts(hosts: &[HostResult]) -> String {
+fn counts(hosts: &[HostResultRecord]) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
     for name in hosts.iter().map(|host| host.outcome.name()) {
         match counts.iter_mut().find(|(known, _)| *known == name) {
@@ -79,7 +79,7 @@ mod tests {
             state: "failed".to_owned(),
             ..rollout()
         };
-        let host = |name: &str, outcome| HostResult {
+        let host = |name: &str, outcome| HostResultRecord {
             host: name.parse().unwrap(),
             outcome,
             code: None,

@@ -2,7 +2,7 @@
 
 use api::PlanDocument;
 use control::rollout::{Estimate, ReleaseNames};
-use engine::{Action, Division, Plan, WorstCase, worst_case};
+use engine::{Action, BatchRanges, Plan, WorstCase, worst_case};
 use explain::Failure;
 use protocol::Migrates;
 
@@ -31,10 +31,10 @@ fn text(
 ) -> String {
     let headings = ["HOST", "BATCH", "WOULD", "FROM", "TO", "BYTES", "WHY"];
     let mut table = Table::new(headings).within(columns);
-    let division = Division::of(&plan.batches);
+    let division = BatchRanges::of(&plan.batches);
     for (place, host) in plan.hosts.iter().enumerate() {
         let batch = division.batch_of(place);
-        let updater = host.updater.map(|own| format!("then its updater: {}", own.short()));
+        let updater = host.updater.map(|updater| format!("then its updater: {}", updater.short()));
         let domain = host.domain.as_ref().map(|domain| format!("in {domain}"));
         let refused = host.detail.as_ref().map(|detail| match &host.code {
             Some(code) if host.action == Action::Refuse => format!("{code}: {detail}"),
@@ -81,7 +81,7 @@ pub(super) fn migration(found: Migrates) -> String {
 }
 
 fn batches(plan: &Plan) -> String {
-    let hosts = count(plan.changes(), "host");
+    let hosts = count(plan.changed_hosts(), "host");
     let sizes: Vec<_> = plan
         .batches
         .iter()
@@ -101,7 +101,7 @@ fn batches(plan: &Plan) -> String {
 
 fn breaker(plan: &Plan) -> String {
     let WorstCase { harmed, if_bad_everywhere, hosts } = worst_case(plan);
-    let total = plan.failures_in_all();
+    let total = plan.total_failure_limit();
     let total = total.map(|total| format!(", or on {total} in all")).unwrap_or_default();
     format!(
         "at most {harmed} of {hosts} hosts can be harmed before it stops; {if_bad_everywhere} if the \

@@ -94,11 +94,11 @@ impl PolicyArgs {
         RolloutRequest {
             app: self.app.clone(),
             goal,
-            own: None,
+            updater: None,
             migration: None,
             policy: self.policy(),
             selection: selection.describe(),
-            named: selection.is_by_name(),
+            by_name: selection.is_by_name(),
         }
     }
 

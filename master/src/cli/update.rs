@@ -129,7 +129,7 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
         let selected = selection.resolve(&store.hosts()?)?;
         let members = Fleet::open(home, store, context.patience)?.members(&selected);
         let sources = context.sources(&interrupt);
-        let own = if arguments.include_self {
+        let updater = if arguments.include_self {
             Some(rollout::own_archive(&sources, updater_archive.as_deref()).await?)
         } else {
             None
@@ -145,10 +145,10 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
             if how == How::Done { None } else { prepared.migration(&interrupt).await? };
         let request = RolloutRequest {
             migration,
-            own: own.as_ref().map(|(push, _)| push.digest),
+            updater: updater.as_ref().map(|(push, _)| push.digest),
             ..policy.request(prepared.goal.clone(), &selection)
         };
-        let archives = Archives::of(prepared, own);
+        let archives = Archives::of(prepared, updater);
         let sources = Sources::of(&source, updater_archive.as_ref());
         begin.wished(&request, members, archives, &sources).await
     })?

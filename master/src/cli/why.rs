@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::Args;
 use control::fleet::{Fleet, Why, why};
 use control::rollout::rollout_status;
-use engine::why as rollout_why;
+use engine::describe_host;
 use explain::{Exit, Failure, plain};
 use protocol::HostName;
 
@@ -44,7 +44,7 @@ fn in_its_rollout(context: &Context, host: &HostName) -> Result<Option<String>, 
     let Context { store, now, .. } = context;
     let Some(id) = store.holder(host)? else { return Ok(None) };
     let stand = rollout_status(store, store.rollout(id)?, now())?;
-    let line = rollout_why(&stand.state, host).unwrap_or_default();
+    let line = describe_host(&stand.state, host).unwrap_or_default();
     Ok(Some(format!("in the rollout {id}: {line}")))
 }
 

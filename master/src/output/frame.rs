@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use control::rollout::{Estimate, RolloutStatus};
-use engine::{Host, HostStatus, PlannedHost, Weight, by_weight, counts, waits_for};
+use engine::{
+    HostActivity, HostState, PlannedHost, Urgency, by_urgency, count_hosts, describe_rollout,
+};
 use explain::{plain, span};
 use time::OffsetDateTime;
 
@@ -22,10 +24,10 @@ pub fn frame(
     (columns, lines): (usize, usize),
 ) -> String {
     let state = &rollout_status.state;
-    let hosts = by_weight(state);
+    let hosts = by_urgency(state);
     let width = hosts.iter().map(|(_, planned, _)| planned.host.as_str().len()).max().unwrap_or(0);
     let above: Vec<_> = [
-        Some(waits_for(state)),
+        Some(describe_rollout(state)),
         rollout_status.abandoned(),
         Some(rollout_status.progress(expected, now)),
     ]
@@ -36,7 +38,7 @@ pub fn frame(
     let places = lines.saturating_sub(OTHERS + above.len()).max(1);
     let all = hosts.len();
     let counted: Vec<_> =
-        counts(state).iter().map(|(name, count)| format!("{count} {name}")).collect();
+        count_hosts(state).iter().map(|(name, count)| format!("{count} {name}")).collect();
     let mut text = String::new();
     let mut line = |words: &str| {
         let _infallible = writeln!(text, "{}", cut(&plain(words), columns));
@@ -56,22 +58,22 @@ pub fn frame(
     text
 }
 
-fn words(planned: &PlannedHost, host: &Host, now: OffsetDateTime) -> String {
+fn words(planned: &PlannedHost, host: &HostState, now: OffsetDateTime) -> String {
     let since = u64::try_from((now - host.since).whole_milliseconds()).unwrap_or(0);
-    let why = host.row.as_ref().and_then(|row| row.detail.as_deref());
-    match (host.status, host.phase(), why) {
+    let why = host.result.as_ref().and_then(|row| row.detail.as_deref());
+    match (host.activity, host.phase(), why) {
         (_, Some(phase), _) => format!("{} ({phase}) for {}", host.name(), span(since)),
-        (HostStatus::Pending, ..) => format!("{}, {}", host.name(), planned.action.name()),
+        (HostActivity::Pending, ..) => format!("{}, {}", host.name(), planned.action.name()),
         (_, _, Some(why)) => format!("{}: {why}", host.name()),
-        (HostStatus::Done, ..) => host.name().to_owned(),
+        (HostActivity::Done, ..) => host.name().to_owned(),
         _ => format!("{} for {}", host.name(), span(since)),
     }
 }
 
 /// How much is done, as wide as the screen.
-fn bar(hosts: &[(Weight, &PlannedHost, &Host)], columns: usize) -> String {
+fn bar(hosts: &[(Urgency, &PlannedHost, &HostState)], columns: usize) -> String {
     let all = hosts.len().max(1);
-    let done = hosts.iter().filter(|(_, _, host)| host.status == HostStatus::Done).count();
+    let done = hosts.iter().filter(|(_, _, host)| host.activity == HostActivity::Done).count();
     let room = columns.saturating_sub(2).min(60);
     let filled = done * room / all;
     format!("[{}{}]", "#".repeat(filled), ".".repeat(room - filled))
@@ -82,7 +84,7 @@ mod tests {
     use std::sync::Arc;
 
     use engine::{Event, Request, State};
-    use testing::{Fate, Rig, at, driver, plan_of, policy, rollout, run};
+    use testing::{HostScript, ScriptedRollout, at, driver, plan_of, policy, rollout, run};
 
     use super::*;
 
@@ -92,13 +94,13 @@ mod tests {
 
     #[test]
     fn what_failed_comes_first_and_everything_fits_80_columns() {
-        let rig = run(
+        let scripted = run(
             500,
             "batch=10% parallel=4 row=2",
-            &[(3, Fate::Full), (7, Fate::Bad), (8, Fate::Bad)],
+            &[(3, HostScript::Full), (7, HostScript::Bad), (8, HostScript::Bad)],
         );
         let expected = Estimate { seconds: 250, basis: String::new() };
-        let text = frame(&of(rig.state, true), Some(&expected), at(75), (80, 16));
+        let text = frame(&of(scripted.state, true), Some(&expected), at(75), (80, 16));
         assert!(text.lines().all(|line| line.chars().count() <= 80));
         assert_eq!(text.lines().count(), 16);
         insta::assert_snapshot!(text);
@@ -106,18 +108,19 @@ mod tests {
 
     #[test]
     fn a_plan_that_nobody_drives_is_drawn_too() {
-        let state = State::planned(Arc::new(plan_of(3, policy(""))), at(0));
+        let state = State::new(Arc::new(plan_of(3, policy(""))), at(0));
         insta::assert_snapshot!(frame(&of(state, false), None, at(5), (80, 24)));
     }
 
     #[test]
     fn a_rollout_that_was_left_half_way_says_how_to_go_on() {
-        let mut rig = Rig::new(plan_of(3, policy("parallel=1")), &[(1, Fate::Never)]);
-        rig.send(Event::Driven { who: "ada".to_owned(), epoch: 1 });
-        while rig.orders.len() < 2 && rig.one() {}
-        insta::assert_snapshot!(frame(&of(rig.state.clone(), false), None, at(5), (80, 24)));
-        rig.ask(Request::Abort);
-        let over = frame(&of(rig.state, false), None, at(5), (80, 24));
+        let mut scripted =
+            ScriptedRollout::new(plan_of(3, policy("parallel=1")), &[(1, HostScript::Never)]);
+        scripted.send(Event::DriverStarted { who: "ada".to_owned(), epoch: 1 });
+        while scripted.orders.len() < 2 && scripted.one() {}
+        insta::assert_snapshot!(frame(&of(scripted.state.clone(), false), None, at(5), (80, 24)));
+        scripted.ask(Request::Abort);
+        let over = frame(&of(scripted.state, false), None, at(5), (80, 24));
         assert!(!over.contains("resume"), "{over}");
     }
 }

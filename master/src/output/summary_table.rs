@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use control::rollout::{ReleaseNames, Summary};
-use engine::Row;
+use engine::HostResult;
 use explain::{plain, span};
 use protocol::{Code, HostOutcome};
 use store::RolloutResult;
@@ -43,7 +43,7 @@ fn text(summary: &Summary, names: &ReleaseNames, columns: Option<usize>) -> Stri
             &names.of(row.from.as_ref()),
             &names.of(row.to.as_ref()),
             &span(row.duration_ms),
-            &row.why(),
+            &row.reason(),
         ]);
     }
     let outputs = summary.hosts.iter().filter(|row| !row.output.is_empty()).map(output);
@@ -51,7 +51,7 @@ fn text(summary: &Summary, names: &ReleaseNames, columns: Option<usize>) -> Stri
     format!("{}{outputs}\n{}\n", table.render(), counts(&summary.hosts))
 }
 
-fn output(row: &Row) -> String {
+fn output(row: &HostResult) -> String {
     let first = row.output.len().saturating_sub(OUTPUT_LINES);
     let mut text = format!("\n{}: the last lines of its output\n", row.host);
     for line in &row.output[first..] {
@@ -60,7 +60,7 @@ fn output(row: &Row) -> String {
     text
 }
 
-fn counts(rows: &[Row]) -> String {
+fn counts(rows: &[HostResult]) -> String {
     let kinds = [
         HostOutcome::Updated,
         HostOutcome::AlreadyCurrent,
@@ -106,13 +106,13 @@ mod tests {
 
     fn summary() -> Summary {
         let (old, new) = (Digest::from_bytes([1; 32]), Digest::from_bytes([2; 32]));
-        let row = |host: &str, outcome| Row {
+        let row = |host: &str, outcome| HostResult {
             from: Some(old),
             to: Some(new),
             duration_ms: 1234,
-            ..Row::new(&host.parse().unwrap(), outcome)
+            ..HostResult::new(&host.parse().unwrap(), outcome)
         };
-        let bad = Row {
+        let bad = HostResult {
             to: Some(old),
             code: Some(Code::RolledBack.into()),
             detail: Some("its agent \u{1b}[31mdied\nat once".to_owned()),

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::column::{Json, Stamp, Text};
 use crate::{
-    Desired, Event, HostResult, Lease, RolloutId, RolloutResult, Sequence, Store, StoreError,
+    Desired, Event, HostResultRecord, Lease, RolloutId, RolloutResult, Sequence, Store, StoreError,
     drivers, event, locks, quarantine,
 };
 
@@ -21,7 +21,7 @@ pub struct Entry {
     /// What everybody may know of it.
     pub told: Vec<Event>,
     /// What hosts came to.
-    pub results: Vec<HostResult>,
+    pub results: Vec<HostResultRecord>,
     /// What hosts are to run from now on.
     pub desired: Vec<Desired>,
     /// A release that failed, where, and how.
@@ -139,7 +139,7 @@ fn keep(
 fn keep_result(
     transaction: &Transaction<'_>,
     rollout: RolloutId,
-    result: &HostResult,
+    result: &HostResultRecord,
 ) -> Result<(), StoreError> {
     transaction
         .prepare_cached(

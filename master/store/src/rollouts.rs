@@ -114,7 +114,7 @@ impl RolloutResult {
 
 /// What a host came to in a rollout.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct HostResult {
+pub struct HostResultRecord {
     pub host: HostName,
     /// How it ended there.
     pub outcome: HostOutcome,
@@ -188,7 +188,7 @@ impl Store {
     }
 
     /// What the hosts of a rollout came to, by name.
-    pub fn host_results(&self, id: RolloutId) -> Result<Vec<HostResult>, StoreError> {
+    pub fn host_results(&self, id: RolloutId) -> Result<Vec<HostResultRecord>, StoreError> {
         let connection = self.connection();
         let mut statement =
             connection.prepare("SELECT * FROM host_results WHERE rollout = ?1 ORDER BY host")?;
@@ -215,8 +215,8 @@ fn read_rollout(row: &Row<'_>) -> rusqlite::Result<Rollout> {
     })
 }
 
-fn read_result(row: &Row<'_>) -> rusqlite::Result<HostResult> {
-    Ok(HostResult {
+fn read_result(row: &Row<'_>) -> rusqlite::Result<HostResultRecord> {
+    Ok(HostResultRecord {
         host: row.get::<_, Text<_>>("host")?.0,
         outcome: row.get::<_, Text<_>>("outcome")?.0,
         code: row.get("code")?,

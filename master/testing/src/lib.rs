@@ -6,9 +6,11 @@
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 mod host;
-mod rig;
+mod scripted_rollout;
 mod store;
 
 pub use self::store::{at, driver, path_and_store, rollout};
 pub use host::host;
-pub use rig::{Fate, NEW, OLD, Rig, here, name, plan_of, policy, run};
+pub use scripted_rollout::{
+    HostScript, NEW, OLD, ScriptedRollout, here, name, plan_of, policy, run,
+};

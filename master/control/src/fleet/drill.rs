@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use engine::RowCode;
+use engine::ResultCode;
 use protocol::{AppName, Code, DrillReport, DrillStep, HostName};
 use serde::Serialize;
 use serde_json::json;
@@ -23,7 +23,7 @@ pub struct HostDrill {
     /// `passed`, `failed`, `unreachable` or `skipped`.
     pub status: &'static str,
     /// The code of what went wrong.
-    pub code: Option<RowCode>,
+    pub code: Option<ResultCode>,
     pub detail: Option<String>,
     /// What the host says, if the drill came to an end.
     pub report: Option<DrillReport>,
@@ -99,21 +99,21 @@ impl HostDrill {
     fn of(
         host: HostName,
         status: &'static str,
-        code: Option<RowCode>,
+        code: Option<ResultCode>,
         detail: Option<&str>,
     ) -> Self {
         Self { host, status, code, detail: detail.map(str::to_owned), report: None }
     }
 
     fn ended(host: HostName, report: DrillReport) -> Self {
-        let code = report.code.clone().map(RowCode::from);
+        let code = report.code.clone().map(ResultCode::from);
         let drill = Self::of(host, report.status.name(), code, report.detail.as_deref());
         Self { report: Some(report), ..drill }
     }
 
     fn lost(host: HostName, error: &ClientError) -> Self {
         let status = if error.was_reached() { "failed" } else { "unreachable" };
-        Self::of(host, status, Some(error.code()), Some(&error.row()))
+        Self::of(host, status, Some(error.code()), Some(&error.one_line()))
     }
 
     /// What the host came to is not known.

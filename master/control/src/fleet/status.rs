@@ -118,7 +118,7 @@ async fn ask_host(member: Member, desired: Vec<Desired>) -> HostStatus {
         return blank;
     }
     match ask(worker).await {
-        Err(error) => HostStatus { error: Some(error.row()), ..blank },
+        Err(error) => HostStatus { error: Some(error.one_line()), ..blank },
         Ok((health, releases)) => HostStatus {
             reachable: true,
             updater_version: Some(health.version.clone()),

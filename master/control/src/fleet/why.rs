@@ -24,7 +24,7 @@ pub async fn why(
     now: OffsetDateTime,
 ) -> Vec<Why> {
     let failed = |error: &ClientError| {
-        vec![Why { host: host.clone(), app: None, line: error.row(), output: Vec::new() }]
+        vec![Why { host: host.clone(), app: None, line: error.one_line(), output: Vec::new() }]
     };
     let worker = match worker {
         Ok(worker) => worker,

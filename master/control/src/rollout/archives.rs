@@ -14,22 +14,22 @@ use crate::updater_client::Push;
 #[derive(Debug)]
 pub struct Archives {
     pub goal: Goal,
-    pub own: Option<Push>,
+    pub updater: Option<Push>,
     /// Goes with this: archives that are not kept.
     pub(super) _temporary: Vec<TempDir>,
 }
 
 impl Archives {
-    /// Those of a source, and the updater's own.
-    pub fn of(prepared: Prepared, own: Option<(Push, Option<TempDir>)>) -> Self {
+    /// The archives of a source, and of the updaters' own release.
+    pub fn of(prepared: Prepared, updater: Option<(Push, Option<TempDir>)>) -> Self {
         let Prepared { goal, temporary: release, .. } = prepared;
-        let (own, updater) = own.unzip();
-        Self { goal, own, _temporary: release.into_iter().chain(updater.flatten()).collect() }
+        let (updater, kept) = updater.unzip();
+        Self { goal, updater, _temporary: release.into_iter().chain(kept.flatten()).collect() }
     }
 
     /// None: the hosts have what they go to.
     pub const fn none(goal: Goal) -> Self {
-        Self { goal, own: None, _temporary: Vec::new() }
+        Self { goal, updater: None, _temporary: Vec::new() }
     }
 }
 
@@ -39,7 +39,7 @@ impl Archives {
 pub struct Sources {
     /// The release's, and its manifest if that was named.
     pub archive: Option<(PathBuf, Option<PathBuf>)>,
-    /// The updater's own; else it is the updater that lies beside this program.
+    /// The updater's updater; else it is the updater that lies beside this program.
     pub updater: Option<PathBuf>,
 }
 
@@ -66,7 +66,7 @@ impl Sources {
         let goal = match (plan.kind, plan.target) {
             (Kind::Rollback, target) => Goal::Back(target),
             (_, None) => return Err(SourceError::Unknown("of the plan".to_owned())),
-            (_, Some(target)) if !plan.archive => Goal::Activate(target),
+            (_, Some(target)) if !plan.has_archive => Goal::Activate(target),
             (_, Some(target)) => {
                 let source = match &self.archive {
                     Some((path, manifest)) => {
@@ -82,7 +82,7 @@ impl Sources {
                 prepared.goal
             }
         };
-        let own = match plan.own {
+        let updater = match plan.updater {
             None => None,
             Some(digest) => {
                 let (push, kept) = own_archive(context, self.updater.as_deref()).await?;
@@ -93,6 +93,6 @@ impl Sources {
                 Some(push)
             }
         };
-        Ok(Archives { goal, own, _temporary: temporary })
+        Ok(Archives { goal, updater, _temporary: temporary })
     }
 }

@@ -1,6 +1,6 @@
 //! What can go wrong with a rollout as a whole. What goes wrong on a host is its row.
 
-use engine::{Pause, Refusal};
+use engine::{Pause, RequestError};
 use explain::{Exit, Explain, when};
 use store::{Locked, Quarantined, RolloutId, StoreError};
 
@@ -41,7 +41,7 @@ pub enum RolloutError {
     Locked(Locked, #[source] Holder),
     /// What was asked for means nothing now.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] RequestError),
     /// The release failed before.
     #[error(
         "send {release}: it failed on {} ({}) in the rollout {}, and is quarantined since {}",
@@ -88,9 +88,9 @@ impl Explain for RolloutError {
                  forgive {} --because TEXT",
                 release.short()
             )),
-            Self::Refused(Refusal::Decide(Pause::Tripped(_) | Pause::Unclear { .. })) => {
-                Some("say how: swarm rollout continue, rollback or abort".to_owned())
-            }
+            Self::Refused(RequestError::NeedsDecision(
+                Pause::Tripped(_) | Pause::Unclear { .. },
+            )) => Some("say how: swarm rollout continue, rollback or abort".to_owned()),
             Self::Store(error) => error.hint(),
             Self::Source(error) => error.hint(),
             _ => None,

@@ -1,10 +1,12 @@
 //! What a step of the engine means for everybody else: events, rows, wishes, the rollout's state.
 
-use engine::{Command, Event, HostOrder, Notice, Request, Row, State, Status, Step, rows};
+use engine::{
+    Command, Event, HostOrder, HostResult, Notice, Request, State, Status, Step, host_results,
+};
 use protocol::{Digest, HostName, HostOutcome, Phase};
 use serde_json::{Value, json};
 use store::{
-    Desired, Entry, Event as StoredEvent, EventType, HostResult, RolloutId, RolloutResult,
+    Desired, Entry, Event as StoredEvent, EventType, HostResultRecord, RolloutId, RolloutResult,
 };
 
 /// A step, as the store keeps it.
@@ -26,9 +28,9 @@ pub(super) fn entry(rollout: RolloutId, step: &Step<'_>) -> Entry {
     entry.desired.extend(teller.refused());
     for command in step.commands {
         match command {
-            Command::Tell(notice) => {
-                if let Notice::Host(row) = notice {
-                    entry.results.push(stored(row));
+            Command::Announce(notice) => {
+                if let Notice::HostFinished(result) = notice {
+                    entry.results.push(stored(result));
                 }
                 entry.told.extend(teller.notice(notice));
             }
@@ -40,16 +42,19 @@ pub(super) fn entry(rollout: RolloutId, step: &Step<'_>) -> Entry {
                 entry.desired.extend(teller.desired(host, order));
             }
             Command::Order { .. }
-            | Command::Look { .. }
+            | Command::Observe { .. }
             | Command::Stage { .. }
-            | Command::Ask { .. }
+            | Command::QueryOutcome { .. }
             | Command::Abandon { .. } => {}
         }
     }
     if over {
-        let known =
-            |row: &Row| step.state.host(&row.host).is_some_and(|(_, host)| host.row.is_some());
-        entry.results.extend(rows(step.state).iter().filter(|row| !known(row)).map(stored));
+        let known = |result: &HostResult| {
+            step.state.host(&result.host).is_some_and(|(_, host)| host.result.is_some())
+        };
+        entry
+            .results
+            .extend(host_results(step.state).iter().filter(|result| !known(result)).map(stored));
     }
     entry
 }
@@ -79,7 +84,7 @@ struct Teller<'a> {
 impl Teller<'_> {
     fn event(&self, kind: EventType, data: Value) -> StoredEvent {
         let who = match self.step.event {
-            Event::Asked { who, .. } => who,
+            Event::Requested { who, .. } => who,
             _ => self.step.state.driver(),
         };
         StoredEvent {
@@ -92,7 +97,7 @@ impl Teller<'_> {
 
     fn phase(&self) -> Option<StoredEvent> {
         let (host, data) = match self.step.event {
-            Event::Phase { host, phase, detail } if *phase != Phase::Idle => {
+            Event::PhaseEntered { host, phase, detail } if *phase != Phase::Idle => {
                 (host, json!({"phase": phase, "detail": detail}))
             }
             Event::UpdatingSelf { host } => (host, json!({"phase": "updating_self"})),
@@ -104,7 +109,7 @@ impl Teller<'_> {
     fn notice(&self, notice: &Notice) -> Option<StoredEvent> {
         let plan = self.step.state.plan();
         let (kind, data) = match notice {
-            Notice::AwaitsApproval { gate } => {
+            Notice::AwaitingApproval { gate } => {
                 let data = json!({"waits_for": "approval", "gate": gate, "plan": plan.digest()});
                 (EventType::RolloutPaused, data)
             }
@@ -115,7 +120,7 @@ impl Teller<'_> {
                 let (kind, hosts) = (plan.kind, plan.hosts.len());
                 let data = json!({
                     "kind": kind, "selection": plan.selection, "hosts": hosts,
-                    "changes": plan.changes(), "batches": plan.batches, "plan": plan.digest(),
+                    "changes": plan.changed_hosts(), "batches": plan.batches, "plan": plan.digest(),
                 });
                 (EventType::RolloutStarted, data)
             }
@@ -144,11 +149,11 @@ impl Teller<'_> {
             }
             Notice::Resumed { .. } => {
                 let continued =
-                    matches!(self.step.event, Event::Asked { request: Request::Continue, .. });
+                    matches!(self.step.event, Event::Requested { request: Request::Continue, .. });
                 (EventType::RolloutResumed, json!({"continued": continued}))
             }
             Notice::RollingBack { .. } => (EventType::RolloutRollingBack, Value::Null),
-            Notice::Host(row) => return self.host(row),
+            Notice::HostFinished(result) => return self.host(result),
             Notice::Ended => {
                 (EventType::RolloutCompleted, json!({"result": result(self.step.state)}))
             }
@@ -158,8 +163,8 @@ impl Teller<'_> {
         Some(self.event(kind, data))
     }
 
-    fn host(&self, row: &Row) -> Option<StoredEvent> {
-        let kind = match row.outcome {
+    fn host(&self, result: &HostResult) -> Option<StoredEvent> {
+        let kind = match result.outcome {
             HostOutcome::Updated | HostOutcome::AlreadyCurrent => EventType::HostUpdated,
             HostOutcome::RolledBack => EventType::HostRolledBack,
             HostOutcome::Failed | HostOutcome::Unreachable | HostOutcome::Stranded => {
@@ -167,8 +172,8 @@ impl Teller<'_> {
             }
             HostOutcome::Skipped => return None,
         };
-        let event = self.event(kind, serde_json::to_value(row).unwrap_or_default());
-        Some(StoredEvent { host: Some(row.host.clone()), release: row.to, ..event })
+        let event = self.event(kind, serde_json::to_value(result).unwrap_or_default());
+        Some(StoredEvent { host: Some(result.host.clone()), release: result.to, ..event })
     }
 
     fn quarantine(&self, release: Digest, host: &HostName, why: &str) -> StoredEvent {
@@ -178,10 +183,10 @@ impl Teller<'_> {
 
     /// A host that did not take its order should run what it runs.
     fn refused(&self) -> Option<Desired> {
-        let Event::Ended { row } = self.step.event else { return None };
-        let refused = row.outcome == HostOutcome::Failed && row.transaction.is_none();
-        let runs = row.to.filter(|_| refused && row.to == row.from)?;
-        Some(self.should_run(&row.host, runs))
+        let Event::OrderEnded { result } = self.step.event else { return None };
+        let refused = result.outcome == HostOutcome::Failed && result.transaction.is_none();
+        let runs = result.to.filter(|_| refused && result.to == result.from)?;
+        Some(self.should_run(&result.host, runs))
     }
 
     fn desired(&self, host: &HostName, order: &HostOrder) -> Option<Desired> {
@@ -203,15 +208,15 @@ impl Teller<'_> {
     }
 }
 
-fn stored(row: &Row) -> HostResult {
-    HostResult {
-        host: row.host.clone(),
-        outcome: row.outcome,
-        code: row.code.clone().map(String::from),
-        detail: row.detail.clone(),
-        from: row.from,
-        to: row.to,
-        transaction: row.transaction.clone(),
-        duration_ms: Some(row.duration_ms),
+fn stored(result: &HostResult) -> HostResultRecord {
+    HostResultRecord {
+        host: result.host.clone(),
+        outcome: result.outcome,
+        code: result.code.clone().map(String::from),
+        detail: result.detail.clone(),
+        from: result.from,
+        to: result.to,
+        transaction: result.transaction.clone(),
+        duration_ms: Some(result.duration_ms),
     }
 }

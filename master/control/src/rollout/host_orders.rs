@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{HostOrder, MasterCode, Plan, PlannedHost, Row};
+use engine::{HostOrder, HostResult, MasterCode, Plan, PlannedHost};
 use protocol::{Code, Digest, HostName, HostOutcome, Kind, OrderOptions, Status};
 use store::RolloutId;
 use tokio::time::{Instant, sleep};
 
-use crate::rollout::{Archives, Goal, row, self_update};
+use crate::rollout::{Archives, Goal, host_result, self_update};
 use crate::updater_client::{Answer, ClientError, Listener, UpdaterClient};
 
 /// How often a host that still waits for it is confirmed again, and after how long.
@@ -36,8 +36,8 @@ struct PendingOrder {
 }
 
 impl PendingOrder {
-    fn row(&self, host: &HostName, answer: Answer) -> Row {
-        row::of_answer(host, self.kind, self.to, self.from, answer)
+    fn result(&self, host: &HostName, answer: Answer) -> HostResult {
+        host_result::of_answer(host, self.kind, self.to, self.from, answer)
     }
 }
 
@@ -62,11 +62,11 @@ impl HostOrders {
                 Status::Staged | Status::AlreadyCurrent => None,
                 _ => Some(answer.detail.or(answer.code.map(String::from)).unwrap_or_default()),
             },
-            Err(error) => Some(error.row()),
+            Err(error) => Some(error.one_line()),
         }
     }
 
-    /// Takes the host to its row. Whatever it answers, there is one. An order that may have been
+    /// Takes the host to its result. Whatever it answers, there is one. An order that may have been
     /// given before (`again`) is asked about first, by its name.
     pub(super) async fn take(
         &self,
@@ -75,24 +75,24 @@ impl HostOrders {
         order: HostOrder,
         again: bool,
         listener: Listener,
-    ) -> Row {
+    ) -> HostResult {
         let begun = Instant::now();
-        let row = if let Some(errand) = self.errand(host, order) {
-            match self.answer(client, &errand, again, Arc::clone(&listener)).await {
-                Ok(answer) => errand.row(host, answer),
-                Err(error) => row::of_error(host, errand.from, &error),
+        let result = if let Some(pending) = self.pending_order(host, order) {
+            match self.answer(client, &pending, again, Arc::clone(&listener)).await {
+                Ok(answer) => pending.result(host, answer),
+                Err(error) => host_result::of_error(host, pending.from, &error),
             }
         } else {
             let from = self.planned(host).and_then(|planned| planned.from);
-            Row { from, to: from, ..Row::new(host, HostOutcome::AlreadyCurrent) }
+            HostResult { from, to: from, ..HostResult::new(host, HostOutcome::AlreadyCurrent) }
         };
-        let row = match order {
+        let result = match order {
             HostOrder::Forward { updater, .. } => {
-                self.then_its_updater(client, updater, row, listener).await
+                self.then_its_updater(client, updater, result, listener).await
             }
-            HostOrder::Back { .. } => row,
+            HostOrder::Back { .. } => result,
         };
-        row::lasted(row, begun.elapsed())
+        host_result::lasted(result, begun.elapsed())
     }
 
     /// Asks once what became of an order that has taken too long. One that has not come to an end by
@@ -102,25 +102,29 @@ impl HostOrders {
         host: &HostName,
         client: &UpdaterClient,
         order: HostOrder,
-    ) -> Row {
+    ) -> HostResult {
         let limit = self.plan.policy.deadlines.order;
         let late = format!("its order has not come to an end within {limit}");
-        let Some(errand) = self.errand(host, order) else {
-            return Row::new(host, HostOutcome::Failed).because(MasterCode::Deadline, &late);
+        let Some(pending) = self.pending_order(host, order) else {
+            return HostResult::new(host, HostOutcome::Failed)
+                .with_reason(MasterCode::Deadline, &late);
         };
-        let row = match client.ended(&self.plan.app, &errand.key).await {
-            Ok(Some(answer)) => errand.row(host, answer),
+        let result = match client.ended(&self.plan.app, &pending.key).await {
+            Ok(Some(answer)) => pending.result(host, answer),
             Ok(None) => {
-                let row = Row { from: errand.from, ..Row::new(host, HostOutcome::Failed) };
-                row.because(MasterCode::Deadline, &late)
+                let result =
+                    HostResult { from: pending.from, ..HostResult::new(host, HostOutcome::Failed) };
+                result.with_reason(MasterCode::Deadline, &late)
             }
-            Err(error) => row::of_error(host, errand.from, &ClientError::Lost(Box::new(error))),
+            Err(error) => {
+                host_result::of_error(host, pending.from, &ClientError::Lost(Box::new(error)))
+            }
         };
-        row::lasted(row, limit.0)
+        host_result::lasted(result, limit.0)
     }
 
     /// What a host has to do; nothing, where only its updater is replaced.
-    fn errand(&self, host: &HostName, order: HostOrder) -> Option<PendingOrder> {
+    fn pending_order(&self, host: &HostName, order: HostOrder) -> Option<PendingOrder> {
         let planned = self.planned(host);
         let options = self.plan.policy.options.clone();
         Some(match order {
@@ -153,21 +157,21 @@ impl HostOrders {
     async fn answer(
         &self,
         client: &UpdaterClient,
-        errand: &PendingOrder,
+        pending: &PendingOrder,
         again: bool,
         listener: Listener,
     ) -> Result<Answer, ClientError> {
-        let (app, key, options) = (&self.plan.app, errand.key.as_str(), &errand.options);
+        let (app, key, options) = (&self.plan.app, pending.key.as_str(), &pending.options);
         let heard = || Arc::clone(&listener);
         let mut answer = loop {
             let before = if again { client.find_out(app, key, heard()).await? } else { None };
             let answer = match (before, &self.archives.goal) {
                 (Some(answer), _) => answer,
-                (None, _) if errand.kind == Kind::Rollback => {
-                    client.rollback(app, key, errand.to, options, heard()).await?
+                (None, _) if pending.kind == Kind::Rollback => {
+                    client.rollback(app, key, pending.to, options, heard()).await?
                 }
                 (None, Goal::Push(push)) => client.push(app, key, push, options, heard()).await?,
-                (None, _) => client.activate(app, key, errand.to, options, heard()).await?,
+                (None, _) => client.activate(app, key, pending.to, options, heard()).await?,
             };
             // What whoever died had sent may arrive only now: that is the order, then.
             if !again || answer.code != Some(Code::UpdateInProgress.into()) {
@@ -192,17 +196,19 @@ impl HostOrders {
         &self,
         client: &UpdaterClient,
         to: Option<Digest>,
-        row: Row,
+        result: HostResult,
         listener: Listener,
-    ) -> Row {
-        let good = match row.outcome {
+    ) -> HostResult {
+        let good = match result.outcome {
             HostOutcome::Updated | HostOutcome::AlreadyCurrent => true,
             HostOutcome::RolledBack => self.plan.kind == Kind::Rollback,
             _ => false,
         };
-        match (&self.archives.own, to) {
-            (Some(push), Some(_)) if good => self_update::update(client, push, row, listener).await,
-            _ => row,
+        match (&self.archives.updater, to) {
+            (Some(push), Some(_)) if good => {
+                self_update::update(client, push, result, listener).await
+            }
+            _ => result,
         }
     }
 }

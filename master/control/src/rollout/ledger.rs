@@ -87,7 +87,7 @@ impl Ledger for StoreLedger<'_> {
         self.record.state(self.store, events)
     }
 
-    fn since(&mut self, events: u64) -> Result<Vec<(OffsetDateTime, Event)>, RolloutError> {
+    fn events_after(&mut self, events: u64) -> Result<Vec<(OffsetDateTime, Event)>, RolloutError> {
         let read = read(self.store, &self.record.rollout, events)?;
         if !read.is_empty() {
             for (sequence, told) in self.store.events_after(self.record.rollout.id, self.shown)? {
@@ -99,7 +99,7 @@ impl Ledger for StoreLedger<'_> {
         Ok(read)
     }
 
-    fn keep(&mut self, after: u64, step: &Step<'_>) -> Result<AppendOutcome, RolloutError> {
+    fn append(&mut self, after: u64, step: &Step<'_>) -> Result<AppendOutcome, RolloutError> {
         let rollout = self.record.rollout.id;
         let entry = entry(rollout, step);
         let position = Position { rollout, after, lease: Some(&self.lease) };
@@ -111,7 +111,7 @@ impl Ledger for StoreLedger<'_> {
                     self.observer.happened(told);
                     self.notifier.notify(told);
                 }
-                Ok(AppendOutcome::Yes)
+                Ok(AppendOutcome::Appended)
             }
             Appended::Behind => Ok(AppendOutcome::Behind),
             Appended::LeaseLost => Err(RolloutError::LeaseLost(rollout)),
@@ -136,7 +136,7 @@ impl Ledger for StoreLedger<'_> {
         });
     }
 
-    fn stopping(&mut self) {
+    fn stop_requested(&mut self) {
         self.observer.stopping();
     }
 }

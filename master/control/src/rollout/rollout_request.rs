@@ -23,14 +23,14 @@ pub struct RolloutRequest {
     /// What the hosts are to come to.
     pub goal: Goal,
     /// The release that the updaters are to run from afterwards, if they are to be replaced.
-    pub own: Option<Digest>,
+    pub updater: Option<Digest>,
     /// What the release does to stored data, where somebody looked.
     pub migration: Option<Migrates>,
     pub policy: Policy,
     /// Which hosts were asked for, as it was written.
     pub selection: String,
     /// Whether each host was asked for by its name: then one that is left out is a failure.
-    pub named: bool,
+    pub by_name: bool,
 }
 
 impl Goal {

@@ -1,6 +1,6 @@
 //! How a rollout stands, for whoever looks and does not drive.
 
-use engine::{HostStatus, State};
+use engine::{HostActivity, State};
 use explain::span;
 use store::{Driver, Rollout, Store};
 use time::OffsetDateTime;
@@ -37,7 +37,8 @@ impl RolloutStatus {
         let Rollout { started_at, finished_at, .. } = &self.rollout;
         let passed = (finished_at.unwrap_or(now) - *started_at).whole_milliseconds();
         let passed = span(u64::try_from(passed).unwrap_or(0));
-        let done = self.state.hosts().filter(|(_, host)| host.status == HostStatus::Done).count();
+        let done =
+            self.state.hosts().filter(|(_, host)| host.activity == HostActivity::Done).count();
         let all = self.state.plan().hosts.len();
         let hosts = if all == 1 { "host" } else { "hosts" };
         let expected = expected.filter(|_| !self.state.is_over());
@@ -47,7 +48,7 @@ impl RolloutStatus {
 
     /// What is to be said of a rollout that does not rest, and that nobody drives.
     pub fn abandoned(&self) -> Option<String> {
-        let left = self.driver.is_none() && !self.state.rests();
+        let left = self.driver.is_none() && !self.state.is_idle();
         left.then(|| {
             format!("nobody drives it; to go on: swarm rollout resume {}", self.rollout.id.short())
         })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Event, Pause, Plan, Request, State, Status, drive, waits_for};
+use engine::{Event, Pause, Plan, Request, State, Status, describe_rollout, drive};
 use explain::{Failure, when};
 use protocol::Kind;
 use serde_json::json;
@@ -20,7 +20,7 @@ use crate::rollout::error::Holder;
 use crate::rollout::host_orders::HostOrders;
 use crate::rollout::ledger::{Record, StoreLedger, last_shown, parse};
 use crate::rollout::process::CrashPoint;
-use crate::rollout::world::{UpdaterClients, Updaters};
+use crate::rollout::updaters::{UpdaterClients, Updaters};
 use crate::rollout::{
     Archives, Estimate, Observer, RolloutEnvironment, RolloutError, Sources, Summary, estimate,
     process,
@@ -97,11 +97,11 @@ impl Rollouts<'_> {
             rollout: Some(rollout.id),
             release: plan.target,
             data: json!({
-                "plan": plan.digest(), "hosts": plan.hosts.len(), "changes": plan.changes(),
+                "plan": plan.digest(), "hosts": plan.hosts.len(), "changes": plan.changed_hosts(),
             }),
             ..StoredEvent::new(EventType::RolloutPlanned, now, self.who)
         };
-        let addressed = plan.hosts.iter().filter(|host| host.action.is_an_answer());
+        let addressed = plan.hosts.iter().filter(|host| host.action.host_answered());
         let hosts: Vec<_> = addressed.map(|host| host.host.clone()).collect();
         match self.store.start_rollout(&rollout, &planned(plan, sources)?, &hosts, &told)? {
             Started::Yes => Ok(rollout.id),
@@ -117,7 +117,7 @@ impl Rollouts<'_> {
                 continue;
             }
             let (id, record) = (rollout.id, Record::read(self.store, rollout)?);
-            if !record.plan.wants_the_same(plan) {
+            if !record.plan.is_same_request(plan) {
                 continue;
             }
             match record.state(self.store, None)?.0.status().0 {
@@ -188,12 +188,12 @@ impl Rollouts<'_> {
         let orders = HostOrders::new(id, plan, archives);
         let of_epoch = |worker: UpdaterClient| worker.of_epoch(lease.epoch);
         let workers = workers.into_iter().map(|(host, worker)| (host, worker.map(of_epoch)));
-        let mut world = Updaters::new(orders, workers.collect(), now, interrupt);
+        let mut executor = Updaters::new(orders, workers.collect(), now, interrupt);
         let crash_point = CrashPoint::after(self.environment.crash_after_event);
         let mut ledger =
             StoreLedger { store, lease, record, observer, notifier, shown, crash_point };
-        let driven = Event::Driven { who: who.to_owned(), epoch: lease.epoch };
-        let state = drive(&mut world, &mut ledger, driven).await;
+        let driven = Event::DriverStarted { who: who.to_owned(), epoch: lease.epoch };
+        let state = drive(&mut executor, &mut ledger, driven).await;
         for fault in ledger.notifier.finish(TELLS).await {
             observer.note(&fault);
         }
@@ -233,7 +233,7 @@ impl Rollouts<'_> {
     /// Asks something of a rollout. It is kept at once, whoever drives.
     pub fn ask(&self, rollout: Rollout, request: &Request) -> Result<State, RolloutError> {
         let now = (self.now)();
-        let event = Event::Asked { who: self.who.to_owned(), request: request.clone() };
+        let event = Event::Requested { who: self.who.to_owned(), request: request.clone() };
         let record = Record::read(self.store, rollout)?;
         record.add(self.store, &event, now, |state| Ok(state.check(request, now)?))
     }
@@ -271,7 +271,7 @@ impl Rollouts<'_> {
         let (state, _) = record.state(self.store, None)?;
         let Rollout { who, started_at, .. } = &record.rollout;
         let until = match self.estimate(&record.plan)? {
-            _ if state.rests() => String::new(),
+            _ if state.is_idle() => String::new(),
             Some(estimate) => {
                 let seconds = i64::try_from(estimate.seconds).unwrap_or(i64::MAX);
                 let at = *started_at + time::Duration::seconds(seconds);
@@ -280,14 +280,17 @@ impl Rollouts<'_> {
             None => "; when it will be done is not known, no host has been measured yet".to_owned(),
         };
         let driver = self.driver(locked.rollout)?;
-        let left = driver.is_none() && !state.rests();
+        let left = driver.is_none() && !state.is_idle();
         let driver = match driver {
             Some(driver) => format!("; driven by {driver}"),
             None if left => "; whoever drove it is gone".to_owned(),
             None => String::new(),
         };
-        let words =
-            format!("{who} started it {}; {}{until}{driver}", when(*started_at), waits_for(&state));
+        let words = format!(
+            "{who} started it {}; {}{until}{driver}",
+            when(*started_at),
+            describe_rollout(&state)
+        );
         Ok(RolloutError::Locked(locked, Holder { words, left }))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::Row;
+use engine::HostResult;
 use protocol::{Code, HostOutcome, Status};
 use tokio::time::{Instant, sleep};
 
@@ -13,15 +13,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Sends the updater its own release, and believes only a new connection on which that digest
-/// answers. `row` is what the host came to so far.
+/// answers. `result` is what the host came to so far.
 pub(super) async fn update(
     worker: &UpdaterClient,
     push: &Push,
-    row: Row,
+    result: HostResult,
     listener: Listener,
-) -> Row {
+) -> HostResult {
     if worker.health().await.is_ok_and(|health| health.digest == push.digest) {
-        return noted(row, "its updater is the one asked for already");
+        return noted(result, "its updater is the one asked for already");
     }
     listener(Heard::UpdatingSelf);
     let answer = worker.update_self(push, listener).await;
@@ -30,37 +30,39 @@ pub(super) async fn update(
     {
         let code = answer.code.clone();
         let detail = answer.detail.clone().unwrap_or_default();
-        let failed = failed(row, &format!("refused: {detail}"));
-        return Row { output: answer.output.clone(), code: code.or(failed.code), ..failed };
+        let failed = failed(result, &format!("refused: {detail}"));
+        return HostResult { output: answer.output.clone(), code: code.or(failed.code), ..failed };
     }
     let begun = Instant::now();
     loop {
         let seen = match worker.health().await {
             Ok(health) if health.digest == push.digest => {
-                return noted(row, &format!("its updater is now {}", push.digest.short()));
+                return noted(result, &format!("its updater is now {}", push.digest.short()));
             }
             Ok(health) => format!("{} still answers", health.digest.short()),
-            Err(error) => error.row(),
+            Err(error) => error.one_line(),
         };
         if begun.elapsed() >= PATIENCE {
-            let sent = answer.map_or_else(|error| format!("; {}", error.row()), |_| String::new());
+            let sent =
+                answer.map_or_else(|error| format!("; {}", error.one_line()), |_| String::new());
             let seconds = PATIENCE.as_secs();
-            return failed(row, &format!("not there after {seconds} s: {seen}{sent}"));
+            return failed(result, &format!("not there after {seconds} s: {seen}{sent}"));
         }
         sleep(PAUSE).await;
     }
 }
 
-fn noted(row: Row, words: &str) -> Row {
-    let detail = row.detail.map_or_else(|| words.to_owned(), |detail| format!("{detail}; {words}"));
-    Row { detail: Some(detail), ..row }
+fn noted(result: HostResult, words: &str) -> HostResult {
+    let detail =
+        result.detail.map_or_else(|| words.to_owned(), |detail| format!("{detail}; {words}"));
+    HostResult { detail: Some(detail), ..result }
 }
 
-fn failed(row: Row, words: &str) -> Row {
-    Row {
+fn failed(result: HostResult, words: &str) -> HostResult {
+    HostResult {
         outcome: HostOutcome::Failed,
         code: Some(Code::SelfUpdateFailed.into()),
         detail: Some(format!("the app is good, but the new updater was {words}")),
-        ..row
+        ..result
     }
 }

@@ -1,6 +1,6 @@
 //! How a rollout stands when it rests: the last line of its stream.
 
-use engine::{Row, State, rows, waits_for};
+use engine::{HostResult, State, describe_rollout, host_results};
 use explain::Exit;
 use protocol::Digest;
 use serde::Serialize;
@@ -21,8 +21,8 @@ pub struct Summary {
     pub plan: Digest,
     /// The release that was asked for; absent for "what each ran before".
     pub release: Option<Digest>,
-    /// A row for each host, by name.
-    pub hosts: Vec<Row>,
+    /// A result for each host, by name.
+    pub hosts: Vec<HostResult>,
 }
 
 impl Summary {
@@ -32,10 +32,10 @@ impl Summary {
             kind: "rollout.summary",
             rollout,
             result: result(state),
-            detail: waits_for(state),
+            detail: describe_rollout(state),
             plan: state.plan().digest(),
             release: state.plan().target,
-            hosts: rows(state),
+            hosts: host_results(state),
         }
     }
 

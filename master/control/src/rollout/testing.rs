@@ -114,11 +114,11 @@ impl Fleet {
     pub(super) async fn run_with(
         &mut self,
         request: RolloutRequest,
-        own: Option<Push>,
+        updater: Option<Push>,
         interrupt: Interrupt,
     ) -> Summary {
         let plan = self.plan(&request).await.unwrap();
-        let archives = Archives { own, ..Archives::none(request.goal) };
+        let archives = Archives { updater, ..Archives::none(request.goal) };
         let workers = std::mem::take(&mut self.members);
         let workers = workers.into_iter().map(|member| (member.host, member.worker)).collect();
         let home = Home::locate(Some(self.directory.path()), &HomeEnvironment::default()).unwrap();
@@ -145,11 +145,11 @@ pub(super) fn request(goal: Goal) -> RolloutRequest {
     RolloutRequest {
         app: app(),
         goal,
-        own: None,
+        updater: None,
         migration: None,
         policy: Policy::default(),
         selection: "--all".to_owned(),
-        named: false,
+        by_name: false,
     }
 }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use engine::RowCode;
+use engine::ResultCode;
 use protocol::{HostOutcome, OrderOptions};
 use serde_json::json;
 use store::{EventType, Events, RolloutResult};
@@ -34,7 +34,7 @@ async fn good(fleet: &mut Fleet, name: &str) -> Requests {
 fn rows(summary: &Summary) -> Vec<(&str, HostOutcome, Option<&str>)> {
     let hosts = summary.hosts.iter();
     hosts
-        .map(|row| (row.host.as_str(), row.outcome, row.code.as_ref().map(RowCode::as_str)))
+        .map(|row| (row.host.as_str(), row.outcome, row.code.as_ref().map(ResultCode::as_str)))
         .collect()
 }
 
@@ -271,9 +271,9 @@ async fn lesson_21_a_new_updater_counts_when_it_answers_on_a_new_connection() {
     };
     let requests = fleet.host("web-1", serve).await;
     let mut asked = request(fleet.archive());
-    asked.own = Some(digest(NEW));
-    let own = Some(fleet.push());
-    let summary = fleet.run_with(asked, own, Interrupt::none()).await;
+    asked.updater = Some(digest(NEW));
+    let updater = Some(fleet.push());
+    let summary = fleet.run_with(asked, updater, Interrupt::none()).await;
     assert_eq!(rows(&summary), [("web-1", HostOutcome::AlreadyCurrent, None)]);
     assert!(summary.hosts[0].detail.as_ref().unwrap().contains("its updater is now"));
     assert_eq!(requests.orders(), 1);

@@ -1,7 +1,7 @@
 //! What an updater said of an order, read leniently: a newer updater's words must not cost the
 //! row.
 
-use engine::RowCode;
+use engine::ResultCode;
 use protocol::{Code, Digest, LastTransaction, Outcome, Status, TransactionId};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -19,7 +19,7 @@ pub struct Answer {
     /// What became of it.
     pub status: Status,
     /// The code of what went wrong.
-    pub code: Option<RowCode>,
+    pub code: Option<ResultCode>,
     pub detail: Option<String>,
     /// The last lines of what the build or the agent printed.
     pub output: Vec<String>,
@@ -108,7 +108,7 @@ impl Answer {
                 (Outcome::Interrupted, Some(_)) => Status::Failed,
                 (outcome, _) => outcome.into(),
             },
-            code: last.code.clone().map(RowCode::from),
+            code: last.code.clone().map(ResultCode::from),
             detail: last.detail.clone(),
             output: Vec::new(),
             transaction: Some(last.transaction.clone()),
@@ -161,8 +161,8 @@ fn shown_line(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn code(value: &Value) -> Option<RowCode> {
-    text(value, "code").map(RowCode::from)
+fn code(value: &Value) -> Option<ResultCode> {
+    text(value, "code").map(ResultCode::from)
 }
 
 fn text(value: &Value, key: &str) -> Option<String> {

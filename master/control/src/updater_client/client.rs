@@ -262,7 +262,7 @@ mod tests {
             .await;
             let error = worker.health().await.unwrap_err();
             assert_eq!(error.kind(), code, "{error:?}");
-            assert!(error.row().starts_with("failed to "));
+            assert!(error.one_line().starts_with("failed to "));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use engine::{MasterCode, RowCode};
+use engine::{MasterCode, ResultCode};
 use pki::HandshakeError;
 
 /// Why there is no answer of the updater's.
@@ -39,7 +39,7 @@ pub enum ClientError {
     #[error("get an answer: {detail}")]
     Refused {
         /// The updater's code, if there was one.
-        code: Option<RowCode>,
+        code: Option<ResultCode>,
         detail: String,
     },
     /// The archive on our own side could not be read.
@@ -55,7 +55,7 @@ pub enum ClientError {
 
 impl ClientError {
     /// Why a host's row is what it is: the updater's own code, where it gave one.
-    pub fn code(&self) -> RowCode {
+    pub fn code(&self) -> ResultCode {
         match self {
             Self::Refused { code: Some(code), .. } => code.clone(),
             other => other.kind().into(),
@@ -85,7 +85,7 @@ impl ClientError {
     }
 
     /// The error and its causes on one line, as it stands in a host's row.
-    pub fn row(&self) -> String {
+    pub fn one_line(&self) -> String {
         common::failed_to(self)
     }
 

@@ -100,7 +100,7 @@ impl UpdaterClient {
                         OrderState::UnderWay => doubt.hear(app.state),
                         // The order may still have been on its way when it was first asked.
                         OrderState::Unknown if asked_before => {
-                            return Err(ClientError::NotTaken(error.row()));
+                            return Err(ClientError::NotTaken(error.one_line()));
                         }
                         OrderState::Unknown => {}
                     }

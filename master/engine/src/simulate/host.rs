@@ -94,7 +94,7 @@ impl RealHost {
         let agent = if host.healthy { "running" } else { "dead" }.to_owned();
         let app =
             AppReport { active: host.runs(now), phase, healthy: host.healthy, agent, room: None };
-        Observation::Here(HostReport { app: Some(app), updater })
+        Observation::Reported(HostReport { app: Some(app), updater })
     }
 
     pub(super) fn runs(&mut self, now: Time) -> Option<Digest> {

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use protocol::HostName;
 use time::OffsetDateTime;
 
 use crate::simulate::names::date;
 use crate::simulate::network::Time;
-use crate::simulate::scene::Shared;
-use crate::{AppendOutcome, Event, Ledger, Plan, State, Step, fold};
+use crate::{Event, Plan, State, fold};
 
 /// The events of one rollout.
 pub(super) struct Journal {
@@ -43,63 +41,28 @@ impl Journal {
         self.last.take().is_none_or(|(length, last)| last == self.state(Some(length)))
     }
 
-    /// Adds an event, by whomever.
+    /// The events after the first so many.
+    pub(super) fn since(&self, events: u64) -> Vec<(OffsetDateTime, Event)> {
+        let known = usize::try_from(events).unwrap_or(usize::MAX);
+        let stored = self.events.as_deref().unwrap_or_default();
+        stored.get(known..).unwrap_or_default().to_vec()
+    }
+
+    /// Adds an event, whichever process it comes from.
     pub(super) fn add(&mut self, time: OffsetDateTime, event: &Event) {
         if let Some(events) = &mut self.events {
             events.push((time, event.clone()));
         }
         self.length += 1;
     }
-}
 
-/// The process has died right after it stored an event.
-#[derive(Debug)]
-pub(super) struct Died;
-
-/// The ledger of one process, which stands by as long as nobody else has taken over.
-pub(super) struct Book {
-    pub(super) scene: Shared,
-    pub(super) rollout: usize,
-}
-
-impl Ledger for Book {
-    type Error = Died;
-
-    fn read(&mut self, events: Option<u64>) -> Result<(State, u64), Self::Error> {
-        let scene = self.scene.borrow();
-        let journal = &scene.rollouts[self.rollout].journal;
-        Ok((journal.state(events), events.unwrap_or(journal.length)))
-    }
-
-    fn since(&mut self, events: u64) -> Result<Vec<(OffsetDateTime, Event)>, Self::Error> {
-        let scene = self.scene.borrow();
-        let journal = &scene.rollouts[self.rollout].journal;
-        let known = usize::try_from(events).unwrap_or(usize::MAX);
-        let stored = journal.events.as_deref().unwrap_or_default();
-        Ok(stored.get(known..).unwrap_or_default().to_vec())
-    }
-
-    fn keep(&mut self, after: u64, step: &Step<'_>) -> Result<AppendOutcome, Self::Error> {
-        let mut scene = self.scene.borrow_mut();
-        let journal = &mut scene.rollouts[self.rollout].journal;
-        if journal.length != after {
-            return Ok(AppendOutcome::Behind);
-        }
-        journal.add(step.time, step.event);
-        let dies = journal.deaths.pop_if(|count| *count <= journal.length).is_some();
+    /// Whether the process that has just stored an event dies there. The state is remembered, to
+    /// be compared with what the next process reads.
+    pub(super) fn dies(&mut self, state: &State) -> bool {
+        let dies = self.deaths.pop_if(|count| *count <= self.length).is_some();
         if dies {
-            journal.last = Some((journal.length, step.state.clone()));
+            self.last = Some((self.length, state.clone()));
         }
-        scene.stepped(self.rollout, step.state);
-        // It is stored, and nothing of what follows from it is done.
-        if dies { Err(Died) } else { Ok(AppendOutcome::Yes) }
+        dies
     }
-
-    fn renew(&mut self, _: OffsetDateTime) -> Result<(), Self::Error> {
-        Ok(())
-    }
-
-    fn progress(&mut self, _: OffsetDateTime, _: &HostName, _: u64, _: u64) {}
-
-    fn stopping(&mut self) {}
 }

@@ -34,7 +34,7 @@ impl Laws {
 
     /// A rollout begins, and holds the hosts that it changes. Not if another one holds one of them.
     pub(super) fn begins(&mut self, rollout: usize, plan: &Plan) -> bool {
-        let changed = || plan.hosts.iter().filter(|host| host.action.is_a_change());
+        let changed = || plan.hosts.iter().filter(|host| host.action.changes_host());
         let places = || changed().map(|host| number(&host.host) as usize);
         if places().any(|place| self.holds[place].is_some()) {
             return false;
@@ -91,20 +91,21 @@ impl Laws {
     /// which it says nothing were left alone.
     pub(super) fn rests(&mut self, rollout: usize, state: &State, fleet: &mut Fleet, now: Time) {
         let (status, _) = state.status();
-        let changed = state.hosts().filter(|(planned, _)| planned.action.is_a_change());
+        let changed = state.hosts().filter(|(planned, _)| planned.action.changes_host());
         for (planned, host) in changed {
             let name = number(&planned.host);
             let runs = fleet.hosts[name as usize].runs(now);
-            let told = host.row.as_ref().and_then(|row| row.to);
+            let told = host.result.as_ref().and_then(|result| result.to);
             if told.is_some() && told != runs {
-                let outcome = host.row.as_ref().map_or("nothing", |row| row.outcome.name());
+                let outcome =
+                    host.result.as_ref().map_or("nothing", |result| result.outcome.name());
                 self.break_one(
                     now,
                     format!("h-{name} is said to be {outcome}, and runs something else"),
                 );
             }
             let touched = self.begun[rollout].forward[name as usize] > 0;
-            if host.row.is_none() && touched {
+            if host.result.is_none() && touched {
                 self.break_one(now, format!("h-{name} was touched, and nothing is said of it"));
             }
             if *status == Status::Completed && runs != planned.to {

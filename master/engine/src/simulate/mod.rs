@@ -10,6 +10,7 @@ mod faults;
 mod host;
 mod journal;
 mod laws;
+mod ledger;
 mod names;
 mod network;
 mod outcome;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::simulate::scene::Scene;
-use crate::{WorstCase, rows, waits_for};
+use crate::{WorstCase, describe_rollout, host_results};
 
 /// The first rollout of a simulation, and whether all held that must.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,7 +40,8 @@ impl Outcome {
         let rollout = &scene.rollouts[0];
         let read = || rollout.journal.state(None);
         let state = &rollout.rests.clone().unwrap_or_else(read);
-        let hosts: Vec<_> = rows(state).iter().map(|row| row.outcome.name()).collect();
+        let hosts: Vec<_> =
+            host_results(state).iter().map(|result| result.outcome.name()).collect();
         let mut outcomes = BTreeMap::new();
         for name in &hosts {
             *outcomes.entry(*name).or_default() += 1;
@@ -48,7 +49,7 @@ impl Outcome {
         let (worst_case, harmed) = scene.laws.harm(0);
         Self {
             status: state.status().0.name(),
-            waits_for: waits_for(state),
+            waits_for: describe_rollout(state),
             batches: rollout.plan.batches.len(),
             outcomes,
             worst_case,

@@ -4,7 +4,7 @@ use protocol::{Digest, Kind};
 
 use crate::simulate::names::{date, name};
 use crate::simulate::network::Time;
-use crate::simulate::worker::Fleet;
+use crate::simulate::worker::{Fleet, OLD};
 use crate::{Action, Batch, Plan, PlannedHost, Policy};
 
 /// How large the release is, for staging ahead.
@@ -14,7 +14,7 @@ pub(super) fn of(fleet: &mut Fleet, policy: &Policy, release: Digest, now: Time)
     let all = u32::try_from(fleet.hosts.len()).unwrap_or(u32::MAX);
     let (mut changed, others): (Vec<_>, Vec<_>) = (0..all)
         .map(|host| planned(fleet, host, release, now))
-        .partition(|host| host.action.is_a_change());
+        .partition(|host| host.action.changes_host());
     let hosts = u32::try_from(changed.len()).unwrap_or(u32::MAX);
     let batches = Batch::split(hosts, policy);
     changed.extend(others);
@@ -23,11 +23,11 @@ pub(super) fn of(fleet: &mut Fleet, policy: &Policy, release: Digest, now: Time)
         kind: Kind::Update,
         app: "agent".parse().unwrap_or_else(|_| unreachable!()),
         target: Some(release),
-        archive: true,
-        own: None,
+        has_archive: true,
+        updater: None,
         migration: None,
         selection: "--all".to_owned(),
-        named: false,
+        by_name: false,
         policy: policy.clone(),
         batches,
         hosts: changed,
@@ -35,7 +35,6 @@ pub(super) fn of(fleet: &mut Fleet, policy: &Policy, release: Digest, now: Time)
     }
 }
 fn planned(fleet: &mut Fleet, host: u32, release: Digest, now: Time) -> PlannedHost {
-    let old = fleet.old;
     let reaches = fleet.network.reaches(host, now) && !fleet.hosts[host as usize].is_cut_off(now);
     let real = &mut fleet.hosts[host as usize];
     let from = real.runs(now);
@@ -55,6 +54,6 @@ fn planned(fleet: &mut Fleet, host: u32, release: Digest, now: Time) -> PlannedH
         detail: None,
         updater: None,
         domain: None,
-        seen: reaches.then(|| real.seen(now, old)),
+        observation: reaches.then(|| real.seen(now, OLD)),
     }
 }

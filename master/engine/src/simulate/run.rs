@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use protocol::Digest;
 
 use crate::simulate::chance::About;
-use crate::simulate::journal::{Book, Died};
+use crate::simulate::ledger::{Died, SimulatedLedger};
 use crate::simulate::names::{date, time};
 use crate::simulate::network::{MINUTE, SECOND, Time};
 use crate::simulate::outcome::Outcome;
@@ -19,8 +19,7 @@ use crate::simulate::world::SimulatedWorld;
 use crate::simulate::{Answer, Scenario, plan};
 use crate::{Approve, DriverEvent, Event, Pause, Request, State, Status, drive};
 
-/// The releases: what all hosts run, what the first rollout brings, and what the second one does.
-pub(super) const OLD: Digest = Digest::from_bytes([1; 32]);
+/// The releases: what the first rollout brings, and what the second one does.
 const NEW: Digest = Digest::from_bytes([2; 32]);
 const NEWER: Digest = Digest::from_bytes([3; 32]);
 
@@ -82,7 +81,7 @@ impl Simulation {
             (Some(_), None) => {}
             (_, Some((until, rollout))) => {
                 scene.now = until.max(scene.now);
-                scene.rollouts[rollout].inbox.push_back(DriverEvent::Time);
+                scene.rollouts[rollout].inbox.push_back(DriverEvent::TimeReached);
                 drop(scene);
                 self.poll(rollout);
                 return true;
@@ -113,7 +112,7 @@ impl Simulation {
             Due::Answers(rollout, question) => self.answer(rollout, question),
             Due::Interrupts => {
                 if self.drivers[0].is_some() {
-                    self.scene.borrow_mut().rollouts[0].inbox.push_back(DriverEvent::Stop);
+                    self.scene.borrow_mut().rollouts[0].inbox.push_back(DriverEvent::StopRequested);
                     self.poll(0);
                 }
             }
@@ -143,9 +142,9 @@ impl Simulation {
     /// A process takes a rollout up.
     fn drive(&mut self, rollout: usize, who: &str) {
         let epoch = self.scene.borrow().rollouts[rollout].epoch;
-        let begins = Event::Driven { who: who.to_owned(), epoch };
+        let begins = Event::DriverStarted { who: who.to_owned(), epoch };
         let mut seat = SimulatedWorld { scene: Rc::clone(&self.scene), rollout };
-        let mut book = Book { scene: Rc::clone(&self.scene), rollout };
+        let mut book = SimulatedLedger { scene: Rc::clone(&self.scene), rollout };
         self.drivers[rollout] =
             Some(Box::pin(async move { drive(&mut seat, &mut book, begins).await }));
         self.poll(rollout);
@@ -190,7 +189,7 @@ impl Simulation {
             let of = &mut scene.rollouts[rollout];
             let state = of.journal.state(None);
             let (status, since) = state.status();
-            if !status.is_a_question() || time(since) != question {
+            if !status.awaits_operator() || time(since) != question {
                 return;
             }
             let drawn = scene.chance.number(About::Person, 1, scene.events) % 10;
@@ -203,11 +202,11 @@ impl Simulation {
             if request == Request::Continue {
                 scene.laws.continued(rollout);
             }
-            let event = Event::Asked { who: "eve".to_owned(), request };
+            let event = Event::Requested { who: "eve".to_owned(), request };
             of.journal.add(date(scene.now), &event);
             let state = of.journal.state(None);
             scene.stepped(rollout, &state);
-            let rests = state.rests();
+            let rests = state.is_idle();
             scene.rollouts[rollout].rests = rests.then_some(state);
             rests
         };
@@ -223,7 +222,7 @@ fn request(plan: &crate::Plan, status: &Status, answer: Answer, drawn: u64) -> O
     match status {
         Status::AwaitingApproval(_) if any && drawn == 0 => Some(Request::Reject),
         Status::AwaitingApproval(_) => Some(Request::Approve { digest: Some(plan.digest()) }),
-        Status::Paused(Pause::Asked { .. } | Pause::Interrupted) => Some(Request::Resume),
+        Status::Paused(Pause::Requested { .. } | Pause::Interrupted) => Some(Request::Resume),
         _ => match (answer, drawn) {
             (Answer::Never, _) | (Answer::Any, 0) => None,
             (Answer::Continue, _) | (Answer::Any, 1..=5) => Some(Request::Continue),

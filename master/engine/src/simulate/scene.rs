@@ -14,21 +14,11 @@ use crate::simulate::laws::Laws;
 use crate::simulate::names::{number, time};
 use crate::simulate::network::{MINUTE, Network, SECOND, Time};
 use crate::simulate::queue::Queue;
-use crate::simulate::run::OLD;
-use crate::simulate::worker::{Fleet, SimulatedTask};
+use crate::simulate::worker::{Fleet, OLD, SimulatedTask, Thread};
 use crate::{Command, DriverEvent, Event, Plan, State, Status};
 
 /// How long it takes until somebody answers.
 const THINKS: std::ops::Range<Time> = 30 * SECOND..40 * MINUTE;
-
-/// To whom an answer goes: to the process that asked, if it is still there and still waits for it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Thread {
-    pub(super) rollout: usize,
-    pub(super) life: u32,
-    pub(super) host: u32,
-    pub(super) round: u32,
-}
 
 /// What is going to happen.
 pub(super) enum Due {
@@ -124,7 +114,7 @@ impl Scene {
         Self {
             scenario: scenario.clone(),
             chance,
-            fleet: Fleet { hosts: hosts.collect(), network, fates, old: OLD },
+            fleet: Fleet { hosts: hosts.collect(), network, fates },
             queue: Queue::new(),
             rollouts: Vec::new(),
             laws: Laws::new(scenario.hosts),
@@ -139,7 +129,7 @@ impl Scene {
         let Rollout { plan, epoch, .. } = &self.rollouts[rollout];
         let epoch = *epoch;
         let (host, errand) = match command {
-            Command::Look { host } => (host, SimulatedTask::Look),
+            Command::Observe { host } => (host, SimulatedTask::Look),
             Command::Stage { host } => match plan.target {
                 Some(release) => (host, SimulatedTask::Stage { release }),
                 None => return,
@@ -147,12 +137,12 @@ impl Scene {
             Command::Order { host, order, again } => {
                 (host, SimulatedTask::Order { order, epoch, again })
             }
-            Command::Ask { host, order } => (host, SimulatedTask::End { order }),
+            Command::QueryOutcome { host, order } => (host, SimulatedTask::End { order }),
             Command::Abandon { host } => {
                 self.thread(rollout, number(&host));
                 return;
             }
-            Command::Quarantine { .. } | Command::Tell(_) => return,
+            Command::Quarantine { .. } | Command::Announce(_) => return,
         };
         let thread = self.thread(rollout, number(&host));
         let latency = self.fleet.network.latency(thread.host, self.now + 1);
@@ -197,7 +187,7 @@ impl Scene {
     pub(super) fn stepped(&mut self, rollout: usize, state: &State) {
         self.events += 1;
         let (status, since) = state.status();
-        let question = status.is_a_question().then(|| time(since));
+        let question = status.awaits_operator().then(|| time(since));
         let of = &mut self.rollouts[rollout];
         if question.is_some() && of.question != question {
             self.questions += u32::from(!matches!(status, Status::AwaitingApproval(_)));

@@ -9,21 +9,30 @@ use crate::simulate::fate::Fates;
 use crate::simulate::host::{Key, RealHost, Refused, Transaction};
 use crate::simulate::names::name;
 use crate::simulate::network::{MINUTE, Network, SECOND, Time};
-use crate::simulate::scene::Thread;
-use crate::{Event, HostOrder, MasterCode, Observation, Row, RowCode};
+use crate::{Event, HostOrder, HostResult, MasterCode, Observation, ResultCode};
 
 /// What the client waits for, as in `worker::Timeouts`.
 const CONNECT: Time = 5 * SECOND;
 const PAUSE: Time = 5 * SECOND;
 const LOST: Time = MINUTE;
 
+/// The release that every host runs in the beginning, and its updater all the time.
+pub(super) const OLD: Digest = Digest::from_bytes([1; 32]);
+
 /// All hosts, and the way to them.
 pub(super) struct Fleet {
     pub(super) hosts: Vec<RealHost>,
     pub(super) network: Network,
     pub(super) fates: Fates,
-    /// What every host ran in the beginning.
-    pub(super) old: Digest,
+}
+
+/// To whom an answer goes: to the process that asked, if it is still there and still waits for it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Thread {
+    pub(super) rollout: usize,
+    pub(super) life: u32,
+    pub(super) host: u32,
+    pub(super) round: u32,
 }
 
 /// Something that is sent to a host.
@@ -81,15 +90,15 @@ impl Fleet {
         let back = now + self.network.latency(host, now);
         match errand {
             SimulatedTask::Look if reaches => {
-                let seen = self.hosts[host as usize].seen(now, self.old);
-                Comes::told(back, Event::Seen { host: name(host), seen })
+                let observation = self.hosts[host as usize].seen(now, OLD);
+                Comes::told(back, Event::Observed { host: name(host), observation })
             }
             SimulatedTask::Look => {
-                let seen = Observation::Unreachable {
+                let observation = Observation::Unreachable {
                     code: MasterCode::ConnectFailed.into(),
                     detail: String::new(),
                 };
-                Comes::told(now + CONNECT, Event::Seen { host: name(host), seen })
+                Comes::told(now + CONNECT, Event::Observed { host: name(host), observation })
             }
             SimulatedTask::Stage { release } => self.stage(host, release, reaches, now),
             // It may have been given before.
@@ -151,9 +160,12 @@ impl Fleet {
             let transaction = self.fates.transaction(host, real, key, target, now);
             if let Err(refused) = real.take(now, epoch, transaction) {
                 let runs = real.runs(now);
-                let row =
-                    Row { from: runs, to: runs, ..Row::new(&name(host), HostOutcome::Failed) };
-                return Comes::told(back, ended(row.because(refused.code(), "refused")));
+                let result = HostResult {
+                    from: runs,
+                    to: runs,
+                    ..HostResult::new(&name(host), HostOutcome::Failed)
+                };
+                return Comes::told(back, ended(result.with_reason(refused.code(), "refused")));
             }
             taken = Some(transaction);
         }
@@ -168,11 +180,14 @@ impl Fleet {
         }
         match self.hosts[host as usize].of(now, key) {
             Some(transaction) if transaction.ends.is_some_and(|end| end <= now) => {
-                Comes::told(back, ended(row(host, &transaction)))
+                Comes::told(back, ended(result(host, &transaction)))
             }
             Some(transaction) => {
-                let phase =
-                    Event::Phase { host: name(host), phase: transaction.phase(now), detail: None };
+                let phase = Event::PhaseEntered {
+                    host: name(host),
+                    phase: transaction.phase(now),
+                    detail: None,
+                };
                 Comes { told: Some((back, phase)), ..self.goes_on(host, key, now) }
             }
             None => Comes::default(),
@@ -191,12 +206,12 @@ impl Fleet {
         }
     }
 
-    fn end(&mut self, host: u32, key: Key, now: Time) -> Row {
+    fn end(&mut self, host: u32, key: Key, now: Time) -> HostResult {
         let order = self.hosts[host as usize].of(now, key);
         match order.filter(|order| order.ends.is_some_and(|end| end <= now)) {
-            Some(order) => row(host, &order),
-            None => Row::new(&name(host), HostOutcome::Failed)
-                .because(MasterCode::Deadline, "it goes on"),
+            Some(order) => result(host, &order),
+            None => HostResult::new(&name(host), HostOutcome::Failed)
+                .with_reason(MasterCode::Deadline, "it goes on"),
         }
     }
 
@@ -227,23 +242,23 @@ fn key(thread: Thread, order: HostOrder) -> Key {
     Key { rollout: thread.rollout, back: matches!(order, HostOrder::Back { .. }) }
 }
 
-fn ended(row: Row) -> Event {
-    Event::Ended { row: Box::new(row) }
+fn ended(result: HostResult) -> Event {
+    Event::OrderEnded { result: Box::new(result) }
 }
 
-fn unreachable(host: u32, code: MasterCode) -> Row {
-    Row::new(&name(host), HostOutcome::Unreachable).because(code, "it does not answer")
+fn unreachable(host: u32, code: MasterCode) -> HostResult {
+    HostResult::new(&name(host), HostOutcome::Unreachable).with_reason(code, "it does not answer")
 }
 
-fn row(host: u32, transaction: &Transaction) -> Row {
+fn result(host: u32, transaction: &Transaction) -> HostResult {
     let Transaction { from, began, ends, ending, .. } = transaction;
-    Row {
+    HostResult {
         from: *from,
         to: ending.runs,
-        code: ending.code.cloned().map(RowCode::from),
+        code: ending.code.cloned().map(ResultCode::from),
         detail: ending.code.map(ToString::to_string),
         duration_ms: ends.map_or(0, |end| end - began),
-        ..Row::new(&name(host), ending.outcome)
+        ..HostResult::new(&name(host), ending.outcome)
     }
 }
 

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::simulate::names::{date, time};
 use crate::simulate::scene::Shared;
-use crate::{Command, DriverEvent, World};
+use crate::{Command, DriverEvent, Executor};
 
 /// The place of one driver.
 pub(super) struct SimulatedWorld {
@@ -15,7 +15,7 @@ pub(super) struct SimulatedWorld {
     pub(super) rollout: usize,
 }
 
-impl World for SimulatedWorld {
+impl Executor for SimulatedWorld {
     fn now(&self) -> OffsetDateTime {
         date(self.scene.borrow().now)
     }
@@ -34,7 +34,7 @@ impl World for SimulatedWorld {
                 return Poll::Ready(happening);
             }
             if time(until) <= now {
-                return Poll::Ready(DriverEvent::Time);
+                return Poll::Ready(DriverEvent::TimeReached);
             }
             rollout.waits = Some(time(until));
             Poll::Pending

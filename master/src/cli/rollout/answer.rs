@@ -6,7 +6,7 @@
 use api::RolloutDocument;
 use control::interrupt::Interrupt;
 use control::rollout::{RolloutError, rollout_status};
-use engine::{Request, waits_for};
+use engine::{Request, describe_rollout};
 use explain::{Exit, Failure};
 use store::RolloutResult;
 
@@ -28,19 +28,19 @@ pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result
     let before = rollouts.last_shown(&rollout)?;
     let state = rollouts.ask(rollout.clone(), request)?;
     let driver = rollouts.driver(id)?;
-    if state.rests() && driver.is_none() {
+    if state.is_idle() && driver.is_none() {
         for fault in block_on(rollouts.announce(id, before))?? {
             output.note(&fault);
         }
     }
-    if state.rests() || driver.is_some() {
+    if state.is_idle() || driver.is_some() {
         if output.json() {
             let status = rollout_status(store, rollout, now())?;
             output.document(&RolloutDocument::of(&status));
         }
         output.note(&match driver {
             Some(driver) => format!("{driver} drives it, and has been told"),
-            None => waits_for(&state),
+            None => describe_rollout(&state),
         });
         return Ok(Exit::Success);
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use control::rollout::{ReleaseNames, RolloutError, rollout_status};
-use engine::waits_for;
+use engine::describe_rollout;
 use explain::{Exit, Failure, when};
 use store::Rollout;
 
@@ -36,7 +36,7 @@ impl ListArgs {
                     Ok(Some(
                         rollout_status
                             .abandoned()
-                            .unwrap_or_else(|| waits_for(&rollout_status.state)),
+                            .unwrap_or_else(|| describe_rollout(&rollout_status.state)),
                     ))
                 }
                 _ => Ok::<_, RolloutError>(None),
@@ -91,7 +91,7 @@ mod tests {
             state: "rolled_back".to_owned(),
             ..rollout()
         };
-        let rollouts = [(Some(waits_for(&waits.state)), open), (None, over)];
+        let rollouts = [(Some(describe_rollout(&waits.state)), open), (None, over)];
         let text = table(&rollouts, &ReleaseNames::default(), Some(80));
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         insta::assert_snapshot!(text);

@@ -3,7 +3,7 @@
 use api::RolloutDocument;
 use clap::Args;
 use control::rollout::{Estimate, ReleaseNames, RolloutStatus, rollout_status};
-use engine::{Host, Weight, by_weight, counts, waits_for};
+use engine::{HostState, Urgency, by_urgency, count_hosts, describe_rollout};
 use explain::{Exit, Failure, plain, span, when};
 use protocol::HostName;
 use time::OffsetDateTime;
@@ -67,24 +67,24 @@ pub(super) fn text(
     let head = [
         Some(format!("rollout {}", rollout.id)),
         Some(format!("{}, {}", names.asked(rollout), when(rollout.started_at))),
-        Some(waits_for(state)),
+        Some(describe_rollout(state)),
         Some(rollout_status.progress(expected, now)),
         driver.or_else(|| rollout_status.abandoned()),
     ];
     let mut table = Table::new(["HOST", "BATCH", "STATE", "FOR", "WHY"]).within(columns);
     let mut left = 0;
-    let mut kind: Option<(Weight, usize)> = None;
-    for (weight, planned, host) in by_weight(state) {
+    let mut kind: Option<(Urgency, usize)> = None;
+    for (weight, planned, host) in by_urgency(state) {
         let before = kind.filter(|(before, _)| *before == weight).map_or(0, |(_, count)| count);
         kind = Some((weight, before + 1));
-        if weight.is_usual() && before >= SHOWN && !all {
+        if weight.is_unremarkable() && before >= SHOWN && !all {
             left += 1;
         } else {
             row(&mut table, rollout_status, &planned.host, host, now);
         }
     }
     let counts: Vec<_> =
-        counts(state).iter().map(|(name, count)| format!("{count} {name}")).collect();
+        count_hosts(state).iter().map(|(name, count)| format!("{count} {name}")).collect();
     let more = match left {
         0 => String::new(),
         left => format!("{left} more are as they should be, or wait: see them with --all\n"),
@@ -97,14 +97,14 @@ fn row(
     table: &mut Table,
     rollout_status: &RolloutStatus,
     name: &HostName,
-    host: &Host,
+    host: &HostState,
     now: OffsetDateTime,
 ) {
     let batch = rollout_status.state.batch_of(name).map(|batch| batch.to_string());
     let passed = u64::try_from((now - host.since).whole_milliseconds()).unwrap_or(0);
-    let why = match (host.phase(), &host.row) {
+    let why = match (host.phase(), &host.result) {
         (Some(phase), _) => phase.to_string(),
-        (None, Some(row)) => row.why(),
+        (None, Some(row)) => row.reason(),
         (None, None) => String::new(),
     };
     table.row([name.as_str(), &batch.unwrap_or_default(), host.name(), &span(passed), &why]);
@@ -120,14 +120,14 @@ fn fitted(line: &str, columns: Option<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use engine::Event;
-    use testing::{Fate, Rig, at, driver, name, plan_of, policy, rollout, run};
+    use testing::{HostScript, ScriptedRollout, at, driver, name, plan_of, policy, rollout, run};
 
     use super::*;
     use protocol::Phase;
 
-    fn of(rig: &Rig, seconds: i64, all: bool) -> String {
+    fn of(scripted: &ScriptedRollout, seconds: i64, all: bool) -> String {
         let rollout_status =
-            RolloutStatus { rollout: rollout(), state: rig.state.clone(), driver: None };
+            RolloutStatus { rollout: rollout(), state: scripted.state.clone(), driver: None };
         let names = ReleaseNames::default();
         let shown = Shown { names: &names, expected: None, now: at(seconds), all };
         text(&rollout_status, &shown, Some(80))
@@ -135,21 +135,21 @@ mod tests {
 
     #[test]
     fn five_hundred_hosts_are_shown_by_those_that_matter() {
-        let fates = [(3, Fate::Full), (7, Fate::Bad), (8, Fate::Bad)];
-        let rig = run(500, "canary=2 batch=10% parallel=4 row=2", &fates);
-        let text = of(&rig, 75, false);
+        let fates = [(3, HostScript::Full), (7, HostScript::Bad), (8, HostScript::Bad)];
+        let scripted = run(500, "canary=2 batch=10% parallel=4 row=2", &fates);
+        let text = of(&scripted, 75, false);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         insta::assert_snapshot!(text);
-        assert!(of(&rig, 75, true).lines().count() > 500);
+        assert!(of(&scripted, 75, true).lines().count() > 500);
     }
 
     #[test]
     fn a_host_under_way_says_its_phase_and_for_how_long() {
-        let mut rig = Rig::new(plan_of(3, policy("parallel=2")), &[]);
-        rig.send(Event::Driven { who: "ada".to_owned(), epoch: 1 });
-        rig.send(Event::Phase { host: name(0), phase: Phase::Probing, detail: None });
+        let mut scripted = ScriptedRollout::new(plan_of(3, policy("parallel=2")), &[]);
+        scripted.send(Event::DriverStarted { who: "ada".to_owned(), epoch: 1 });
+        scripted.send(Event::PhaseEntered { host: name(0), phase: Phase::Probing, detail: None });
         let rollout_status =
-            RolloutStatus { rollout: rollout(), state: rig.state, driver: Some(driver()) };
+            RolloutStatus { rollout: rollout(), state: scripted.state, driver: Some(driver()) };
         let names = ReleaseNames::default();
         let expected = Estimate { seconds: 250, basis: String::new() };
         let shown = Shown { names: &names, expected: Some(&expected), now: at(12), all: false };

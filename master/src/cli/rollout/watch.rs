@@ -64,7 +64,7 @@ pub(super) fn run(which: &Which, context: &Context) -> Result<Exit, Failure> {
             let rollout_status = rollout_status(store, rollout.clone(), now())?;
             if let Some(screen) = &screen {
                 screen.draw(&rollout_status, expected.as_ref(), now());
-                if rollout_status.state.rests() {
+                if rollout_status.state.is_idle() {
                     screen.leave();
                     let expected = expected.as_ref();
                     let shown = Shown { names: &names, expected, now: now(), all: false };
@@ -83,7 +83,7 @@ pub(super) fn run(which: &Which, context: &Context) -> Result<Exit, Failure> {
                 }
                 shown = sequence;
             }
-            if rollout_status.state.rests() {
+            if rollout_status.state.is_idle() {
                 let summary = Summary::of(rollout.id, &rollout_status.state);
                 if output.json() {
                     output.line(&summary);

@@ -3,7 +3,7 @@
 use protocol::{Digest, HostOutcome, Kind, TransactionId};
 use serde_json::json;
 use store::{
-    Appended, Claim, Entry, Event, EventType, Events, HostResult, Locked, Planned, Position,
+    Appended, Claim, Entry, Event, EventType, Events, HostResultRecord, Locked, Planned, Position,
     Rollout, RolloutId, RolloutResult, Started, Store,
 };
 use testing::{at, path_and_store, rollout};
@@ -24,7 +24,7 @@ fn claim(pid: u32) -> Claim {
 }
 
 fn entry(host: &str, outcome: HostOutcome) -> Entry {
-    let result = HostResult {
+    let result = HostResultRecord {
         host: host.parse().unwrap(),
         outcome,
         code: Some("build_failed".to_owned()),

@@ -1,7 +1,8 @@
 //! The plan that follows from a request and from how the hosts were found.
 
 use engine::{
-    Action, Batch, HostReport, MasterCode, Observation, Plan, PlannedHost, RowCode, no_room,
+    Action, Batch, HostReport, MasterCode, Observation, Plan, PlannedHost, ResultCode,
+    no_space_detail,
 };
 use protocol::{AppReleases, Code, Digest, Phase};
 use time::OffsetDateTime;
@@ -19,14 +20,14 @@ pub fn build(
     inspected: Vec<Inspected>,
     made_at: OffsetDateTime,
 ) -> Result<Plan, RolloutError> {
-    let RolloutRequest { app, goal, own, migration, policy, selection, named } = request;
+    let RolloutRequest { app, goal, updater, migration, policy, selection, by_name } = request;
     if let Some(label) = &policy.spread
         && !inspected.iter().any(|host| host.labels.contains_key(label))
     {
         return Err(RolloutError::NoDomains(label.clone()));
     }
     let hosts = inspected.into_iter().map(|host| planned(request, host));
-    let (changed, left): (Vec<_>, Vec<_>) = hosts.partition(|host| host.action.is_a_change());
+    let (changed, left): (Vec<_>, Vec<_>) = hosts.partition(|host| host.action.changes_host());
     let changed = if policy.spread.is_some() { spread(changed) } else { changed };
     let count = u32::try_from(changed.len()).unwrap_or(u32::MAX);
     Ok(Plan {
@@ -34,11 +35,11 @@ pub fn build(
         kind: goal.kind(),
         app: app.clone(),
         target: goal.target(),
-        archive: matches!(goal, Goal::Push(_)),
-        own: *own,
+        has_archive: matches!(goal, Goal::Push(_)),
+        updater: *updater,
         migration: *migration,
         selection: selection.clone(),
-        named: *named,
+        by_name: *by_name,
         batches: Batch::split(count, policy),
         policy: policy.clone(),
         hosts: [changed, left].concat(),
@@ -59,7 +60,7 @@ fn planned(request: &RolloutRequest, inspected: Inspected) -> PlannedHost {
         detail: None,
         updater: None,
         domain,
-        seen: None,
+        observation: None,
     };
     match found {
         Err(reason) => PlannedHost {
@@ -68,28 +69,29 @@ fn planned(request: &RolloutRequest, inspected: Inspected) -> PlannedHost {
             detail: Some(reason.to_owned()),
             ..blank
         },
-        Ok(Err(seen)) => of_silence(blank, seen),
+        Ok(Err(observation)) => of_silence(blank, observation),
         Ok(Ok(found)) => of_found(request, blank, found),
     }
 }
 
-fn of_silence(blank: PlannedHost, seen: Observation) -> PlannedHost {
-    let (action, code, detail) = match &seen {
-        Observation::Here(_) => (Action::Refuse, None, None),
+fn of_silence(blank: PlannedHost, observation: Observation) -> PlannedHost {
+    let (action, code, detail) = match &observation {
+        Observation::Reported(_) => (Action::Refuse, None, None),
         Observation::Refused { code, detail } => (Action::Refuse, Some(code), Some(detail)),
         Observation::Unreachable { code, detail } => {
             (Action::Unreachable, Some(code), Some(detail))
         }
     };
-    PlannedHost { action, code: code.cloned(), detail: detail.cloned(), seen: Some(seen), ..blank }
+    let (code, detail) = (code.cloned(), detail.cloned());
+    PlannedHost { action, code, detail, observation: Some(observation), ..blank }
 }
 
 fn of_found(request: &RolloutRequest, blank: PlannedHost, found: InspectedHost) -> PlannedHost {
     let InspectedHost { health, releases } = found;
-    let seen = Some(Observation::Here(HostReport::of(&health, &request.app)));
-    let updater = request.own.filter(|own| *own != health.digest);
-    let blank = PlannedHost { seen, ..blank };
-    let refuse = |host: &PlannedHost, code: RowCode, detail: String| PlannedHost {
+    let observation = Some(Observation::Reported(HostReport::of(&health, &request.app)));
+    let updater = request.updater.filter(|updater| *updater != health.digest);
+    let blank = PlannedHost { observation, ..blank };
+    let refuse = |host: &PlannedHost, code: ResultCode, detail: String| PlannedHost {
         action: Action::Refuse,
         code: Some(code),
         detail: Some(detail),
@@ -133,7 +135,7 @@ fn of_found(request: &RolloutRequest, blank: PlannedHost, found: InspectedHost) 
         && !has
         && room < push.bytes
     {
-        return refuse(&blank, Code::NoSpace.into(), no_room(push.bytes, room));
+        return refuse(&blank, Code::NoSpace.into(), no_space_detail(push.bytes, room));
     }
     let (action, bytes) = match &request.goal {
         Goal::Push(push) if !has => (Action::Update, push.bytes),

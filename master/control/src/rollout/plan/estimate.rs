@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::{Division, Plan};
+use engine::{BatchRanges, Plan};
 use explain::span;
 use protocol::HostName;
 use serde::Serialize;
@@ -38,7 +38,7 @@ pub fn estimate(plan: &Plan, before: &[(HostName, u64)]) -> Option<Estimate> {
         let known = by_host.get(&plan.hosts[place].host).cloned().unwrap_or_default();
         median(known).unwrap_or(all).max(watch)
     };
-    let division = Division::of(&plan.batches);
+    let division = BatchRanges::of(&plan.batches);
     let parallel = u64::from(plan.policy.parallel.get());
     let batch = |number| {
         let times = || division.hosts_of(number).map(of);

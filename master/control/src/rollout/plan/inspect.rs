@@ -6,7 +6,7 @@ use engine::Observation;
 use protocol::{AppName, AppReleases, Health, HostName};
 
 use crate::fleet::{Member, ask_hosts};
-use crate::rollout::row::{defect, unreachable};
+use crate::rollout::host_result::{defect, unreachable};
 use crate::updater_client::{ClientError, UpdaterClient};
 
 /// How many hosts are asked at once.

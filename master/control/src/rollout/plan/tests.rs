@@ -108,7 +108,7 @@ fn no_batch_is_empty_and_a_canary_is_never_more_than_asked() {
         for words in ["canary=1 batch=33%", "batch=7", "canary=2 batch=100%"] {
             let plan = plan_of(hosts, policy(words));
             assert!(plan.batches.iter().all(|batch| batch.hosts > 0), "{hosts} {words}");
-            assert_eq!(plan.changes(), hosts, "{words}");
+            assert_eq!(plan.changed_hosts(), hosts, "{words}");
         }
     }
 }
@@ -149,7 +149,7 @@ fn a_plans_digest_is_over_what_is_approved_and_over_nothing_else() {
     let digest = plan.digest();
     let mut later = plan.clone();
     later.made_at = OffsetDateTime::UNIX_EPOCH;
-    later.hosts[0].seen =
+    later.hosts[0].observation =
         Some(Observation::Unreachable { code: Code::Internal.into(), detail: "x".into() });
     assert_eq!(later.digest(), digest);
     let mut moved = plan.clone();

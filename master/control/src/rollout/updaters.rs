@@ -1,11 +1,13 @@
-//! The real world: updaters over the network, the machine's clock, and signals.
+//! The real executor: updaters over the network, the machine's clock, and signals.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use engine::{Command, DriverEvent, Event, HostReport, MasterCode, Observation, Row, World};
+use engine::{
+    Command, DriverEvent, Event, Executor, HostReport, HostResult, MasterCode, Observation,
+};
 use protocol::{EventKind, HostName, HostOutcome};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
@@ -13,7 +15,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::interrupt::Interrupt;
 use crate::rollout::host_orders::HostOrders;
-use crate::rollout::row::{defect, unreachable};
+use crate::rollout::host_result::{defect, unreachable};
 use crate::updater_client::{ClientError, Heard, Listener, UpdaterClient};
 
 /// Progress is told this often, at most, of one archive.
@@ -26,7 +28,7 @@ pub type UpdaterClients = BTreeMap<HostName, Result<UpdaterClient, ClientError>>
 /// the hosts finish what they have begun.
 pub(super) struct Updaters {
     orders: Arc<HostOrders>,
-    workers: UpdaterClients,
+    clients: UpdaterClients,
     now: fn() -> OffsetDateTime,
     interrupt: Interrupt,
     stops: u8,
@@ -39,14 +41,14 @@ pub(super) struct Updaters {
 impl Updaters {
     pub(super) fn new(
         orders: HostOrders,
-        workers: UpdaterClients,
+        clients: UpdaterClients,
         now: fn() -> OffsetDateTime,
         interrupt: Interrupt,
     ) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         Self {
             orders: Arc::new(orders),
-            workers,
+            clients,
             now,
             interrupt,
             stops: 0,
@@ -65,7 +67,7 @@ impl Updaters {
     ) where
         F: Future<Output = Event> + Send + 'static,
     {
-        let Some(Ok(updater)) = self.workers.get(&host) else { return };
+        let Some(Ok(updater)) = self.clients.get(&host) else { return };
         let listener = listener(&host, self.sender.clone());
         let work = work(host.clone(), updater.clone(), listener);
         let sender = self.sender.clone();
@@ -78,37 +80,38 @@ impl Updaters {
 
     /// A host that cannot be told from others, or is not in the fleet any more, is not spoken to.
     fn unknown(&self, command: &Command) -> Option<Event> {
-        let (Command::Look { host }
+        let (Command::Observe { host }
         | Command::Stage { host }
         | Command::Order { host, .. }
-        | Command::Ask { host, .. }) = command
+        | Command::QueryOutcome { host, .. }) = command
         else {
             return None;
         };
-        let seen = match self.workers.get(host) {
+        let observation = match self.clients.get(host) {
             Some(Ok(_)) => return None,
             Some(Err(error)) => unreachable(error),
             None => defect(),
         };
         let host = host.clone();
-        Some(match (command, seen) {
-            (Command::Look { .. }, seen) => Event::Seen { host, seen },
+        Some(match (command, observation) {
+            (Command::Observe { .. }, observation) => Event::Observed { host, observation },
             (
-                Command::Order { .. } | Command::Ask { .. },
+                Command::Order { .. } | Command::QueryOutcome { .. },
                 Observation::Unreachable { code, detail } | Observation::Refused { code, detail },
             ) => {
                 // What became of an order that it may have is not clear.
                 let had = !matches!(command, Command::Order { again: false, .. });
                 let code = if had { MasterCode::Lost.into() } else { code };
-                let row = Row::new(&host, HostOutcome::Unreachable).because(code, &detail);
-                Event::Ended { row: Box::new(row) }
+                let result =
+                    HostResult::new(&host, HostOutcome::Unreachable).with_reason(code, &detail);
+                Event::OrderEnded { result: Box::new(result) }
             }
             _ => Event::Staged { host, error: None },
         })
     }
 }
 
-impl World for Updaters {
+impl Executor for Updaters {
     fn now(&self) -> OffsetDateTime {
         (self.now)()
     }
@@ -120,12 +123,12 @@ impl World for Updaters {
         }
         let orders = Arc::clone(&self.orders);
         match command {
-            Command::Look { host } => self.begin(host, |host, updater, _| async move {
-                let seen = match updater.health().await {
-                    Ok(health) => Observation::Here(HostReport::of(&health, &orders.plan.app)),
+            Command::Observe { host } => self.begin(host, |host, updater, _| async move {
+                let observation = match updater.health().await {
+                    Ok(health) => Observation::Reported(HostReport::of(&health, &orders.plan.app)),
                     Err(error) => unreachable(&error),
                 };
-                Event::Seen { host, seen }
+                Event::Observed { host, observation }
             }),
             Command::Stage { host } => self.begin(host, |host, updater, listener| async move {
                 let error = orders.stage(&host, &updater, listener).await;
@@ -133,20 +136,22 @@ impl World for Updaters {
             }),
             Command::Order { host, order, again } => {
                 self.begin(host, |host, updater, listener| async move {
-                    let row = orders.take(&host, &updater, order, again, listener).await;
-                    Event::Ended { row: Box::new(row) }
+                    let result = orders.take(&host, &updater, order, again, listener).await;
+                    Event::OrderEnded { result: Box::new(result) }
                 });
             }
-            Command::Ask { host, order } => self.begin(host, |host, updater, _| async move {
-                let row = orders.ask(&host, &updater, order).await;
-                Event::Ended { row: Box::new(row) }
-            }),
+            Command::QueryOutcome { host, order } => {
+                self.begin(host, |host, updater, _| async move {
+                    let result = orders.ask(&host, &updater, order).await;
+                    Event::OrderEnded { result: Box::new(result) }
+                });
+            }
             Command::Abandon { host } => {
                 if let Some(task) = self.by_host.remove(&host) {
                     task.abort();
                 }
             }
-            Command::Quarantine { .. } | Command::Tell(_) => {}
+            Command::Quarantine { .. } | Command::Announce(_) => {}
         }
     }
 
@@ -157,7 +162,7 @@ impl World for Updaters {
                 biased;
                 () = self.interrupt.asked(self.stops.saturating_add(1)) => {
                     self.stops = self.stops.saturating_add(1);
-                    return DriverEvent::Stop;
+                    return DriverEvent::StopRequested;
                 }
                 Some(event) = self.receiver.recv() => return event,
                 // A task that broke off has told nothing: it is a defect, and not hidden.
@@ -166,7 +171,7 @@ impl World for Updaters {
                         return DriverEvent::Event(event);
                     }
                 }
-                () = tokio::time::sleep(left) => return DriverEvent::Time,
+                () = tokio::time::sleep(left) => return DriverEvent::TimeReached,
             }
         }
     }
@@ -180,9 +185,9 @@ impl Updaters {
         let of = |(_, task): &(&HostName, &AbortHandle)| task.id() == broken.id();
         let host = self.by_host.iter().find(of)?.0.clone();
         // Not a code of the host's: what became of its order is not clear.
-        let row = Row::new(&host, HostOutcome::Unreachable)
-            .because(MasterCode::Defect, "swarm itself failed; ask with: swarm status");
-        Some(Event::Ended { row: Box::new(row) })
+        let result = HostResult::new(&host, HostOutcome::Unreachable)
+            .with_reason(MasterCode::Defect, "swarm itself failed; ask with: swarm status");
+        Some(Event::OrderEnded { result: Box::new(result) })
     }
 }
 
@@ -212,7 +217,7 @@ fn listener(host: &HostName, sender: mpsc::UnboundedSender<DriverEvent>) -> List
         };
         let before = last.lock().unwrap_or_else(PoisonError::into_inner).replace(phase);
         if before != Some(phase) {
-            drop(sender.send(DriverEvent::Event(Event::Phase { host, phase, detail })));
+            drop(sender.send(DriverEvent::Event(Event::PhaseEntered { host, phase, detail })));
         }
     })
 }

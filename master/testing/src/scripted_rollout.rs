@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::{
-    Action, AppReport, Batch, Command, Event, HostOrder, HostReport, MasterCode, Notice,
-    Observation, Plan, PlannedHost, Policy, Request, Row, State, Status, fold, rows, step,
+    Action, AppReport, Batch, Command, Event, HostOrder, HostReport, HostResult, MasterCode,
+    Notice, Observation, Plan, PlannedHost, Policy, Request, State, Status, fold, host_results,
+    step,
 };
 use protocol::{Code, Digest, HostName, HostOutcome, Kind, Phase};
 use time::{Duration, OffsetDateTime};
@@ -48,18 +49,18 @@ pub fn plan_of(hosts: u32, policy: Policy) -> Plan {
         detail: None,
         updater: None,
         domain: None,
-        seen: Some(here(OLD, true)),
+        observation: Some(here(OLD, true)),
     };
     Plan {
         format: 1,
         kind: Kind::Update,
         app: "agent".parse().unwrap(),
         target: Some(NEW),
-        archive: true,
-        own: None,
+        has_archive: true,
+        updater: None,
         migration: None,
         selection: "--all".to_owned(),
-        named: false,
+        by_name: false,
         batches: Batch::split(hosts, &policy),
         policy,
         hosts: (0..hosts).map(host).collect(),
@@ -68,10 +69,10 @@ pub fn plan_of(hosts: u32, policy: Policy) -> Plan {
 }
 
 /// A rollout that went on until nothing happened by itself any more.
-pub fn run(hosts: u32, words: &str, fates: &[(u32, Fate)]) -> Rig {
-    let mut rig = Rig::new(plan_of(hosts, policy(words)), fates);
-    rig.run();
-    rig
+pub fn run(hosts: u32, words: &str, scripts: &[(u32, HostScript)]) -> ScriptedRollout {
+    let mut scripted = ScriptedRollout::new(plan_of(hosts, policy(words)), scripts);
+    scripted.run();
+    scripted
 }
 
 pub fn name(number: u32) -> HostName {
@@ -81,12 +82,12 @@ pub fn name(number: u32) -> HostName {
 pub fn here(active: Digest, healthy: bool) -> Observation {
     let agent = if healthy { "running" } else { "dead" }.to_owned();
     let app = AppReport { active: Some(active), phase: Phase::Idle, healthy, agent, room: None };
-    Observation::Here(HostReport { app: Some(app), updater: OLD })
+    Observation::Reported(HostReport { app: Some(app), updater: OLD })
 }
 
 /// What a host comes to when it is ordered to run the new release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum HostScript {
     Good,
     Bad,
     Full,
@@ -96,7 +97,7 @@ pub enum Fate {
 
 /// A rollout, the hosts that it is about, and the clock of both. Answers come one a second, in the
 /// order of the commands.
-pub struct Rig {
+pub struct ScriptedRollout {
     pub state: State,
     pub now: OffsetDateTime,
     pub told: Vec<Notice>,
@@ -108,16 +109,16 @@ pub struct Rig {
     pub orders: Vec<HostName>,
     pub staged: Vec<HostName>,
     plan: Arc<Plan>,
-    fates: BTreeMap<HostName, Fate>,
+    scripts: BTreeMap<HostName, HostScript>,
 }
 
-impl Rig {
+impl ScriptedRollout {
     /// All hosts take the release well, but for these.
-    pub fn new(plan: Plan, fates: &[(u32, Fate)]) -> Self {
+    pub fn new(plan: Plan, scripts: &[(u32, HostScript)]) -> Self {
         let plan = Arc::new(plan);
         let runs = plan.hosts.iter().map(|host| (host.host.clone(), OLD)).collect();
         Self {
-            state: State::planned(Arc::clone(&plan), at(0)),
+            state: State::new(Arc::clone(&plan), at(0)),
             now: at(0),
             told: Vec::new(),
             stored: Vec::new(),
@@ -127,18 +128,18 @@ impl Rig {
             orders: Vec::new(),
             staged: Vec::new(),
             plan,
-            fates: fates.iter().map(|(number, fate)| (name(*number), *fate)).collect(),
+            scripts: scripts.iter().map(|(number, script)| (name(*number), *script)).collect(),
         }
     }
 
     /// Begins, and goes on until nothing happens by itself any more.
     pub fn run(&mut self) -> &mut Self {
-        self.send(Event::Driven { who: "ada".to_owned(), epoch: 1 });
+        self.send(Event::DriverStarted { who: "ada".to_owned(), epoch: 1 });
         self.go_on()
     }
 
     pub fn ask(&mut self, request: Request) -> &mut Self {
-        self.send(Event::Asked { who: "eve".to_owned(), request });
+        self.send(Event::Requested { who: "eve".to_owned(), request });
         self.go_on()
     }
 
@@ -149,7 +150,7 @@ impl Rig {
 
     /// The next thing that happens by itself; whether there was one.
     pub fn one(&mut self) -> bool {
-        if self.state.rests() {
+        if self.state.is_idle() {
             return false;
         }
         let answered = self.out.iter().position(|command| self.answer(command).is_some());
@@ -164,7 +165,7 @@ impl Rig {
         match self.state.deadline() {
             Some(deadline) => {
                 self.now = self.now.max(deadline);
-                self.send(Event::Tick);
+                self.send(Event::DeadlineReached);
                 true
             }
             None => false,
@@ -177,7 +178,7 @@ impl Rig {
         self.state = state;
         for command in commands {
             match command {
-                Command::Tell(notice) => self.told.push(notice),
+                Command::Announce(notice) => self.told.push(notice),
                 Command::Quarantine { .. } => {}
                 Command::Abandon { host } => self.out.retain(|out| of(out) != Some(&host)),
                 other => {
@@ -204,41 +205,45 @@ impl Rig {
         let text = serde_json::to_string(&self.stored).unwrap();
         self.stored = serde_json::from_str(&text).unwrap();
         self.state = fold(Arc::clone(&self.plan), at(0), self.stored.clone());
-        self.send(Event::Driven { who: "bob".to_owned(), epoch: 2 });
+        self.send(Event::DriverStarted { who: "bob".to_owned(), epoch: 2 });
     }
 
     fn happened(&mut self, event: &Event) {
-        if let Event::Ended { row } = event
-            && let Some(to) = row.to
+        if let Event::OrderEnded { result } = event
+            && let Some(to) = result.to
         {
-            self.runs.insert(row.host.clone(), to);
+            self.runs.insert(result.host.clone(), to);
         }
     }
 
     fn answer(&self, command: &Command) -> Option<Event> {
         let host = of(command)?.clone();
-        let row = |outcome, to| Row { from: Some(OLD), to, ..Row::new(&host, outcome) };
-        let fate = self.fates.get(&host).copied().unwrap_or(Fate::Good);
-        let ended = |row| Some(Event::Ended { row: Box::new(row) });
+        let result =
+            |outcome, to| HostResult { from: Some(OLD), to, ..HostResult::new(&host, outcome) };
+        let script = self.scripts.get(&host).copied().unwrap_or(HostScript::Good);
+        let ended = |result| Some(Event::OrderEnded { result: Box::new(result) });
         match command {
-            Command::Look { .. } => Some(Event::Seen { seen: here(self.runs[&host], true), host }),
+            Command::Observe { .. } => {
+                let observation = here(self.runs[&host], true);
+                Some(Event::Observed { host, observation })
+            }
             Command::Stage { .. } => Some(Event::Staged { host, error: None }),
             Command::Order { order: HostOrder::Back { to }, .. } => {
-                ended(row(HostOutcome::RolledBack, Some(*to)))
+                ended(result(HostOutcome::RolledBack, Some(*to)))
             }
-            Command::Order { .. } => match fate {
-                Fate::Good => ended(row(HostOutcome::Updated, Some(NEW))),
-                Fate::Bad => {
-                    let row = row(HostOutcome::RolledBack, Some(OLD));
-                    ended(row.because(Code::RolledBack, "it died"))
+            Command::Order { .. } => match script {
+                HostScript::Good => ended(result(HostOutcome::Updated, Some(NEW))),
+                HostScript::Bad => {
+                    let result = result(HostOutcome::RolledBack, Some(OLD));
+                    ended(result.with_reason(Code::RolledBack, "it died"))
                 }
-                Fate::Full => {
-                    ended(row(HostOutcome::Failed, Some(OLD)).because(Code::NoSpace, "it is full"))
-                }
-                Fate::Lost => {
-                    ended(row(HostOutcome::Unreachable, None).because(MasterCode::Lost, "gone"))
-                }
-                Fate::Never => None,
+                HostScript::Full => ended(
+                    result(HostOutcome::Failed, Some(OLD)).with_reason(Code::NoSpace, "it is full"),
+                ),
+                HostScript::Lost => ended(
+                    result(HostOutcome::Unreachable, None).with_reason(MasterCode::Lost, "gone"),
+                ),
+                HostScript::Never => None,
             },
             _ => None,
         }
@@ -250,13 +255,13 @@ impl Rig {
 
     /// How many hosts an answer is waited for from.
     pub fn under_way(&self) -> usize {
-        self.state.hosts().filter(|(_, host)| host.status.is_under_way()).count()
+        self.state.hosts().filter(|(_, host)| host.activity.is_under_way()).count()
     }
 
     /// The outcomes by name, one letter a host: `u`pdated, `r`olled back, `f`ailed, un`x`reachable,
     /// `s`kipped, `c`urrent, s`t`randed.
     pub fn outcomes(&self) -> String {
-        let letter = |row: Row| match row.outcome {
+        let letter = |result: HostResult| match result.outcome {
             HostOutcome::Updated => 'u',
             HostOutcome::AlreadyCurrent => 'c',
             HostOutcome::RolledBack => 'r',
@@ -265,24 +270,24 @@ impl Rig {
             HostOutcome::Stranded => 't',
             HostOutcome::Skipped => 's',
         };
-        rows(&self.state).into_iter().map(letter).collect()
+        host_results(&self.state).into_iter().map(letter).collect()
     }
 
     pub fn code(&self, number: u32) -> String {
         let host = name(number);
-        let rows = rows(&self.state);
-        let row = rows.into_iter().find(|row| row.host == host).unwrap();
-        row.code.map(String::from).unwrap_or_default()
+        let result =
+            host_results(&self.state).into_iter().find(|result| result.host == host).unwrap();
+        result.code.map(String::from).unwrap_or_default()
     }
 }
 
 fn of(command: &Command) -> Option<&HostName> {
     match command {
-        Command::Look { host }
+        Command::Observe { host }
         | Command::Stage { host }
         | Command::Order { host, .. }
-        | Command::Ask { host, .. }
+        | Command::QueryOutcome { host, .. }
         | Command::Abandon { host } => Some(host),
-        Command::Quarantine { .. } | Command::Tell(_) => None,
+        Command::Quarantine { .. } | Command::Announce(_) => None,
     }
 }

@@ -1,67 +1,66 @@
-//! What is waited for, since when, and what happens next: one line.
+//! What a host or a rollout waits for, since when, and what happens next, in one line for operators.
 
 use explain::when;
 use protocol::{HostName, HostOutcome};
-use time::OffsetDateTime;
 
-use crate::{Host, HostStatus, OnTrip, Pause, Stage, State, Status};
+use crate::{Activity, HostActivity, HostState, OnTrip, Pause, State, Status};
 
-/// The line for a host; nothing for one that is not in the rollout.
-pub fn why(state: &State, name: &HostName) -> Option<String> {
-    let place = *state.places.get(name)?;
-    let host = &state.hosts[place];
-    let next = match host.status {
-        HostStatus::Pending => return Some(turn(state, place)),
-        HostStatus::Done => return done(state, host),
-        HostStatus::Preflight => "it is ordered if it is well",
-        HostStatus::Staging => "it waits for its turn",
-        HostStatus::UpdatingSelf => "the new updater has to answer",
-        HostStatus::Updating(_) => "the release is proven there, or taken back",
-        HostStatus::Returning(_) => "the release before is proven there",
+/// The line for a host; none for a host that is not in the rollout.
+pub fn describe_host(state: &State, name: &HostName) -> Option<String> {
+    let index = *state.indices.get(name)?;
+    let host = &state.hosts[index];
+    let next = match host.activity {
+        HostActivity::Pending => return Some(describe_pending(state, index)),
+        HostActivity::Done => return describe_finished(state, host),
+        HostActivity::Observing => "it is ordered if it is well",
+        HostActivity::Staging => "it waits for its turn",
+        HostActivity::UpdatingSelf => "the new updater has to answer",
+        HostActivity::Updating(_) => "the release is proven there, or taken back",
+        HostActivity::RollingBack(_) => "the release before is proven there",
     };
     let (doing, since) = (host.name(), when(host.since));
     let phase = host.phase().map(|phase| format!(" ({phase})")).unwrap_or_default();
-    let limit = state.under_way.get(&place).map(|&limit| match host.due {
+    let limit = state.under_way.get(&index).map(|&limit| match host.due {
         Some(due) if due == limit => format!("; it has to come to its end until {}", when(due)),
         _ => format!("; if nothing is heard of it until {}, it has failed", when(limit)),
     });
     Some(format!("{doing}{phase} since {since}; next: {next}{}", limit.unwrap_or_default()))
 }
 
-/// The line for a host that has its row.
-fn done(state: &State, host: &Host) -> Option<String> {
-    let row = host.row.as_ref()?;
-    let why = row.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
-    let next = match (&state.status, row.outcome) {
+/// The line for a host that has its result.
+fn describe_finished(state: &State, host: &HostState) -> Option<String> {
+    let result = host.result.as_ref()?;
+    let why = result.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
+    let next = match (&state.status, result.outcome) {
         (Status::RollingBack, HostOutcome::Updated) => "next: it is taken back",
         _ => "nothing more is done there",
     };
-    Some(format!("{} at {}{why}; {next}", row.outcome, when(host.since)))
+    Some(format!("{} at {}{why}; {next}", result.outcome, when(host.since)))
 }
 
 /// The line for the whole rollout.
-pub fn waits_for(state: &State) -> String {
+pub fn describe_rollout(state: &State) -> String {
     let since = when(state.since);
     let batches = state.plan.batches.len();
     let batch = state.batch + 1;
     let under_way = state.under_way.len();
-    match (&state.status, state.stage) {
+    match (&state.status, state.activity) {
         (Status::Planned, _) => format!("planned since {since}; next: it is begun"),
         (Status::AwaitingApproval(gate), _) => format!(
             "waits since {since} for somebody to approve {gate}; next: it goes on, or ends if it is \
              rejected; without an answer it ends {}",
-            expiry(state)
+            answer_deadline(state)
         ),
         (Status::Paused(why), _) => format!(
             "paused since {since}, {} under way: {why}; next: {}; without an answer it ends {}",
             hosts(under_way),
-            answers(why),
-            expiry(state)
+            possible_answers(why),
+            answer_deadline(state)
         ),
-        (Status::Running, Stage::Preflight) => {
+        (Status::Running, Activity::Preflight) => {
             format!("looks at all hosts since {since}; next: batch 1 of {batches}")
         }
-        (Status::Running, Stage::Batch) => {
+        (Status::Running, Activity::Batch) => {
             let left = match state.waiting.len() {
                 1 => "1 waits".to_owned(),
                 left => format!("{left} wait"),
@@ -74,14 +73,14 @@ pub fn waits_for(state: &State) -> String {
             let hosts = hosts(under_way);
             format!("batch {batch} of {batches}: {hosts} under way, {left}; next: {next}")
         }
-        (Status::Running, Stage::Between(until)) => {
+        (Status::Running, Activity::BetweenBatches(until)) => {
             format!("batch {} of {batches} begins {}", batch + 1, when(until))
         }
         (Status::RollingBack, _) => {
             format!("rolls back since {since}, {} under way; next: the end", hosts(under_way))
         }
         (status, _) => {
-            let why = state.because.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            let why = state.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
             let late = match under_way {
                 0 => String::new(),
                 1 => "; 1 host finishes what it has begun".to_owned(),
@@ -93,16 +92,16 @@ pub fn waits_for(state: &State) -> String {
 }
 
 /// What a host waits for before its turn.
-fn turn(state: &State, place: usize) -> String {
-    let batch = state.division.batch_of(place);
+fn describe_pending(state: &State, index: usize) -> String {
+    let batch = state.batches.batch_of(index);
     let number = batch.map_or(0, |batch| batch + 1);
     let all = state.plan.batches.len();
-    let since = when(state.hosts[place].since);
+    let since = when(state.hosts[index].since);
     let next = if state.status.is_final() {
         let status = state.status.name();
         return format!("the rollout was {status} before its turn; nothing is done there");
-    } else if state.status != Status::Running || state.stage == Stage::Preflight {
-        format!("the rollout {}", waits_for(state))
+    } else if state.status != Status::Running || state.activity == Activity::Preflight {
+        format!("the rollout {}", describe_rollout(state))
     } else if batch == Some(state.batch) {
         format!("at most {} at a time", hosts(state.plan.policy.parallel.get() as usize))
     } else {
@@ -115,17 +114,20 @@ fn hosts(number: usize) -> String {
     if number == 1 { "1 host".to_owned() } else { format!("{number} hosts") }
 }
 
-fn answers(why: &Pause) -> &'static str {
-    if why.asks_how() { "continue, rollback or abort it" } else { "resume, rollback or abort it" }
+fn possible_answers(why: &Pause) -> &'static str {
+    if why.needs_decision() {
+        "continue, rollback or abort it"
+    } else {
+        "resume, rollback or abort it"
+    }
 }
 
-fn expiry(state: &State) -> String {
-    let at: OffsetDateTime = state.since + state.plan.policy.deadlines.answer.0;
-    when(at)
+fn answer_deadline(state: &State) -> String {
+    when(state.since + state.plan.policy.deadlines.answer.0)
 }
 
 impl OnTrip {
-    /// What it means, in words.
+    /// What is done then, for operators.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Pause => "it pauses, and waits for continue, rollback or abort",

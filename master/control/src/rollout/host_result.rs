@@ -1,15 +1,15 @@
-//! What an answer of a worker's, or the lack of one, makes of a host's row.
+//! What an answer of a worker's, or the lack of one, makes of a host's result.
 
 use std::time::Duration;
 
-use engine::{MasterCode, Observation, Row};
+use engine::{HostResult, MasterCode, Observation};
 use protocol::{Code, Digest, HostName, HostOutcome, Kind, Status};
 
 use crate::updater_client::{Answer, ClientError};
 
 /// How a host is found that gave no answer.
 pub(super) fn unreachable(error: &ClientError) -> Observation {
-    let (code, detail) = (error.code(), error.row());
+    let (code, detail) = (error.code(), error.one_line());
     if error.was_reached() {
         Observation::Refused { code, detail }
     } else {
@@ -25,11 +25,12 @@ pub(super) fn defect() -> Observation {
 
 /// A host whose updater gave no answer, or refused to. `from` is what it ran when it was
 /// last seen; where nobody saw what runs now, `to` is not said.
-pub(super) fn of_error(host: &HostName, from: Option<Digest>, error: &ClientError) -> Row {
+pub(super) fn of_error(host: &HostName, from: Option<Digest>, error: &ClientError) -> HostResult {
     let reached = error.was_reached();
     let outcome = if reached { HostOutcome::Failed } else { HostOutcome::Unreachable };
-    let row = Row { from, to: from.filter(|_| reached), ..Row::new(host, outcome) };
-    row.because(error.code(), &error.row())
+    let result =
+        HostResult { from, to: from.filter(|_| reached), ..HostResult::new(host, outcome) };
+    result.with_reason(error.code(), &error.one_line())
 }
 
 /// A host that answered to an order to run `asked`. `from` is what it ran before, where the
@@ -40,61 +41,64 @@ pub(super) fn of_answer(
     asked: Digest,
     from: Option<Digest>,
     answer: Answer,
-) -> Row {
+) -> HostResult {
     let from = answer.from.or(from);
-    let mut row = Row {
+    let mut result = HostResult {
         code: answer.code,
         detail: answer.detail,
         output: answer.output,
         transaction: answer.transaction,
         from,
-        ..Row::new(host, HostOutcome::Failed)
+        ..HostResult::new(host, HostOutcome::Failed)
     };
     let back = kind == Kind::Rollback;
     let (outcome, to) = match answer.status {
         Status::Updated => (HostOutcome::Updated, answer.to),
         Status::AlreadyCurrent => (HostOutcome::AlreadyCurrent, answer.to.or(from)),
         // A rollback that was ordered, and one that failed and was undone.
-        Status::RolledBack if back && row.code.is_none() => (HostOutcome::RolledBack, answer.to),
+        Status::RolledBack if back && result.code.is_none() => (HostOutcome::RolledBack, answer.to),
         Status::RolledBack if back => (HostOutcome::Failed, answer.to),
         Status::RolledBack => {
-            row.code.get_or_insert_with(|| Code::RolledBack.into());
+            result.code.get_or_insert_with(|| Code::RolledBack.into());
             (HostOutcome::RolledBack, answer.to)
         }
         Status::Stranded => (HostOutcome::Stranded, answer.to),
         Status::Failed | Status::Interrupted => (HostOutcome::Failed, answer.to.or(from)),
         Status::Staged | Status::Confirming | Status::SelfUpdateQueued => {
-            row.code = Some(MasterCode::BadAnswer.into());
-            row.detail = Some(format!(
+            result.code = Some(MasterCode::BadAnswer.into());
+            result.detail = Some(format!(
                 "it answered {} to an order that asks for more",
                 serde_json::to_value(answer.status).unwrap_or_default()
             ));
             (HostOutcome::Failed, answer.to)
         }
     };
-    row.outcome = outcome;
-    row.to = to;
-    held_to(row, asked, back)
+    result.outcome = outcome;
+    result.to = to;
+    held_to(result, asked, back)
 }
 
 /// A host that says that all is well, and names another release than the one asked for, is
 /// not taken by its first word.
-fn held_to(row: Row, asked: Digest, back: bool) -> Row {
-    let good = match row.outcome {
+fn held_to(result: HostResult, asked: Digest, back: bool) -> HostResult {
+    let good = match result.outcome {
         HostOutcome::Updated | HostOutcome::AlreadyCurrent => true,
         HostOutcome::RolledBack => back,
         _ => false,
     };
-    if !good || row.to == Some(asked) {
-        return row;
+    if !good || result.to == Some(asked) {
+        return result;
     }
-    let detail = format!("it answered {}, but does not run {asked}", row.outcome);
-    Row { outcome: HostOutcome::Failed, ..row.because(MasterCode::BadAnswer, &detail) }
+    let detail = format!("it answered {}, but does not run {asked}", result.outcome);
+    HostResult {
+        outcome: HostOutcome::Failed,
+        ..result.with_reason(MasterCode::BadAnswer, &detail)
+    }
 }
 
-/// The row of a host that took so long.
-pub(super) fn lasted(row: Row, time: Duration) -> Row {
-    Row { duration_ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX), ..row }
+/// The result of a host that took so long.
+pub(super) fn lasted(result: HostResult, time: Duration) -> HostResult {
+    HostResult { duration_ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX), ..result }
 }
 
 #[cfg(test)]
@@ -152,10 +156,13 @@ mod tests {
     fn only_what_was_seen_is_in_a_row() {
         let host: HostName = "web-1".parse().unwrap();
         let lost = ClientError::Malformed("x".to_owned());
-        let row = of_error(&host, Some(OLD), &lost);
-        assert_eq!((row.outcome, row.from, row.to), (HostOutcome::Unreachable, Some(OLD), None));
+        let result = of_error(&host, Some(OLD), &lost);
+        assert_eq!(
+            (result.outcome, result.from, result.to),
+            (HostOutcome::Unreachable, Some(OLD), None)
+        );
         let refused = ClientError::NotTaken("x".to_owned());
-        let row = of_error(&host, Some(OLD), &refused);
-        assert_eq!((row.outcome, row.to), (HostOutcome::Failed, Some(OLD)));
+        let result = of_error(&host, Some(OLD), &refused);
+        assert_eq!((result.outcome, result.to), (HostOutcome::Failed, Some(OLD)));
     }
 }

@@ -1,41 +1,40 @@
-//! What a host came to.
+//! What a host came to in a rollout: one row of its table.
 
 use protocol::{Digest, HostName, HostOutcome, TransactionId};
 use serde::{Deserialize, Serialize};
 
-use crate::RowCode;
+use crate::ResultCode;
 
+/// What a host came to. `from` is what it ran before and `to` what it runs now, where that is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Row {
+pub struct HostResult {
     pub host: HostName,
-    /// How it ended there.
     pub outcome: HostOutcome,
     /// A stable name of what went wrong, or of why it was left out.
-    pub code: Option<RowCode>,
+    pub code: Option<ResultCode>,
     pub from: Option<Digest>,
     pub to: Option<Digest>,
-    /// How long it took.
     pub duration_ms: u64,
     pub detail: Option<String>,
     /// The last lines of what the build or the agent printed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub output: Vec<String>,
-    /// The updater's own name for it.
+    /// The updater's name for the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction: Option<TransactionId>,
 }
 
-impl Row {
-    /// The code and the words. A code that only says the outcome again is left out.
-    pub fn why(&self) -> String {
+impl HostResult {
+    /// The code and the detail, but a code that only repeats the outcome.
+    pub fn reason(&self) -> String {
         let code =
-            self.code.as_ref().map(RowCode::as_str).filter(|code| *code != self.outcome.name());
+            self.code.as_ref().map(ResultCode::as_str).filter(|code| *code != self.outcome.name());
         let detail = self.detail.as_deref().filter(|detail| Some(*detail) != code);
         let words: Vec<_> = [code, detail].into_iter().flatten().collect();
         words.join(": ")
     }
 
-    /// A row about a host of which nothing more is known.
+    /// A result of which nothing but the outcome is known.
     pub fn new(host: &HostName, outcome: HostOutcome) -> Self {
         Self {
             host: host.clone(),
@@ -50,9 +49,9 @@ impl Row {
         }
     }
 
-    /// The same row with a code and words.
+    /// The same result with a code and a detail.
     #[must_use]
-    pub fn because(self, code: impl Into<RowCode>, detail: &str) -> Self {
+    pub fn with_reason(self, code: impl Into<ResultCode>, detail: &str) -> Self {
         Self { code: Some(code.into()), detail: Some(detail.to_owned()), ..self }
     }
 }

@@ -1,0 +1,43 @@
+//! What follows when an operator requests something. Whether it is allowed, `request` says.
+
+use time::OffsetDateTime;
+
+use crate::approval::pass_gate;
+use crate::transition::{abort, pause, roll_back};
+use crate::{Command, Notice, Pause, Request, State, Status};
+
+/// Does what was requested, if the rollout's present status allows it.
+pub(super) fn apply_request(
+    state: &mut State,
+    who: &str,
+    request: &Request,
+    now: OffsetDateTime,
+    out: &mut Vec<Command>,
+) {
+    if state.check(request, now).is_err() {
+        return;
+    }
+    let by = |what: &str| format!("{who} {what} it");
+    match (request, &state.status) {
+        (Request::Approve { .. }, &Status::AwaitingApproval(gate)) => {
+            out.push(Command::Announce(Notice::Approved { who: who.to_owned(), gate }));
+            state.observations_since = now;
+            pass_gate(state, gate, now, out);
+        }
+        (Request::Reject, _) => abort(state, by("rejected"), now, out),
+        (Request::Abort, _) => abort(state, by("aborted"), now, out),
+        (Request::Rollback, _) => roll_back(state, Some(who), now, out),
+        (Request::Pause, _) => pause(state, Pause::Requested { who: who.to_owned() }, now, out),
+        (Request::Interrupt, _) => pause(state, Pause::Interrupted, now, out),
+        (Request::Resume | Request::Continue, Status::Paused(_)) => {
+            // An operator who only resumes has not judged the failures so far.
+            if *request == Request::Continue {
+                state.breaker.reset();
+            }
+            state.observations_since = now;
+            state.enter(Status::Running, now);
+            out.push(Command::Announce(Notice::Resumed { who: who.to_owned() }));
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,44 @@
+//! Where an operator has to agree before the rollout goes on. It starts no host.
+
+use time::OffsetDateTime;
+
+use crate::{Approve, Command, Gate, Notice, State, Status};
+
+/// Waits for an operator to approve the gate, where the policy asks for that; else passes it.
+pub(super) fn reach_gate(
+    state: &mut State,
+    gate: Gate,
+    now: OffsetDateTime,
+    out: &mut Vec<Command>,
+) {
+    let after_canary = match gate {
+        Gate::Start => false,
+        Gate::Batch(number) => {
+            number == 2 && state.plan.batches.first().is_some_and(|batch| batch.canary)
+        }
+    };
+    let needs_approval = match (state.plan.policy.approve, gate) {
+        (Approve::Never, _) => false,
+        (Approve::Start, gate) => gate == Gate::Start,
+        (Approve::Canary, _) => after_canary,
+        (Approve::Batch, _) => true,
+    };
+    if needs_approval && state.batches.hosts() > 0 {
+        out.push(Command::Announce(Notice::AwaitingApproval { gate }));
+        state.enter(Status::AwaitingApproval(gate), now);
+    } else {
+        pass_gate(state, gate, now, out);
+    }
+}
+
+pub(super) fn pass_gate(
+    state: &mut State,
+    gate: Gate,
+    now: OffsetDateTime,
+    out: &mut Vec<Command>,
+) {
+    if gate == Gate::Start {
+        out.push(Command::Announce(Notice::Started));
+    }
+    state.enter(Status::Running, now);
+}

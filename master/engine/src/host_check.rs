@@ -1,0 +1,91 @@
+//! Whether a host may be ordered, as it is now.
+
+use protocol::{Code, Digest, HostOutcome, Phase};
+
+use crate::{Action, AppReport, HostResult, MasterCode, Observation, Plan, PlannedHost};
+
+/// What an observation of a host means for its order.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum HostCheck {
+    Ready,
+    /// It is not ordered: this is its result.
+    NotOrdered(HostResult),
+    /// It is not well, and not ordered: this is its result.
+    Unhealthy(HostResult),
+}
+
+/// Checks a host by an observation of it. The first line that applies decides: The first that applies decides:
+///
+/// | the host | |
+/// |---|---|
+/// | does not answer, or refuses to | unreachable, or failed |
+/// | has no such app | `unknown_app` |
+/// | is in another transaction | `update_in_progress` |
+/// | runs what it is to run, and is well | already current |
+/// | runs something else than when the plan was made | `moved` |
+/// | has no room for the archive | `no_space` |
+/// | is not well | `unhealthy`, unless that is allowed, or the same release is activated again |
+pub(super) fn check_host(
+    plan: &Plan,
+    planned: &PlannedHost,
+    observation: &Observation,
+) -> HostCheck {
+    let result =
+        |outcome| HostResult { from: planned.from, ..HostResult::new(&planned.host, outcome) };
+    let failed =
+        |from| HostResult { from, to: from, ..HostResult::new(&planned.host, HostOutcome::Failed) };
+    let report = match observation {
+        Observation::Reported(report) => report,
+        Observation::Refused { code, detail } => {
+            return HostCheck::NotOrdered(
+                result(HostOutcome::Failed).with_reason(code.clone(), detail),
+            );
+        }
+        Observation::Unreachable { code, detail } => {
+            return HostCheck::NotOrdered(
+                result(HostOutcome::Unreachable).with_reason(code.clone(), detail),
+            );
+        }
+    };
+    let Some(app) = &report.app else {
+        let detail = format!("it has no app {}", plan.app);
+        return HostCheck::NotOrdered(failed(None).with_reason(Code::UnknownApp, &detail));
+    };
+    let active = app.active;
+    if app.phase != Phase::Idle {
+        let detail = format!("another transaction is {} there", app.phase);
+        return HostCheck::NotOrdered(failed(active).with_reason(Code::UpdateInProgress, &detail));
+    }
+    if has_nothing_to_do(plan, planned, app) {
+        let outcome = HostOutcome::AlreadyCurrent;
+        return HostCheck::NotOrdered(HostResult { from: active, to: active, ..result(outcome) });
+    }
+    if active != planned.from {
+        let named = |digest: Option<Digest>| {
+            digest.map_or_else(|| "nothing".to_owned(), |digest| digest.short())
+        };
+        let (now, then) = (named(active), named(planned.from));
+        let detail = format!("it runs {now} now; the plan was made when it ran {then}");
+        return HostCheck::NotOrdered(failed(active).with_reason(MasterCode::Moved, &detail));
+    }
+    if let Some(room) = app.room.filter(|room| *room < planned.bytes) {
+        let detail = no_space_detail(planned.bytes, room);
+        return HostCheck::NotOrdered(failed(active).with_reason(Code::NoSpace, &detail));
+    }
+    let repair = plan.policy.options.force && active == planned.to;
+    if !app.healthy && !plan.policy.allow_unhealthy && !repair {
+        let detail = format!("its agent is {}; --allow-unhealthy goes on all the same", app.agent);
+        return HostCheck::Unhealthy(failed(active).with_reason(MasterCode::Unhealthy, &detail));
+    }
+    HostCheck::Ready
+}
+
+/// The detail of a host that has too little space for the archive.
+pub fn no_space_detail(bytes: u64, room: u64) -> String {
+    format!("the archive has {bytes} bytes, and its disk has room for {room}")
+}
+
+fn has_nothing_to_do(plan: &Plan, planned: &PlannedHost, app: &AppReport) -> bool {
+    let current = app.active.is_some() && app.active == planned.to && app.healthy;
+    current && planned.action != Action::UpdateSelf && !plan.policy.options.force
+}

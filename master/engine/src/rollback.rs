@@ -1,0 +1,96 @@
+//! Going back: every host that this rollout updated runs again what it ran before.
+
+use protocol::{Code, HostOutcome};
+use time::OffsetDateTime;
+
+use crate::state::{FIRST_PHASE, PendingRollback};
+use crate::{Blame, Command, HostActivity, HostResult, MasterCode, Notice, State, Status, blame};
+
+/// Waits for what was ordered before; then takes hosts back, the last in the plan's order first,
+/// as many at once as the policy allows. True once all were.
+pub(super) fn roll_hosts_back(
+    state: &mut State,
+    now: OffsetDateTime,
+    out: &mut Vec<Command>,
+) -> bool {
+    let mut pending = match state.pending_rollback.take() {
+        Some(pending) => pending,
+        None if state.under_way.is_empty() => hosts_to_roll_back(state),
+        None => return false,
+    };
+    while state.is_below_parallel_limit()
+        && let Some(index) = pending.left.pop()
+    {
+        if state.plan.hosts[index].from.is_some() {
+            state.dispatch(index, HostActivity::RollingBack(FIRST_PHASE), now, out);
+        } else {
+            pending.failed = true;
+            let result = result(state, index, HostOutcome::Failed);
+            let detail = "it had no release before this rollout: there is nothing to go back to";
+            let result = result.with_reason(Code::NoPreviousRelease, detail);
+            state.record_result(index, result, now, out);
+        }
+    }
+    let over = pending.left.is_empty() && state.under_way.is_empty();
+    if over {
+        let (status, notice) = if pending.failed {
+            (Status::Failed, Notice::Ended)
+        } else {
+            (Status::RolledBack, Notice::RolledBack)
+        };
+        state.enter(status, now);
+        out.push(Command::Announce(notice));
+    }
+    state.pending_rollback = Some(pending);
+    over
+}
+
+/// The hosts that were updated. A host of which it is not known what it runs cannot be taken back.
+fn hosts_to_roll_back(state: &State) -> PendingRollback {
+    let results = || {
+        let result = |index: usize| Some((index, state.hosts[index].result.as_deref()?));
+        (0..state.hosts.len()).filter_map(result)
+    };
+    let updated = results().filter(|(_, result)| result.outcome == HostOutcome::Updated);
+    let in_doubt = |(_, result): (usize, &HostResult)| match result.outcome {
+        HostOutcome::Stranded => true,
+        HostOutcome::Unreachable => blame(result) == Some(Blame::Unclear),
+        _ => false,
+    };
+    PendingRollback {
+        left: updated.map(|(index, _)| index).collect(),
+        failed: results().any(in_doubt),
+    }
+}
+
+/// Takes a host's answer to its order to go back.
+pub(super) fn finish_host(
+    state: &mut State,
+    index: usize,
+    answer: HostResult,
+    now: OffsetDateTime,
+    out: &mut Vec<Command>,
+) {
+    let is_back = matches!(answer.outcome, HostOutcome::AlreadyCurrent)
+        || (answer.outcome == HostOutcome::RolledBack && answer.code.is_none());
+    let result = if is_back {
+        let result = result(state, index, HostOutcome::RolledBack);
+        let result = HostResult { to: answer.to, duration_ms: answer.duration_ms, ..result };
+        result.with_reason(
+            MasterCode::TakenBack,
+            "it was updated, and taken back with the whole rollout",
+        )
+    } else {
+        if let Some(pending) = &mut state.pending_rollback {
+            pending.failed = true;
+        }
+        answer
+    };
+    state.record_result(index, result, now, out);
+}
+
+/// A result that says what the host ran before, and that it still runs the release.
+fn result(state: &State, index: usize, outcome: HostOutcome) -> HostResult {
+    let planned = &state.plan.hosts[index];
+    HostResult { from: planned.from, to: planned.to, ..HostResult::new(&planned.host, outcome) }
+}

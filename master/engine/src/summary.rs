@@ -1,0 +1,129 @@
+//! What all hosts came to, put together. It decides nothing but whether all of it is as requested.
+
+use std::collections::BTreeMap;
+
+use protocol::{Code, HostOutcome, Kind};
+
+use crate::{HostActivity, HostResult, HostState, MasterCode, PlannedHost, State, Status};
+
+/// A result for each host, by name: what it came to, or why it has come to nothing yet.
+pub fn host_results(state: &State) -> Vec<HostResult> {
+    let result = |index: usize| match &state.hosts[index].result {
+        Some(result) => HostResult::clone(result),
+        None => unfinished_result(state, index),
+    };
+    state.indices.values().map(|&index| result(index)).collect()
+}
+
+/// The result of a host that has none: the rollout ended, or waits, before the host's turn; or in
+/// the middle of it, when it is not known yet what it comes to.
+fn unfinished_result(state: &State, index: usize) -> HostResult {
+    let planned = &state.plan.hosts[index];
+    if let Some(activity) = state.hosts[index].activity.name_of_order() {
+        let result = HostResult::new(&planned.host, HostOutcome::Unreachable);
+        let result = HostResult { from: planned.from, ..result };
+        let detail = format!("left while {activity}: it goes on there");
+        return result.with_reason(Code::Interrupted, &detail);
+    }
+    let result = HostResult::new(&planned.host, HostOutcome::Skipped);
+    let result = HostResult { from: planned.from, to: planned.from, ..result };
+    match &state.status {
+        Status::Aborted => {
+            result.with_reason(MasterCode::Aborted, "the rollout was aborted before its turn")
+        }
+        Status::RollingBack | Status::RolledBack => {
+            result.with_reason(Code::RolledBack, "the rollout was rolled back before its turn")
+        }
+        Status::Completed | Status::Failed => result.with_reason(
+            MasterCode::NotStarted,
+            "another host was not well, so no host was touched",
+        ),
+        Status::AwaitingApproval(gate) => result
+            .with_reason(MasterCode::AwaitingApproval, &format!("somebody has to approve {gate}")),
+        Status::Paused(why) if !why.needs_decision() => {
+            result.with_reason(Code::Interrupted, "the rollout was stopped before its turn")
+        }
+        Status::Paused(why) => {
+            result.with_reason(MasterCode::Paused, &format!("the rollout is paused: {why}"))
+        }
+        Status::Planned | Status::Running => {
+            result.with_reason(Code::Interrupted, "the rollout was left before its turn")
+        }
+    }
+}
+
+/// The hosts with their plans, the most urgent first; those of one [`Urgency`] in the plan's order.
+pub fn by_urgency(state: &State) -> Vec<(Urgency, &PlannedHost, &HostState)> {
+    let ranked = state.hosts().map(|(planned, host)| (Urgency::of(host), planned, host));
+    let mut hosts: Vec<_> = ranked.collect();
+    hosts.sort_by_key(|(urgency, ..)| *urgency);
+    hosts
+}
+
+/// How much a host matters to an operator who looks at a rollout; the most comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// It does not run what it was asked to run.
+    Failed,
+    /// A command is out for it.
+    UnderWay,
+    /// It runs what it was asked to run.
+    Good,
+    /// It waits for its turn.
+    Waiting,
+    /// It was left out.
+    LeftOut,
+}
+
+impl Urgency {
+    fn of(host: &HostState) -> Self {
+        match (host.activity, host.result.as_ref().map(|result| result.outcome)) {
+            (HostActivity::Done, Some(HostOutcome::Updated | HostOutcome::AlreadyCurrent)) => {
+                Self::Good
+            }
+            (HostActivity::Done, Some(HostOutcome::Skipped)) => Self::LeftOut,
+            (HostActivity::Done, _) => Self::Failed,
+            (HostActivity::Pending, _) => Self::Waiting,
+            _ => Self::UnderWay,
+        }
+    }
+
+    /// Whether the host is one of many of which there is nothing to say.
+    pub fn is_unremarkable(self) -> bool {
+        self >= Self::Good
+    }
+}
+
+/// How many hosts are in each state, by the state's name.
+pub fn count_hosts(state: &State) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    for host in &state.hosts {
+        *counts.entry(host.name()).or_default() += 1;
+    }
+    counts
+}
+
+/// Whether every host runs what it was asked to run. Hosts that are left out because they are not
+/// addressed are no failure, unless there was nothing else, or the operator named them.
+pub(super) fn all_as_requested(state: &State) -> bool {
+    let outcomes =
+        || state.hosts.iter().map(|host| host.result.as_ref().map(|result| result.outcome));
+    let met = |outcome: Option<HostOutcome>| {
+        outcome.is_some_and(|outcome| is_success(state.plan.kind, outcome))
+    };
+    let left_out = |outcome| !state.plan.by_name && outcome == Some(HostOutcome::Skipped);
+    outcomes().any(met) && outcomes().all(|outcome| met(outcome) || left_out(outcome))
+}
+
+/// Whether the host runs what it was asked to run. In an update, a host that is back on its old
+/// release does not.
+const fn is_success(kind: Kind, outcome: HostOutcome) -> bool {
+    match outcome {
+        HostOutcome::Updated | HostOutcome::AlreadyCurrent => true,
+        HostOutcome::RolledBack => matches!(kind, Kind::Rollback),
+        HostOutcome::Failed
+        | HostOutcome::Unreachable
+        | HostOutcome::Stranded
+        | HostOutcome::Skipped => false,
+    }
+}
