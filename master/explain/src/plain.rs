@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 /// One line of text as it may be shown: control characters (escape sequences begin with one), line
 /// and paragraph separators and characters that turn the direction of writing are shown as
-/// `\u{…}`, and so are a line's ends. What a worker, its build or its agent said goes through here
+/// `\u{…}`, and so are a line's ends. What an updater, its build or its agent said goes through here
 /// before it is printed.
 pub fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());

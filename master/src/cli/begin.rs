@@ -70,8 +70,8 @@ impl Begin<'_> {
                 return Ok(Exit::Interrupted);
             }
         };
-        let worker = |member: Member| (member.host, member.worker);
-        self.drive(id, archives, members.into_iter().map(worker).collect()).await
+        let client = |member: Member| (member.host, member.client);
+        self.drive(id, archives, members.into_iter().map(client).collect()).await
     }
 
     /// Carries out a plan that was kept, or shows it.
@@ -96,7 +96,7 @@ impl Begin<'_> {
                 return Ok(Exit::Interrupted);
             }
         };
-        self.drive(id, archives, workers(self.context, &plan)?).await
+        self.drive(id, archives, clients(self.context, &plan)?).await
     }
 
     fn until(&self) -> Option<time::OffsetDateTime> {
@@ -137,17 +137,17 @@ impl Begin<'_> {
         self.context.output.note(&format!(
             "the rollout {id} wants just this, and was left half way: going on with it"
         ));
-        self.drive(id, archives, workers(self.context, plan)?).await
+        self.drive(id, archives, clients(self.context, plan)?).await
     }
 
     async fn drive(
         &self,
         id: RolloutId,
         archives: Archives,
-        workers: UpdaterClients,
+        clients: UpdaterClients,
     ) -> Result<Exit, Failure> {
         let interrupt = self.interrupt.clone();
-        Ok(drive(self.context, id, archives, workers, interrupt).await?.exit())
+        Ok(drive(self.context, id, archives, clients, interrupt).await?.exit())
     }
 }
 
@@ -156,7 +156,7 @@ pub(super) async fn drive(
     context: &Context,
     id: RolloutId,
     archives: Archives,
-    workers: UpdaterClients,
+    clients: UpdaterClients,
     interrupt: Interrupt,
 ) -> Result<Summary, Failure> {
     let rollouts = context.rollouts();
@@ -165,7 +165,7 @@ pub(super) async fn drive(
     let expected = rollouts.estimate(&plan)?;
     let names = ReleaseNames::read(&context.store)?;
     let progress = Progress::new(&context.output, &hosts, &names, expected.as_ref());
-    let ended = rollouts.drive(id, archives, workers, interrupt, &progress).await;
+    let ended = rollouts.drive(id, archives, clients, interrupt, &progress).await;
     progress.leave();
     let summary = ended?;
     show_summary(&context.output, &summary, &names);
@@ -173,14 +173,14 @@ pub(super) async fn drive(
 }
 
 /// The updaters of a plan's hosts; of one that was taken out of the fleet since, why it has none.
-pub(super) fn workers(context: &Context, plan: &Plan) -> Result<UpdaterClients, Failure> {
+pub(super) fn clients(context: &Context, plan: &Plan) -> Result<UpdaterClients, Failure> {
     let fleet = Fleet::open(&context.home, &context.store, context.patience)?;
     let hosts = context.store.hosts()?;
     let known: HashMap<_, _> = hosts.iter().map(|host| (&host.name, host)).collect();
-    let worker = |name: &HostName| {
+    let client = |name: &HostName| {
         let host = known.get(name).ok_or(ClientError::NotInFleet("not enrolled"))?;
         host.skip_reason().map_or(Ok(()), |reason| Err(ClientError::NotInFleet(reason)))?;
-        fleet.worker(host)
+        fleet.client(host)
     };
-    Ok(plan.hosts.iter().map(|planned| (planned.host.clone(), worker(&planned.host))).collect())
+    Ok(plan.hosts.iter().map(|planned| (planned.host.clone(), client(&planned.host))).collect())
 }

@@ -38,13 +38,12 @@ fn table(past: &[PastRollout], names: &ReleaseNames, columns: Option<usize>) -> 
     let headings = ["ROLLOUT", "STARTED", "RESULT", "WHAT"];
     let mut table = Table::new(headings).within(columns);
     for PastRollout { rollout, hosts } in past {
-        let finish_host =
-            if hosts.is_empty() { String::new() } else { format!(": {}", counts(hosts)) };
+        let results = if hosts.is_empty() { String::new() } else { format!(": {}", counts(hosts)) };
         table.row([
             &rollout.id.short(),
             &when(rollout.started_at),
             rollout.result.map_or(&*rollout.state, |result| result.name()),
-            &format!("{}{finish_host}", names.asked(rollout)),
+            &format!("{}{results}", names.asked(rollout)),
         ]);
     }
     table.render()

@@ -24,8 +24,8 @@ pub struct WhyArgs {
 pub(super) fn run(arguments: &WhyArgs, context: &Context) -> Result<Exit, Failure> {
     let Context { home, store, output, now, .. } = context;
     let host = store.host(&arguments.host)?;
-    let worker = Fleet::open(home, store, context.patience)?.worker(&host);
-    let mut answers = block_on(why(&host.name, worker, now()))?;
+    let client = Fleet::open(home, store, context.patience)?.client(&host);
+    let mut answers = block_on(why(&host.name, client, now()))?;
     if let Some(line) = in_its_rollout(context, &host.name)? {
         let why = Why { host: host.name.clone(), app: None, line, output: Vec::new() };
         answers.insert(0, why);

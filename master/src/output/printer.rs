@@ -74,7 +74,7 @@ impl Output {
         self.columns
     }
 
-    /// Data for people, on stdout. What comes from a worker has been through
+    /// Data for people, on stdout. What comes from an updater has been through
     /// [`plain`] before; a [`Table`](crate::output::Table) does that itself.
     pub fn data(&self, text: &str) {
         let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };

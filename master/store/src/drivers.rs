@@ -1,7 +1,7 @@
 //! Who drives a rollout: a lease that has to be renewed, and that is taken over from the dead.
 //!
 //! Whoever holds it may append to the rollout's journal and give its orders; the epoch of those
-//! grows with every lease that is taken over, so that one who lost it is refused by the workers.
+//! grows with every lease that is taken over, so that one who lost it is refused by the updaters.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;

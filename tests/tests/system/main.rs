@@ -35,6 +35,7 @@ mod hooks;
 mod hostile_archives;
 mod hostile_builds;
 mod hung_bus;
+mod hung_disk;
 mod identities;
 mod interrupted;
 mod invariants;

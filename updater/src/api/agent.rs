@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use protocol::{AppHealth, AppName};
 use serde::Deserialize;
 
+use crate::api::blocking::blocking;
 use crate::api::{ApiError, ApiQuery};
 use crate::daemon::Daemon;
 use crate::transaction::Operation;
@@ -24,10 +25,9 @@ pub(super) async fn operate(
     ApiQuery(query): ApiQuery<AgentQuery>,
 ) -> Result<Json<AppHealth>, ApiError> {
     let app = daemon.app(query.app.as_ref())?;
-    let done = tokio::task::spawn_blocking(move || {
+    let health = blocking(move || {
         app.operate(operation)?;
         Ok(app.status.get().health())
     });
-    let done = done.await.map_err(|error| ApiError::internal(error.to_string()))?;
-    done.map(Json).map_err(|problem: protocol::Problem| problem.into())
+    Ok(Json(health.await?))
 }

@@ -9,10 +9,12 @@ use http::HeaderMap;
 use protocol::{Code, DrillLine, Problem};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
+use crate::api::blocking::blocking;
 use crate::api::follow::{Follow, lines};
 use crate::api::orders::{AppQuery, check_order};
-use crate::api::{ApiError, ApiQuery, Caller};
+use crate::api::{ApiError, ApiQuery};
 use crate::daemon::Daemon;
+use crate::server::Caller;
 
 /// Begins one, and answers with its steps and its end.
 pub(super) async fn drill(
@@ -24,10 +26,7 @@ pub(super) async fn drill(
     let app = daemon.app(query.app.as_ref())?;
     check_order(&daemon, &headers).await?;
     let beginning = Arc::clone(&daemon);
-    let begun = tokio::task::spawn_blocking(move || {
-        beginning.begin_drill(&app.settings.name, caller.name())
-    });
-    let heard = begun.await.map_err(|error| ApiError::internal(error.to_string()))??;
+    let heard = blocking(move || Ok(beginning.begin_drill(&app.settings.name, caller.name())?)).await?;
     let mut heard = UnboundedReceiverStream::new(heard);
     if Follow::new(&headers, false, 0).stream {
         return Ok(lines(heard));

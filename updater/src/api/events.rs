@@ -1,5 +1,6 @@
 //! `GET /events` and `GET /evidence/{transaction}`.
 
+use std::fs;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -8,6 +9,7 @@ use http::HeaderMap;
 use protocol::{AppName, Code, Problem, TransactionId};
 use serde::Deserialize;
 
+use crate::api::blocking::blocking;
 use crate::api::follow::server_sent;
 use crate::api::{ApiError, ApiQuery};
 use crate::daemon::Daemon;
@@ -48,14 +50,18 @@ pub(super) async fn evidence(
 ) -> Result<Response, ApiError> {
     let transaction: TransactionId =
         transaction.parse().map_err(|error| ApiError::bad_request(format!("failed to {error}")))?;
+    blocking(move || kept_evidence(&daemon, &transaction)).await.map(IntoResponse::into_response)
+}
+
+fn kept_evidence(
+    daemon: &Daemon,
+    transaction: &TransactionId,
+) -> Result<axum::Json<Evidence>, ApiError> {
     for app in daemon.apps.values().chain([&daemon.updater_app]) {
-        if let Ok(text) =
-            tokio::fs::read(evidence_file(&app.settings.files.evidence(), &transaction)).await
-        {
-            let evidence: Evidence = serde_json::from_slice(&text).map_err(|error| {
+        if let Ok(text) = fs::read(evidence_file(&app.settings.files.evidence(), transaction)) {
+            return serde_json::from_slice(&text).map(axum::Json).map_err(|error| {
                 ApiError::internal(format!("the evidence cannot be read: {error}"))
-            })?;
-            return Ok(axum::Json(evidence).into_response());
+            });
         }
     }
     let detail = format!("nothing is kept of {transaction}: it did not fail, or is too long ago");

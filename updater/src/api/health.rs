@@ -6,8 +6,10 @@ use axum::Json;
 use axum::extract::State;
 use protocol::{FORMAT, Health, Releases};
 
-use crate::api::{ApiError, Caller};
+use crate::api::ApiError;
+use crate::api::blocking::blocking;
 use crate::daemon::Daemon;
+use crate::server::Caller;
 
 /// `GET /health`: from memory, so that it answers whatever the disk does.
 pub(super) async fn health(State(daemon): State<Arc<Daemon>>, caller: Caller) -> Json<Health> {
@@ -21,16 +23,13 @@ pub(super) async fn health(State(daemon): State<Arc<Daemon>>, caller: Caller) ->
 pub(super) async fn releases(
     State(daemon): State<Arc<Daemon>>,
 ) -> Result<Json<Releases>, ApiError> {
-    let read = tokio::task::spawn_blocking(move || {
+    let releases = blocking(move || {
         let apps = daemon.apps.iter();
         let apps = apps.map(|(name, app)| Ok((name.clone(), app.settings.releases()?)));
-        Ok(Releases { format: FORMAT, apps: apps.collect::<std::io::Result<_>>()? })
+        let apps = apps.collect::<std::io::Result<_>>().map_err(|error| read_error(&error))?;
+        Ok(Releases { format: FORMAT, apps })
     });
-    match read.await {
-        Ok(Ok(releases)) => Ok(Json(releases)),
-        Ok(Err(error)) => Err(read_error(&error)),
-        Err(error) => Err(ApiError::internal(error.to_string())),
-    }
+    Ok(Json(releases.await?))
 }
 
 fn read_error(error: &std::io::Error) -> ApiError {

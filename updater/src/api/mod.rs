@@ -2,21 +2,20 @@
 
 mod agent;
 mod announced;
+mod blocking;
 mod body_deadline;
-mod caller;
 mod drill;
 mod error;
 mod events;
+mod extract;
 mod follow;
 mod health;
 mod metrics;
 mod orders;
 mod parts;
-mod query;
 mod router;
 mod upload;
 
-pub use caller::{Audience, Caller, Who};
 pub use error::ApiError;
-pub(crate) use query::ApiQuery;
+use extract::ApiQuery;
 pub use router::{Route, local_router, router, routes};

@@ -13,13 +13,15 @@ use protocol::{
 use serde::Deserialize;
 
 use crate::api::announced::{Announced, Form, announced_digest, length, presented};
+use crate::api::blocking::blocking;
 use crate::api::body_deadline::BodyDeadline;
 use crate::api::follow::Follow;
 use crate::api::parts::{Parts, Sent, label};
 use crate::api::upload::Upload;
-use crate::api::{ApiError, ApiQuery, Caller};
+use crate::api::{ApiError, ApiQuery};
 use crate::config::LimitsConfig;
 use crate::daemon::Daemon;
+use crate::server::Caller;
 use crate::transaction::{Admission, App, Declared, Failure, Order, Target};
 
 /// Bytes of a JSON body.
@@ -60,8 +62,8 @@ pub(super) async fn stage(
     check_order(&daemon, request.headers()).await?;
     let digest: Digest =
         digest.parse().map_err(|error| ApiError::bad_request(format!("failed to {error}")))?;
-    if app.settings.is_ready(&digest).map_err(Failure::from)? {
-        let result = staged(&app, digest);
+    let looked_at = Arc::clone(&app);
+    if let Some(result) = blocking(move || Ok(ready(&looked_at, digest)?)).await? {
         return Ok((StatusCode::OK, axum::Json(result)).into_response());
     }
     let (parts, body) = request.into_parts();
@@ -274,8 +276,7 @@ async fn begin(
         order: key.map(|key| key.chars().take(100).collect()),
     };
     let app = Arc::clone(app);
-    let begun = tokio::task::spawn_blocking(move || app.begin(order)).await;
-    begun.map_err(|error| ApiError::internal(error.to_string()))?.map_err(Into::into)
+    blocking(move || Ok(app.begin(order)?)).await
 }
 
 /// Whether orders are taken, and from this master. The epoch is kept on the disk, so this blocks.
@@ -289,10 +290,7 @@ pub(super) async fn check_order(
     });
     let epoch = epoch.transpose()?;
     let daemon = Arc::clone(daemon);
-    tokio::task::spawn_blocking(move || daemon.check_order(epoch))
-        .await
-        .map_err(|error| ApiError::internal(error.to_string()))??;
-    Ok(epoch)
+    blocking(move || Ok(daemon.check_order(epoch).map(|()| epoch)?)).await
 }
 
 /// An empty body is an empty object.
@@ -312,8 +310,12 @@ async fn json<T: for<'de> Deserialize<'de>>(
         .map_err(|error| ApiError::bad_request(format!("the JSON body: {error}")))
 }
 
-fn staged(app: &App, digest: Digest) -> TransactionResult {
-    TransactionResult {
+/// The answer for a release that is on the disk already.
+fn ready(app: &App, digest: Digest) -> Result<Option<TransactionResult>, Problem> {
+    if !app.is_ready(&digest).map_err(|error| internal(&error))? {
+        return Ok(None);
+    }
+    Ok(Some(TransactionResult {
         status: Status::Staged,
         code: None,
         transaction: None,
@@ -323,7 +325,7 @@ fn staged(app: &App, digest: Digest) -> TransactionResult {
         probe: None,
         duration_ms: 0,
         problem: None,
-    }
+    }))
 }
 
 impl OrderQuery {

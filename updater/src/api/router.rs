@@ -11,8 +11,9 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use http::Method;
 use protocol::{Code, Problem};
 
-use crate::api::{ApiError, Audience, Caller, agent, drill, events, health, metrics, orders};
+use crate::api::{ApiError, agent, drill, events, health, metrics, orders};
 use crate::daemon::Daemon;
+use crate::server::{Audience, Caller};
 
 #[derive(Debug)]
 pub struct Route {

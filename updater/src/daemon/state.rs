@@ -18,6 +18,7 @@ use crate::daemon::Epoch;
 use crate::drill::{read_last, sweep as sweep_drill};
 use crate::runner::RunnerResources;
 use crate::self_update::{OwnExecutable, Takeover};
+use crate::server::{Caller, Who};
 use crate::sys::wall_clock;
 use crate::transaction::{App, AppError, Events, Failure, Recovery};
 

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use listener::AcceptSwitch;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::environment::LISTENING;
 use crate::self_update::executable::{Foreign, foreign_machine};
 use crate::self_update::{ChannelError, FromParent, SuccessorStarter};
-use crate::server::AcceptSwitch;
 use crate::sys::bounds::CommandBounds;
 use crate::sys::run::run_bounded;
 use crate::sys::spawn::Spawn;

@@ -1,4 +1,4 @@
-//! The local socket, for whoever is logged in on the host when the master is gone. Only root, or
+//! The local socket, for an operator on the host when the master is gone. Only root, or
 //! the updater's own user, can open it.
 
 use std::fs;
@@ -8,12 +8,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
+use listener::{Limits, serve_connection};
 use tokio::net::UnixListener;
 use tokio::runtime::Handle;
 
-use crate::api::{Caller, Who};
-use crate::config::LimitsConfig;
-use crate::server::connection::serve_connection;
+use crate::server::{Caller, Who};
 use crate::sys::spawn_task;
 
 /// Its name in the state directory.
@@ -23,7 +22,7 @@ pub const LOCAL_SOCKET: &str = "updater.sock";
 static NUMBERS: AtomicU64 = AtomicU64::new(1 << 62);
 
 /// Binds the socket and serves until the process ends.
-pub fn serve_local(state_dir: &Path, router: Router, limits: LimitsConfig) -> io::Result<()> {
+pub fn serve_local(state_dir: &Path, router: Router, limits: Limits) -> io::Result<()> {
     let listener = bind(&state_dir.join(LOCAL_SOCKET))?;
     spawn_task(&Handle::current(), "the local socket", async move {
         loop {
@@ -32,7 +31,7 @@ pub fn serve_local(state_dir: &Path, router: Router, limits: LimitsConfig) -> io
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                 continue;
             };
-            let (router, limits) = (router.clone(), limits.clone());
+            let router = router.clone();
             let connection = NUMBERS.fetch_add(1, Ordering::Relaxed);
             tokio::spawn(async move {
                 let caller = Caller { who: Who::Local, connection };
@@ -44,7 +43,7 @@ pub fn serve_local(state_dir: &Path, router: Router, limits: LimitsConfig) -> io
 }
 
 /// A socket that a dead updater left is replaced. To open one takes the right to write to it, and the
-/// umask that updaters are started with leaves that to nobody else from the first moment.
+/// umask that updaters are started with leaves that to no other user from the first moment.
 fn bind(path: &Path) -> io::Result<UnixListener> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -1,9 +1,8 @@
-//! The listening side: TLS, bounds and deadlines around every connection, and the local socket.
+//! The listening side of the updater: who calls, under which bounds, and the local socket.
 
-mod accept;
-mod connection;
-mod connection_limit;
+mod caller;
+mod limits;
 mod local;
 
-pub use accept::{AcceptSwitch, serve};
+pub use caller::{Audience, Caller, Who};
 pub use local::{LOCAL_SOCKET, serve_local};

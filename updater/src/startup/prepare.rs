@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use listener::{AcceptSwitch, Limits};
 use pki::{Identity, Paths};
 use rustls::ServerConfig;
 use tokio::runtime::Handle;
@@ -12,12 +13,10 @@ use tokio::sync::mpsc;
 
 use super::starter::listen_to_starter;
 use super::{StartContext, StartError};
-use crate::config::LimitsConfig;
 use crate::daemon::Daemon;
 use crate::release::Layout;
 use crate::runner::RunnerResources;
 use crate::self_update::{Channel, OwnExecutable, SuccessorStarter, Takeover, Unit};
-use crate::server::AcceptSwitch;
 use crate::systemd::BusConnection;
 
 /// An updater that is about to serve.
@@ -30,7 +29,7 @@ pub(super) struct Prepared {
     pub(super) socket: TcpListener,
     pub(super) tls: Arc<ServerConfig>,
     pub(super) gate: AcceptSwitch,
-    pub(super) limits: LimitsConfig,
+    pub(super) limits: Limits,
     pub(super) state_dir: PathBuf,
 }
 
@@ -60,7 +59,7 @@ pub(super) fn prepare(context: StartContext, handle: &Handle) -> Result<Prepared
     let gate = AcceptSwitch::new(true);
     let takeover =
         Takeover::new(successors, heard, gate.clone(), path.clone(), listening, handle.clone());
-    let (limits, state_dir) = (config.limits.clone(), config.state_dir.clone());
+    let (limits, state_dir) = (Limits::from(&config.limits), config.state_dir.clone());
     let systemd = BusConnection::new(environment.bus_address());
     let resources = RunnerResources { systemd, sockets };
     let candidate = environment.is_candidate();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
@@ -12,7 +13,7 @@ use super::{StartContext, StartError};
 use crate::api::{local_router, router};
 use crate::daemon::Daemon;
 use crate::self_update::ToParent;
-use crate::server::{serve, serve_local};
+use crate::server::{Caller, serve_local};
 use crate::sys::{blocking, spawn_task};
 use crate::systemd::notify;
 
@@ -51,14 +52,14 @@ async fn updater(context: StartContext) -> Result<(), StartError> {
     let prepared = blocking("the start", move || prepare(context, &Handle::current())).await?;
     let Prepared { daemon, takeover, starter, candidate, socket, tls, gate, limits, state_dir } =
         prepared;
-    let listener = tokio::net::TcpListener::from_std(socket).map_err(StartError::Socket)?;
+    let socket = TcpListener::from_std(socket).map_err(StartError::Socket)?;
     let looking = look_or_take_charge(Arc::clone(&daemon), candidate);
     let mut looking = spawn_task(&handle, "the start", looking);
     if timeout(ANSWERS_WITHIN, &mut looking).await.is_err() {
         tracing::warn!("the start waits for systemd or a disk; it is answered what is known");
     }
     let routes = router(Arc::clone(&daemon));
-    let serving = serve(listener, tls, routes, limits.clone(), gate);
+    let serving = listener::serve(socket, tls, routes, limits, gate, Caller::of_peer);
     let serving = spawn_task(&handle, "the network", serving);
     let tell_starter = |message| starter.as_ref().map_or(Ok(()), |starter| starter.send(&message));
     tell_starter(ToParent::Ready)?;

@@ -25,7 +25,7 @@ pub struct Member {
     /// Why it is left out, if it is.
     pub skip: Option<&'static str>,
     /// Its updater; an error where it cannot be told from others.
-    pub worker: Result<UpdaterClient, ClientError>,
+    pub client: Result<UpdaterClient, ClientError>,
 }
 
 impl Fleet {
@@ -41,13 +41,13 @@ impl Fleet {
             host: selected.host.name.clone(),
             labels: selected.host.labels.clone(),
             skip: selected.skip,
-            worker: self.worker(&selected.host),
+            client: self.client(&selected.host),
         };
         selected.iter().map(member).collect()
     }
 
     /// The updater of a host, known by its recorded certificates and by nothing less.
-    pub fn worker(&self, host: &Host) -> Result<UpdaterClient, ClientError> {
+    pub fn client(&self, host: &Host) -> Result<UpdaterClient, ClientError> {
         let pinned: Vec<Fingerprint> = host.pinned.all().copied().collect();
         let tls = pki::updater_client_config(&self.identity, &host.name, &pinned)?;
         Ok(UpdaterClient::new(host.name.clone(), host.updater(), tls, self.epoch, self.patience))

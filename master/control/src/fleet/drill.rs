@@ -80,8 +80,8 @@ async fn drill_host(member: Member, app: AppName, hear: impl Fn(&DrillStep)) -> 
     if member.skip.is_some() {
         return HostDrill::of(member.host, "skipped", None, member.skip);
     }
-    let ended = match member.worker {
-        Ok(worker) => worker.drill(&app, hear).await,
+    let ended = match member.client {
+        Ok(client) => client.drill(&app, hear).await,
         Err(error) => Err(error),
     };
     match ended {

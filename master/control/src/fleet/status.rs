@@ -112,12 +112,12 @@ where
 }
 
 async fn ask_host(member: Member, desired: Vec<Desired>) -> HostStatus {
-    let Member { host, skip, worker, .. } = member;
+    let Member { host, skip, client, .. } = member;
     let blank = HostStatus { skipped: skip, ..HostStatus::unknown(host) };
     if skip.is_some() {
         return blank;
     }
-    match ask(worker).await {
+    match ask(client).await {
         Err(error) => HostStatus { error: Some(error.one_line()), ..blank },
         Ok((health, releases)) => HostStatus {
             reachable: true,
@@ -131,11 +131,11 @@ async fn ask_host(member: Member, desired: Vec<Desired>) -> HostStatus {
 
 /// A host whose releases cannot be listed still says how it is.
 async fn ask(
-    worker: Result<UpdaterClient, ClientError>,
+    client: Result<UpdaterClient, ClientError>,
 ) -> Result<(Health, Option<Releases>), ClientError> {
-    let worker = worker?;
-    let health = worker.health().await?;
-    Ok((health, worker.releases().await.ok()))
+    let client = client?;
+    let health = client.health().await?;
+    Ok((health, client.releases().await.ok()))
 }
 
 fn apps(health: Health, releases: Option<&Releases>, desired: &[Desired]) -> Vec<AppStatus> {

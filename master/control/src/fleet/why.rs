@@ -20,17 +20,17 @@ pub struct Why {
 
 pub async fn why(
     host: &HostName,
-    worker: Result<UpdaterClient, ClientError>,
+    client: Result<UpdaterClient, ClientError>,
     now: OffsetDateTime,
 ) -> Vec<Why> {
     let failed = |error: &ClientError| {
         vec![Why { host: host.clone(), app: None, line: error.one_line(), output: Vec::new() }]
     };
-    let worker = match worker {
-        Ok(worker) => worker,
+    let client = match client {
+        Ok(client) => client,
         Err(error) => return failed(&error),
     };
-    let health = match worker.health().await {
+    let health = match client.health().await {
         Ok(health) => health,
         Err(error) => return failed(&error),
     };
@@ -38,7 +38,7 @@ pub async fn why(
     for (app, health) in health.apps {
         let output = match &health.last {
             Some(last) if last.code.is_some() && health.state == Phase::Idle => {
-                output(&worker, last).await
+                output(&client, last).await
             }
             _ => Vec::new(),
         };
@@ -49,8 +49,8 @@ pub async fn why(
 }
 
 /// What was kept of the failure; nothing, if it was none or is too long ago.
-async fn output(worker: &UpdaterClient, last: &LastTransaction) -> Vec<String> {
-    let evidence = worker.evidence(&last.transaction).await.unwrap_or_default();
+async fn output(client: &UpdaterClient, last: &LastTransaction) -> Vec<String> {
+    let evidence = client.evidence(&last.transaction).await.unwrap_or_default();
     let exit = evidence.agent_exit.map(|exit| format!("the agent ended: {exit}"));
     evidence.build_output.into_iter().chain(evidence.agent_output).chain(exit).collect()
 }
@@ -160,7 +160,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_output_of_the_failure_comes_with_it() {
-        let worker = peer(|mut call| async move {
+        let client = peer(|mut call| async move {
             if call.is("GET /health") {
                 let mut ended = last("x", "rolled_back");
                 ended["code"] = json!("rolled_back");
@@ -170,7 +170,7 @@ mod tests {
             call.json(200, &evidence).await;
         })
         .await;
-        let answers = why(&"web-1".parse().unwrap(), Ok(worker), NOW).await;
+        let answers = why(&"web-1".parse().unwrap(), Ok(client), NOW).await;
         assert_eq!(answers[0].app, Some(app()));
         assert_eq!(answers[0].output, ["boom", "the agent ended: exit status 3"]);
     }
@@ -182,8 +182,8 @@ mod tests {
         let address = listen(server, |mut call| async move { call.say("?\r\n\r\n").await }).await;
         let host: HostName = "web-1".parse().unwrap();
         let client = world.client("web-1", &issued);
-        let worker = UpdaterClient::new(host.clone(), address, client, 1, impatience());
-        let answers = why(&host, Ok(worker), NOW).await;
+        let client = UpdaterClient::new(host.clone(), address, client, 1, impatience());
+        let answers = why(&host, Ok(client), NOW).await;
         assert!(answers[0].line.starts_with("failed to "), "{}", answers[0].line);
     }
 }

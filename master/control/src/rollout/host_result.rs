@@ -1,4 +1,4 @@
-//! What an answer of a worker's, or the lack of one, makes of a host's result.
+//! What an updater's answer, or the lack of one, makes of a host's result.
 
 use std::time::Duration;
 

@@ -156,13 +156,13 @@ impl Rollouts<'_> {
         &self,
         id: RolloutId,
         archives: Archives,
-        workers: UpdaterClients,
+        clients: UpdaterClients,
         interrupt: Interrupt,
         observer: &dyn Observer,
     ) -> Result<Summary, RolloutError> {
         let record = Record::read(self.store, self.store.rollout(id)?)?;
         let lease = self.lease(id)?;
-        let ended = self.drive_with(record, lease, archives, workers, interrupt, observer).await;
+        let ended = self.drive_with(record, lease, archives, clients, interrupt, observer).await;
         let left = self.store.leave_lease(&lease);
         let summary = ended?;
         left?;
@@ -174,7 +174,7 @@ impl Rollouts<'_> {
         record: Record,
         lease: Lease,
         archives: Archives,
-        workers: UpdaterClients,
+        clients: UpdaterClients,
         interrupt: Interrupt,
         observer: &dyn Observer,
     ) -> Result<Summary, RolloutError> {
@@ -186,9 +186,9 @@ impl Rollouts<'_> {
         let shown = last_shown(store, &record.rollout)?;
         let (id, plan) = (record.rollout.id, Arc::clone(&record.plan));
         let orders = HostOrders::new(id, plan, archives);
-        let of_epoch = |worker: UpdaterClient| worker.of_epoch(lease.epoch);
-        let workers = workers.into_iter().map(|(host, worker)| (host, worker.map(of_epoch)));
-        let mut executor = Updaters::new(orders, workers.collect(), now, interrupt);
+        let of_epoch = |client: UpdaterClient| client.of_epoch(lease.epoch);
+        let clients = clients.into_iter().map(|(host, client)| (host, client.map(of_epoch)));
+        let mut executor = Updaters::new(orders, clients.collect(), now, interrupt);
         let crash_point = CrashPoint::after(self.environment.crash_after_event);
         let mut ledger =
             StoreLedger { store, lease, record, observer, notifier, shown, crash_point };

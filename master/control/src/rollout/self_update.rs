@@ -15,16 +15,16 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Sends the updater its own release, and believes only a new connection on which that digest
 /// answers. `result` is what the host came to so far.
 pub(super) async fn update(
-    worker: &UpdaterClient,
+    client: &UpdaterClient,
     push: &Push,
     result: HostResult,
     listener: Listener,
 ) -> HostResult {
-    if worker.health().await.is_ok_and(|health| health.digest == push.digest) {
+    if client.health().await.is_ok_and(|health| health.digest == push.digest) {
         return noted(result, "its updater is the one asked for already");
     }
     listener(Heard::UpdatingSelf);
-    let answer = worker.update_self(push, listener).await;
+    let answer = client.update_self(push, listener).await;
     if let Ok(answer) = &answer
         && answer.status == Status::Failed
     {
@@ -35,7 +35,7 @@ pub(super) async fn update(
     }
     let begun = Instant::now();
     loop {
-        let seen = match worker.health().await {
+        let seen = match client.health().await {
             Ok(health) if health.digest == push.digest => {
                 return noted(result, &format!("its updater is now {}", push.digest.short()));
             }

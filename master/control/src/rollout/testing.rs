@@ -79,16 +79,16 @@ impl Fleet {
         .await;
         let client = self.world.client(name, &issued);
         let host: protocol::HostName = name.parse().unwrap();
-        let worker = UpdaterClient::new(host.clone(), address, client, 1, impatience());
+        let client = UpdaterClient::new(host.clone(), address, client, 1, impatience());
         let labels = [("zone".to_owned(), name[..1].to_owned())].into();
-        self.members.push(Member { host, labels, skip: None, worker: Ok(worker) });
+        self.members.push(Member { host, labels, skip: None, client: Ok(client) });
         requests
     }
 
     pub(super) fn skip(&mut self, name: &str, reason: &'static str) {
-        let worker = Err(crate::updater_client::ClientError::NotTaken("never asked".to_owned()));
+        let client = Err(crate::updater_client::ClientError::NotTaken("never asked".to_owned()));
         let (host, labels) = (name.parse().unwrap(), std::collections::BTreeMap::new());
-        self.members.push(Member { host, labels, skip: Some(reason), worker });
+        self.members.push(Member { host, labels, skip: Some(reason), client });
     }
 
     /// An archive whose digest is [`NEW`]: the peers do not check.
@@ -119,8 +119,8 @@ impl Fleet {
     ) -> Summary {
         let plan = self.plan(&request).await.unwrap();
         let archives = Archives { updater, ..Archives::none(request.goal) };
-        let workers = std::mem::take(&mut self.members);
-        let workers = workers.into_iter().map(|member| (member.host, member.worker)).collect();
+        let clients = std::mem::take(&mut self.members);
+        let clients = clients.into_iter().map(|member| (member.host, member.client)).collect();
         let home = Home::locate(Some(self.directory.path()), &HomeEnvironment::default()).unwrap();
         let rollouts = Rollouts {
             home: &home,
@@ -131,7 +131,7 @@ impl Fleet {
             who: "ada",
         };
         let id = rollouts.begin(&plan, &Sources::default()).unwrap();
-        rollouts.drive(id, archives, workers, interrupt, &self.shown).await.unwrap()
+        rollouts.drive(id, archives, clients, interrupt, &self.shown).await.unwrap()
     }
 
     pub(super) fn desired(&self, host: &str) -> Option<Digest> {

@@ -238,11 +238,11 @@ mod tests {
 
     #[tokio::test]
     async fn health_is_read() {
-        let worker = peer(|mut call| async move {
+        let client = peer(|mut call| async move {
             call.json(200, &health("idle", None, &Value::Null)).await;
         })
         .await;
-        let health = worker.health().await.unwrap();
+        let health = client.health().await.unwrap();
         assert_eq!(health.host.as_str(), "web-1");
     }
 
@@ -255,12 +255,12 @@ mod tests {
             (403, json!({"code": "role_forbidden", "detail": "no"}), MasterCode::Refused),
             (404, json!([]), MasterCode::Refused),
         ] {
-            let worker = peer(move |mut call| {
+            let client = peer(move |mut call| {
                 let value = value.clone();
                 async move { call.json(status, &value).await }
             })
             .await;
-            let error = worker.health().await.unwrap_err();
+            let error = client.health().await.unwrap_err();
             assert_eq!(error.kind(), code, "{error:?}");
             assert!(error.one_line().starts_with("failed to "));
         }
@@ -268,7 +268,7 @@ mod tests {
 
     #[tokio::test]
     async fn evidence_is_read_whatever_else_is_in_it() {
-        let worker = peer(|mut call| async move {
+        let client = peer(|mut call| async move {
             let evidence = json!({
                 "problem": {"detail": "it died", "code": "of_the_future"},
                 "build_output": ["a"], "agent_output": 7, "agent_exit": "exit status 3", "x": [],
@@ -276,7 +276,7 @@ mod tests {
             call.json(200, &evidence).await;
         })
         .await;
-        let evidence = worker.evidence(&TRANSACTION.parse().unwrap()).await.unwrap();
+        let evidence = client.evidence(&TRANSACTION.parse().unwrap()).await.unwrap();
         assert_eq!(evidence.detail.as_deref(), Some("it died"));
         assert_eq!(evidence.build_output, ["a"]);
         assert!(evidence.agent_output.is_empty());
@@ -296,11 +296,11 @@ mod tests {
             .await;
             let client = world.client("web-1", &pinned);
             let host = "web-1".parse().unwrap();
-            let worker = UpdaterClient::new(host, address, client, 1, impatience());
+            let client = UpdaterClient::new(host, address, client, 1, impatience());
             let directory = tempfile::tempdir().unwrap();
             let (push, _) = archive(&directory);
-            let sent = worker.push(&app(), "a", &push, &OrderOptions::default(), ear().0).await;
-            for error in [worker.health().await.unwrap_err(), sent.unwrap_err()] {
+            let sent = client.push(&app(), "a", &push, &OrderOptions::default(), ear().0).await;
+            for error in [client.health().await.unwrap_err(), sent.unwrap_err()] {
                 assert_eq!(error.kind(), MasterCode::NotTrusted, "{error:?}");
             }
             assert!(!served.load(Ordering::SeqCst));
@@ -315,8 +315,8 @@ mod tests {
         let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = closed.local_addr().unwrap().to_string();
         drop(closed);
-        let worker = UpdaterClient::new("web-1".parse().unwrap(), address, client, 1, impatience());
-        let error = worker
+        let client = UpdaterClient::new("web-1".parse().unwrap(), address, client, 1, impatience());
+        let error = client
             .rollback(&app(), "a", digest(1), &OrderOptions::default(), ear().0)
             .await
             .unwrap_err();

@@ -82,7 +82,7 @@ mod tests {
 
     /// What comes of a host that answers with these lines.
     async fn drill_of(lines: Vec<Value>) -> (Result<DrillReport, ClientError>, Vec<String>) {
-        let worker = peer(move |mut call| {
+        let client = peer(move |mut call| {
             let lines = lines.clone();
             async move {
                 assert!(call.is("POST /drill?app=agent "), "{}", call.head);
@@ -95,7 +95,7 @@ mod tests {
         .await;
         let heard = Mutex::new(Vec::new());
         let ended =
-            worker.drill(&app(), |step| heard.lock().unwrap().push(step.step.clone())).await;
+            client.drill(&app(), |step| heard.lock().unwrap().push(step.step.clone())).await;
         (ended, heard.into_inner().unwrap())
     }
 

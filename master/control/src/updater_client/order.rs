@@ -127,7 +127,7 @@ mod tests {
     async fn an_archive_is_sent_when_it_is_asked_for() {
         let got = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&got);
-        let worker = peer(move |mut call| {
+        let client = peer(move |mut call| {
             let kept = Arc::clone(&kept);
             async move {
                 let bytes = call.take_archive().await;
@@ -147,7 +147,7 @@ mod tests {
         let (push, bytes) = archive(&directory);
         let (listener, heard) = ear();
         let answer =
-            worker.push(&app(), "a", &push, &OrderOptions::default(), listener).await.unwrap();
+            client.push(&app(), "a", &push, &OrderOptions::default(), listener).await.unwrap();
         assert_eq!(answer.status, Status::Updated);
         assert_eq!(*got.lock().unwrap(), bytes);
         let heard = heard.lock().unwrap();
@@ -163,7 +163,7 @@ mod tests {
     #[tokio::test]
     async fn a_host_that_has_the_release_gets_no_bytes() {
         let (sender, mut rest) = tokio::sync::mpsc::channel(1);
-        let worker = peer(move |mut call| {
+        let client = peer(move |mut call| {
             let sender = sender.clone();
             async move {
                 assert_eq!(call.header("expect"), "100-continue");
@@ -178,7 +178,7 @@ mod tests {
         let (push, _) = archive(&directory);
         let (listener, heard) = ear();
         let answer =
-            worker.push(&app(), "a", &push, &OrderOptions::default(), listener).await.unwrap();
+            client.push(&app(), "a", &push, &OrderOptions::default(), listener).await.unwrap();
         assert_eq!(answer.status, Status::AlreadyCurrent);
         assert!(rest.recv().await.unwrap().is_empty());
         assert!(heard.lock().unwrap().is_empty());
@@ -186,7 +186,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_early_refusal_is_an_answer() {
-        let worker = peer(|mut call| async move {
+        let client = peer(|mut call| async move {
             let problem = json!({
                 "type": "about:blank", "title": "t", "status": 507, "code": "no_space",
                 "detail": "1 GiB is needed", "needed": {"bytes": 5, "inodes": 5},
@@ -198,7 +198,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (push, _) = archive(&directory);
         let answer =
-            worker.push(&app(), "a", &push, &OrderOptions::default(), ear().0).await.unwrap();
+            client.push(&app(), "a", &push, &OrderOptions::default(), ear().0).await.unwrap();
         assert_eq!(answer.status, Status::Failed);
         assert_eq!(answer.code, Some(Code::NoSpace.into()));
         assert_eq!(answer.detail.as_deref(), Some("1 GiB is needed"));
@@ -231,7 +231,7 @@ mod tests {
         ];
         for (number, answer) in answers.into_iter().enumerate() {
             let said = answer.clone();
-            let worker = peer(move |mut call| {
+            let client = peer(move |mut call| {
                 let said = said.clone();
                 async move {
                     if call.is("GET /health") {
@@ -246,7 +246,7 @@ mod tests {
             .await;
             let directory = tempfile::tempdir().unwrap();
             let (push, _) = archive(&directory);
-            match worker.push(&app(), "a", &push, &OrderOptions::default(), ear().0).await {
+            match client.push(&app(), "a", &push, &OrderOptions::default(), ear().0).await {
                 Ok(answer) => assert_eq!(answer.status, Status::Failed, "{number}"),
                 Err(ClientError::NotTaken(why)) => assert!(why.len() < 1000, "{number}: {why}"),
                 Err(other) => panic!("{number}: {other:?}"),
@@ -257,7 +257,7 @@ mod tests {
     #[tokio::test]
     async fn lesson_15_a_slow_build_is_waited_for() {
         let asked = Arc::new(tokio::sync::Notify::new());
-        let worker = peer(move |mut call| {
+        let client = peer(move |mut call| {
             let asked = Arc::clone(&asked);
             async move {
                 if call.is("GET /health") {
@@ -283,14 +283,14 @@ mod tests {
         let (push, _) = archive(&directory);
         let (listener, heard) = ear();
         let answer =
-            worker.push(&app(), "a", &push, &OrderOptions::default(), listener).await.unwrap();
+            client.push(&app(), "a", &push, &OrderOptions::default(), listener).await.unwrap();
         assert_eq!(answer.status, Status::Updated);
         assert!(heard.lock().unwrap().contains(&Heard::Still(Phase::Building)));
     }
 
     #[tokio::test]
     async fn lesson_16_an_archive_that_vanished_is_our_own_fault() {
-        let worker = peer(|mut call| async move {
+        let client = peer(|mut call| async move {
             call.say("HTTP/1.1 100 Continue\r\n\r\n").await;
             call.rest().await;
         })
@@ -298,7 +298,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (push, _) = archive(&directory);
         std::fs::remove_file(&push.path).unwrap();
-        let error = worker.push(&app(), "a", &push, &OrderOptions::default(), ear().0).await;
+        let error = client.push(&app(), "a", &push, &OrderOptions::default(), ear().0).await;
         assert!(matches!(error, Err(ClientError::Archive(_))), "{error:?}");
     }
 }

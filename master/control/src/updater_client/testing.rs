@@ -142,7 +142,7 @@ where
     address
 }
 
-/// A worker whose host is played by `serve`.
+/// A client whose host is played by `serve`.
 pub(crate) async fn peer<F, W>(serve: F) -> UpdaterClient
 where
     F: Fn(Call) -> W + Send + Sync + 'static,

@@ -198,7 +198,7 @@ mod tests {
     ) -> (Result<Answer, ClientError>, Vec<Heard>) {
         let key = Arc::new(Mutex::new(String::new()));
         let asked = AtomicU32::new(0);
-        let worker = peer(move |call: Call| {
+        let client = peer(move |call: Call| {
             let health = call.is("GET /health");
             if !health {
                 *key.lock().unwrap() = call.header("idempotency-key");
@@ -220,7 +220,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (push, _) = archive(&directory);
         let (listener, heard) = ear();
-        let answer = worker.push(&app(), "a", &push, &OrderOptions::default(), listener).await;
+        let answer = client.push(&app(), "a", &push, &OrderOptions::default(), listener).await;
         let heard = heard.lock().unwrap().clone();
         (answer, heard)
     }
@@ -266,7 +266,7 @@ mod tests {
 
     #[tokio::test]
     async fn lesson_37_an_order_whose_archive_went_out_in_part_came_to_nothing() {
-        let worker = peer(|mut call| async move {
+        let client = peer(|mut call| async move {
             if !call.is("GET /health") {
                 call.say("HTTP/1.1 100 Continue\r\n\r\n").await;
                 call.stream.read_exact(&mut [0; 1000]).await.unwrap();
@@ -279,7 +279,7 @@ mod tests {
         std::fs::write(&push.path, vec![0; bytes]).unwrap();
         let push = Push { bytes: bytes as u64, ..push };
         let options = OrderOptions::default();
-        let error = worker.push(&app(), "a", &push, &options, ear().0).await.unwrap_err();
+        let error = client.push(&app(), "a", &push, &options, ear().0).await.unwrap_err();
         assert!(matches!(error, ClientError::Broken { .. }), "{error:?}");
     }
 

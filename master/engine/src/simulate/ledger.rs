@@ -3,7 +3,7 @@
 use protocol::HostName;
 use time::OffsetDateTime;
 
-use crate::simulate::scene::Shared;
+use crate::simulate::simulation_state::Shared;
 use crate::{AppendOutcome, Event, Ledger, State, Step};
 
 /// The process has died right after it stored an event.
@@ -12,7 +12,7 @@ pub(super) struct Died;
 
 /// The ledger of one process. It fails where the process is to die.
 pub(super) struct SimulatedLedger {
-    pub(super) scene: Shared,
+    pub(super) shared: Shared,
     pub(super) rollout: usize,
 }
 
@@ -20,26 +20,26 @@ impl Ledger for SimulatedLedger {
     type Error = Died;
 
     fn read(&mut self, events: Option<u64>) -> Result<(State, u64), Self::Error> {
-        let scene = self.scene.borrow();
-        let journal = &scene.rollouts[self.rollout].journal;
+        let shared = self.shared.borrow();
+        let journal = &shared.rollouts[self.rollout].journal;
         Ok((journal.state(events), events.unwrap_or(journal.length)))
     }
 
     fn events_after(&mut self, events: u64) -> Result<Vec<(OffsetDateTime, Event)>, Self::Error> {
-        let scene = self.scene.borrow();
-        let journal = &scene.rollouts[self.rollout].journal;
+        let shared = self.shared.borrow();
+        let journal = &shared.rollouts[self.rollout].journal;
         Ok(journal.since(events))
     }
 
     fn append(&mut self, after: u64, step: &Step<'_>) -> Result<AppendOutcome, Self::Error> {
-        let mut scene = self.scene.borrow_mut();
-        let journal = &mut scene.rollouts[self.rollout].journal;
+        let mut shared = self.shared.borrow_mut();
+        let journal = &mut shared.rollouts[self.rollout].journal;
         if journal.length != after {
             return Ok(AppendOutcome::Behind);
         }
         journal.add(step.time, step.event);
         let dies = journal.dies(step.state);
-        scene.stepped(self.rollout, step.state);
+        shared.stepped(self.rollout, step.state);
         // It is stored, and nothing of what follows from it is done.
         if dies { Err(Died) } else { Ok(AppendOutcome::Appended) }
     }

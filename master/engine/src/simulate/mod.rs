@@ -1,29 +1,29 @@
-//! A simulated fleet: the engine that drives real hosts, against hosts, networks and people that are
+//! A simulated fleet: the engine that drives real hosts, against hosts, networks and operators that are
 //! made up from a seed, in a time that is made up too. Nothing here waits, and a seed comes to the
 //! same on every machine.
 //!
-//! What must hold of every rollout is in `laws`.
+//! What must hold of every rollout is in `invariants`.
 
-mod chance;
-mod fate;
+mod executor;
 mod faults;
-mod host;
+mod fleet;
+mod host_behaviour;
+mod invariants;
 mod journal;
-mod laws;
 mod ledger;
 mod names;
 mod network;
 mod outcome;
 mod plan;
 mod queue;
+mod random;
 mod rate;
 mod run;
 mod scenario;
-mod scene;
+mod simulated_host;
+mod simulation_state;
 #[cfg(test)]
 mod tests;
-mod worker;
-mod world;
 
 pub use faults::Faults;
 pub use outcome::Outcome;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::simulate::chance::{About, Chance};
+use crate::simulate::random::{Purpose, SeededRandom};
 use crate::simulate::{Faults, Rate};
 
 /// Milliseconds since the simulation began.
@@ -22,42 +22,42 @@ const LATENCY: Range<Time> = 1..80;
 
 /// The network between the master and its hosts.
 pub(super) struct Network {
-    chance: Chance,
+    random: SeededRandom,
     down: Rate,
     flapping: Rate,
     partitions: Vec<Range<Time>>,
 }
 
 impl Network {
-    pub(super) fn new(chance: Chance, faults: &Faults) -> Self {
+    pub(super) fn new(random: SeededRandom, faults: &Faults) -> Self {
         let partition = |number| {
-            let start = chance.within(&PARTITION_STARTS, About::Partition, number, 0);
-            start..start + chance.within(&PARTITION_LASTS, About::Partition, number, 1)
+            let start = random.within(&PARTITION_STARTS, Purpose::Partition, number, 0);
+            start..start + random.within(&PARTITION_LASTS, Purpose::Partition, number, 1)
         };
         let partitions = (0..faults.partitions).map(partition).collect();
-        Self { chance, down: faults.down, flapping: faults.flapping, partitions }
+        Self { random, down: faults.down, flapping: faults.flapping, partitions }
     }
 
     pub(super) fn reaches(&self, host: u32, now: Time) -> bool {
-        !self.chance.happens(self.down, About::Flap, host, 0)
+        !self.random.happens(self.down, Purpose::Flap, host, 0)
             && !self.is_away(host, now)
             && !(0..).zip(&self.partitions).any(|(nth, time)| {
                 let cut = Rate::of_million(PARTITION);
-                time.contains(&now) && self.chance.happens(cut, About::Partition, host, 2 + nth)
+                time.contains(&now) && self.random.happens(cut, Purpose::Partition, host, 2 + nth)
             })
     }
 
     fn is_away(&self, host: u32, now: Time) -> bool {
-        if !self.chance.happens(self.flapping, About::Flap, host, 1) {
+        if !self.random.happens(self.flapping, Purpose::Flap, host, 1) {
             return false;
         }
-        let half = self.chance.within(&FLAP, About::Flap, host, 2);
-        let shift = self.chance.within(&FLAP, About::Flap, host, 3);
+        let half = self.random.within(&FLAP, Purpose::Flap, host, 2);
+        let shift = self.random.within(&FLAP, Purpose::Flap, host, 3);
         ((now + shift) / half) % 2 == 1
     }
 
     /// How long something takes to the host or back.
     pub(super) fn latency(&self, host: u32, nth: u64) -> Time {
-        self.chance.within(&LATENCY, About::Latency, host, nth)
+        self.random.within(&LATENCY, Purpose::Latency, host, nth)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::simulate::scene::Scene;
+use crate::simulate::simulation_state::SimulationState;
 use crate::{WorstCase, describe_rollout, host_results};
 
 /// The first rollout of a simulation, and whether all held that must.
@@ -36,8 +36,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    pub(super) fn of(scene: &Scene) -> Self {
-        let rollout = &scene.rollouts[0];
+    pub(super) fn of(shared: &SimulationState) -> Self {
+        let rollout = &shared.rollouts[0];
         let read = || rollout.journal.state(None);
         let state = &rollout.rests.clone().unwrap_or_else(read);
         let hosts: Vec<_> =
@@ -46,7 +46,7 @@ impl Outcome {
         for name in &hosts {
             *outcomes.entry(*name).or_default() += 1;
         }
-        let (worst_case, harmed) = scene.laws.harm(0);
+        let (worst_case, harmed) = shared.invariants.harm(0);
         Self {
             status: state.status().0.name(),
             waits_for: describe_rollout(state),
@@ -54,10 +54,10 @@ impl Outcome {
             outcomes,
             worst_case,
             harmed,
-            took_ms: scene.now,
-            events: scene.events,
-            questions: scene.questions,
-            broken: scene.laws.broken.clone(),
+            took_ms: shared.now,
+            events: shared.events,
+            questions: shared.questions,
+            broken: shared.invariants.broken.clone(),
             hosts,
         }
     }

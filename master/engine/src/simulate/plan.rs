@@ -2,9 +2,9 @@
 
 use protocol::{Digest, Kind};
 
+use crate::simulate::fleet::{Fleet, OLD};
 use crate::simulate::names::{date, name};
 use crate::simulate::network::Time;
-use crate::simulate::worker::{Fleet, OLD};
 use crate::{Action, Batch, Plan, PlannedHost, Policy};
 
 /// How large the release is, for staging ahead.

@@ -9,13 +9,13 @@ use std::task::{Context, Poll, Waker};
 
 use protocol::Digest;
 
-use crate::simulate::chance::About;
+use crate::simulate::executor::SimulatedExecutor;
 use crate::simulate::ledger::{Died, SimulatedLedger};
 use crate::simulate::names::{date, time};
 use crate::simulate::network::{MINUTE, SECOND, Time};
 use crate::simulate::outcome::Outcome;
-use crate::simulate::scene::{Due, Rollout, Scene, Shared};
-use crate::simulate::world::SimulatedWorld;
+use crate::simulate::random::Purpose;
+use crate::simulate::simulation_state::{Due, Rollout, Shared, SimulationState};
 use crate::simulate::{Answer, Scenario, plan};
 use crate::{Approve, DriverEvent, Event, Pause, Request, State, Status, drive};
 
@@ -34,37 +34,37 @@ const EVENTS_A_HOST: u64 = 500;
 type Driver = Pin<Box<dyn Future<Output = Result<State, Died>>>>;
 
 struct Simulation {
-    scene: Shared,
+    shared: Shared,
     drivers: Vec<Option<Driver>>,
 }
 
 /// Runs a scenario to its end.
 pub fn run(scenario: &Scenario) -> Outcome {
-    let scene = Rc::new(RefCell::new(Scene::new(scenario)));
-    let mut simulation = Simulation { scene: Rc::clone(&scene), drivers: Vec::new() };
+    let shared = Rc::new(RefCell::new(SimulationState::new(scenario)));
+    let mut simulation = Simulation { shared: Rc::clone(&shared), drivers: Vec::new() };
     simulation.run();
     drop(simulation);
-    let scene = &mut *scene.borrow_mut();
-    scene.end();
-    Outcome::of(scene)
+    let shared = &mut *shared.borrow_mut();
+    shared.end();
+    Outcome::of(shared)
 }
 
 impl Simulation {
     fn run(&mut self) {
         self.begin(NEW);
         let limit = {
-            let Scene { scenario, chance, queue, .. } = &mut *self.scene.borrow_mut();
+            let SimulationState { scenario, random, queue, .. } = &mut *self.shared.borrow_mut();
             if scenario.busy {
-                queue.put(chance.within(&MEANWHILE, About::Second, 0, 0), Due::Begins(0));
-                queue.put(chance.within(&MEANWHILE, About::Second, 0, 1), Due::Interrupts);
+                queue.put(random.within(&MEANWHILE, Purpose::Second, 0, 0), Due::Begins(0));
+                queue.put(random.within(&MEANWHILE, Purpose::Second, 0, 1), Due::Interrupts);
             }
             10_000 + EVENTS_A_HOST * u64::from(scenario.hosts)
         };
         while self.one() {
-            let mut scene = self.scene.borrow_mut();
-            if scene.events > limit {
-                let now = scene.now;
-                scene.laws.break_one(now, "it does not end".to_owned());
+            let mut shared = self.shared.borrow_mut();
+            if shared.events > limit {
+                let now = shared.now;
+                shared.invariants.report_violation(now, "it does not end".to_owned());
                 return;
             }
         }
@@ -72,47 +72,49 @@ impl Simulation {
 
     /// The next thing that happens; whether there is one.
     fn one(&mut self) -> bool {
-        let mut scene = self.scene.borrow_mut();
-        let waits = scene.rollouts.iter().enumerate();
+        let mut shared = self.shared.borrow_mut();
+        let waits = shared.rollouts.iter().enumerate();
         let waits = waits.filter_map(|(rollout, of)| Some((of.waits?, rollout))).min();
-        match (scene.queue.next(), waits) {
+        match (shared.queue.next(), waits) {
             (None, None) => return false,
             (Some(next), Some((until, _))) if next <= until => {}
             (Some(_), None) => {}
             (_, Some((until, rollout))) => {
-                scene.now = until.max(scene.now);
-                scene.rollouts[rollout].inbox.push_back(DriverEvent::TimeReached);
-                drop(scene);
+                shared.now = until.max(shared.now);
+                shared.rollouts[rollout].inbox.push_back(DriverEvent::TimeReached);
+                drop(shared);
                 self.poll(rollout);
                 return true;
             }
         }
-        let Some((now, due)) = scene.queue.take() else { return false };
-        scene.now = now.max(scene.now);
-        drop(scene);
+        let Some((now, due)) = shared.queue.take() else { return false };
+        shared.now = now.max(shared.now);
+        drop(shared);
         self.happens(due);
         true
     }
 
     fn happens(&mut self, due: Due) {
         match due {
-            Due::Arrives(thread, errand) => self.scene.borrow_mut().arrives(thread, errand),
-            Due::StoredEvent(thread, event) => {
-                self.scene.borrow_mut().told(thread, *event);
-                self.poll(thread.rollout);
+            Due::Arrives(reply_to, message) => self.shared.borrow_mut().arrives(reply_to, message),
+            Due::AnswerArrives(reply_to, event) => {
+                self.shared.borrow_mut().told(reply_to, *event);
+                self.poll(reply_to.rollout);
             }
             Due::Begins(attempt) => {
                 if !self.begin(NEWER) && attempt < ATTEMPTS {
-                    let mut scene = self.scene.borrow_mut();
-                    let again = scene.now + 10 * MINUTE;
-                    scene.queue.put(again, Due::Begins(attempt + 1));
+                    let mut shared = self.shared.borrow_mut();
+                    let again = shared.now + 10 * MINUTE;
+                    shared.queue.put(again, Due::Begins(attempt + 1));
                 }
             }
             Due::Restarts(rollout) => self.restart(rollout),
             Due::Answers(rollout, question) => self.answer(rollout, question),
             Due::Interrupts => {
                 if self.drivers[0].is_some() {
-                    self.scene.borrow_mut().rollouts[0].inbox.push_back(DriverEvent::StopRequested);
+                    self.shared.borrow_mut().rollouts[0]
+                        .inbox
+                        .push_back(DriverEvent::StopRequested);
                     self.poll(0);
                 }
             }
@@ -121,19 +123,20 @@ impl Simulation {
 
     /// A rollout of all hosts begins, unless another one holds one of them.
     fn begin(&mut self, release: Digest) -> bool {
-        let mut scene = self.scene.borrow_mut();
-        let Scene { scenario, chance, fleet, rollouts, laws, now, .. } = &mut *scene;
+        let mut shared = self.shared.borrow_mut();
+        let SimulationState { scenario, random, fleet, rollouts, invariants, now, .. } =
+            &mut *shared;
         let number = rollouts.len();
         let plan = plan::of(fleet, &scenario.policy, release, *now);
         let some = 1..20 + 8 * u64::from(scenario.hosts);
         let deaths = if number == 0 { scenario.faults.deaths } else { 0 };
-        let deaths = (0..deaths).map(|nth| chance.within(&some, About::Death, nth, 0));
+        let deaths = (0..deaths).map(|nth| random.within(&some, Purpose::Death, nth, 0));
         let read = scenario.is_read();
-        if !laws.begins(number, &plan) {
+        if !invariants.begins(number, &plan) {
             return false;
         }
         rollouts.push(Rollout::new(plan, scenario.hosts, deaths.collect(), read, *now));
-        drop(scene);
+        drop(shared);
         self.drivers.push(None);
         self.drive(number, "ada");
         true
@@ -141,12 +144,12 @@ impl Simulation {
 
     /// A process takes a rollout up.
     fn drive(&mut self, rollout: usize, who: &str) {
-        let epoch = self.scene.borrow().rollouts[rollout].epoch;
+        let epoch = self.shared.borrow().rollouts[rollout].epoch;
         let begins = Event::DriverStarted { who: who.to_owned(), epoch };
-        let mut seat = SimulatedWorld { scene: Rc::clone(&self.scene), rollout };
-        let mut book = SimulatedLedger { scene: Rc::clone(&self.scene), rollout };
+        let mut executor = SimulatedExecutor { shared: Rc::clone(&self.shared), rollout };
+        let mut ledger = SimulatedLedger { shared: Rc::clone(&self.shared), rollout };
         self.drivers[rollout] =
-            Some(Box::pin(async move { drive(&mut seat, &mut book, begins).await }));
+            Some(Box::pin(async move { drive(&mut executor, &mut ledger, begins).await }));
         self.poll(rollout);
     }
 
@@ -156,26 +159,28 @@ impl Simulation {
         let mut context = Context::from_waker(Waker::noop());
         let Poll::Ready(ended) = driver.as_mut().poll(&mut context) else { return };
         self.drivers[rollout] = None;
-        let scene = &mut *self.scene.borrow_mut();
-        let of = &mut scene.rollouts[rollout];
+        let shared = &mut *self.shared.borrow_mut();
+        let of = &mut shared.rollouts[rollout];
         of.left();
         of.rests = ended.ok();
         if of.rests.is_none() {
             let nth = of.journal.length;
-            let pause = scene.chance.within(&RESTARTS, About::Death, 0, nth);
-            scene.queue.put(scene.now + pause, Due::Restarts(rollout));
+            let pause = shared.random.within(&RESTARTS, Purpose::Death, 0, nth);
+            shared.queue.put(shared.now + pause, Due::Restarts(rollout));
         }
     }
 
     fn restart(&mut self, rollout: usize) {
         {
-            let scene = &mut *self.scene.borrow_mut();
-            let of = &mut scene.rollouts[rollout];
+            let shared = &mut *self.shared.borrow_mut();
+            let of = &mut shared.rollouts[rollout];
             if !of.journal.is_whole() {
-                scene.laws.break_one(scene.now, "what was stored makes another state".to_owned());
+                shared
+                    .invariants
+                    .report_violation(shared.now, "what was stored makes another state".to_owned());
             }
             // On another machine, or on the same.
-            of.epoch += scene.chance.number(About::Takeover, 0, of.journal.length) % 2;
+            of.epoch += shared.random.number(Purpose::Takeover, 0, of.journal.length) % 2;
         }
         self.drive(rollout, "bob");
     }
@@ -185,29 +190,29 @@ impl Simulation {
     fn answer(&mut self, rollout: usize, question: Time) {
         let driven = self.drivers[rollout].is_some();
         let rests = {
-            let scene = &mut *self.scene.borrow_mut();
-            let of = &mut scene.rollouts[rollout];
+            let shared = &mut *self.shared.borrow_mut();
+            let of = &mut shared.rollouts[rollout];
             let state = of.journal.state(None);
             let (status, since) = state.status();
             if !status.awaits_operator() || time(since) != question {
                 return;
             }
-            let drawn = scene.chance.number(About::Person, 1, scene.events) % 10;
-            let Some(request) = request(&of.plan, status, scene.scenario.answer, drawn) else {
+            let drawn = shared.random.number(Purpose::Person, 1, shared.events) % 10;
+            let Some(request) = request(&of.plan, status, shared.scenario.answer, drawn) else {
                 return;
             };
-            if state.check(&request, date(scene.now)).is_err() {
+            if state.check(&request, date(shared.now)).is_err() {
                 return;
             }
             if request == Request::Continue {
-                scene.laws.continued(rollout);
+                shared.invariants.continued(rollout);
             }
             let event = Event::Requested { who: "eve".to_owned(), request };
-            of.journal.add(date(scene.now), &event);
+            of.journal.add(date(shared.now), &event);
             let state = of.journal.state(None);
-            scene.stepped(rollout, &state);
+            shared.stepped(rollout, &state);
             let rests = state.is_idle();
-            scene.rollouts[rollout].rests = rests.then_some(state);
+            shared.rollouts[rollout].rests = rests.then_some(state);
             rests
         };
         if !driven && !rests {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use protocol::Period;
 
-use crate::simulate::chance::{About, Chance};
+use crate::simulate::random::{Purpose, SeededRandom};
 use crate::simulate::{Faults, Rate};
 use crate::{Amount, Approve, OnTrip, Policy};
 
@@ -20,14 +20,13 @@ pub struct Scenario {
     pub policy: Policy,
     /// What goes wrong.
     pub faults: Faults,
-    /// What somebody says when it asks.
+    /// What an operator answers when the rollout asks.
     pub answer: Answer,
-    /// Whether somebody begins a second rollout of the same hosts meanwhile, and stops the first
-    /// one now and then.
+    /// Whether an operator begins a second rollout of the same hosts meanwhile, and interrupts the first.
     pub busy: bool,
 }
 
-/// What somebody answers to a rollout that asks how to go on. What waits for approval is approved.
+/// What an operator answers to a rollout that asks how to go on. What waits for approval is approved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Answer {
     /// Nobody answers
@@ -46,8 +45,8 @@ pub enum Answer {
 impl Scenario {
     /// One where everything is up to chance but the number of hosts, and much goes wrong.
     pub fn of_chance(seed: u64, hosts: u32) -> Self {
-        let chance = Chance::of(seed);
-        let one = |nth, of: u64| chance.number(About::Scenario, 0, nth) % of;
+        let random = SeededRandom::of(seed);
+        let one = |nth, of: u64| random.number(Purpose::Scenario, 0, nth) % of;
         let rate = |nth, most: u64| match one(nth, 3) {
             0 => Rate::of_million(one(nth + 100, most)),
             _ => Rate::default(),

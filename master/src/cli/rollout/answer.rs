@@ -11,7 +11,7 @@ use explain::{Exit, Failure};
 use store::RolloutResult;
 
 use crate::cli::Context;
-use crate::cli::begin::{drive, workers};
+use crate::cli::begin::{clients, drive};
 use crate::cli::rollout::args::Which;
 use crate::cli::runtime::block_on;
 
@@ -49,8 +49,8 @@ pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result
         let interrupt = Interrupt::listen()?;
         let (plan, sources) = rollouts.begun(id)?;
         let archives = sources.find(&context.sources(&interrupt), &plan).await?;
-        let workers = workers(context, &plan)?;
-        let summary = drive(context, id, archives, workers, interrupt).await?;
+        let clients = clients(context, &plan)?;
+        let summary = drive(context, id, archives, clients, interrupt).await?;
         Ok(match (request, summary.result) {
             // As asked.
             (Request::Rollback, RolloutResult::RolledBack)

@@ -34,14 +34,14 @@ pub struct InspectedHost {
 pub async fn inspect(members: &[Member], app: &AppName) -> Vec<Inspected> {
     let tasks = members.iter().map(|member| {
         let app = app.clone();
-        let worker = match (member.skip, &member.worker) {
+        let client = match (member.skip, &member.client) {
             (Some(reason), _) => Err(Err(reason)),
             (None, Err(error)) => Err(Ok(Err(unreachable(error)))),
-            (None, Ok(worker)) => Ok(worker.clone()),
+            (None, Ok(client)) => Ok(client.clone()),
         };
         let task = async move {
-            match worker {
-                Ok(worker) => Ok(ask(&worker, &app).await.map_err(|error| unreachable(&error))),
+            match client {
+                Ok(client) => Ok(ask(&client, &app).await.map_err(|error| unreachable(&error))),
                 Err(found) => found,
             }
         };
@@ -57,8 +57,8 @@ pub async fn inspect(members: &[Member], app: &AppName) -> Vec<Inspected> {
 }
 
 /// A host whose releases cannot be listed still says how it is.
-async fn ask(worker: &UpdaterClient, app: &AppName) -> Result<InspectedHost, ClientError> {
-    let health = worker.health().await?;
-    let releases = worker.releases().await.ok().and_then(|mut all| all.apps.remove(app));
+async fn ask(client: &UpdaterClient, app: &AppName) -> Result<InspectedHost, ClientError> {
+    let health = client.health().await?;
+    let releases = client.releases().await.ok().and_then(|mut all| all.apps.remove(app));
     Ok(InspectedHost { health, releases })
 }

@@ -1,12 +1,8 @@
-//! Who asks, and whom a route is for. The handshake has checked the certificate; each route says
+//! Who calls, and whom a route is for. The handshake has checked the certificate; each route says
 //! which roles it is for.
 
-use axum::extract::FromRequestParts;
-use http::request::Parts;
 use pki::{Peer, Role};
 use protocol::{Code, HostName, Problem};
-
-use crate::api::ApiError;
 
 /// The other end of a connection.
 #[derive(Debug, Clone)]
@@ -19,7 +15,7 @@ pub struct Caller {
 /// Who the other end is.
 #[derive(Debug, Clone)]
 pub enum Who {
-    /// Somebody with a certificate.
+    /// The holder of a certificate.
     Peer(Peer),
     /// Root on this host, over the local socket.
     Local,
@@ -37,6 +33,11 @@ pub enum Audience {
 }
 
 impl Caller {
+    /// The other end of a connection over the network.
+    pub const fn of_peer(peer: Peer, connection: u64) -> Self {
+        Self { who: Who::Peer(peer), connection }
+    }
+
     /// The name in the history.
     pub fn name(&self) -> &'static str {
         match &self.who {
@@ -46,12 +47,12 @@ impl Caller {
     }
 
     /// Whether it has a master's certificate.
-    pub(super) fn is_master(&self) -> bool {
+    pub(crate) fn is_master(&self) -> bool {
         matches!(&self.who, Who::Peer(peer) if peer.role == Role::Master)
     }
 
     /// Whether a route for this audience is for this caller. Root on the host may do all.
-    pub(super) fn require(&self, audience: Audience, host: &HostName) -> Result<(), ApiError> {
+    pub fn require(&self, audience: Audience, host: &HostName) -> Result<(), Problem> {
         let Who::Peer(peer) = &self.who else { return Ok(()) };
         let allowed = match &peer.role {
             Role::Master => true,
@@ -63,22 +64,12 @@ impl Caller {
     }
 }
 
-fn forbidden(peer: &Peer, audience: Audience) -> ApiError {
+fn forbidden(peer: &Peer, audience: Audience) -> Problem {
     let rule = match audience {
         Audience::Masters => "only a master may do this",
         Audience::Monitors => "only a master or a monitor may do this",
         Audience::Readers => "only a master, a monitor or this host's own agent may do this",
     };
     let detail = format!("this certificate is for {}; {rule}", peer.role);
-    Problem::new(Code::RoleForbidden, detail).into()
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Caller {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            Problem::new(Code::RoleForbidden, "this connection has no certificate").into()
-        })
-    }
+    Problem::new(Code::RoleForbidden, detail)
 }

@@ -8,7 +8,7 @@ use crate::{AppReport, HostReport, Observation};
 
 /// Whose order it is: a host gets each at most once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Key {
+pub(super) struct OrderKey {
     pub(super) rollout: usize,
     /// Whether it is to go back.
     pub(super) back: bool,
@@ -28,7 +28,7 @@ pub(super) struct Ending {
 /// One order that is being carried out, or that was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Transaction {
-    pub(super) key: Key,
+    pub(super) key: OrderKey,
     pub(super) target: Digest,
     pub(super) from: Option<Digest>,
     pub(super) began: Time,
@@ -40,21 +40,21 @@ pub(super) struct Transaction {
     /// Whether the release cuts the host off as soon as it runs.
     pub(super) cuts_off: bool,
     /// Whether it goes from building to probing and back for ever.
-    pub(super) wavers: bool,
+    pub(super) oscillates: bool,
 }
 
 /// A step that is not come to.
 pub(super) const NEVER: Time = Time::MAX;
 
-/// How long a transaction that wavers stays in a phase.
-const WAVER: Time = 30 * MINUTE;
+/// How long a transaction that oscillates stays in a phase.
+const OSCILLATION: Time = 30 * MINUTE;
 
 /// The phases that begin at a transaction's steps.
 pub(super) const STEPS: [Phase; 4] =
     [Phase::Building, Phase::Switching, Phase::Probing, Phase::Watching];
 
 #[derive(Debug, Clone)]
-pub(super) struct RealHost {
+pub(super) struct SimulatedHost {
     pub(super) active: Option<Digest>,
     pub(super) healthy: bool,
     /// What lies on its disk besides.
@@ -67,12 +67,12 @@ pub(super) struct RealHost {
 
 /// Why a host does not take an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum OrderRefusal {
     Busy,
     StaleMaster,
 }
 
-impl RealHost {
+impl SimulatedHost {
     pub(super) const fn new(active: Option<Digest>, healthy: bool) -> Self {
         Self { active, healthy, staged: None, epoch: 0, current: None, last: None }
     }
@@ -111,14 +111,14 @@ impl RealHost {
         now: Time,
         epoch: u64,
         transaction: Transaction,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), OrderRefusal> {
         let host = self.at(now);
         if epoch < host.epoch {
-            return Err(Refused::StaleMaster);
+            return Err(OrderRefusal::StaleMaster);
         }
         host.epoch = epoch;
         if host.current.is_some() {
-            return Err(Refused::Busy);
+            return Err(OrderRefusal::Busy);
         }
         host.current = Some(transaction);
         Ok(())
@@ -132,7 +132,7 @@ impl RealHost {
     }
 
     /// What became of an order.
-    pub(super) fn of(&mut self, now: Time, key: Key) -> Option<Transaction> {
+    pub(super) fn of(&mut self, now: Time, key: OrderKey) -> Option<Transaction> {
         let host = self.at(now);
         host.current.into_iter().chain(host.last).find(|transaction| transaction.key == key)
     }
@@ -140,8 +140,8 @@ impl RealHost {
 
 impl Transaction {
     pub(super) fn phase(&self, now: Time) -> Phase {
-        if self.wavers && self.steps[0] <= now {
-            let turn = (now - self.steps[0]) / WAVER % 2;
+        if self.oscillates && self.steps[0] <= now {
+            let turn = (now - self.steps[0]) / OSCILLATION % 2;
             return if turn == 0 { Phase::Building } else { Phase::Probing };
         }
         let mut entered = self.steps.iter().zip(STEPS).filter(|(time, _)| **time <= now);
@@ -150,8 +150,8 @@ impl Transaction {
 
     /// When it next enters a phase, or ends; never, if it hangs.
     pub(super) fn next_step(&self, now: Time) -> Option<Time> {
-        if self.wavers && self.steps[0] <= now {
-            return Some(now + WAVER - (now - self.steps[0]) % WAVER);
+        if self.oscillates && self.steps[0] <= now {
+            return Some(now + OSCILLATION - (now - self.steps[0]) % OSCILLATION);
         }
         let times = self.steps.iter().copied().filter(|time| *time < NEVER).chain(self.ends);
         times.filter(|time| *time > now).min()

@@ -10,20 +10,16 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
-use crate::api::Caller;
-use crate::config::LimitsConfig;
+use crate::Limits;
 
-/// Bytes that a sender who was refused may still send before the connection is cut.
+/// Bytes that a sender whose request was refused may still send before the connection is cut.
 const LINGER_BYTES: u64 = 512 << 20;
 
-/// Serves one connection to its end.
-pub(super) async fn serve_connection<S>(
-    stream: S,
-    router: Router,
-    caller: Caller,
-    limits: &LimitsConfig,
-) where
+/// Serves one connection to its end. Every request on it carries `caller` in its extensions.
+pub async fn serve_connection<S, C>(stream: S, router: Router, caller: C, limits: &Limits)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    C: Clone + Send + Sync + Unpin + 'static,
 {
     let service = hyper::service::service_fn(move |mut request: http::Request<_>| {
         request.extensions_mut().insert(caller.clone());
@@ -31,10 +27,10 @@ pub(super) async fn serve_connection<S>(
     });
     // hyper has no deadline for a reader who stops to read.
     let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(limits.body_timeout.0));
+    stream.set_write_timeout(Some(limits.body_timeout));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout.0)
+        .header_read_timeout(limits.header_timeout)
         .max_buf_size(64 << 10)
         .serve_connection(TokioIo::new(Box::pin(stream)), service);
     let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
@@ -43,7 +39,7 @@ pub(super) async fn serve_connection<S>(
         tracing::debug!("a connection broke: {error}");
     }
     if answered {
-        linger(connection.into_parts().io.into_inner(), limits.body_timeout.0).await;
+        linger(connection.into_parts().io.into_inner(), limits.body_timeout).await;
     }
 }
 

@@ -2,14 +2,14 @@
 
 use protocol::HostOutcome;
 
-use crate::simulate::host::{Key, Transaction};
+use crate::simulate::fleet::Fleet;
 use crate::simulate::names::number;
 use crate::simulate::network::Time;
-use crate::simulate::worker::Fleet;
+use crate::simulate::simulated_host::{OrderKey, Transaction};
 use crate::{Plan, State, Status, WorstCase, worst_case};
 
-/// Watches over all rollouts of a simulation.
-pub(super) struct Laws {
+/// Checks all rollouts of a simulation.
+pub(super) struct InvariantChecker {
     /// Which rollout holds a host.
     pub(super) holds: Vec<Option<usize>>,
     /// Of each rollout, what the hosts have begun for it.
@@ -22,12 +22,12 @@ struct Begun {
     forward: Vec<u8>,
     back: Vec<u8>,
     worst: WorstCase,
-    /// Hosts that were harmed since somebody last said to continue.
+    /// Hosts that were harmed since an operator last said to continue.
     harmed: u32,
     most_harmed: u32,
 }
 
-impl Laws {
+impl InvariantChecker {
     pub(super) fn new(hosts: u32) -> Self {
         Self { holds: vec![None; hosts as usize], begun: Vec::new(), broken: Vec::new() }
     }
@@ -55,10 +55,13 @@ impl Laws {
 
     /// A host has taken an order.
     pub(super) fn taken(&mut self, host: u32, transaction: &Transaction, now: Time) {
-        let Key { rollout, back } = transaction.key;
+        let OrderKey { rollout, back } = transaction.key;
         let place = host as usize;
         if self.holds[place] != Some(rollout) {
-            self.break_one(now, format!("h-{host} was ordered by a rollout that does not hold it"));
+            self.report_violation(
+                now,
+                format!("h-{host} was ordered by a rollout that does not hold it"),
+            );
         }
         let begun = &mut self.begun[rollout];
         let times = if back { &mut begun.back[place] } else { &mut begun.forward[place] };
@@ -70,14 +73,17 @@ impl Laws {
         begun.most_harmed = begun.most_harmed.max(begun.harmed);
         let (harmed, most) = (begun.harmed, begun.worst.harmed);
         if again {
-            self.break_one(now, format!("h-{host} carried the same order out twice"));
+            self.report_violation(now, format!("h-{host} carried the same order out twice"));
         }
         if harmed > most {
-            self.break_one(now, format!("{harmed} hosts are harmed; the plan says at most {most}"));
+            self.report_violation(
+                now,
+                format!("{harmed} hosts are harmed; the plan says at most {most}"),
+            );
         }
     }
 
-    /// Somebody has seen the harm so far, and goes on.
+    /// An operator has seen the harm so far, and said to continue.
     pub(super) fn continued(&mut self, rollout: usize) {
         self.begun[rollout].harmed = 0;
     }
@@ -99,17 +105,20 @@ impl Laws {
             if told.is_some() && told != runs {
                 let outcome =
                     host.result.as_ref().map_or("nothing", |result| result.outcome.name());
-                self.break_one(
+                self.report_violation(
                     now,
                     format!("h-{name} is said to be {outcome}, and runs something else"),
                 );
             }
             let touched = self.begun[rollout].forward[name as usize] > 0;
             if host.result.is_none() && touched {
-                self.break_one(now, format!("h-{name} was touched, and nothing is said of it"));
+                self.report_violation(
+                    now,
+                    format!("h-{name} was touched, and nothing is said of it"),
+                );
             }
             if *status == Status::Completed && runs != planned.to {
-                self.break_one(
+                self.report_violation(
                     now,
                     format!("it is completed, and h-{name} does not run the release"),
                 );
@@ -122,7 +131,7 @@ impl Laws {
         }
     }
 
-    pub(super) fn break_one(&mut self, now: Time, what: String) {
+    pub(super) fn report_violation(&mut self, now: Time, what: String) {
         // One is enough to look at; a thousand of the same are not better.
         if self.broken.len() < 10 {
             self.broken.push((now, what));

@@ -1,17 +1,17 @@
-//! The master's end of the network: what a command brings, and when. It does what the client of real
-//! workers does: a host that cannot be connected to has not got its order, and one whose connection
+//! The simulated hosts behind their network: what comes of a message to a host, and when. It does what
+//! the updater client does with real hosts: a host that cannot be connected to has not got its order, and one whose connection
 //! broke is asked what became of it.
 
 use protocol::{Code, Digest, HostOutcome};
 
-use crate::simulate::chance::About;
-use crate::simulate::fate::Fates;
-use crate::simulate::host::{Key, RealHost, Refused, Transaction};
+use crate::simulate::host_behaviour::HostBehaviours;
 use crate::simulate::names::name;
 use crate::simulate::network::{MINUTE, Network, SECOND, Time};
+use crate::simulate::random::Purpose;
+use crate::simulate::simulated_host::{OrderKey, OrderRefusal, SimulatedHost, Transaction};
 use crate::{Event, HostOrder, HostResult, MasterCode, Observation, ResultCode};
 
-/// What the client waits for, as in `worker::Timeouts`.
+/// What the client waits for, as in `updater_client::Timeouts`.
 const CONNECT: Time = 5 * SECOND;
 const PAUSE: Time = 5 * SECOND;
 const LOST: Time = MINUTE;
@@ -21,14 +21,14 @@ pub(super) const OLD: Digest = Digest::from_bytes([1; 32]);
 
 /// All hosts, and the way to them.
 pub(super) struct Fleet {
-    pub(super) hosts: Vec<RealHost>,
+    pub(super) hosts: Vec<SimulatedHost>,
     pub(super) network: Network,
-    pub(super) fates: Fates,
+    pub(super) behaviours: HostBehaviours,
 }
 
-/// To whom an answer goes: to the process that asked, if it is still there and still waits for it.
+/// Where an answer goes: to the process that asked, if it is still there and still waits for it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Thread {
+pub(super) struct ReplyTo {
     pub(super) rollout: usize,
     pub(super) life: u32,
     pub(super) host: u32,
@@ -37,7 +37,7 @@ pub(super) struct Thread {
 
 /// Something that is sent to a host.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum SimulatedTask {
+pub(super) enum Message {
     Look,
     Stage {
         release: Digest,
@@ -49,7 +49,7 @@ pub(super) enum SimulatedTask {
     },
     /// The stream of an order: the host's next step is due.
     Follow {
-        key: Key,
+        key: OrderKey,
     },
     /// Its order has taken too long: has it come to an end?
     End {
@@ -57,69 +57,67 @@ pub(super) enum SimulatedTask {
     },
     /// The stream broke: what became of the order?
     Ask {
-        key: Key,
+        key: OrderKey,
         since: Time,
         asked: bool,
     },
 }
 
-/// What comes of it: an answer, something that goes on later, both, or nothing ever.
+/// What comes of a message: an answer, another message later, both, or nothing ever.
 #[derive(Default)]
-pub(super) struct Comes {
+pub(super) struct Delivery {
     pub(super) told: Option<(Time, Event)>,
-    pub(super) later: Option<(Time, SimulatedTask)>,
+    pub(super) later: Option<(Time, Message)>,
     /// An order that the host has begun to carry out just now.
     pub(super) taken: Option<Transaction>,
 }
 
-impl Comes {
+impl Delivery {
     fn told(time: Time, event: Event) -> Self {
         Self { told: Some((time, event)), later: None, taken: None }
     }
 
-    fn later(time: Time, errand: SimulatedTask) -> Self {
-        Self { told: None, later: Some((time, errand)), taken: None }
+    fn later(time: Time, message: Message) -> Self {
+        Self { told: None, later: Some((time, message)), taken: None }
     }
 }
 
 impl Fleet {
     /// Something that was sent arrives, if it does.
-    pub(super) fn arrives(&mut self, thread: Thread, errand: SimulatedTask, now: Time) -> Comes {
-        let host = thread.host;
+    pub(super) fn arrives(&mut self, reply_to: ReplyTo, message: Message, now: Time) -> Delivery {
+        let host = reply_to.host;
         let reaches = self.reaches(host, now);
         let back = now + self.network.latency(host, now);
-        match errand {
-            SimulatedTask::Look if reaches => {
+        match message {
+            Message::Look if reaches => {
                 let observation = self.hosts[host as usize].seen(now, OLD);
-                Comes::told(back, Event::Observed { host: name(host), observation })
+                Delivery::told(back, Event::Observed { host: name(host), observation })
             }
-            SimulatedTask::Look => {
+            Message::Look => {
                 let observation = Observation::Unreachable {
                     code: MasterCode::ConnectFailed.into(),
                     detail: String::new(),
                 };
-                Comes::told(now + CONNECT, Event::Observed { host: name(host), observation })
+                Delivery::told(now + CONNECT, Event::Observed { host: name(host), observation })
             }
-            SimulatedTask::Stage { release } => self.stage(host, release, reaches, now),
+            Message::Stage { release } => self.stage(host, release, reaches, now),
             // It may have been given before.
-            SimulatedTask::Order { order, again: true, .. } if !reaches => {
-                let key = key(thread, order);
-                Comes::later(now, SimulatedTask::Ask { key, since: now, asked: false })
+            Message::Order { order, again: true, .. } if !reaches => {
+                let key = key(reply_to, order);
+                Delivery::later(now, Message::Ask { key, since: now, asked: false })
             }
-            SimulatedTask::Order { .. } if !reaches => {
-                Comes::told(now + CONNECT, ended(unreachable(host, MasterCode::ConnectFailed)))
+            Message::Order { .. } if !reaches => {
+                Delivery::told(now + CONNECT, ended(unreachable(host, MasterCode::ConnectFailed)))
             }
-            SimulatedTask::Order { order, epoch, .. } => {
-                self.order(thread, order, epoch, now, back)
+            Message::Order { order, epoch, .. } => self.order(reply_to, order, epoch, now, back),
+            Message::End { .. } if !reaches => {
+                Delivery::told(now + CONNECT, ended(unreachable(host, MasterCode::Lost)))
             }
-            SimulatedTask::End { .. } if !reaches => {
-                Comes::told(now + CONNECT, ended(unreachable(host, MasterCode::Lost)))
+            Message::End { order } => {
+                Delivery::told(back, ended(self.end(host, key(reply_to, order), now)))
             }
-            SimulatedTask::End { order } => {
-                Comes::told(back, ended(self.end(host, key(thread, order), now)))
-            }
-            SimulatedTask::Follow { key } => self.follow(host, key, reaches, now, back),
-            SimulatedTask::Ask { key, since, asked } => {
+            Message::Follow { key } => self.follow(host, key, reaches, now, back),
+            Message::Ask { key, since, asked } => {
                 self.ask(host, key, (since, asked), reaches, now, back)
             }
         }
@@ -129,25 +127,25 @@ impl Fleet {
         self.network.reaches(host, now) && !self.hosts[host as usize].is_cut_off(now)
     }
 
-    fn stage(&mut self, host: u32, release: Digest, reaches: bool, now: Time) -> Comes {
-        let there = now + self.fates.transfer(host);
+    fn stage(&mut self, host: u32, release: Digest, reaches: bool, now: Time) -> Delivery {
+        let there = now + self.behaviours.transfer(host);
         let arrived = reaches && self.reaches(host, there);
         let error = (!arrived).then(|| MasterCode::ConnectFailed.to_string());
         if arrived {
             self.hosts[host as usize].staged = Some(release);
         }
-        Comes::told(there, Event::Staged { host: name(host), error })
+        Delivery::told(there, Event::Staged { host: name(host), error })
     }
 
     fn order(
         &mut self,
-        thread: Thread,
+        reply_to: ReplyTo,
         order: HostOrder,
         epoch: u64,
         now: Time,
         back: Time,
-    ) -> Comes {
-        let (host, key) = (thread.host, key(thread, order));
+    ) -> Delivery {
+        let (host, key) = (reply_to.host, key(reply_to, order));
         let real = &mut self.hosts[host as usize];
         let mut taken = None;
         // It knows the order by its name, if it was given before.
@@ -155,9 +153,9 @@ impl Fleet {
             let (HostOrder::Forward { to: Some(target), .. } | HostOrder::Back { to: target }) =
                 order
             else {
-                return Comes::default();
+                return Delivery::default();
             };
-            let transaction = self.fates.transaction(host, real, key, target, now);
+            let transaction = self.behaviours.transaction(host, real, key, target, now);
             if let Err(refused) = real.take(now, epoch, transaction) {
                 let runs = real.runs(now);
                 let result = HostResult {
@@ -165,22 +163,30 @@ impl Fleet {
                     to: runs,
                     ..HostResult::new(&name(host), HostOutcome::Failed)
                 };
-                return Comes::told(back, ended(result.with_reason(refused.code(), "refused")));
+                return Delivery::told(back, ended(result.with_reason(refused.code(), "refused")));
             }
             taken = Some(transaction);
         }
-        Comes { taken, ..self.goes_on(host, key, now) }
+        Delivery { taken, ..self.goes_on(host, key, now) }
     }
 
     /// A step is due: the stream carries it, or breaks.
-    fn follow(&mut self, host: u32, key: Key, reaches: bool, now: Time, back: Time) -> Comes {
-        let lost = self.fates.chance.happens(self.fates.faults.lost, About::Reply, host, now);
+    fn follow(
+        &mut self,
+        host: u32,
+        key: OrderKey,
+        reaches: bool,
+        now: Time,
+        back: Time,
+    ) -> Delivery {
+        let lost =
+            self.behaviours.random.happens(self.behaviours.faults.lost, Purpose::Reply, host, now);
         if !reaches || lost {
-            return Comes::later(now + PAUSE, SimulatedTask::Ask { key, since: now, asked: false });
+            return Delivery::later(now + PAUSE, Message::Ask { key, since: now, asked: false });
         }
         match self.hosts[host as usize].of(now, key) {
             Some(transaction) if transaction.ends.is_some_and(|end| end <= now) => {
-                Comes::told(back, ended(result(host, &transaction)))
+                Delivery::told(back, ended(result(host, &transaction)))
             }
             Some(transaction) => {
                 let phase = Event::PhaseEntered {
@@ -188,25 +194,25 @@ impl Fleet {
                     phase: transaction.phase(now),
                     detail: None,
                 };
-                Comes { told: Some((back, phase)), ..self.goes_on(host, key, now) }
+                Delivery { told: Some((back, phase)), ..self.goes_on(host, key, now) }
             }
-            None => Comes::default(),
+            None => Delivery::default(),
         }
     }
 
     /// Waits for the next step on the stream.
-    fn goes_on(&mut self, host: u32, key: Key, now: Time) -> Comes {
+    fn goes_on(&mut self, host: u32, key: OrderKey, now: Time) -> Delivery {
         match self.hosts[host as usize].of(now, key) {
             Some(transaction) => {
                 let step = transaction.next_step(now).or(transaction.ends);
-                let later = step.map(|step| (step.max(now), SimulatedTask::Follow { key }));
-                Comes { later, ..Comes::default() }
+                let later = step.map(|step| (step.max(now), Message::Follow { key }));
+                Delivery { later, ..Delivery::default() }
             }
-            None => Comes::default(),
+            None => Delivery::default(),
         }
     }
 
-    fn end(&mut self, host: u32, key: Key, now: Time) -> HostResult {
+    fn end(&mut self, host: u32, key: OrderKey, now: Time) -> HostResult {
         let order = self.hosts[host as usize].of(now, key);
         match order.filter(|order| order.ends.is_some_and(|end| end <= now)) {
             Some(order) => result(host, &order),
@@ -218,28 +224,28 @@ impl Fleet {
     fn ask(
         &mut self,
         host: u32,
-        key: Key,
+        key: OrderKey,
         (since, asked): (Time, bool),
         reaches: bool,
         now: Time,
         back: Time,
-    ) -> Comes {
+    ) -> Delivery {
         if !reaches {
             if now >= since + LOST {
-                return Comes::told(now, ended(unreachable(host, MasterCode::Lost)));
+                return Delivery::told(now, ended(unreachable(host, MasterCode::Lost)));
             }
-            return Comes::later(now + PAUSE, SimulatedTask::Ask { key, since, asked });
+            return Delivery::later(now + PAUSE, Message::Ask { key, since, asked });
         }
         match self.hosts[host as usize].of(now, key) {
             Some(_) => self.goes_on(host, key, now),
-            None if asked => Comes::told(back, ended(unreachable(host, MasterCode::NotTaken))),
-            None => Comes::later(now + PAUSE, SimulatedTask::Ask { key, since: now, asked: true }),
+            None if asked => Delivery::told(back, ended(unreachable(host, MasterCode::NotTaken))),
+            None => Delivery::later(now + PAUSE, Message::Ask { key, since: now, asked: true }),
         }
     }
 }
 
-fn key(thread: Thread, order: HostOrder) -> Key {
-    Key { rollout: thread.rollout, back: matches!(order, HostOrder::Back { .. }) }
+fn key(reply_to: ReplyTo, order: HostOrder) -> OrderKey {
+    OrderKey { rollout: reply_to.rollout, back: matches!(order, HostOrder::Back { .. }) }
 }
 
 fn ended(result: HostResult) -> Event {
@@ -262,7 +268,7 @@ fn result(host: u32, transaction: &Transaction) -> HostResult {
     }
 }
 
-impl Refused {
+impl OrderRefusal {
     const fn code(self) -> Code {
         match self {
             Self::Busy => Code::UpdateInProgress,

@@ -1,24 +1,24 @@
-//! What comes of an order on a host: decided when it is taken, by the host's luck alone.
+//! How an order goes on a simulated host: decided when the host takes it, by its luck alone.
 
 use protocol::{Code, Digest, HostOutcome};
 
-use crate::simulate::chance::{About, Chance};
-use crate::simulate::host::{Ending, Key, NEVER, RealHost, Transaction};
 use crate::simulate::network::{MINUTE, SECOND, Time};
+use crate::simulate::random::{Purpose, SeededRandom};
+use crate::simulate::simulated_host::{Ending, NEVER, OrderKey, SimulatedHost, Transaction};
 use crate::simulate::{Faults, Rate};
 
 /// How much longer a slow host takes.
 const SLOW: Time = 20;
 const WATCH: Time = MINUTE;
 
-/// The luck of all hosts.
-pub(super) struct Fates {
-    pub(super) chance: Chance,
+/// How orders go on all hosts.
+pub(super) struct HostBehaviours {
+    pub(super) random: SeededRandom,
     pub(super) faults: Faults,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum Behaviour {
     Good,
     FailsAtOnce,
     FailsInTheWatch,
@@ -27,17 +27,17 @@ enum Fate {
     BuildFails,
     Unclear,
     Hangs,
-    Wavers,
+    Oscillates,
     CutOff,
 }
 
-impl Fates {
+impl HostBehaviours {
     /// The transaction that an order begins.
     pub(super) fn transaction(
         &self,
         number: u32,
-        host: &RealHost,
-        key: Key,
+        host: &SimulatedHost,
+        key: OrderKey,
         target: Digest,
         now: Time,
     ) -> Transaction {
@@ -50,22 +50,22 @@ impl Fates {
 
     /// How long the bytes take.
     pub(super) fn transfer(&self, number: u32) -> Time {
-        self.takes(number, About::Speed, 200..3 * SECOND)
+        self.takes(number, Purpose::Speed, 200..3 * SECOND)
     }
 
     fn forward(
         &self,
         number: u32,
-        host: &RealHost,
-        key: Key,
+        host: &SimulatedHost,
+        key: OrderKey,
         target: Digest,
         now: Time,
     ) -> Transaction {
         let transfer = if host.staged == Some(target) { 1 } else { self.transfer(number) };
         let building = now + transfer;
-        let switching = building + self.takes(number, About::Build, SECOND..30 * SECOND);
+        let switching = building + self.takes(number, Purpose::Build, SECOND..30 * SECOND);
         let probing = switching + 100;
-        let watching = probing + self.takes(number, About::Probe, 300..5 * SECOND);
+        let watching = probing + self.takes(number, Purpose::Probe, 300..5 * SECOND);
         let reversal = 2 * SECOND;
         let in_the_watch = watching + self.within(number, 0..WATCH);
         let all = [building, switching, probing, watching];
@@ -74,23 +74,23 @@ impl Fates {
         let taken_back = ends(HostOutcome::RolledBack, Some(&Code::RolledBack), true, old);
         let failed = |code| ends(HostOutcome::Failed, Some(code), false, old);
         let updated = ends(HostOutcome::Updated, None, true, Some(target));
-        let fate = self.fate(number, key);
-        let (steps, end, ending) = match fate {
-            Fate::Good | Fate::CutOff => (all, Some(watching + WATCH), updated),
-            Fate::FailsAtOnce => {
+        let behaviour = self.behaviour(number, key);
+        let (steps, end, ending) = match behaviour {
+            Behaviour::Good | Behaviour::CutOff => (all, Some(watching + WATCH), updated),
+            Behaviour::FailsAtOnce => {
                 ([building, switching, probing, NEVER], Some(watching + reversal), taken_back)
             }
-            Fate::FailsInTheWatch => (all, Some(in_the_watch + reversal), taken_back),
-            Fate::Stranded => {
+            Behaviour::FailsInTheWatch => (all, Some(in_the_watch + reversal), taken_back),
+            Behaviour::Stranded => {
                 let stranded = ends(HostOutcome::Stranded, Some(&Code::RollbackFailed), true, old);
                 (all, Some(in_the_watch + reversal), stranded)
             }
-            Fate::NoSpace => ([NEVER; 4], Some(building), failed(&Code::NoSpace)),
-            Fate::BuildFails => {
+            Behaviour::NoSpace => ([NEVER; 4], Some(building), failed(&Code::NoSpace)),
+            Behaviour::BuildFails => {
                 ([building, NEVER, NEVER, NEVER], Some(switching), failed(&Code::BuildFailed))
             }
-            Fate::Unclear => ([NEVER; 4], Some(building), failed(&Code::Internal)),
-            Fate::Hangs | Fate::Wavers => {
+            Behaviour::Unclear => ([NEVER; 4], Some(building), failed(&Code::Internal)),
+            Behaviour::Hangs | Behaviour::Oscillates => {
                 ([building, NEVER, NEVER, NEVER], None, failed(&Code::Internal))
             }
         };
@@ -102,8 +102,8 @@ impl Fates {
             steps,
             ends: end,
             ending,
-            cuts_off: fate == Fate::CutOff,
-            wavers: fate == Fate::Wavers,
+            cuts_off: behaviour == Behaviour::CutOff,
+            oscillates: behaviour == Behaviour::Oscillates,
         }
     }
 
@@ -111,15 +111,15 @@ impl Fates {
     fn back(
         &self,
         number: u32,
-        host: &RealHost,
-        key: Key,
+        host: &SimulatedHost,
+        key: OrderKey,
         target: Digest,
         now: Time,
     ) -> Transaction {
         let (switching, probing) = (now + 1, now + 100);
-        let watching = probing + self.takes(number, About::Probe, 300..5 * SECOND);
+        let watching = probing + self.takes(number, Purpose::Probe, 300..5 * SECOND);
         let fails = self.faults.bad > Rate::default()
-            && self.chance.happens(Rate::of_million(20_000), About::Detail, number, 7);
+            && self.random.happens(Rate::of_million(20_000), Purpose::Detail, number, 7);
         let (outcome, code, runs) = if fails {
             (HostOutcome::Failed, Some(&Code::RolledBack), host.active)
         } else {
@@ -134,39 +134,39 @@ impl Fates {
             ends: Some(watching + WATCH),
             ending: Ending { outcome, code, switched: true, runs },
             cuts_off: false,
-            wavers: false,
+            oscillates: false,
         }
     }
 
-    fn fate(&self, number: u32, key: Key) -> Fate {
+    fn behaviour(&self, number: u32, key: OrderKey) -> Behaviour {
         let Faults { bad, broken, unclear, hung, gone, .. } = &self.faults;
         let nth = key.rollout as u64;
-        let mut drawn = self.chance.number(About::Fate, number, nth) % Rate::ALWAYS;
-        let detail = self.chance.number(About::Detail, number, nth) % 10;
-        for (rate, fate) in [
-            (bad, [Fate::FailsAtOnce, Fate::FailsInTheWatch, Fate::Stranded]),
-            (broken, [Fate::BuildFails, Fate::NoSpace, Fate::NoSpace]),
-            (unclear, [Fate::Unclear; 3]),
-            (hung, [Fate::Hangs, Fate::Wavers, Fate::Wavers]),
-            (gone, [Fate::CutOff; 3]),
+        let mut drawn = self.random.number(Purpose::Behaviour, number, nth) % Rate::ALWAYS;
+        let detail = self.random.number(Purpose::Detail, number, nth) % 10;
+        for (rate, behaviour) in [
+            (bad, [Behaviour::FailsAtOnce, Behaviour::FailsInTheWatch, Behaviour::Stranded]),
+            (broken, [Behaviour::BuildFails, Behaviour::NoSpace, Behaviour::NoSpace]),
+            (unclear, [Behaviour::Unclear; 3]),
+            (hung, [Behaviour::Hangs, Behaviour::Oscillates, Behaviour::Oscillates]),
+            (gone, [Behaviour::CutOff; 3]),
         ] {
             match drawn.checked_sub(rate.parts()) {
                 Some(rest) => drawn = rest,
-                None if detail < 6 => return fate[0],
-                None if detail < 9 => return fate[1],
-                None => return fate[2],
+                None if detail < 6 => return behaviour[0],
+                None if detail < 9 => return behaviour[1],
+                None => return behaviour[2],
             }
         }
-        Fate::Good
+        Behaviour::Good
     }
 
-    fn takes(&self, number: u32, about: About, range: std::ops::Range<Time>) -> Time {
-        let slow = self.chance.happens(self.faults.slow, About::Speed, number, 1);
-        let time = self.chance.within(&range, about, number, 0);
+    fn takes(&self, number: u32, about: Purpose, range: std::ops::Range<Time>) -> Time {
+        let slow = self.random.happens(self.faults.slow, Purpose::Speed, number, 1);
+        let time = self.random.within(&range, about, number, 0);
         if slow { time * SLOW } else { time }
     }
 
     fn within(&self, number: u32, range: std::ops::Range<Time>) -> Time {
-        self.chance.within(&range, About::Detail, number, 5)
+        self.random.within(&range, Purpose::Detail, number, 5)
     }
 }

@@ -6,31 +6,31 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::simulate::Scenario;
-use crate::simulate::chance::{About, Chance};
-use crate::simulate::fate::Fates;
-use crate::simulate::host::RealHost;
+use crate::simulate::fleet::{Fleet, Message, OLD, ReplyTo};
+use crate::simulate::host_behaviour::HostBehaviours;
+use crate::simulate::invariants::InvariantChecker;
 use crate::simulate::journal::Journal;
-use crate::simulate::laws::Laws;
 use crate::simulate::names::{number, time};
 use crate::simulate::network::{MINUTE, Network, SECOND, Time};
 use crate::simulate::queue::Queue;
-use crate::simulate::worker::{Fleet, OLD, SimulatedTask, Thread};
+use crate::simulate::random::{Purpose, SeededRandom};
+use crate::simulate::simulated_host::SimulatedHost;
 use crate::{Command, DriverEvent, Event, Plan, State, Status};
 
-/// How long it takes until somebody answers.
+/// How long it takes until an operator answers.
 const THINKS: std::ops::Range<Time> = 30 * SECOND..40 * MINUTE;
 
 /// What is going to happen.
 pub(super) enum Due {
     /// Something that was sent arrives at a host.
-    Arrives(Thread, SimulatedTask),
+    Arrives(ReplyTo, Message),
     /// An answer arrives at the master.
-    StoredEvent(Thread, Box<Event>),
-    /// Somebody begins the second rollout, if they may.
+    AnswerArrives(ReplyTo, Box<Event>),
+    /// An operator begins the second rollout, if no other holds its hosts.
     Begins(u32),
     /// A master that died is started again.
     Restarts(usize),
-    /// Somebody answers the question of that time.
+    /// An operator answers the question of that time.
     Answers(usize, Time),
     Interrupts,
 }
@@ -56,21 +56,21 @@ pub(super) struct Rollout {
     rounds: Vec<u32>,
 }
 
-pub(super) struct Scene {
+pub(super) struct SimulationState {
     pub(super) scenario: Scenario,
-    pub(super) chance: Chance,
+    pub(super) random: SeededRandom,
     pub(super) fleet: Fleet,
     pub(super) queue: Queue<Due>,
     pub(super) rollouts: Vec<Rollout>,
-    pub(super) laws: Laws,
+    pub(super) invariants: InvariantChecker,
     pub(super) now: Time,
     pub(super) events: u64,
-    /// How often somebody was asked how to go on.
+    /// How often an operator was asked how to go on.
     pub(super) questions: u32,
 }
 
-/// The scene, as everybody on it has it. Nobody keeps it borrowed over a wait.
-pub(super) type Shared = Rc<RefCell<Scene>>;
+/// The state, shared by the drivers. It is never borrowed over a wait.
+pub(super) type Shared = Rc<RefCell<SimulationState>>;
 
 impl Rollout {
     pub(super) fn new(plan: Plan, hosts: u32, deaths: Vec<u64>, read: bool, now: Time) -> Self {
@@ -96,28 +96,28 @@ impl Rollout {
         self.life += 1;
     }
 
-    fn listens(&self, thread: Thread) -> bool {
+    fn listens(&self, reply_to: ReplyTo) -> bool {
         self.waits.is_some()
-            && self.life == thread.life
-            && self.rounds[thread.host as usize] == thread.round
+            && self.life == reply_to.life
+            && self.rounds[reply_to.host as usize] == reply_to.round
     }
 }
 
-impl Scene {
+impl SimulationState {
     pub(super) fn new(scenario: &Scenario) -> Self {
-        let chance = Chance::of(scenario.seed);
+        let random = SeededRandom::of(scenario.seed);
         let faults = &scenario.faults;
-        let healthy = |host| !chance.happens(faults.unwell, About::Flap, host, 9);
-        let hosts = (0..scenario.hosts).map(|host| RealHost::new(Some(OLD), healthy(host)));
-        let fates = Fates { chance, faults: faults.clone() };
-        let network = Network::new(chance, faults);
+        let healthy = |host| !random.happens(faults.unwell, Purpose::Flap, host, 9);
+        let hosts = (0..scenario.hosts).map(|host| SimulatedHost::new(Some(OLD), healthy(host)));
+        let behaviours = HostBehaviours { random, faults: faults.clone() };
+        let network = Network::new(random, faults);
         Self {
             scenario: scenario.clone(),
-            chance,
-            fleet: Fleet { hosts: hosts.collect(), network, fates },
+            random,
+            fleet: Fleet { hosts: hosts.collect(), network, behaviours },
             queue: Queue::new(),
             rollouts: Vec::new(),
-            laws: Laws::new(scenario.hosts),
+            invariants: InvariantChecker::new(scenario.hosts),
             now: 0,
             events: 0,
             questions: 0,
@@ -128,62 +128,60 @@ impl Scene {
     pub(super) fn send(&mut self, rollout: usize, command: Command) {
         let Rollout { plan, epoch, .. } = &self.rollouts[rollout];
         let epoch = *epoch;
-        let (host, errand) = match command {
-            Command::Observe { host } => (host, SimulatedTask::Look),
+        let (host, message) = match command {
+            Command::Observe { host } => (host, Message::Look),
             Command::Stage { host } => match plan.target {
-                Some(release) => (host, SimulatedTask::Stage { release }),
+                Some(release) => (host, Message::Stage { release }),
                 None => return,
             },
-            Command::Order { host, order, again } => {
-                (host, SimulatedTask::Order { order, epoch, again })
-            }
-            Command::QueryOutcome { host, order } => (host, SimulatedTask::End { order }),
+            Command::Order { host, order, again } => (host, Message::Order { order, epoch, again }),
+            Command::QueryOutcome { host, order } => (host, Message::End { order }),
             Command::Abandon { host } => {
-                self.thread(rollout, number(&host));
+                self.reply_to(rollout, number(&host));
                 return;
             }
             Command::Quarantine { .. } | Command::Announce(_) => return,
         };
-        let thread = self.thread(rollout, number(&host));
-        let latency = self.fleet.network.latency(thread.host, self.now + 1);
-        self.queue.put(self.now + latency, Due::Arrives(thread, errand));
+        let reply_to = self.reply_to(rollout, number(&host));
+        let latency = self.fleet.network.latency(reply_to.host, self.now + 1);
+        self.queue.put(self.now + latency, Due::Arrives(reply_to, message));
     }
 
     /// The next command to a host: what an earlier one still brings is not listened to.
-    fn thread(&mut self, rollout: usize, host: u32) -> Thread {
+    fn reply_to(&mut self, rollout: usize, host: u32) -> ReplyTo {
         let of = &mut self.rollouts[rollout];
         let round = &mut of.rounds[host as usize];
         *round += 1;
-        Thread { rollout, life: of.life, host, round: *round }
+        ReplyTo { rollout, life: of.life, host, round: *round }
     }
 
     /// Something that was sent arrives. An order does so even if its master is dead by now.
-    pub(super) fn arrives(&mut self, thread: Thread, errand: SimulatedTask) {
-        let order = matches!(errand, SimulatedTask::Order { .. });
-        if !order && !self.rollouts[thread.rollout].listens(thread) {
+    pub(super) fn arrives(&mut self, reply_to: ReplyTo, message: Message) {
+        let order = matches!(message, Message::Order { .. });
+        if !order && !self.rollouts[reply_to.rollout].listens(reply_to) {
             return;
         }
-        let comes = self.fleet.arrives(thread, errand, self.now);
+        let comes = self.fleet.arrives(reply_to, message, self.now);
         if let Some(transaction) = comes.taken {
-            self.laws.taken(thread.host, &transaction, self.now);
+            self.invariants.taken(reply_to.host, &transaction, self.now);
         }
         if let Some((time, event)) = comes.told {
-            self.queue.put(time, Due::StoredEvent(thread, Box::new(event)));
+            self.queue.put(time, Due::AnswerArrives(reply_to, Box::new(event)));
         }
-        if let Some((time, errand)) = comes.later {
-            self.queue.put(time, Due::Arrives(thread, errand));
+        if let Some((time, message)) = comes.later {
+            self.queue.put(time, Due::Arrives(reply_to, message));
         }
     }
 
-    /// An answer reaches whoever waits for it.
-    pub(super) fn told(&mut self, thread: Thread, event: Event) {
-        let rollout = &mut self.rollouts[thread.rollout];
-        if rollout.listens(thread) {
+    /// Hands an answer to the process that waits for it.
+    pub(super) fn told(&mut self, reply_to: ReplyTo, event: Event) {
+        let rollout = &mut self.rollouts[reply_to.rollout];
+        if rollout.listens(reply_to) {
             rollout.inbox.push_back(DriverEvent::Event(event));
         }
     }
 
-    /// Looks at what a step has come to: whether it asks somebody, and whether what is over is so.
+    /// Looks at what a step has come to: whether an operator is asked, and whether what is over holds.
     pub(super) fn stepped(&mut self, rollout: usize, state: &State) {
         self.events += 1;
         let (status, since) = state.status();
@@ -191,14 +189,14 @@ impl Scene {
         let of = &mut self.rollouts[rollout];
         if question.is_some() && of.question != question {
             self.questions += u32::from(!matches!(status, Status::AwaitingApproval(_)));
-            let thinks = self.chance.within(&THINKS, About::Person, 0, self.events);
+            let thinks = self.random.within(&THINKS, Purpose::Person, 0, self.events);
             let asked = question.unwrap_or_default();
             self.queue.put(self.now + thinks, Due::Answers(rollout, asked));
         }
         of.question = question;
         // Before another rollout may have the hosts.
         if state.is_over() && !std::mem::replace(&mut of.over, true) {
-            self.laws.rests(rollout, state, &mut self.fleet, self.now);
+            self.invariants.rests(rollout, state, &mut self.fleet, self.now);
         }
     }
 
@@ -207,8 +205,10 @@ impl Scene {
         for (number, rollout) in self.rollouts.iter().enumerate() {
             match &rollout.rests {
                 Some(state) if state.is_over() => {}
-                Some(state) => self.laws.rests(number, state, &mut self.fleet, self.now),
-                None => self.laws.break_one(self.now, "it waits for nothing".to_owned()),
+                Some(state) => self.invariants.rests(number, state, &mut self.fleet, self.now),
+                None => {
+                    self.invariants.report_violation(self.now, "it waits for nothing".to_owned());
+                }
             }
         }
     }
