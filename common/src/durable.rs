@@ -28,7 +28,7 @@ pub fn temporary_in(directory: &Path) -> io::Result<NamedTempFile> {
 }
 
 /// Removes what [`write_durably`] had not finished in `directory` when it was killed, and what was
-/// made for a moment. Nobody may be writing there.
+/// made for a moment. Nothing may be writing there.
 pub fn sweep_unfinished(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;

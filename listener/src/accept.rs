@@ -15,9 +15,9 @@ use tokio::sync::watch;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::limits::Limits;
 use crate::connection::serve_connection;
 use crate::connection_limit::ConnectionPool;
+use crate::limits::Limits;
 
 /// Opens and closes the listening side without closing the socket: connections then wait in the
 /// socket's queue, for this process or for the next.

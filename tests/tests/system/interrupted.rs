@@ -30,7 +30,7 @@ impl Working {
     }
 
     /// Sends one signal and looks whether that ends it, as an interrupted command.
-    fn ends_by(mut self, signal: Signal) -> Result<()> {
+    fn end_by(mut self, signal: Signal) -> Result<()> {
         self.signal(signal)?;
         let status = eventually("its end", LONG, || self.0.try_wait().ok()?)?;
         ensure!(status.code() == Some(130), "{status:?} after {signal}");
@@ -122,7 +122,7 @@ fn one_signal_ends_packing_at_once_and_leaves_no_file() -> Result<()> {
         let mut pack = Command::new(program("swarm")?);
         let working = Working::start(pack.arg("pack").arg(&tree).arg("-o").arg(output.join(name)))?;
         eventually("the file that it writes", LONG, || begun(&output, ".swarm-"))?;
-        working.ends_by(signal)?;
+        working.end_by(signal)?;
         assert_eq!(names(&output), [""; 0]);
     }
     Ok(())
@@ -145,7 +145,7 @@ fn a_git_that_does_not_end_is_ended_with_the_packing() -> Result<()> {
     let git = eventually("git", LONG, || {
         fs::read_to_string(&pid).ok()?.strip_suffix('\n')?.parse::<u32>().ok()
     })?;
-    working.ends_by(Signal::SIGTERM)?;
+    working.end_by(Signal::SIGTERM)?;
     ensure!(!Path::new(&format!("/proc/{git}")).exists(), "git goes on as {git}");
     ensure!(begun(place.path(), "x.tar").is_none() && begun(place.path(), ".swarm-").is_none());
     Ok(())
@@ -162,7 +162,7 @@ fn one_signal_ends_an_update_that_packs_or_hashes_and_nothing_was_begun() -> Res
         eventually("the file that it writes", LONG, || {
             begun(&begun(&archives, ".packing-")?, ".swarm-")
         })?;
-        working.ends_by(Signal::SIGINT)?;
+        working.end_by(Signal::SIGINT)?;
         assert_eq!(names(&archives), [""; 0]);
     }
     let archive = endless_archive(fleet.place().path())?;
@@ -172,7 +172,7 @@ fn one_signal_ends_an_update_that_packs_or_hashes_and_nothing_was_begun() -> Res
     for (words, read) in [(&release[..], &archive), (&own[..], &updater)] {
         let working = Working::start(fleet.command(words)?.arg(read))?;
         eventually("the archive to be read", LONG, || working.reads(read))?;
-        working.ends_by(Signal::SIGINT)?;
+        working.end_by(Signal::SIGINT)?;
     }
     let rollouts = fleet.swarm(["--json", "rollout", "list"])?.good()?.json()?;
     assert_eq!(rollouts.as_array().context("a list")?.len(), 0);
@@ -193,13 +193,13 @@ fn one_signal_ends_the_hashing_and_the_measuring_for_a_signature() -> Result<()>
         };
         let working = start(&hashed)?;
         eventually("the archive to be hashed", LONG, || working.reads(&hashed))?;
-        working.ends_by(Signal::SIGINT)?;
+        working.end_by(Signal::SIGINT)?;
         let working = start(&measured)?;
         let bytes = measured.metadata()?.len();
         eventually("the archive to be measured", LONG, || {
             working.has_read().filter(|read| *read > bytes + (1 << 20))
         })?;
-        working.ends_by(Signal::SIGTERM)?;
+        working.end_by(Signal::SIGTERM)?;
     }
     assert_eq!(names(place.path()), before);
     Ok(())

@@ -11,8 +11,8 @@ use crate::drill::{Drill, keep_last};
 use crate::transaction::Failure;
 
 impl Daemon {
-    /// Begins a drill beside an app. It goes on to its end whoever listens. An order that comes
-    /// meanwhile is carried out: a drill is in nobody's way.
+    /// Begins a drill beside an app. It goes on to its end whether anyone listens or not. An
+    /// order that comes meanwhile is carried out: a drill keeps none waiting.
     pub fn begin_drill(
         self: &Arc<Self>,
         app: &AppName,

@@ -18,8 +18,8 @@ pub struct Epoch {
     highest: AtomicU64,
     /// One change at a time. Reading never waits for the disk.
     changing: Mutex<()>,
-    /// The file could not be read. No order is taken until it can: who the master is cannot be
-    /// told. Everything else goes on.
+    /// The file could not be read. No order is taken until it can: which master is the newest
+    /// cannot be told. Everything else goes on.
     damaged: AtomicBool,
 }
 
@@ -60,8 +60,8 @@ struct Stored {
 }
 
 impl Epoch {
-    /// Reads it from the state directory. A file that cannot be read keeps nobody from starting:
-    /// an updater that does not answer could not say what is wrong.
+    /// Reads it from the state directory. A file that cannot be read does not keep the
+    /// updater from starting: one that does not answer could not say what is wrong.
     pub fn open(state_dir: &Path) -> Self {
         let path = state_dir.join("epoch.json");
         let (highest, damaged) = read(&path).map_or((0, true), |highest| (highest, false));

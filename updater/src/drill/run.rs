@@ -149,7 +149,7 @@ fn lock(config: &Config) -> std::io::Result<Option<AppLock>> {
     try_lock(&config.state_dir.join("drill.lock"))
 }
 
-/// The steps so far, and who hears of each.
+/// The steps so far, and the listener that is told each.
 struct Steps<H> {
     hear: H,
     all: Vec<DrillStep>,

@@ -64,7 +64,7 @@ impl ScratchApp {
         let scratch = AppConfig {
             install_dir: real.install_dir.join(INSTALL),
             keep: 2,
-            // What is drilled is the machine, and not who may decide what runs on it.
+            // What is drilled is the machine, and not which keys decide what runs on it.
             trusted_keys: Vec::new(),
             links: Vec::new(),
             build: BuildSetting::Command(words(build).0),
@@ -114,7 +114,7 @@ impl ScratchApp {
             remove_if_there(directory)?;
         }
         if made {
-            // Only if nobody has put anything there meanwhile.
+            // Only if it is still empty.
             let _ = fs::remove_dir(&self.beside);
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! One thing that the updater keeps up to date, put together from its parts: each part says who may
-//! touch what.
+//! One thing that the updater keeps up to date, put together from its parts: each part says what may
+//! touch it.
 
 use std::sync::Arc;
 

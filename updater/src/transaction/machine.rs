@@ -81,7 +81,7 @@ pub enum Event {
     Done,
     /// It could not be, or its deadline passed.
     Failed,
-    /// Somebody asked the transaction to end, before it was carried out or after, and the `active`
+    /// A caller asked the transaction to end, before it was carried out or after, and the `active`
     /// link has not moved. Where it has, that is a failure.
     Stopped,
 }
@@ -188,7 +188,7 @@ pub struct Recovered {
 pub const fn recover(state: State, found: Recovered) -> Step {
     use Direction::{Back, Forward};
     if matches!(state.kind, Kind::SelfUpdate) {
-        // The link moved, or it did not; whoever runs now was started from it.
+        // The link moved, or it did not; the updater that runs now was started from it.
         let moved = matches!(state.phase, Phase::Switching) && found.target_active;
         return Step::End(if moved { Outcome::Updated } else { Outcome::Interrupted });
     }

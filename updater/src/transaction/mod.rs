@@ -1,4 +1,4 @@
-//! The update transaction: what comes next, what is written down, who may go on.
+//! The update transaction: what comes next, what is written down, which process may go on.
 //!
 //! `machine.rs` decides and knows no I/O. `files/` is what is on the disk of a transaction, `parts/`
 //! what an app is made of, `engine/` carries one transaction out. The files here take orders, recover

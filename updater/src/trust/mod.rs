@@ -1,7 +1,7 @@
 //! Which releases may run here, where signatures are asked for: the trusted keys, and the highest
 //! counter that was taken under them.
 //!
-//! What nobody signed is never taken for signed because something could not be read.
+//! What no key has signed is never taken for signed because something could not be read.
 
 mod counter;
 mod keys;

@@ -105,7 +105,7 @@ impl StatusBoard {
         self.events.last()
     }
 
-    /// Tells everyone who listens.
+    /// Tells every listener.
     pub(crate) fn publish(&self, transaction: Option<&TransactionId>, kind: EventKind) {
         self.events.publish(&self.app, transaction, wall_clock(), kind);
     }
