@@ -20,7 +20,7 @@ pub(super) struct Access {
 }
 
 impl Account {
-    /// Whoever runs this program.
+    /// The user that this program runs as.
     pub(super) fn own() -> Self {
         let uid = geteuid();
         match User::from_uid(uid) {

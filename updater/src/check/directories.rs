@@ -1,4 +1,4 @@
-//! The directories that the updater writes: that it can, that nobody else can, and that the app's
+//! The directories that the updater writes: that it can, that no other user can, and that the app's
 //! user gets to its releases.
 
 use std::fs::{self, Metadata};

@@ -55,7 +55,7 @@ fn check_units(name: &AppName, app: &AppConfig, own: &Account, findings: &mut Ve
     }
 }
 
-/// Whether the updater's service may write unit files. Whoever checks may not be confined as it is.
+/// Whether the updater's service may write unit files: this command may not be confined as that is.
 /// What systemd does not say is found elsewhere.
 fn service_may_write(app: &AppConfig) -> bool {
     let asked = Bus::new(app.run.bus_timeout.0).map_err(SystemdError::Thread);
