@@ -23,7 +23,7 @@ impl PrivatePem {
         Self(Zeroizing::new(pem))
     }
 
-    /// The text, for whoever hands the key on.
+    /// The text, for a program that passes the key on.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -80,7 +80,7 @@ impl IdentityFiles {
         Self { paths, ca, certificate, key: Zeroizing::new(key) }
     }
 
-    /// Reads them. The key must be nobody else's to read.
+    /// Reads them. Only its owner may be able to read the key.
     pub fn read(paths: &Paths) -> Result<Self, FileError> {
         Ok(Self {
             ca: read(&paths.ca)?,

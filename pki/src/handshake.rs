@@ -42,7 +42,7 @@ pub enum HandshakeError {
     /// The certificate names no role, or several.
     #[error("trust the other side's certificate")]
     NoRole(#[from] PeerError),
-    /// The certificate is good, and somebody else's.
+    /// The certificate is good, and of another role or host.
     #[error("trust the other side: it is {found}, not {expected}")]
     WrongRole {
         /// Who should have answered.
@@ -207,8 +207,8 @@ pub(crate) fn refuse(error: HandshakeError) -> rustls::Error {
     CertificateError::Other(rustls::OtherError(std::sync::Arc::new(error))).into()
 }
 
-/// What a verifier of chains said. A CA of the same name with another key shows as a bad signature,
-/// which it is not for whoever has to act on it: it is another CA.
+/// What a verifier of chains said. A CA of the same name with another key shows as a bad signature;
+/// what an operator has to know is that it is another CA.
 pub(crate) fn of_chain(error: rustls::Error) -> rustls::Error {
     match error {
         rustls::Error::InvalidCertificate(CertificateError::BadSignature) => {

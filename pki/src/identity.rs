@@ -104,7 +104,8 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Reads the three files. The key must be the certificate's, and nobody else's to read.
+    /// Reads the three files. The key must be the certificate's, and only its owner may be able to
+    /// read it.
     pub fn load(paths: &Paths) -> Result<Self, IdentityError> {
         Self::of(&IdentityFiles::read(paths)?)
     }
@@ -150,8 +151,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads the three files. An expired certificate is read too: whoever looks at
-    /// [`Self::peer`] can say since when.
+    /// Reads the three files. An expired certificate is read too: [`Self::peer`] says since
+    /// when.
     pub fn load(paths: &Paths) -> Result<Self, IdentityError> {
         Self::of(&IdentityFiles::read(paths)?)
     }

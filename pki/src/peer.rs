@@ -24,7 +24,7 @@ pub struct Peer {
     pub not_after: OffsetDateTime,
 }
 
-/// Why a certificate speaks for nobody.
+/// Why a certificate is not one of a member of the fleet.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PeerError {
     /// There is none.

@@ -20,7 +20,7 @@ use crate::{Credentials, TlsError};
 pub enum ProbeTrust {
     /// A server whose certificate chains to one of these and is for the name that is dialled.
     Roots(Arc<RootCertStore>),
-    /// Whoever answers. The probe then proves that something answers, not who.
+    /// Any server. The probe then proves that something answers, not what.
     Anyone,
 }
 

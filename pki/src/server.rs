@@ -1,7 +1,7 @@
 //! The updater's side of a connection.
 //!
-//! Lets nobody in who is not a well-formed member of our own fleet, at once and on every
-//! connection: nothing is resumed. Which of the members may do what is for the routes to say.
+//! A client that is not a well-formed member of this fleet is refused in the handshake, on every
+//! connection: no session is resumed. What each role may do is for the routes to say.
 
 use std::sync::Arc;
 

@@ -59,13 +59,13 @@ impl TestPki {
         self.identity(&self.issue(role))
     }
 
-    /// A client that presents this certificate, whatever it is, and believes whoever answers.
+    /// A client that presents this certificate, whatever it is, and trusts any server.
     pub(crate) fn client_with(&self, issued: &Issued) -> Arc<ClientConfig> {
         let credentials = self.on_disk(issued, |paths| Credentials::load(paths).unwrap());
         probe_client_config(Some(&credentials), ProbeTrust::Anyone).unwrap()
     }
 
-    /// A server that presents this certificate, whatever it is, and takes whoever comes.
+    /// A server that presents this certificate, whatever it is, and takes any client.
     pub(crate) fn server_with(&self, issued: &Issued) -> Arc<ServerConfig> {
         let credentials = self.on_disk(issued, |paths| Credentials::load(paths).unwrap());
         Arc::new(

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use crate::{AppName, Kind, Phase, TransactionId, TransactionResult};
 
-/// One thing that happened on a worker.
+/// One thing that happened on an updater.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// Grows by one with every event of an updater; the `id` of a server-sent event. It starts

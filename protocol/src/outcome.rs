@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How a transaction ended, as the worker's history has it.
+/// How a transaction ended, as the updater's history has it.
 #[derive(
     Debug,
     Clone,

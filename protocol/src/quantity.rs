@@ -50,7 +50,7 @@ impl FromStr for Period {
     }
 }
 
-/// Zero needs no unit; every other number does, so that nobody has to guess one.
+/// Zero needs no unit; every other number does, so that a reader has none to guess.
 fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let text = text.trim();
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());

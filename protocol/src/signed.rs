@@ -2,8 +2,8 @@
 //! before signing it.
 //!
 //! It is parsed only after its signature was verified, and checked against what is known of the
-//! host and of the order before the archive's first byte is asked for. Verifying is done by whoever
-//! has the keys; nothing here reads a clock.
+//! host and of the order before the archive's first byte is asked for. The updater, which has the
+//! keys, verifies it; nothing here reads a clock.
 
 use std::fmt;
 
@@ -180,49 +180,32 @@ impl Highest {
     }
 }
 
-macro_rules! rules {
-    ($($(#[$doc:meta])* $variant:ident = $code:literal;)*) => {
-        /// A rule of signed releases that was broken: the `rule` of a `signature_rejected`.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum SignatureRule {
-            $($(#[$doc])* $variant,)*
-        }
-
-        impl SignatureRule {
-            /// Every rule, for documentation and tests.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The stable name.
-            pub const fn code(self) -> &'static str {
-                match self { $(Self::$variant => $code,)* }
-            }
-        }
-    };
-}
-
-rules! {
+/// A rule of signed releases that was broken: the `rule` of a `signature_rejected`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum SignatureRule {
     /// No manifest or no signature came, or the release on the disk never had one.
-    Unsigned = "unsigned";
+    Unsigned,
     /// The manifest or the signature cannot be read.
-    Malformed = "malformed";
+    Malformed,
     /// The signature is by none of the trusted keys.
-    UnknownKey = "unknown_key";
+    UnknownKey,
     /// The signature is not of this manifest.
-    BadSignature = "bad_signature";
+    BadSignature,
     /// The manifest is for another app.
-    WrongApp = "wrong_app";
+    WrongApp,
     /// The manifest is of another archive than the one announced.
-    WrongDigest = "wrong_digest";
+    WrongDigest,
     /// The archive is shorter or longer than the manifest says.
-    WrongLength = "wrong_length";
+    WrongLength,
     /// The archive inflates to another number of bytes than the manifest says.
-    UnpackedBytes = "unpacked_bytes";
+    UnpackedBytes,
     /// The archive has another number of entries than the manifest says.
-    Entries = "entries";
+    Entries,
     /// The manifest's time is over.
-    Expired = "expired";
+    Expired,
     /// A higher counter was taken before.
-    Counter = "counter";
+    Counter,
 }
 
 /// Why a release is not taken under its signature.
@@ -238,7 +221,7 @@ pub struct SignatureError {
 impl From<SignatureError> for Problem {
     fn from(error: SignatureError) -> Self {
         let problem = Self::new(Code::SignatureRejected, error.detail);
-        Self { rule: Some(error.rule.code().to_owned()), ..problem }
+        Self { rule: Some(error.rule.to_string()), ..problem }
     }
 }
 
@@ -250,6 +233,7 @@ struct Head {
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray as _;
     use time::macros::datetime;
 
     use super::*;
@@ -361,9 +345,12 @@ mod tests {
     #[test]
     fn a_refusal_is_a_problem_with_its_rule() {
         let detail = "why".to_owned();
-        for rule in SignatureRule::ALL {
+        for rule in SignatureRule::VARIANTS {
             let problem = Problem::from(SignatureError { rule: *rule, detail: detail.clone() });
-            assert_eq!((problem.code.status(), problem.rule.as_deref()), (422, Some(rule.code())));
+            assert_eq!(
+                (problem.code.status(), problem.rule.as_deref()),
+                (422, Some(&*rule.to_string()))
+            );
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use fleet_tests::crashes::{CrashedHost, Point, Scenario, Swept, sweep_twice};
+use strum::VariantArray as _;
 
 /// Hosts at the same time.
 const JOBS: usize = 2;
@@ -27,7 +28,7 @@ fn main() -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let scenarios: Vec<Scenario> = words.iter().map(|word| word.parse()).collect::<Result<_>>()?;
-    let all = if words.is_empty() { Scenario::ALL.to_vec() } else { scenarios };
+    let all = if words.is_empty() { Scenario::VARIANTS.to_vec() } else { scenarios };
     let swept = sweep_all(&all)?;
     let tried: u32 = swept.iter().map(|swept| swept.tried).sum();
     let lost: usize = swept.iter().map(|swept| swept.lost.len()).sum();

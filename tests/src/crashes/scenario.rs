@@ -1,15 +1,16 @@
 //! What is ordered while the updater is killed, and what may come of it.
 
-use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result, ensure};
 use protocol::{Digest, LastTransaction, Outcome};
+use strum::VariantArray as _;
 
 use crate::{Behaviour, Host, Packing, Release, Tree};
 
 /// An order, and the state that the host is in before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Scenario {
     /// A good release on an empty host.
     FirstInstall,
@@ -67,49 +68,6 @@ impl Stakes {
 }
 
 impl Scenario {
-    pub const ALL: [Self; 17] = [
-        Self::FirstInstall,
-        Self::BadFirstInstall,
-        Self::Stage,
-        Self::Update,
-        Self::Again,
-        Self::Unconfirmed,
-        Self::FailedProbe,
-        Self::FailedStart,
-        Self::NoProgram,
-        Self::FailedWatch,
-        Self::Handover,
-        Self::NeverReady,
-        Self::HandedBack,
-        Self::Migration,
-        Self::FailedMigration,
-        Self::Rollback,
-        Self::SelfUpdate,
-    ];
-
-    /// Its name, as points are written.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::FirstInstall => "first_install",
-            Self::BadFirstInstall => "bad_first_install",
-            Self::Stage => "stage",
-            Self::Update => "update",
-            Self::Again => "again",
-            Self::Unconfirmed => "unconfirmed",
-            Self::FailedProbe => "failed_probe",
-            Self::FailedStart => "failed_start",
-            Self::NoProgram => "no_program",
-            Self::FailedWatch => "failed_watch",
-            Self::Handover => "handover",
-            Self::NeverReady => "never_ready",
-            Self::HandedBack => "handed_back",
-            Self::Migration => "migration",
-            Self::FailedMigration => "failed_migration",
-            Self::Rollback => "rollback",
-            Self::SelfUpdate => "self_update",
-        }
-    }
-
     /// Whether the host is empty before it.
     pub(super) const fn begins_empty(self) -> bool {
         matches!(self, Self::FirstInstall | Self::BadFirstInstall)
@@ -204,17 +162,11 @@ impl Scenario {
     }
 }
 
-impl fmt::Display for Scenario {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
-    }
-}
-
 impl FromStr for Scenario {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|scenario| scenario.name() == text);
+        let found = Self::VARIANTS.iter().copied().find(|scenario| scenario.to_string() == text);
         found.with_context(|| format!("no scenario is called {text}"))
     }
 }

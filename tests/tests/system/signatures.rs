@@ -45,7 +45,7 @@ fn push(host: &Host, release: &Release, signed: &Signed) -> Result<Answer> {
 fn refused(answer: &Answer, rule: SignatureRule) -> Result<()> {
     let problem = answer.problem()?;
     let found = (problem.code.status(), &problem.code, problem.rule.as_deref());
-    assert_eq!(found, (422, &Code::SignatureRejected, Some(rule.code())), "{problem:?}");
+    assert_eq!(found, (422, &Code::SignatureRejected, Some(&*rule.to_string())), "{problem:?}");
     Ok(())
 }
 

@@ -1,11 +1,11 @@
 //! The file first, then all that it names on the machine.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use time::OffsetDateTime;
 
 use super::account::{self, Account};
+use super::permissions::others_may_write;
 use super::{directories, identity, keys, machine, units};
 use crate::config::{Config, ConfigError, Finding, validate};
 use crate::systemd::BusConnection;
@@ -63,10 +63,6 @@ fn check_mode(path: &Path, findings: &mut Vec<Finding>) {
     }
 }
 
-pub(super) fn others_may_write(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o022 != 0)
-}
-
 fn look_at_machine(
     config: &Config,
     now: OffsetDateTime,
@@ -106,6 +102,7 @@ fn look_at_machine(
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
 

@@ -4,7 +4,7 @@ use std::slice;
 
 use common::chain;
 
-use super::file::others_may_write;
+use super::permissions::others_may_write;
 use crate::config::{Finding, TrustedKey};
 use crate::trust::TrustedKeys;
 

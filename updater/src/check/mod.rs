@@ -8,6 +8,7 @@ mod file;
 mod identity;
 mod keys;
 mod machine;
+mod permissions;
 mod units;
 
 pub use file::{Checked, check_file};

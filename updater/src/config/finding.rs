@@ -19,7 +19,7 @@ use serde::Serialize;
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Severity {
     Note,
-    /// It works, and somebody may be sorry later.
+    /// It works, and may do harm later.
     Warning,
     /// The updater does not start with it, or its updates would fail.
     Error,
@@ -47,7 +47,7 @@ impl Finding {
         Self::new(Severity::Error, key, message)
     }
 
-    /// Something that somebody may be sorry for.
+    /// Something that may do harm later.
     pub fn warning(key: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, key, message)
     }

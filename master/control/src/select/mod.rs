@@ -5,6 +5,7 @@
 mod choice;
 mod error;
 mod host_file;
+mod operator;
 mod pattern;
 mod position;
 #[cfg(test)]

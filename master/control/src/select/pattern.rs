@@ -6,8 +6,10 @@
 //! meant. It matters for the order in which they come.
 
 use store::Host;
+use strum::VariantArray as _;
 
 use crate::select::SelectError;
+use crate::select::operator::Operator;
 use crate::select::split::split;
 use crate::select::term::Term;
 
@@ -15,71 +17,37 @@ use crate::select::term::Term;
 #[derive(Debug, Clone)]
 pub struct Pattern {
     text: String,
-    unions: Vec<Term>,
-    intersections: Vec<Term>,
-    exclusions: Vec<Term>,
+    /// As they are written.
+    terms: Vec<(Operator, Term)>,
 }
 
 impl Pattern {
     /// Reads a pattern, and the files that it names. White space around terms does not count.
     pub fn parse(text: &str) -> Result<Self, SelectError> {
-        let mut pattern = Self {
-            text: text.to_owned(),
-            unions: Vec::new(),
-            intersections: Vec::new(),
-            exclusions: Vec::new(),
+        let term = |part: &str| -> Result<_, SelectError> {
+            let (operator, term) = Operator::split(part.trim());
+            Ok((operator, Term::parse(text, term.trim())?))
         };
-        for part in split(text) {
-            let part = part.trim();
-            let (group, term) = match (part.strip_prefix('&'), part.strip_prefix('!')) {
-                (Some(rest), _) => (&mut pattern.intersections, rest),
-                (_, Some(rest)) => (&mut pattern.exclusions, rest),
-                _ => (&mut pattern.unions, part),
-            };
-            group.push(Term::parse(text, term.trim())?);
-        }
-        Ok(pattern)
+        let terms = split(text).into_iter().map(term).collect::<Result<_, _>>()?;
+        Ok(Self { text: text.to_owned(), terms })
     }
 
     /// The hosts that it selects, each once: in the order in which its terms name them, and those
     /// of one term as `hosts` has them. Every term must match some host, those that exclude too: a
     /// term that matches nothing is a mistake that would otherwise pass unseen.
     pub fn select<'a>(&self, hosts: &'a [Host]) -> Result<Vec<&'a Host>, SelectError> {
-        let mut selected = if self.unions.is_empty() {
-            (0..hosts.len()).collect()
-        } else {
-            let mut selected = Vec::new();
-            let mut known = vec![false; hosts.len()];
-            for term in &self.unions {
-                let places = term.find(hosts)?;
-                selected.extend(
-                    places.into_iter().filter(|place| !std::mem::replace(&mut known[*place], true)),
-                );
+        let has_union = self.terms.iter().any(|(operator, _)| *operator == Operator::Union);
+        let mut selected = if has_union { Vec::new() } else { (0..hosts.len()).collect() };
+        for operator in Operator::VARIANTS {
+            for (_, term) in self.terms.iter().filter(|(its, _)| its == operator) {
+                operator.apply(&mut selected, term.find(hosts)?);
             }
-            selected
-        };
-        for term in &self.intersections {
-            let others = flags(term, hosts)?;
-            selected.retain(|place: &usize| others[*place]);
-        }
-        for term in &self.exclusions {
-            let others = flags(term, hosts)?;
-            selected.retain(|place| !others[*place]);
         }
         if selected.is_empty() {
             return Err(SelectError::Nothing(self.text.clone()));
         }
         Ok(selected.into_iter().map(|place| &hosts[place]).collect())
     }
-}
-
-/// For each host, whether the term matches it.
-fn flags(term: &Term, hosts: &[Host]) -> Result<Vec<bool>, SelectError> {
-    let mut flags = vec![false; hosts.len()];
-    for place in term.find(hosts)? {
-        flags[place] = true;
-    }
-    Ok(flags)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Where a pattern's terms begin and end.
 
+use crate::select::operator::Operator;
+
 /// The terms between `:` and `,`, as they were written. Neither separates inside a term's
 /// brackets: `[0:2]` is a range, and `~web-(\d{1,2})` a regular expression. A bracket that is
 /// never closed takes the rest with it, so that the term which has it is the one that is refused.
@@ -18,7 +20,7 @@ pub(super) fn split(pattern: &str) -> Vec<&str> {
 }
 
 fn end_of_term(text: &str) -> usize {
-    let term = text.trim_start().trim_start_matches(['&', '!']).trim_start();
+    let term = text.trim_start().trim_start_matches(Operator::is_sign).trim_start();
     let brackets: &[(char, char)] = match term.chars().next() {
         Some('~') => &[('(', ')'), ('[', ']'), ('{', '}')],
         Some('@') => &[],

@@ -36,7 +36,7 @@ fn refuse_unclear(key: &str, path: &Path, findings: &mut Vec<Finding>) {
     }
 }
 
-/// An install directory is swept, and its releases change owner: it must be nobody else's.
+/// An install directory is swept, and its releases change owner: nothing else may be in it.
 fn refuse_system(key: &str, path: &Path, findings: &mut Vec<Finding>) {
     const SHARED: &[&str] = &[
         "/",
