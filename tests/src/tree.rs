@@ -11,6 +11,10 @@ use tempfile::TempDir;
 
 use crate::{Packing, Release, program};
 
+/// Where a booted host has the programs of the tests. They may be built anywhere, and much is hidden from
+/// a unit of systemd: `/tmp`, `/home`.
+pub(crate) const PROGRAMS_IN_BOOTED_HOSTS: &str = "/usr/local/lib/fleet-tests";
+
 /// What the test agent does; the file `agent.json` of its release.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -66,7 +70,11 @@ impl Tree {
     pub fn agent(behaviour: &Behaviour) -> Result<Self> {
         let tree = Self::empty()?;
         // The program itself is too large to be packed a hundred times; `exec` keeps the process.
-        let script = format!("#!/bin/sh\nexec {} \"$@\"\n", program("agent")?.display());
+        let (booted, here) = (format!("{PROGRAMS_IN_BOOTED_HOSTS}/agent"), program("agent")?);
+        let script = format!(
+            "#!/bin/sh\n[ ! -x {booted} ] || exec {booted} \"$@\"\nexec '{}' \"$@\"\n",
+            here.display()
+        );
         tree.program("bin/agent", &script)?;
         tree.file("agent.json", &serde_json::to_string(behaviour)?)?;
         Ok(tree)

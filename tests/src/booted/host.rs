@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 
 use super::leader::Ear;
 use super::{Lab, cgroup, disk};
+use crate::tree::PROGRAMS_IN_BOOTED_HOSTS;
 use crate::{LONG, Output, eventually, program};
 
 /// What `systemd-nspawn` sends to the init of a container for a clean power-off: SIGRTMIN+4.
@@ -53,7 +54,7 @@ impl BootedHost {
             // The names of a container's network cards on this machine come from its own.
             format!("--machine={machine}"),
             format!("--network-bridge={}", lab.bridge()),
-            format!("--bind-ro={}", programs.display()),
+            format!("--bind-ro={}:{PROGRAMS_IN_BOOTED_HOSTS}", escaped(&programs)),
         ];
         let (name, command, on) = (name.to_owned(), command.to_vec(), Mutex::new(None));
         Ok(Self { name, address, directory, cgroup, command, on })
@@ -234,6 +235,11 @@ impl BootedHost {
     fn on(&self) -> MutexGuard<'_, Option<On>> {
         self.on.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A path as `systemd-nspawn` takes it before a colon.
+fn escaped(path: &Path) -> String {
+    path.display().to_string().replace('\\', "\\\\").replace(':', "\\:")
 }
 
 impl Drop for BootedHost {

@@ -20,7 +20,9 @@ const TAKING: &str = "pidfd_getfd";
 pub(super) fn check(config: &Config, own: &Account, findings: &mut Vec<Finding>) {
     for (name, app) in &config.apps {
         match app.run.kind {
-            RunnerKind::Systemd => check_units(name, app, own, findings),
+            RunnerKind::Systemd => {
+                check_units(name, app, own, systemd::is_running(), findings);
+            }
             RunnerKind::Process => {
                 check_made_units(name, app, own, findings);
                 check_sockets(name, app, findings);
@@ -29,9 +31,15 @@ pub(super) fn check(config: &Config, own: &Account, findings: &mut Vec<Finding>)
     }
 }
 
-fn check_units(name: &AppName, app: &AppConfig, own: &Account, findings: &mut Vec<Finding>) {
+fn check_units(
+    name: &AppName,
+    app: &AppConfig,
+    own: &Account,
+    systemd_runs: bool,
+    findings: &mut Vec<Finding>,
+) {
     let key = |key: &str| format!("app.{name}.run.{key}");
-    if !systemd::is_running() {
+    if !systemd_runs {
         findings.push(
             Finding::error(key("kind"), "systemd does not run on this machine")
                 .hint("use kind = \"process\""),
@@ -194,13 +202,8 @@ mod tests {
 
     #[test]
     fn units_without_a_systemd_are_told() {
-        if systemd::is_running() {
-            return;
-        }
-        let text = "[app.agent]\ninstall_dir = '/opt/agent'\n[app.agent.run]\nkind = 'systemd'\n\
-                    units = ['a.service']\n";
-        let mut findings = Vec::new();
-        check(&Config::parse(text).unwrap(), &Account::own(), &mut findings);
+        let (app, mut findings) = (AppConfig::new("/opt/agent"), Vec::new());
+        check_units(&"agent".parse().unwrap(), &app, &Account::own(), false, &mut findings);
         assert!(findings[0].message.contains("systemd does not run"), "{findings:?}");
     }
 }
