@@ -57,7 +57,14 @@ for component in rustfmt clippy; do
     case $component in rustfmt) program=cargo-fmt ;; clippy) program=cargo-clippy ;; esac
     command -v "$program" >/dev/null 2>&1 || rustup component add "$component"
 done
-command -v cargo-nextest >/dev/null 2>&1 || cargo install --locked cargo-nextest
-command -v cargo-deny >/dev/null 2>&1 || cargo install --locked cargo-deny
+# Tools that run for a second are built as quickly as can be: unoptimised, without what is not used here.
+install() { # install COMMAND CRATE [OPTION…]
+    command -v "$1" >/dev/null 2>&1 && return
+    crate=$2
+    shift 2
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked "$@" "$crate"
+}
+install cargo-nextest cargo-nextest --no-default-features --features default-no-update
+install cargo-deny cargo-deny --debug --no-default-features
 # The packages' contents are its doing: one version, until another one was tried.
-command -v cargo-deb >/dev/null 2>&1 || cargo install --locked cargo-deb@3.8.0
+install cargo-deb cargo-deb@3.8.0

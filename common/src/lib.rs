@@ -7,5 +7,5 @@ mod chain;
 mod random;
 
 pub use backoff::{Attempts, Backoff};
-pub use chain::chain;
+pub use chain::{causes, chain, failed_to};
 pub use random::random;

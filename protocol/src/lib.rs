@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 mod api;
+mod code;
 mod digest;
 mod drill;
 mod event;
@@ -24,6 +25,7 @@ pub use api::{
     Proof, Release, ReleaseState, Releases, RollbackOrder, SlotRelease, TransactionResult,
     UpdateOrder, header,
 };
+pub use code::{Code, CodeError, UnknownCode};
 pub use digest::{Digest, DigestError, content_digest, parse_content_digest};
 pub use drill::{DrillLine, DrillReport, DrillStatus, DrillStep};
 pub use event::{Event, EventKind};
@@ -37,7 +39,7 @@ pub use path::{
     EntryName, LinkTarget, PART_BYTES, PATH_BYTES, PATH_DEPTH, PathRule, ReleasePath, normalised,
 };
 pub use phase::{Kind, Phase};
-pub use problem::{Code, Holder, Problem, Space};
+pub use problem::{Holder, Problem, Space};
 pub use quantity::{Bytes, Period, QuantityError};
 pub use record::{RELEASE_RECORD, ReleaseRecord};
 pub use signed::{

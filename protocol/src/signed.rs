@@ -363,7 +363,7 @@ mod tests {
         let detail = "why".to_owned();
         for rule in SignatureRule::ALL {
             let problem = Problem::from(SignatureError { rule: *rule, detail: detail.clone() });
-            assert_eq!((problem.status, problem.rule.as_deref()), (422, Some(rule.code())));
+            assert_eq!((problem.code.status(), problem.rule.as_deref()), (422, Some(rule.code())));
         }
     }
 }

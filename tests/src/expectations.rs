@@ -26,7 +26,7 @@ impl Host {
     pub fn undoes(&self, bad: &Release) -> Result<Problem> {
         let problem = self.push(bad)?.problem()?;
         let undone = problem.code == Code::RolledBack && problem.rolled_back == Some(true);
-        ensure!(undone && problem.status == 409, "it was not undone: {problem:?}");
+        ensure!(undone && problem.code.status() == 409, "it was not undone: {problem:?}");
         Ok(problem)
     }
 

@@ -46,9 +46,13 @@ impl DrillArgs {
         } else {
             output.data(&table(&hosts, output.columns()));
         }
-        let fine = hosts.iter().all(|host| matches!(host.status, "passed" | "skipped"));
-        Ok(if fine { Exit::Success } else { Exit::Failed })
+        Ok(exit(&hosts))
     }
+}
+
+/// A host that has not passed, for whatever reason, fails the command.
+fn exit(hosts: &[HostDrill]) -> Exit {
+    if hosts.iter().all(HostDrill::is_fine) { Exit::Success } else { Exit::Failed }
 }
 
 /// The times that are worth a look: of each kind of step the longest.
@@ -123,6 +127,7 @@ mod tests {
         };
         let hosts = [passed, refused];
         insta::assert_snapshot!(table(&hosts, None));
+        assert_eq!((exit(&hosts[..1]), exit(&hosts)), (Exit::Success, Exit::Failed));
         let narrow = table(&hosts, Some(80));
         assert!(narrow.lines().all(|line| line.len() <= 80), "{narrow}");
     }

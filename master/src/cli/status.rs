@@ -34,8 +34,12 @@ pub(super) fn run(arguments: &StatusArgs, context: &Context) -> Result<Exit, Fai
     } else {
         output.data(&text(&hosts, ReleaseNames::read(store)?, output.columns()));
     }
-    let well = hosts.iter().all(HostStatus::is_well);
-    Ok(if well { Exit::Success } else { Exit::Failed })
+    Ok(exit(&hosts))
+}
+
+/// A host that is not as it should be, for whatever reason, fails the command.
+fn exit(hosts: &[HostStatus]) -> Exit {
+    if hosts.iter().all(HostStatus::is_well) { Exit::Success } else { Exit::Failed }
 }
 
 fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -> String {
@@ -83,4 +87,30 @@ fn row(table: &mut Table, host: &HostStatus, app: &AppStatus, updater: &str, nam
         &should,
         updater,
     ]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_of_which_nothing_is_known_fails_the_command() {
+        let status = |error: Option<&str>| HostStatus {
+            host: "web-1".parse().unwrap(),
+            skipped: None,
+            reachable: error.is_none(),
+            error: error.map(str::to_owned),
+            updater_version: None,
+            updater_digest: None,
+            apps: Vec::new(),
+        };
+        let broken = status(Some("failed to ask this host: swarm itself failed"));
+        assert_eq!(exit(&[status(None)]), Exit::Success);
+        assert_eq!(exit(&[status(None), broken.clone()]), Exit::Failed);
+        let shown = text(&[broken], ReleaseNames::default(), None);
+        assert!(
+            shown.contains("\nweb-1: failed to ask this host: swarm itself failed\n"),
+            "{shown}"
+        );
+    }
 }

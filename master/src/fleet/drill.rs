@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use protocol::{AppName, DrillReport, DrillStep, HostName};
 use serde::Serialize;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
-use crate::fleet::Member;
+use crate::fleet::{Member, TaskPanicked, ask_hosts};
 use crate::updater_client::ClientError;
 
 /// How many hosts drill at once.
@@ -33,35 +31,49 @@ pub async fn drill(
     app: &AppName,
     hear: impl Fn(&HostName, &DrillStep) + Send + Sync + 'static,
 ) -> Vec<HostDrill> {
-    let (places, hear) = (Arc::new(Semaphore::new(AT_ONCE)), Arc::new(hear));
-    let mut drilling = JoinSet::new();
-    for member in members {
-        let (places, hear, app) = (Arc::clone(&places), Arc::clone(&hear), app.clone());
-        drilling.spawn(async move {
-            let _place = places.acquire().await;
-            let hear = |step: &DrillStep| hear(&member.host, step);
-            if member.skip.is_some() {
-                return HostDrill::of(member.host, "skipped", None, member.skip);
-            }
-            let ended = match member.worker {
-                Ok(worker) => worker.drill(&app, hear).await,
-                Err(error) => Err(error),
-            };
-            match ended {
-                Ok(report) => HostDrill::ended(member.host, report),
-                Err(error) => HostDrill::lost(member.host, &error),
-            }
-        });
-    }
-    let mut hosts = Vec::new();
-    while let Some(host) = drilling.join_next().await {
-        hosts.extend(host);
-    }
+    let hear = Arc::new(hear);
+    let tasks = members.into_iter().map(|member| {
+        let (hear, app) = (Arc::clone(&hear), app.clone());
+        let host = member.host.clone();
+        (host.clone(), drill_host(member, app, move |step| hear(&host, step)))
+    });
+    rows(tasks).await
+}
+
+/// One row a host, also for one whose task panicked.
+async fn rows<F>(tasks: impl IntoIterator<Item = (HostName, F)>) -> Vec<HostDrill>
+where
+    F: Future<Output = HostDrill> + Send + 'static,
+{
+    let answers = ask_hosts(AT_ONCE, tasks).await.into_iter();
+    let row = |(host, row): (HostName, Result<_, _>)| {
+        row.unwrap_or_else(|panicked| HostDrill::panicked(host, panicked))
+    };
+    let mut hosts: Vec<_> = answers.map(row).collect();
     hosts.sort_by(|one, other| one.host.cmp(&other.host));
     hosts
 }
 
+async fn drill_host(member: Member, app: AppName, hear: impl Fn(&DrillStep)) -> HostDrill {
+    if member.skip.is_some() {
+        return HostDrill::of(member.host, "skipped", None, member.skip);
+    }
+    let ended = match member.worker {
+        Ok(worker) => worker.drill(&app, hear).await,
+        Err(error) => Err(error),
+    };
+    match ended {
+        Ok(report) => HostDrill::ended(member.host, report),
+        Err(error) => HostDrill::lost(member.host, &error),
+    }
+}
+
 impl HostDrill {
+    /// Whether nothing went wrong. A host that is not addressed is no worry.
+    pub fn is_fine(&self) -> bool {
+        matches!(self.status, "passed" | "skipped")
+    }
+
     fn of(
         host: HostName,
         status: &'static str,
@@ -72,7 +84,7 @@ impl HostDrill {
     }
 
     fn ended(host: HostName, report: DrillReport) -> Self {
-        let code = report.code.map(|code| code.name().to_owned());
+        let code = report.code.as_ref().map(|code| code.name().to_owned());
         let drill = Self::of(host, report.status.name(), code, report.detail.as_deref());
         Self { report: Some(report), ..drill }
     }
@@ -84,5 +96,30 @@ impl HostDrill {
             _ => error.code().to_owned(),
         };
         Self::of(host, status, Some(code), Some(&error.row()))
+    }
+
+    /// What the host came to is not known.
+    fn panicked(host: HostName, panicked: TaskPanicked) -> Self {
+        let detail = format!("failed to {panicked}");
+        Self::of(host, "failed", Some("internal".to_owned()), Some(&detail))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::ask::tests::broken_or;
+
+    #[tokio::test]
+    async fn a_host_whose_task_panicked_has_a_row_and_did_not_pass() {
+        let task = |name: &str, broken| {
+            let host: HostName = name.parse().unwrap();
+            (host.clone(), broken_or(broken, HostDrill::of(host, "passed", None, None)))
+        };
+        let hosts = rows([task("web-2", true), task("web-1", false)]).await;
+        let rows: Vec<_> = hosts.iter().map(|host| (host.host.as_str(), host.status)).collect();
+        assert_eq!(rows, [("web-1", "passed"), ("web-2", "failed")]);
+        assert!(hosts[0].is_fine() && !hosts[1].is_fine());
+        assert!(hosts[1].detail.as_ref().unwrap().contains("swarm itself failed"));
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! Nothing here changes what a host runs, and nothing here is remembered.
 
+mod ask;
 mod connect;
 mod drill;
 mod error;
 mod status;
 mod why;
 
+pub use ask::{TaskPanicked, ask_hosts};
 pub use connect::{Fleet, Member};
 pub use drill::{HostDrill, drill};
 pub use error::FleetError;

@@ -1,16 +1,12 @@
 //! What runs where, and whether it is what was asked for.
 
-use std::sync::Arc;
-
 use protocol::{
     ActiveRelease, AppHealth, AppName, Digest, Health, HostName, LastTransaction, Phase, Releases,
 };
 use serde::Serialize;
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
-use crate::fleet::Member;
+use crate::fleet::{Member, TaskPanicked, ask_hosts};
 use crate::store::Desired;
 use crate::updater_client::{ClientError, UpdaterClient};
 
@@ -62,6 +58,19 @@ pub struct AppStatus {
 }
 
 impl HostStatus {
+    /// A host of which nothing is known.
+    fn unknown(host: HostName) -> Self {
+        Self {
+            host,
+            skipped: None,
+            reachable: false,
+            error: None,
+            updater_version: None,
+            updater_digest: None,
+            apps: Vec::new(),
+        }
+    }
+
     /// Whether it is as it should be. A host that is not addressed is no worry.
     pub fn is_well(&self) -> bool {
         let well = self.apps.iter().all(|app| app.healthy && !app.drift && !app.is_stopped());
@@ -78,36 +87,33 @@ impl AppStatus {
 
 /// Asks all hosts at once. `desired` is what each should run.
 pub async fn status(members: Vec<Member>, desired: Vec<Desired>) -> Vec<HostStatus> {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
-    let mut asked = JoinSet::new();
-    for member in members {
-        let places = Arc::clone(&places);
+    let tasks = members.into_iter().map(|member| {
         let of_host = desired.iter().filter(|desired| desired.host == member.host);
         let desired: Vec<Desired> = of_host.cloned().collect();
-        asked.spawn(async move {
-            let _place = places.acquire().await;
-            one(member, &desired).await
-        });
-    }
-    let mut hosts = Vec::new();
-    while let Some(host) = asked.join_next().await {
-        hosts.extend(host);
-    }
+        (member.host.clone(), ask_host(member, desired))
+    });
+    rows(tasks).await
+}
+
+/// One row a host, also for one whose task panicked.
+async fn rows<F>(tasks: impl IntoIterator<Item = (HostName, F)>) -> Vec<HostStatus>
+where
+    F: Future<Output = HostStatus> + Send + 'static,
+{
+    let panicked = |host, panicked: TaskPanicked| HostStatus {
+        error: Some(format!("failed to {panicked}")),
+        ..HostStatus::unknown(host)
+    };
+    let answers = ask_hosts(AT_ONCE, tasks).await.into_iter();
+    let row = |(host, row): (HostName, Result<_, _>)| row.unwrap_or_else(|it| panicked(host, it));
+    let mut hosts: Vec<_> = answers.map(row).collect();
     hosts.sort_by(|one, other| one.host.cmp(&other.host));
     hosts
 }
 
-async fn one(member: Member, desired: &[Desired]) -> HostStatus {
+async fn ask_host(member: Member, desired: Vec<Desired>) -> HostStatus {
     let Member { host, skip, worker, .. } = member;
-    let blank = HostStatus {
-        host,
-        skipped: skip,
-        reachable: false,
-        error: None,
-        updater_version: None,
-        updater_digest: None,
-        apps: Vec::new(),
-    };
+    let blank = HostStatus { skipped: skip, ..HostStatus::unknown(host) };
     if skip.is_some() {
         return blank;
     }
@@ -117,7 +123,7 @@ async fn one(member: Member, desired: &[Desired]) -> HostStatus {
             reachable: true,
             updater_version: Some(health.version.clone()),
             updater_digest: Some(health.digest),
-            apps: apps(health, releases.as_ref(), desired),
+            apps: apps(health, releases.as_ref(), &desired),
             ..blank
         },
     }
@@ -191,6 +197,7 @@ fn of_gone(desired: &Desired) -> AppStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::ask::tests::broken_or;
     use crate::updater_client::testing::{digest, health};
 
     fn of(state: &str, runs: u8, desired: Option<u8>) -> AppStatus {
@@ -205,6 +212,20 @@ mod tests {
             since: OffsetDateTime::UNIX_EPOCH,
         });
         apps(health, None, desired.as_slice()).remove(0)
+    }
+
+    #[tokio::test]
+    async fn a_host_whose_task_panicked_has_a_row_and_is_not_well() {
+        let task = |name: &str, broken| {
+            let host: HostName = name.parse().unwrap();
+            let status = HostStatus { reachable: true, ..HostStatus::unknown(host.clone()) };
+            (host, broken_or(broken, status))
+        };
+        let hosts = rows([task("web-2", true), task("web-1", false)]).await;
+        let names: Vec<_> = hosts.iter().map(|host| host.host.as_str()).collect();
+        assert_eq!(names, ["web-1", "web-2"]);
+        assert!(hosts[0].is_well() && !hosts[1].is_well());
+        assert!(hosts[1].error.as_ref().unwrap().contains("swarm itself failed"));
     }
 
     #[test]

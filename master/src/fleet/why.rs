@@ -77,7 +77,7 @@ fn line(app: &AppHealth, now: OffsetDateTime) -> String {
 }
 
 fn last_words(last: &LastTransaction, now: OffsetDateTime) -> String {
-    let code = last.code.map(Code::name).filter(|code| *code != last.outcome.name());
+    let code = last.code.as_ref().map(Code::name).filter(|code| *code != last.outcome.name());
     let detail = last.detail.as_deref().filter(|_| last.code.is_some());
     let words: Vec<_> = [Some(last.outcome.name()), code, detail].into_iter().flatten().collect();
     format!("; last {}, {} ago: {}", last.kind, ago(now - last.ended_at), words.join(": "))

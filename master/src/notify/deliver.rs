@@ -1,8 +1,8 @@
 //! One event to one place, as often as it takes and as it may.
 
-use std::error;
 use std::time::Duration;
 
+use common::causes;
 use protocol::Command;
 use reqwest::StatusCode;
 use time::OffsetDateTime;
@@ -61,11 +61,6 @@ pub(super) async fn deliver(
 
 /// A fault with all its causes, on one line.
 fn words(fault: &Fault) -> String {
-    let mut words = fault.to_string().trim_end_matches([':', ' ']).to_owned();
-    let mut cause = error::Error::source(fault);
-    while let Some(error) = cause {
-        words = format!("{words}: {error}");
-        cause = error.source();
-    }
-    words
+    let words = fault.to_string().trim_end_matches([':', ' ']).to_owned();
+    causes(fault).fold(words, |words, cause| format!("{words}: {cause}"))
 }

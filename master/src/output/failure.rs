@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
+use common::causes;
 use serde_json::json;
 
 use crate::output::{Exit, plain};
@@ -69,13 +70,8 @@ impl Failure {
     }
 
     fn messages(&self) -> Vec<String> {
-        let mut messages = vec![plain(&self.error.to_string())];
-        let mut source = self.error.source();
-        while let Some(error) = source {
-            messages.push(plain(&error.to_string()));
-            source = error.source();
-        }
-        messages
+        let causes = causes(&*self.error).map(|cause| plain(&cause.to_string()));
+        std::iter::once(plain(&self.error.to_string())).chain(causes).collect()
     }
 }
 

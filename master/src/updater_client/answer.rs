@@ -102,12 +102,12 @@ impl Answer {
     pub(super) fn of_last(last: &LastTransaction) -> Self {
         let duration = (last.ended_at - last.started_at).whole_milliseconds();
         Self {
-            status: match (last.outcome, last.code) {
+            status: match (last.outcome, &last.code) {
                 // A failure before the switch has no outcome of its own.
                 (Outcome::Interrupted, Some(_)) => Status::Failed,
                 (outcome, _) => outcome.into(),
             },
-            code: last.code.map(|code| code.name().to_owned()),
+            code: last.code.as_ref().map(|code| code.name().to_owned()),
             detail: last.detail.clone(),
             output: Vec::new(),
             transaction: Some(last.transaction.clone()),

@@ -77,13 +77,7 @@ impl ClientError {
 
     /// The error and its causes on one line, as it stands in a host's row.
     pub fn row(&self) -> String {
-        let mut text = format!("failed to {self}");
-        let mut source = std::error::Error::source(self);
-        while let Some(error) = source {
-            text = format!("{text}: {error}");
-            source = error.source();
-        }
-        text
+        common::failed_to(self)
     }
 
     /// What a connection failed with: a refusal of our certificate arrives with the first read.

@@ -17,7 +17,7 @@ pub(super) fn check(seen: &Seen<'_>, moment: Moment, wrong: &mut Vec<String>) {
         }
         // One that was cut short touched nothing, and may be given again.
         let cut_short = line.outcome == Outcome::Interrupted
-            && line.code.is_none_or(|code| code == Code::Interrupted);
+            && line.code.as_ref().is_none_or(|code| *code == Code::Interrupted);
         let order = line.order.as_ref().filter(|_| !cut_short);
         if order.is_some_and(|order| !orders.insert(order)) {
             wrong.push(format!("the order of {} was applied twice", line.transaction));

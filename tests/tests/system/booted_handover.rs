@@ -204,7 +204,7 @@ fn what_keeps_units_from_a_handover_is_told_before_anything_is_touched() -> Resu
         let checked = machine.ask("updater check --running 2>&1 || true")?;
         ensure!(checked.contains(expected), "{expected:?} is not in:\n{checked}");
         let problem = host.push(&healthy("one")?)?.problem()?;
-        assert_eq!((problem.status, problem.code), (501, Code::NotSupported));
+        assert_eq!((problem.code.status(), &problem.code), (501, &Code::NotSupported));
         ensure!(problem.detail.contains(expected), "{problem:?}");
         let store = fs::read_dir(machine.path("/opt/agent/releases/store"));
         ensure!(store.map_or(0, Iterator::count) == 0, "something was touched");

@@ -22,7 +22,7 @@ fn lesson_36_the_last_lines_of_a_failed_build_reach_the_caller() -> Result<()> {
     host.push(&good)?.result()?;
     let bad = with_script("echo compiling; echo 'undefined reference to x' >&2; exit 7")?;
     let problem = host.push(&bad.pack(Packing::Zstd)?)?.problem()?;
-    assert_eq!((problem.status, problem.code), (500, Code::BuildFailed));
+    assert_eq!((problem.code.status(), &problem.code), (500, &Code::BuildFailed));
     assert!(problem.output.iter().any(|line| line.contains("undefined reference")), "{problem:?}");
     assert!(problem.detail.contains('7'), "{problem:?}");
     // The old release was not touched, and the new one is not on the disk.

@@ -122,7 +122,7 @@ fn a_drill_that_fails_says_where_and_why_and_leaves_nothing() -> Result<()> {
     let filler = host.directory.join("state/filler");
     fill(&filler)?;
     let report = drilled(&host)?;
-    assert_eq!((report.status, report.code), (DrillStatus::Failed, Some(Code::DrillFailed)));
+    assert_eq!((report.status, &report.code), (DrillStatus::Failed, &Some(Code::DrillFailed)));
     let failed = report.steps.iter().find(|step| !step.passed).context("a failed step")?;
     let why = failed.detail.as_deref().unwrap_or_default();
     assert!(why.contains("No space left"), "{report:?}");

@@ -158,7 +158,7 @@ fn a_disk_that_runs_full_in_receiving_is_told_and_touches_nothing() -> Result<()
     let zeroes = tree.pack(Packing::Zstd)?;
     let ballast = small.fill_to(3 * MIB)?;
     let problem = small.refuses(&zeroes)?;
-    ensure!((problem.code, problem.status) == (Code::NoSpace, 507), "{problem:?}");
+    ensure!((&problem.code, problem.code.status()) == (&Code::NoSpace, 507), "{problem:?}");
     ensure!(problem.free.is_some() && problem.rolled_back == Some(false), "{problem:?}");
     small.host.rests()?;
     small.recovers(ballast, &zeroes)

@@ -207,7 +207,7 @@ fn what_cannot_be_handed_over_is_refused_before_anything_is_touched() -> Result<
     let _stranger = std::net::TcpListener::bind(host.agent)?;
     host.start()?;
     let problem = host.push(&Tree::healthy("one")?)?.problem()?;
-    assert_eq!((problem.status, problem.code), (501, Code::NotSupported));
+    assert_eq!((problem.code.status(), &problem.code), (501, &Code::NotSupported));
     assert!(problem.detail.contains(&host.agent.to_string()), "{problem:?}");
     ensure!(host.store().is_empty() && host.incoming().is_empty(), "something was touched");
     Ok(())

@@ -223,7 +223,7 @@ fn what_cannot_be_undone_is_said_before_and_not_gone_back_over() -> Result<()> {
     noted(&host);
 
     let refused = host.rollback()?.problem()?;
-    assert_eq!((refused.status, refused.code), (409, Code::Irreversible));
+    assert_eq!((refused.code.status(), &refused.code), (409, &Code::Irreversible));
     assert!(refused.detail.contains("data/backup-2"), "{refused:?}");
     assert_eq!(noted(&host), Vec::<String>::new());
     host.keeps(&two.digest, Some(&one.digest))?;
@@ -242,7 +242,7 @@ fn a_release_that_fails_after_what_cannot_be_undone_stays_and_says_where_the_bac
     let (one, two) = (good(1, "")?, bad(2, ONE_WAY)?);
     installs(&host, &one)?;
     let problem = host.push(&two)?.problem()?;
-    assert_eq!((problem.code, problem.rolled_back), (Code::Irreversible, Some(false)));
+    assert_eq!((&problem.code, problem.rolled_back), (&Code::Irreversible, Some(false)));
     for words in ["cannot be undone", "data/backup-2", "active names"] {
         assert!(problem.detail.contains(words), "{words}: {problem:?}");
     }

@@ -22,7 +22,7 @@ fn lesson_13_a_second_push_is_told_who_holds_the_lock() -> Result<()> {
     let place = Sandbox::new()?;
     let (host, mut lines, release) = busy(&place)?;
     let problem = host.push(&Tree::healthy("other")?)?.problem()?;
-    assert_eq!((problem.status, problem.code), (423, Code::UpdateInProgress));
+    assert_eq!((problem.code.status(), &problem.code), (423, &Code::UpdateInProgress));
     let holder = problem.holder.expect("a holder");
     assert_eq!(holder.to, Some(release.digest));
     assert_eq!(Some(holder.transaction), host.app()?.transaction);
@@ -219,7 +219,7 @@ fn an_older_master_is_refused() -> Result<()> {
     };
     assert_eq!(push("one", "7")?.result()?.status, Status::Updated);
     let problem = push("two", "6")?.problem()?;
-    assert_eq!((problem.status, problem.code), (409, Code::StaleMaster));
+    assert_eq!((problem.code.status(), &problem.code), (409, &Code::StaleMaster));
     assert_eq!(problem.epoch, Some(7));
     assert_eq!(push("two", "7")?.result()?.status, Status::Updated);
     // It is remembered across a power cut.
@@ -238,7 +238,7 @@ fn a_host_can_insist_on_an_epoch() -> Result<()> {
     let host = Host::alone(&place, &Setup::default().top("require_epoch", "true"))?;
     let release = Tree::healthy("one")?;
     let problem = host.push(&release)?.problem()?;
-    assert_eq!(problem.status, 400, "{problem:?}");
+    assert_eq!(problem.code.status(), 400, "{problem:?}");
     assert_eq!(host.order("/update", &release).header(header::EPOCH, "1").send()?.status, 200);
     Ok(())
 }
@@ -338,7 +338,7 @@ fn what_this_host_does_not_do_is_refused_before_anything_is_touched() -> Result<
     tree.file("release.toml", "[units]\n'other.service' = 'other.service'")?;
     tree.file("other.service", "[Service]\nExecStart=/bin/true\n")?;
     let problem = host.push(&tree.pack(Packing::Zstd)?)?.problem()?;
-    assert_eq!((problem.status, problem.code), (501, Code::NotSupported), "{problem:?}");
+    assert_eq!((problem.code.status(), &problem.code), (501, &Code::NotSupported), "{problem:?}");
     assert!(host.store().is_empty() && host.incoming().is_empty());
     Ok(())
 }

@@ -164,7 +164,7 @@ fn a_sender_who_falls_silent_is_hung_up_on() -> Result<()> {
     let mut wire = Wire::tls(host.address, Some(&master))?;
     wire.say(order("content-length: 100\r\n") + "{")?;
     let problem = wire.hear()?.problem()?;
-    assert_eq!((problem.status, problem.code), (400, Code::BadRequest));
+    assert_eq!((problem.code.status(), &problem.code), (400, &Code::BadRequest));
     assert!(problem.detail.contains("silent"), "{problem:?}");
     wire.rest();
     Ok(())

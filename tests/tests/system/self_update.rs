@@ -137,7 +137,7 @@ fn the_updater_is_not_replaced_while_an_update_runs_and_none_begins_while_it_is(
     order.lines()?.until("\"watching\"")?;
     let silent = silent()?;
     let problem = replace_by(&host, &silent)?.problem()?;
-    assert_eq!((problem.status, problem.code), (423, Code::UpdateInProgress));
+    assert_eq!((problem.code.status(), &problem.code), (423, &Code::UpdateInProgress));
     assert_eq!(problem.holder.and_then(|holder| holder.to), Some(service.digest));
 
     host.master().call(Method::DELETE, "/update").send()?.result()?;
@@ -149,7 +149,7 @@ fn the_updater_is_not_replaced_while_an_update_runs_and_none_begins_while_it_is(
         // Nobody answers the other order to the end.
         host.kill()?;
         let refused = tried.and(refused)?.problem()?;
-        assert_eq!((refused.status, refused.code), (423, Code::UpdateInProgress));
+        assert_eq!((refused.code.status(), &refused.code), (423, &Code::UpdateInProgress));
         Ok(())
     })
 }

@@ -44,8 +44,8 @@ fn push(host: &Host, release: &Release, signed: &Signed) -> Result<Answer> {
 
 fn refused(answer: &Answer, rule: SignatureRule) -> Result<()> {
     let problem = answer.problem()?;
-    let found = (problem.status, problem.code, problem.rule.as_deref());
-    assert_eq!(found, (422, Code::SignatureRejected, Some(rule.code())), "{problem:?}");
+    let found = (problem.code.status(), &problem.code, problem.rule.as_deref());
+    assert_eq!(found, (422, &Code::SignatureRejected, Some(rule.code())), "{problem:?}");
     Ok(())
 }
 

@@ -40,7 +40,7 @@ fn where_nothing_is_under_way_that_is_said() -> Result<()> {
     let host = Host::alone(&place, &Setup::default())?;
     host.installs("one")?;
     let problem = stop(&host)?.problem()?;
-    assert_eq!((problem.status, problem.code), (404, Code::UnknownTransaction));
+    assert_eq!((problem.code.status(), &problem.code), (404, &Code::UnknownTransaction));
     let other = host.master().call(Method::DELETE, "/update?app=web").send()?.problem()?;
     assert_eq!(other.code, Code::UnknownApp);
     host.rests()

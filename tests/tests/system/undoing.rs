@@ -177,7 +177,7 @@ fn a_failed_release_is_quarantined_until_it_is_asked_for_again() -> Result<()> {
     let bad = Tree::release(&Behaviour { crash: Some("bad".into()), ..Behaviour::default() })?;
     host.undoes(&bad)?;
     let problem = host.push(&bad)?.problem()?;
-    assert_eq!((problem.status, problem.code), (409, Code::Quarantined));
+    assert_eq!((problem.code.status(), &problem.code), (409, &Code::Quarantined));
     host.keeps(&good, None)?;
     // Asked for expressly, it is tried, and fails again.
     let again = host.order("/update?retry_quarantined=true", &bad).send()?.problem()?;

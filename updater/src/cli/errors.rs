@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use common::causes;
+
 use crate::self_update::EXIT_HOST_FAULT;
 
 /// What a subcommand failed with.
@@ -50,10 +52,8 @@ pub fn exit_code(done: Result<bool, CliError>) -> ExitCode {
 /// The error, its causes, and the hint.
 pub fn render(error: &CliError) -> String {
     let mut text = format!("error: failed to {}\n", error.error);
-    let mut source = error.error.source();
-    while let Some(cause) = source {
+    for cause in causes(&*error.error) {
         let _ = writeln!(text, "  caused by: {cause}");
-        source = cause.source();
     }
     if let Some(hint) = &error.hint {
         let _ = writeln!(text, "  hint: {hint}");

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use common::failed_to;
 use protocol::{
     AppName, Code, DEFAULT_APP, Digest, DrillReport, FORMAT, Health, HostName, Problem,
 };
@@ -18,7 +19,7 @@ use crate::daemon::{Epoch, EpochError};
 use crate::drill::{read_last, sweep as sweep_drill};
 use crate::self_update::{OwnExecutable, SocketStore, Takeover};
 use crate::sys::{sweep_unfinished, wall_clock};
-use crate::transaction::{App, AppError, Events, Recovery, chain, internal};
+use crate::transaction::{App, AppError, Events, Recovery, internal};
 
 pub struct Daemon {
     /// The host's name, from its certificate.
@@ -74,7 +75,7 @@ impl Daemon {
         }
         let epoch = Epoch::open(&config.state_dir);
         if let Err(error) = epoch.check() {
-            tracing::error!("no order can be taken: failed to {error}");
+            tracing::error!("no order can be taken: {}", failed_to(&error));
         }
         let drill = read_last(&config.state_dir).unwrap_or_else(|error| {
             tracing::warn!("the last drill's report cannot be read: {error}");
@@ -111,7 +112,7 @@ impl Daemon {
             tracing::warn!("what the rescue unit did could not be written down: {error}");
         }
         if let Err(error) = sweep_drill(&self.config) {
-            tracing::warn!("what a drill left is still there: failed to {}", chain(&error));
+            tracing::warn!("what a drill left is still there: {}", failed_to(&error));
         }
         for app in self.apps.values() {
             app.hold_starts();
@@ -170,7 +171,7 @@ impl Daemon {
         };
         self.epoch.accept(given).map_err(|error| match error {
             EpochError::Stale { highest, .. } => {
-                let problem = Problem::new(Code::StaleMaster, format!("failed to {error}"));
+                let problem = Problem::new(Code::StaleMaster, failed_to(&error));
                 Problem { epoch: Some(highest), ..problem }
             }
             EpochError::Io { .. } | EpochError::Damaged { .. } => internal(&error),

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::{chain, failed_to};
 use protocol::EventKind;
 
 use crate::release::Slot;
 use crate::runner::Instance;
-use crate::transaction::{App, chain};
+use crate::transaction::App;
 
 /// How often the size of an agent's log is looked at, the room on the disk, and whether what is amiss
 /// still is.
@@ -71,7 +72,7 @@ fn look_after(app: &App) {
     }
     let Ok(runner) = app.runner() else { return };
     if let Err(error) = runner.log().rotate_if_needed() {
-        tracing::warn!(app = %app.name, "{}: failed to {}", app.name, chain(&error));
+        tracing::warn!(app = %app.name, "{}: {}", app.name, failed_to(&error));
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use common::failed_to;
 use protocol::{
     AppName, Code, DrillReport, DrillStatus, DrillStep, FORMAT, Outcome, Period, Problem,
 };
@@ -15,7 +16,7 @@ use super::scratch::{Scratch, remove_leftovers};
 use super::step::Stage;
 use crate::config::Config;
 use crate::sys::wall_clock;
-use crate::transaction::{App, AppLock, Events, chain, internal, try_lock};
+use crate::transaction::{App, AppLock, Events, internal, try_lock};
 
 /// Where the updater is killed in an update to a good release, and how that update ends then.
 const KILLS: [(&str, Outcome); 6] = [
@@ -155,7 +156,7 @@ impl<H: FnMut(&DrillStep)> Steps<H> {
     fn take<T>(&mut self, step: &str, act: impl FnOnce() -> Result<T, DrillError>) -> Option<T> {
         let began = Instant::now();
         let done = act();
-        let detail = done.as_ref().err().map(|error| format!("failed to {}", chain(error)));
+        let detail = done.as_ref().err().map(|error| failed_to(error));
         let (passed, duration_ms) = (done.is_ok(), milliseconds(began));
         self.add(DrillStep { step: step.to_owned(), passed, duration_ms, detail });
         done.ok()

@@ -31,7 +31,7 @@ pub enum Placed {
 pub struct Enrolled {
     /// Its name in the fleet, from its certificate.
     pub host: HostName,
-    /// StopCheck when the certificate holds.
+    /// Until when the certificate holds.
     #[serde(with = "time::serde::rfc3339")]
     pub until: OffsetDateTime,
     /// The directory of its identity.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use common::failed_to;
 use protocol::Proof;
 
 use super::{Answer, Expectation};
@@ -80,7 +81,7 @@ pub(super) async fn ask(command: &[String], setting: &Setting, expected: &Expect
                 CommandError::Run(error) => error.tail().to_vec(),
                 CommandError::User(_) => Vec::new(),
             };
-            (Err(format!("the probe's command failed to {}", super::http::chain(&error))), tail)
+            (Err(format!("the probe's command {}", failed_to(&error))), tail)
         }
     };
     let mut answer = match outcome {

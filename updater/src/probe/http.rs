@@ -3,12 +3,11 @@
 //! Straight to the address that is configured: no proxy, no redirect, nothing remembered from one
 //! question to the next. The connection is open until it is known who is at its other end.
 
-use std::error::Error;
-use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use common::chain;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
@@ -204,15 +203,4 @@ impl Ends {
 fn excerpt(body: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(body).trim().chars().take(EXCERPT).collect();
     printable(text.as_bytes())
-}
-
-/// An error with its causes, in one line.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let _ = write!(text, ": {cause}");
-        source = cause.source();
-    }
-    text
 }

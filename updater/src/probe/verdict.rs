@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Answer;
 use crate::config::HealthConfig;
 
-/// StopCheck something answers, the agent is starting: it is asked often, so that nothing is lost.
+/// Until something answers, the agent is starting: it is asked often, so that nothing is lost.
 const UNTIL_FIRST: Duration = Duration::from_millis(25);
 
 /// The numbers of a probe.

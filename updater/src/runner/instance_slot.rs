@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use common::chain;
 use protocol::FORMAT;
 
 use super::instance::Record;
@@ -13,7 +14,6 @@ use super::transient::Transient;
 use super::{Instance, RunnerError, stop};
 use crate::sys::process::{ProcessHandle, ProcessId};
 use crate::sys::{remove_durably, sync_directory, write_durably};
-use crate::transaction::chain;
 
 #[derive(Debug)]
 pub(super) struct InstanceSlot {

@@ -7,11 +7,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use common::failed_to;
+
 use super::RunnerError;
 use crate::config::{AppConfig, Strategy};
 use crate::sys::spawn::Spawn;
 use crate::systemd::{self, Bus, JobResult, SystemdError, Variables, command_properties, micros};
-use crate::transaction::chain;
 
 /// How agents of one app are started and ended.
 #[derive(Debug, Clone)]
@@ -89,8 +90,7 @@ impl Transient {
             Ok((result, systemd.state(&name).await?))
         });
         // It may run all the same, or be about to.
-        let told =
-            |error: &SystemdError| tracing::warn!("{unit} is ended: failed to {}", chain(error));
+        let told = |error: &SystemdError| tracing::warn!("{unit} is ended: {}", failed_to(error));
         let (result, state) = started.inspect_err(told)?;
         match result {
             JobResult::Done if state.main_pid != 0 => Ok(state.main_pid),

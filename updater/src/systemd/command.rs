@@ -11,6 +11,7 @@ use std::process::ExitStatus;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use common::{chain, failed_to};
 use rustix::process::Signal;
 use tokio::sync::oneshot;
 use zbus::Fd;
@@ -20,7 +21,6 @@ use super::{Bus, JobResult, Property, Systemd, SystemdError, UnitState, Variable
 use crate::sys::bounds::CommandBounds;
 use crate::sys::run::{Finished, Job, KILL_WAIT, RunError, run_job};
 use crate::sys::spawn::Spawn;
-use crate::transaction::chain;
 
 /// What no release's command has any business with.
 const FORBIDDEN: [&str; 9] = [
@@ -138,7 +138,7 @@ impl CommandUnits {
             }
             Ok(Some(how)) => io::Error::other(format!("{} {how}", running.unit)),
             Err(error) => {
-                tracing::warn!("{} is ended: failed to {}", running.unit, chain(&error));
+                tracing::warn!("{} is ended: {}", running.unit, failed_to(&error));
                 io::Error::other(error)
             }
         };

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use common::{chain, failed_to};
 use protocol::{
     Code, Digest, Kind, OrderOptions, Problem, Space, Status as Answer, TransactionResult,
 };
@@ -96,9 +97,7 @@ impl App {
         if self.hands_over(order.kind) {
             // So is what cannot be passed on.
             let prepared = self.handover()?.1.prepare();
-            prepared.map_err(|error| {
-                Problem::new(Code::NotSupported, format!("failed to {}", chain(&error)))
-            })?;
+            prepared.map_err(|error| Problem::new(Code::NotSupported, failed_to(&error)))?;
         }
         let facts = ReleaseStates::read(&self.files.facts()).map_err(|error| internal(&error))?;
         let accepted = self.vouched(&order.target, &facts)?;
@@ -233,18 +232,6 @@ pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Problem {
     // What the system says alone does not say what was tried.
     let act = if error.is::<io::Error>() { "use the disk: " } else { "" };
     Problem::new(code, format!("failed to {act}{}", chain(error)))
-}
-
-/// An error and its causes, on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// A release that failed on this host before is taken again only when that is said.

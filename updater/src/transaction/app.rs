@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use common::{chain, failed_to};
 use futures_util::Stream;
 use pki::Paths;
 use protocol::{
@@ -21,7 +22,7 @@ use crate::self_update::{OwnExecutable, SocketStore, Takeover};
 use crate::sys::user::{User, UserError};
 use crate::sys::wall_clock;
 use crate::systemd::{self, Bus, CommandUnits};
-use crate::transaction::admission::{Order, Plan, chain, internal};
+use crate::transaction::admission::{Order, Plan, internal};
 use crate::transaction::engine::{Engine, Recovery, or_abort, read_manifest};
 use crate::transaction::machine::after_switch;
 use crate::transaction::status::{Agent, AppFiles, Status};
@@ -232,8 +233,7 @@ impl App {
             RunnerKind::Systemd => Ok(Vec::new()),
         };
         let command = command.map_err(|error| {
-            let detail = format!("failed to {error}");
-            Failure::release_problem(Problem::new(Code::RolledBack, detail))
+            Failure::release_problem(Problem::new(Code::RolledBack, failed_to(&error)))
         })?;
         Ok(Launch {
             release_path: path,
@@ -317,9 +317,7 @@ impl App {
             }
         };
         let path = self.layout.release(&digest);
-        let record = read_record(&path)
-            .inspect_err(|error| warnings.push(format!("failed to {}", chain(error))))
-            .ok();
+        let record = read_record(&path).inspect_err(|error| warnings.push(failed_to(error))).ok();
         Some(ActiveRelease {
             digest,
             version: record.as_ref().and_then(|record| record.version.clone()),

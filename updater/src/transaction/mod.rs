@@ -21,7 +21,7 @@ mod status;
 mod stop;
 
 pub(crate) use admission::internal;
-pub use admission::{Archive, KeptError, Order, Target, chain};
+pub use admission::{Archive, KeptError, Order, Target};
 pub use app::{App, AppError, Begun};
 pub use engine::Recovery;
 pub(crate) use engine::read_manifest;

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use common::failed_to;
 use minisign_verify::{Error as Minisign, PublicKey, Signature};
 use protocol::{SignatureError, SignatureRule, SignedManifest};
 use serde::Deserialize;
@@ -107,9 +108,8 @@ impl TrustedKeys {
         for (line, key) in &self.0 {
             match key.verify(manifest, &signature, false) {
                 Ok(()) => {
-                    let manifest = SignedManifest::parse(manifest).map_err(|error| {
-                        refused(SignatureRule::Malformed, &format!("failed to {error}"))
-                    })?;
+                    let manifest = SignedManifest::parse(manifest)
+                        .map_err(|error| refused(SignatureRule::Malformed, &failed_to(&error)))?;
                     return Ok(Accepted { manifest, key: line.clone() });
                 }
                 Err(Minisign::UnexpectedKeyId) => {}

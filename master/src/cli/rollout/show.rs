@@ -51,7 +51,7 @@ pub(super) struct Shown<'a> {
     pub(super) all: bool,
 }
 
-/// What it is and how it stands, then the hosts that matter most first, then how many rollout_status where.
+/// What it is and how it stands, then the hosts that matter most first, then how many stand where.
 pub(super) fn text(
     rollout_status: &RolloutStatus,
     shown: &Shown<'_>,

@@ -1,13 +1,10 @@
 //! Every host is asked how it is. Nothing is asked that changes anything.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use protocol::{AppName, AppReleases, Health, HostName};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
-use crate::fleet::Member;
+use crate::fleet::{Member, ask_hosts};
 use crate::rollout::engine::Observation;
 use crate::rollout::row::{defect, unreachable};
 use crate::updater_client::{ClientError, UpdaterClient};
@@ -35,34 +32,28 @@ pub struct InspectedHost {
 
 /// Asks all of them, and gives them back in their order.
 pub async fn inspect(members: &[Member], app: &AppName) -> Vec<Inspected> {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
-    let mut asked = JoinSet::new();
-    let mut answers = BTreeMap::new();
-    for (number, member) in members.iter().enumerate() {
-        match (&member.skip, &member.worker) {
-            (Some(reason), _) => drop(answers.insert(number, Err(*reason))),
-            (None, Err(error)) => drop(answers.insert(number, Ok(Err(unreachable(error))))),
-            (None, Ok(worker)) => {
-                let (places, worker, app) = (Arc::clone(&places), worker.clone(), app.clone());
-                asked.spawn(async move {
-                    let _place = places.acquire().await;
-                    (number, ask(&worker, &app).await.map_err(|error| unreachable(&error)))
-                });
+    let tasks = members.iter().map(|member| {
+        let app = app.clone();
+        let worker = match (member.skip, &member.worker) {
+            (Some(reason), _) => Err(Err(reason)),
+            (None, Err(error)) => Err(Ok(Err(unreachable(error)))),
+            (None, Ok(worker)) => Ok(worker.clone()),
+        };
+        let task = async move {
+            match worker {
+                Ok(worker) => Ok(ask(&worker, &app).await.map_err(|error| unreachable(&error))),
+                Err(found) => found,
             }
-        }
-    }
-    while let Some(answer) = asked.join_next().await {
-        if let Ok((number, found)) = answer {
-            answers.insert(number, Ok(found));
-        }
-    }
-    let inspected = |(number, member): (usize, &Member)| Inspected {
-        host: member.host.clone(),
+        };
+        (member.host.clone(), task)
+    });
+    let answers = ask_hosts(AT_ONCE, tasks).await.into_iter();
+    let inspected = |(member, (host, found)): (&Member, (HostName, Result<_, _>))| Inspected {
+        host,
         labels: member.labels.clone(),
-        // Only a defect of this program leaves a host without its answer. It is not hidden.
-        found: answers.remove(&number).unwrap_or_else(|| Ok(Err(defect()))),
+        found: found.unwrap_or_else(|_| Ok(Err(defect()))),
     };
-    members.iter().enumerate().map(inspected).collect()
+    members.iter().zip(answers).map(inspected).collect()
 }
 
 /// A host whose releases cannot be listed still says how it is.

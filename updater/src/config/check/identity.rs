@@ -1,8 +1,8 @@
 //! The updater's own identity, and those that probes show. Keys that others may read are refused
 //! by whoever loads them.
 
-use std::error::Error;
 
+use common::chain;
 use pki::{Credentials, Identity, Paths, Peer, Role};
 use time::OffsetDateTime;
 
@@ -65,16 +65,6 @@ fn check_dates(peer: &Peer, now: OffsetDateTime, findings: &mut Vec<Finding>) {
             .hint("enroll this host again before that"),
         );
     }
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

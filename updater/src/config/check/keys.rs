@@ -2,9 +2,10 @@
 
 use std::slice;
 
+use common::chain;
+
 use super::others_may_write;
 use crate::config::Finding;
-use crate::transaction::chain;
 use crate::trust::{TrustedKey, TrustedKeys};
 
 pub(super) fn check(key: &str, trusted: &[TrustedKey], findings: &mut Vec<Finding>) {

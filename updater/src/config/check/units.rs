@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use common::chain;
 use nix::unistd::{AccessFlags, access};
 use protocol::AppName;
 
 use crate::config::{AppConfig, Config, Finding, RunnerKind, Strategy};
 use crate::runner::{Hindrance, UNIT_DIRECTORY, hindrances};
 use crate::systemd::{self, Bus, Load, SystemdError, UnitState};
-use crate::transaction::chain;
 
 use super::account::Account;
 

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use common::chain;
+
 use super::Started;
 use crate::systemd::{Bus, SystemdError};
-use crate::transaction::chain;
 
 /// Between two tries to reach systemd, where the line to it broke.
 const NEXT_TRY: Duration = Duration::from_secs(1);

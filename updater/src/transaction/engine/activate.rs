@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::failed_to;
 use protocol::{Code, Digest, EventKind, Problem, TransactionId};
 use tokio::time::Instant;
 
@@ -12,7 +13,6 @@ use crate::runner::{Instance, RunnerError};
 use crate::sys::output::TAIL_LINES;
 use crate::sys::spawn::SpawnError;
 use crate::sys::{BootTime, checkpoint, remove_durably};
-use crate::transaction::admission::chain;
 use crate::transaction::machine::Direction;
 use crate::transaction::{App, Evidence, Failure};
 
@@ -243,7 +243,7 @@ pub(super) fn runner_failure(error: &RunnerError) -> Failure {
         RunnerError::Unit { output, .. } => output.clone(),
         _ => return Failure::host(error),
     };
-    let detail = format!("failed to {}", chain(error));
+    let detail = failed_to(error);
     let problem = Problem::new(Code::RolledBack, detail);
     Failure::release_problem(Problem { output, ..problem })
 }

@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use common::failed_to;
 use protocol::{Code, Digest, EventKind, Kind, Problem};
 
 use crate::hooks::{CommandContext, CommandError, Hook, run};
 use crate::runner::Launch;
-use crate::transaction::admission::chain;
 use crate::transaction::evidence::Ran;
 use crate::transaction::machine::Direction;
 use crate::transaction::{Failure, read_manifest};
@@ -44,11 +44,7 @@ impl Engine {
             if failure.problem.code != Code::RolledBack {
                 return failure;
             }
-            let mut problem = *failure.problem;
-            problem.code = Code::HookFailed;
-            problem.status = Code::HookFailed.status();
-            Code::HookFailed.title().clone_into(&mut problem.title);
-            Failure::host_problem(problem)
+            Failure::host_problem(Problem { code: Code::HookFailed, ..*failure.problem })
         })
     }
 
@@ -96,7 +92,7 @@ impl Engine {
         let (detail, output) = match &ran {
             Ok(tail) => ("exited with status 0".to_owned(), tail.clone()),
             Err(CommandError::Failed { how, tail }) => (how.clone(), tail.clone()),
-            Err(error) => (format!("failed to {}", chain(error)), Vec::new()),
+            Err(error) => (failed_to(error), Vec::new()),
         };
         let passed = ran.is_ok();
         self.log_ran(name, &detail, began.elapsed());

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use common::chain;
 use protocol::{
     Code, Digest, EventKind, FORMAT, LastTransaction, Outcome, Phase, Problem, TransactionResult,
 };
@@ -11,7 +12,7 @@ use crate::build;
 use crate::release::Slot;
 use crate::sys::fs::free_space;
 use crate::sys::{checkpoint, wall_clock};
-use crate::transaction::admission::{chain, internal};
+use crate::transaction::admission::internal;
 use crate::transaction::evidence::memory_available;
 use crate::transaction::machine::Direction;
 use crate::transaction::{Failure, FailureOrigin, Journal, ReleaseStates, add_line};
@@ -216,7 +217,7 @@ impl Engine {
             transaction: self.journal.transaction.clone(),
             kind: self.journal.kind,
             outcome,
-            code: problem.map(|problem| problem.code),
+            code: problem.map(|problem| problem.code.clone()),
             detail: problem.map(|problem| problem.detail.clone()),
             from: self.journal.from,
             to: self.after(outcome),
@@ -255,7 +256,7 @@ impl Engine {
             (None, _) => return None,
         };
         let mut problem = *failure.problem;
-        let code = match outcome {
+        problem.code = match outcome {
             // That it was asked to end says nothing about the release.
             Outcome::RolledBack if problem.code == Code::Interrupted => Code::Interrupted,
             Outcome::RolledBack => Code::RolledBack,
@@ -263,9 +264,6 @@ impl Engine {
             Outcome::Stranded => Code::RollbackFailed,
             _ => problem.code,
         };
-        problem.code = code;
-        code.title().clone_into(&mut problem.title);
-        problem.status = code.status();
         problem.transaction = Some(self.journal.transaction.clone());
         problem.rolled_back = Some(outcome == Outcome::RolledBack);
         problem.from = self.journal.from;
@@ -305,7 +303,7 @@ impl Engine {
             && problem.as_ref().is_some_and(|problem| problem.code != Code::Interrupted);
         TransactionResult {
             status: if failed { protocol::Status::Failed } else { outcome.into() },
-            code: problem.as_ref().map(|problem| problem.code),
+            code: problem.as_ref().map(|problem| problem.code.clone()),
             transaction: Some(self.journal.transaction.clone()),
             release,
             from: self.journal.from,

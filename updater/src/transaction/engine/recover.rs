@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use common::failed_to;
 use protocol::Digest;
 
 use crate::release::Slot;
 use crate::sys::{BootTime, sweep_unfinished};
 use crate::systemd::{CommandUnits, SystemdError};
-use crate::transaction::admission::chain;
 use crate::transaction::evidence::Evidence;
 use crate::transaction::machine::{self, Recovered, Step};
 use crate::transaction::{App, Journal, JournalError, try_lock};
@@ -39,7 +39,7 @@ impl App {
             Ok(recovery) => recovery,
             Err(RecoverError::Locked) => Recovery::Locked,
             Err(error) => {
-                let text = format!("not recovered: failed to {}", chain(&error));
+                let text = format!("not recovered: {}", failed_to(&error));
                 self.block(text.clone());
                 Recovery::Blocked(text)
             }
@@ -133,9 +133,9 @@ impl App {
                 // They may have been switched off because systemd does not answer.
                 Err(error) if !wanted => tracing::warn!(
                     app = %self.name,
-                    "{}: what a build or a hook has left may run on: failed to {}",
+                    "{}: what a build or a hook has left may run on: {}",
                     self.name,
-                    chain(&error)
+                    failed_to(&error)
                 ),
                 ended => ended?,
             }

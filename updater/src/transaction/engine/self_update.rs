@@ -1,12 +1,12 @@
 //! The acts of the updater's own update: check, try beside the old one, and only then switch.
 
+use common::failed_to;
 use protocol::{Code, Problem};
 
 use crate::release::Slot;
 use crate::self_update::{PROGRAM, Takeover, TakeoverError};
 use crate::sys::checkpoint;
 use crate::transaction::Failure;
-use crate::transaction::admission::chain;
 
 use super::Engine;
 
@@ -62,7 +62,7 @@ impl Engine {
 }
 
 fn failure(error: &TakeoverError) -> Failure {
-    let problem = Problem::new(Code::SelfUpdateFailed, format!("failed to {}", chain(error)));
+    let problem = Problem::new(Code::SelfUpdateFailed, failed_to(error));
     let output = match error {
         TakeoverError::Refused { output } => output.clone(),
         _ => Vec::new(),

@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use common::chain;
 use protocol::{
     Code, Digest, EventKind, FORMAT, Kind, Problem, RELEASE_RECORD, ReleaseManifest, ReleaseRecord,
     SignatureError, Space,
@@ -22,7 +23,7 @@ use crate::runner::{check_units, read_units};
 use crate::sys::bounds::StopCheck;
 use crate::sys::fs::{free_space, read_plain};
 use crate::sys::{checkpoint, sync_directory, wall_clock};
-use crate::transaction::admission::{Archive, chain, refuse_quarantined};
+use crate::transaction::admission::{Archive, refuse_quarantined};
 use crate::transaction::signature_policy::{beyond_manifest, check_received};
 use crate::transaction::{Failure, ReleaseStates};
 
@@ -298,7 +299,7 @@ impl Engine {
             problem.rule = Some(rule.code().to_owned());
             problem.entry.clone_from(entry);
         }
-        if code == Code::NoSpace {
+        if error.is_no_space() {
             problem.free = free_space(self.app.layout.install()).ok();
         }
         Failure::host_problem(problem)
