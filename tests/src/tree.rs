@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -26,6 +26,8 @@ pub struct Behaviour {
     pub crash: Option<String>,
     /// Waits this many milliseconds before it listens.
     pub slow_start_ms: u64,
+    /// Answers nothing until there is this file.
+    pub waits_for: Option<PathBuf>,
     /// Answers with this status instead of 200.
     pub status: Option<u16>,
     /// Ends after this many answers.

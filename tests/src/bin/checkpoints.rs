@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use fleet_tests::crashes::{CrashedHost, Point, Scenario, Swept, sweep_twice};
+use fleet_tests::crashes::{CrashedHost, Point, Scenario, SweepResult, sweep_twice};
 
 /// Hosts at the same time.
 const JOBS: usize = 2;
@@ -40,9 +40,9 @@ fn main() -> Result<ExitCode> {
     Ok(if lost == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn sweep_all(scenarios: &[Scenario]) -> Result<Vec<Swept>> {
+fn sweep_all(scenarios: &[Scenario]) -> Result<Vec<SweepResult>> {
     let next = AtomicUsize::new(0);
-    let work = || -> Result<Vec<Swept>> {
+    let work = || -> Result<Vec<SweepResult>> {
         let mut all = Vec::new();
         while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::SeqCst)) {
             all.push(sweep(*scenario)?);
@@ -56,7 +56,7 @@ fn sweep_all(scenarios: &[Scenario]) -> Result<Vec<Swept>> {
     })
 }
 
-fn sweep(scenario: Scenario) -> Result<Swept> {
+fn sweep(scenario: Scenario) -> Result<SweepResult> {
     let (began, told) = (Instant::now(), AtomicU32::new(0));
     let swept = sweep_twice(scenario, |swept| {
         // Now and then a line, so that whoever waits sees that it goes on.

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::leader::Ear;
+use super::boot_notifications::BootNotifications;
 use super::{Lab, cgroup, disk};
 use crate::tree::PROGRAMS_IN_BOOTED_HOSTS;
 use crate::{LONG, Output, eventually, program};
@@ -68,14 +68,14 @@ impl BootedHost {
         let mut on = self.on();
         ensure!(on.is_none(), "{} is on already", self.name);
         let socket = self.directory.join("notify");
-        let ear = Ear::open(&socket)?;
+        let notifications = BootNotifications::open(&socket)?;
         let console = File::create(self.directory.join("console"))?;
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-c", include_str!("power-on.sh"), "power-on.sh"]);
         command.args(&self.command).env("NOTIFY_SOCKET", &socket);
         command.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console);
         let mut container = command.spawn().context("start a container")?;
-        match ear.booted(&mut container) {
+        match notifications.booted(&mut container) {
             Ok(init) => *on = Some(On { container, init }),
             Err(error) => {
                 cgroup::remove(&self.cgroup)?;

@@ -35,12 +35,12 @@
 //! need the root, and that two of them at a time are enough. A dropped lab leaves nothing; what a
 //! killed run has left, the next one takes down.
 
+mod boot_notifications;
 mod cgroup;
 mod disk;
 mod fleet;
 mod host;
 mod lab;
-mod leader;
 mod package;
 mod root;
 

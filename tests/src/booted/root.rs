@@ -31,7 +31,8 @@ fn read(value: impl Fn(&str) -> Option<String>) -> Result<Option<PathBuf>> {
     if let Some(root) = value(ROOT) {
         return Ok(Some(root.into()));
     }
-    let reason = value(SKIP).with_context(|| format!("booted.sh says neither {ROOT} nor {SKIP}"))?;
+    let reason =
+        value(SKIP).with_context(|| format!("booted.sh says neither {ROOT} nor {SKIP}"))?;
     skip(&format!("no host can be booted here: {reason}"));
     Ok(None)
 }

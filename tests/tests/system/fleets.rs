@@ -103,15 +103,16 @@ fn a_fleet_is_rolled_back() -> Result<()> {
 
 #[test]
 fn lesson_37_a_broken_connection_is_asked_about() -> Result<()> {
-    let fleet = Fleet::of(1, &Setup::default().health("watch", "'1s'"))?;
+    let fleet = Fleet::of(1, &Setup::default())?;
     let host = &fleet.hosts[0];
     let tree = healthy("one")?;
     let output = std::thread::scope(|scope| {
-        let pushing = scope.spawn(|| fleet.update(&tree, &[]));
+        let pushing = scope.spawn(|| fleet.update(&tree, &["--watch", "1h"]));
         eventually("the watch", LONG, || {
             host.app().ok().filter(|app| app.state == protocol::Phase::Watching)
         })?;
         host.kill()?;
+        host.sleep_through_watch()?;
         host.start()?;
         pushing.join().expect("it does not panic")
     })?;
@@ -180,7 +181,7 @@ fn secrets_are_not_packed_and_the_same_tree_has_one_digest() -> Result<()> {
     tree.file(".env", "PASSWORD=x")?;
     tree.file("server.key", "x")?;
     let pack = |name: &str| -> Result<Vec<u8>> {
-        let archive = fleet.place().path().join(name);
+        let archive = fleet.sandbox().path().join(name);
         let file = archive.display().to_string();
         fleet.swarm(["pack", &root(&tree), "-o", &file])?.good()?;
         Ok(fs::read(archive)?)

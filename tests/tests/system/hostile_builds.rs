@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::{
-    Host, LONG, Packing, Release, Sandbox, Setup, Tree, attached, eventually, processes_of,
+    Host, LONG, Packing, Release, Setup, Tree, eventually, extended_attributes, processes_of,
 };
 use protocol::{Code, Digest};
 
@@ -17,21 +17,21 @@ const REACHES_OUT: &str = include_str!("../../data/reach_out.py");
 const LEAVES_DAEMONS: &str = include_str!("../../data/leave_daemons.py");
 
 /// A host that runs a good release as `user`; what is set comes over that.
-fn host(place: &Sandbox, user: &str, setup: impl FnOnce(Setup) -> Setup) -> Result<(Host, Digest)> {
-    let host = empty_host(place, user, setup)?;
+fn host(user: &str, setup: impl FnOnce(Setup) -> Setup) -> Result<(Host, Digest)> {
+    let host = empty_host(user, setup)?;
     let good = release("print('built')")?;
     host.push(&good)?.result()?;
     Ok((host, good.digest))
 }
 
 /// The same, before there is any release.
-fn empty_host(place: &Sandbox, user: &str, setup: impl FnOnce(Setup) -> Setup) -> Result<Host> {
+fn empty_host(user: &str, setup: impl FnOnce(Setup) -> Setup) -> Result<Host> {
     ensure!(nix::unistd::geteuid().is_root(), "only root can build as another user: run as root");
     let setup_of_all = Setup::default()
         .app("user", &format!("'{user}'"))
         .app("build", "['python3', 'build.py']")
         .app("keep", "9");
-    Host::alone(place, &setup(setup_of_all))
+    Host::alone(&setup(setup_of_all))
 }
 
 fn release(build: &str) -> Result<Release> {
@@ -99,8 +99,7 @@ fn dies_in_the_build_of(host: &Host, release: &Release) -> Result<()> {
 
 #[test]
 fn a_build_reaches_nothing_but_its_own_release() -> Result<()> {
-    let place = Sandbox::new()?;
-    let (host, good) = host(&place, "daemon", |setup| setup)?;
+    let (host, good) = host("daemon", |setup| setup)?;
     let updaters = host.updater_processes();
     let key = fs::read(host.directory.join("identity/updater.key"))?;
     let configuration = fs::read(host.config())?;
@@ -125,8 +124,7 @@ fn a_build_reaches_nothing_but_its_own_release() -> Result<()> {
 
 #[test]
 fn a_build_leaves_no_process_behind_however_it_hides() -> Result<()> {
-    let place = Sandbox::new()?;
-    let (host, good) = host(&place, "lp", |setup| setup)?;
+    let (host, good) = host("lp", |setup| setup)?;
     let problem = host.push(&leaves_daemons("3")?)?.problem()?;
     assert_eq!(problem.code, Code::BuildFailed);
     assert!(problem.output.contains(&"all are up".to_owned()), "{problem:?}");
@@ -144,8 +142,7 @@ fn a_build_leaves_no_process_behind_however_it_hides() -> Result<()> {
 
 #[test]
 fn a_build_that_stays_is_ended_with_all_of_it() -> Result<()> {
-    let place = Sandbox::new()?;
-    let (host, good) = host(&place, "mail", |setup| setup.app("build_timeout", "'3s'"))?;
+    let (host, good) = host("mail", |setup| setup.app("build_timeout", "'3s'"))?;
     let problem = host.push(&leaves_daemons("stay")?)?.problem()?;
     assert_eq!(problem.code, Code::BuildFailed);
     assert!(problem.detail.contains("within 3s"), "{problem:?}");
@@ -156,8 +153,7 @@ fn a_build_that_stays_is_ended_with_all_of_it() -> Result<()> {
 
 #[test]
 fn a_build_does_not_outlive_an_updater_that_is_killed() -> Result<()> {
-    let place = Sandbox::new()?;
-    let (host, good) = host(&place, "uucp", |setup| setup)?;
+    let (host, good) = host("uucp", |setup| setup)?;
     dies_in_the_build_of(&host, &leaves_daemons("stay")?)?;
     eventually("the build to be gone", LONG, || daemons().is_empty().then_some(()))?;
     comes_back(&host, &good)
@@ -165,19 +161,19 @@ fn a_build_does_not_outlive_an_updater_that_is_killed() -> Result<()> {
 
 #[test]
 fn a_record_without_end_is_not_read() -> Result<()> {
-    let place = Sandbox::new()?;
-    let (host, good) = host(&place, "sync", |setup| setup.app("build_timeout", "'5s'"))?;
+    let (host, good) = host("sync", |setup| setup)?;
     let endless = release(
-        "import os, signal\n\
+        "import os, time\n\
          os.symlink('/dev/zero', '.release.json')\n\
          open('up', 'w')\n\
-         signal.pause()\n",
+         while not os.path.exists('go'): time.sleep(0.01)\n",
     )?;
     let up = up(&host, &endless);
     std::thread::scope(|scope| -> Result<()> {
         let push = scope.spawn(|| host.push(&endless));
         eventually("the build to be under way", LONG, || up.exists().then_some(()))?;
         assert_eq!(host.releases()?.releases.len(), 1);
+        fs::write(up.with_file_name("go"), "")?;
         assert_eq!(push.join().expect("no panic")?.problem()?.code, Code::BuildFailed);
         Ok(())
     })?;
@@ -187,8 +183,7 @@ fn a_record_without_end_is_not_read() -> Result<()> {
 
 #[test]
 fn a_record_that_a_build_wrote_makes_no_release() -> Result<()> {
-    let place = Sandbox::new()?;
-    let (host, good) = host(&place, "irc", |setup| setup)?;
+    let (host, good) = host("irc", |setup| setup)?;
     let first = release(
         "import signal\n\
          open('.release.json', 'w').write('{}')\n\
@@ -203,8 +198,7 @@ fn a_record_that_a_build_wrote_makes_no_release() -> Result<()> {
 
 #[test]
 fn a_tree_that_was_half_sealed_is_no_release_even_where_it_is_the_first() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = empty_host(&place, "games", |setup| setup)?;
+    let host = empty_host("games", |setup| setup)?;
     let first = release(
         "import signal\n\
          open('.release.json', 'w').write('{}')\n\
@@ -226,8 +220,7 @@ fn a_tree_that_was_half_sealed_is_no_release_even_where_it_is_the_first() -> Res
 
 #[test]
 fn a_build_that_kills_all_it_can_ends_its_own_agent_at_most() -> Result<()> {
-    let place = Sandbox::new()?;
-    let (host, good) = host(&place, "news", |setup| setup)?;
+    let (host, good) = host("news", |setup| setup)?;
     let updaters = host.updater_processes();
     let problem = host.push(&release("import os\nos.kill(-1, 9)\nos.kill(0, 9)\n")?)?.problem()?;
     assert_eq!(problem.code, Code::BuildFailed);
@@ -240,9 +233,8 @@ fn a_build_that_kills_all_it_can_ends_its_own_agent_at_most() -> Result<()> {
 
 #[test]
 fn lesson_17_a_build_that_forks_without_end_costs_the_host_nothing() -> Result<()> {
-    let place = Sandbox::new()?;
     let bounded = |setup: Setup| setup.app("build_processes", "100").app("build_timeout", "'2s'");
-    let (host, good) = host(&place, "proxy", bounded)?;
+    let (host, good) = host("proxy", bounded)?;
     let bomb = "import os\nwhile True:\n  try:\n    if os.fork() == 0: os.setsid()\n  \
                 except OSError: pass\n";
     let problem = std::thread::scope(|scope| {
@@ -260,8 +252,7 @@ fn lesson_17_a_build_that_forks_without_end_costs_the_host_nothing() -> Result<(
 
 #[test]
 fn what_a_release_must_not_have_fails_its_build() -> Result<()> {
-    let place = Sandbox::new()?;
-    let (host, good) = host(&place, "www-data", |setup| setup.app("links", "['data/']"))?;
+    let (host, good) = host("www-data", |setup| setup.app("links", "['data/']"))?;
     let deep = "import os\nfor _ in range(3000):\n  os.mkdir('d')\n  os.chdir('d')\n";
     for (build, says) in [
         (
@@ -287,8 +278,7 @@ fn what_a_release_must_not_have_fails_its_build() -> Result<()> {
 
 #[test]
 fn what_a_build_leaves_can_be_removed_whatever_it_is() -> Result<()> {
-    let place = Sandbox::new()?;
-    let (host, good) = host(&place, "list", |setup| setup)?;
+    let (host, good) = host("list", |setup| setup)?;
     let build = "import os\n\
         for place in [os.getcwd(), os.environ['TMPDIR']]:\n\
         \x20 os.chdir(place)\n\
@@ -314,8 +304,7 @@ fn what_a_build_leaves_can_be_removed_whatever_it_is() -> Result<()> {
 
 #[test]
 fn what_a_bad_release_left_in_the_home_of_builds_is_gone() -> Result<()> {
-    let place = Sandbox::new()?;
-    let (host, good) = host(&place, "sys", |setup| setup)?;
+    let (host, good) = host("sys", |setup| setup)?;
     let plant = "import os\nopen(os.environ['HOME'] + '/.npmrc', 'w')\n";
     let planted = host.state().join("cache/home/.npmrc");
     let fails = release(&format!("{plant}raise SystemExit(1)"))?;
@@ -342,8 +331,7 @@ fn what_a_bad_release_left_in_the_home_of_builds_is_gone() -> Result<()> {
 
 #[test]
 fn what_was_built_belongs_to_root_and_its_agent_cannot_change_it() -> Result<()> {
-    let place = Sandbox::new()?;
-    let (host, _) = host(&place, "backup", |setup| setup.app("links", "['data/']"))?;
+    let (host, _) = host("backup", |setup| setup.app("links", "['data/']"))?;
     let build = "import os, shutil, struct\n\
         shutil.copy('/bin/true', 'setuid')\n\
         os.chmod('setuid', 0o6777)\n\
@@ -379,7 +367,7 @@ fn what_was_built_belongs_to_root_and_its_agent_cannot_change_it() -> Result<()>
     ] {
         let found = fs::symlink_metadata(current.join(name))?;
         assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (0, 0, mode), "{name}");
-        assert_eq!(attached(&current.join(name))?, Vec::<String>::new(), "{name}");
+        assert_eq!(extended_attributes(&current.join(name))?, Vec::<String>::new(), "{name}");
     }
     assert_eq!(fs::symlink_metadata(current.join("link"))?.uid(), 0);
     assert_eq!(fs::metadata("/etc/passwd")?.uid(), 0);

@@ -4,9 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{
-    Behaviour, Daemon, Fleet, Host, Output, Sandbox, Setup, Tree, eventually, program,
-};
+use fleet_tests::{Behaviour, Daemon, Fleet, Host, Output, Setup, Tree, eventually, host, program};
 use serde_json::Value;
 
 fn updater(host: &Host, arguments: &[&str]) -> Result<Output> {
@@ -17,8 +15,7 @@ fn updater(host: &Host, arguments: &[&str]) -> Result<Output> {
 
 #[test]
 fn a_host_is_rolled_back_on_the_spot_whether_its_updater_runs_or_not() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let (one, two) = (Tree::healthy("one")?, Tree::healthy("two")?);
     host.push(&one)?.result()?;
     host.push(&two)?.result()?;
@@ -45,8 +42,7 @@ fn a_host_is_rolled_back_on_the_spot_whether_its_updater_runs_or_not() -> Result
 
 #[test]
 fn a_check_says_all_that_is_wrong_at_once() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone_and_idle(&place, &Setup::default())?;
+    let host = Host::alone_and_idle(&Setup::default())?;
     updater(&host, &["check"])?.good()?;
     let text = fs::read_to_string(host.config())?;
     let faults = [
@@ -67,8 +63,7 @@ fn a_check_says_all_that_is_wrong_at_once() -> Result<()> {
 
 #[test]
 fn a_link_that_people_use_never_dangles() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     host.push(&Tree::healthy("one")?)?.result()?;
     let agent = host.install().join("current/bin/agent");
     let over = std::sync::atomic::AtomicBool::new(false);
@@ -132,8 +127,7 @@ fn what_enroll_writes_is_nearly_a_running_host() -> Result<()> {
 /// A rescue tells by the status that no other release of the updater would do better.
 #[test]
 fn a_configuration_that_cannot_be_used_is_the_hosts_own_fault() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     host.kill()?;
     fs::write(host.config(), "nonsense = true\n")?;
     let ended = updater(&host, &["run"])?;

@@ -1,12 +1,11 @@
 //! What an updater that is started by hand says on its standard error.
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::{Host, LONG, Sandbox, Setup, Tree, eventually};
+use fleet_tests::{LONG, Tree, eventually, host};
 
 #[test]
 fn an_update_is_ten_plain_lines_without_fields() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     // It answers before it has said so.
     let before = eventually("its own beginning", LONG, || {
         let log = host.log();

@@ -35,7 +35,7 @@ fn noted(fleet: &Fleet) -> String {
 fn a_plan_says_what_cannot_be_undone_wherever_the_release_comes_from() -> Result<()> {
     let fleet = fleet()?;
     let (one_way, both_ways) = (good(2, ONE_WAY)?, good(3, BOTH_WAYS)?);
-    let archive = fleet.place().path().join("two.tar.gz").display().to_string();
+    let archive = fleet.sandbox().path().join("two.tar.gz").display().to_string();
     let (one_way, both_ways) =
         (one_way.path().display().to_string(), both_ways.path().display().to_string());
     fleet.swarm(["pack", &one_way, "-o", &archive])?.good()?;

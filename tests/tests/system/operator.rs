@@ -4,8 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{Host, LONG, Output, Sandbox, Setup, Tree, eventually, program};
-use protocol::header;
+use fleet_tests::{Host, LONG, Output, Tree, eventually, host, program};
 
 fn updater(host: &Host, arguments: &[&str]) -> Result<Output> {
     let mut command = Command::new(program("updater")?);
@@ -24,8 +23,7 @@ fn is_stopped(host: &Host) -> Result<()> {
 
 #[test]
 fn what_an_operator_stopped_stays_stopped_until_it_is_started() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = host.installs("one")?;
     let said = updater(&host, &["stop"])?.good()?.stdout;
     assert!(said.contains("updater start"), "{said}");
@@ -51,8 +49,7 @@ fn what_an_operator_stopped_stays_stopped_until_it_is_started() -> Result<()> {
 
 #[test]
 fn an_operator_needs_no_updater() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = host.installs("one")?;
     host.kill()?;
     updater(&host, &["stop"])?.good()?;
@@ -68,8 +65,7 @@ fn an_operator_needs_no_updater() -> Result<()> {
 
 #[test]
 fn an_updater_that_died_while_stopping_is_followed_by_one_that_stops() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     host.installs("one")?;
     host.kill()?;
     // What is there between the two halves of a stop.
@@ -80,8 +76,7 @@ fn an_updater_that_died_while_stopping_is_followed_by_one_that_stops() -> Result
 
 #[test]
 fn an_update_starts_what_was_stopped() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let first = host.installs("one")?;
     updater(&host, &["stop"])?.good()?;
     let second = host.installs("two")?;
@@ -91,11 +86,9 @@ fn an_update_starts_what_was_stopped() -> Result<()> {
 
 #[test]
 fn nobody_stops_an_agent_that_a_transaction_has_in_hand() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = Tree::healthy("one")?;
-    let call = host.order("/update?watch=1h", &release).header("accept", header::NDJSON);
-    call.lines()?.until("\"watching\"")?;
+    drop(host.order_until_watched(&release)?);
     let refused = updater(&host, &["stop"])?;
     assert_eq!(refused.code, 1, "{refused:?}");
     assert!(refused.stderr.contains("update_in_progress"), "{refused:?}");

@@ -132,7 +132,7 @@ fn a_host_that_is_down_hangs_or_is_full_is_its_own_row_and_holds_up_nobody() -> 
     let hung = fleet.hosts[1].updater_processes();
     hung.iter().try_for_each(|pid| kill(*pid, Signal::SIGSTOP))?;
     let tree = tree("one")?;
-    let output = fleet.update(&tree, &["--canary", "2", "--batch", "5", "--timeout", "3s"])?;
+    let output = fleet.update(&tree, &["--canary", "2", "--batch", "5", "--timeout", "10s"])?;
     hung.iter().try_for_each(|pid| kill(*pid, Signal::SIGCONT))?;
     assert_eq!(output.code, 1, "{output:?}");
     assert_eq!(named(&output, "unreachable")?, ["web-1", "web-2"]);

@@ -1,7 +1,9 @@
 //! Rollouts that are cut short, that meet each other, and that wait for somebody.
 
 use std::ffi::OsStr;
-use std::process::Command;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 use fleet_tests::{Behaviour, Fleet, LONG, Output, Setup, Tree, eventually};
@@ -87,18 +89,25 @@ fn lesson_45_a_master_that_was_killed_is_gone_on_with_to_the_same_end() -> Resul
 
 #[test]
 fn ctrl_c_waits_for_those_under_way_and_the_rollout_can_be_resumed() -> Result<()> {
-    let fleet = Fleet::of(3, &Setup::default().health("watch", "'2s'"))?;
-    let tree = tree("one")?;
+    let fleet = Fleet::of(3, &Setup::default().patient())?;
+    let gate = fleet.sandbox().path().join("gate");
+    let waits_for = Some(gate.clone());
+    let tree = Tree::agent(&Behaviour { waits_for, ..Behaviour::default() })?;
     let mut command = update(&fleet, &tree, &["--parallel", "1"])?;
-    let child = command.stdout(std::process::Stdio::piped()).spawn()?;
-    eventually("the watch", LONG, || {
-        fleet.hosts[0].app().ok().filter(|app| app.state == Phase::Watching)
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let mut printed = BufReader::new(child.stdout.take().context("its output")?).lines();
+    eventually("the release to be proven", LONG, || {
+        fleet.hosts[0].app().ok().filter(|app| app.state == Phase::Probing)
     })?;
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT)?;
-    let ended = child.wait_with_output()?;
-    assert_eq!(ended.status.code(), Some(130));
-    let text = String::from_utf8(ended.stdout)?;
-    let summary: Value = serde_json::from_str(text.lines().last().context("a summary")?)?;
+    let paused = |line: &std::io::Result<String>| {
+        line.as_ref().is_ok_and(|line| line.contains("rollout.paused"))
+    };
+    printed.by_ref().find(paused).context("nobody says that it stops")??;
+    fs::write(gate, "")?;
+    let summary = printed.last().context("a summary")??;
+    assert_eq!(child.wait()?.code(), Some(130));
+    let summary: Value = serde_json::from_str(&summary)?;
     assert_eq!(summary["result"], "interrupted");
     assert_eq!(summary["hosts"][0]["outcome"], "updated");
     assert_eq!(summary["hosts"][1]["code"], "interrupted");
@@ -117,7 +126,7 @@ fn a_host_in_its_watch_or_already_current_is_its_rollouts_alone() -> Result<()> 
     };
     on_one_host(&one, "web-1")?.good()?;
     let mut command = update(&fleet, &one, &["--watch", "10m"])?;
-    let child = command.stdout(std::process::Stdio::piped()).spawn()?;
+    let child = command.stdout(Stdio::piped()).spawn()?;
     eventually("the watch", LONG, || {
         fleet.hosts[1].app().ok().filter(|app| app.state == Phase::Watching)
     })?;

@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{Answer, Fleet, Host, LONG, Packing, Release, Sandbox, Setup, Tree, eventually};
-use protocol::{Code, Digest, Kind, Outcome, Status, header};
+use fleet_tests::{Answer, Fleet, Host, LONG, Packing, Release, Setup, Tree, eventually, host};
+use protocol::{Code, Digest, Kind, Outcome, Status};
 use reqwest::Method;
 
 /// Something that is no updater.
@@ -31,8 +31,7 @@ fn is_now(host: &Host, digest: &Digest) -> Result<()> {
 
 #[test]
 fn lesson_21_a_new_updater_takes_over_without_refusing_a_connection() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let service = Tree::healthy("service")?;
     host.push(&service)?.result()?;
     let (before, agent) = (host.health()?.digest, host.app()?.pid);
@@ -76,8 +75,7 @@ fn lesson_21_a_new_updater_takes_over_without_refusing_a_connection() -> Result<
 
 #[test]
 fn an_updater_that_does_not_start_replaces_nobody() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let before = host.health()?.digest;
     let answer = replace_by(&host, &impostor("echo broken >&2; exit 1")?)?;
     let problem = answer.problem()?;
@@ -92,8 +90,7 @@ fn an_updater_that_does_not_start_replaces_nobody() -> Result<()> {
 
 #[test]
 fn lesson_21_an_updater_that_never_answers_is_ended() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().own("takeover_timeout", "'1s'"))?;
+    let host = Host::alone(&Setup::default().self_update("takeover_timeout", "'1s'"))?;
     let before = host.health()?.digest;
     let _ = replace_by(&host, &silent()?)?;
     let log = host.directory.join("state/apps/updater/history.jsonl");
@@ -119,8 +116,7 @@ fn silent() -> Result<Release> {
 
 #[test]
 fn replacing_the_updater_has_to_be_meant() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = impostor("exit 0")?;
     let problem = host.order("/update-self", &release).send()?.problem()?;
     assert_eq!(problem.code, Code::BadRequest);
@@ -130,11 +126,9 @@ fn replacing_the_updater_has_to_be_meant() -> Result<()> {
 
 #[test]
 fn the_updater_is_not_replaced_while_an_update_runs_and_none_begins_while_it_is() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().own("takeover_timeout", "'1h'"))?;
+    let host = Host::alone(&Setup::default().self_update("takeover_timeout", "'1h'"))?;
     let service = Tree::healthy("service")?;
-    let order = host.order("/update?watch=1h", &service).header("accept", header::NDJSON);
-    order.lines()?.until("\"watching\"")?;
+    drop(host.order_until_watched(&service)?);
     let silent = silent()?;
     let problem = replace_by(&host, &silent)?.problem()?;
     assert_eq!((problem.code.status(), &problem.code), (423, &Code::UpdateInProgress));
@@ -159,7 +153,7 @@ fn swarm_updates_the_updater_after_the_service() -> Result<()> {
     let fleet = Fleet::of(1, &Setup::default())?;
     let host = fleet.hosts.first().context("a host")?;
     let tree = Tree::updater("by swarm")?;
-    let archive = fleet.place().path().join("updater.tar.zst");
+    let archive = fleet.sandbox().path().join("updater.tar.zst");
     let release = tree.pack(Packing::Zstd)?;
     fs::write(&archive, &release.bytes)?;
     let service = Tree::agent(&fleet_tests::Behaviour::default())?;

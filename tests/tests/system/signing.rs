@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::{
-    Behaviour, Ca, Fleet, Output, Packing, ReleaseKey, Setup, Signed, Tree, program,
+    Behaviour, Ca, Fleet, Output, Packing, ReleaseKey, Setup, SignatureFiles, Tree, program,
 };
 use pki::Paths;
 use protocol::{Code, SignedManifest};
@@ -15,7 +15,7 @@ use reqwest::multipart::{Form, Part};
 
 fn asking(key: &ReleaseKey) -> Result<Fleet> {
     let keys = format!("['{}']", key.public_file().display());
-    let setup = Setup::default().app("trusted_keys", &keys).own("trusted_keys", &keys);
+    let setup = Setup::default().app("trusted_keys", &keys).self_update("trusted_keys", &keys);
     Fleet::of(1, &setup)
 }
 
@@ -25,7 +25,7 @@ fn healthy(message: &str) -> Result<Tree> {
 
 /// Packs a tree with `swarm pack`.
 fn packed(fleet: &Fleet, tree: &Tree, name: &str) -> Result<String> {
-    let archive = fleet.place().path().join(name).display().to_string();
+    let archive = fleet.sandbox().path().join(name).display().to_string();
     fleet.swarm(["pack", &tree.path().display().to_string(), "-o", &archive])?.good()?;
     Ok(archive)
 }
@@ -83,7 +83,7 @@ fn what_other_tools_pack_is_counted_as_the_host_counts_it() -> Result<()> {
         if format != "ustar" {
             tree.file(&format!("long/{}", "n".repeat(180)), "long")?;
         }
-        let archive = fleet.place().path().join(format).display().to_string();
+        let archive = fleet.sandbox().path().join(format).display().to_string();
         let tar = Command::new("tar")
             .args(["--create", "--format", format, compression, "--file", &archive, "--directory"])
             .arg(tree.path())
@@ -115,7 +115,7 @@ fn who_holds_the_masters_whole_home_runs_nothing_new() -> Result<()> {
     update(&fleet, &good)?.good()?;
     let (release, updater) = (host.running().context("it runs")?, host.health()?.digest);
 
-    let home = fleet.place().path().join("stolen");
+    let home = fleet.sandbox().path().join("stolen");
     ensure!(Command::new("cp").arg("-a").arg(fleet.home()).arg(&home).status()?.success());
     let evil = healthy("evil")?;
     let root = evil.path().display().to_string();
@@ -132,7 +132,7 @@ fn who_holds_the_masters_whole_home_runs_nothing_new() -> Result<()> {
     );
 
     // Without swarm: as the master, and as a master that the stolen CA makes.
-    let genuine = Signed {
+    let genuine = SignatureFiles {
         manifest: fs::read(with_suffix(&good, ".manifest"))?,
         signature: fs::read(with_suffix(&good, ".manifest.minisig"))?,
     };
@@ -142,7 +142,7 @@ fn who_holds_the_masters_whole_home_runs_nothing_new() -> Result<()> {
     let made = Ca::load(&home)?.issue("master", &home.join("made"))?;
     for identity in [Paths::master(&home), made] {
         let master = host.client_as(Some(&identity))?;
-        for signed in [&Signed::default(), &genuine, &forged] {
+        for signed in [&SignatureFiles::default(), &genuine, &forged] {
             let stage = format!("/releases/{}", evil.digest);
             for (method, path) in [
                 (reqwest::Method::POST, "/update?force=true&retry_quarantined=true"),

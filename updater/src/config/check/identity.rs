@@ -1,7 +1,6 @@
 //! The updater's own identity, and those that probes show. Keys that others may read are refused
 //! by whoever loads them.
 
-
 use common::chain;
 use pki::{Credentials, Identity, Paths, Peer, Role};
 use time::OffsetDateTime;
