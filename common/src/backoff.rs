@@ -32,7 +32,7 @@ impl Backoff {
         let whole = self.first.saturating_mul(factor).min(self.longest);
         let nanoseconds = u64::try_from(whole.as_nanos()).unwrap_or(u64::MAX);
         let taken = (u128::from(nanoseconds / 2) * u128::from(random)) >> u64::BITS;
-        whole - Duration::from_nanos(u64::try_from(taken).unwrap_or(0))
+        whole.saturating_sub(Duration::from_nanos(u64::try_from(taken).unwrap_or(0)))
     }
 
     /// Attempts that begin now: none has failed yet.

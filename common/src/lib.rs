@@ -4,8 +4,16 @@
 
 mod backoff;
 mod chain;
+mod durable;
+mod field_names;
 mod random;
+pub mod state_file;
 
 pub use backoff::{Attempts, Backoff};
 pub use chain::{causes, chain, failed_to};
+pub use durable::{
+    append_durably, remove_durably, sweep_unfinished, sync_directory, temporary_in, write_durably,
+};
+pub use field_names::field_names;
 pub use random::random;
+pub use state_file::StateFileError;

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use control::home::{Home, HomeEnvironment};
+use control::updater_client::Timeouts;
+use explain::{Exit, Failure};
 use protocol::{Period, QuantityError};
 use time::OffsetDateTime;
 
@@ -19,9 +22,7 @@ use crate::cli::{
     release, rollback, show, simulate, status, update, why,
 };
 use crate::demo::{AgentArgs, run_agent, tell};
-use crate::home::{Home, HomeEnvironment};
-use crate::output::{Exit, Failure, Output};
-use crate::updater_client::Timeouts;
+use crate::output::Output;
 
 /// Puts releases on the hosts of a fleet, proves that they run, and takes bad ones back.
 #[derive(Debug, Parser)]

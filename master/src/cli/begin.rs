@@ -2,18 +2,20 @@
 
 use std::collections::HashMap;
 
+use control::fleet::{Fleet, Member};
+use control::rollout::{
+    Archives, Interrupt, ReleaseNames, RolloutError, RolloutRequest, Sources, Summary,
+    UpdaterClients, build, inspect,
+};
+use control::updater_client::ClientError;
+use engine::Plan;
+use explain::{Exit, Explain as _, Failure};
 use protocol::{Digest, HostName, Period};
+use store::RolloutId;
 
 use crate::cli::Context;
 use crate::cli::plan_view::show_plan;
-use crate::fleet::{Fleet, Member};
-use crate::output::{Exit, Explain as _, Failure};
-use crate::rollout::engine::Plan;
-use crate::rollout::{
-    Archives, Interrupt, RolloutError, RolloutRequest, Sources, UpdaterClients, build, inspect,
-};
-use crate::store::RolloutId;
-use crate::updater_client::ClientError;
+use crate::output::View;
 
 /// What becomes of the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +25,7 @@ pub(super) enum How {
     /// It is shown, and nothing stays.
     Shown,
     /// It is shown, and kept.
-    AppendOutcome,
+    Kept,
     /// One that was kept is carried out.
     AsPlanned(Digest),
     /// One that was kept is shown.
@@ -102,7 +104,7 @@ impl Begin<'_> {
     }
 
     fn shown(&self, plan: &Plan, sources: &Sources) -> Result<Exit, Failure> {
-        if self.how == How::AppendOutcome {
+        if self.how == How::Kept {
             self.context.rollouts().keep(plan, sources)?;
         }
         show_plan(self.context, plan, self.how != How::Shown)?;
@@ -144,9 +146,30 @@ impl Begin<'_> {
         archives: Archives,
         workers: UpdaterClients,
     ) -> Result<Exit, Failure> {
-        let rollouts = self.context.rollouts();
-        Ok(rollouts.drive(id, archives, workers, self.interrupt.clone()).await?.exit())
+        let interrupt = self.interrupt.clone();
+        Ok(drive(self.context, id, archives, workers, interrupt).await?.exit())
     }
+}
+
+/// Drives a rollout until it rests, and shows it.
+pub(super) async fn drive(
+    context: &Context,
+    id: RolloutId,
+    archives: Archives,
+    workers: UpdaterClients,
+    interrupt: Interrupt,
+) -> Result<Summary, Failure> {
+    let rollouts = context.rollouts();
+    let (plan, _) = rollouts.begun(id)?;
+    let hosts: Vec<_> = plan.hosts.iter().map(|host| host.host.clone()).collect();
+    let expected = rollouts.estimate(&plan)?;
+    let names = ReleaseNames::read(&context.store)?;
+    let view = View::new(&context.output, &hosts, names, expected.as_ref());
+    let ended = rollouts.drive(id, archives, workers, interrupt, &view).await;
+    view.leave();
+    let summary = ended?;
+    view.summary(&summary);
+    Ok(summary)
 }
 
 /// The updaters of a plan's hosts; of one that was taken out of the fleet since, why it has none.

@@ -1,16 +1,13 @@
 //! `swarm check`: are the hosts there, and are they well?
 
 use clap::Args;
-use protocol::HostName;
-use serde::Serialize;
-use time::OffsetDateTime;
+use control::fleet::{CheckedHost, Fleet, check};
+use explain::{Exit, Failure, when_if};
 
 use crate::cli::Context;
 use crate::cli::runtime::block_on;
-use crate::fleet::{AppStatus, Fleet, HostStatus, status};
-use crate::output::{Exit, Failure, Table, when_if};
-use crate::select::SelectionOrAll;
-use crate::store::{Store, StoreError};
+use crate::cli::selection::SelectionOrAll;
+use crate::output::Table;
 
 /// The words of `swarm check`.
 #[derive(Debug, Args)]
@@ -19,33 +16,13 @@ pub struct CheckArgs {
     selection: SelectionOrAll,
 }
 
-/// How a host was found.
-#[derive(Debug, Serialize)]
-struct CheckedHost {
-    host: HostName,
-    /// Whether nothing is wrong.
-    fine: bool,
-    /// Whether it was left out; then nothing is known to be wrong.
-    skipped: bool,
-    /// What is wrong, or why it was left out.
-    detail: Option<String>,
-    updater_version: Option<String>,
-    #[serde(with = "time::serde::rfc3339::option")]
-    certificate_until: Option<OffsetDateTime>,
-    apps: Vec<AppStatus>,
-}
-
 impl CheckArgs {
     /// Asks the hosts, all of them if none are named. Exits with 1 if one is not well.
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let Context { home, store, output, .. } = context;
         let selected = self.selection.resolve(&store.hosts()?)?;
         let members = Fleet::open(home, store, context.patience)?.members(&selected);
-        let mut hosts = Vec::new();
-        for host in block_on(status(members, Vec::new()))? {
-            let until = certificate_until(store, &host.host)?;
-            hosts.push(judge(host, until, (context.now)()));
-        }
+        let hosts = block_on(check(store, members, context.now))??;
         if output.json() {
             output.document(&hosts);
         } else {
@@ -53,43 +30,6 @@ impl CheckArgs {
         }
         let fine = hosts.iter().all(|host| host.fine);
         Ok(if fine { Exit::Success } else { Exit::Failed })
-    }
-}
-
-/// Until when the updater's pinned certificate holds; of two, the one in use.
-fn certificate_until(store: &Store, name: &HostName) -> Result<Option<OffsetDateTime>, StoreError> {
-    let pinned = store.host(name)?.pinned.current;
-    let certificates = store.certificates(name)?;
-    let current = certificates.iter().find(|known| Some(known.fingerprint) == pinned);
-    Ok(current.map(|certificate| certificate.not_after))
-}
-
-fn judge(status: HostStatus, until: Option<OffsetDateTime>, now: OffsetDateTime) -> CheckedHost {
-    let mut wrong = Vec::new();
-    if let Some(until) = until.filter(|until| *until <= now) {
-        wrong.push(format!("its certificate ended at {}", when_if(Some(until))));
-    }
-    wrong.extend(status.error);
-    for app in &status.apps {
-        if !app.healthy {
-            let agent = app.agent.as_deref().unwrap_or("not known");
-            wrong.push(format!("{}: its agent should run, and is {agent}", app.app));
-        }
-        wrong.extend(app.warnings.iter().map(|warning| format!("{}: {warning}", app.app)));
-    }
-    let (fine, detail) = match status.skipped {
-        Some(reason) => (true, Some(reason.to_owned())),
-        None if wrong.is_empty() => (true, None),
-        None => (false, Some(wrong.join("; "))),
-    };
-    CheckedHost {
-        host: status.host,
-        fine,
-        skipped: status.skipped.is_some(),
-        detail,
-        updater_version: status.updater_version,
-        certificate_until: until,
-        apps: status.apps,
     }
 }
 
@@ -121,10 +61,11 @@ fn table(hosts: &[CheckedHost], columns: Option<usize>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use control::fleet::{AppStatus, HostStatus};
     use protocol::Phase;
+    use testing::at;
 
     use super::*;
-    use crate::store::testing::at;
 
     fn app(agent: &str, healthy: bool) -> AppStatus {
         AppStatus {
@@ -167,11 +108,11 @@ mod tests {
         let out = HostStatus { skipped: Some("decommissioned"), ..lost.clone() };
         let out = HostStatus { host: "web-5".parse().unwrap(), error: None, ..out };
         let hosts = [
-            judge(status("web-1"), Some(at(1000)), at(0)),
-            judge(lost, Some(at(1000)), at(0)),
-            judge(dead, Some(at(1000)), at(0)),
-            judge(status("web-4"), Some(at(-1)), at(0)),
-            judge(out, None, at(0)),
+            CheckedHost::of(status("web-1"), Some(at(1000)), at(0)),
+            CheckedHost::of(lost, Some(at(1000)), at(0)),
+            CheckedHost::of(dead, Some(at(1000)), at(0)),
+            CheckedHost::of(status("web-4"), Some(at(-1)), at(0)),
+            CheckedHost::of(out, None, at(0)),
         ];
         assert_eq!(hosts.each_ref().map(|host| host.fine), [true, false, false, false, true]);
         insta::assert_snapshot!(table(&hosts, None));

@@ -1,13 +1,14 @@
 //! What every command has at hand.
 
+use control::config::Config;
+use control::home::Home;
+use control::rollout::Rollouts;
+use control::updater_client::Timeouts;
+use explain::Failure;
+use store::Store;
 use time::OffsetDateTime;
 
-use crate::config::Config;
-use crate::home::Home;
-use crate::output::{Failure, Output};
-use crate::rollout::Rollouts;
-use crate::store::Store;
-use crate::updater_client::Timeouts;
+use crate::output::Output;
 
 /// A master that is there, and where its commands write to.
 pub struct Context {
@@ -36,8 +37,8 @@ impl Context {
 
     /// Where rollouts are begun and answered.
     pub(super) fn rollouts(&self) -> Rollouts<'_> {
-        let Self { home, config, store, output, now, who, .. } = self;
-        Rollouts { home, store, output, hooks: &config.on_event, now: *now, who }
+        let Self { home, config, store, now, who, .. } = self;
+        Rollouts { home, store, hooks: &config.on_event, now: *now, who }
     }
 }
 

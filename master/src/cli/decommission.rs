@@ -1,11 +1,11 @@
 //! `swarm decommission`: a host leaves the fleet.
 
 use clap::Args;
+use control::hosts::decommission;
+use explain::{Exit, Failure};
 use protocol::HostName;
 
 use crate::cli::Context;
-use crate::output::{Exit, Failure};
-use crate::store::{Event, EventType};
 
 /// The words of `swarm decommission`.
 #[derive(Debug, Args)]
@@ -18,11 +18,8 @@ pub struct DecommissionArgs {
 impl DecommissionArgs {
     /// Takes the host out. What it did stays in the history.
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
-        let event = Event {
-            host: Some(self.host.clone()),
-            ..Event::new(EventType::HostDecommissioned, (context.now)(), &context.who)
-        };
-        context.store.decommission(&self.host, &event)?;
+        let Context { store, now, who, .. } = context;
+        let event = decommission(store, &self.host, who, now())?;
         if context.output.json() {
             context.output.document(&event);
         } else {

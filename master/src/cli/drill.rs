@@ -1,15 +1,15 @@
 //! `swarm drill`: hosts try on themselves that updates, recovery and rollback work there.
 
+use api::{DrillStepLine, DrillSummary};
 use clap::Args;
+use control::fleet::{Fleet, HostDrill, drill, record_drill};
+use explain::{Exit, Failure, span};
 use protocol::{AppName, DrillReport, DrillStep, HostName};
-use serde_json::json;
 
 use crate::cli::Context;
 use crate::cli::runtime::block_on;
-use crate::fleet::{Fleet, HostDrill, drill};
-use crate::output::{Exit, Failure, Table, span};
-use crate::select::SelectionArgs;
-use crate::store::{Event, EventType};
+use crate::cli::selection::SelectionArgs;
+use crate::output::Table;
 
 /// The words of `swarm drill`.
 #[derive(Debug, Args)]
@@ -24,25 +24,23 @@ pub struct DrillArgs {
 impl DrillArgs {
     /// Lets the hosts drill, and keeps how it went. Exits with 1 if one did not pass.
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
-        let Context { home, store, output, .. } = context;
-        let selected = self.selection.resolve(&store.hosts()?)?;
+        let Context { home, store, output, now, who, .. } = context;
+        let selected = self.selection.selection().resolve(&store.hosts()?)?;
         let members = Fleet::open(home, store, context.patience)?.members(&selected);
         let told = output.clone();
         let hear = move |host: &HostName, step: &DrillStep| {
             if told.json() {
-                told.line(&json!({"type": "drill.step", "host": host, "step": step}));
+                told.line(&DrillStepLine { host, step });
             } else {
                 told.note(&line(host, step));
             }
         };
         let hosts = block_on(drill(members, &self.app, hear))?;
         for host in &hosts {
-            if host.status != "skipped" {
-                store.record_event(&event(host, context))?;
-            }
+            record_drill(store, host, who, now())?;
         }
         if output.json() {
-            output.line(&json!({"type": "drill.summary", "hosts": hosts}));
+            output.line(&DrillSummary { hosts: &hosts });
         } else {
             output.data(&table(&hosts, output.columns()));
         }
@@ -72,15 +70,6 @@ fn line(host: &HostName, step: &DrillStep) -> String {
     format!("{host}  {}  {verdict}, {}{detail}", step.step, span(step.duration_ms))
 }
 
-fn event(host: &HostDrill, context: &Context) -> Event {
-    let HostDrill { status, code, detail, report, .. } = host;
-    Event {
-        host: Some(host.host.clone()),
-        data: json!({"status": status, "code": code, "detail": detail, "report": report}),
-        ..Event::new(EventType::HostDrilled, (context.now)(), &context.who)
-    }
-}
-
 fn table(hosts: &[HostDrill], columns: Option<usize>) -> String {
     let mut table = Table::new(["HOST", "DRILL", "TOOK", "DETAIL"]).within(columns);
     for host in hosts {
@@ -98,6 +87,8 @@ fn table(hosts: &[HostDrill], columns: Option<usize>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

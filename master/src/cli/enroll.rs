@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use control::hosts::{Enrolled, Enrollment, enroll};
+use explain::{Exit, Explain, Failure};
 use pki::AltName;
 use protocol::{DEFAULT_UPDATER_PORT, HostName, parse_label};
+use store::Address;
 
 use crate::cli::Context;
-use crate::hosts::{Address, Enrolled, Enrollment, enroll};
-use crate::output::{Exit, Explain, Failure};
 
 /// The words of `swarm enroll`.
 #[derive(Debug, Args)]

@@ -1,12 +1,11 @@
 //! `swarm release forgive`: a release that failed somewhere may go out again.
 
+use api::ForgivenRelease;
 use clap::Args;
-use serde_json::json;
+use control::rollout::{forgive, resolve};
+use explain::{Exit, Failure};
 
 use crate::cli::Context;
-use crate::output::{Exit, Failure};
-use crate::rollout::resolve;
-use crate::store::{Event, EventType};
 
 /// The words of `swarm release forgive`.
 #[derive(Debug, Args)]
@@ -24,15 +23,10 @@ impl ForgiveArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let Context { store, output, now, who, .. } = context;
         let release = resolve(store, &self.release)?;
-        let event = Event {
-            release: Some(release),
-            data: json!({"because": self.because}),
-            ..Event::new(EventType::ReleaseForgiven, now(), who)
-        };
-        let lifted = store.forgive(&release, &event)?;
+        let forgiven = forgive(store, release, &self.because, who, now())?;
         if output.json() {
-            output.document(&json!({"release": release, "forgiven": lifted}));
-        } else if lifted {
+            output.document(&ForgivenRelease { release, forgiven });
+        } else if forgiven {
             output.note(&format!(
                 "{} may go out again; hosts on which it failed keep it away until they are told \
                  --retry-quarantined",
@@ -41,6 +35,6 @@ impl ForgiveArgs {
         } else {
             output.note(&format!("{} is not quarantined", release.short()));
         }
-        Ok(if lifted { Exit::Success } else { Exit::Failed })
+        Ok(if forgiven { Exit::Success } else { Exit::Failed })
     }
 }

@@ -1,12 +1,13 @@
 //! `swarm history`: the rollouts, and how they ended.
 
+use api::{PastRollout, past_rollouts};
 use clap::Args;
-use serde::Serialize;
+use control::rollout::ReleaseNames;
+use explain::{Exit, Failure, when};
+use store::HostResult;
 
 use crate::cli::Context;
-use crate::output::{Exit, Failure, Table, when};
-use crate::rollout::ReleaseNames;
-use crate::store::{HostResult, Rollout};
+use crate::output::Table;
 
 /// The words of `swarm history`.
 #[derive(Debug, Args)]
@@ -16,22 +17,11 @@ pub struct HistoryArgs {
     limit: u32,
 }
 
-#[derive(Serialize)]
-struct Past {
-    #[serde(flatten)]
-    rollout: Rollout,
-    hosts: Vec<HostResult>,
-}
-
 impl HistoryArgs {
     /// Shows the last rollouts, the newest first.
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let store = &context.store;
-        let mut past = Vec::new();
-        for rollout in store.rollouts(false, self.limit)? {
-            let hosts = store.host_results(rollout.id)?;
-            past.push(Past { rollout, hosts });
-        }
+        let past = past_rollouts(store, self.limit)?;
         if context.output.json() {
             context.output.document(&past);
         } else if past.is_empty() {
@@ -44,10 +34,10 @@ impl HistoryArgs {
     }
 }
 
-fn table(past: &[Past], names: &ReleaseNames, columns: Option<usize>) -> String {
+fn table(past: &[PastRollout], names: &ReleaseNames, columns: Option<usize>) -> String {
     let headings = ["ROLLOUT", "STARTED", "RESULT", "WHAT"];
     let mut table = Table::new(headings).within(columns);
-    for Past { rollout, hosts } in past {
+    for PastRollout { rollout, hosts } in past {
         let finish_host =
             if hosts.is_empty() { String::new() } else { format!(": {}", counts(hosts)) };
         table.row([
@@ -76,10 +66,10 @@ fn counts(hosts: &[HostResult]) -> String {
 #[cfg(test)]
 mod tests {
     use protocol::HostOutcome;
+    use store::{Rollout, RolloutResult};
+    use testing::{at, rollout};
 
     use super::*;
-    use crate::store::RolloutResult;
-    use crate::store::testing::{at, rollout};
 
     #[test]
     fn a_rollout_that_never_ended_says_so() {
@@ -111,7 +101,8 @@ mod tests {
             state: "running".to_owned(),
             ..rollout.clone()
         };
-        let past = [Past { rollout: killed, hosts: Vec::new() }, Past { rollout, hosts }];
+        let past =
+            [PastRollout { rollout: killed, hosts: Vec::new() }, PastRollout { rollout, hosts }];
         let text = table(&past, &ReleaseNames::default(), Some(80));
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         insta::assert_snapshot!(text);

@@ -1,15 +1,16 @@
 //! `swarm init`: a master where there is none.
 
+use api::{EpochDocument, MasterDocument};
 use clap::Args;
+use control::home::Home;
+use control::init;
+use control::init::Initialised;
+use explain::{Exit, Failure};
 use pki::Fleet;
-use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::cli::context::{Context, caller};
-use crate::home::Home;
-use crate::master::{self, Initialised};
-use crate::output::{Exit, Failure, Output};
-use crate::store::{Event, EventType};
+use crate::output::Output;
 
 /// The words of `swarm init`.
 #[derive(Debug, Args)]
@@ -35,16 +36,13 @@ impl InitArgs {
         if self.take_over {
             return take_over(&Context::open(home, output, now)?);
         }
-        let Initialised { created, fleet, fingerprint, epoch } =
-            master::initialise(&home, &self.fleet, &caller(), now())?;
-        let root = home.root().display().to_string();
+        let master = init::initialise(&home, &self.fleet, &caller(), now())?;
         if output.json() {
-            output.document(&json!({
-                "created": created, "home": root, "fleet": fleet.as_str(),
-                "ca_fingerprint": fingerprint, "epoch": epoch,
-            }));
+            output.document(&MasterDocument::of(&master, &home));
             return Ok(Exit::Success);
         }
+        let Initialised { created, fleet, fingerprint, .. } = master;
+        let root = home.root().display();
         let what =
             if created { "made the master of" } else { "nothing to do: here is a master of" };
         output.data(&format!("{what} fleet {fleet} in {root}\nCA fingerprint {fingerprint}"));
@@ -57,12 +55,10 @@ impl InitArgs {
 }
 
 fn take_over(context: &Context) -> Result<Exit, Failure> {
-    let now = (context.now)();
-    let epoch = context.store.take_over(&context.who, now)?;
-    let event = Event::new(EventType::MasterTookOver, now, &context.who);
-    context.store.record_event(&Event { data: json!({"epoch": epoch}), ..event })?;
+    let Context { store, who, now, .. } = context;
+    let epoch = init::take_over(store, who, now())?;
     if context.output.json() {
-        context.output.document(&json!({"epoch": epoch}));
+        context.output.document(&EpochDocument { epoch });
     } else {
         context.output.data(&format!("took over: the epoch is {epoch} now"));
         context.output.note("a host refuses the other master once it had one order from this one");

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use api::LabelsDocument;
 use clap::Args;
+use control::hosts::label;
+use explain::{Exit, Failure};
 use protocol::{HostName, LabelError, parse_label};
-use serde_json::json;
 
 use crate::cli::Context;
-use crate::output::{Exit, Failure};
-use crate::store::{Event, EventType};
 
 /// The words of `swarm label`.
 #[derive(Debug, Args)]
@@ -53,14 +53,10 @@ impl LabelArgs {
                 Change::Remove(key) => remove.push(key),
             }
         }
-        let event = Event {
-            host: Some(self.host.clone()),
-            data: json!({"set": set, "removed": remove}),
-            ..Event::new(EventType::HostLabelled, (context.now)(), &context.who)
-        };
-        let labels = context.store.label(&self.host, &set, &remove, &event)?;
+        let Context { store, now, who, .. } = context;
+        let labels = label(store, &self.host, (&set, &remove), who, now())?;
         if context.output.json() {
-            context.output.document(&json!({"host": self.host, "labels": labels}));
+            context.output.document(&LabelsDocument { host: &self.host, labels: &labels });
         } else {
             let labels: Vec<_> =
                 labels.iter().map(|(key, value)| format!(" {key}={value}")).collect();

@@ -1,11 +1,13 @@
 //! `swarm list`: the hosts of the fleet, and what a selection means.
 
 use clap::Args;
+use control::select::SelectError;
+use explain::{Exit, Failure};
+use store::Host;
 
 use crate::cli::Context;
-use crate::hosts::Host;
-use crate::output::{Exit, Failure, Table};
-use crate::select::{SelectError, SelectionOrAll};
+use crate::cli::selection::SelectionOrAll;
+use crate::output::Table;
 
 /// The words of `swarm list`.
 #[derive(Debug, Args)]

@@ -1,13 +1,13 @@
 //! `swarm log`: who did what to a host, when, with what result.
 
 use clap::Args;
+use control::rollout::ReleaseNames;
+use explain::{Exit, Failure, plain, when};
 use protocol::HostName;
 use serde_json::Value;
+use store::{Event, Events};
 
 use crate::cli::Context;
-use crate::output::{Exit, Failure, plain, when};
-use crate::rollout::ReleaseNames;
-use crate::store::{Event, Events};
 
 /// The words of `swarm log`.
 #[derive(Debug, Args)]
@@ -74,10 +74,10 @@ fn word((key, value): (&String, &Value)) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use store::EventType;
+    use testing::at;
 
     use super::*;
-    use crate::store::EventType;
-    use crate::store::testing::at;
 
     #[test]
     fn an_event_is_one_line_whatever_a_host_said() {

@@ -4,11 +4,12 @@ use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use control::updater_client::Timeouts;
+use explain::{Exit, Explain, Failure};
 use time::OffsetDateTime;
 
 use crate::cli::Cli;
-use crate::output::{Exit, Explain, Failure, Output};
-use crate::updater_client::Timeouts;
+use crate::output::Output;
 
 /// Runs the program. `now` is the one clock that there is.
 pub fn main(now: fn() -> OffsetDateTime) -> ExitCode {

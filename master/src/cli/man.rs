@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Command, CommandFactory as _};
 use clap_mangen::Man;
+use explain::{Exit, Explain, Failure};
 
 use crate::cli::Cli;
-use crate::output::{Exit, Explain, Failure, Output};
+use crate::output::Output;
 
 /// The words of `swarm man`.
 #[derive(Debug, Args)]

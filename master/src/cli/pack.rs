@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
+use control::pack::{Packed, Packing, Why, pack};
+use explain::{Exit, Failure, plain};
 use indicatif::HumanBytes;
 
 use crate::cli::plan_view::migration;
-use crate::output::{Exit, Failure, Output, plain};
-use crate::pack::{Packed, Packing, Why, pack};
+use crate::output::Output;
 
 /// Names of what was left out that are shown of each kind.
 const SHOWN: usize = 8;

@@ -1,33 +1,19 @@
 //! How a plan is shown.
 
+use api::PlanDocument;
+use control::rollout::{Estimate, ReleaseNames};
+use engine::{Action, Division, Plan, WorstCase, worst_case};
+use explain::Failure;
 use protocol::Migrates;
-use serde_json::json;
 
 use crate::cli::Context;
-use crate::output::{Failure, Table};
-use crate::rollout::engine::{Action, Division, Plan, WorstCase, worst_case};
-use crate::rollout::{Estimate, ReleaseNames};
+use crate::output::Table;
 
 /// Shows a plan: host by host, and what it comes to at best and at worst.
 pub(super) fn show_plan(context: &Context, plan: &Plan, kept: bool) -> Result<(), Failure> {
     let estimate = context.rollouts().estimate(plan)?;
     if context.output.json() {
-        context.output.document(&json!({
-            "type": "rollout.plan",
-            "changed": false,
-            "plan": plan.digest(),
-            "kept": kept,
-            "release": plan.target,
-            "migration": plan.migration,
-            "bytes": bytes(plan),
-            "batches": plan.batches,
-            "breaker": {"scope": "rollout", "consecutive": plan.policy.max_consecutive_failures,
-                "total": plan.failures_in_all()},
-            "worst_case": worst_case(plan),
-            "estimate": estimate,
-            "policy": plan.policy,
-            "hosts": plan.hosts,
-        }));
+        context.output.document(&PlanDocument::of(plan, kept, estimate.as_ref()));
     } else {
         let names = ReleaseNames::read(&context.store)?;
         let columns = context.output.columns();
@@ -134,11 +120,7 @@ fn time(plan: &Plan, estimate: Option<&Estimate>) -> String {
         }
         None => "how long it takes is not known: no host has been measured yet".to_owned(),
     };
-    format!("{} to send; {time}", indicatif::HumanBytes(bytes(plan)))
-}
-
-fn bytes(plan: &Plan) -> u64 {
-    plan.hosts.iter().map(|host| host.bytes).sum()
+    format!("{} to send; {time}", indicatif::HumanBytes(plan.bytes()))
 }
 
 fn count(number: u32, what: &str) -> String {

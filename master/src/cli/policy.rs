@@ -4,11 +4,12 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::Args;
+use control::rollout::{Goal, RolloutRequest};
+use control::select::Selection;
+use engine::{Amount, Approve, Deadlines, OnTrip, Policy};
 use protocol::{AppName, OrderOptions, Period};
 
-use crate::rollout::engine::{Amount, Approve, Deadlines, OnTrip, Policy};
-use crate::rollout::{Goal, RolloutRequest};
-use crate::select::SelectionArgs;
+use crate::cli::choice::Choice;
 
 /// The policy of a rollout.
 #[derive(Debug, Args)]
@@ -72,7 +73,7 @@ pub struct CourseArgs {
     max_failures: Option<Amount>,
     /// What is done when the breaker trips
     #[arg(long, value_name = "WHAT", value_enum, default_value = "pause", help_heading = "Policy")]
-    on_trip: OnTrip,
+    on_trip: Choice<OnTrip>,
     /// Where somebody has to agree before it goes on
     #[arg(
         long,
@@ -81,7 +82,7 @@ pub struct CourseArgs {
         default_value = "never",
         help_heading = "Policy"
     )]
-    approve: Approve,
+    approve: Choice<Approve>,
     /// Go on though hosts are not well
     #[arg(long, help_heading = "Policy")]
     allow_unhealthy: bool,
@@ -89,7 +90,7 @@ pub struct CourseArgs {
 
 impl PolicyArgs {
     /// What is wished for in these words.
-    pub(super) fn request(&self, goal: Goal, selection: &SelectionArgs) -> RolloutRequest {
+    pub(super) fn request(&self, goal: Goal, selection: &Selection) -> RolloutRequest {
         RolloutRequest {
             app: self.app.clone(),
             goal,
@@ -97,7 +98,7 @@ impl PolicyArgs {
             migration: None,
             policy: self.policy(),
             selection: selection.describe(),
-            named: !selection.host.is_empty(),
+            named: selection.is_by_name(),
         }
     }
 
@@ -134,8 +135,8 @@ impl CourseArgs {
             delay: self.delay,
             max_consecutive_failures: self.max_consecutive_failures,
             max_failures: self.max_failures,
-            on_trip: self.on_trip,
-            approve: self.approve,
+            on_trip: self.on_trip.0,
+            approve: self.approve.0,
             allow_unhealthy: self.allow_unhealthy,
             ..Policy::default()
         }

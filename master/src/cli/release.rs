@@ -2,15 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
+use api::{DescribedRelease, SignedRelease};
 use clap::{Args, Subcommand};
+use control::signing;
+use control::signing::{ReleaseKey, SignedFiles, SigningError};
+use explain::{Exit, Failure, plain};
 use protocol::{AppName, Period, SignedManifest};
-use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::cli::forgive::ForgiveArgs;
-use crate::output::{Exit, Failure, Output, plain};
-use crate::signing::{self, ReleaseKey, SignedFiles, SigningError};
+use crate::output::Output;
 
 /// What can be done with a release.
 #[derive(Debug, Subcommand)]
@@ -83,9 +85,11 @@ pub(super) fn sign(
     let signature = signed.write(&path)?;
     tell(output, "signed", &described);
     if output.json() {
-        output.document(&json!({
-            "manifest": path, "signature": signature, "key": key.public_line(), "says": described,
-        }));
+        output.document(&SignedRelease {
+            described: DescribedRelease { manifest: &path, says: &described },
+            signature: &signature,
+            key: &key.public_line(),
+        });
     } else {
         output.note(&format!("its key, for trusted_keys: {}", key.public_line()));
         output.data(&lines(&[&path, &signature]));
@@ -105,7 +109,7 @@ pub(super) fn manifest(
     signing::write_unsigned(&path, text.as_bytes())?;
     tell(output, "described", &described);
     if output.json() {
-        output.document(&json!({"manifest": path, "says": described}));
+        output.document(&DescribedRelease { manifest: &path, says: &described });
     } else {
         let path = path.display().to_string();
         output.note(&format!("where the key is, run: minisign -S -H -m {path}"));

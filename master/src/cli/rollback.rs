@@ -1,15 +1,15 @@
 //! `swarm rollback`: hosts go back to a release that they had.
 
 use clap::Args;
+use control::fleet::Fleet;
+use control::rollout::{Archives, Goal, Interrupt, RolloutError, Sources, resolve};
+use explain::{Exit, Failure};
 
 use crate::cli::Context;
 use crate::cli::begin::{Begin, How};
 use crate::cli::policy::PolicyArgs;
 use crate::cli::runtime::block_on;
-use crate::fleet::Fleet;
-use crate::output::{Exit, Failure};
-use crate::rollout::{Archives, Goal, Interrupt, RolloutError, Sources, resolve};
-use crate::select::SelectionArgs;
+use crate::cli::selection::SelectionArgs;
 
 /// The words of `swarm rollback`.
 #[derive(Debug, Args)]
@@ -29,10 +29,11 @@ pub struct RollbackArgs {
 pub(super) fn run(arguments: &RollbackArgs, context: &Context) -> Result<Exit, Failure> {
     let Context { home, store, .. } = context;
     let RollbackArgs { selection, to, policy } = arguments;
+    let selection = selection.selection();
     let selected = selection.resolve(&store.hosts()?)?;
     let to = to.as_deref().map(|name| resolve(store, name)).transpose()?;
     let members = Fleet::open(home, store, context.patience)?.members(&selected);
-    let request = policy.request(Goal::Back(to), selection);
+    let request = policy.request(Goal::Back(to), &selection);
     let how = if policy.dry_run { How::Shown } else { How::Done };
     block_on(async {
         let interrupt = Interrupt::listen().map_err(RolloutError::from)?;

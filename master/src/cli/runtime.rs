@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 
-use crate::output::Explain;
+use explain::Explain;
 
 /// Why there is no runtime.
 #[derive(Debug, thiserror::Error)]

@@ -1,20 +1,15 @@
 //! `swarm show`: all that is known of a host, without asking it.
 
+use api::HostDocument;
 use clap::Args;
+use control::rollout::ReleaseNames;
+use explain::{Exit, Failure, plain, when};
 use protocol::HostName;
-use serde::Serialize;
 use serde_json::Value;
+use store::Event;
 
-use crate::cli::Context;
 use crate::cli::drill::times;
-use crate::cli::log;
-use crate::hosts::Host;
-use crate::output::{Exit, Failure, plain, when};
-use crate::rollout::ReleaseNames;
-use crate::store::{Certificate, Desired, Event, EventType, Events};
-
-/// How many of its last events are shown.
-const RECENT: u32 = 10;
+use crate::cli::{Context, log};
 
 /// The words of `swarm show`.
 #[derive(Debug, Args)]
@@ -24,28 +19,11 @@ pub struct ShowArgs {
     host: HostName,
 }
 
-#[derive(Serialize)]
-struct Known {
-    #[serde(flatten)]
-    host: Host,
-    certificates: Vec<Certificate>,
-    desired: Vec<Desired>,
-    /// The last drill that was asked for here.
-    drill: Option<Event>,
-    recent: Vec<Event>,
-}
-
 impl ShowArgs {
     /// Shows the record, what should run there, and what happened last.
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let store = &context.store;
-        let known = Known {
-            host: store.host(&self.host)?,
-            certificates: store.certificates(&self.host)?,
-            desired: store.desired(&self.host)?,
-            drill: store.last_event(&self.host, EventType::HostDrilled)?,
-            recent: store.events(Events::Host(&self.host), RECENT)?,
-        };
+        let known = HostDocument::read(store, &self.host)?;
         if context.output.json() {
             context.output.document(&known);
         } else {
@@ -55,7 +33,7 @@ impl ShowArgs {
     }
 }
 
-fn text(known: &Known, names: &ReleaseNames) -> String {
+fn text(known: &HostDocument, names: &ReleaseNames) -> String {
     let host = &known.host;
     let mut lines = Vec::new();
     let mut line = |name: &str, value: &str| {
@@ -113,10 +91,10 @@ fn drilled(drill: &Event) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use store::{Certificate, Desired, EventType, Host};
+    use testing::{at, host};
 
     use super::*;
-    use crate::hosts::testing::host;
-    use crate::store::testing::at;
 
     #[test]
     fn all_that_is_known_of_a_host() {
@@ -131,7 +109,7 @@ mod tests {
             issued_at: at(0),
             not_after: at(90 * 86_400),
         };
-        let known = Known {
+        let known = HostDocument {
             certificates: vec![certificate("agent", "cd"), certificate("updater", "ab")],
             desired: vec![Desired {
                 host: host.name.clone(),

@@ -1,15 +1,17 @@
 //! `swarm simulate`: a rollout through a fleet that is made up, in a time that is made up.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use api::{SimulationDocument, SimulationsDocument};
 use clap::{Args, value_parser};
-use serde_json::json;
+use engine::simulate::{Answer, Outcome, Scenario, run};
+use explain::{Exit, span};
 use time::OffsetDateTime;
 
+use crate::cli::choice::Choice;
+use crate::cli::faults::FaultArgs;
 use crate::cli::policy::CourseArgs;
-use crate::output::{Exit, Output, Table, span};
-use crate::simulate::{Answer, Faults, Outcome, Scenario, run};
+use crate::output::{Output, Table};
 
 /// The words of `swarm simulate`.
 #[derive(Debug, Args)]
@@ -29,45 +31,38 @@ pub struct SimulateArgs {
     any: bool,
     /// What somebody says when it asks how to go on
     #[arg(long, value_enum, value_name = "ANSWER", default_value_t, help_heading = "Policy")]
-    answer: Answer,
+    answer: Choice<Answer>,
     /// How.
     #[command(flatten)]
     course: CourseArgs,
     /// What goes wrong.
     #[command(flatten)]
-    faults: Faults,
-}
-
-/// What many simulations came to.
-#[derive(Default)]
-struct Many {
-    statuses: BTreeMap<&'static str, u64>,
-    most_harmed: u32,
-    broken: u64,
+    faults: FaultArgs,
 }
 
 impl SimulateArgs {
     /// Simulates. Exits with 1 if something was broken that must hold: never because of what a
     /// rollout came to.
     pub(super) fn run(&self, output: &Output, now: fn() -> OffsetDateTime) -> Exit {
-        let mut many = Many::default();
+        let mut many = SimulationsDocument::default();
         for seed in self.seed..self.seed.saturating_add(self.seeds) {
             let begun = now();
             let outcome = run(&self.scenario(seed));
             if self.seeds == 1 && output.json() {
-                output.document(&json!({"seed": seed, "hosts": self.hosts, "outcome": outcome}));
+                let (hosts, outcome) = (self.hosts, &outcome);
+                output.document(&SimulationDocument { seed, hosts, outcome });
             } else if self.seeds == 1 {
                 output.data(&text(&outcome));
                 let took = span(u64::try_from((now() - begun).whole_milliseconds()).unwrap_or(0));
                 output.note(&format!("seed {seed}, simulated in {took}"));
             }
-            many.add(&outcome);
+            add(&mut many, &outcome);
             if !outcome.broken.is_empty() {
                 tell_broken(output, seed, &outcome);
             }
         }
         if self.seeds > 1 {
-            many.show(output);
+            show(output, &many);
         }
         if many.broken == 0 { Exit::Success } else { Exit::Failed }
     }
@@ -80,8 +75,8 @@ impl SimulateArgs {
             hosts: self.hosts,
             seed,
             policy: self.course.policy(),
-            faults: self.faults.clone(),
-            answer: self.answer,
+            faults: self.faults.faults(),
+            answer: self.answer.0,
             busy: false,
         }
     }
@@ -135,33 +130,29 @@ fn text(outcome: &Outcome) -> String {
     text
 }
 
-impl Many {
-    fn add(&mut self, outcome: &Outcome) {
-        *self.statuses.entry(outcome.status).or_default() += 1;
-        self.most_harmed = self.most_harmed.max(outcome.harmed);
-        self.broken += u64::from(!outcome.broken.is_empty());
-    }
+fn add(many: &mut SimulationsDocument, outcome: &Outcome) {
+    *many.statuses.entry(outcome.status).or_default() += 1;
+    many.most_harmed = many.most_harmed.max(outcome.harmed);
+    many.broken += u64::from(!outcome.broken.is_empty());
+}
 
-    fn show(&self, output: &Output) {
-        if output.json() {
-            return output.document(&json!({
-                "statuses": self.statuses, "most_harmed": self.most_harmed, "broken": self.broken,
-            }));
-        }
-        let mut table = Table::new(["ROLLOUT", "SEEDS"]);
-        for (status, seeds) in &self.statuses {
-            table.row([status, &seeds.to_string()]);
-        }
-        let held = match self.broken {
-            0 => "all that must hold held".to_owned(),
-            seeds => format!("what must hold was broken in {seeds}"),
-        };
-        output.data(&format!(
-            "{}\nharmed at most: {} hosts\n{held}\n",
-            table.render(),
-            self.most_harmed
-        ));
+fn show(output: &Output, many: &SimulationsDocument) {
+    if output.json() {
+        return output.document(many);
     }
+    let mut table = Table::new(["ROLLOUT", "SEEDS"]);
+    for (status, seeds) in &many.statuses {
+        table.row([status, &seeds.to_string()]);
+    }
+    let held = match many.broken {
+        0 => "all that must hold held".to_owned(),
+        seeds => format!("what must hold was broken in {seeds}"),
+    };
+    output.data(&format!(
+        "{}\nharmed at most: {} hosts\n{held}\n",
+        table.render(),
+        many.most_harmed
+    ));
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 
 use clap::Args;
+use control::fleet::{AppStatus, Fleet, HostStatus, status};
+use control::rollout::ReleaseNames;
+use explain::{Exit, Failure, plain};
 
 use crate::cli::Context;
 use crate::cli::runtime::block_on;
-use crate::fleet::{AppStatus, Fleet, HostStatus, status};
-use crate::output::{Exit, Failure, Table, plain};
-use crate::rollout::ReleaseNames;
-use crate::select::SelectionOrAll;
+use crate::cli::selection::SelectionOrAll;
+use crate::output::Table;
 
 /// The words of `swarm status`.
 #[derive(Debug, Args)]

@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
+use control::fleet::Fleet;
+use control::rollout;
+use control::rollout::{Archives, Interrupt, RolloutError, RolloutRequest, Source, Sources};
+use explain::{Exit, Failure};
 use protocol::Digest;
 
 use crate::cli::Context;
@@ -10,10 +14,7 @@ use crate::cli::begin::{Begin, How};
 use crate::cli::pack::tell;
 use crate::cli::policy::PolicyArgs;
 use crate::cli::runtime::block_on;
-use crate::fleet::Fleet;
-use crate::output::{Exit, Failure};
-use crate::rollout::{self, Archives, Interrupt, RolloutError, RolloutRequest, Source, Sources};
-use crate::select::SelectionArgs;
+use crate::cli::selection::SelectionArgs;
 
 /// What a plan has said already.
 const PLANNED: [&str; 26] = [
@@ -109,7 +110,7 @@ pub(super) fn plan(arguments: &UpdateArgs, context: &Context) -> Result<Exit, Fa
     let how = match arguments.plan {
         Some(digest) => How::ShownAgain(digest),
         None if arguments.policy.dry_run => How::Shown,
-        None => How::AppendOutcome,
+        None => How::Kept,
     };
     go(arguments, how, context)
 }
@@ -123,6 +124,7 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
         if let How::AsPlanned(digest) | How::ShownAgain(digest) = how {
             return begin.kept(&digest).await;
         }
+        let selection = selection.selection();
         let selected = selection.resolve(&store.hosts()?)?;
         let members = Fleet::open(home, store, context.patience)?.members(&selected);
         let own = if arguments.include_self {
@@ -143,7 +145,7 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
         let request = RolloutRequest {
             migration,
             own: own.as_ref().map(|(push, _)| push.digest),
-            ..policy.request(prepared.goal.clone(), selection)
+            ..policy.request(prepared.goal.clone(), &selection)
         };
         let archives = Archives::of(prepared, own);
         let sources = Sources::of(&source, updater_archive.as_ref());

@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 use clap::Args;
+use control::fleet::{Fleet, Why, why};
+use control::rollout::rollout_status;
+use engine::why as rollout_why;
+use explain::{Exit, Failure, plain};
 use protocol::HostName;
 
 use crate::cli::Context;
 use crate::cli::runtime::block_on;
-use crate::fleet::{Fleet, Why, why};
-use crate::output::{Exit, Failure, plain};
-use crate::rollout::engine::why as rollout_why;
-use crate::rollout::rollout_status;
 
 /// The words of `swarm why`.
 #[derive(Debug, Args)]

@@ -9,8 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-
-use crate::output::Explain;
+use explain::Explain;
 
 /// How the service behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use explain::Explain;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
-
-use crate::output::Explain;
 
 /// How long an updater may take to listen.
 const START_DEADLINE: Duration = Duration::from_secs(20);

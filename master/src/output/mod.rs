@@ -1,21 +1,15 @@
 //! What a person or a program sees: data on stdout, all else on stderr.
 
-mod exit;
-mod failure;
-mod plain;
+mod frame;
 mod printer;
-mod span;
 mod table;
 #[cfg(test)]
 pub(crate) mod testing;
-mod when;
+mod view;
 mod wrap;
 
-pub use exit::Exit;
-pub use failure::{Explain, Failure};
-pub use plain::plain;
+pub use frame::frame;
 pub use printer::Output;
-pub use span::span;
 pub use table::Table;
-pub use when::{when, when_if};
+pub(crate) use view::View;
 pub use wrap::{cut, wrapped};

@@ -8,10 +8,8 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use console::Term;
+use explain::{Explain, Failure, plain, plain_json};
 use serde::Serialize;
-
-use crate::output::plain::plain_json;
-use crate::output::{Explain, Failure, plain};
 
 /// Why the output is not whole.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +75,7 @@ impl Output {
     }
 
     /// Data for people, on stdout. What comes from a worker has been through
-    /// [`plain`] before; a [`crate::output::Table`] does that itself.
+    /// [`plain`] before; a [`Table`](crate::output::Table) does that itself.
     pub fn data(&self, text: &str) {
         let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         self.streams().write_out(&format!("{text}{end}"));

@@ -4,8 +4,7 @@ use std::mem;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{ColumnConstraint, ContentArrangement, Row, Width};
-
-use crate::output::plain;
+use explain::plain;
 
 /// Columns under headings in capitals, two spaces apart, without lines or colours. Every cell is
 /// made plain, and an empty one is shown as `-` so that columns can be counted.

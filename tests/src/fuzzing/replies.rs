@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use master::updater_client::{Answer, Hearing, LineBuffer, Listener};
+use control::updater_client::{Answer, Hearing, LineBuffer, Listener};
 use protocol::{
     Event, Health, LastTransaction, Problem, ReleaseRecord, Releases, RollbackOrder,
     TransactionResult, UpdateOrder, parse_content_digest,

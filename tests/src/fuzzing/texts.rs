@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use master::hosts::{Host, Pinned};
-use master::select::Pattern;
+use control::select::Pattern;
 use protocol::{ReleaseManifest, SignedManifest};
+use store::{Host, Pinned};
 use time::OffsetDateTime;
-use updater::config::{Config, validate};
-use updater::trust::{Presented, TrustedKey, TrustedKeys};
+use updater::config::{Config, TrustedKey, validate};
+use updater::trust::{Presented, TrustedKeys};
 
 /// A public key whose secret half is nowhere.
 const KEY: &str = "RWTFMQUSrnIjenzEHmDSAV2G7ca8LzWfLEmpKbK+w5fOo54dM1u+np6i";

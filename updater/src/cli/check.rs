@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use crate::check::check_file;
 use crate::cli::args::CheckArgs;
 use crate::cli::errors::CliError;
-use crate::config::{Config, Finding, check_file, has_errors};
+use crate::config::{Config, Finding, has_errors};
 use crate::self_update::LISTENING;
 use crate::server::LOCAL_SOCKET;
 use crate::sys::wall_clock;

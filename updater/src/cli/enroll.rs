@@ -7,10 +7,11 @@ use std::path::Path;
 use serde::Serialize;
 use time::macros::format_description;
 
+use crate::check::check_file;
 use crate::cli::args::EnrollArgs;
 use crate::cli::check;
 use crate::cli::errors::CliError;
-use crate::config::{Finding, check_file, has_errors};
+use crate::config::{Finding, has_errors};
 use crate::enroll::{Enrolled, Placed, Service, enroll, start_service};
 use crate::sys::wall_clock;
 

@@ -1,23 +1,27 @@
 //! `/etc/updater/updater.toml`: what this host keeps up to date, and every bound that it has.
 //!
-//! Every deadline and every limit has a key and a default here. Parsing never touches the disk.
+//! A new key is one line in its section (`sections/`), what may be wrong with its value in `validate/`,
+//! and one line in the book, `docs/configuration.md`. Parsing never touches the disk; looking at the
+//! machine is `crate::check`'s.
 
-mod check;
 mod finding;
 mod keys;
 #[cfg(test)]
 mod manual;
-mod model;
 mod parse;
+mod sections;
 mod socket;
+mod trusted_key;
 mod validate;
 
-pub use check::{Checked, check_file, judge_identity};
 pub use finding::{Finding, Severity, has_errors};
-pub use model::{
-    AppConfig, BuildSetting, Config, DEFAULT_OWN_INSTALL_DIR, HealthConfig, LimitsConfig,
-    RunConfig, RunnerKind, SelfConfig, Strategy,
-};
 pub use parse::ConfigError;
+pub use sections::{
+    AppConfig, BuildSetting, Config, HealthConfig, LimitsConfig, RunConfig, RunnerKind, SelfConfig,
+    Strategy,
+};
 pub use socket::ListenSocket;
+#[cfg(test)]
+pub(crate) use trusted_key::testing;
+pub use trusted_key::{MalformedKey, TrustedKey};
 pub use validate::validate;

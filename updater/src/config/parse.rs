@@ -10,10 +10,9 @@ use serde::Deserialize as _;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{KEYS, names_in, nearest};
+use super::keys::{APPS, Section, is_section, join};
 use super::validate::validate;
-use super::{Config, Finding, has_errors};
-use crate::trust::TrustedKey;
+use super::{Config, Finding, TrustedKey, has_errors};
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -32,8 +31,10 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let (document, errors) = DeTable::parse_recoverable(text);
         let mut walk = Walk { text, findings: Vec::new() };
-        if errors.is_empty() {
-            walk.section("", "", document.get_ref());
+        if errors.is_empty()
+            && let Some(whole) = Section::find("")
+        {
+            walk.section(whole, "", document.get_ref());
         }
         for error in errors {
             walk.syntax(&error);
@@ -58,9 +59,7 @@ impl Config {
 
     /// As [`Self::load`], of a text that is, or will be, in the file `path`.
     pub fn from_text(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let read = |source| ConfigError::Read { path: path.to_owned(), source };
-        let mut config = Self::parse(text)?;
-        config.find_files_beside(path).map_err(read)?;
+        let config = Self::parse_beside(text, path)?;
         let findings = validate(&config);
         if has_errors(&findings) {
             return Err(ConfigError::Faults(findings));
@@ -68,8 +67,16 @@ impl Config {
         Ok(config)
     }
 
+    /// Reads the text of the file `path`, near which the files may be that it names.
+    pub(crate) fn parse_beside(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let read = |source| ConfigError::Read { path: path.to_owned(), source };
+        let mut config = Self::parse(text)?;
+        config.find_files_beside(path).map_err(read)?;
+        Ok(config)
+    }
+
     /// An absolute path stays what it is when it is joined to another.
-    pub(super) fn find_files_beside(&mut self, file: &Path) -> std::io::Result<()> {
+    fn find_files_beside(&mut self, file: &Path) -> std::io::Result<()> {
         let file = std::path::absolute(file)?;
         let directory = file.parent().unwrap_or(&file);
         self.identity = directory.join(&self.identity);
@@ -92,51 +99,62 @@ struct Walk<'t> {
 }
 
 impl Walk<'_> {
-    /// `pattern` is the section's path in the table of keys, `shown` the one in the file.
-    fn section(&mut self, pattern: &str, shown: &str, table: &DeTable<'_>) {
-        let names = names_in(pattern);
+    /// `shown` is the section's path in the file, with the app's name.
+    fn section(&mut self, section: &Section, shown: &str, table: &DeTable<'_>) {
         for (key, value) in table {
             let (name, line) = (key.get_ref().as_ref(), self.line(key.span().start));
-            let shown = join(shown, name);
-            if names == ["*"] {
-                match name.parse::<AppName>() {
-                    Ok(_) => self.value(&join(pattern, "*"), &shown, line, value),
-                    Err(error) => self.add(line, &shown, error.to_string()),
+            let (path, shown) = (join(section.path, name), join(shown, name));
+            if !section.names().contains(&name) {
+                self.unknown(section, name, &shown, line);
+            } else if !is_section(&path) {
+                if let Err(message) = section.check(key, value) {
+                    self.add(line, &shown, message);
                 }
-            } else if names.contains(&name) {
-                self.value(&join(pattern, name), &shown, line, value);
+            } else if let Some(table) = value.get_ref().as_table() {
+                match Section::find(&path) {
+                    Some(inner) => self.section(inner, &shown, table),
+                    None => self.apps(table),
+                }
             } else {
-                self.unknown(pattern, name, &shown, line);
+                self.no_section(&shown, line, value);
             }
-        }
-        if pattern == "app.*" && !table.iter().any(|(key, _)| key.get_ref() == "install_dir") {
-            let key = join(shown, "install_dir");
-            self.findings.push(Finding::error(key, "is missing").hint(format!(
-                "every app needs one: install_dir = \"/opt/{}\"",
-                shown.trim_start_matches("app.")
-            )));
         }
     }
 
-    fn value(&mut self, pattern: &str, shown: &str, line: usize, value: &Spanned<DeValue<'_>>) {
-        if let Some(key) = KEYS.iter().find(|key| key.path == pattern) {
-            if let Err(message) = (key.check)(value) {
-                self.add(line, shown, message);
+    fn apps(&mut self, apps: &DeTable<'_>) {
+        for (key, value) in apps {
+            let (name, line) = (key.get_ref().as_ref(), self.line(key.span().start));
+            let shown = join(APPS, name);
+            match (name.parse::<AppName>(), value.get_ref().as_table()) {
+                (Err(error), _) => self.add(line, &shown, error.to_string()),
+                (Ok(_), None) => self.no_section(&shown, line, value),
+                (Ok(_), Some(table)) => self.app(name, &shown, table),
             }
-        } else if let Some(table) = value.get_ref().as_table() {
-            self.section(pattern, shown, table);
-        } else {
-            let found = value.get_ref().type_str();
-            self.add(line, shown, format!("must be a section, [{shown}], and is a {found}"));
         }
     }
 
-    fn unknown(&mut self, pattern: &str, name: &str, shown: &str, line: usize) {
+    fn app(&mut self, name: &str, shown: &str, table: &DeTable<'_>) {
+        if let Some(section) = Section::find("app.*") {
+            self.section(section, shown, table);
+        }
+        if !table.iter().any(|(key, _)| key.get_ref() == "install_dir") {
+            let finding = Finding::error(join(shown, "install_dir"), "is missing");
+            let hint = format!("every app needs one: install_dir = \"/opt/{name}\"");
+            self.findings.push(finding.hint(hint));
+        }
+    }
+
+    fn unknown(&mut self, section: &Section, name: &str, shown: &str, line: usize) {
         let finding = Finding::error(shown, "unknown key").line(line);
-        self.findings.push(match nearest(pattern, name) {
+        self.findings.push(match section.nearest(name) {
             Some(known) => finding.hint(format!("did you mean {known}?")),
             None => finding,
         });
+    }
+
+    fn no_section(&mut self, shown: &str, line: usize, value: &Spanned<DeValue<'_>>) {
+        let found = value.get_ref().type_str();
+        self.add(line, shown, format!("must be a section, [{shown}], and is a {found}"));
     }
 
     fn add(&mut self, line: usize, key: &str, message: impl Into<String>) {
@@ -151,10 +169,6 @@ impl Walk<'_> {
     fn line(&self, offset: usize) -> usize {
         1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
     }
-}
-
-fn join(section: &str, name: &str) -> String {
-    if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
 }
 
 fn one_line(message: &str) -> String {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use common::chain;
 use protocol::{AppName, DrillLine, DrillReport, Problem};
 use tokio::sync::mpsc;
 
@@ -45,7 +46,7 @@ impl Daemon {
             }
         }
         if let Err(error) = keep_last(&self.config.state_dir, report) {
-            tracing::warn!("the drill's report could not be written: {error}");
+            tracing::warn!("the drill's report could not be written: {}", chain(&error));
         }
         *self.drill.lock().unwrap_or_else(PoisonError::into_inner) = Some(report.clone());
     }

@@ -1,16 +1,13 @@
 //! The highest epoch of a master that was seen. A master that was replaced has a lower one, and is
 //! refused.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use common::{StateFileError, state_file};
 use protocol::FORMAT;
 use serde::{Deserialize, Serialize};
-
-use crate::sys::write_durably;
 
 /// The highest epoch, in memory and on the disk.
 #[derive(Debug)]
@@ -36,17 +33,14 @@ pub enum EpochError {
     },
     /// What was kept cannot be read.
     #[error(
-        "read the master's epoch in {path}: {why}; put the file right, or remove it to take the \
+        "read the master's epoch in {path}: {fault}; put the file right, or remove it to take the \
          next master's epoch",
-        path = path.display()
+        path = .0.path().display(),
+        fault = .0.fault()
     )]
-    Damaged {
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    #[error("keep the epoch in {path}", path = path.display())]
-    Io { path: PathBuf, source: io::Error },
+    Damaged(StateFileError),
+    #[error("keep the epoch")]
+    Write(#[source] StateFileError),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,11 +63,7 @@ impl Epoch {
     pub fn check(&self) -> Result<(), EpochError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if self.damaged.load(Ordering::SeqCst) {
-            let damaged = |error: io::Error| EpochError::Damaged {
-                path: self.path.clone(),
-                why: error.to_string(),
-            };
-            let highest = read(&self.path).map_err(damaged)?;
+            let highest = read(&self.path).map_err(EpochError::Damaged)?;
             self.highest.store(highest, Ordering::SeqCst);
             self.damaged.store(false, Ordering::SeqCst);
         }
@@ -94,32 +84,23 @@ impl Epoch {
             return Err(EpochError::Stale { given, highest });
         }
         if given > highest {
-            let io = |source| EpochError::Io { path: self.path.clone(), source };
-            let text = serde_json::to_vec(&Stored { format: FORMAT, highest: given })
-                .map_err(|error| io(error.into()))?;
-            write_durably(&self.path, &text).map_err(io)?;
+            let stored = Stored { format: FORMAT, highest: given };
+            state_file::write_line(&self.path, &stored).map_err(EpochError::Write)?;
             self.highest.store(given, Ordering::SeqCst);
         }
         Ok(())
     }
 }
 
-fn read(path: &Path) -> io::Result<u64> {
-    let text = match fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(error),
-    };
-    let stored: Stored = serde_json::from_slice(&text)?;
-    if stored.format > FORMAT {
-        let text = format!("it has format {}, this updater knows {FORMAT}", stored.format);
-        return Err(io::Error::other(text));
-    }
-    Ok(stored.highest)
+fn read(path: &Path) -> Result<u64, StateFileError> {
+    let stored: Option<Stored> = state_file::read(path, FORMAT)?;
+    Ok(stored.map_or(0, |stored| stored.highest))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use common::failed_to;
+use common::{chain, failed_to, sweep_unfinished};
 use protocol::{
     AppName, Code, DEFAULT_APP, Digest, DrillReport, FORMAT, Health, HostName, Problem,
 };
@@ -18,7 +18,7 @@ use crate::config::{Config, RunnerKind};
 use crate::daemon::{Epoch, EpochError};
 use crate::drill::{read_last, sweep as sweep_drill};
 use crate::self_update::{OwnExecutable, SocketStore, Takeover};
-use crate::sys::{sweep_unfinished, wall_clock};
+use crate::sys::wall_clock;
 use crate::transaction::{App, AppError, Events, Recovery, internal};
 
 pub struct Daemon {
@@ -78,7 +78,7 @@ impl Daemon {
             tracing::error!("no order can be taken: {}", failed_to(&error));
         }
         let drill = read_last(&config.state_dir).unwrap_or_else(|error| {
-            tracing::warn!("the last drill's report cannot be read: {error}");
+            tracing::warn!("the last drill's report cannot be read: {}", chain(&error));
             None
         });
         let digest = executable.digest;
@@ -174,7 +174,7 @@ impl Daemon {
                 let problem = Problem::new(Code::StaleMaster, failed_to(&error));
                 Problem { epoch: Some(highest), ..problem }
             }
-            EpochError::Io { .. } | EpochError::Damaged { .. } => internal(&error),
+            EpochError::Write(_) | EpochError::Damaged(_) => internal(&error),
         })
     }
 

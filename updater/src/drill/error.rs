@@ -3,12 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 
+use common::StateFileError;
 use protocol::Outcome;
 
 use crate::runner::RunnerError;
 use crate::sys::spawn::SpawnError;
 use crate::sys::user::UserError;
-use crate::transaction::{AppError, JournalError, KeptError, ReleaseStatesError};
+use crate::transaction::{AppError, KeptError};
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
@@ -55,10 +56,7 @@ pub enum DrillError {
     NotWhole(&'static str),
     /// The journal cannot be read.
     #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// What is known of the releases cannot be read.
-    #[error(transparent)]
-    ReleaseStates(#[from] ReleaseStatesError),
+    StateFile(#[from] StateFileError),
     /// A release cannot be read.
     #[error(transparent)]
     Kept(#[from] KeptError),

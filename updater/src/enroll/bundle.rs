@@ -11,7 +11,8 @@ use time::OffsetDateTime;
 
 use super::EnrollError;
 use super::guarded::Guarded;
-use crate::config::{has_errors, judge_identity};
+use crate::check::judge_identity;
+use crate::config::has_errors;
 
 /// A bundle that holds together: the key is the certificate's, the CA signed it, it is an updater's
 /// and in its time, and nobody else could have written any of it.

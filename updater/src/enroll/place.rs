@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use common::write_durably;
 use pki::{Identity, Paths, Peer, place_updater};
 use protocol::HostName;
 use serde::Serialize;
@@ -11,9 +12,7 @@ use time::OffsetDateTime;
 
 use super::EnrollError;
 use super::bundle::Bundle;
-use crate::config::Config;
-use crate::sys::write_durably;
-use crate::trust::TrustedKey;
+use crate::config::{Config, TrustedKey};
 
 /// What became of one thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

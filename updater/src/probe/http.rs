@@ -80,7 +80,7 @@ pub(super) async fn ask_http(target: &HttpTarget, expected: &Expectation) -> Ans
         Answer::failure(format!("{} answered {status}", target.uri))
     };
     answer.body = Some(excerpt(&exchange.body)).filter(|text| !text.is_empty());
-    // StopCheck here the connection was held open.
+    // Until here the connection was held open.
     drop(exchange.sender);
     answer
 }

@@ -8,9 +8,10 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use common::{remove_durably, sync_directory};
 use protocol::{Digest, TransactionId};
 
-use crate::sys::{checkpoint, remove_durably, sync_directory};
+use crate::sys::checkpoint;
 
 /// The paths of one app's install directory.
 #[derive(Debug, Clone)]

@@ -5,11 +5,12 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use common::{StateFileError, state_file, sync_directory};
 use protocol::{FORMAT, RELEASE_RECORD, ReleaseRecord};
 
 use crate::release::remove_tree;
+use crate::sys::checkpoint;
 use crate::sys::fs::read_plain;
-use crate::sys::{checkpoint, sync_directory, write_durably};
 
 /// No record is larger: all unit files of a release are in it, with every byte of theirs as `\u0000`.
 const RECORD_BYTES: u64 = 2 << 20;
@@ -22,16 +23,9 @@ pub enum RecordError {
     Absent(PathBuf),
     #[error("read {path}", path = path.display())]
     Io { path: PathBuf, source: io::Error },
-    /// Not JSON, or not a record.
-    #[error("understand {path}", path = path.display())]
-    Malformed {
-        path: PathBuf,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
-    /// A newer updater wrote it.
-    #[error("read {path}: it has format {found} and this updater knows {FORMAT}", path = path.display())]
-    Newer { path: PathBuf, found: u32 },
+    /// It is no record, or a newer updater's.
+    #[error(transparent)]
+    Unusable(#[from] StateFileError),
 }
 
 /// Reads the record of a release's directory.
@@ -44,13 +38,7 @@ pub fn read_record(release: &Path) -> Result<ReleaseRecord, RecordError> {
         }
         Err(source) => return Err(RecordError::Io { path, source }),
     };
-    match serde_json::from_slice::<ReleaseRecord>(&text) {
-        Ok(record) if record.format > FORMAT => {
-            Err(RecordError::Newer { path, found: record.format })
-        }
-        Ok(record) => Ok(record),
-        Err(source) => Err(RecordError::Malformed { path, source }),
-    }
+    Ok(state_file::parse(&path, &text, FORMAT)?)
 }
 
 /// Whether a release's directory is the updater's own. While it is built it belongs to the app's
@@ -66,9 +54,8 @@ pub fn is_sealed(release: &Path) -> Result<bool, RecordError> {
 /// Writes the record, which makes the directory a release. Everything else in it must be on the
 /// disk by now.
 pub fn write_record(release: &Path, record: &ReleaseRecord) -> io::Result<()> {
-    let text = serde_json::to_vec_pretty(record)?;
     let path = release.join(RELEASE_RECORD);
-    write_durably(&path, &text)?;
+    state_file::write(&path, record).map_err(io::Error::other)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o644))
 }
 
@@ -117,8 +104,14 @@ mod tests {
         assert!(matches!(read_record(directory.path()), Err(RecordError::Absent(_))));
         let path = directory.path().join(RELEASE_RECORD);
         fs::write(&path, VERSION_1.replace("\"format\": 1", "\"format\": 9")).unwrap();
-        assert!(matches!(read_record(directory.path()), Err(RecordError::Newer { .. })));
+        assert!(matches!(
+            read_record(directory.path()),
+            Err(RecordError::Unusable(StateFileError::Newer { .. }))
+        ));
         fs::write(&path, "{").unwrap();
-        assert!(matches!(read_record(directory.path()), Err(RecordError::Malformed { .. })));
+        assert!(matches!(
+            read_record(directory.path()),
+            Err(RecordError::Unusable(StateFileError::Malformed { .. }))
+        ));
     }
 }

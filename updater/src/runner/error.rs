@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use common::StateFileError;
+
 use super::SocketError;
 use crate::release::RecordError;
 use crate::sys::spawn::SpawnError;
@@ -79,6 +81,9 @@ pub enum RunnerError {
     /// The record of the release, which has its unit files, could not be read.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// What was written down of the agent, or of files that were there before the updater's.
+    #[error(transparent)]
+    StateFile(#[from] StateFileError),
     /// A file about the agent could not be read or written.
     #[error("{act} {path}", path = path.display())]
     File {

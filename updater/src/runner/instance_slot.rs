@@ -6,14 +6,13 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use common::chain;
+use common::{chain, state_file, sync_directory};
 use protocol::FORMAT;
 
 use super::instance::Record;
 use super::transient::Transient;
 use super::{Instance, RunnerError, stop};
 use crate::sys::process::{ProcessHandle, ProcessId};
-use crate::sys::{remove_durably, sync_directory, write_durably};
 
 #[derive(Debug)]
 pub(super) struct InstanceSlot {
@@ -103,7 +102,7 @@ impl InstanceSlot {
 
     /// Nothing is left of what was last started here.
     fn forget(&self) -> Result<(), RunnerError> {
-        remove_durably(&self.record).map_err(|source| self.error("remove", source))?;
+        state_file::remove(&self.record)?;
         *self.current() = None;
         Ok(())
     }
@@ -113,7 +112,7 @@ impl InstanceSlot {
         self.end(instance.record(), Some(instance.process().clone()), grace)?;
         let recorded = self.read()?.map(|record| record.variable());
         if recorded.as_ref() == Some(&instance.signs().mark) {
-            remove_durably(&self.record).map_err(|source| self.error("remove", source))?;
+            state_file::remove(&self.record)?;
         }
         self.current().take_if(|current| current.is_same(instance));
         Ok(())
@@ -127,9 +126,7 @@ impl InstanceSlot {
 
     /// Writes a start down.
     pub(super) fn write(&self, record: &Record) -> Result<(), RunnerError> {
-        let text = serde_json::to_vec_pretty(record)
-            .map_err(|source| self.error("write", source.into()))?;
-        write_durably(&self.record, &text).map_err(|source| self.error("write", source))
+        Ok(state_file::write(&self.record, record)?)
     }
 
     /// From now on this agent is the one of this place.
@@ -152,17 +149,7 @@ impl InstanceSlot {
 
     /// What was last started here, as it was written down.
     pub(super) fn read(&self) -> Result<Option<Record>, RunnerError> {
-        let text = match fs::read(&self.record) {
-            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
-            text => text.map_err(|source| self.error("read", source))?,
-        };
-        let record: Record =
-            serde_json::from_slice(&text).map_err(|source| self.error("read", source.into()))?;
-        if record.format > FORMAT {
-            let newer = format!("it has format {}, this updater knows {FORMAT}", record.format);
-            return Err(self.error("read", io::Error::other(newer)));
-        }
-        Ok(Some(record))
+        Ok(state_file::read(&self.record, FORMAT)?)
     }
 
     fn error(&self, act: &'static str, source: io::Error) -> RunnerError {

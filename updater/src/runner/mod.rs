@@ -27,6 +27,4 @@ pub use launch::{Launch, command_of, release_path_variable};
 pub use log::AgentLog;
 pub use process::{Runner, for_app};
 pub use sockets::SocketError;
-pub use units::{
-    Hindrance, UNIT_DIRECTORY, check_units, hindrances, is_template, is_unit_name, read_units,
-};
+pub use units::{Hindrance, UNIT_DIRECTORY, check_units, hindrances, read_units};

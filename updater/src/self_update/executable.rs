@@ -5,12 +5,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use common::sync_directory;
 use protocol::{Digest, FORMAT, ReleaseRecord};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
 use crate::release::{Layout, Slot, make_durable, write_record};
-use crate::sys::sync_directory;
 
 /// Where the program lies in a release of the updater.
 pub const PROGRAM: &str = "bin/updater";

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
-use crate::config::DEFAULT_OWN_INSTALL_DIR;
+use crate::config::SelfConfig;
 use crate::release::{Layout, Slot};
 use crate::self_update::executable::{OwnExecutable, PROGRAM, hash_file};
 
@@ -32,7 +32,7 @@ fn own_install_dir(config: &Path) -> PathBuf {
     let text = fs::read_to_string(config).unwrap_or_default();
     let table: toml::Table = text.parse().unwrap_or_default();
     let named = table.get("self").and_then(|own| own.get("install_dir")?.as_str());
-    named.unwrap_or(DEFAULT_OWN_INSTALL_DIR).into()
+    named.map_or_else(|| SelfConfig::default().install_dir, PathBuf::from)
 }
 
 /// The active release's program, where that is to run in place of this one. What an earlier package

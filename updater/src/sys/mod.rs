@@ -4,7 +4,6 @@ mod adopt;
 pub mod bounds;
 mod checkpoint;
 mod clock;
-mod durable;
 pub mod fs;
 pub mod output;
 mod prepare;
@@ -21,7 +20,4 @@ pub mod user;
 pub use adopt::{adopt_descriptor, passed_descriptors};
 pub use checkpoint::{CHECKPOINTS, CRASH_AT, KILLED, REACHED, checkpoint};
 pub use clock::{BootTime, wall_clock};
-pub use durable::{
-    append_durably, remove_durably, sweep_unfinished, sync_directory, temporary_in, write_durably,
-};
 pub use fs::free_space;

@@ -46,7 +46,7 @@ pub struct Spawn {
     pub own_number: Option<&'static str>,
 }
 
-/// CommandBounds that the kernel keeps (setrlimit(2)); what is absent is not bounded. Where the updater
+/// Bounds that the kernel keeps (setrlimit(2)); what is absent is not bounded. Where the updater
 /// itself has less, that is what they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {

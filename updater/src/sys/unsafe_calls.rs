@@ -257,7 +257,7 @@ unsafe fn keep(child: libc::pid_t, parent: libc::pid_t, watched: &libc::sigset_t
 ///
 /// Who loses a parent becomes a child of this process, their reaper, before that parent shows as
 /// dead: once all children are dead, and are no more than at the look before, there is nobody else.
-/// StopCheck then none is reaped. The dead count for the `RLIMIT_NPROC` of their user, so a build that
+/// Until then none is reaped. The dead count for the `RLIMIT_NPROC` of their user, so a build that
 /// forks while it is killed runs out of processes; and a number that is taken names nobody else.
 unsafe fn end_all_children(group: libc::pid_t) {
     // SAFETY: as in `fork_under_keeper`.

@@ -12,6 +12,7 @@ mod interface;
 mod jobs;
 mod journal;
 mod state;
+mod unit_name;
 mod variables;
 
 pub use activation::Ties;
@@ -24,6 +25,7 @@ pub(crate) use interface::Property;
 pub use jobs::JobResult;
 pub use journal::last_lines;
 pub use state::{Load, UnitState};
+pub use unit_name::{is_template, is_unit_name, template_of};
 pub(crate) use variables::{Variables, variables_text};
 
 use std::path::Path;

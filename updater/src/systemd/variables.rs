@@ -8,10 +8,10 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use common::temporary_in;
 use tempfile::NamedTempFile;
 
 use super::Property;
-use crate::sys::temporary_in;
 
 /// A file that is there for one start, which reads it once, and that its owner alone can read.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use common::{chain, failed_to};
+use common::{StateFileError, chain, failed_to};
 use protocol::{
     Code, Digest, Kind, OrderOptions, Problem, Space, Status as Answer, TransactionResult,
 };
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use crate::release::{RecordError, Slot, is_sealed, read_record};
 use crate::sys::fs::free_space;
 use crate::transaction::journal::is_no_space;
-use crate::transaction::{App, ReleaseStates, ReleaseStatesError};
+use crate::transaction::{App, ReleaseStates};
 use crate::trust::{Accepted, Presented};
 
 /// What is asked for.
@@ -50,7 +50,7 @@ pub enum KeptError {
     Record(#[from] RecordError),
     /// What is known of it.
     #[error(transparent)]
-    ReleaseStates(#[from] ReleaseStatesError),
+    ReleaseStates(#[from] StateFileError),
 }
 
 /// An archive that is being sent.
@@ -136,7 +136,7 @@ impl App {
         match read_record(&release) {
             Err(RecordError::Absent(_)) => Ok(false),
             Err(error @ RecordError::Io { .. }) => Err(error.into()),
-            Err(RecordError::Malformed { .. } | RecordError::Newer { .. }) | Ok(_) => Ok(true),
+            Err(RecordError::Unusable(_)) | Ok(_) => Ok(true),
         }
     }
 

@@ -6,12 +6,12 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use common::{StateFileError, state_file};
 use protocol::{AppName, FORMAT, Phase, Problem, Space, TransactionId};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::release::remove_tree;
-use crate::sys::write_durably;
 use crate::transaction::machine::Direction;
 
 /// Failures that are kept, for each app.
@@ -68,6 +68,15 @@ pub struct Entered {
     pub time: OffsetDateTime,
 }
 
+/// Why evidence could not be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum EvidenceError {
+    #[error("make room for the evidence")]
+    Directory(#[from] io::Error),
+    #[error(transparent)]
+    File(#[from] StateFileError),
+}
+
 impl Evidence {
     /// Nothing is known yet.
     pub fn new(app: AppName, transaction: TransactionId) -> Self {
@@ -89,8 +98,7 @@ impl Evidence {
 
     /// What an earlier updater has kept of the same transaction.
     pub fn read(directory: &Path, transaction: &TransactionId) -> Option<Self> {
-        let text = fs::read(evidence_file(directory, transaction)).ok()?;
-        serde_json::from_slice(&text).ok()
+        state_file::read(&evidence_file(directory, transaction), FORMAT).ok().flatten()
     }
 
     /// Notes an answer to the probe. Of a very long watch, the first ones go.
@@ -110,12 +118,12 @@ impl Evidence {
     }
 
     /// Puts it on the disk, and lets the oldest of its kind go.
-    pub fn keep(&self, directory: &Path) -> io::Result<()> {
+    pub fn keep(&self, directory: &Path) -> Result<(), EvidenceError> {
         let own = directory.join(self.transaction.as_str());
         fs::create_dir_all(&own)?;
         fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
-        write_durably(&own.join("evidence.json"), &serde_json::to_vec_pretty(self)?)?;
-        drop_oldest(directory)
+        state_file::write(&evidence_file(directory, &self.transaction), self)?;
+        Ok(drop_oldest(directory)?)
     }
 }
 

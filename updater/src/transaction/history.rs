@@ -4,9 +4,8 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
+use common::append_durably;
 use protocol::{LastTransaction, Outcome, TransactionId};
-
-use crate::sys::append_durably;
 
 /// How much of the end of the file is looked at. A line has less than 2 KiB.
 const TAIL_BYTES: u64 = 256 << 10;

@@ -3,15 +3,15 @@
 //! It is written, and on the disk, before the act that it announces. It must never be written
 //! after the fact.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use common::{StateFileError, state_file};
 use protocol::{Digest, FORMAT, Kind, Outcome, Period, Phase, Problem, TransactionId};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::sys::{BootTime, remove_durably, write_durably};
+use crate::sys::BootTime;
 use crate::transaction::admission::internal;
 use crate::transaction::machine::{Data, Direction, State};
 use crate::transaction::migrations::MigrationPlan;
@@ -114,59 +114,20 @@ pub(super) fn is_no_space(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// Why a journal could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    #[error("{act} {path}", path = path.display())]
-    Io { act: &'static str, path: PathBuf, source: io::Error },
-    /// Not JSON, or not a journal. Journals are replaced as a whole, so this is no torn write.
-    #[error("understand {path}", path = path.display())]
-    Malformed {
-        path: PathBuf,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
-    /// A newer updater wrote it.
-    #[error(
-        "go on with {path}: it has format {found} and this updater knows {FORMAT}; \
-         start the newer updater again",
-        path = path.display()
-    )]
-    Newer { path: PathBuf, found: u32 },
-}
-
 impl Journal {
     /// Reads the journal of an app; `None` if nothing is under way.
-    pub fn read(path: &Path) -> Result<Option<Self>, JournalError> {
-        let text = match fs::read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => {
-                return Err(JournalError::Io { act: "read", path: path.to_owned(), source });
-            }
-        };
-        let malformed = |source| JournalError::Malformed { path: path.to_owned(), source };
-        let head: Head = serde_json::from_slice(&text).map_err(malformed)?;
-        if head.format > FORMAT {
-            return Err(JournalError::Newer { path: path.to_owned(), found: head.format });
-        }
-        serde_json::from_slice(&text).map(Some).map_err(malformed)
+    pub fn read(path: &Path) -> Result<Option<Self>, StateFileError> {
+        state_file::read(path, FORMAT)
     }
 
     /// Puts it on the disk, whole.
-    pub fn write(&self, path: &Path) -> Result<(), JournalError> {
-        let io = |source| JournalError::Io { act: "write", path: path.to_owned(), source };
-        let text = serde_json::to_vec_pretty(self).map_err(|error| io(error.into()))?;
-        write_durably(path, &text).map_err(io)
+    pub fn write(&self, path: &Path) -> Result<(), StateFileError> {
+        state_file::write(path, self)
     }
 
     /// Ends the transaction: what it did is in the history by now.
-    pub fn remove(path: &Path) -> Result<(), JournalError> {
-        remove_durably(path).map_err(|source| JournalError::Io {
-            act: "remove",
-            path: path.to_owned(),
-            source,
-        })
+    pub fn remove(path: &Path) -> Result<(), StateFileError> {
+        state_file::remove(path)
     }
 
     /// The part that decisions are made from.
@@ -195,13 +156,10 @@ impl Journal {
     }
 }
 
-#[derive(Deserialize)]
-struct Head {
-    format: u32,
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A journal as version 1 wrote it. It must be read for ever.
@@ -244,7 +202,7 @@ mod tests {
         let path = directory.path().join("journal.json");
         fs::write(&path, r#"{"format": 2, "steps": []}"#).unwrap();
         let error = Journal::read(&path).unwrap_err();
-        assert!(matches!(error, JournalError::Newer { found: 2, .. }), "{error}");
+        assert!(matches!(error, StateFileError::Newer { found: 2, .. }), "{error}");
         assert!(path.exists());
     }
 
@@ -253,6 +211,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal.json");
         fs::write(&path, "{\"format\": 1, \"tra").unwrap();
-        assert!(matches!(Journal::read(&path), Err(JournalError::Malformed { .. })));
+        assert!(matches!(Journal::read(&path), Err(StateFileError::Malformed { .. })));
     }
 }

@@ -4,15 +4,12 @@
 //! known. It lies in the state directory, out of reach of the releases.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::path::Path;
 
+use common::{StateFileError, state_file};
 use protocol::{Digest, FORMAT};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-
-use crate::sys::write_durably;
 
 /// What was done to the data, the oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,22 +67,13 @@ impl Default for Migrations {
 
 impl Migrations {
     /// Reads them. An app that never had one has none.
-    pub fn read(path: &Path) -> io::Result<Self> {
-        let text = match fs::read(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            text => text?,
-        };
-        let read: Self = serde_json::from_slice(&text)?;
-        if read.format > FORMAT {
-            let newer = format!("it has format {}, this updater knows {FORMAT}", read.format);
-            return Err(io::Error::other(newer));
-        }
-        Ok(read)
+    pub fn read(path: &Path) -> Result<Self, StateFileError> {
+        Ok(state_file::read(path, FORMAT)?.unwrap_or_default())
     }
 
     /// Puts them on the disk, whole.
-    pub fn write(&self, path: &Path) -> io::Result<()> {
-        write_durably(path, &serde_json::to_vec_pretty(self)?)
+    pub fn write(&self, path: &Path) -> Result<(), StateFileError> {
+        state_file::write(path, self)
     }
 
     /// What has to be applied for a release, which adds its own migration if `own` says what that is.
@@ -147,6 +135,8 @@ pub enum Next {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn digest(letter: char) -> Digest {

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
+use common::{remove_durably, write_durably};
 use protocol::{Code, EventKind, Problem};
 use serde::Deserialize;
 
 use crate::release::Slot;
-use crate::sys::{remove_durably, write_durably};
 use crate::transaction::App;
 use crate::transaction::admission::internal;
 

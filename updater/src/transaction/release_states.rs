@@ -2,15 +2,12 @@
 //! out of reach of the release itself.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use common::{StateFileError, state_file};
 use protocol::{Digest, FORMAT, ReleaseState};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-
-use crate::sys::write_durably;
 
 /// What is known of all releases of an app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,15 +40,6 @@ pub struct RecordedState {
     pub quarantined: bool,
 }
 
-/// Why the facts could not be read or written.
-#[derive(Debug, thiserror::Error)]
-#[error("{act} {path}", path = path.display())]
-pub struct ReleaseStatesError {
-    act: &'static str,
-    path: PathBuf,
-    source: io::Error,
-}
-
 impl Default for ReleaseStates {
     fn default() -> Self {
         Self { format: FORMAT, releases: BTreeMap::new() }
@@ -60,26 +48,13 @@ impl Default for ReleaseStates {
 
 impl ReleaseStates {
     /// Reads them. An app that never had a release has none.
-    pub fn read(path: &Path) -> Result<Self, ReleaseStatesError> {
-        let error = |source| ReleaseStatesError { act: "read", path: path.to_owned(), source };
-        let text = match fs::read(path) {
-            Ok(text) => text,
-            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(source) => return Err(error(source)),
-        };
-        let facts: Self = serde_json::from_slice(&text).map_err(|source| error(source.into()))?;
-        if facts.format > FORMAT {
-            let text = format!("it has format {}, this updater knows {FORMAT}", facts.format);
-            return Err(error(io::Error::other(text)));
-        }
-        Ok(facts)
+    pub fn read(path: &Path) -> Result<Self, StateFileError> {
+        Ok(state_file::read(path, FORMAT)?.unwrap_or_default())
     }
 
     /// Puts them on the disk, whole.
-    pub fn write(&self, path: &Path) -> Result<(), ReleaseStatesError> {
-        let error = |source| ReleaseStatesError { act: "write", path: path.to_owned(), source };
-        let text = serde_json::to_vec_pretty(self).map_err(|source| error(source.into()))?;
-        write_durably(path, &text).map_err(error)
+    pub fn write(&self, path: &Path) -> Result<(), StateFileError> {
+        state_file::write(path, self)
     }
 
     /// What is known of a release.
@@ -196,6 +171,8 @@ impl RecordedState {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use time::macros::datetime;
 
     use super::*;

@@ -1,31 +1,25 @@
 //! `counter.json`: the highest counter that was taken of an app's signed releases. It lies in the
 //! state directory, beside the releases and not in one.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use common::{StateFileError, state_file};
 use protocol::{FORMAT, Highest};
 use serde::{Deserialize, Serialize};
-
-use crate::sys::write_durably;
 
 /// Why the counter is not known, or could not be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum CounterError {
     /// What was kept cannot be read. Nothing new is taken then: how old it may be cannot be told.
     #[error(
-        "read the highest counter in {path}: {why}; put the file right, or remove it to take a \
+        "read the highest counter in {path}: {fault}; put the file right, or remove it to take a \
          signed release of any counter",
-        path = path.display()
+        path = .0.path().display(),
+        fault = .0.fault()
     )]
-    Damaged {
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    #[error("keep the highest counter in {path}", path = path.display())]
-    Write { path: PathBuf, source: io::Error },
+    Damaged(StateFileError),
+    #[error("keep the highest counter")]
+    Write(#[source] StateFileError),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -37,19 +31,8 @@ struct Stored {
 
 /// The highest that was taken; `None` before the first signed release.
 pub fn read_counter(path: &Path) -> Result<Option<Highest>, CounterError> {
-    let damaged = |why: String| CounterError::Damaged { path: path.to_owned(), why };
-    let text = match fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(damaged(error.to_string())),
-    };
-    let stored: Stored =
-        serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
-    if stored.format > FORMAT {
-        let found = stored.format;
-        return Err(damaged(format!("it has format {found}, this updater knows {FORMAT}")));
-    }
-    Ok(Some(stored.highest))
+    let stored: Option<Stored> = state_file::read(path, FORMAT).map_err(CounterError::Damaged)?;
+    Ok(stored.map(|stored| stored.highest))
 }
 
 /// Keeps a counter, durably, unless a higher one was taken.
@@ -57,14 +40,14 @@ pub fn raise_counter(path: &Path, to: Highest) -> Result<(), CounterError> {
     if read_counter(path)?.is_some_and(|highest| highest.counter >= to.counter) {
         return Ok(());
     }
-    let write = |source| CounterError::Write { path: path.to_owned(), source };
-    let text = serde_json::to_vec(&Stored { format: FORMAT, highest: to })
-        .map_err(|error| write(error.into()))?;
-    write_durably(path, &text).map_err(write)
+    let stored = Stored { format: FORMAT, highest: to };
+    state_file::write_line(path, &stored).map_err(CounterError::Write)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use protocol::Digest;
 
     use super::*;

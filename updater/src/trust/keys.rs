@@ -7,30 +7,18 @@ use std::path::{Path, PathBuf};
 use common::failed_to;
 use minisign_verify::{Error as Minisign, PublicKey, Signature};
 use protocol::{SignatureError, SignatureRule, SignedManifest};
-use serde::Deserialize;
+
+use crate::config::{MalformedKey, TrustedKey};
 
 /// Bytes of a public key's file, at most.
 const KEY_BYTES: u64 = 4096;
-
-/// An entry of `trusted_keys`: a minisign public key, or the file that it is in. What begins with
-/// `RW`, as all such keys do, is a key.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub enum TrustedKey {
-    /// The line of 56 characters.
-    Line(String),
-    /// The file that `minisign -G` writes.
-    File(PathBuf),
-}
 
 /// Why a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// It is no minisign public key.
-    #[error(
-        "read {0:?} as a minisign public key: it is the line of 56 characters, RW…, of its file"
-    )]
-    Malformed(String),
+    #[error(transparent)]
+    Malformed(#[from] MalformedKey),
     /// Its file could not be read.
     #[error("read the key {path}", path = path.display())]
     Read { path: PathBuf, source: io::Error },
@@ -57,20 +45,6 @@ pub struct Accepted {
 /// Every key that is trusted for an app.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedKeys(Vec<(String, PublicKey)>);
-
-impl TryFrom<String> for TrustedKey {
-    type Error = KeyError;
-
-    fn try_from(word: String) -> Result<Self, KeyError> {
-        if !word.starts_with("RW") {
-            return Ok(Self::File(word.into()));
-        }
-        match PublicKey::from_base64(&word) {
-            Ok(_) => Ok(Self::Line(word)),
-            Err(_) => Err(KeyError::Malformed(word.chars().take(100).collect())),
-        }
-    }
-}
 
 impl TrustedKeys {
     /// Reads all of them. One that cannot be read is an error: a key that was meant to be trusted,
@@ -132,7 +106,7 @@ fn load(key: &TrustedKey) -> Result<(String, PublicKey), KeyError> {
     match key {
         TrustedKey::Line(line) => PublicKey::from_base64(line)
             .map(|key| (line.clone(), key))
-            .map_err(|_| KeyError::Malformed(line.clone())),
+            .map_err(|_| MalformedKey(line.clone()).into()),
         TrustedKey::File(path) => {
             let text =
                 read(path).map_err(|source| KeyError::Read { path: path.clone(), source })?;
@@ -216,10 +190,10 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_a_line_or_a_file() {
+    fn the_file_of_a_key_is_read() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("release.pub");
-        let file = TrustedKey::try_from(path.display().to_string()).unwrap();
+        let file = TrustedKey::File(path.clone());
         assert!(matches!(TrustedKeys::load(slice::from_ref(&file)), Err(KeyError::Read { .. })));
         for (text, good) in [(format!("untrusted comment: x\n{KEY}\n"), true), (KEY.into(), false)]
         {
@@ -227,7 +201,5 @@ mod tests {
             let loaded = TrustedKeys::load(slice::from_ref(&file));
             assert_eq!(loaded.is_ok_and(|keys| keys.has(KEY)), good);
         }
-        assert_eq!(TrustedKey::try_from(KEY.to_owned()).unwrap(), TrustedKey::Line(KEY.into()));
-        assert!(TrustedKey::try_from(KEY[..50].to_owned()).is_err());
     }
 }

@@ -9,4 +9,4 @@ mod keys;
 pub(crate) mod testing;
 
 pub use counter::{CounterError, raise_counter, read_counter};
-pub use keys::{Accepted, KeyError, Presented, TrustedKey, TrustedKeys};
+pub use keys::{Accepted, KeyError, Presented, TrustedKeys};

@@ -1,9 +1,9 @@
 //! A manifest that the `minisign` tool signed, and the keys of two signers. Their secret halves are
 //! nowhere.
 
+pub(crate) use crate::config::testing::KEY;
 use crate::trust::Presented;
 
-pub(crate) const KEY: &str = "RWTFMQUSrnIjenzEHmDSAV2G7ca8LzWfLEmpKbK+w5fOo54dM1u+np6i";
 pub(crate) const OTHER_KEY: &str = "RWT2MHjkGQtg5id5iJBjX4k9HkO+WZ8StqRP+woeCzfWWnzx81D/Gba0";
 
 pub(crate) const MANIFEST: &str = "\

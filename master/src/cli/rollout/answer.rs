@@ -3,14 +3,16 @@
 //! What is asked is kept at once. If a process drives the rollout, it hears of it; else this one
 //! goes on with it.
 
+use api::RolloutDocument;
+use control::rollout::{Interrupt, RolloutError, rollout_status};
+use engine::{Request, waits_for};
+use explain::{Exit, Failure};
+use store::RolloutResult;
+
 use crate::cli::Context;
-use crate::cli::begin::workers;
+use crate::cli::begin::{drive, workers};
 use crate::cli::rollout::args::Which;
 use crate::cli::runtime::block_on;
-use crate::output::{Exit, Failure};
-use crate::rollout::engine::{Request, waits_for};
-use crate::rollout::{Interrupt, RolloutError, rollout_status};
-use crate::store::RolloutResult;
 
 /// Asks, and goes on if nobody else does.
 pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result<Exit, Failure> {
@@ -26,11 +28,14 @@ pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result
     let state = rollouts.ask(rollout.clone(), request)?;
     let driver = rollouts.driver(id)?;
     if state.rests() && driver.is_none() {
-        block_on(rollouts.announce(id, before))??;
+        for fault in block_on(rollouts.announce(id, before))?? {
+            output.note(&fault);
+        }
     }
     if state.rests() || driver.is_some() {
         if output.json() {
-            output.document(&rollout_status(store, rollout, now())?.document());
+            let status = rollout_status(store, rollout, now())?;
+            output.document(&RolloutDocument::of(&status));
         }
         output.note(&match driver {
             Some(driver) => format!("{driver} drives it, and has been told"),
@@ -44,7 +49,7 @@ pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result
         let (plan, sources) = rollouts.begun(id)?;
         let archives = sources.find(home, store, &plan, now()).await?;
         let workers = workers(context, &plan)?;
-        let summary = rollouts.drive(id, archives, workers, interrupt).await?;
+        let summary = drive(context, id, archives, workers, interrupt).await?;
         Ok(match (request, summary.result) {
             // As asked.
             (Request::Rollback, RolloutResult::RolledBack)

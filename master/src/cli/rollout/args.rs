@@ -1,12 +1,12 @@
 //! The words of `swarm rollout`.
 
 use clap::{Args, Subcommand};
+use engine::Request;
+use explain::{Exit, Failure};
 use protocol::Digest;
 
 use crate::cli::Context;
 use crate::cli::rollout::{answer, list, show, watch};
-use crate::output::{Exit, Failure};
-use crate::rollout::engine::Request;
 
 /// What can be done with rollouts.
 #[derive(Debug, Subcommand)]

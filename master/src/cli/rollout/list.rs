@@ -1,12 +1,13 @@
 //! `swarm rollout list`.
 
 use clap::Args;
+use control::rollout::{ReleaseNames, RolloutError, rollout_status};
+use engine::waits_for;
+use explain::{Exit, Failure, when};
+use store::Rollout;
 
 use crate::cli::Context;
-use crate::output::{Exit, Failure, Table, when};
-use crate::rollout::engine::waits_for;
-use crate::rollout::{ReleaseNames, RolloutError, rollout_status};
-use crate::store::Rollout;
+use crate::output::Table;
 
 /// The words of `swarm rollout list`.
 #[derive(Debug, Args)]
@@ -73,10 +74,9 @@ fn table(
 #[cfg(test)]
 mod tests {
     use protocol::Kind;
+    use testing::{at, rollout, run};
 
     use super::*;
-    use crate::rollout::engine::testing::run;
-    use crate::store::testing::{at, rollout};
 
     #[test]
     fn the_list_fits_80_columns_and_says_what_is_waited_for() {

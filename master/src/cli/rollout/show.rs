@@ -1,14 +1,16 @@
 //! `swarm rollout show ID`.
 
+use api::RolloutDocument;
 use clap::Args;
+use control::rollout::{Estimate, ReleaseNames, RolloutStatus, rollout_status};
+use engine::{Host, Weight, by_weight, counts, waits_for};
+use explain::{Exit, Failure, plain, span, when};
 use protocol::HostName;
 use time::OffsetDateTime;
 
 use crate::cli::Context;
 use crate::cli::rollout::args::Which;
-use crate::output::{Exit, Failure, Table, plain, span, when, wrapped};
-use crate::rollout::engine::{Host, Weight, by_weight, counts, waits_for};
-use crate::rollout::{Estimate, ReleaseNames, RolloutStatus, rollout_status};
+use crate::output::{Table, wrapped};
 
 /// Of hosts that are as they should be, or wait, or were left out, so many are shown of each kind.
 const SHOWN: usize = 10;
@@ -30,7 +32,7 @@ impl ShowArgs {
         let Context { store, output, now, .. } = context;
         let rollout_status = rollout_status(store, store.find_rollout(&self.which.id)?, now())?;
         if output.json() {
-            output.document(&rollout_status.document());
+            output.document(&RolloutDocument::of(&rollout_status));
         } else {
             let expected = context.rollouts().estimate(rollout_status.state.plan())?;
             let names = ReleaseNames::read(store)?;
@@ -117,10 +119,10 @@ fn fitted(line: &str, columns: Option<usize>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use engine::Event;
+    use testing::{Fate, Rig, at, driver, name, plan_of, policy, rollout, run};
+
     use super::*;
-    use crate::rollout::engine::Event;
-    use crate::rollout::engine::testing::{Fate, Rig, name, plan_of, policy, run};
-    use crate::store::testing::{at, driver, rollout};
     use protocol::Phase;
 
     fn of(rig: &Rig, seconds: i64, all: bool) -> String {

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use console::Term;
+use control::rollout::{Estimate, ReleaseNames, RolloutStatus, Summary, rollout_status};
+use explain::{Exit, Failure};
 use indicatif::{ProgressBar, ProgressStyle};
 use time::OffsetDateTime;
 
 use crate::cli::Context;
 use crate::cli::log::line;
 use crate::cli::rollout::args::Which;
-use crate::cli::rollout::show::{self, Shown};
+use crate::cli::rollout::show;
+use crate::cli::rollout::show::Shown;
 use crate::cli::runtime::block_on;
-use crate::output::{Exit, Failure};
-use crate::rollout::{Estimate, ReleaseNames, RolloutStatus, Summary, frame, rollout_status};
+use crate::output::frame;
 
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(500);

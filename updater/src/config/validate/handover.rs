@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::config::{AppConfig, Finding, RunConfig, RunnerKind, Strategy};
-use crate::runner::is_template;
+use crate::systemd::is_template;
 
 pub(super) fn validate(section: &str, app: &AppConfig, findings: &mut Vec<Finding>) {
     let (run, health) = (&app.run, &app.health);
@@ -44,7 +44,7 @@ pub(super) fn validate(section: &str, app: &AppConfig, findings: &mut Vec<Findin
     if run.drain_timeout.0 < Duration::from_secs(1) {
         findings.push(
             Finding::warning(key("run.drain_timeout"), "ends requests that are being answered")
-                .hint("the default is 30s"),
+                .hint(format!("the default is {}", RunConfig::default().drain_timeout)),
         );
     }
 }

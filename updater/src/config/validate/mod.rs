@@ -4,7 +4,7 @@
 mod app;
 mod daemon;
 mod handover;
-mod health;
+mod health_probe;
 mod links;
 mod paths;
 mod signatures;
@@ -22,7 +22,7 @@ pub fn validate(config: &Config) -> Vec<Finding> {
         let section = format!("app.{name}");
         app::validate(&section, name, app, &mut findings);
         links::validate(&section, &app.links, &mut findings);
-        health::validate(&format!("{section}.health"), &app.health, &mut findings);
+        health_probe::validate(&format!("{section}.health"), &app.health, &mut findings);
     }
     findings
 }

@@ -31,7 +31,7 @@ pub(super) fn validate(config: &Config, findings: &mut Vec<Finding>) {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{assert_said, said};
-    use crate::trust::testing::KEY;
+    use crate::config::testing::KEY;
 
     #[test]
     fn an_app_that_asks_for_signatures_is_not_left_a_back_door() {

@@ -2,7 +2,7 @@
 
 use super::refuse_zero;
 use crate::config::{Finding, RunConfig, RunnerKind, Strategy};
-use crate::runner::{is_template, is_unit_name};
+use crate::systemd::{is_template, is_unit_name};
 
 pub(super) fn validate(section: &str, run: &RunConfig, findings: &mut Vec<Finding>) {
     refuse_zero(format!("{section}.start_timeout"), run.start_timeout.0.is_zero(), findings);

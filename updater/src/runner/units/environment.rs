@@ -7,8 +7,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use common::write_durably;
+
 use crate::runner::{Launch, RunnerError};
-use crate::sys::write_durably;
 use crate::systemd::variables_text;
 
 /// Where the drop-in of a unit lies below the directory of unit files. That of a template is for all

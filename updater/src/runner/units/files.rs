@@ -10,11 +10,11 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use common::{remove_durably, state_file, sync_directory, write_durably};
 use protocol::FORMAT;
 use serde::{Deserialize, Serialize};
 
 use crate::runner::RunnerError;
-use crate::sys::{remove_durably, sync_directory, write_durably};
 
 /// Where an administrator's unit files are (systemd.unit(5)).
 pub const UNIT_DIRECTORY: &str = "/etc/systemd/system";
@@ -145,35 +145,15 @@ impl UnitFiles {
     }
 
     fn read(&self) -> Result<Notes, RunnerError> {
-        let read = || -> io::Result<Notes> {
-            let text = match fs::read(&self.notes) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    return Ok(Notes { format: FORMAT, before: BTreeMap::new(), reload: false });
-                }
-                text => text?,
-            };
-            let notes: Notes = serde_json::from_slice(&text)?;
-            if notes.format > FORMAT {
-                let newer = format!("it has format {}, this updater knows {FORMAT}", notes.format);
-                return Err(io::Error::other(newer));
-            }
-            Ok(notes)
-        };
-        read().map_err(|source| self.error("read", source))
+        let notes = state_file::read(&self.notes, FORMAT)?;
+        Ok(notes.unwrap_or(Notes { format: FORMAT, before: BTreeMap::new(), reload: false }))
     }
 
     fn write_if_changed(&self, notes: &Notes, known: &Notes) -> Result<(), RunnerError> {
         if notes == known {
             return Ok(());
         }
-        let written = serde_json::to_vec_pretty(notes)
-            .map_err(io::Error::from)
-            .and_then(|text| write_durably(&self.notes, &text));
-        written.map_err(|source| self.error("write", source))
-    }
-
-    fn error(&self, act: &'static str, source: io::Error) -> RunnerError {
-        RunnerError::File { act, path: self.notes.clone(), source }
+        Ok(state_file::write(&self.notes, notes)?)
     }
 }
 

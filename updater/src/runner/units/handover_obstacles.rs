@@ -1,8 +1,8 @@
 //! What keeps the units of an app from following each other. Pure, but for the looking.
 
-use super::template_instance::{TemplateInstance, is_template, template_of};
+use super::template_instance::TemplateInstance;
 use crate::config::RunConfig;
-use crate::systemd::{Bus, Load, SystemdError, Ties, UnitState};
+use crate::systemd::{Bus, Load, SystemdError, Ties, UnitState, is_template, template_of};
 
 /// Something that is not as a handover needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]

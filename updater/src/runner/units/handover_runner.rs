@@ -10,12 +10,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use common::remove_durably;
+
 use super::control::{Control, Start, is_of_this_boot};
 use super::environment;
 use super::files::{UNIT_DIRECTORY, UnitFiles};
 use super::handover_obstacles::hindrances;
 use super::shipped::kept_units;
-use super::template_instance::{TemplateInstance, is_template};
+use super::template_instance::TemplateInstance;
 use crate::config::{AppConfig, RunConfig};
 use crate::release::Layout;
 use crate::runner::beside::BESIDE;
@@ -23,7 +25,8 @@ use crate::runner::instance::Record;
 use crate::runner::instance_slot::InstanceSlot;
 use crate::runner::process::Runner;
 use crate::runner::{AgentLog, Handover, Instance, Launch, RunnerError};
-use crate::sys::{checkpoint, remove_durably};
+use crate::sys::checkpoint;
+use crate::systemd::is_template;
 
 #[derive(Debug)]
 pub(in crate::runner) struct HandoverUnitsRunner {

@@ -21,7 +21,6 @@ pub use files::UNIT_DIRECTORY;
 pub use handover_obstacles::{Hindrance, hindrances};
 pub(super) use handover_runner::HandoverUnitsRunner;
 pub(super) use runner::UnitsRunner;
-pub use shipped::{check_units, is_unit_name, read_units};
+pub use shipped::{check_units, read_units};
 pub(super) use started::Started;
 pub(super) use template_instance::TemplateInstance;
-pub use template_instance::is_template;

@@ -11,26 +11,14 @@ use std::path::Path;
 
 use protocol::UnitsSection;
 
-use super::template_instance::template_of;
 use crate::config::{RunConfig, RunnerKind};
 use crate::release::{RecordError, read_record};
 use crate::runner::Launch;
 use crate::sys::fs::read_plain;
+use crate::systemd::{is_unit_name, template_of};
 
 /// Bytes of all unit files of a release, at most: its record holds them.
 const ALL_BYTES: u64 = 256 << 10;
-/// Kinds of units that there are files of (systemd.unit(5)).
-const KINDS: [&str; 9] =
-    ["service", "socket", "target", "timer", "path", "slice", "mount", "automount", "swap"];
-
-/// Whether a text is the name of a unit: it has no slash in it, so it can be the name of a file.
-pub fn is_unit_name(name: &str) -> bool {
-    let Some((stem, kind)) = name.rsplit_once('.') else { return false };
-    let plain = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
-    let whole = !stem.is_empty() && !stem.starts_with('.') && name.len() <= 255;
-    whole && stem.chars().all(plain) && KINDS.contains(&kind)
-}
-
 /// Whether this host takes the unit files of a release. The error says why not.
 pub fn check_units(config: &RunConfig, shipped: Option<&UnitsSection>) -> Result<(), String> {
     let names = shipped.iter().flat_map(|section| section.files.keys());
@@ -81,26 +69,6 @@ pub(super) fn is_among(files: &BTreeMap<String, String>, unit: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_of_a_unit_is_no_path() {
-        for good in ["agent.service", "agent@1.service", "a-b_c.socket", "x\\x2dy.mount"] {
-            assert!(is_unit_name(good), "{good}");
-        }
-        for bad in [
-            "agent",
-            "../a.service",
-            "a/b.service",
-            ".service",
-            "..service",
-            "a b.service",
-            "a.service.d",
-            "a.conf",
-            "",
-        ] {
-            assert!(!is_unit_name(bad), "{bad}");
-        }
-    }
 
     #[test]
     fn a_host_takes_only_the_unit_files_that_it_names() {

@@ -38,30 +38,14 @@ impl TemplateInstance {
     }
 }
 
-/// Whether a unit's name is that of a template: `agent@.service`.
-pub fn is_template(unit: &str) -> bool {
-    unit.contains("@.")
-}
-
-/// The template that a unit is made from, if it is: `agent@.service` of `agent@a.service`.
-pub(super) fn template_of(unit: &str) -> Option<String> {
-    let (stem, rest) = unit.split_once('@')?;
-    let (_, kind) = rest.rsplit_once('.')?;
-    Some(format!("{stem}@.{kind}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_template_makes_two_units_and_each_knows_its_template() {
+    fn a_template_makes_two_units() {
         let [a, b] = TemplateInstance::BOTH.map(|side| side.unit("agent@.service"));
         assert_eq!([a.as_str(), b.as_str()], ["agent@a.service", "agent@b.service"]);
         assert_eq!(TemplateInstance::A.other(), TemplateInstance::B);
-        assert_eq!(template_of(&a).unwrap(), "agent@.service");
-        assert_eq!(template_of("agent@x.y.service").unwrap(), "agent@.service");
-        assert_eq!(template_of("agent.service"), None);
-        assert!(is_template("agent@.service") && !is_template("agent@a.service"));
     }
 }

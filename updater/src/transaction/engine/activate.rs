@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::failed_to;
+use common::{failed_to, remove_durably};
 use protocol::{Code, Digest, EventKind, Problem, TransactionId};
 use tokio::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::probe::{Answer, Expectation, Watch, prove, watch};
 use crate::runner::{Instance, RunnerError};
 use crate::sys::output::TAIL_LINES;
 use crate::sys::spawn::SpawnError;
-use crate::sys::{BootTime, checkpoint, remove_durably};
+use crate::sys::{BootTime, checkpoint};
 use crate::transaction::machine::Direction;
 use crate::transaction::{App, Evidence, Failure};
 

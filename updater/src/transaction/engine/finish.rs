@@ -3,7 +3,7 @@
 
 use std::io;
 
-use common::chain;
+use common::{StateFileError, chain};
 use protocol::{
     Code, Digest, EventKind, FORMAT, LastTransaction, Outcome, Phase, Problem, TransactionResult,
 };
@@ -70,7 +70,7 @@ impl Engine {
         self.evidence.free = free_space(self.app.layout.install()).ok();
         self.evidence.memory_available = memory_available();
         if let Err(error) = self.evidence.keep(&self.app.files.evidence()) {
-            tracing::warn!("{}: the evidence could not be kept: {error}", self.app.name);
+            tracing::warn!("{}: the evidence could not be kept: {}", self.app.name, chain(&error));
         }
         checkpoint("evidence_kept");
     }
@@ -113,7 +113,7 @@ impl Engine {
         checkpoint("outcome_written");
         self.write_facts(outcome).map_err(|error| chain(&error))?;
         if let Some(to) = self.journal.to.filter(|_| self.proven(outcome)) {
-            self.remember_level(to).map_err(text)?;
+            self.remember_level(to).map_err(|error| chain(&error))?;
         }
         checkpoint("facts_written");
         if self.proven(outcome) || self.stays(outcome) {
@@ -165,7 +165,7 @@ impl Engine {
             && self.after(outcome) == self.journal.to
     }
 
-    fn write_facts(&self, outcome: Outcome) -> Result<(), crate::transaction::ReleaseStatesError> {
+    fn write_facts(&self, outcome: Outcome) -> Result<(), StateFileError> {
         let path = self.app.files.facts();
         let mut facts = ReleaseStates::read(&path)?;
         let now = wall_clock();

@@ -6,13 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::remove_durably;
 use protocol::{Code, Kind, Problem};
 
 use crate::config::Strategy;
 use crate::hooks::Hook;
 use crate::release::Slot;
 use crate::runner::{Handover, Instance, Runner, RunnerError};
-use crate::sys::{checkpoint, remove_durably};
+use crate::sys::checkpoint;
 use crate::transaction::machine::Direction;
 use crate::transaction::{App, Failure};
 

@@ -5,11 +5,12 @@
 
 use std::{fs, io};
 
+use common::{StateFileError, write_durably};
 use protocol::{Code, Digest, Problem};
 
 use crate::hooks::Migration;
 use crate::release::{Slot, make_durable};
-use crate::sys::{checkpoint, wall_clock, write_durably};
+use crate::sys::{checkpoint, wall_clock};
 use crate::transaction::machine::Direction;
 use crate::transaction::migrations::{Applied, MigrationPlan, MigrationState, Migrations, Next};
 use crate::transaction::{Failure, ReleaseStates, read_manifest};
@@ -158,7 +159,7 @@ impl Engine {
     }
 
     /// Remembers on which data the release was proven.
-    pub(super) fn remember_level(&self, release: Digest) -> io::Result<()> {
+    pub(super) fn remember_level(&self, release: Digest) -> Result<(), StateFileError> {
         let path = self.app.files.migrations();
         let mut now = Migrations::read(&path)?;
         if now.proved(release) { now.write(&path) } else { Ok(()) }

@@ -12,6 +12,7 @@ mod self_update;
 mod stage;
 mod sweep;
 
+use common::StateFileError;
 pub use recover::Recovery;
 
 use std::collections::BTreeMap;
@@ -35,7 +36,7 @@ use crate::transaction::admission::{Archive, Order, Target};
 use crate::transaction::evidence::{Entered, Evidence};
 use crate::transaction::machine::{self, Direction, Event, Step};
 use crate::transaction::stop::Stop;
-use crate::transaction::{App, AppLock, Failure, FailureOrigin, Journal, JournalError};
+use crate::transaction::{App, AppLock, Failure, FailureOrigin, Journal};
 use crate::trust::Accepted;
 
 /// Before what the host refused is tried again, where there is no other way: on the way back, and
@@ -168,7 +169,7 @@ impl Engine {
         machine::next(self.journal.state(), event)
     }
 
-    fn announce(&mut self, phase: Phase, direction: Direction) -> Result<(), JournalError> {
+    fn announce(&mut self, phase: Phase, direction: Direction) -> Result<(), StateFileError> {
         let mut journal = self.journal.clone();
         journal.phase = phase;
         journal.direction = direction;

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use common::failed_to;
+use common::{StateFileError, failed_to, sweep_unfinished};
 use protocol::Digest;
 
 use crate::release::Slot;
-use crate::sys::{BootTime, sweep_unfinished};
+use crate::sys::BootTime;
 use crate::systemd::{CommandUnits, SystemdError};
 use crate::transaction::evidence::Evidence;
 use crate::transaction::machine::{self, Recovered, Step};
-use crate::transaction::{App, Journal, JournalError, try_lock};
+use crate::transaction::{App, Journal, try_lock};
 
 use super::{Engine, or_abort};
 
@@ -187,5 +187,5 @@ enum RecoverError {
     #[error("take this app's lock: another updater holds it")]
     Locked,
     #[error(transparent)]
-    Journal(#[from] JournalError),
+    Journal(#[from] StateFileError),
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use common::chain;
+use common::{chain, sync_directory};
 use protocol::{
     Code, Digest, EventKind, FORMAT, Kind, Problem, RELEASE_RECORD, ReleaseManifest, ReleaseRecord,
     SignatureError, Space,
@@ -22,7 +22,7 @@ use crate::release::{
 use crate::runner::{check_units, read_units};
 use crate::sys::bounds::StopCheck;
 use crate::sys::fs::{free_space, read_plain};
-use crate::sys::{checkpoint, sync_directory, wall_clock};
+use crate::sys::{checkpoint, wall_clock};
 use crate::transaction::admission::{Archive, refuse_quarantined};
 use crate::transaction::signature_policy::{beyond_manifest, check_received};
 use crate::transaction::{Failure, ReleaseStates};

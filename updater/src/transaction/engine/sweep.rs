@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::io;
 
+use common::sync_directory;
 use protocol::Digest;
 
 use crate::release::{Slot, remove_release, remove_tree};
-use crate::sys::sync_directory;
 use crate::transaction::{App, ReleaseStates};
 
 /// Failed releases that are kept for diagnosis.

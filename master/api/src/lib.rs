@@ -1,0 +1,25 @@
+//! What a master tells programs: the documents that `--json` prints.
+//!
+//! They are built from what the rooms below give back. A record of such a room that is told as it is
+//! (a host, an event, a row of `swarm status`) has no document of its own.
+//!
+//! Nothing here decides or changes anything, and nothing here is for people: that is the command
+//! line's. A key that is here once is a promise to whoever reads it.
+
+mod drills;
+mod history;
+mod hosts;
+mod master;
+mod plan;
+mod releases;
+mod rollouts;
+mod simulations;
+
+pub use drills::{DrillStepLine, DrillSummary};
+pub use history::{PastRollout, past_rollouts};
+pub use hosts::{HostDocument, LabelsDocument};
+pub use master::{EpochDocument, MasterDocument};
+pub use plan::PlanDocument;
+pub use releases::{DescribedRelease, ForgivenRelease, SignedRelease};
+pub use rollouts::RolloutDocument;
+pub use simulations::{SimulationDocument, SimulationsDocument};

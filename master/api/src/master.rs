@@ -1,0 +1,36 @@
+//! `swarm init`: the master itself.
+
+use control::home::Home;
+use control::init::Initialised;
+use pki::Fingerprint;
+use serde::Serialize;
+
+/// A master that is there now.
+#[derive(Debug, Serialize)]
+pub struct MasterDocument<'a> {
+    /// Whether it was made just now.
+    created: bool,
+    home: String,
+    fleet: &'a str,
+    ca_fingerprint: Fingerprint,
+    epoch: u64,
+}
+
+impl<'a> MasterDocument<'a> {
+    /// The master in `home`.
+    pub fn of(master: &'a Initialised, home: &Home) -> Self {
+        Self {
+            created: master.created,
+            home: home.root().display().to_string(),
+            fleet: master.fleet.as_str(),
+            ca_fingerprint: master.fingerprint,
+            epoch: master.epoch,
+        }
+    }
+}
+
+/// The epoch of a master that took over.
+#[derive(Debug, Serialize)]
+pub struct EpochDocument {
+    pub epoch: u64,
+}

@@ -1,0 +1,79 @@
+//! Whether hosts are there and well, by what they say and by their certificates.
+
+use explain::when;
+use protocol::HostName;
+use serde::Serialize;
+use store::{Store, StoreError};
+use time::OffsetDateTime;
+
+use crate::fleet::{AppStatus, HostStatus, Member, status};
+
+/// How a host was found.
+#[derive(Debug, Serialize)]
+pub struct CheckedHost {
+    pub host: HostName,
+    /// Whether nothing is wrong.
+    pub fine: bool,
+    /// Whether it was left out; then nothing is known to be wrong.
+    pub skipped: bool,
+    /// What is wrong, or why it was left out.
+    pub detail: Option<String>,
+    pub updater_version: Option<String>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub certificate_until: Option<OffsetDateTime>,
+    pub apps: Vec<AppStatus>,
+}
+
+/// Asks the hosts.
+pub async fn check(
+    store: &Store,
+    members: Vec<Member>,
+    now: fn() -> OffsetDateTime,
+) -> Result<Vec<CheckedHost>, StoreError> {
+    let hosts = status(members, Vec::new()).await;
+    let checked = |host: HostStatus| {
+        let until = certificate_until(store, &host.host)?;
+        Ok(CheckedHost::of(host, until, now()))
+    };
+    hosts.into_iter().map(checked).collect()
+}
+
+/// Until when the updater's pinned certificate holds; of two, the one in use.
+fn certificate_until(store: &Store, name: &HostName) -> Result<Option<OffsetDateTime>, StoreError> {
+    let pinned = store.host(name)?.pinned.current;
+    let certificates = store.certificates(name)?;
+    let current = certificates.iter().find(|known| Some(known.fingerprint) == pinned);
+    Ok(current.map(|certificate| certificate.not_after))
+}
+
+impl CheckedHost {
+    /// A host, by what it said of itself, and until when its certificate holds.
+    pub fn of(status: HostStatus, until: Option<OffsetDateTime>, now: OffsetDateTime) -> Self {
+        let mut wrong = Vec::new();
+        if let Some(until) = until.filter(|until| *until <= now) {
+            wrong.push(format!("its certificate ended at {}", when(until)));
+        }
+        wrong.extend(status.error);
+        for app in &status.apps {
+            if !app.healthy {
+                let agent = app.agent.as_deref().unwrap_or("not known");
+                wrong.push(format!("{}: its agent should run, and is {agent}", app.app));
+            }
+            wrong.extend(app.warnings.iter().map(|warning| format!("{}: {warning}", app.app)));
+        }
+        let (fine, detail) = match status.skipped {
+            Some(reason) => (true, Some(reason.to_owned())),
+            None if wrong.is_empty() => (true, None),
+            None => (false, Some(wrong.join("; "))),
+        };
+        Self {
+            host: status.host,
+            fine,
+            skipped: status.skipped.is_some(),
+            detail,
+            updater_version: status.updater_version,
+            certificate_until: until,
+            apps: status.apps,
+        }
+    }
+}

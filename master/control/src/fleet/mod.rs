@@ -1,0 +1,19 @@
+//! The hosts as they are now: how they are reached, what they run, what they wait for.
+//!
+//! Nothing here changes what a host runs, and nothing here is remembered.
+
+mod ask;
+mod check;
+mod connect;
+mod drill;
+mod error;
+mod status;
+mod why;
+
+pub use ask::{TaskPanicked, ask_hosts};
+pub use check::{CheckedHost, check};
+pub use connect::{Fleet, Member};
+pub use drill::{HostDrill, drill, record_drill};
+pub use error::FleetError;
+pub use status::{AppStatus, HostStatus, status};
+pub use why::{Why, why};

@@ -1,0 +1,256 @@
+//! What runs where, and whether it is what was asked for.
+
+use protocol::{
+    ActiveRelease, AppHealth, AppName, Digest, Health, HostName, LastTransaction, Phase, Releases,
+};
+use serde::Serialize;
+use store::Desired;
+use time::OffsetDateTime;
+
+use crate::fleet::{Member, TaskPanicked, ask_hosts};
+use crate::updater_client::{ClientError, UpdaterClient};
+
+/// How many hosts are asked at once.
+const AT_ONCE: usize = 64;
+/// What an updater says of an agent that somebody on the host has stopped.
+pub(super) const STOPPED: &str = "stopped";
+
+/// One host, as it says it is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HostStatus {
+    pub host: HostName,
+    /// Why it was not asked, if it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<&'static str>,
+    pub reachable: bool,
+    pub error: Option<String>,
+    pub updater_version: Option<String>,
+    /// The digest of the release that the updater runs from.
+    pub updater_digest: Option<Digest>,
+    /// Its apps, and those that it should have.
+    pub apps: Vec<AppStatus>,
+}
+
+/// One app of a host.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AppStatus {
+    pub app: AppName,
+    /// Where its transaction stands; absent if the host has no such app.
+    pub state: Option<Phase>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub since: Option<OffsetDateTime>,
+    /// What its agent is doing.
+    pub agent: Option<String>,
+    /// True unless its agent should run and does not.
+    pub healthy: bool,
+    /// What runs, by the host's own word.
+    pub active: Option<ActiveRelease>,
+    /// Where a rollback would go.
+    pub prev: Option<Digest>,
+    /// What the last update or rollback asked for.
+    pub desired: Option<Digest>,
+    /// Whether something else runs than was asked for, and nothing is under way.
+    pub drift: bool,
+    /// How the last transaction ended.
+    pub last: Option<LastTransaction>,
+    /// What an operator should know.
+    pub warnings: Vec<String>,
+}
+
+impl HostStatus {
+    /// A host of which nothing is known.
+    fn unknown(host: HostName) -> Self {
+        Self {
+            host,
+            skipped: None,
+            reachable: false,
+            error: None,
+            updater_version: None,
+            updater_digest: None,
+            apps: Vec::new(),
+        }
+    }
+
+    /// Whether it is as it should be. A host that is not addressed is no worry.
+    pub fn is_well(&self) -> bool {
+        let well = self.apps.iter().all(|app| app.healthy && !app.drift && !app.is_stopped());
+        self.skipped.is_some() || (self.reachable && well)
+    }
+}
+
+impl AppStatus {
+    /// Whether somebody on the host stopped it.
+    pub fn is_stopped(&self) -> bool {
+        self.agent.as_deref() == Some(STOPPED)
+    }
+}
+
+/// Asks all hosts at once. `desired` is what each should run.
+pub async fn status(members: Vec<Member>, desired: Vec<Desired>) -> Vec<HostStatus> {
+    let tasks = members.into_iter().map(|member| {
+        let of_host = desired.iter().filter(|desired| desired.host == member.host);
+        let desired: Vec<Desired> = of_host.cloned().collect();
+        (member.host.clone(), ask_host(member, desired))
+    });
+    rows(tasks).await
+}
+
+/// One row a host, also for one whose task panicked.
+async fn rows<F>(tasks: impl IntoIterator<Item = (HostName, F)>) -> Vec<HostStatus>
+where
+    F: Future<Output = HostStatus> + Send + 'static,
+{
+    let panicked = |host, panicked: TaskPanicked| HostStatus {
+        error: Some(format!("failed to {panicked}")),
+        ..HostStatus::unknown(host)
+    };
+    let answers = ask_hosts(AT_ONCE, tasks).await.into_iter();
+    let row = |(host, row): (HostName, Result<_, _>)| row.unwrap_or_else(|it| panicked(host, it));
+    let mut hosts: Vec<_> = answers.map(row).collect();
+    hosts.sort_by(|one, other| one.host.cmp(&other.host));
+    hosts
+}
+
+async fn ask_host(member: Member, desired: Vec<Desired>) -> HostStatus {
+    let Member { host, skip, worker, .. } = member;
+    let blank = HostStatus { skipped: skip, ..HostStatus::unknown(host) };
+    if skip.is_some() {
+        return blank;
+    }
+    match ask(worker).await {
+        Err(error) => HostStatus { error: Some(error.row()), ..blank },
+        Ok((health, releases)) => HostStatus {
+            reachable: true,
+            updater_version: Some(health.version.clone()),
+            updater_digest: Some(health.digest),
+            apps: apps(health, releases.as_ref(), &desired),
+            ..blank
+        },
+    }
+}
+
+/// A host whose releases cannot be listed still says how it is.
+async fn ask(
+    worker: Result<UpdaterClient, ClientError>,
+) -> Result<(Health, Option<Releases>), ClientError> {
+    let worker = worker?;
+    let health = worker.health().await?;
+    Ok((health, worker.releases().await.ok()))
+}
+
+fn apps(health: Health, releases: Option<&Releases>, desired: &[Desired]) -> Vec<AppStatus> {
+    let wanted = |app: &AppName| desired.iter().find(|desired| desired.app == *app);
+    let gone: Vec<_> =
+        desired.iter().filter(|desired| !health.apps.contains_key(&desired.app)).collect();
+    let mut apps: Vec<AppStatus> = health
+        .apps
+        .into_iter()
+        .map(|(app, health)| {
+            let prev = releases.and_then(|all| all.apps.get(&app)).and_then(|app| app.prev);
+            let desired = wanted(&app).map(|desired| desired.digest);
+            of_app(app, health, prev, desired)
+        })
+        .collect();
+    apps.extend(gone.into_iter().map(of_gone));
+    apps
+}
+
+fn of_app(
+    app: AppName,
+    health: AppHealth,
+    prev: Option<Digest>,
+    desired: Option<Digest>,
+) -> AppStatus {
+    let runs = health.active.as_ref().map(|active| active.digest);
+    let other = desired.is_some() && runs != desired;
+    AppStatus {
+        app,
+        drift: other && health.state == Phase::Idle,
+        state: Some(health.state),
+        since: Some(health.since),
+        agent: Some(health.agent),
+        healthy: health.healthy,
+        active: health.active,
+        prev,
+        desired,
+        last: health.last,
+        warnings: health.warnings,
+    }
+}
+
+fn of_gone(desired: &Desired) -> AppStatus {
+    AppStatus {
+        app: desired.app.clone(),
+        state: None,
+        since: None,
+        agent: None,
+        healthy: true,
+        active: None,
+        prev: None,
+        desired: Some(desired.digest),
+        drift: true,
+        last: None,
+        warnings: vec!["the host has no such app any more".to_owned()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::ask::tests::broken_or;
+    use crate::updater_client::testing::{digest, health};
+
+    fn of(state: &str, runs: u8, desired: Option<u8>) -> AppStatus {
+        let mut health = health(state, None, &serde_json::Value::Null);
+        health["apps"]["agent"]["active"]["digest"] = serde_json::json!(digest(runs));
+        let health: Health = serde_json::from_value(health).unwrap();
+        let desired = desired.map(|desired| Desired {
+            host: "web-1".parse().unwrap(),
+            app: "agent".parse().unwrap(),
+            digest: digest(desired),
+            rollout: None,
+            since: OffsetDateTime::UNIX_EPOCH,
+        });
+        apps(health, None, desired.as_slice()).remove(0)
+    }
+
+    #[tokio::test]
+    async fn a_host_whose_task_panicked_has_a_row_and_is_not_well() {
+        let task = |name: &str, broken| {
+            let host: HostName = name.parse().unwrap();
+            let status = HostStatus { reachable: true, ..HostStatus::unknown(host.clone()) };
+            (host, broken_or(broken, status))
+        };
+        let hosts = rows([task("web-2", true), task("web-1", false)]).await;
+        let names: Vec<_> = hosts.iter().map(|host| host.host.as_str()).collect();
+        assert_eq!(names, ["web-1", "web-2"]);
+        assert!(hosts[0].is_well() && !hosts[1].is_well());
+        assert!(hosts[1].error.as_ref().unwrap().contains("swarm itself failed"));
+    }
+
+    #[test]
+    fn lesson_47_what_runs_is_what_the_host_says_and_the_rest_is_drift() {
+        let app = of("idle", 1, Some(2));
+        assert!(app.drift);
+        assert_eq!(app.active.unwrap().digest, digest(1));
+        assert!(!of("idle", 2, Some(2)).drift);
+        assert!(!of("idle", 2, None).drift);
+        // It is on its way.
+        assert!(!of("building", 1, Some(2)).drift);
+    }
+
+    #[test]
+    fn an_app_that_vanished_is_drift() {
+        let desired = Desired {
+            host: "web-1".parse().unwrap(),
+            app: "other".parse().unwrap(),
+            digest: digest(2),
+            rollout: None,
+            since: OffsetDateTime::UNIX_EPOCH,
+        };
+        let health = health("idle", None, &serde_json::Value::Null);
+        let found = apps(serde_json::from_value(health).unwrap(), None, &[desired]);
+        assert_eq!(found.len(), 2);
+        assert!(!found[0].drift && found[1].drift);
+    }
+}

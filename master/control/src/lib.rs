@@ -1,0 +1,17 @@
+//! What a master does: its home and its identity, its hosts, releases and their signatures, rollouts,
+//! and who is told of them.
+//!
+//! It prints nothing and asks nobody on a terminal but for a key's password: what is to be seen goes to
+//! an observer, or back to the caller. It knows no words of the command line.
+
+pub mod config;
+pub mod fleet;
+pub mod home;
+pub mod hosts;
+pub mod init;
+pub mod notify;
+pub mod pack;
+pub mod rollout;
+pub mod select;
+pub mod signing;
+pub mod updater_client;

@@ -1,0 +1,109 @@
+//! What can go wrong when an archive is made.
+
+use std::io;
+use std::path::PathBuf;
+
+use explain::{Exit, Explain};
+use protocol::ManifestError;
+
+/// Why there is no archive.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// There is no such directory.
+    #[error("pack {}: it is not a directory", .0.display())]
+    NotADirectory(PathBuf),
+    /// Something in the tree could not be read.
+    #[error("read {}", .path.display())]
+    Read { path: PathBuf, source: io::Error },
+    /// The archive could not be written.
+    #[error("write {}", .path.display())]
+    Write { path: PathBuf, source: io::Error },
+    /// The release's own description is wrong.
+    #[error("read {}", .path.display())]
+    Manifest { path: PathBuf, source: ManifestError },
+    /// A pattern that means nothing.
+    #[error("read {glob:?} as a glob")]
+    Glob {
+        /// As it was written.
+        glob: String,
+        source: globset::Error,
+    },
+    /// `[pack] include` names something that is not there: the release would lack it.
+    #[error("pack what include names: nothing matches {0:?}")]
+    NotIncluded(String),
+    /// The directory belongs to a git work tree, and git does not say what it tracks.
+    #[error("ask git what it tracks in {}: {message}", .root.display())]
+    Git { root: PathBuf, message: String },
+    /// A submodule that was never checked out, or a repository in this one.
+    #[error("pack {0}: git tracks a commit of another repository there, and no files")]
+    Submodule(String),
+    /// There is nothing to pack.
+    #[error("pack {}: nothing in it is to be packed", .0.display())]
+    Empty(PathBuf),
+    /// An updater would refuse the entry.
+    #[error("pack {path:?}: {rule}")]
+    Refused {
+        path: String,
+        /// The rule that it breaks.
+        rule: String,
+    },
+    /// A file was written to, or replaced, while it was packed.
+    #[error("pack {}: it changed while it was read", .0.display())]
+    Changed(PathBuf),
+    /// Neither of the two that an updater reads.
+    #[error("take {} as an archive: it is neither gzip nor zstd", .0.display())]
+    NotAnArchive(PathBuf),
+    /// There is no updater to pack.
+    #[error("find an updater to send: {} is not there", .0.display())]
+    NoUpdater(PathBuf),
+}
+
+impl Explain for PackError {
+    fn hint(&self) -> Option<String> {
+        let words = match self {
+            Self::Git { root, message } if message.contains("dubious ownership") => {
+                return Some(format!(
+                    "pack as the user who owns it, or trust it: git config --global --add \
+                     safe.directory {}",
+                    root.canonicalize().as_ref().unwrap_or(root).display()
+                ));
+            }
+            Self::Git { .. } => {
+                "git status must work there: git says what is packed, and what it is called"
+            }
+            Self::NotIncluded(_) => "build it first, or take it out of [pack] include",
+            Self::Submodule(_) => {
+                "if it is a submodule, run: git submodule update --init; else leave it out with \
+                 --exclude"
+            }
+            Self::Empty(_) => "name what to pack in [pack] include of release.toml",
+            Self::Changed(_) => "try again when nothing writes to it",
+            Self::NoUpdater(_) => "name one with --updater-archive FILE",
+            _ => return None,
+        };
+        Some(words.to_owned())
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::NotADirectory(_) | Self::Glob { .. } | Self::NotAnArchive(_) => Exit::Usage,
+            _ => Exit::Failed,
+        }
+    }
+}
+
+impl PackError {
+    pub(super) fn read(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        |source| Self::Read { path, source }
+    }
+
+    pub(super) fn write(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        |source| Self::Write { path, source }
+    }
+
+    pub(super) fn refused(path: &str, rule: &str) -> Self {
+        Self::Refused { path: path.to_owned(), rule: rule.to_owned() }
+    }
+}

@@ -1,0 +1,160 @@
+//! A rollout's ledger in the store. An observer is told of what is kept.
+
+use std::sync::Arc;
+
+use engine::{AppendOutcome, Event, Ledger, Plan, State, Step, fold, step};
+use protocol::HostName;
+use serde_json::{Value, json};
+use store::{
+    Appended, Event as StoredEvent, EventType, Lease, Position, Rollout, Sequence, Store,
+    StoreError,
+};
+use time::OffsetDateTime;
+
+use crate::notify::Notifier;
+use crate::rollout::history::entry;
+use crate::rollout::{Observer, RolloutError, process};
+
+/// The ledger of whoever holds the lease.
+pub(super) struct StoreLedger<'a> {
+    pub(super) store: &'a Store,
+    pub(super) lease: Lease,
+    pub(super) record: Record,
+    pub(super) observer: &'a dyn Observer,
+    pub(super) notifier: Notifier,
+    /// The last of the events that were shown.
+    pub(super) shown: Sequence,
+}
+
+/// A rollout as the store has it, before its events are read.
+pub(super) struct Record {
+    pub(super) rollout: Rollout,
+    pub(super) plan: Arc<Plan>,
+}
+
+impl Record {
+    /// Reads it. A rollout that an older swarm wrote has no plan, and is over.
+    pub(super) fn read(store: &Store, rollout: Rollout) -> Result<Self, RolloutError> {
+        let planned = store.planned(rollout.id)?;
+        let planned = planned.ok_or(RolloutError::TooOld(rollout.id))?;
+        let plan = Arc::new(parse(planned.plan)?);
+        Ok(Self { rollout, plan })
+    }
+
+    /// The state after the first `events` events, or after all, and how many they were.
+    pub(super) fn state(
+        &self,
+        store: &Store,
+        events: Option<u64>,
+    ) -> Result<(State, u64), RolloutError> {
+        let mut read = read(store, &self.rollout, 0)?;
+        if let Some(events) = events.and_then(|events| usize::try_from(events).ok()) {
+            read.truncate(events);
+        }
+        let count = read.len() as u64;
+        Ok((fold(Arc::clone(&self.plan), self.rollout.started_at, read), count))
+    }
+
+    /// Adds what somebody asks for, who does not drive. `check` says whether it may be added to the
+    /// rollout as it stands then; gives back the state after it.
+    pub(super) fn add(
+        &self,
+        store: &Store,
+        event: &Event,
+        now: OffsetDateTime,
+        check: impl Fn(&State) -> Result<(), RolloutError>,
+    ) -> Result<State, RolloutError> {
+        loop {
+            let (state, after) = self.state(store, None)?;
+            check(&state)?;
+            let (state, commands) = step(state, event.clone(), now);
+            let kept = Step { time: now, event, commands: &commands, state: &state };
+            let position = Position { rollout: self.rollout.id, after, lease: None };
+            match store.append(position, &entry(self.rollout.id, &kept))? {
+                Appended::Done(_) => return Ok(state),
+                Appended::Behind | Appended::LeaseLost => {}
+            }
+        }
+    }
+}
+
+impl Ledger for StoreLedger<'_> {
+    type Error = RolloutError;
+
+    fn read(&mut self, events: Option<u64>) -> Result<(State, u64), RolloutError> {
+        self.record.state(self.store, events)
+    }
+
+    fn since(&mut self, events: u64) -> Result<Vec<(OffsetDateTime, Event)>, RolloutError> {
+        let read = read(self.store, &self.record.rollout, events)?;
+        if !read.is_empty() {
+            for (sequence, told) in self.store.events_after(self.record.rollout.id, self.shown)? {
+                self.observer.happened(&told);
+                self.notifier.notify(&told);
+                self.shown = sequence;
+            }
+        }
+        Ok(read)
+    }
+
+    fn keep(&mut self, after: u64, step: &Step<'_>) -> Result<AppendOutcome, RolloutError> {
+        let rollout = self.record.rollout.id;
+        let entry = entry(rollout, step);
+        let position = Position { rollout, after, lease: Some(&self.lease) };
+        match self.store.append(position, &entry)? {
+            Appended::Done(sequence) => {
+                process::checkpoint();
+                self.shown = self.shown.max(sequence);
+                for told in &entry.told {
+                    self.observer.happened(told);
+                    self.notifier.notify(told);
+                }
+                Ok(AppendOutcome::Yes)
+            }
+            Appended::Behind => Ok(AppendOutcome::Behind),
+            Appended::LeaseLost => Err(RolloutError::LeaseLost(rollout)),
+        }
+    }
+
+    fn renew(&mut self, now: OffsetDateTime) -> Result<(), RolloutError> {
+        if self.store.renew_lease(&self.lease, now)? {
+            return Ok(());
+        }
+        Err(RolloutError::LeaseLost(self.record.rollout.id))
+    }
+
+    fn progress(&mut self, now: OffsetDateTime, host: &HostName, bytes: u64, total: u64) {
+        let who = &self.record.rollout.who;
+        self.observer.happened(&StoredEvent {
+            rollout: Some(self.record.rollout.id),
+            host: Some(host.clone()),
+            release: self.record.plan.target,
+            data: json!({"bytes": bytes, "total": total}),
+            ..StoredEvent::new(EventType::HostProgress, now, who)
+        });
+    }
+
+    fn stopping(&mut self) {
+        self.observer.stopping();
+    }
+}
+
+fn read(
+    store: &Store,
+    rollout: &Rollout,
+    after: u64,
+) -> Result<Vec<(OffsetDateTime, Event)>, RolloutError> {
+    let entries = store.journal(rollout.id, after)?;
+    entries.into_iter().map(|(time, event)| Ok((time, parse(event)?))).collect()
+}
+
+/// What a newer swarm wrote is not guessed at.
+pub(super) fn parse<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, RolloutError> {
+    serde_json::from_value(value).map_err(RolloutError::Unreadable)
+}
+
+/// The last event of a rollout that was told before.
+pub(super) fn last_shown(store: &Store, rollout: &Rollout) -> Result<Sequence, StoreError> {
+    let told = store.events_after(rollout.id, 0)?;
+    Ok(told.last().map_or(0, |(sequence, _)| *sequence))
+}

@@ -1,0 +1,46 @@
+//! Rollouts: what is planned, decided, carried out and written down.
+//!
+//! `plan` asks the hosts and makes the plan; [`engine`] decides, and drives over a world of hosts
+//! (`world`) and a ledger (`ledger`); `rollouts` is where rollouts are begun, answered and gone on
+//! with. Every update and every rollback, of one host too, goes this way.
+//!
+//! Everything that happens is in the store before anybody is shown it and before anything follows
+//! from it, and no host is ever reported as something that nobody saw.
+
+mod archives;
+mod error;
+mod history;
+mod host_orders;
+mod interrupt;
+mod ledger;
+mod observer;
+mod plan;
+mod process;
+mod quarantine;
+mod release_names;
+mod rollout_request;
+mod rollout_status;
+mod rollouts;
+mod row;
+mod self_update;
+mod source;
+mod summary;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod world;
+
+pub use archives::{Archives, Sources};
+pub use error::RolloutError;
+pub use interrupt::Interrupt;
+pub use observer::Observer;
+pub use plan::{Estimate, build, estimate, inspect};
+pub use quarantine::forgive;
+pub use release_names::ReleaseNames;
+pub use rollout_request::{Goal, RolloutRequest};
+pub use rollout_status::{RolloutStatus, rollout_status};
+pub use rollouts::Rollouts;
+pub use source::{Prepared, Source, SourceError, own_archive, resolve};
+pub use summary::Summary;
+pub use world::UpdaterClients;

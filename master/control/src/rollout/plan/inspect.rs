@@ -1,0 +1,64 @@
+//! Every host is asked how it is. Nothing is asked that changes anything.
+
+use std::collections::BTreeMap;
+
+use engine::Observation;
+use protocol::{AppName, AppReleases, Health, HostName};
+
+use crate::fleet::{Member, ask_hosts};
+use crate::rollout::row::{defect, unreachable};
+use crate::updater_client::{ClientError, UpdaterClient};
+
+/// How many hosts are asked at once.
+const AT_ONCE: usize = 64;
+
+/// A host, and how it was found.
+#[derive(Debug)]
+pub struct Inspected {
+    pub host: HostName,
+    pub labels: BTreeMap<String, String>,
+    /// Why it was not asked, or how it was found.
+    pub found: Result<Result<InspectedHost, Observation>, &'static str>,
+}
+
+/// What a host said.
+#[derive(Debug)]
+pub struct InspectedHost {
+    /// Its `/health`.
+    pub health: Health,
+    /// Its releases of the app; absent where it did not say.
+    pub releases: Option<AppReleases>,
+}
+
+/// Asks all of them, and gives them back in their order.
+pub async fn inspect(members: &[Member], app: &AppName) -> Vec<Inspected> {
+    let tasks = members.iter().map(|member| {
+        let app = app.clone();
+        let worker = match (member.skip, &member.worker) {
+            (Some(reason), _) => Err(Err(reason)),
+            (None, Err(error)) => Err(Ok(Err(unreachable(error)))),
+            (None, Ok(worker)) => Ok(worker.clone()),
+        };
+        let task = async move {
+            match worker {
+                Ok(worker) => Ok(ask(&worker, &app).await.map_err(|error| unreachable(&error))),
+                Err(found) => found,
+            }
+        };
+        (member.host.clone(), task)
+    });
+    let answers = ask_hosts(AT_ONCE, tasks).await.into_iter();
+    let inspected = |(member, (host, found)): (&Member, (HostName, Result<_, _>))| Inspected {
+        host,
+        labels: member.labels.clone(),
+        found: found.unwrap_or_else(|_| Ok(Err(defect()))),
+    };
+    members.iter().zip(answers).map(inspected).collect()
+}
+
+/// A host whose releases cannot be listed still says how it is.
+async fn ask(worker: &UpdaterClient, app: &AppName) -> Result<InspectedHost, ClientError> {
+    let health = worker.health().await?;
+    let releases = worker.releases().await.ok().and_then(|mut all| all.apps.remove(app));
+    Ok(InspectedHost { health, releases })
+}

@@ -1,0 +1,354 @@
+//! Where the release of an update comes from.
+
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use explain::{Exit, Explain};
+use protocol::{Digest, Migrates, MigrationsSection};
+use store::{KnownRelease, Store, StoreError};
+use tempfile::TempDir;
+use time::OffsetDateTime;
+
+use crate::home::Home;
+use crate::pack;
+use crate::pack::{PackError, Packed, Packing};
+use crate::rollout::Goal;
+use crate::signing::{SignedFiles, SigningError};
+use crate::updater_client::Push;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A tree, packed on the spot.
+    Root {
+        root: PathBuf,
+        /// Globs of what is left out.
+        exclude: Vec<String>,
+    },
+    /// An archive that is there.
+    Archive {
+        path: PathBuf,
+        /// Its signed manifest, if it is not the one beside it.
+        manifest: Option<PathBuf>,
+    },
+    /// A release that this master knows: a digest, its beginning, or `NAME@VERSION`.
+    Release(String),
+}
+
+/// Why there is no release.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The archive could not be made or read.
+    #[error("make the release's archive")]
+    Pack(#[from] PackError),
+    /// What goes with the archive cannot be sent.
+    #[error("use the release's signature")]
+    Signing(#[from] SigningError),
+    /// The archive could not be kept.
+    #[error("keep the archive in {}", .path.display())]
+    Keep { path: PathBuf, source: io::Error },
+    #[error("finish packing")]
+    Thread(#[source] tokio::task::JoinError),
+    /// The store does not answer.
+    #[error("read what releases there are")]
+    Store(#[from] StoreError),
+    /// What was planned to be sent is not there any more.
+    #[error("find the archive of {0}: what is there now is another release")]
+    Changed(Digest),
+    /// No release is called that.
+    #[error("find the release {0:?}")]
+    Unknown(String),
+    #[error("find the release {name:?}: {count} releases are meant by it")]
+    Ambiguous { name: String, count: usize },
+}
+
+impl Explain for SourceError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Pack(error) => error.hint(),
+            Self::Signing(error) => error.hint(),
+            Self::Unknown(_) => Some(
+                "name it by its digest or as NAME@VERSION, as it was when this master packed it"
+                    .to_owned(),
+            ),
+            Self::Ambiguous { .. } => Some("name it by its digest".to_owned()),
+            Self::Keep { .. } | Self::Thread(_) | Self::Store(_) | Self::Changed(_) => None,
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Pack(error) => error.exit(),
+            Self::Signing(error) => error.exit(),
+            Self::Unknown(_) | Self::Ambiguous { .. } => Exit::Usage,
+            Self::Keep { .. } | Self::Thread(_) | Self::Store(_) | Self::Changed(_) => Exit::Failed,
+        }
+    }
+}
+
+/// A release that is ready to go out.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What the hosts are to come to.
+    pub goal: Goal,
+    /// What is known of the archive, if one was made or read.
+    pub packed: Option<Packed>,
+    /// Goes with this: an archive that is not kept.
+    pub(super) temporary: Option<TempDir>,
+}
+
+impl Source {
+    /// Makes or finds the archive, on a thread of its own: packing takes seconds, in which
+    /// everything else goes on. With `keep`, a tree's archive stays in the master's home under its
+    /// digest, and the release is remembered; else nothing stays.
+    pub async fn prepare(
+        &self,
+        home: &Home,
+        store: &Store,
+        now: OffsetDateTime,
+        keep: bool,
+    ) -> Result<Prepared, SourceError> {
+        match self {
+            Self::Root { root, exclude } => {
+                let temporary = temporary(home)?;
+                let output = temporary.path().join("release.tar.zst");
+                let (root, exclude) = (root.clone(), exclude.clone());
+                let mut packed = beside(move || {
+                    pack::pack(&Packing { root: &root, exclude: &exclude, output: &output })
+                })
+                .await?;
+                if keep {
+                    packed.path = kept(home, &packed)?;
+                    remember(store, &packed, now)?;
+                }
+                let goal = Goal::Push(Box::new(push(&packed, None)?));
+                Ok(Prepared { goal, packed: Some(packed), temporary: Some(temporary) })
+            }
+            Self::Archive { path, manifest } => {
+                let path = path.clone();
+                let packed = beside(move || pack::inspect(&path)).await?;
+                let signed = signed(&packed, manifest.as_deref())?;
+                if keep {
+                    remember(store, &packed, now)?;
+                }
+                let goal = Goal::Push(Box::new(push(&packed, signed)?));
+                Ok(Prepared { goal, packed: Some(packed), temporary: None })
+            }
+            Self::Release(name) => {
+                let release = find(store, name)?;
+                let goal = from_home(home, &release)?;
+                Ok(Prepared { goal, packed: None, temporary: None })
+            }
+        }
+    }
+}
+
+impl Prepared {
+    /// What the release does to stored data, by what it says itself. Looks into an archive that was
+    /// not made just now; of a release whose archive is not here, nothing is known.
+    pub async fn migration(&self) -> Result<Option<Migrates>, SourceError> {
+        match (&self.packed, &self.goal) {
+            (Some(Packed { files: Some(_), migration, .. }), _) => Ok(*migration),
+            (_, Goal::Push(push)) => {
+                let path = push.path.clone();
+                let manifest = beside(move || pack::manifest_in(&path)).await?;
+                Ok(manifest.migrations.as_ref().and_then(MigrationsSection::migrates))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The updater's own archive: the one that was named, or the updater beside this program.
+pub async fn own_archive(
+    home: &Home,
+    named: Option<&Path>,
+) -> Result<(Push, Option<TempDir>), SourceError> {
+    if let Some(path) = named.map(Path::to_owned) {
+        let packed = beside(move || pack::inspect(&path)).await?;
+        let signed = signed(&packed, None)?;
+        return Ok((push(&packed, signed)?, None));
+    }
+    let temporary = temporary(home)?;
+    let output = temporary.path().join("updater.tar.zst");
+    let updater = pack::beside_this_program()?;
+    let packed = beside(move || pack::pack_updater(&updater, &output)).await?;
+    Ok((push(&packed, None)?, Some(temporary)))
+}
+
+/// A digest, whole or by its beginning, or `NAME@VERSION`.
+pub fn resolve(store: &Store, name: &str) -> Result<Digest, SourceError> {
+    match name.parse() {
+        Ok(digest) => Ok(digest),
+        Err(_) => find(store, name).map(|release| release.digest),
+    }
+}
+
+/// Runs what blocks beside the event loop.
+async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, PackError> + Send + 'static,
+) -> Result<T, SourceError> {
+    Ok(tokio::task::spawn_blocking(work).await.map_err(SourceError::Thread)??)
+}
+
+fn find(store: &Store, name: &str) -> Result<KnownRelease, SourceError> {
+    let hex = name.strip_prefix("sha256:").unwrap_or(name);
+    let is_beginning = hex.len() >= 6 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let fits = |release: &KnownRelease| match name.rsplit_once('@') {
+        Some((name, version)) => {
+            release.name.as_deref() == Some(name) && release.version.as_deref() == Some(version)
+        }
+        None => is_beginning && release.digest.hex().starts_with(&hex.to_ascii_lowercase()),
+    };
+    let mut found: Vec<_> = store.releases()?.into_iter().filter(fits).collect();
+    match found.len() {
+        0 => Err(SourceError::Unknown(name.to_owned())),
+        1 => Ok(found.remove(0)),
+        count => Err(SourceError::Ambiguous { name: name.to_owned(), count }),
+    }
+}
+
+/// A release whose archive is not here can still be activated where it is.
+fn from_home(home: &Home, release: &KnownRelease) -> Result<Goal, SourceError> {
+    let path = home.archive(&release.digest);
+    if !path.is_file() {
+        return Ok(Goal::Activate(release.digest));
+    }
+    let gzip = pack::is_gzip(&path)?;
+    let (bytes, digest, label) = (release.size, release.digest, release.sha.clone());
+    let signed = SignedFiles::of_archive(&path, None, &digest, bytes)?;
+    Ok(Goal::Push(Box::new(Push { path, bytes, digest, label, gzip, signed })))
+}
+
+fn signed(packed: &Packed, named: Option<&Path>) -> Result<Option<SignedFiles>, SigningError> {
+    SignedFiles::of_archive(&packed.path, named, &packed.digest, packed.bytes)
+}
+
+fn push(packed: &Packed, signed: Option<SignedFiles>) -> Result<Push, PackError> {
+    Ok(Push {
+        gzip: pack::is_gzip(&packed.path)?,
+        path: packed.path.clone(),
+        bytes: packed.bytes,
+        digest: packed.digest,
+        label: packed.label.clone(),
+        signed,
+    })
+}
+
+fn temporary(home: &Home) -> Result<TempDir, SourceError> {
+    let archives = home.archives();
+    let failed = |source| SourceError::Keep { path: archives.clone(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(&archives).map_err(failed)?;
+    tempfile::Builder::new().prefix(".packing-").tempdir_in(&archives).map_err(failed)
+}
+
+fn kept(home: &Home, packed: &Packed) -> Result<PathBuf, SourceError> {
+    let path = home.archive(&packed.digest);
+    let failed = |source| SourceError::Keep { path: path.clone(), source };
+    std::fs::rename(&packed.path, &path).map_err(failed)?;
+    File::open(home.archives()).and_then(|directory| directory.sync_all()).map_err(failed)?;
+    Ok(path)
+}
+
+fn remember(store: &Store, packed: &Packed, now: OffsetDateTime) -> Result<(), StoreError> {
+    store.add_release(&KnownRelease {
+        digest: packed.digest,
+        name: packed.name.clone(),
+        version: packed.version.clone(),
+        sha: packed.label.clone(),
+        size: packed.bytes,
+        packed_at: now,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    struct Master {
+        _directory: TempDir,
+        home: Home,
+        store: Store,
+        root: PathBuf,
+    }
+
+    impl Master {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let named = directory.path().join("home");
+            let home =
+                Home::locate(Some(&named), &crate::home::HomeEnvironment::default()).unwrap();
+            home.create().unwrap();
+            let store = Store::create(&home.store(), "ada", OffsetDateTime::UNIX_EPOCH).unwrap();
+            let root = directory.path().join("tree");
+            std::fs::create_dir(&root).unwrap();
+            std::fs::write(root.join("release.toml"), "name = 'web'\nversion = '1.2'").unwrap();
+            Self { _directory: directory, home, store, root }
+        }
+
+        async fn prepare(&self, source: &Source, keep: bool) -> Result<Prepared, SourceError> {
+            source.prepare(&self.home, &self.store, OffsetDateTime::UNIX_EPOCH, keep).await
+        }
+
+        fn tree(&self) -> Source {
+            Source::Root { root: self.root.clone(), exclude: Vec::new() }
+        }
+
+        fn archives(&self) -> usize {
+            std::fs::read_dir(self.home.archives()).unwrap().count()
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn lesson_50_packing_does_not_hold_up_the_event_loop() {
+        let master = Master::new();
+        let done = AtomicBool::new(false);
+        let source = master.tree();
+        let packing = async {
+            let prepared = master.prepare(&source, true).await;
+            done.store(true, Ordering::Relaxed);
+            prepared
+        };
+        let beside = async { !done.load(Ordering::Relaxed) };
+        let (prepared, went_on) = tokio::join!(packing, beside);
+        prepared.unwrap();
+        assert!(went_on);
+    }
+
+    #[tokio::test]
+    async fn a_release_that_was_packed_is_found_again() {
+        let master = Master::new();
+        let packed = master.prepare(&master.tree(), true).await.unwrap();
+        let digest = packed.goal.target().unwrap();
+        drop(packed);
+        assert_eq!(master.archives(), 1);
+        let hex = digest.hex();
+        for name in ["web@1.2", &hex[..8], &hex, &digest.to_string()] {
+            let source = Source::Release(name.to_owned());
+            let found = master.prepare(&source, true).await.unwrap();
+            assert!(matches!(found.goal, Goal::Push(push) if push.digest == digest), "{name}");
+        }
+        std::fs::remove_file(master.home.archive(&digest)).unwrap();
+        let source = Source::Release("web@1.2".to_owned());
+        let found = master.prepare(&source, true).await.unwrap();
+        assert!(matches!(found.goal, Goal::Activate(found) if found == digest));
+        for name in ["web@1.3", "web", "@", "", "zzzzzz", &hex[..5]] {
+            let source = Source::Release(name.to_owned());
+            let unknown = master.prepare(&source, true).await;
+            assert!(matches!(unknown, Err(SourceError::Unknown(_))), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn lesson_39_what_is_packed_for_a_plan_does_not_stay() {
+        let master = Master::new();
+        let prepared = master.prepare(&master.tree(), false).await.unwrap();
+        assert_eq!(master.archives(), 1);
+        drop(prepared);
+        assert_eq!(master.archives(), 0);
+        assert!(master.store.releases().unwrap().is_empty());
+    }
+}

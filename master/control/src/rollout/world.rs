@@ -1,0 +1,218 @@
+//! The real world: updaters over the network, the machine's clock, and signals.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use engine::{Command, DriverEvent, Event, HostReport, Observation, Row, World};
+use protocol::{EventKind, HostName, HostOutcome};
+use time::OffsetDateTime;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::rollout::Interrupt;
+use crate::rollout::host_orders::HostOrders;
+use crate::rollout::row::{defect, unreachable};
+use crate::updater_client::{ClientError, Heard, Listener, UpdaterClient};
+
+/// Progress is told this often, at most, of one archive.
+const STEPS: u64 = 100;
+
+/// The updaters of a rollout's hosts.
+pub type UpdaterClients = BTreeMap<HostName, Result<UpdaterClient, ClientError>>;
+
+/// The hosts of a rollout, and what is under way there. Dropped, nothing is waited for any more;
+/// the hosts finish what they have begun.
+pub(super) struct Updaters {
+    orders: Arc<HostOrders>,
+    workers: UpdaterClients,
+    now: fn() -> OffsetDateTime,
+    interrupt: Interrupt,
+    stops: u8,
+    tasks: JoinSet<()>,
+    by_host: BTreeMap<HostName, AbortHandle>,
+    sender: mpsc::UnboundedSender<DriverEvent>,
+    receiver: mpsc::UnboundedReceiver<DriverEvent>,
+}
+
+impl Updaters {
+    pub(super) fn new(
+        orders: HostOrders,
+        workers: UpdaterClients,
+        now: fn() -> OffsetDateTime,
+        interrupt: Interrupt,
+    ) -> Self {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        Self {
+            orders: Arc::new(orders),
+            workers,
+            now,
+            interrupt,
+            stops: 0,
+            tasks: JoinSet::new(),
+            by_host: BTreeMap::new(),
+            sender,
+            receiver,
+        }
+    }
+
+    /// Does something with a host's updater beside everything else, and tells what came of it.
+    fn begin<F>(
+        &mut self,
+        host: HostName,
+        work: impl FnOnce(HostName, UpdaterClient, Listener) -> F,
+    ) where
+        F: Future<Output = Event> + Send + 'static,
+    {
+        let Some(Ok(updater)) = self.workers.get(&host) else { return };
+        let listener = listener(&host, self.sender.clone());
+        let work = work(host.clone(), updater.clone(), listener);
+        let sender = self.sender.clone();
+        let task = self.tasks.spawn(async move {
+            // Nobody listens only when nobody drives any more.
+            drop(sender.send(DriverEvent::Event(work.await)));
+        });
+        self.by_host.insert(host, task);
+    }
+
+    /// A host that cannot be told from others, or is not in the fleet any more, is not spoken to.
+    fn unknown(&self, command: &Command) -> Option<Event> {
+        let (Command::Look { host }
+        | Command::Stage { host }
+        | Command::Order { host, .. }
+        | Command::Ask { host, .. }) = command
+        else {
+            return None;
+        };
+        let seen = match self.workers.get(host) {
+            Some(Ok(_)) => return None,
+            Some(Err(error)) => unreachable(error),
+            None => defect(),
+        };
+        let host = host.clone();
+        Some(match (command, seen) {
+            (Command::Look { .. }, seen) => Event::Seen { host, seen },
+            (
+                Command::Order { .. } | Command::Ask { .. },
+                Observation::Unreachable { code, detail } | Observation::Refused { code, detail },
+            ) => {
+                // What became of an order that it may have is not clear.
+                let had = !matches!(command, Command::Order { again: false, .. });
+                let code = if had { "lost" } else { &code };
+                let row = Row::new(&host, HostOutcome::Unreachable).because(code, &detail);
+                Event::Ended { row: Box::new(row) }
+            }
+            _ => Event::Staged { host, error: None },
+        })
+    }
+}
+
+impl World for Updaters {
+    fn now(&self) -> OffsetDateTime {
+        (self.now)()
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        if let Some(event) = self.unknown(&command) {
+            drop(self.sender.send(DriverEvent::Event(event)));
+            return;
+        }
+        let orders = Arc::clone(&self.orders);
+        match command {
+            Command::Look { host } => self.begin(host, |host, updater, _| async move {
+                let seen = match updater.health().await {
+                    Ok(health) => Observation::Here(HostReport::of(&health, &orders.plan.app)),
+                    Err(error) => unreachable(&error),
+                };
+                Event::Seen { host, seen }
+            }),
+            Command::Stage { host } => self.begin(host, |host, updater, listener| async move {
+                let error = orders.stage(&host, &updater, listener).await;
+                Event::Staged { host, error }
+            }),
+            Command::Order { host, order, again } => {
+                self.begin(host, |host, updater, listener| async move {
+                    let row = orders.take(&host, &updater, order, again, listener).await;
+                    Event::Ended { row: Box::new(row) }
+                });
+            }
+            Command::Ask { host, order } => self.begin(host, |host, updater, _| async move {
+                let row = orders.ask(&host, &updater, order).await;
+                Event::Ended { row: Box::new(row) }
+            }),
+            Command::Abandon { host } => {
+                if let Some(task) = self.by_host.remove(&host) {
+                    task.abort();
+                }
+            }
+            Command::Quarantine { .. } | Command::Tell(_) => {}
+        }
+    }
+
+    async fn next(&mut self, until: OffsetDateTime) -> DriverEvent {
+        let left = Duration::try_from(until - (self.now)()).unwrap_or(Duration::ZERO);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.interrupt.asked(self.stops.saturating_add(1)) => {
+                    self.stops = self.stops.saturating_add(1);
+                    return DriverEvent::Stop;
+                }
+                Some(event) = self.receiver.recv() => return event,
+                // A task that broke off has told nothing: it is a defect, and not hidden.
+                Some(Err(broken)) = self.tasks.join_next() => {
+                    if let Some(event) = self.defect(&broken) {
+                        return DriverEvent::Event(event);
+                    }
+                }
+                () = tokio::time::sleep(left) => return DriverEvent::Time,
+            }
+        }
+    }
+}
+
+impl Updaters {
+    fn defect(&mut self, broken: &tokio::task::JoinError) -> Option<Event> {
+        if broken.is_cancelled() {
+            return None;
+        }
+        let of = |(_, task): &(&HostName, &AbortHandle)| task.id() == broken.id();
+        let host = self.by_host.iter().find(of)?.0.clone();
+        // Not a code of the host's: what became of its order is not clear.
+        let row = Row::new(&host, HostOutcome::Unreachable)
+            .because("defect", "swarm itself failed; ask with: swarm status");
+        Some(Event::Ended { row: Box::new(row) })
+    }
+}
+
+/// Tells what is heard of a host, and no phase twice in a row.
+fn listener(host: &HostName, sender: mpsc::UnboundedSender<DriverEvent>) -> Listener {
+    let host = host.clone();
+    let (step, last) = (AtomicU64::new(0), Mutex::new(None));
+    Arc::new(move |heard| {
+        let host = host.clone();
+        let (phase, detail) = match heard {
+            Heard::Sent { bytes, total } => {
+                let now = bytes.saturating_mul(STEPS) / total.max(1);
+                if step.swap(now, Ordering::Relaxed) != now {
+                    drop(sender.send(DriverEvent::Progress { host, bytes, total }));
+                }
+                return;
+            }
+            Heard::UpdatingSelf => {
+                drop(sender.send(DriverEvent::Event(Event::UpdatingSelf { host })));
+                return;
+            }
+            Heard::Still(phase) => (phase, None),
+            Heard::Event(event) => match event.kind {
+                EventKind::Phase { phase, detail, .. } => (phase, detail),
+                _ => return,
+            },
+        };
+        let before = last.lock().unwrap_or_else(PoisonError::into_inner).replace(phase);
+        if before != Some(phase) {
+            drop(sender.send(DriverEvent::Event(Event::Phase { host, phase, detail })));
+        }
+    })
+}

@@ -1,0 +1,159 @@
+//! A simulated host: what it runs, what it does, and what it says of that. It knows nothing of the
+//! network, and goes on whether or not anybody listens.
+
+use protocol::{Digest, HostOutcome, Phase};
+
+use crate::simulate::network::{MINUTE, Time};
+use crate::{AppReport, HostReport, Observation};
+
+/// Whose order it is: a host gets each at most once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) rollout: usize,
+    /// Whether it is to go back.
+    pub(super) back: bool,
+}
+
+/// How a transaction is going to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ending {
+    pub(super) outcome: HostOutcome,
+    pub(super) code: Option<&'static str>,
+    /// Whether the release was switched to; then the host runs it until the end.
+    pub(super) switched: bool,
+    /// What it runs afterwards.
+    pub(super) runs: Option<Digest>,
+}
+
+/// One order that is being carried out, or that was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Transaction {
+    pub(super) key: Key,
+    pub(super) target: Digest,
+    pub(super) from: Option<Digest>,
+    pub(super) began: Time,
+    /// When it enters building, switching, probing and watching, as far as it comes.
+    pub(super) steps: [Time; 4],
+    /// When it ends; never, if it hangs.
+    pub(super) ends: Option<Time>,
+    pub(super) ending: Ending,
+    /// Whether the release cuts the host off as soon as it runs.
+    pub(super) cuts_off: bool,
+    /// Whether it goes from building to probing and back for ever.
+    pub(super) wavers: bool,
+}
+
+/// A step that is not come to.
+pub(super) const NEVER: Time = Time::MAX;
+
+/// How long a transaction that wavers stays in a phase.
+const WAVER: Time = 30 * MINUTE;
+
+/// The phases that begin at a transaction's steps.
+pub(super) const STEPS: [Phase; 4] =
+    [Phase::Building, Phase::Switching, Phase::Probing, Phase::Watching];
+
+#[derive(Debug, Clone)]
+pub(super) struct RealHost {
+    pub(super) active: Option<Digest>,
+    pub(super) healthy: bool,
+    /// What lies on its disk besides.
+    pub(super) staged: Option<Digest>,
+    /// The highest epoch that it has heard.
+    pub(super) epoch: u64,
+    pub(super) current: Option<Transaction>,
+    pub(super) last: Option<Transaction>,
+}
+
+/// Why a host does not take an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    Busy,
+    StaleMaster,
+}
+
+impl RealHost {
+    pub(super) const fn new(active: Option<Digest>, healthy: bool) -> Self {
+        Self { active, healthy, staged: None, epoch: 0, current: None, last: None }
+    }
+
+    /// Brings it to a time, which never goes back.
+    pub(super) fn at(&mut self, now: Time) -> &mut Self {
+        if let Some(transaction) = self.current.take_if(|it| it.ends.is_some_and(|end| end <= now))
+        {
+            self.active = transaction.ending.runs;
+            self.last = Some(transaction);
+        }
+        self
+    }
+
+    /// Its `/health`.
+    pub(super) fn seen(&mut self, now: Time, updater: Digest) -> Observation {
+        let host = self.at(now);
+        let phase = host.current.as_ref().map_or(Phase::Idle, |transaction| transaction.phase(now));
+        let agent = if host.healthy { "running" } else { "dead" }.to_owned();
+        let app =
+            AppReport { active: host.runs(now), phase, healthy: host.healthy, agent, room: None };
+        Observation::Here(HostReport { app: Some(app), updater })
+    }
+
+    pub(super) fn runs(&mut self, now: Time) -> Option<Digest> {
+        let host = self.at(now);
+        match &host.current {
+            Some(it) if it.ending.switched && it.steps[1] <= now => Some(it.target),
+            _ => host.active,
+        }
+    }
+
+    /// Takes an order, or says why not.
+    pub(super) fn take(
+        &mut self,
+        now: Time,
+        epoch: u64,
+        transaction: Transaction,
+    ) -> Result<(), Refused> {
+        let host = self.at(now);
+        if epoch < host.epoch {
+            return Err(Refused::StaleMaster);
+        }
+        host.epoch = epoch;
+        if host.current.is_some() {
+            return Err(Refused::Busy);
+        }
+        host.current = Some(transaction);
+        Ok(())
+    }
+
+    /// Whether a release has cut it off.
+    pub(super) fn is_cut_off(&mut self, now: Time) -> bool {
+        let host = self.at(now);
+        let mut orders = host.current.iter().chain(&host.last);
+        orders.any(|it| it.cuts_off && it.steps[1] <= now)
+    }
+
+    /// What became of an order.
+    pub(super) fn of(&mut self, now: Time, key: Key) -> Option<Transaction> {
+        let host = self.at(now);
+        host.current.into_iter().chain(host.last).find(|transaction| transaction.key == key)
+    }
+}
+
+impl Transaction {
+    pub(super) fn phase(&self, now: Time) -> Phase {
+        if self.wavers && self.steps[0] <= now {
+            let turn = (now - self.steps[0]) / WAVER % 2;
+            return if turn == 0 { Phase::Building } else { Phase::Probing };
+        }
+        let mut entered = self.steps.iter().zip(STEPS).filter(|(time, _)| **time <= now);
+        entered.next_back().map_or(Phase::Receiving, |(_, phase)| phase)
+    }
+
+    /// When it next enters a phase, or ends; never, if it hangs.
+    pub(super) fn next_step(&self, now: Time) -> Option<Time> {
+        if self.wavers && self.steps[0] <= now {
+            return Some(now + WAVER - (now - self.steps[0]) % WAVER);
+        }
+        let times = self.steps.iter().copied().filter(|time| *time < NEVER).chain(self.ends);
+        times.filter(|time| *time > now).min()
+    }
+}

@@ -1,0 +1,129 @@
+//! `--all`, `--host`, `--select` and `--order`, as every command that addresses hosts takes them.
+
+use clap::{ArgGroup, ArgMatches, Args, Command, FromArgMatches};
+use control::select::{Chosen, HostOrder, SelectError, Selected, Selection};
+use protocol::HostName;
+use store::Host;
+
+use crate::cli::choice::Choice;
+
+/// What says which hosts are meant.
+const CHOICE: &str = "selection";
+
+/// The hosts that a command is for.
+#[derive(Debug, Clone, Default, Args)]
+#[group(skip)]
+#[command(group = ArgGroup::new(CHOICE).required(true).args(["all", "host", "select"]))]
+pub struct SelectionArgs {
+    /// Every host of the fleet
+    #[arg(long, help_heading = "Selection")]
+    all: bool,
+    /// This host (may be repeated)
+    #[arg(long, value_name = "NAME", help_heading = "Selection")]
+    host: Vec<HostName>,
+    /// Hosts by name or label: 'web*', 'role=web', 'a:b' (or), 'a:&b' (and), 'a:!b' (not), '@FILE'
+    #[arg(long, value_name = "PATTERN", help_heading = "Selection")]
+    select: Option<String>,
+    /// Take the hosts in the order in which they are named, or by name
+    #[arg(long, value_name = "ORDER", value_enum, default_value_t, help_heading = "Selection")]
+    order: Choice<HostOrder>,
+}
+
+impl SelectionArgs {
+    /// What these words mean.
+    pub(super) fn selection(&self) -> Selection {
+        let chosen = match &self.select {
+            Some(pattern) => Chosen::Pattern(pattern.clone()),
+            None if self.all => Chosen::All,
+            None => Chosen::Named(self.host.clone()),
+        };
+        Selection { chosen, order: self.order.0 }
+    }
+}
+
+/// [`SelectionArgs`] that may be left out, for commands which only look: then all are meant.
+#[derive(Debug, Clone)]
+pub struct SelectionOrAll(SelectionArgs);
+
+impl SelectionOrAll {
+    /// The hosts, as [`Selection::resolve`] gives them.
+    pub(super) fn resolve(&self, hosts: &[Host]) -> Result<Vec<Selected>, SelectError> {
+        let named = &self.0;
+        let all = named.all || (named.host.is_empty() && named.select.is_none());
+        SelectionArgs { all, ..named.clone() }.selection().resolve(hosts)
+    }
+
+    fn not_required(command: Command) -> Command {
+        command.mut_group(CHOICE, |group| group.required(false))
+    }
+}
+
+impl Args for SelectionOrAll {
+    fn augment_args(command: Command) -> Command {
+        Self::not_required(SelectionArgs::augment_args(command))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::not_required(SelectionArgs::augment_args_for_update(command))
+    }
+}
+
+impl FromArgMatches for SelectionOrAll {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        SelectionArgs::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use testing::host;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Words {
+        #[command(flatten)]
+        selection: SelectionArgs,
+    }
+
+    #[derive(Debug, Parser)]
+    struct Looks {
+        #[command(flatten)]
+        selection: SelectionOrAll,
+    }
+
+    #[test]
+    fn there_is_exactly_one_selection() {
+        for words in [&["swarm"][..], &["swarm", "--all", "--host", "a"]] {
+            assert!(Words::try_parse_from(words).is_err());
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_described() {
+        for words in ["--all", "--host a --host b", "--select web* --order sorted"] {
+            let all = std::iter::once("swarm").chain(words.split(' '));
+            let selection = Words::try_parse_from(all).unwrap().selection.selection();
+            assert_eq!(selection.describe(), words);
+        }
+    }
+
+    #[test]
+    fn a_command_that_only_looks_looks_at_all() {
+        let fleet = ["old-1", "tool-1", "web-1", "web-2"].map(|name| host(name, &[]));
+        let looks = |words: &[&str]| {
+            let selection = Looks::try_parse_from(words).unwrap().selection;
+            selection.resolve(&fleet).unwrap().len()
+        };
+        assert_eq!(looks(&["swarm"]), 4);
+        assert_eq!(looks(&["swarm", "--all"]), 4);
+        assert_eq!(looks(&["swarm", "--host", "web-1"]), 1);
+        assert_eq!(looks(&["swarm", "--select", "web*"]), 2);
+        assert!(Looks::try_parse_from(["swarm", "--all", "--host", "web-1"]).is_err());
+    }
+}

@@ -1,0 +1,83 @@
+//! What can go wrong with the store.
+
+use std::io;
+use std::path::PathBuf;
+
+use explain::{Exit, Explain};
+use protocol::{Digest, HostName};
+
+use crate::{RolloutId, STORE_FORMAT};
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file could not be made or looked at.
+    #[error("open the store {}", .path.display())]
+    File { path: PathBuf, source: io::Error },
+    /// The file was not made by `swarm`.
+    #[error("open the store {}: it is not a store of swarm's", .0.display())]
+    Foreign(PathBuf),
+    /// A newer `swarm` wrote it. It was not touched.
+    #[error("open the store {}: its format is {format}, this swarm knows {STORE_FORMAT}", .path.display())]
+    Newer {
+        path: PathBuf,
+        /// The version of its format.
+        format: u32,
+    },
+    #[error("use the store")]
+    Sqlite(#[from] rusqlite::Error),
+    /// No host has this name.
+    #[error("find a host named {name}")]
+    UnknownHost {
+        /// The name that was asked for.
+        name: String,
+        /// The nearest one that there is.
+        nearest: Option<String>,
+    },
+    /// The name is taken.
+    #[error("enroll {0}: a host of that name is enrolled")]
+    HostExists(HostName),
+    /// The host was decommissioned before.
+    #[error("address {0}: it is decommissioned")]
+    Decommissioned(HostName),
+    /// No rollout has this id.
+    #[error("find the rollout {0}")]
+    UnknownRollout(RolloutId),
+    /// No rollout's id ends so.
+    #[error("find the rollout {0}")]
+    NoSuchRollout(String),
+    #[error("find the rollout {name}: {count} rollouts are meant by it")]
+    ManyRollouts { name: String, count: usize },
+    /// No plan has this digest.
+    #[error("find the plan {0}")]
+    UnknownPlan(Digest),
+}
+
+impl Explain for StoreError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Newer { .. } => Some("use the swarm that wrote it, or a newer one".to_owned()),
+            Self::UnknownHost { nearest: Some(name), .. } => Some(format!("is it {name}?")),
+            Self::UnknownHost { nearest: None, .. } => Some("run: swarm list".to_owned()),
+            Self::HostExists(name) => Some(format!(
+                "to give it new certificates, run: swarm decommission {name}, and enroll it again"
+            )),
+            Self::UnknownRollout(_) | Self::NoSuchRollout(_) => {
+                Some("run: swarm rollout list".to_owned())
+            }
+            Self::ManyRollouts { .. } => Some("write more of its end".to_owned()),
+            Self::UnknownPlan(_) => Some("make one with: swarm plan".to_owned()),
+            Self::Decommissioned(_) => Some("enroll it again under its name".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::NoSuchRollout(_) | Self::ManyRollouts { .. } | Self::UnknownPlan(_) => {
+                Exit::Usage
+            }
+            _ => Exit::Failed,
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Hosts in the store.
+
+use std::collections::BTreeMap;
+
+use pki::Fingerprint;
+use protocol::HostName;
+
+use explain::nearest;
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::column::{Json, Stamp, Text};
+use crate::{Event, Host, Pinned, Store, StoreError, event};
+
+/// A certificate that was issued to a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Certificate {
+    /// What it is pinned by.
+    pub fingerprint: Fingerprint,
+    /// `agent` or `updater`.
+    pub role: String,
+    /// When it was issued.
+    #[serde(with = "time::serde::rfc3339")]
+    pub issued_at: OffsetDateTime,
+    /// Until when it holds.
+    #[serde(with = "time::serde::rfc3339")]
+    pub not_after: OffsetDateTime,
+}
+
+impl Store {
+    /// The host of that name, decommissioned or not.
+    pub fn host(&self, name: &HostName) -> Result<Host, StoreError> {
+        let connection = self.connection();
+        find(&connection, name)?.ok_or_else(|| {
+            let names = names(&connection).unwrap_or_default();
+            StoreError::UnknownHost {
+                name: name.to_string(),
+                nearest: nearest(name.as_str(), names.iter().map(String::as_str)),
+            }
+        })
+    }
+
+    /// All hosts by name, those that are decommissioned among them.
+    pub fn hosts(&self) -> Result<Vec<Host>, StoreError> {
+        let connection = self.connection();
+        let mut statement = connection.prepare("SELECT * FROM hosts ORDER BY name")?;
+        let mut hosts = statement.query_map([], read)?.collect::<Result<Vec<_>, _>>()?;
+        let mut statement = connection.prepare("SELECT host, key, value FROM labels")?;
+        let mut labels: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            labels.entry(row.get(0)?).or_default().insert(row.get(1)?, row.get(2)?);
+        }
+        for host in &mut hosts {
+            host.labels = labels.remove(host.name.as_str()).unwrap_or_default();
+        }
+        Ok(hosts)
+    }
+
+    /// Writes down a host with its certificates, in one act with what `files` does: if either
+    /// fails, neither has happened but for what `files` itself leaves. A decommissioned host of
+    /// that name is replaced.
+    pub fn enroll<E: From<StoreError>>(
+        &self,
+        host: &Host,
+        certificates: &[Certificate],
+        event: &Event,
+        files: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.write(|transaction| {
+            insert(transaction, host, certificates)?;
+            event::insert(transaction, event)?;
+            files()
+        })
+    }
+
+    /// Sets and removes labels, and gives back all that the host has then.
+    pub fn label(
+        &self,
+        name: &HostName,
+        set: &BTreeMap<String, String>,
+        remove: &[String],
+        event: &Event,
+    ) -> Result<BTreeMap<String, String>, StoreError> {
+        self.host(name)?;
+        self.write(|transaction| -> Result<(), StoreError> {
+            for key in remove {
+                let sql = "DELETE FROM labels WHERE host = ?1 AND key = ?2";
+                transaction.execute(sql, params![Text(name), key])?;
+            }
+            set_labels(transaction, name, set)?;
+            event::insert(transaction, event)
+        })?;
+        Ok(self.host(name)?.labels)
+    }
+
+    /// Takes a host out of the fleet: no certificate of its updater's is taken any more, and
+    /// nothing is desired of it. What it did stays.
+    pub fn decommission(&self, name: &HostName, event: &Event) -> Result<(), StoreError> {
+        if self.host(name)?.decommissioned_at.is_some() {
+            return Err(StoreError::Decommissioned(name.clone()));
+        }
+        self.write(|transaction| {
+            transaction.execute(
+                "UPDATE hosts SET decommissioned_at = ?2, fingerprint_current = NULL,
+                 fingerprint_next = NULL WHERE name = ?1",
+                params![Text(name), Stamp(event.time)],
+            )?;
+            transaction.execute("DELETE FROM desired WHERE host = ?1", [Text(name)])?;
+            event::insert(transaction, event)
+        })
+    }
+
+    /// The certificates that were issued to a host, the newest first.
+    pub fn certificates(&self, name: &HostName) -> Result<Vec<Certificate>, StoreError> {
+        let connection = self.connection();
+        let mut statement =
+            connection.prepare("SELECT * FROM certificates WHERE host = ?1 ORDER BY rowid DESC")?;
+        let certificates = statement.query_map([Text(name)], |row| {
+            Ok(Certificate {
+                fingerprint: row.get::<_, Text<_>>("fingerprint")?.0,
+                role: row.get("role")?,
+                issued_at: row.get::<_, Stamp>("issued_at")?.0,
+                not_after: row.get::<_, Stamp>("not_after")?.0,
+            })
+        })?;
+        Ok(certificates.collect::<Result<_, _>>()?)
+    }
+}
+
+fn insert(
+    transaction: &Transaction<'_>,
+    host: &Host,
+    certificates: &[Certificate],
+) -> Result<(), StoreError> {
+    match find(transaction, &host.name)? {
+        Some(Host { decommissioned_at: None, .. }) => {
+            return Err(StoreError::HostExists(host.name.clone()));
+        }
+        Some(_) => {
+            transaction.execute("DELETE FROM hosts WHERE name = ?1", [Text(&host.name)])?;
+        }
+        None => {}
+    }
+    transaction.execute(
+        "INSERT INTO hosts (name, address, has_updater, updater_port, agent_port, sans,
+         fingerprint_current, fingerprint_next, enrolled_at, decommissioned_at, notes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        params![
+            Text(&host.name),
+            Text(&host.address),
+            host.has_updater,
+            host.updater_port,
+            host.agent_port,
+            Json(&host.sans),
+            host.pinned.current.map(Text),
+            host.pinned.next.map(Text),
+            Stamp(host.enrolled_at),
+            host.decommissioned_at.map(Stamp),
+            host.notes,
+        ],
+    )?;
+    set_labels(transaction, &host.name, &host.labels)?;
+    for certificate in certificates {
+        transaction.execute(
+            "INSERT INTO certificates (fingerprint, host, role, issued_at, not_after)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![
+                Text(certificate.fingerprint),
+                Text(&host.name),
+                certificate.role,
+                Stamp(certificate.issued_at),
+                Stamp(certificate.not_after),
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+fn set_labels(
+    transaction: &Transaction<'_>,
+    name: &HostName,
+    labels: &BTreeMap<String, String>,
+) -> Result<(), StoreError> {
+    for (key, value) in labels {
+        let sql = "INSERT OR REPLACE INTO labels (host, key, value) VALUES (?1, ?2, ?3)";
+        transaction.execute(sql, params![Text(name), key, value])?;
+    }
+    Ok(())
+}
+
+fn find(connection: &Connection, name: &HostName) -> Result<Option<Host>, StoreError> {
+    let sql = "SELECT * FROM hosts WHERE name = ?1";
+    let Some(mut host) = connection.query_row(sql, [Text(name)], read).optional()? else {
+        return Ok(None);
+    };
+    let mut statement = connection.prepare("SELECT key, value FROM labels WHERE host = ?1")?;
+    let labels = statement.query_map([Text(name)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    host.labels = labels.collect::<Result<_, _>>()?;
+    Ok(Some(host))
+}
+
+fn names(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut statement = connection.prepare("SELECT name FROM hosts")?;
+    let names = statement.query_map([], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Host> {
+    Ok(Host {
+        name: row.get::<_, Text<_>>("name")?.0,
+        address: row.get::<_, Text<_>>("address")?.0,
+        has_updater: row.get("has_updater")?,
+        updater_port: row.get("updater_port")?,
+        agent_port: row.get("agent_port")?,
+        sans: row.get::<_, Json<_>>("sans")?.0,
+        labels: BTreeMap::new(),
+        pinned: Pinned {
+            current: row.get::<_, Option<Text<_>>>("fingerprint_current")?.map(|text| text.0),
+            next: row.get::<_, Option<Text<_>>>("fingerprint_next")?.map(|text| text.0),
+        },
+        enrolled_at: row.get::<_, Stamp>("enrolled_at")?.0,
+        decommissioned_at: row.get::<_, Option<Stamp>>("decommissioned_at")?.map(|stamp| stamp.0),
+        notes: row.get("notes")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{at, host, path_and_store};
+    use crate::{EventType, Events};
+
+    fn enroll(store: &Store, host: &Host) -> Result<(), StoreError> {
+        let event = Event {
+            host: Some(host.name.clone()),
+            ..Event::new(EventType::HostEnrolled, host.enrolled_at, "ada")
+        };
+        store.enroll(host, &[], &event, || Ok(()))
+    }
+
+    #[test]
+    fn lesson_45_state_survives_a_restart() {
+        let (directory, store) = path_and_store();
+        let host = Host {
+            agent_port: Some(8765),
+            sans: vec!["web.example.org".to_owned()],
+            notes: Some("rack 3".to_owned()),
+            ..host("web-1", &["role=web", "zone=a"])
+        };
+        enroll(&store, &host).unwrap();
+        drop(store);
+        let store = Store::open(&directory.path().join("swarm.db")).unwrap();
+        assert_eq!(store.host(&host.name).unwrap(), host);
+        assert_eq!(store.hosts().unwrap(), [host]);
+    }
+
+    #[test]
+    fn a_host_is_recorded_with_its_files_or_not_at_all() {
+        let (_directory, store) = path_and_store();
+        let host = host("web-1", &[]);
+        let event = Event::new(EventType::HostEnrolled, at(0), "ada");
+        let failed = || Err(StoreError::Foreign("disk full".into()));
+        assert!(store.enroll(&host, &[], &event, failed).is_err());
+        assert!(store.hosts().unwrap().is_empty());
+        assert!(store.events(Events::All, 10).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_name_is_taken_until_its_host_is_decommissioned() {
+        let (_directory, store) = path_and_store();
+        let host = host("web-1", &["role=web"]);
+        enroll(&store, &host).unwrap();
+        assert!(matches!(enroll(&store, &host), Err(StoreError::HostExists(_))));
+        let event = Event {
+            host: Some(host.name.clone()),
+            ..Event::new(EventType::HostDecommissioned, at(7), "ada")
+        };
+        store.decommission(&host.name, &event).unwrap();
+        let gone = store.host(&host.name).unwrap();
+        assert_eq!(gone.decommissioned_at, Some(at(7)));
+        assert_eq!(gone.pinned, Pinned::default(), "its certificate is not taken any more");
+        assert!(matches!(
+            store.decommission(&host.name, &event),
+            Err(StoreError::Decommissioned(_))
+        ));
+        enroll(&store, &host).unwrap();
+        assert_eq!(store.host(&host.name).unwrap(), host);
+        assert_eq!(store.events(Events::Host(&host.name), 10).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn labels_are_set_and_removed() {
+        let (_directory, store) = path_and_store();
+        let host = host("web-1", &["role=web", "zone=a"]);
+        enroll(&store, &host).unwrap();
+        let event = Event::new(EventType::HostLabelled, at(1), "ada");
+        let set = BTreeMap::from([("role".to_owned(), "db".to_owned())]);
+        let labels = store.label(&host.name, &set, &["zone".to_owned()], &event).unwrap();
+        assert_eq!(labels, set);
+    }
+
+    #[test]
+    fn an_unknown_host_is_told_the_nearest() {
+        let (_directory, store) = path_and_store();
+        enroll(&store, &host("web-1", &[])).unwrap();
+        let error = store.host(&"wbe-1".parse().unwrap()).unwrap_err();
+        assert!(
+            matches!(error, StoreError::UnknownHost { nearest: Some(name), .. } if name == "web-1")
+        );
+    }
+}

@@ -1,0 +1,65 @@
+//! Releases that failed somewhere: nobody is to send them anywhere, until they are forgiven.
+
+use protocol::{Digest, HostName};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::column::{Stamp, Text};
+use crate::{Event, RolloutId, Store, StoreError, event};
+
+/// A release that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Quarantined {
+    pub rollout: RolloutId,
+    /// On which host first.
+    pub host: HostName,
+    pub why: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub since: OffsetDateTime,
+}
+
+impl Store {
+    /// Where a release failed, if it is quarantined.
+    pub fn quarantined(&self, release: &Digest) -> Result<Option<Quarantined>, StoreError> {
+        let sql = "SELECT * FROM quarantine WHERE digest = ?1";
+        Ok(self.connection().query_row(sql, [Text(release)], read).optional()?)
+    }
+
+    /// Lifts a quarantine; false if there was none. The event says who did, and why.
+    pub fn forgive(&self, release: &Digest, forgiven: &Event) -> Result<bool, StoreError> {
+        self.write(|transaction| {
+            let sql = "DELETE FROM quarantine WHERE digest = ?1";
+            let lifted = transaction.execute(sql, [Text(release)])? == 1;
+            if lifted {
+                event::insert(transaction, forgiven)?;
+            }
+            Ok(lifted)
+        })
+    }
+}
+
+pub(super) fn keep(
+    transaction: &Transaction<'_>,
+    rollout: RolloutId,
+    release: &Digest,
+    host: &HostName,
+    why: &str,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    transaction.execute(
+        "INSERT INTO quarantine (digest, rollout, host, why, since) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (digest) DO NOTHING",
+        params![Text(release), Text(rollout), Text(host), why, Stamp(now)],
+    )?;
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
+    Ok(Quarantined {
+        rollout: row.get::<_, Text<_>>("rollout")?.0,
+        host: row.get::<_, Text<_>>("host")?.0,
+        why: row.get("why")?,
+        since: row.get::<_, Stamp>("since")?.0,
+    })
+}

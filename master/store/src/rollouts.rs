@@ -1,0 +1,253 @@
+//! Rollouts and what each of their hosts came to.
+
+use std::fmt;
+use std::str::FromStr;
+
+use protocol::{AppName, Digest, HostName, HostOutcome, Kind, TransactionId};
+use rusqlite::{OptionalExtension as _, Row, params};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::column::{Json, Stamp, Text};
+use crate::{Store, StoreError};
+
+/// Letters of a rollout's name that are drawn by chance, and that are enough to tell it.
+const SHORT: usize = 8;
+
+/// The name of a rollout: a UUID of version 7, so that they sort by time and no two are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RolloutId(Uuid);
+
+impl RolloutId {
+    /// A name that no rollout has had.
+    #[expect(clippy::new_without_default, reason = "no two are the same: there is no default")]
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// Its end, by which it can be named too: enough to tell it from any other.
+    pub fn short(&self) -> String {
+        let text = self.to_string();
+        text[text.len() - SHORT..].to_owned()
+    }
+}
+
+impl FromStr for RolloutId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        text.parse().map(Self)
+    }
+}
+
+impl fmt::Display for RolloutId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, formatter)
+    }
+}
+
+/// An update or a rollback of some hosts.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Rollout {
+    pub id: RolloutId,
+    /// `update` or `rollback`.
+    pub kind: Kind,
+    pub app: AppName,
+    /// The release; absent for a rollback to what each host ran before.
+    pub release: Option<Digest>,
+    /// The selection as it was written.
+    pub selection: String,
+    pub who: String,
+    /// The epoch of its orders.
+    pub epoch: u64,
+    /// The rest of what was asked for: an object.
+    pub policy: Value,
+    /// When it was started.
+    #[serde(with = "time::serde::rfc3339")]
+    pub started_at: OffsetDateTime,
+    /// When it ended; absent before.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub finished_at: Option<OffsetDateTime>,
+    pub result: Option<RolloutResult>,
+    /// Where it stands: the name of its state.
+    pub state: String,
+    /// The digest of its plan; absent if format 1 wrote it.
+    pub plan: Option<Digest>,
+}
+
+/// How a rollout ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RolloutResult {
+    /// Every host as asked.
+    Completed,
+    Failed,
+    /// The process that drove it was stopped before it had come to all hosts. It can be gone on with.
+    Interrupted,
+    /// It waits for somebody's decision.
+    Paused,
+    /// It waits for somebody to agree.
+    AwaitingApproval,
+    /// Somebody ended it before it had come to all hosts.
+    Aborted,
+    /// What it did was taken back.
+    RolledBack,
+}
+
+impl RolloutResult {
+    /// The name on the wire and on the screen.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+            Self::Paused => "paused",
+            Self::AwaitingApproval => "awaiting_approval",
+            Self::Aborted => "aborted",
+            Self::RolledBack => "rolled_back",
+        }
+    }
+}
+
+/// What a host came to in a rollout.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HostResult {
+    pub host: HostName,
+    /// How it ended there.
+    pub outcome: HostOutcome,
+    /// A stable name of what went wrong, if something did.
+    pub code: Option<String>,
+    pub detail: Option<String>,
+    pub from: Option<Digest>,
+    pub to: Option<Digest>,
+    /// The updater's own name for it.
+    pub transaction: Option<TransactionId>,
+    /// How long it took.
+    pub duration_ms: Option<u64>,
+}
+
+impl Store {
+    pub fn rollout(&self, id: RolloutId) -> Result<Rollout, StoreError> {
+        let connection = self.connection();
+        connection
+            .query_row("SELECT * FROM rollouts WHERE id = ?1", [Text(id)], read_rollout)
+            .optional()?
+            .ok_or(StoreError::UnknownRollout(id))
+    }
+
+    /// The rollout whose id this is, or the only one whose id ends so.
+    pub fn find_rollout(&self, name: &str) -> Result<Rollout, StoreError> {
+        let connection = self.connection();
+        let mut statement = connection.prepare("SELECT * FROM rollouts ORDER BY rowid DESC")?;
+        let all = statement.query_map([], read_rollout)?.collect::<Result<Vec<_>, _>>()?;
+        let ends = |rollout: &Rollout| rollout.id.to_string().ends_with(name);
+        let mut found: Vec<_> = all.into_iter().filter(ends).collect();
+        match found.len() {
+            1 => Ok(found.remove(0)),
+            0 => Err(StoreError::NoSuchRollout(name.to_owned())),
+            count => Err(StoreError::ManyRollouts { name: name.to_owned(), count }),
+        }
+    }
+
+    /// Milliseconds that updates (or rollbacks) of this app took on hosts where they went well, the
+    /// newest first, with the host.
+    pub fn durations(
+        &self,
+        app: &AppName,
+        kind: Kind,
+        limit: u32,
+    ) -> Result<Vec<(HostName, u64)>, StoreError> {
+        let good = match kind {
+            Kind::Rollback => HostOutcome::RolledBack,
+            _ => HostOutcome::Updated,
+        };
+        let connection = self.connection();
+        let mut statement = connection.prepare(
+            "SELECT host, duration_ms FROM host_results JOIN rollouts ON rollout = id
+             WHERE app = ?1 AND kind = ?2 AND outcome = ?3 AND duration_ms > 0
+             ORDER BY rollouts.rowid DESC LIMIT ?4",
+        )?;
+        let read = |row: &Row<'_>| Ok((row.get::<_, Text<_>>(0)?.0, row.get(1)?));
+        let durations =
+            statement.query_map(params![Text(app), Text(kind), Text(good), limit], read)?;
+        Ok(durations.collect::<Result<_, _>>()?)
+    }
+
+    /// The last `limit` rollouts, or the last of those that are not over. The newest is first, by
+    /// the order in which they were begun: clocks go back, and two may begin in one instant.
+    pub fn rollouts(&self, open: bool, limit: u32) -> Result<Vec<Rollout>, StoreError> {
+        let connection = self.connection();
+        let mut statement = connection.prepare(
+            "SELECT * FROM rollouts WHERE NOT ?1 OR finished_at IS NULL ORDER BY rowid DESC LIMIT ?2",
+        )?;
+        let rollouts = statement.query_map(params![open, limit], read_rollout)?;
+        Ok(rollouts.collect::<Result<_, _>>()?)
+    }
+
+    /// What the hosts of a rollout came to, by name.
+    pub fn host_results(&self, id: RolloutId) -> Result<Vec<HostResult>, StoreError> {
+        let connection = self.connection();
+        let mut statement =
+            connection.prepare("SELECT * FROM host_results WHERE rollout = ?1 ORDER BY host")?;
+        let results = statement.query_map([Text(id)], read_result)?;
+        Ok(results.collect::<Result<_, _>>()?)
+    }
+}
+
+fn read_rollout(row: &Row<'_>) -> rusqlite::Result<Rollout> {
+    Ok(Rollout {
+        id: row.get::<_, Text<_>>("id")?.0,
+        kind: row.get::<_, Text<_>>("kind")?.0,
+        app: row.get::<_, Text<_>>("app")?.0,
+        release: row.get::<_, Option<Text<_>>>("release")?.map(|text| text.0),
+        selection: row.get("selection")?,
+        who: row.get("who")?,
+        epoch: row.get("epoch")?,
+        policy: row.get::<_, Json<_>>("policy")?.0,
+        started_at: row.get::<_, Stamp>("started_at")?.0,
+        finished_at: row.get::<_, Option<Stamp>>("finished_at")?.map(|stamp| stamp.0),
+        result: row.get::<_, Option<Text<_>>>("result")?.map(|text| text.0),
+        state: row.get("state")?,
+        plan: row.get::<_, Option<Text<_>>>("plan")?.map(|text| text.0),
+    })
+}
+
+fn read_result(row: &Row<'_>) -> rusqlite::Result<HostResult> {
+    Ok(HostResult {
+        host: row.get::<_, Text<_>>("host")?.0,
+        outcome: row.get::<_, Text<_>>("outcome")?.0,
+        code: row.get("code")?,
+        detail: row.get("detail")?,
+        from: row.get::<_, Option<Text<_>>>("from_digest")?.map(|text| text.0),
+        to: row.get::<_, Option<Text<_>>>("to_digest")?.map(|text| text.0),
+        transaction: row.get::<_, Option<Text<_>>>("transaction_id")?.map(|text| text.0),
+        duration_ms: row.get("duration_ms")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::testing::path_and_store;
+
+    #[test]
+    fn an_unknown_rollout_is_an_error() {
+        let (_directory, store) = path_and_store();
+        let id = RolloutId::new();
+        assert!(matches!(store.rollout(id), Err(StoreError::UnknownRollout(_))));
+        let found = store.find_rollout("nothing");
+        assert!(matches!(found, Err(StoreError::NoSuchRollout(_))));
+    }
+
+    #[test]
+    fn lesson_46_no_two_rollouts_have_the_same_id_and_they_sort_by_time() {
+        let ids: Vec<_> = (0..10_000).map(|_| RolloutId::new()).collect();
+        assert!(ids.is_sorted());
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
+    }
+}

@@ -1,0 +1,286 @@
+//! Plans and scripted fleets for the engine's tests.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use engine::{
+    Action, AppReport, Batch, Command, Event, HostOrder, HostReport, Notice, Observation, Plan,
+    PlannedHost, Policy, Request, Row, State, Status, fold, rows, step,
+};
+use protocol::{Digest, HostName, HostOutcome, Kind, Phase};
+use time::{Duration, OffsetDateTime};
+
+use crate::at;
+
+pub const OLD: Digest = Digest::from_bytes([1; 32]);
+pub const NEW: Digest = Digest::from_bytes([2; 32]);
+
+/// A policy from `canary=1 batch=10% parallel=2 row=2 failures=3 trip=rollback approve=start
+/// delay=5s`.
+pub fn policy(words: &str) -> Policy {
+    let mut policy = Policy::default();
+    for (key, value) in words.split_whitespace().map(|word| word.split_once('=').unwrap()) {
+        let quoted = || serde_json::Value::String(value.to_owned());
+        match key {
+            "canary" => policy.canary = value.parse().unwrap(),
+            "batch" => policy.batch = Some(value.parse().unwrap()),
+            "parallel" => policy.parallel = value.parse().unwrap(),
+            "row" => policy.max_consecutive_failures = value.parse().unwrap(),
+            "failures" => policy.max_failures = Some(value.parse().unwrap()),
+            "trip" => policy.on_trip = serde_json::from_value(quoted()).unwrap(),
+            "approve" => policy.approve = serde_json::from_value(quoted()).unwrap(),
+            "delay" => policy.delay = value.parse().unwrap(),
+            other => panic!("{other}"),
+        }
+    }
+    policy
+}
+
+/// A plan for hosts `h-0`, `h-1`, …, which all run [`OLD`] and are to run [`NEW`].
+pub fn plan_of(hosts: u32, policy: Policy) -> Plan {
+    let host = |number| PlannedHost {
+        host: name(number),
+        action: Action::Update,
+        from: Some(OLD),
+        to: Some(NEW),
+        bytes: 1000,
+        code: None,
+        detail: None,
+        updater: None,
+        domain: None,
+        seen: Some(here(OLD, true)),
+    };
+    Plan {
+        format: 1,
+        kind: Kind::Update,
+        app: "agent".parse().unwrap(),
+        target: Some(NEW),
+        archive: true,
+        own: None,
+        migration: None,
+        selection: "--all".to_owned(),
+        named: false,
+        batches: Batch::split(hosts, &policy),
+        policy,
+        hosts: (0..hosts).map(host).collect(),
+        made_at: at(0),
+    }
+}
+
+/// A rollout that went on until nothing happened by itself any more.
+pub fn run(hosts: u32, words: &str, fates: &[(u32, Fate)]) -> Rig {
+    let mut rig = Rig::new(plan_of(hosts, policy(words)), fates);
+    rig.run();
+    rig
+}
+
+pub fn name(number: u32) -> HostName {
+    format!("h-{number}").parse().unwrap()
+}
+
+pub fn here(active: Digest, healthy: bool) -> Observation {
+    let agent = if healthy { "running" } else { "dead" }.to_owned();
+    let app = AppReport { active: Some(active), phase: Phase::Idle, healthy, agent, room: None };
+    Observation::Here(HostReport { app: Some(app), updater: OLD })
+}
+
+/// What a host comes to when it is ordered to run the new release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Good,
+    Bad,
+    Full,
+    Lost,
+    Never,
+}
+
+/// A rollout, the hosts that it is about, and the clock of both. Answers come one a second, in the
+/// order of the commands.
+pub struct Rig {
+    pub state: State,
+    pub now: OffsetDateTime,
+    pub told: Vec<Notice>,
+    pub stored: Vec<(OffsetDateTime, Event)>,
+    pub most_under_way: usize,
+    pub runs: BTreeMap<HostName, Digest>,
+    /// What went out, and has not been answered.
+    pub out: Vec<Command>,
+    pub orders: Vec<HostName>,
+    pub staged: Vec<HostName>,
+    plan: Arc<Plan>,
+    fates: BTreeMap<HostName, Fate>,
+}
+
+impl Rig {
+    /// All hosts take the release well, but for these.
+    pub fn new(plan: Plan, fates: &[(u32, Fate)]) -> Self {
+        let plan = Arc::new(plan);
+        let runs = plan.hosts.iter().map(|host| (host.host.clone(), OLD)).collect();
+        Self {
+            state: State::planned(Arc::clone(&plan), at(0)),
+            now: at(0),
+            told: Vec::new(),
+            stored: Vec::new(),
+            most_under_way: 0,
+            runs,
+            out: Vec::new(),
+            orders: Vec::new(),
+            staged: Vec::new(),
+            plan,
+            fates: fates.iter().map(|(number, fate)| (name(*number), *fate)).collect(),
+        }
+    }
+
+    /// Begins, and goes on until nothing happens by itself any more.
+    pub fn run(&mut self) -> &mut Self {
+        self.send(Event::Driven { who: "ada".to_owned(), epoch: 1 });
+        self.go_on()
+    }
+
+    pub fn ask(&mut self, request: Request) -> &mut Self {
+        self.send(Event::Asked { who: "eve".to_owned(), request });
+        self.go_on()
+    }
+
+    pub fn go_on(&mut self) -> &mut Self {
+        while self.one() {}
+        self
+    }
+
+    /// The next thing that happens by itself; whether there was one.
+    pub fn one(&mut self) -> bool {
+        if self.state.rests() {
+            return false;
+        }
+        let answered = self.out.iter().position(|command| self.answer(command).is_some());
+        if let Some(place) = answered {
+            let command = self.out.remove(place);
+            self.now += Duration::seconds(1);
+            let event = self.answer(&command).unwrap();
+            self.happened(&event);
+            self.send(event);
+            return true;
+        }
+        match self.state.deadline() {
+            Some(deadline) => {
+                self.now = self.now.max(deadline);
+                self.send(Event::Tick);
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub fn send(&mut self, event: Event) {
+        self.stored.push((self.now, event.clone()));
+        let (state, commands) = step(self.state.clone(), event, self.now);
+        self.state = state;
+        for command in commands {
+            match command {
+                Command::Tell(notice) => self.told.push(notice),
+                Command::Quarantine { .. } => {}
+                Command::Abandon { host } => self.out.retain(|out| of(out) != Some(&host)),
+                other => {
+                    match &other {
+                        Command::Order { host, .. } => self.orders.push(host.clone()),
+                        Command::Stage { host } => self.staged.push(host.clone()),
+                        _ => {}
+                    }
+                    self.out.push(other);
+                }
+            }
+        }
+        self.most_under_way = self.most_under_way.max(self.under_way());
+    }
+
+    /// A driver that is killed: what it had sent out is answered to nobody. Another one goes on.
+    pub fn die_and_resume(&mut self) {
+        for command in std::mem::take(&mut self.out) {
+            // The hosts go on without it.
+            if let Some(event) = self.answer(&command) {
+                self.happened(&event);
+            }
+        }
+        let text = serde_json::to_string(&self.stored).unwrap();
+        self.stored = serde_json::from_str(&text).unwrap();
+        self.state = fold(Arc::clone(&self.plan), at(0), self.stored.clone());
+        self.send(Event::Driven { who: "bob".to_owned(), epoch: 2 });
+    }
+
+    fn happened(&mut self, event: &Event) {
+        if let Event::Ended { row } = event
+            && let Some(to) = row.to
+        {
+            self.runs.insert(row.host.clone(), to);
+        }
+    }
+
+    fn answer(&self, command: &Command) -> Option<Event> {
+        let host = of(command)?.clone();
+        let row = |outcome, to| Row { from: Some(OLD), to, ..Row::new(&host, outcome) };
+        let fate = self.fates.get(&host).copied().unwrap_or(Fate::Good);
+        let ended = |row| Some(Event::Ended { row: Box::new(row) });
+        match command {
+            Command::Look { .. } => Some(Event::Seen { seen: here(self.runs[&host], true), host }),
+            Command::Stage { .. } => Some(Event::Staged { host, error: None }),
+            Command::Order { order: HostOrder::Back { to }, .. } => {
+                ended(row(HostOutcome::RolledBack, Some(*to)))
+            }
+            Command::Order { .. } => match fate {
+                Fate::Good => ended(row(HostOutcome::Updated, Some(NEW))),
+                Fate::Bad => {
+                    let row = row(HostOutcome::RolledBack, Some(OLD));
+                    ended(row.because("rolled_back", "it died"))
+                }
+                Fate::Full => {
+                    ended(row(HostOutcome::Failed, Some(OLD)).because("no_space", "it is full"))
+                }
+                Fate::Lost => ended(row(HostOutcome::Unreachable, None).because("lost", "gone")),
+                Fate::Never => None,
+            },
+            _ => None,
+        }
+    }
+
+    pub fn status(&self) -> &Status {
+        self.state.status().0
+    }
+
+    /// How many hosts an answer is waited for from.
+    pub fn under_way(&self) -> usize {
+        self.state.hosts().filter(|(_, host)| host.status.is_under_way()).count()
+    }
+
+    /// The outcomes by name, one letter a host: `u`pdated, `r`olled back, `f`ailed, un`x`reachable,
+    /// `s`kipped, `c`urrent, s`t`randed.
+    pub fn outcomes(&self) -> String {
+        let letter = |row: Row| match row.outcome {
+            HostOutcome::Updated => 'u',
+            HostOutcome::AlreadyCurrent => 'c',
+            HostOutcome::RolledBack => 'r',
+            HostOutcome::Failed => 'f',
+            HostOutcome::Unreachable => 'x',
+            HostOutcome::Stranded => 't',
+            HostOutcome::Skipped => 's',
+        };
+        rows(&self.state).into_iter().map(letter).collect()
+    }
+
+    pub fn code(&self, number: u32) -> String {
+        let host = name(number);
+        let rows = rows(&self.state);
+        let row = rows.into_iter().find(|row| row.host == host).unwrap();
+        row.code.unwrap_or_default()
+    }
+}
+
+fn of(command: &Command) -> Option<&HostName> {
+    match command {
+        Command::Look { host }
+        | Command::Stage { host }
+        | Command::Order { host, .. }
+        | Command::Ask { host, .. }
+        | Command::Abandon { host } => Some(host),
+        Command::Quarantine { .. } | Command::Tell(_) => None,
+    }
+}

@@ -1,0 +1,49 @@
+//! `[app.<name>.health]`: what the probe asks, how often, and how long a release is watched.
+
+use std::path::PathBuf;
+
+use protocol::{Command, Period};
+
+use super::section::{minutes, seconds};
+
+section! {
+    /// `[app.<name>.health]`. Without `url`, `tcp` and `command`, the agent's process counts: it must
+    /// stay up for one `interval`.
+    pub struct HealthConfig {
+        /// Asked by HTTP or HTTPS; any status from 200 to 299 is healthy.
+        pub url: Option<String> = None,
+        /// Connected to: `127.0.0.1:6379`.
+        pub tcp: Option<String> = None,
+        /// Run in the release, as the app's user; exit status 0 is healthy.
+        pub command: Option<Command> = None,
+        /// In a handover, asked of the new agent while the old one still serves: any status from 200
+        /// to 299 says that it is ready. Absent for what `url` or `tcp` says.
+        pub ready_url: Option<String> = None,
+        /// How long the new agent has to become ready.
+        pub ready_timeout: Period = minutes(1),
+        /// Where in the answer's JSON the release's digest or path stands (RFC 6901). With it, only
+        /// that counts.
+        pub release_pointer: Option<String> = None,
+        /// A directory with `client.crt`, `client.key` and `ca.crt` for an HTTPS probe; absent for
+        /// the updater's own identity.
+        pub identity: Option<PathBuf> = None,
+        /// Verify the agent's certificate.
+        pub verify: bool = true,
+        /// Ask without a client certificate.
+        pub anonymous: bool = false,
+        /// Waits before the first probe.
+        pub warm_up: Period = seconds(0),
+        /// Answers before the verdict.
+        pub attempts: u32 = 10,
+        /// Between two answers.
+        pub interval: Period = seconds(1),
+        /// For one answer.
+        pub timeout: Period = seconds(3),
+        /// Passes in a row that count as proof.
+        pub passes: u32 = 1,
+        /// How long a proven release is looked at.
+        pub watch: Period = minutes(1),
+        /// Failures in a row, in the watch, that reverse the update.
+        pub watch_failures: u32 = 3,
+    }
+}

@@ -1,0 +1,67 @@
+//! `[app.<name>.run]`: how the agent is started, stopped and followed by the next release's.
+
+use std::collections::BTreeMap;
+
+use protocol::{Bytes, Command, Period};
+use serde::Deserialize;
+
+use super::section::{minutes, seconds};
+use crate::config::ListenSocket;
+
+section! {
+    /// `[app.<name>.run]`.
+    pub struct RunConfig {
+        /// What starts and stops the agent.
+        pub kind: RunnerKind = RunnerKind::Process,
+        /// The command, relative to the release; absent for what the release says.
+        pub command: Option<Command> = None,
+        /// Units, for the `systemd` runner, in the order in which they are started.
+        pub units: Vec<String> = Vec::new(),
+        /// Where systemd runs, start a process as a unit of its own.
+        pub transient: bool = true,
+        /// Unit files that a release may ship.
+        pub unit_files: Vec<String> = Vec::new(),
+        /// How long a unit may take to start.
+        pub start_timeout: Period = seconds(90),
+        /// For one answer of systemd.
+        pub bus_timeout: Period = seconds(30),
+        /// How one release follows another.
+        pub strategy: Strategy = Strategy::Restart,
+        /// Where it listens, if the updater opens that and passes it on.
+        pub sockets: Vec<ListenSocket> = Vec::new(),
+        /// What the agent's environment has besides the small standard one.
+        pub env: BTreeMap<String, String> = BTreeMap::new(),
+        /// How long the agent has between TERM and KILL.
+        pub stop_grace: Period = seconds(10),
+        /// How long a killed agent may take to be gone.
+        pub kill_timeout: Period = seconds(10),
+        /// As `stop_grace`, in a handover: how long the old agent may go on with what it has begun.
+        pub drain_timeout: Period = seconds(30),
+        /// The agent's log is rotated when it is larger than this.
+        pub log_bytes: Bytes = Bytes(16 << 20),
+        /// The first pause before a dead agent is started again; it doubles up to `backoff_max`.
+        pub backoff: Period = seconds(1),
+        /// The longest such pause.
+        pub backoff_max: Period = minutes(1),
+    }
+}
+
+/// What starts and stops the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunnerKind {
+    /// The updater, which starts a process.
+    Process,
+    /// systemd, which starts units.
+    Systemd,
+}
+
+/// How one release follows another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// Stop the old one, start the new one.
+    Restart,
+    /// Start the new one beside the old one, on the same sockets.
+    Handover,
+}
