@@ -49,13 +49,17 @@ impl Fleet {
         for number in 1..=count {
             fleet.enroll(&format!("web-{number}"), setup)?;
         }
-        for host in &fleet.hosts {
-            host.start_crashing("")?;
-        }
-        for host in &fleet.hosts {
-            host.answers()?;
-        }
+        fleet.start()?;
         Ok(fleet)
+    }
+
+    /// Starts the updaters of all hosts, and waits until they answer.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub fn start(&self) -> Result<()> {
+        self.hosts.iter().try_for_each(|host| host.start_crashing(""))?;
+        self.hosts.iter().try_for_each(Host::answers)
     }
 
     /// `swarm enroll --updater --out-dir`, and a configuration that uses what it wrote.

@@ -35,6 +35,7 @@ mod signing;
 mod stored_data;
 mod tree;
 pub mod volume;
+mod wording;
 
 pub use answer::Answer;
 pub use authority::{Ca, role_name, self_signed};
@@ -58,3 +59,4 @@ pub use sandbox::Sandbox;
 pub use setup::Setup;
 pub use signing::{ReleaseKey, SignatureFiles};
 pub use tree::{Behaviour, Tree};
+pub use wording::wording;

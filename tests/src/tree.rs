@@ -3,9 +3,8 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
@@ -95,22 +94,26 @@ impl Tree {
     /// # Errors
     /// When the disk refuses.
     pub fn healthy(message: &str) -> Result<Release> {
-        Self::release(&Behaviour { message: message.to_owned(), ..Behaviour::default() })
+        Self::saying(message)?.pack(Packing::Zstd)
+    }
+
+    /// A tree of [`Tree::agent`] whose agent is healthy, and says this.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn saying(message: &str) -> Result<Self> {
+        Self::agent(&Behaviour { message: message.to_owned(), ..Behaviour::default() })
     }
 
     /// One with `bin/updater`, the updater itself, and a note that makes it another release.
     ///
     /// # Errors
-    /// When the disk refuses, or `strip` does.
+    /// When the disk refuses.
     pub fn updater(note: &str) -> Result<Self> {
         let tree = Self::empty()?;
         tree.file("note", note)?;
         fs::create_dir(tree.path().join("bin"))?;
-        // What debuggers need is most of it, and would be most of what is packed and sent.
-        let mut strip = Command::new("strip");
-        strip.arg("-o").arg(tree.path().join("bin/updater")).arg(program("updater")?);
-        let status = strip.status().context("run strip")?;
-        ensure!(status.success(), "strip ended with {status}");
+        fs::copy(program("updater")?, tree.path().join("bin/updater"))?;
         Ok(tree)
     }
 

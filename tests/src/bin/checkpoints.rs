@@ -1,7 +1,10 @@
 //! Kills the updater at every checkpoint of everything that it does, and the next one at every
 //! checkpoint of its recovery; says how many points were tried and how many held.
 //!
-//! Words are scenarios (`update`) or single points, as a failure names them (`update:5,3`).
+//! It also kills the master after every event of a rollout.
+//!
+//! Words are scenarios (`update`; `master` for the latter) or single points, as a failure names them
+//! (`update:5,3`).
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -10,8 +13,12 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use fleet_tests::crashes::{CrashedHost, Point, Scenario, SweepResult, sweep_twice};
+use fleet_tests::crashes::{
+    CrashedHost, Point, Scenario, SweepResult, kill_master_after_every, sweep_twice,
+};
 
+/// The word for the master that is killed after every event of a rollout.
+const MASTER: &str = "master";
 /// Hosts at the same time.
 const JOBS: usize = 2;
 
@@ -26,9 +33,16 @@ fn main() -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let scenarios: Vec<Scenario> = words.iter().map(|word| word.parse()).collect::<Result<_>>()?;
-    let all = if words.is_empty() { Scenario::ALL.to_vec() } else { scenarios };
-    let swept = sweep_all(&all)?;
+    let (masters, scenarios): (Vec<String>, Vec<String>) =
+        words.into_iter().partition(|word| word == MASTER);
+    let all = masters.is_empty() && scenarios.is_empty();
+    if all || !masters.is_empty() {
+        let killed = kill_master_after_every(1)?;
+        say(&format!("{MASTER}: killed {killed} times, and its rollout came to the same end"))?;
+    }
+    let scenarios: Vec<Scenario> =
+        scenarios.iter().map(|word| word.parse()).collect::<Result<_>>()?;
+    let swept = sweep_all(if all { &Scenario::ALL } else { &scenarios })?;
     let tried: u32 = swept.iter().map(|swept| swept.tried).sum();
     let lost: usize = swept.iter().map(|swept| swept.lost.len()).sum();
     for swept in &swept {

@@ -3,11 +3,13 @@
 //! there is none, so that a new one cannot be forgotten.
 
 mod crashed_host;
+mod master;
 mod point;
 mod scenario;
 mod sweep;
 
 pub use crashed_host::CrashedHost;
+pub use master::kill_master_after_every;
 pub use point::{Killed, Point};
 pub use scenario::Scenario;
 pub use sweep::{SweepResult, checkpoints_passed, sample, sweep_twice};

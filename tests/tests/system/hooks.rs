@@ -5,8 +5,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use fleet_tests::{
-    Behaviour, Host, LONG, Output, Packing, Release, Setup, Tree, eventually, program,
+    Behaviour, Host, LONG, Output, Packing, Release, Setup, Tree, eventually, program, wording,
 };
+use insta::assert_snapshot;
 use protocol::{Code, Outcome, Status, header};
 
 /// Everything that a release can have run writes what it is, and between which releases.
@@ -80,7 +81,7 @@ fn a_handover_is_told_to_both_agents_and_taken_back_when_that_fails() -> Result<
     let three = with(3, turns, "drain", "echo still busy; exit 4")?;
     let problem = host.push(&three)?.problem()?;
     assert_eq!(problem.code, Code::RolledBack);
-    assert!(problem.detail.contains("drain of"), "{problem:?}");
+    assert_snapshot!(wording(&problem.detail), @"");
     assert!(problem.output.iter().any(|line| line == "still busy"), "{problem:?}");
     assert_eq!(noted(&host), ["activate 3 2", "undrain 3 2"]);
     assert_eq!(host.app()?.pid, pid, "the old agent was touched");
@@ -121,7 +122,7 @@ fn a_hook_before_the_switch_that_fails_leaves_everything_as_it_was() -> Result<(
     let two = with(2, HOOKS, "before_switch", "echo the balancer said no; exit 7")?;
     let problem = host.push(&two)?.problem()?;
     assert_eq!(problem.code, Code::HookFailed, "{problem:?}");
-    assert!(problem.detail.contains("before_switch") && problem.detail.contains("status 7"));
+    assert_snapshot!(wording(&problem.detail), @"");
     assert_eq!(problem.output, ["the balancer said no"]);
     assert_eq!(host.app()?.pid, pid);
     host.keeps(&one.digest, None)?;
@@ -134,21 +135,16 @@ fn a_hook_before_the_switch_that_fails_leaves_everything_as_it_was() -> Result<(
 fn a_hook_after_the_switch_that_fails_or_hangs_reverses() -> Result<()> {
     // Only the one that hangs has so little time.
     let cases = [
-        (HOOKS, "10m", "echo cache is cold; exit 3", "status 3"),
-        (
-            "[hooks]\nafter_switch = 'bin/note after_switch'\n",
-            "1s",
-            "sleep 600 & sleep 600",
-            "within",
-        ),
+        (HOOKS, "10m", "echo cache is cold; exit 3"),
+        ("[hooks]\nafter_switch = 'bin/note after_switch'\n", "1s", "sleep 600 & sleep 600"),
     ];
-    for (hooks, timeout, script, how) in cases {
+    let mut told = Vec::new();
+    for (hooks, timeout, script) in cases {
         let host = Host::alone(&setup().app("hooks_timeout", &format!("'{timeout}'")))?;
         let one = good(1, "")?;
         installs(&host, &one)?;
         let problem = host.undoes(&with(2, hooks, "after_switch", script)?)?;
-        assert!(problem.detail.contains("after_switch"), "{problem:?}");
-        assert!(problem.detail.contains(how), "{problem:?}");
+        told.push(wording(&problem.detail));
         let transaction = problem.transaction.context("a transaction")?;
         let evidence = host.master().get(&format!("/evidence/{transaction}"))?;
         assert!(evidence.text().contains("\"after_switch\""), "{evidence:?}");
@@ -156,6 +152,7 @@ fn a_hook_after_the_switch_that_fails_or_hangs_reverses() -> Result<()> {
         let expected = ["before_switch 2 1", "before_rollback 2 1", "after_rollback 2 1"];
         assert_eq!(noted(&host), if hooks == HOOKS { &expected[..] } else { &[] });
     }
+    assert_snapshot!(told.join("\n"), @"");
     Ok(())
 }
 
@@ -166,7 +163,7 @@ fn a_migration_that_fails_is_undone_and_its_output_told() -> Result<()> {
     installs(&host, &one)?;
     let two = with(2, MIGRATIONS, "up", "echo table is locked; exit 1")?;
     let problem = host.undoes(&two)?;
-    assert!(problem.detail.contains("up of") && problem.detail.contains("status 1"), "{problem:?}");
+    assert_snapshot!(wording(&problem.detail), @"");
     assert!(problem.output.contains(&"table is locked".to_owned()), "{problem:?}");
     assert_eq!(noted(&host), ["backup 2 1", "down 2 1"]);
     host.keeps(&one.digest, None)?;
@@ -224,7 +221,7 @@ fn what_cannot_be_undone_is_said_before_and_not_gone_back_over() -> Result<()> {
 
     let refused = host.rollback()?.problem()?;
     assert_eq!((refused.code.status(), &refused.code), (409, &Code::Irreversible));
-    assert!(refused.detail.contains("data/backup-2"), "{refused:?}");
+    assert_snapshot!(wording(&refused.detail), @"");
     assert_eq!(noted(&host), Vec::<String>::new());
     host.keeps(&two.digest, Some(&one.digest))?;
 
@@ -242,9 +239,7 @@ fn a_release_that_fails_after_what_cannot_be_undone_stays_and_says_where_the_bac
     installs(&host, &one)?;
     let problem = host.push(&two)?.problem()?;
     assert_eq!((&problem.code, problem.rolled_back), (&Code::Irreversible, Some(false)));
-    for words in ["cannot be undone", "data/backup-2", "active names"] {
-        assert!(problem.detail.contains(words), "{words}: {problem:?}");
-    }
+    assert_snapshot!(wording(&problem.detail), @"");
     assert!(problem.output.iter().any(|line| line.contains("no such column")), "{problem:?}");
     let last = host.idle()?.last.context("a last one")?;
     assert_eq!((last.outcome, last.to), (Outcome::Stranded, Some(two.digest)));
@@ -266,7 +261,7 @@ fn nothing_is_started_on_data_that_is_half_way() -> Result<()> {
     let two = with(2, ONE_WAY, "up", "echo half >> data/log; exit 1")?;
     let problem = host.push(&two)?.problem()?;
     assert_eq!(problem.code, Code::Irreversible);
-    assert!(problem.detail.contains("nor is one started"), "{problem:?}");
+    assert_snapshot!(wording(&problem.detail), @"");
     host.stop()?;
     host.start()?;
     assert_eq!(host.app()?.agent, "stopped");

@@ -4,12 +4,8 @@ use std::fs;
 use std::thread;
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{Behaviour, Fleet, Host, LONG, Proxy, Setup, Tree, eventually};
+use fleet_tests::{Fleet, LONG, Proxy, Setup, Tree, eventually};
 use protocol::Phase;
-
-fn tree(message: &str) -> Result<Tree> {
-    Tree::agent(&Behaviour { message: message.into(), ..Behaviour::default() })
-}
 
 #[test]
 fn lesson_37_a_release_that_cuts_its_host_off_stops_the_rollout() -> Result<()> {
@@ -22,10 +18,10 @@ fn lesson_37_a_release_that_cuts_its_host_off_stops_the_rollout() -> Result<()> 
     let config = fs::read_to_string(host.config())?;
     fs::write(host.config(), config.replace(&host.address.to_string(), &behind.to_string()))?;
     let proxy = Proxy::start(host.address, behind)?;
-    fleet.hosts.iter().try_for_each(Host::start)?;
-    fleet.update(&tree("one")?, &[])?.good()?;
+    fleet.start()?;
+    fleet.update(&Tree::saying("one")?, &[])?.good()?;
 
-    let bad = tree("two")?;
+    let bad = Tree::saying("two")?;
     let paused = thread::scope(|scope| {
         let update = scope
             .spawn(|| fleet.update(&bad, &["--canary", "1", "--watch", "1h", "--timeout", "2s"]));

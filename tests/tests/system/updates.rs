@@ -3,7 +3,8 @@
 use std::fs;
 
 use anyhow::Result;
-use fleet_tests::{Behaviour, Host, Setup, Tree, host};
+use fleet_tests::{Behaviour, Host, Setup, Tree, host, wording};
+use insta::assert_snapshot;
 use protocol::{Code, Proof, ReleaseState, Status};
 
 #[test]
@@ -40,7 +41,7 @@ fn a_release_that_nobody_can_start_is_refused_before_the_old_one_is_stopped() ->
     let pid = host.app()?.pid;
     let problem = host.push(&Tree::healthy("without a command")?)?.problem()?;
     assert_eq!(problem.code, Code::NotSupported, "{problem:?}");
-    assert!(problem.detail.contains("write `command` under `[run]`"), "{problem:?}");
+    assert_snapshot!(wording(&problem.detail), @"");
     assert_eq!(host.app()?.pid, pid, "the old agent was touched");
     host.keeps(&good, None)
 }
