@@ -110,6 +110,8 @@ impl Fleet {
     ) -> Result<Command> {
         let mut command = Command::new(program("swarm")?);
         command.arg("--home").arg(self.home()).args(arguments).stdin(Stdio::null());
+        // It would be a part of the user's name.
+        command.env_remove("SUDO_USER");
         Ok(command)
     }
 

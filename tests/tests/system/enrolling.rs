@@ -104,7 +104,10 @@ fn another_identity_is_replaced_only_by_force_and_kept() -> Result<()> {
     let key = fs::read(identity.join("updater.key"))?;
     let refused = fixture.enroll("web-2", &["--no-start"])?;
     assert_eq!(refused.code, 1);
-    assert_snapshot!(wording(&refused.stderr), @"");
+    assert_snapshot!(wording(&refused.stderr), @r"
+    error: failed to put the identity of updater/web-2 into SANDBOX/etc/updater: updater/web-1 (HEX) is there
+      hint: --force puts the new one there, and keeps the old one beside it
+    ");
     assert_eq!(fs::read(identity.join("updater.key"))?, key);
 
     let said = fixture.enroll("web-2", &["--no-start", "--force"])?.good()?.stdout;

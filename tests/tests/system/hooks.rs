@@ -81,7 +81,7 @@ fn a_handover_is_told_to_both_agents_and_taken_back_when_that_fails() -> Result<
     let three = with(3, turns, "drain", "echo still busy; exit 4")?;
     let problem = host.push(&three)?.problem()?;
     assert_eq!(problem.code, Code::RolledBack);
-    assert_snapshot!(wording(&problem.detail), @"");
+    assert_snapshot!(wording(&problem.detail), @"drain of SHORT: `bin/other` exited with status 4");
     assert!(problem.output.iter().any(|line| line == "still busy"), "{problem:?}");
     assert_eq!(noted(&host), ["activate 3 2", "undrain 3 2"]);
     assert_eq!(host.app()?.pid, pid, "the old agent was touched");
@@ -122,7 +122,7 @@ fn a_hook_before_the_switch_that_fails_leaves_everything_as_it_was() -> Result<(
     let two = with(2, HOOKS, "before_switch", "echo the balancer said no; exit 7")?;
     let problem = host.push(&two)?.problem()?;
     assert_eq!(problem.code, Code::HookFailed, "{problem:?}");
-    assert_snapshot!(wording(&problem.detail), @"");
+    assert_snapshot!(wording(&problem.detail), @"before_switch of SHORT: `bin/other` exited with status 7");
     assert_eq!(problem.output, ["the balancer said no"]);
     assert_eq!(host.app()?.pid, pid);
     host.keeps(&one.digest, None)?;
@@ -152,7 +152,10 @@ fn a_hook_after_the_switch_that_fails_or_hangs_reverses() -> Result<()> {
         let expected = ["before_switch 2 1", "before_rollback 2 1", "after_rollback 2 1"];
         assert_eq!(noted(&host), if hooks == HOOKS { &expected[..] } else { &[] });
     }
-    assert_snapshot!(told.join("\n"), @"");
+    assert_snapshot!(told.join("\n"), @r"
+    after_switch of SHORT: `bin/other` exited with status 3
+    after_switch of SHORT: `bin/other` failed to finish within 1s: it was ended
+    ");
     Ok(())
 }
 
@@ -163,7 +166,7 @@ fn a_migration_that_fails_is_undone_and_its_output_told() -> Result<()> {
     installs(&host, &one)?;
     let two = with(2, MIGRATIONS, "up", "echo table is locked; exit 1")?;
     let problem = host.undoes(&two)?;
-    assert_snapshot!(wording(&problem.detail), @"");
+    assert_snapshot!(wording(&problem.detail), @"up of SHORT: `bin/other` exited with status 1");
     assert!(problem.output.contains(&"table is locked".to_owned()), "{problem:?}");
     assert_eq!(noted(&host), ["backup 2 1", "down 2 1"]);
     host.keeps(&one.digest, None)?;
@@ -221,7 +224,7 @@ fn what_cannot_be_undone_is_said_before_and_not_gone_back_over() -> Result<()> {
 
     let refused = host.rollback()?.problem()?;
     assert_eq!((refused.code.status(), &refused.code), (409, &Code::Irreversible));
-    assert_snapshot!(wording(&refused.detail), @"");
+    assert_snapshot!(wording(&refused.detail), @"the migration of SHORT cannot be undone, its backup said: data/backup-2; `irreversible` goes back over that all the same, and leaves the data as it is");
     assert_eq!(noted(&host), Vec::<String>::new());
     host.keeps(&two.digest, Some(&one.digest))?;
 
@@ -239,7 +242,7 @@ fn a_release_that_fails_after_what_cannot_be_undone_stays_and_says_where_the_bac
     installs(&host, &one)?;
     let problem = host.push(&two)?.problem()?;
     assert_eq!((&problem.code, problem.rolled_back), (&Code::Irreversible, Some(false)));
-    assert_snapshot!(wording(&problem.detail), @"");
+    assert_snapshot!(wording(&problem.detail), @"the agent exited with status 3; the migration of SHORT cannot be undone, its backup said: data/backup-2; active names DIGEST, and no agent runs");
     assert!(problem.output.iter().any(|line| line.contains("no such column")), "{problem:?}");
     let last = host.idle()?.last.context("a last one")?;
     assert_eq!((last.outcome, last.to), (Outcome::Stranded, Some(two.digest)));
@@ -261,7 +264,7 @@ fn nothing_is_started_on_data_that_is_half_way() -> Result<()> {
     let two = with(2, ONE_WAY, "up", "echo half >> data/log; exit 1")?;
     let problem = host.push(&two)?.problem()?;
     assert_eq!(problem.code, Code::Irreversible);
-    assert_snapshot!(wording(&problem.detail), @"");
+    assert_snapshot!(wording(&problem.detail), @"up of SHORT: `bin/other` exited with status 1; the migration of SHORT cannot be undone, its backup said: data/backup-2; active names DIGEST, and no agent runs, nor is one started until that is ordered");
     host.stop()?;
     host.start()?;
     assert_eq!(host.app()?.agent, "stopped");

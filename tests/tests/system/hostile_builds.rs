@@ -147,7 +147,7 @@ fn a_build_that_stays_is_ended_with_all_of_it() -> Result<()> {
     let (host, good) = host("mail", |setup| setup.app("build_timeout", "'3s'"))?;
     let problem = host.push(&leaves_daemons("stay")?)?.problem()?;
     assert_eq!(problem.code, Code::BuildFailed);
-    assert_snapshot!(wording(&problem.detail), @"");
+    assert_snapshot!(wording(&problem.detail), @"build the release within 3s: `python3 build.py` was ended");
     assert_eq!(daemons(), Vec::<PathBuf>::new());
     is_unharmed(&host, &good)?;
     Ok(())
@@ -226,7 +226,7 @@ fn a_build_that_kills_all_it_can_ends_its_own_agent_at_most() -> Result<()> {
     let updaters = host.updater_processes();
     let problem = host.push(&release("import os\nos.kill(-1, 9)\nos.kill(0, 9)\n")?)?.problem()?;
     assert_eq!(problem.code, Code::BuildFailed);
-    assert_snapshot!(wording(&problem.detail), @"");
+    assert_snapshot!(wording(&problem.detail), @"build the release: `python3 build.py` was killed by SIGKILL");
     assert_eq!(host.updater_processes(), updaters);
     // The agent has the same user. It is started again, as after any death.
     is_unharmed(&host, &good)?;
@@ -247,7 +247,7 @@ fn lesson_17_a_build_that_forks_without_end_costs_the_host_nothing() -> Result<(
         push.join().expect("no panic")
     })?;
     assert_eq!(problem.code, Code::BuildFailed);
-    assert_snapshot!(wording(&problem.detail), @"");
+    assert_snapshot!(wording(&problem.detail), @"build the release within 2s: `python3 build.py` was ended");
     is_unharmed(&host, &good)?;
     Ok(())
 }
@@ -272,7 +272,16 @@ fn what_a_release_must_not_have_fails_its_build() -> Result<()> {
         told.push(wording(&problem.detail));
         assert_eq!(host.store(), [good.hex()], "{build}");
     }
-    assert_snapshot!(told.join("\n"), @"");
+    assert_snapshot!(told.join("\n"), @r"
+    keep x: it is a hardlink to a file outside of the release
+    keep pipe: a release must not have devices, FIFOs or sockets
+    keep s: a release must not have devices, FIFOs or sockets
+    the build made .release.json, which is the updater's own
+    the build made .release.json, which is the updater's own
+    the build made .release.json, which is the updater's own
+    link data/: the build made something of that name
+    enter d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d: a release has at most 128 directories in each other
+    ");
     is_unharmed(&host, &good)?;
     Ok(())
 }
@@ -300,7 +309,10 @@ fn what_a_build_leaves_can_be_removed_whatever_it_is() -> Result<()> {
         assert_eq!(host.store(), [good.hex()]);
         assert!(!host.state().join("cache/tmp").exists());
     }
-    assert_snapshot!(told.join("\n"), @"");
+    assert_snapshot!(told.join("\n"), @r"
+    build the release: `python3 build.py` exited with status 1
+    build the release: `python3 build.py` exited with status 1
+    ");
     is_unharmed(&host, &good)?;
     Ok(())
 }

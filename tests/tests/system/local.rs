@@ -59,9 +59,17 @@ fn a_check_says_all_that_is_wrong_at_once() -> Result<()> {
         fs::write(host.config(), wrong)?;
         let output = updater(&host, &["check"])?;
         assert_eq!(output.code, 1, "{output:?}");
-        told.push(wording(&format!("{}{}", output.stdout, output.stderr)));
+        let said = format!("{}{}", output.stdout, output.stderr);
+        // Warnings are about the machine too.
+        told.extend(said.lines().filter(|line| line.starts_with("error")).map(wording));
     }
-    assert_snapshot!(told.join("\n\n"), @"");
+    assert_snapshot!(told.join("\n"), @r"
+    error: line 21: app.agent.run.back_off: unknown key (did you mean backoff?)
+    error: line 24: app.agent.run.stop_grase: unknown key (did you mean stop_grace?)
+    error: app.agent.run.command: is empty
+    error: app.agent.health.attempts: must be more than zero
+    error: app.agent.health.passes: is more than attempts: no release could pass
+    ");
     Ok(())
 }
 
@@ -136,6 +144,9 @@ fn a_configuration_that_cannot_be_used_is_the_hosts_own_fault() -> Result<()> {
     fs::write(host.config(), "nonsense = true\n")?;
     let ended = updater(&host, &["run"])?;
     assert_eq!(ended.code, 78, "{ended:?}");
-    assert_snapshot!(wording(&ended.stderr), @"");
+    assert_snapshot!(wording(&ended.stderr), @r"
+    error: failed to use the configuration:
+      error: line 1: nonsense: unknown key (did you mean self?)
+    ");
     Ok(())
 }

@@ -18,6 +18,15 @@ fn an_update_is_ten_plain_lines_without_fields() -> Result<()> {
         let log = host.log().get(before..)?.to_owned();
         log.contains("update ended").then_some(log)
     })?;
-    assert_snapshot!(wording(&log), @"");
+    assert_snapshot!(wording(&log), @r"
+    TIME  INFO agent: update to SHORT ordered by master; nothing is active
+    TIME  INFO agent: received SHORT: SIZE, 3 entries, in DURATION
+    TIME  INFO agent: on the disk in DURATION
+    TIME  INFO agent: switching from nothing to SHORT
+    TIME  INFO agent: started as process PID in DURATION
+    TIME  INFO agent: SHORT is proven by its echo, in DURATION
+    TIME  INFO agent: watching for 300ms
+    TIME  INFO agent: update ended after DURATION: updated
+    ");
     Ok(())
 }

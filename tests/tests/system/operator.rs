@@ -27,7 +27,7 @@ fn what_an_operator_stopped_stays_stopped_until_it_is_started() -> Result<()> {
     let host = host()?;
     let release = host.installs("one")?;
     let said = updater(&host, &["stop"])?.good()?.stdout;
-    assert_snapshot!(wording(&said), @"");
+    assert_snapshot!(wording(&said), @"agent is stopped, and stays so until `updater start` or the next update");
     is_stopped(&host)?;
     updater(&host, &["stop"])?.good()?;
     for end in [Host::kill, Host::stop] {
@@ -92,7 +92,7 @@ fn nobody_stops_an_agent_that_a_transaction_has_in_hand() -> Result<()> {
     drop(host.order_until_watched(&release)?);
     let refused = updater(&host, &["stop"])?;
     assert_eq!(refused.code, 1, "{refused:?}");
-    assert_snapshot!(wording(&refused.stderr), @"");
+    assert_snapshot!(wording(&refused.stderr), @"error: failed to carry out the order: update ID is under way, in watching; wait for it or look at /events (update_in_progress)");
     host.runs(&release.digest)?;
     // Only on the spot: a master has no such route.
     assert_eq!(host.master().post("/agent/stop").send()?.status, 404);

@@ -41,7 +41,7 @@ fn lesson_29_the_fingerprint_is_checked_on_the_connection_that_carries_the_archi
     let row = update.row("web-1")?;
     assert_eq!(row["code"], "not_trusted", "{row}");
     let detail = row["detail"].as_str().context("a detail")?;
-    assert_snapshot!(wording(detail), @"");
+    assert_snapshot!(wording(detail), @"failed to talk to ADDRESS as this host's updater: trust the other side: its certificate has the fingerprint HEX, which is not the recorded one");
     assert_eq!(orders.load(Ordering::SeqCst), 0, "it was sent an order");
     Ok(())
 }

@@ -158,7 +158,7 @@ fn a_sender_who_falls_silent_is_hung_up_on() -> Result<()> {
     connection.send(order("content-length: 100\r\n") + "{")?;
     let problem = connection.read_answer()?.problem()?;
     assert_eq!((problem.code.status(), &problem.code), (400, &Code::BadRequest));
-    assert_snapshot!(wording(&problem.detail), @"");
+    assert_snapshot!(wording(&problem.detail), @"the sender fell silent");
     connection.read_to_end();
     Ok(())
 }

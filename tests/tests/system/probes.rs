@@ -95,7 +95,7 @@ fn a_command_says_whether_the_release_is_well() -> Result<()> {
     let well = release("exit 0")?;
     assert_eq!(proven(&host, &well)?.kind, "command");
     let detail = undone(&host, &release("echo 'no route to the moon' >&2; exit 1")?)?;
-    assert_snapshot!(wording(&detail), @"");
+    assert_snapshot!(wording(&detail), @"the probe's command exited with status 1: no route to the moon");
     assert_eq!(host.running(), Some(well.digest));
     Ok(())
 }

@@ -46,7 +46,15 @@ fn lesson_38_a_selection_that_means_nobody_orders_nobody() -> Result<()> {
         assert_eq!(output.code, 2, "{pattern}: {output:?}");
         told.push(wording(&output.stderr));
     }
-    assert_snapshot!(told.join("\n"), @"");
+    assert_snapshot!(told.join("\n"), @r#"
+    error: failed to read the selection ",": a term is empty
+    hint: terms are names (web-1), globs (web*), labels (role=web), regular expressions (~web-\d+), files (@hosts.txt) and all, joined by ',' or ':' (or), ':&' (and), ':!' (not)
+    error: failed to find a host that "db-*" names
+    hint: run: swarm list
+    error: failed to read the selection "web-*:![": "[" is not a glob
+    caused by: error parsing glob '[': unclosed character class; missing ']'
+    hint: terms are names (web-1), globs (web*), labels (role=web), regular expressions (~web-\d+), files (@hosts.txt) and all, joined by ',' or ':' (or), ':&' (and), ':!' (not)
+    "#);
     assert_eq!(fleet.swarm(["--json", "history"])?.good()?.json()?, Value::Array(Vec::new()));
     Ok(())
 }

@@ -104,7 +104,7 @@ fn lesson_21_an_updater_that_never_answers_is_ended() -> Result<()> {
     .with_context(|| host.log())?;
     assert_eq!(last.kind, Kind::SelfUpdate);
     assert_ne!(last.outcome, Outcome::Updated);
-    assert_snapshot!(wording(&last.detail.context("why")?), @"");
+    assert_snapshot!(wording(&last.detail.context("why")?), @"failed to be asked by the master within 1s");
     assert_eq!(host.health()?.digest, before);
     eventually("the new one to be gone", LONG, || {
         fleet_tests::processes_of(&host.directory.join("self")).is_empty().then_some(())
@@ -122,7 +122,7 @@ fn replacing_the_updater_has_to_be_meant() -> Result<()> {
     let release = impostor("exit 0")?;
     let problem = host.order("/update-self", &release).send()?.problem()?;
     assert_eq!(problem.code, Code::BadRequest);
-    assert_snapshot!(wording(&problem.detail), @"");
+    assert_snapshot!(wording(&problem.detail), @"say confirm_self=true: this replaces the updater itself");
     Ok(())
 }
 

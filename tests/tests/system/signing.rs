@@ -45,7 +45,7 @@ fn a_release_is_signed_here_or_where_the_key_is_and_minisign_agrees() -> Result<
     let refused = update(&fleet, &here)?;
     let row = refused.row("web-1")?;
     assert_eq!((refused.code, row["code"].as_str()), (1, Some("signature_rejected")), "{row}");
-    assert_snapshot!(wording(row["detail"].as_str().context("why")?), @"");
+    assert_snapshot!(wording(row["detail"].as_str().context("why")?), @"this host takes only signed releases, and the archive came without a signed manifest: sign it with swarm release sign, and send both files with it (in a form, before the part tarball)");
 
     let signed = fleet.swarm(["--json", "release", "sign", &here, "--key", &secret])?.good()?;
     assert_eq!(signed.json()?["key"], key.line()?);
@@ -60,7 +60,7 @@ fn a_release_is_signed_here_or_where_the_key_is_and_minisign_agrees() -> Result<
     fleet.swarm(["release", "manifest", &away, "--counter", &next])?.good()?;
     let unsigned = update(&fleet, &away)?;
     assert_eq!(unsigned.code, 2, "{unsigned:?}");
-    assert_snapshot!(wording(&unsigned.stderr), @"");
+    assert_snapshot!(wording(&unsigned.stderr), @r#"{"error":{"causes":["find the signature of SANDBOX/away.tar.zst.manifest: SANDBOX/away.tar.zst.manifest.minisig is not there"],"exit":2,"hint":"run: minisign -S -H -m SANDBOX/away.tar.zst.manifest","message":"failed to use the release's signature"}}"#);
     key.sign_file(&with_suffix(&away, ".manifest"))?;
     let updated = update(&fleet, &away)?.good()?;
     assert_eq!(updated.row("web-1")?["outcome"], "updated");
@@ -125,7 +125,11 @@ fn who_holds_the_masters_whole_home_runs_nothing_new() -> Result<()> {
     }
     let mismatched = swarm(&home, &["update", "--all", "--archive", &archive])?;
     assert_eq!(mismatched.code, 2, "{mismatched:?}");
-    assert_snapshot!(wording(&mismatched.stderr), @"");
+    assert_snapshot!(wording(&mismatched.stderr), @r"
+    error: failed to use the release's signature
+    caused by: send SANDBOX/evil.tar.zst with SANDBOX/evil.tar.zst.manifest: they do not belong together
+    hint: the archive has changed since; sign it again: swarm release sign SANDBOX/evil.tar.zst
+    ");
 
     // Without swarm: as the master, and as a master that the stolen CA makes.
     let genuine = SignatureFiles {

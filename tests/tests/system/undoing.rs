@@ -23,7 +23,7 @@ fn a_release_that_answers_500_is_undone() -> Result<()> {
     let good = host.installs("good")?;
     let bad = Tree::release(&Behaviour { status: Some(500), ..Behaviour::default() })?;
     let problem = host.undoes(&bad)?;
-    assert_snapshot!(wording(&problem.detail), @"");
+    assert_snapshot!(wording(&problem.detail), @"http://ADDRESS/health answered 500 Internal Server Error");
     host.keeps(&good, None)
 }
 
@@ -111,7 +111,7 @@ fn lesson_10_a_release_that_dies_in_the_watch_is_undone() -> Result<()> {
     let good = Tree::healthy("good")?;
     let first = Tree::release(&Behaviour { dies_after: Some(3), ..Behaviour::default() })?;
     let problem = host.undoes(&first)?;
-    assert_snapshot!(wording(&problem.detail), @"");
+    assert_snapshot!(wording(&problem.detail), @"the agent was killed by SIGKILL during the watch");
     assert!(host.running().is_none());
     host.order_until_watched(&good)?;
     assert_eq!(host.running(), Some(good.digest));
@@ -124,7 +124,7 @@ fn a_release_that_fails_in_the_watch_is_undone() -> Result<()> {
     let host = Host::alone(&setup)?;
     let bad = Tree::release(&Behaviour { fails_after: Some(2), ..Behaviour::default() })?;
     let problem = host.undoes(&bad)?;
-    assert_snapshot!(wording(&problem.detail), @"");
+    assert_snapshot!(wording(&problem.detail), @"2 failures in a row during the watch, the last: http://ADDRESS/health answered 500 Internal Server Error");
     Ok(())
 }
 
