@@ -2,7 +2,7 @@
 //! and when it is too late to go back.
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::{Behaviour, Fleet, Setup, Tree, wording};
+use fleet_tests::{Behaviour, Fleet, Setup, Tree};
 use insta::assert_snapshot;
 
 const ONE_WAY: &str = "[migrations]\nbackup = 'bin/note backup'\nup = 'bin/note up'\n";
