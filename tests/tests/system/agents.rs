@@ -105,7 +105,7 @@ fn an_agent_that_goes_into_the_background_is_undone_and_leaves_nothing() -> Resu
     tree.program("bin/agent", "#!/bin/sh\nsetsid bin/it &\nexit 0\n")?;
     let release = tree.pack(Packing::Zstd)?;
     let problem = host.undoes(&release)?;
-    assert_snapshot!(wording(&problem.detail), @"");
+    assert_snapshot!(wording(&problem.detail), @"the agent exited with status 0");
     let store = host.install().join("releases/store").join(release.digest.hex());
     assert_eq!(fleet_tests::processes_of(&store), []);
     host.keeps(&good, None)?;
@@ -119,7 +119,7 @@ fn an_agent_that_lives_and_listens_no_more_is_undone_in_its_watch() -> Result<()
     let deaf = Behaviour { closes_after: Some(2), ..Behaviour::default() };
     let call = host.order("/update?watch=1h", &Tree::release(&deaf)?);
     let problem = call.send()?.problem()?;
-    assert_snapshot!(wording(&problem.detail), @"");
+    assert_snapshot!(wording(&problem.detail), @"2 failures in a row during the watch, the last: connect to ADDRESS: Connection refused (os error 111)");
     host.keeps(&good, None)?;
     host.rests()
 }

@@ -27,7 +27,7 @@ fn lesson_36_the_last_lines_of_a_failed_build_reach_the_caller() -> Result<()> {
     let problem = host.push(&bad.pack(Packing::Zstd)?)?.problem()?;
     assert_eq!((problem.code.status(), &problem.code), (500, &Code::BuildFailed));
     assert!(problem.output.iter().any(|line| line.contains("undefined reference")), "{problem:?}");
-    assert_snapshot!(wording(&problem.detail), @"");
+    assert_snapshot!(wording(&problem.detail), @"build the release: `sh build.sh` exited with status 7");
     // The old release was not touched, and the new one is not on the disk.
     assert_eq!(host.running(), Some(good.digest));
     assert_eq!(host.store(), [good.digest.hex()]);

@@ -161,7 +161,26 @@ fn what_runs_where_and_what_was_done_can_be_asked() -> Result<()> {
             .with_context(|| command.to_owned())?;
         assert!(!json.is_null());
     }
-    assert_snapshot!(told.join("\n\n"), @"");
+    assert_snapshot!(told.join("\n\n"), @r"
+    status:
+    HOST  APP  STATE  AGENT  RUNS  PREV  SHOULD RUN  UPDATER
+    web-1  agent  idle  running  SHORT  -  SHORT  VERSION
+    web-2  agent  idle  running  SHORT  -  SHORT  VERSION
+
+    list:
+    HOST  ADDRESS  UPDATER  AGENT  LABELS  NOTES
+    web-1  ADDRESS  PORT  PORT  -  -
+    web-2  ADDRESS  PORT  PORT  -  -
+
+    check:
+    HOST  CHECK  UPDATER  CERTIFICATE UNTIL  AGENT  DETAIL
+    web-1  fine  VERSION  TIME  agent running  -
+    web-2  fine  VERSION  TIME  agent running  -
+
+    history:
+    ROLLOUT  STARTED  RESULT  WHAT
+    SHORT  TIME  completed  update of --all to SHORT, by USER: 2 updated
+    ");
     let status = fleet.swarm(["status", "--all"])?.good()?;
     assert!(status.stdout.contains(short), "{status:?}");
     for command in ["show", "log", "why"] {
