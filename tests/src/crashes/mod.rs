@@ -12,4 +12,4 @@ pub use crashed_host::CrashedHost;
 pub use master::kill_master_after_every;
 pub use point::{Killed, Point};
 pub use scenario::Scenario;
-pub use sweep::{SweepResult, checkpoints_passed, sample, sweep_twice};
+pub use sweep::{SweepResult, checkpoints_passed, sample, sweep_once, sweep_recovery};

@@ -76,7 +76,7 @@ pub fn checkpoints_passed(scenario: Scenario) -> Result<BTreeSet<String>> {
 ///
 /// # Errors
 /// When the machine refuses; what does not hold is no error, but in the answer.
-fn sweep_once(scenario: Scenario) -> Result<SweepResult> {
+pub fn sweep_once(scenario: Scenario) -> Result<SweepResult> {
     let (mut swept, mut crashed) = (SweepResult::default(), CrashedHost::new(scenario)?);
     for first in 1..MAX_CHECKPOINTS {
         if !swept.attempt(Point { scenario, first, second: None }, &mut crashed)? {
@@ -86,20 +86,15 @@ fn sweep_once(scenario: Scenario) -> Result<SweepResult> {
     Ok(swept)
 }
 
-/// Kills the updater at every checkpoint of a scenario, and the next one at every checkpoint of its
-/// recovery. `told` hears of each point.
+/// Kills the updater at a checkpoint of a scenario, and the next one at every checkpoint of its recovery.
 ///
 /// # Errors
 /// When the machine refuses; what does not hold is no error, but in the answer.
-pub fn sweep_twice(scenario: Scenario, mut told: impl FnMut(&SweepResult)) -> Result<SweepResult> {
-    let mut swept = sweep_once(scenario)?;
-    let mut crashed = CrashedHost::new(scenario)?;
-    for first in 1..=swept.tried {
-        for second in 1..MAX_CHECKPOINTS {
-            if !swept.attempt(Point { scenario, first, second: Some(second) }, &mut crashed)? {
-                break;
-            }
-            told(&swept);
+pub fn sweep_recovery(scenario: Scenario, first: u32) -> Result<SweepResult> {
+    let (mut swept, mut crashed) = (SweepResult::default(), CrashedHost::new(scenario)?);
+    for second in 1..MAX_CHECKPOINTS {
+        if !swept.attempt(Point { scenario, first, second: Some(second) }, &mut crashed)? {
+            break;
         }
     }
     Ok(swept)

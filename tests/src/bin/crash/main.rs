@@ -48,7 +48,7 @@ struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: usize,
     /// Hosts at the same time
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = fleet_tests::lanes())]
     jobs: usize,
 }
 
