@@ -40,8 +40,7 @@ tools:
 	tests/tools.sh
 
 test: tools lint
-	$(CARGO) nextest run --workspace --locked --no-fail-fast
-	$(CARGO) test --workspace --locked --doc
+	CARGO='$(CARGO)' tests/run.sh
 
 lint: tools
 	$(CARGO) fmt --all --check

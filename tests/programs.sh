@@ -5,4 +5,12 @@ set -eu
 cargo build --locked --workspace --bins --tests
 target=$(cargo metadata --locked --no-deps --format-version 1 |
     sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
-echo "FLEET_PROGRAMS=$target/debug" >>"$NEXTEST_ENV"
+# Without what debuggers need, which is most of them: an updater hashes its own program whenever it
+# starts, and the tests start it thousands of times.
+programs=$target/debug/fleet-programs
+mkdir -p "$programs"
+for program in updater swarm agent crash; do
+    strip -o "$programs/$program.new" "$target/debug/$program"
+    mv "$programs/$program.new" "$programs/$program"
+done
+echo "FLEET_PROGRAMS=$programs" >>"$NEXTEST_ENV"

@@ -161,7 +161,7 @@ fn the_same_commit_is_the_same_archive_on_two_machines() {
 
 #[test]
 fn a_repository_of_somebody_else_is_told_with_what_to_do() {
-    if !nix::unistd::geteuid().is_root() {
+    if skip::skipped_without_root() {
         return;
     }
     let owner = Machine::new(&std::env::temp_dir(), None, "022").unwrap();

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sys::CRASH_AT;
 
-use crate::faults::Supervisor;
+use crate::faults::CallInterceptor;
 use crate::{LONG, eventually, processes_of, program};
 
 /// What the updater has of our environment: its own is not what is tested.
@@ -56,14 +56,18 @@ impl Daemon {
         Self::start_by(command, config, log, &[])
     }
 
-    /// Starts it under the eyes of `supervisor`.
+    /// Starts it under the eyes of `interceptor`.
     ///
     /// # Errors
     /// When it cannot be started, or the kernel knows no filter that asks.
-    pub fn start_watched(config: &Path, log: &Path, supervisor: &Supervisor) -> Result<Self> {
-        let (command, socket) = supervisor.wrap(&program("updater")?)?;
+    pub fn start_intercepted(
+        config: &Path,
+        log: &Path,
+        interceptor: &CallInterceptor,
+    ) -> Result<Self> {
+        let (command, socket) = interceptor.wrap(&program("updater")?)?;
         let started = Self::start_by(command, config, log, &[])?;
-        supervisor.listen(&socket)?;
+        interceptor.listen(&socket)?;
         Ok(started)
     }
 

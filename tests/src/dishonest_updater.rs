@@ -14,7 +14,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use crate::{Host, LONG};
 
 /// One connection to a liar, whose request's head has been read. It is closed when it is dropped.
-pub struct Heard {
+pub struct Exchange {
     pub head: String,
     stream: StreamOwned<ServerConnection, TcpStream>,
 }
@@ -25,10 +25,10 @@ pub struct Heard {
 ///
 /// # Errors
 /// When somebody listens there, or the identity cannot be read.
-pub fn lie(
+pub fn impersonate_updater(
     host: &Host,
     identities: &[PathBuf],
-    answer: impl Fn(Heard) -> Result<()> + Send + Sync + 'static,
+    answer: impl Fn(Exchange) -> Result<()> + Send + Sync + 'static,
 ) -> Result<()> {
     let tls =
         |identity: &PathBuf| Ok(pki::server_config(&Identity::load(&Paths::updater(identity))?)?);
@@ -43,13 +43,13 @@ pub fn lie(
             }
             let answer = Arc::clone(&answer);
             // Whoever was lied to may hang up at any time: that is what is tested.
-            thread::spawn(move || Heard::on(stream, tls).and_then(|heard| answer(heard)));
+            thread::spawn(move || Exchange::on(stream, tls).and_then(|heard| answer(heard)));
         }
     });
     Ok(())
 }
 
-impl Heard {
+impl Exchange {
     fn on(stream: TcpStream, tls: Arc<ServerConfig>) -> Result<Self> {
         stream.set_read_timeout(Some(LONG))?;
         stream.set_write_timeout(Some(LONG))?;
@@ -72,7 +72,7 @@ impl Heard {
     ///
     /// # Errors
     /// When nobody listens any more.
-    pub fn say(&mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
         self.stream.write_all(bytes.as_ref())?;
         Ok(self.stream.flush()?)
     }
@@ -81,19 +81,19 @@ impl Heard {
     ///
     /// # Errors
     /// When nobody listens any more.
-    pub fn answer(&mut self, status: u16, kind: &str, body: impl AsRef<[u8]>) -> Result<()> {
+    pub fn respond(&mut self, status: u16, kind: &str, body: impl AsRef<[u8]>) -> Result<()> {
         let body = body.as_ref();
         let length = body.len();
         let head = format!("HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\n");
-        self.say([format!("{head}content-length: {length}\r\n\r\n").as_bytes(), body].concat())
+        self.send([format!("{head}content-length: {length}\r\n\r\n").as_bytes(), body].concat())
     }
 
     /// Asks for the archive, and throws it away.
     ///
     /// # Errors
     /// When it does not come.
-    pub fn take_archive(&mut self) -> Result<()> {
-        self.say("HTTP/1.1 100 Continue\r\n\r\n")?;
+    pub fn read_archive(&mut self) -> Result<()> {
+        self.send("HTTP/1.1 100 Continue\r\n\r\n")?;
         let mut left = self.header("content-length").context("a length")?.parse::<usize>()?;
         let mut bytes = [0; 16 << 10];
         while left > 0 {
@@ -107,7 +107,7 @@ impl Heard {
     ///
     /// # Errors
     /// When nobody listens any more, which is how it ends.
-    pub fn say_without_end(&mut self, bytes: &[u8]) -> Result<()> {
+    pub fn send_forever(&mut self, bytes: &[u8]) -> Result<()> {
         let many = bytes.repeat((64 << 10) / bytes.len().max(1) + 1);
         loop {
             self.stream.write_all(&many)?;
@@ -115,7 +115,7 @@ impl Heard {
     }
 
     /// Says nothing until the other side hangs up.
-    pub fn stay(&mut self) {
+    pub fn wait_for_close(&mut self) {
         let mut byte = [0];
         while self.stream.read(&mut byte).is_ok_and(|count| count > 0) {}
     }

@@ -14,14 +14,14 @@ use crate::{Client, Host, memory_of};
 
 /// A watch that goes on until it is asked what it saw.
 #[derive(Debug)]
-pub struct Vigil {
+pub struct DowntimeProbe {
     end: Arc<AtomicBool>,
-    watcher: JoinHandle<Result<Seen>>,
+    watcher: JoinHandle<Result<Availability>>,
 }
 
 /// What was seen of an updater.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct Availability {
     /// How often it answered `GET /health`, each time on a new connection.
     pub answers: u32,
     /// The longest that an answer took, handshake included.
@@ -32,7 +32,7 @@ pub struct Seen {
     pub mebibytes: f64,
 }
 
-impl Vigil {
+impl DowntimeProbe {
     /// Begins to look.
     ///
     /// # Errors
@@ -42,7 +42,7 @@ impl Vigil {
         let (client, end) = (host.master().clone(), Arc::new(AtomicBool::new(false)));
         let ended = Arc::clone(&end);
         let watcher = std::thread::spawn(move || {
-            let mut seen = Seen::default();
+            let mut seen = Availability::default();
             // Once more after the end: what it was the end of is then seen too.
             while !ended.load(Ordering::SeqCst) {
                 seen.look(&client, updater)?;
@@ -57,13 +57,13 @@ impl Vigil {
     ///
     /// # Errors
     /// When the updater left its master without an answer even once.
-    pub fn end(self) -> Result<Seen> {
+    pub fn end(self) -> Result<Availability> {
         self.end.store(true, Ordering::SeqCst);
         self.watcher.join().map_err(|_| anyhow!("the watcher panicked"))?
     }
 }
 
-impl Seen {
+impl Availability {
     fn look(&mut self, client: &Client, updater: Pid) -> Result<()> {
         let began = Instant::now();
         let answer = client.get("/health").context("the master got no answer")?;

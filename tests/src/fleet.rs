@@ -3,9 +3,9 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
-use pki::Paths;
 use serde_json::Value;
 
 use crate::{Host, Sandbox, Setup, Tree, program};
@@ -26,7 +26,7 @@ pub struct Fleet {
     /// The hosts, in the order in which they were enrolled.
     pub hosts: Vec<Host>,
     // After the hosts: it ends what they started.
-    place: Sandbox,
+    sandbox: Arc<Sandbox>,
 }
 
 impl Fleet {
@@ -35,7 +35,7 @@ impl Fleet {
     /// # Errors
     /// When it fails.
     pub fn new() -> Result<Self> {
-        let fleet = Self { hosts: Vec::new(), place: Sandbox::new()? };
+        let fleet = Self { hosts: Vec::new(), sandbox: Arc::new(Sandbox::new()?) };
         fleet.swarm(["init"])?.good()?;
         Ok(fleet)
     }
@@ -49,13 +49,17 @@ impl Fleet {
         for number in 1..=count {
             fleet.enroll(&format!("web-{number}"), setup)?;
         }
-        for host in &fleet.hosts {
-            host.start_crashing("")?;
-        }
-        for host in &fleet.hosts {
-            host.answers()?;
-        }
+        fleet.start()?;
         Ok(fleet)
+    }
+
+    /// Starts the updaters of all hosts, and waits until they answer.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub fn start(&self) -> Result<()> {
+        self.hosts.iter().try_for_each(|host| host.start_crashing(""))?;
+        self.hosts.iter().try_for_each(Host::answers)
     }
 
     /// `swarm enroll --updater --out-dir`, and a configuration that uses what it wrote.
@@ -63,8 +67,8 @@ impl Fleet {
     /// # Errors
     /// When that fails.
     pub fn enroll(&mut self, name: &str, setup: &Setup) -> Result<&Host> {
-        let addresses = (self.place.free_port()?, self.place.free_port()?);
-        let directory = self.place.path().join(name);
+        let addresses = (self.sandbox.free_port()?, self.sandbox.free_port()?);
+        let directory = self.sandbox.path().join(name);
         let bundle = directory.join("bundle");
         std::fs::create_dir_all(&directory)?;
         let (ip, updater_port) = (addresses.0.ip().to_string(), addresses.0.port().to_string());
@@ -73,9 +77,8 @@ impl Fleet {
         enroll.args(["--updater-port", &updater_port, "--agent-port", &agent_port]);
         enroll.arg("--out-dir").arg(&bundle);
         Output::of(&mut enroll)?.good()?;
-        let master = Paths::master(&self.home());
-        let identity = bundle.join("updater");
-        let host = Host::new(name, &directory, addresses, &identity, &master, setup)?;
+        let (sandbox, identity) = (Arc::clone(&self.sandbox), bundle.join("updater"));
+        let host = Host::new(name, sandbox, addresses, &identity, setup)?;
         self.hosts.push(host);
         self.hosts.last().context("it was just put there")
     }
@@ -107,16 +110,18 @@ impl Fleet {
     ) -> Result<Command> {
         let mut command = Command::new(program("swarm")?);
         command.arg("--home").arg(self.home()).args(arguments).stdin(Stdio::null());
+        // It would be a part of the user's name.
+        command.env_remove("SUDO_USER");
         Ok(command)
     }
 
     pub fn home(&self) -> PathBuf {
-        self.place.path().join("home")
+        self.sandbox.home()
     }
 
     /// Where the fleet lives.
-    pub fn place(&self) -> &Sandbox {
-        &self.place
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::lchown;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -15,8 +15,19 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::authority::tls_as;
-use crate::faults::Supervisor;
-use crate::{Answer, Call, Client, Daemon, LONG, Release, Sandbox, Setup, eventually, memory_of};
+use crate::faults::CallInterceptor;
+use crate::{
+    Answer, Ca, Call, Client, Daemon, LONG, RawConnection, Release, Sandbox, Setup, eventually,
+    memory_of,
+};
+
+/// One host as most tests want it: in a sandbox of its own, with its updater running.
+///
+/// # Errors
+/// When the updater does not answer.
+pub fn host() -> Result<Host> {
+    Host::alone(&Setup::default())
+}
 
 /// A host. Its directory has `install/`, `state/`, `self/`, `updater.toml` and `updater.log`.
 #[derive(Debug)]
@@ -29,6 +40,8 @@ pub struct Host {
     pub agent: SocketAddr,
     master: Client,
     daemon: Mutex<Option<Daemon>>,
+    // The last one: it ends what the host has started.
+    sandbox: Arc<Sandbox>,
 }
 
 impl Host {
@@ -36,16 +49,17 @@ impl Host {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn new(
+    pub(crate) fn new(
         name: &str,
-        directory: &Path,
+        sandbox: Arc<Sandbox>,
         addresses: (SocketAddr, SocketAddr),
         identity: &Path,
-        master: &Paths,
         setup: &Setup,
     ) -> Result<Self> {
         let (address, agent) = addresses;
+        let directory = &sandbox.path().join(name);
         fs::create_dir_all(directory)?;
+        let master = Paths::master(&sandbox.home());
         fs::write(
             directory.join("updater.toml"),
             setup.render(directory, identity, address, agent),
@@ -55,17 +69,18 @@ impl Host {
             directory: directory.to_owned(),
             address,
             agent,
-            master: Client::new(address, &tls_as(Some(master))?)?,
+            master: Client::new(address, &tls_as(Some(&master))?)?,
             daemon: Mutex::new(None),
+            sandbox,
         })
     }
 
-    /// Makes a CA and one host in `place`, without `swarm`, and starts it.
+    /// Makes a CA and one host, without `swarm`, in a sandbox of its own, and starts it.
     ///
     /// # Errors
     /// When that fails, or the updater does not answer.
-    pub fn alone(place: &Sandbox, setup: &Setup) -> Result<Self> {
-        let host = Self::alone_and_idle(place, setup)?;
+    pub fn alone(setup: &Setup) -> Result<Self> {
+        let host = Self::alone_and_idle(setup)?;
         host.start()?;
         Ok(host)
     }
@@ -74,17 +89,25 @@ impl Host {
     ///
     /// # Errors
     /// When that fails.
-    pub fn alone_and_idle(place: &Sandbox, setup: &Setup) -> Result<Self> {
-        let home = place.path().join("home");
-        let ca = crate::Ca::create(&home)?;
-        let master = ca.issue("master", &home.join("master"))?;
-        let directory = place.path().join("web-1");
+    pub fn alone_and_idle(setup: &Setup) -> Result<Self> {
+        Self::alone_in(Sandbox::new()?, setup)
+    }
+
+    /// As [`Host::alone_and_idle`], in a sandbox in which something was made before.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn alone_in(sandbox: Sandbox, setup: &Setup) -> Result<Self> {
+        let home = sandbox.home();
+        let ca = Ca::create(&home)?;
+        ca.issue("master", &home.join("master"))?;
+        let directory = sandbox.path().join("web-1");
         fs::create_dir_all(&directory)?;
         let identity = directory.join("identity");
         ca.issue("updater/web-1", &identity)?;
         ca.issue("agent/web-1", &directory.join("agent-identity"))?;
-        let addresses = (place.free_port()?, place.free_port()?);
-        Self::new("web-1", &directory, addresses, &identity, &master, setup)
+        let addresses = (sandbox.free_port()?, sandbox.free_port()?);
+        Self::new("web-1", Arc::new(sandbox), addresses, &identity, setup)
     }
 
     /// Starts the updater and waits until it answers.
@@ -123,7 +146,7 @@ impl Host {
     /// # Errors
     /// When it does not.
     pub fn start_as(&self, user: u32) -> Result<()> {
-        for path in crate::snapshot(&self.directory, &[])?.keys() {
+        for path in crate::entries_below(&self.directory, &[])?.keys() {
             lchown(self.directory.join(path), Some(user), Some(user))?;
         }
         lchown(&self.directory, Some(user), Some(user))?;
@@ -132,13 +155,13 @@ impl Host {
         self.answers()
     }
 
-    /// Starts the updater under the eyes of `supervisor`. Nothing is waited for.
+    /// Starts the updater under the eyes of `interceptor`. Nothing is waited for.
     ///
     /// # Errors
     /// When it cannot be started, or the kernel knows no filter that asks.
-    pub fn start_watched(&self, supervisor: &Supervisor) -> Result<()> {
+    pub fn start_intercepted(&self, interceptor: &CallInterceptor) -> Result<()> {
         let log = self.directory.join("updater.log");
-        *self.daemon() = Some(Daemon::start_watched(&self.config(), &log, supervisor)?);
+        *self.daemon() = Some(Daemon::start_intercepted(&self.config(), &log, interceptor)?);
         Ok(())
     }
 
@@ -191,6 +214,41 @@ impl Host {
 
     pub fn master(&self) -> &Client {
         &self.master
+    }
+
+    /// Where the host lives, and its master's home beside it.
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
+    /// The master's own identity.
+    pub fn master_identity(&self) -> Paths {
+        Paths::master(&self.sandbox.home())
+    }
+
+    /// Another identity of the master's CA: of this role (`agent/web-1`).
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn issue(&self, role: &str) -> Result<Paths> {
+        let directory = self.sandbox.path().join("issued").join(role);
+        Ca::load(&self.sandbox.home())?.issue(role, &directory)
+    }
+
+    /// A connection to the updater as its master, on which anything can be said.
+    ///
+    /// # Errors
+    /// When the updater does not listen.
+    pub fn connect(&self) -> Result<RawConnection> {
+        self.connect_as(&self.master_identity())
+    }
+
+    /// The same with another identity.
+    ///
+    /// # Errors
+    /// When the updater does not listen.
+    pub fn connect_as(&self, identity: &Paths) -> Result<RawConnection> {
+        RawConnection::tls(self.address, Some(identity))
     }
 
     /// A client with this identity, or with no certificate at all.

@@ -24,11 +24,11 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct Load {
     end: Arc<AtomicBool>,
-    clients: Vec<JoinHandle<Waits>>,
+    clients: Vec<JoinHandle<LoadReport>>,
 }
 
 #[derive(Debug, Default)]
-pub struct Waits {
+pub struct LoadReport {
     /// How long each answer took, from before the connection was made.
     pub answered: Vec<Duration>,
     /// Requests on a connection that had served one before.
@@ -45,7 +45,7 @@ impl Load {
             let (ended, keeps) = (Arc::clone(&end), number.is_multiple_of(2));
             let pause = PAUSE + Duration::from_micros(300) * number;
             thread::spawn(move || {
-                let mut waits = Waits::default();
+                let mut waits = LoadReport::default();
                 let mut connection = None;
                 while !ended.load(Ordering::SeqCst) {
                     waits.ask(agent, &mut connection, keeps);
@@ -86,9 +86,9 @@ impl Load {
     ///
     /// # Errors
     /// When a client panicked.
-    pub fn end(self) -> Result<Waits> {
+    pub fn end(self) -> Result<LoadReport> {
         self.end.store(true, Ordering::SeqCst);
-        let mut all = Waits::default();
+        let mut all = LoadReport::default();
         for client in self.clients {
             let waits = client.join().map_err(|_| anyhow!("a client panicked"))?;
             all.answered.extend(waits.answered);
@@ -100,7 +100,7 @@ impl Load {
     }
 }
 
-impl Waits {
+impl LoadReport {
     /// The longest that a client waited for an answer.
     pub fn longest(&self) -> Duration {
         self.answered.last().copied().unwrap_or_default()

@@ -12,9 +12,9 @@ use anyhow::Result;
 
 /// Which way bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    Out,
-    Back,
+pub enum Direction {
+    ToHost,
+    FromHost,
 }
 
 /// The wire. It ends with the process.
@@ -26,7 +26,7 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Inner {
     to: SocketAddr,
-    cut: Mutex<Option<(Way, When)>>,
+    cut: Mutex<Option<(Direction, CutAt)>>,
     passed: [AtomicU64; 2],
     severed: AtomicBool,
     open: Mutex<Vec<TcpStream>>,
@@ -34,7 +34,7 @@ struct Inner {
 
 /// When a connection is cut.
 #[derive(Debug)]
-enum When {
+enum CutAt {
     /// After so many more bytes.
     Passed(usize),
     /// At the first byte after this file has so many lines.
@@ -67,14 +67,14 @@ impl Proxy {
     }
 
     /// Cuts the connection on which the `byte`-th byte from now on goes this way, before it does.
-    pub fn cut(&self, way: Way, byte: u64) {
-        *self.next_cut() = Some((way, When::Passed(usize::try_from(byte).unwrap_or(usize::MAX))));
+    pub fn cut(&self, way: Direction, byte: u64) {
+        *self.next_cut() = Some((way, CutAt::Passed(usize::try_from(byte).unwrap_or(usize::MAX))));
     }
 
     /// Cuts the connection on which the first byte goes this way after `file` has so many lines,
     /// before it does.
-    pub fn cut_when_written(&self, way: Way, file: &Path, lines: usize) {
-        *self.next_cut() = Some((way, When::Written(file.to_owned(), lines)));
+    pub fn cut_when_written(&self, way: Direction, file: &Path, lines: usize) {
+        *self.next_cut() = Some((way, CutAt::Written(file.to_owned(), lines)));
     }
 
     /// Cuts every connection that there is, and lets none through from now on.
@@ -87,12 +87,12 @@ impl Proxy {
     }
 
     /// Cuts nothing any more. Whether something was to be cut still.
-    pub fn mend(&self) -> bool {
+    pub fn cancel_cut(&self) -> bool {
         self.next_cut().take().is_some()
     }
 
     /// How many bytes went this way so far.
-    pub fn passed(&self, way: Way) -> u64 {
+    pub fn passed(&self, way: Direction) -> u64 {
         self.inner.passed[way as usize].load(Ordering::SeqCst)
     }
 
@@ -104,9 +104,10 @@ impl Proxy {
         }
         open.extend([near.try_clone()?, far.try_clone()?]);
         drop(open);
-        for (way, from, to) in
-            [(Way::Out, near.try_clone()?, far.try_clone()?), (Way::Back, far, near)]
-        {
+        for (way, from, to) in [
+            (Direction::ToHost, near.try_clone()?, far.try_clone()?),
+            (Direction::FromHost, far, near),
+        ] {
             let proxy = self.clone();
             thread::spawn(move || {
                 let _ = proxy.carry(way, &from, &to);
@@ -116,7 +117,7 @@ impl Proxy {
         Ok(())
     }
 
-    fn next_cut(&self) -> MutexGuard<'_, Option<(Way, When)>> {
+    fn next_cut(&self) -> MutexGuard<'_, Option<(Direction, CutAt)>> {
         self.inner.cut.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -124,7 +125,7 @@ impl Proxy {
         self.inner.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn carry(&self, way: Way, mut from: &TcpStream, mut to: &TcpStream) -> Result<()> {
+    fn carry(&self, way: Direction, mut from: &TcpStream, mut to: &TcpStream) -> Result<()> {
         let mut buffer = [0; 16 << 10];
         loop {
             let read = from.read(&mut buffer)?;
@@ -143,15 +144,15 @@ impl Proxy {
     }
 
     /// How many of so many bytes go through; fewer if the cut is among them.
-    fn until_cut(&self, way: Way, bytes: usize) -> usize {
+    fn until_cut(&self, way: Direction, bytes: usize) -> usize {
         let mut cut = self.next_cut();
         let kept = match &mut *cut {
-            Some((at, When::Passed(left))) if *at == way => {
+            Some((at, CutAt::Passed(left))) if *at == way => {
                 let kept = bytes.min(*left);
                 *left -= kept;
                 kept
             }
-            Some((at, When::Written(file, lines))) if *at == way => {
+            Some((at, CutAt::Written(file, lines))) if *at == way => {
                 let text = fs::read_to_string(file).unwrap_or_default();
                 if text.lines().count() < *lines { bytes } else { 0 }
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
@@ -37,6 +37,11 @@ impl Sandbox {
 
     pub fn path(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// The home of the master of what lives here.
+    pub fn home(&self) -> PathBuf {
+        self.path().join("home")
     }
 
     pub fn address(&self) -> IpAddr {

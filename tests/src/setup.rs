@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 /// The keys of each section, with their values as TOML has them. In a value, `{agent}`,
-/// `{agent_ip}` and `{agent_port}` stand for where the host's agent listens.
+/// `{agent_ip}` and `{agent_port}` stand for where the host's agent listens, and `{directory}` for the host's
+/// directory.
 #[derive(Debug, Clone)]
 pub struct Setup {
     sections: BTreeMap<&'static str, BTreeMap<String, String>>,
@@ -48,7 +49,7 @@ impl Setup {
 
     /// Sets a key of `[self]`.
     #[must_use]
-    pub fn own(self, key: &str, value: &str) -> Self {
+    pub fn self_update(self, key: &str, value: &str) -> Self {
         self.set("self", key, value)
     }
 
@@ -134,7 +135,8 @@ impl Setup {
                 let _ = writeln!(text, "{key} = {value}");
             }
         }
-        text.replace("{agent}", &agent.to_string())
+        text.replace("{directory}", &directory.display().to_string())
+            .replace("{agent}", &agent.to_string())
             .replace("{agent_ip}", &agent.ip().to_string())
             .replace("{agent_port}", &agent.port().to_string())
     }

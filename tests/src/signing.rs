@@ -23,7 +23,7 @@ pub struct ReleaseKey {
 
 /// A manifest's file and its signature's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Signed {
+pub struct SignatureFiles {
     pub manifest: Vec<u8>,
     pub signature: Vec<u8>,
 }
@@ -79,12 +79,12 @@ impl ReleaseKey {
     ///
     /// # Errors
     /// When `minisign` does not.
-    pub fn sign_text(&self, text: &str) -> Result<Signed> {
+    pub fn sign_text(&self, text: &str) -> Result<SignatureFiles> {
         let path = self.directory.path().join("text");
         fs::write(&path, text)?;
         self.sign_file(&path)?;
         let signature = fs::read(self.directory.path().join("text.minisig"))?;
-        Ok(Signed { manifest: text.as_bytes().to_vec(), signature })
+        Ok(SignatureFiles { manifest: text.as_bytes().to_vec(), signature })
     }
 
     /// Signs a manifest of a release, changed by `change`.
@@ -96,7 +96,7 @@ impl ReleaseKey {
         release: &Release,
         counter: u64,
         change: impl FnOnce(&mut SignedManifest),
-    ) -> Result<Signed> {
+    ) -> Result<SignatureFiles> {
         let mut manifest = manifest_of(release, counter)?;
         change(&mut manifest);
         self.sign_text(&manifest.render()?)
@@ -106,14 +106,14 @@ impl ReleaseKey {
 impl Call {
     /// With a manifest and its signature.
     #[must_use]
-    pub fn signed(self, signed: &Signed) -> Self {
+    pub fn signed(self, signed: &SignatureFiles) -> Self {
         let files = [(header::MANIFEST, &signed.manifest), (header::SIGNATURE, &signed.signature)];
         let there = files.iter().filter(|(_, file)| !file.is_empty());
         there.fold(self, |call, (name, file)| call.header(name, &STANDARD.encode(file)))
     }
 }
 
-impl Signed {
+impl SignatureFiles {
     /// As lines of a request's head.
     pub fn head(&self) -> String {
         let files = [(header::MANIFEST, &self.manifest), (header::SIGNATURE, &self.signature)];

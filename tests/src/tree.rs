@@ -2,14 +2,17 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use crate::{Packing, Release, program};
+
+/// Where a booted host has the programs of the tests. They may be built anywhere, and much is hidden from
+/// a unit of systemd: `/tmp`, `/home`.
+pub(crate) const PROGRAMS_IN_BOOTED_HOSTS: &str = "/usr/local/lib/fleet-tests";
 
 /// What the test agent does; the file `agent.json` of its release.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +25,8 @@ pub struct Behaviour {
     pub crash: Option<String>,
     /// Waits this many milliseconds before it listens.
     pub slow_start_ms: u64,
+    /// Answers nothing until there is this file.
+    pub waits_for: Option<PathBuf>,
     /// Answers with this status instead of 200.
     pub status: Option<u16>,
     /// Ends after this many answers.
@@ -66,7 +71,11 @@ impl Tree {
     pub fn agent(behaviour: &Behaviour) -> Result<Self> {
         let tree = Self::empty()?;
         // The program itself is too large to be packed a hundred times; `exec` keeps the process.
-        let script = format!("#!/bin/sh\nexec {} \"$@\"\n", program("agent")?.display());
+        let (booted, here) = (format!("{PROGRAMS_IN_BOOTED_HOSTS}/agent"), program("agent")?);
+        let script = format!(
+            "#!/bin/sh\n[ ! -x {booted} ] || exec {booted} \"$@\"\nexec '{}' \"$@\"\n",
+            here.display()
+        );
         tree.program("bin/agent", &script)?;
         tree.file("agent.json", &serde_json::to_string(behaviour)?)?;
         Ok(tree)
@@ -85,22 +94,26 @@ impl Tree {
     /// # Errors
     /// When the disk refuses.
     pub fn healthy(message: &str) -> Result<Release> {
-        Self::release(&Behaviour { message: message.to_owned(), ..Behaviour::default() })
+        Self::saying(message)?.pack(Packing::Zstd)
+    }
+
+    /// A tree of [`Tree::agent`] whose agent is healthy, and says this.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn saying(message: &str) -> Result<Self> {
+        Self::agent(&Behaviour { message: message.to_owned(), ..Behaviour::default() })
     }
 
     /// One with `bin/updater`, the updater itself, and a note that makes it another release.
     ///
     /// # Errors
-    /// When the disk refuses, or `strip` does.
+    /// When the disk refuses.
     pub fn updater(note: &str) -> Result<Self> {
         let tree = Self::empty()?;
         tree.file("note", note)?;
         fs::create_dir(tree.path().join("bin"))?;
-        // What debuggers need is most of it, and would be most of what is packed and sent.
-        let mut strip = Command::new("strip");
-        strip.arg("-o").arg(tree.path().join("bin/updater")).arg(program("updater")?);
-        let status = strip.status().context("run strip")?;
-        ensure!(status.success(), "strip ended with {status}");
+        fs::copy(program("updater")?, tree.path().join("bin/updater"))?;
         Ok(tree)
     }
 

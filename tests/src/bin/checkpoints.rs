@@ -1,21 +1,25 @@
 //! Kills the updater at every checkpoint of everything that it does, and the next one at every
 //! checkpoint of its recovery; says how many points were tried and how many held.
 //!
-//! Words are scenarios (`update`) or single points, as a failure names them (`update:5,3`).
+//! It also kills the master after every event of a rollout.
+//!
+//! Words are scenarios (`update`; `master` for the latter) or single points, as a failure names them
+//! (`update:5,3`).
 
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
-use fleet_tests::crashes::{CrashedHost, Point, Scenario, Swept, sweep_twice};
+use anyhow::Result;
+use fleet_tests::crashes::{
+    CrashedHost, Point, Scenario, SweepResult, kill_master_after_every, sweep_once, sweep_recovery,
+};
+use fleet_tests::in_lanes;
 use strum::VariantArray as _;
 
-/// Hosts at the same time.
-const JOBS: usize = 2;
-
+/// The word for the master that is killed after every event of a rollout.
+const MASTER: &str = "master";
 fn main() -> Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let points = words.iter().filter(|word| word.contains(':')).map(|word| word.parse());
@@ -27,9 +31,16 @@ fn main() -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let scenarios: Vec<Scenario> = words.iter().map(|word| word.parse()).collect::<Result<_>>()?;
-    let all = if words.is_empty() { Scenario::VARIANTS.to_vec() } else { scenarios };
-    let swept = sweep_all(&all)?;
+    let (masters, scenarios): (Vec<String>, Vec<String>) =
+        words.into_iter().partition(|word| word == MASTER);
+    let all = masters.is_empty() && scenarios.is_empty();
+    if all || !masters.is_empty() {
+        let killed = kill_master_after_every(1)?;
+        say(&format!("{MASTER}: killed {killed} times, and its rollout came to the same end"))?;
+    }
+    let scenarios: Vec<Scenario> =
+        scenarios.iter().map(|word| word.parse()).collect::<Result<_>>()?;
+    let swept = sweep_all(if all { Scenario::VARIANTS } else { &scenarios })?;
     let tried: u32 = swept.iter().map(|swept| swept.tried).sum();
     let lost: usize = swept.iter().map(|swept| swept.lost.len()).sum();
     for swept in &swept {
@@ -41,34 +52,32 @@ fn main() -> Result<ExitCode> {
     Ok(if lost == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn sweep_all(scenarios: &[Scenario]) -> Result<Vec<Swept>> {
-    let next = AtomicUsize::new(0);
-    let work = || -> Result<Vec<Swept>> {
-        let mut all = Vec::new();
-        while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::SeqCst)) {
-            all.push(sweep(*scenario)?);
-        }
-        Ok(all)
+/// Every point at which one updater is killed, and then every pair: a result for each scenario, and one for
+/// each first point of a pair.
+fn sweep_all(scenarios: &[Scenario]) -> Result<Vec<SweepResult>> {
+    let once = in_lanes(scenarios, |scenario| sweep_once(*scenario))?;
+    let firsts = |(scenario, once): (&Scenario, &SweepResult)| {
+        let scenario = *scenario;
+        (1..=once.tried).map(move |first| (scenario, first))
     };
-    thread::scope(|scope| {
-        let jobs: Vec<_> = (0..JOBS).map(|_| scope.spawn(work)).collect();
-        let done = jobs.into_iter().map(|job| job.join().ok().context("a job panicked")?);
-        Ok(done.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
-    })
-}
-
-fn sweep(scenario: Scenario) -> Result<Swept> {
-    let (began, told) = (Instant::now(), AtomicU32::new(0));
-    let swept = sweep_twice(scenario, |swept| {
-        // Now and then a line, so that whoever waits sees that it goes on.
-        if swept.tried / 50 > told.load(Ordering::Relaxed) {
-            told.store(swept.tried / 50, Ordering::Relaxed);
-            let _ = say(&format!("  {scenario}: {} so far", swept.tried));
-        }
+    let pairs: Vec<_> = scenarios.iter().zip(&once).flat_map(firsts).collect();
+    let (began, left) = (Instant::now(), AtomicUsize::new(pairs.len()));
+    let twice = in_lanes(&pairs, |(scenario, first)| {
+        let swept = sweep_recovery(*scenario, *first)?;
+        // Whoever waits sees that it goes on.
+        let left = left.fetch_sub(1, Ordering::SeqCst) - 1;
+        let (tried, lost, after) = (swept.tried, swept.lost.len(), began.elapsed());
+        say(&format!(
+            "{scenario}:{first}: {tried} pairs tried, {lost} lost; {left} left, {after:.0?}"
+        ))?;
+        Ok(swept)
     })?;
-    let (lost, took) = (swept.lost.len(), began.elapsed());
-    say(&format!("{scenario}: {} points tried, {lost} lost, {took:.0?}", swept.tried))?;
-    Ok(swept)
+    for (index, scenario) in scenarios.iter().enumerate() {
+        let of = pairs.iter().zip(&twice).filter(|((of, _), _)| of == scenario);
+        let tried = once[index].tried + of.map(|(_, swept)| swept.tried).sum::<u32>();
+        say(&format!("{scenario}: {tried} points tried"))?;
+    }
+    Ok(once.into_iter().chain(twice).collect())
 }
 
 fn say(line: &str) -> Result<()> {

@@ -148,7 +148,7 @@ impl BootedFleet {
             .clone()
             .top("identity", "'/etc/updater/identity'")
             .top("state_dir", "'/var/lib/updater'")
-            .own("install_dir", "'/opt/updater'")
+            .self_update("install_dir", "'/opt/updater'")
             .app("install_dir", "'/opt/agent'");
         let listen = SocketAddr::from(([0, 0, 0, 0], UPDATER_PORT));
         let text = setup.render("/".as_ref(), "/".as_ref(), listen, agent);

@@ -12,8 +12,9 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::leader::Ear;
+use super::boot_notifications::BootNotifications;
 use super::{Lab, cgroup, disk};
+use crate::tree::PROGRAMS_IN_BOOTED_HOSTS;
 use crate::{LONG, Output, eventually, program};
 
 /// What `systemd-nspawn` sends to the init of a container for a clean power-off: SIGRTMIN+4.
@@ -53,7 +54,7 @@ impl BootedHost {
             // The names of a container's network cards on this machine come from its own.
             format!("--machine={machine}"),
             format!("--network-bridge={}", lab.bridge()),
-            format!("--bind-ro={}", programs.display()),
+            format!("--bind-ro={}:{PROGRAMS_IN_BOOTED_HOSTS}", escaped(&programs)),
         ];
         let (name, command, on) = (name.to_owned(), command.to_vec(), Mutex::new(None));
         Ok(Self { name, address, directory, cgroup, command, on })
@@ -67,14 +68,14 @@ impl BootedHost {
         let mut on = self.on();
         ensure!(on.is_none(), "{} is on already", self.name);
         let socket = self.directory.join("notify");
-        let ear = Ear::open(&socket)?;
+        let notifications = BootNotifications::open(&socket)?;
         let console = File::create(self.directory.join("console"))?;
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-c", include_str!("power-on.sh"), "power-on.sh"]);
         command.args(&self.command).env("NOTIFY_SOCKET", &socket);
         command.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console);
         let mut container = command.spawn().context("start a container")?;
-        match ear.booted(&mut container) {
+        match notifications.booted(&mut container) {
             Ok(init) => *on = Some(On { container, init }),
             Err(error) => {
                 cgroup::remove(&self.cgroup)?;
@@ -234,6 +235,11 @@ impl BootedHost {
     fn on(&self) -> MutexGuard<'_, Option<On>> {
         self.on.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A path as `systemd-nspawn` takes it before a colon.
+fn escaped(path: &Path) -> String {
+    path.display().to_string().replace('\\', "\\\\").replace(':', "\\:")
 }
 
 impl Drop for BootedHost {

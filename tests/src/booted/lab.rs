@@ -28,7 +28,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// An empty lab, or none where no host can be booted, which was then said loudly.
+    /// An empty lab, or none where no host can be booted; the test is then counted as skipped.
     ///
     /// # Errors
     /// When it should be possible, and is not.

@@ -9,7 +9,7 @@
 //! use fleet_tests::booted::Lab;
 //!
 //! # fn test() -> anyhow::Result<()> {
-//! // None, and said so loudly, where no host can be booted: there is nothing to test then.
+//! // None where no host can be booted; the test is then counted as skipped.
 //! let Some(lab) = Lab::open()? else { return Ok(()) };
 //! let host = lab.host("web-1")?;                       // made, and not booted yet
 //! host.write("/etc/motd", "hello", 0o644)?;            // put files in: before or after
@@ -29,18 +29,18 @@
 //! [`BootedFleet`] is the same with an updater on each host, as a package installs it, and a master out
 //! here: most tests begin there.
 //!
-//! The programs that the tests run are in every host under the path that they have outside, so that
-//! a [`Tree::agent`](crate::Tree::agent) runs there too. Hosts boot side by side from threads.
+//! The programs that the tests run are in every host, at a path that no unit hides, so that a
+//! [`Tree::agent`](crate::Tree::agent) runs there too, wherever they were built. Hosts boot side by side from threads.
 //! Tests that use this are in files `tests/tests/system/booted_*.rs`, by which name `nextest` knows that they
 //! need the root, and that two of them at a time are enough. A dropped lab leaves nothing; what a
 //! killed run has left, the next one takes down.
 
+mod boot_notifications;
 mod cgroup;
 mod disk;
 mod fleet;
 mod host;
 mod lab;
-mod leader;
 mod package;
 mod root;
 

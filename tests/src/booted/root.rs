@@ -5,12 +5,14 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
+use skip::skip;
 
 const ROOT: &str = "FLEET_BOOTED_ROOT";
 const SKIP: &str = "FLEET_BOOTED_SKIP";
 
-/// What `tests/booted.sh` says: it ran before the tests, or runs now. None: it said why not.
+/// What `tests/booted.sh` says: it ran before the tests, or runs now. None: it said why not, and the calling
+/// test is counted as skipped.
 pub(super) fn shared_root() -> Result<Option<PathBuf>> {
     let known = [ROOT, SKIP].into_iter().filter_map(|name| Some((name, env::var(name).ok()?)));
     let known: BTreeMap<&str, String> = known.collect();
@@ -29,8 +31,8 @@ fn read(value: impl Fn(&str) -> Option<String>) -> Result<Option<PathBuf>> {
     if let Some(root) = value(ROOT) {
         return Ok(Some(root.into()));
     }
-    match value(SKIP) {
-        Some(_) => Ok(None),
-        None => bail!("booted.sh says neither {ROOT} nor {SKIP}"),
-    }
+    let reason =
+        value(SKIP).with_context(|| format!("booted.sh says neither {ROOT} nor {SKIP}"))?;
+    skip(&format!("no host can be booted here: {reason}"));
+    Ok(None)
 }

@@ -2,12 +2,14 @@
 //! the next one recovers. Which checkpoints there are is found by going on to the next one until
 //! there is none, so that a new one cannot be forgotten.
 
+mod crashed_host;
+mod master;
 mod point;
 mod scenario;
-mod stand;
 mod sweep;
 
+pub use crashed_host::CrashedHost;
+pub use master::kill_master_after_every;
 pub use point::{Killed, Point};
 pub use scenario::Scenario;
-pub use stand::CrashedHost;
-pub use sweep::{Swept, passed, sample, sweep_twice};
+pub use sweep::{SweepResult, checkpoints_passed, sample, sweep_once, sweep_recovery};

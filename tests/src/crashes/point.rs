@@ -6,7 +6,7 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result, bail, ensure};
 use protocol::{Outcome, Phase};
 
-use super::scenario::Stakes;
+use super::scenario::ScenarioRun;
 use super::{CrashedHost, Scenario};
 use crate::{LONG, eventually};
 
@@ -41,79 +41,79 @@ impl Point {
     ///
     /// # Errors
     /// All that does not hold.
-    pub fn attempt(&self, stand: &mut CrashedHost) -> Result<Killed> {
-        let stakes = stand.prepare()?;
-        let before = stand.history().len();
-        stand.host.start_crashing(&self.first.to_string())?;
-        stand.host.answers()?;
+    pub fn attempt(&self, crashed: &mut CrashedHost) -> Result<Killed> {
+        let run = crashed.prepare()?;
+        let before = crashed.history().len();
+        crashed.host.start_crashing(&self.first.to_string())?;
+        crashed.host.answers()?;
         // A checkpoint that the order does not reach leaves nothing to be killed at.
-        let answered = self.scenario.order(&stand.host, &stakes);
-        let mut killed = self.killed_or_done(stand, 0)?;
+        let answered = self.scenario.order(&crashed.host, &run);
+        let mut killed = self.killed_or_done(crashed, 0)?;
         if killed.is_empty() {
             answered?;
         } else if let Some(second) = self.second {
-            stand.host.kill()?;
-            stand.host.holds().with_context(|| format!("killed at {killed:?}"))?;
-            stand.host.start_crashing(&second.to_string())?;
-            killed = self.killed_or_done(stand, 1)?;
+            crashed.host.kill()?;
+            crashed.host.holds().with_context(|| format!("killed at {killed:?}"))?;
+            crashed.host.start_crashing(&second.to_string())?;
+            killed = self.killed_or_done(crashed, 1)?;
         }
-        stand.host.kill()?;
-        stand.host.holds().with_context(|| format!("killed at {killed:?}"))?;
-        stand.host.start()?;
-        self.ended_well(stand, &stakes, before, &killed)
-            .with_context(|| format!("killed at {killed:?}:\n{}", stand.log()))?;
-        stand.goes_on().with_context(|| format!("after {killed:?}"))?;
+        crashed.host.kill()?;
+        crashed.host.holds().with_context(|| format!("killed at {killed:?}"))?;
+        crashed.host.start()?;
+        self.ended_well(crashed, &run, before, &killed)
+            .with_context(|| format!("killed at {killed:?}:\n{}", crashed.log()))?;
+        crashed.goes_on().with_context(|| format!("after {killed:?}"))?;
         Ok(killed)
     }
 
     /// Waits for one more death than there were, or for the end.
-    fn killed_or_done(&self, stand: &CrashedHost, deaths: usize) -> Result<Killed> {
+    fn killed_or_done(&self, crashed: &CrashedHost, deaths: usize) -> Result<Killed> {
         eventually("the updater to be killed, or to be done", LONG, || {
             // Asked in any case: a new updater is waiting for its master.
-            let done = self.is_done(stand) && stand.is_written_down();
-            let killed = stand.kills();
+            let done = self.is_done(crashed) && crashed.is_written_down();
+            let killed = crashed.kills();
             (done || killed.len() > deaths).then_some(killed)
         })
-        .with_context(|| stand.log())
+        .with_context(|| crashed.log())
     }
 
     /// Whether the updater answers, and has nothing to do.
-    fn is_done(&self, stand: &CrashedHost) -> bool {
-        let Ok(health) = stand.host.health() else { return false };
+    fn is_done(&self, crashed: &CrashedHost) -> bool {
+        let Ok(health) = crashed.host.health() else { return false };
         let idle = health.apps.values().all(|app| app.state == Phase::Idle);
         if self.scenario != Scenario::SelfUpdate {
             return idle;
         }
         // The old one leaves, the new one is in charge.
-        let last = stand.history().pop();
+        let last = crashed.history().pop();
         let updated = last.filter(|last| last.outcome == Outcome::Updated);
         idle && updated.is_none_or(|last| last.to == Some(health.digest))
     }
 
     fn ended_well(
         &self,
-        stand: &CrashedHost,
-        stakes: &Stakes,
+        crashed: &CrashedHost,
+        run: &ScenarioRun,
         before: usize,
         killed: &Killed,
     ) -> Result<()> {
-        eventually("the end to be written down", LONG, || stand.is_written_down().then_some(()))?;
-        stand.host.rests()?;
-        let history = stand.history();
+        eventually("the end to be written down", LONG, || crashed.is_written_down().then_some(()))?;
+        crashed.host.rests()?;
+        let history = crashed.history();
         if self.scenario == Scenario::SelfUpdate && history.len() == before {
             // Killed before its journal was there, while its first release was being made.
             return Ok(());
         }
         ensure!(history.len() == before + 1, "there are {} new lines", history.len() - before);
         let last = history.last().context("a last line")?;
-        self.scenario.may_end(stakes, last)?;
+        self.scenario.may_end(run, last)?;
         let first = killed.first().map_or("", String::as_str);
         let early = killed.is_empty() || !BEFORE_THE_SWITCH.contains(&first);
         if early && last.outcome == Outcome::Interrupted && self.scenario != Scenario::SelfUpdate {
             bail!("it was past the switch, and ended as interrupted");
         }
-        stand.host.data_fits()?;
-        let (prev, expected) = (stand.prev()?, stakes.prev_after(last));
+        crashed.host.data_fits()?;
+        let (prev, expected) = (crashed.prev()?, run.prev_after(last));
         ensure!(prev == expected, "prev is {prev:?}, not {expected:?}");
         Ok(())
     }

@@ -49,7 +49,7 @@ pub enum Scenario {
 
 /// What is at stake in one run of a scenario.
 #[derive(Debug)]
-pub(super) struct Stakes {
+pub(super) struct ScenarioRun {
     /// What was active before.
     pub(super) active: Option<Digest>,
     /// What was `prev` before.
@@ -60,7 +60,7 @@ pub(super) struct Stakes {
     pub(super) target: Digest,
 }
 
-impl Stakes {
+impl ScenarioRun {
     /// Where a plain rollback goes afterwards.
     pub(super) fn prev_after(&self, last: &LastTransaction) -> Option<Digest> {
         if last.to == self.active { self.prev } else { self.active }
@@ -112,23 +112,23 @@ impl Scenario {
     }
 
     /// Orders it. An error means that no answer came.
-    pub(super) fn order(self, host: &Host, stakes: &Stakes) -> Result<()> {
+    pub(super) fn order(self, host: &Host, run: &ScenarioRun) -> Result<()> {
         let path = match self {
-            Self::Stage => format!("/releases/{}", stakes.target),
+            Self::Stage => format!("/releases/{}", run.target),
             Self::Unconfirmed => "/update?confirm=true".to_owned(),
             // However slow the machine is, it fails before this is over.
             Self::FailedWatch | Self::HandedBack => "/update?watch=1h".to_owned(),
             Self::SelfUpdate => "/update-self?confirm_self=true".to_owned(),
             _ => "/update".to_owned(),
         };
-        let call = match &stakes.release {
+        let call = match &run.release {
             Some(release) if self == Self::Stage => {
                 let put = host.master().call(reqwest::Method::PUT, &path);
                 put.header("content-type", release.media_type()).body(release.bytes.clone())
             }
             Some(release) => host.order(&path, release),
             None if self == Self::Again => {
-                let order = serde_json::json!({ "digest": stakes.target, "force": true });
+                let order = serde_json::json!({ "digest": run.target, "force": true });
                 host.master().post(&path).json(&order)
             }
             None => host.master().post("/rollback"),
@@ -139,7 +139,7 @@ impl Scenario {
     }
 
     /// Whether it may have ended so, and where the host is then.
-    pub(super) fn may_end(self, stakes: &Stakes, last: &LastTransaction) -> Result<()> {
+    pub(super) fn may_end(self, run: &ScenarioRun, last: &LastTransaction) -> Result<()> {
         let expected: &[Outcome] = match self {
             Self::FirstInstall
             | Self::Update
@@ -156,7 +156,7 @@ impl Scenario {
             Outcome::RolledBack => self == Self::Rollback,
             _ => false,
         };
-        let to = if arrived { Some(stakes.target) } else { stakes.active };
+        let to = if arrived { Some(run.target) } else { run.active };
         ensure!(last.to == to, "{self:?} ended at {:?}, not {to:?}: {last:?}", last.to);
         Ok(())
     }

@@ -7,13 +7,13 @@ use anyhow::{Result, ensure};
 use super::{CrashedHost, Point, Scenario};
 
 /// More checkpoints than anything passes: a sweep that does not end is a fault of its own.
-const MOST: u32 = 100;
+const MAX_CHECKPOINTS: u32 = 100;
 /// A recovery passes about so many checkpoints.
-const RECOVERY: u32 = 12;
+const RECOVERY_CHECKPOINTS: u32 = 12;
 
 /// What came of a sweep.
 #[derive(Debug, Default)]
-pub struct Swept {
+pub struct SweepResult {
     /// Points that were tried.
     pub tried: u32,
     /// Each point that did not hold: which, and why.
@@ -22,7 +22,7 @@ pub struct Swept {
     pub checkpoints: BTreeSet<String>,
 }
 
-impl Swept {
+impl SweepResult {
     /// Says that every point held.
     ///
     /// # Errors
@@ -43,8 +43,8 @@ impl Swept {
     }
 
     /// Tries a point. Whether as many updaters were killed as it wants.
-    fn attempt(&mut self, point: Point, stand: &mut CrashedHost) -> Result<bool> {
-        match point.attempt(stand) {
+    fn attempt(&mut self, point: Point, crashed: &mut CrashedHost) -> Result<bool> {
+        match point.attempt(crashed) {
             Ok(killed) => {
                 let reached = killed.len() == 1 + usize::from(point.second.is_some());
                 self.tried += u32::from(reached);
@@ -55,7 +55,7 @@ impl Swept {
                 self.tried += 1;
                 self.lost.push((point, format!("{error:#}")));
                 // Whatever it left is not what the next one begins with.
-                *stand = CrashedHost::new(point.scenario)?;
+                *crashed = CrashedHost::new(point.scenario)?;
                 Ok(true)
             }
         }
@@ -66,40 +66,35 @@ impl Swept {
 ///
 /// # Errors
 /// When it does not go as it should.
-pub fn passed(scenario: Scenario) -> Result<BTreeSet<String>> {
-    let mut stand = CrashedHost::new(scenario)?;
-    Point { scenario, first: MOST, second: None }.attempt(&mut stand)?;
-    Ok(stand.passed())
+pub fn checkpoints_passed(scenario: Scenario) -> Result<BTreeSet<String>> {
+    let mut crashed = CrashedHost::new(scenario)?;
+    Point { scenario, first: MAX_CHECKPOINTS, second: None }.attempt(&mut crashed)?;
+    Ok(crashed.passed())
 }
 
 /// Kills the updater once, at every checkpoint of a scenario.
 ///
 /// # Errors
 /// When the machine refuses; what does not hold is no error, but in the answer.
-fn sweep_once(scenario: Scenario) -> Result<Swept> {
-    let (mut swept, mut stand) = (Swept::default(), CrashedHost::new(scenario)?);
-    for first in 1..MOST {
-        if !swept.attempt(Point { scenario, first, second: None }, &mut stand)? {
+pub fn sweep_once(scenario: Scenario) -> Result<SweepResult> {
+    let (mut swept, mut crashed) = (SweepResult::default(), CrashedHost::new(scenario)?);
+    for first in 1..MAX_CHECKPOINTS {
+        if !swept.attempt(Point { scenario, first, second: None }, &mut crashed)? {
             break;
         }
     }
     Ok(swept)
 }
 
-/// Kills the updater at every checkpoint of a scenario, and the next one at every checkpoint of its
-/// recovery. `told` hears of each point.
+/// Kills the updater at a checkpoint of a scenario, and the next one at every checkpoint of its recovery.
 ///
 /// # Errors
 /// When the machine refuses; what does not hold is no error, but in the answer.
-pub fn sweep_twice(scenario: Scenario, mut told: impl FnMut(&Swept)) -> Result<Swept> {
-    let mut swept = sweep_once(scenario)?;
-    let mut stand = CrashedHost::new(scenario)?;
-    for first in 1..=swept.tried {
-        for second in 1..MOST {
-            if !swept.attempt(Point { scenario, first, second: Some(second) }, &mut stand)? {
-                break;
-            }
-            told(&swept);
+pub fn sweep_recovery(scenario: Scenario, first: u32) -> Result<SweepResult> {
+    let (mut swept, mut crashed) = (SweepResult::default(), CrashedHost::new(scenario)?);
+    for second in 1..MAX_CHECKPOINTS {
+        if !swept.attempt(Point { scenario, first, second: Some(second) }, &mut crashed)? {
+            break;
         }
     }
     Ok(swept)
@@ -110,13 +105,13 @@ pub fn sweep_twice(scenario: Scenario, mut told: impl FnMut(&Swept)) -> Result<S
 ///
 /// # Errors
 /// When the machine refuses; what does not hold is no error, but in the answer.
-pub fn sample(scenario: Scenario, pairs: u32, seed: u64) -> Result<Swept> {
+pub fn sample(scenario: Scenario, pairs: u32, seed: u64) -> Result<SweepResult> {
     let mut swept = sweep_once(scenario)?;
-    let mut stand = CrashedHost::new(scenario)?;
+    let mut crashed = CrashedHost::new(scenario)?;
     let (checkpoints, mut random) = (swept.tried, SplitMix(seed));
     for _ in 0..pairs {
-        let (first, second) = (random.up_to(checkpoints), random.up_to(RECOVERY));
-        swept.attempt(Point { scenario, first, second: Some(second) }, &mut stand)?;
+        let (first, second) = (random.up_to(checkpoints), random.up_to(RECOVERY_CHECKPOINTS));
+        swept.attempt(Point { scenario, first, second: Some(second) }, &mut crashed)?;
     }
     Ok(swept)
 }

@@ -7,7 +7,7 @@ use protocol::{Digest, TransactionId};
 
 /// Which of a call's arguments say what it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Subject {
     Path(usize),
     /// A directory and a path.
     At(usize, usize),
@@ -25,12 +25,12 @@ pub struct Call {
     pub path: PathBuf,
     /// Which one it is of this thread's calls of this name on this path, from 1.
     pub number: usize,
-    pub act: Act,
+    pub act: Effect,
 }
 
 /// What a call does to a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
+pub enum Effect {
     /// Opens what is there.
     Open,
     /// Opens a file, and makes or empties it if need be.
@@ -44,7 +44,7 @@ pub enum Act {
     Change,
 }
 
-impl Act {
+impl Effect {
     /// Whether something is otherwise after it.
     pub const fn changes(self) -> bool {
         matches!(self, Self::Make | Self::Write | Self::Change)
@@ -71,7 +71,7 @@ impl fmt::Display for Call {
 }
 
 /// A path with the same names in every run.
-pub(super) fn timeless(path: &Path) -> PathBuf {
+pub(super) fn with_stable_names(path: &Path) -> PathBuf {
     let name = |component: Component<'_>| {
         let text = component.as_os_str().to_string_lossy().into_owned();
         match &*text {

@@ -3,12 +3,12 @@
 
 mod call;
 mod descriptor;
+mod intercepted;
+mod interceptor;
 mod process;
 mod seccomp;
-mod supervisor;
 mod table;
-mod watched;
 
-pub use call::{Act, Call};
-pub use supervisor::{Fault, Supervisor, When};
-pub use watched::{WATCHED, watched};
+pub use call::{Call, Effect};
+pub use intercepted::{INTERCEPTED, run_intercepted};
+pub use interceptor::{CallFilter, CallInterceptor, Fault};

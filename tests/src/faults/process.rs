@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::libc;
 
-use super::call::Place;
+use super::call::Subject;
 use super::seccomp::Notice;
 
 /// Longer than any path here.
@@ -35,14 +35,14 @@ pub(super) fn is_updater(thread: i32, config: &Path) -> bool {
 }
 
 /// The absolute path of what a call is about.
-pub(super) fn path_of(notice: &Notice, place: Place) -> Option<PathBuf> {
-    match place {
-        Place::File(index) => opened(notice.thread, number(notice.arguments[index])),
-        Place::Path(index) => {
+pub(super) fn path_of(notice: &Notice, subject: Subject) -> Option<PathBuf> {
+    match subject {
+        Subject::File(index) => opened(notice.thread, number(notice.arguments[index])),
+        Subject::Path(index) => {
             let path = text_at(notice.thread, notice.arguments[index])?;
             absolute(notice.thread, libc::AT_FDCWD, path)
         }
-        Place::At(directory, path) => {
+        Subject::At(directory, path) => {
             let path = text_at(notice.thread, notice.arguments[path]).unwrap_or_default();
             absolute(notice.thread, number(notice.arguments[directory]), path)
         }

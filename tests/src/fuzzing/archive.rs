@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::archives::hostile::{families, family};
 use crate::archives::{Header, Tar, legitimate, zstd};
-use crate::{Found, snapshot};
+use crate::{Entry, entries_below};
 
 const BOUNDS: UnpackLimits =
     UnpackLimits { archive_bytes: 1 << 20, unpacked_bytes: 1 << 20, entries: 200 };
@@ -63,15 +63,15 @@ pub(super) fn tars() -> Vec<Vec<u8>> {
 
 /// What was taken is a tree of plain modes whose links stay inside.
 fn check(staging: &Path) {
-    let found = snapshot(staging, &[]).unwrap_or_default();
+    let found = entries_below(staging, &[]).unwrap_or_default();
     let root = fs::canonicalize(staging).unwrap_or_default();
     assert!(!found.is_empty(), "an archive of nothing was taken");
     for (path, what) in found {
         match what {
-            Found::Directory(mode) => assert_eq!(mode, 0o755, "{}", path.display()),
-            Found::File(mode, _) => assert!([0o644, 0o755].contains(&mode), "{}", path.display()),
-            Found::Special => panic!("{} is special", path.display()),
-            Found::Link(target) => {
+            Entry::Directory(mode) => assert_eq!(mode, 0o755, "{}", path.display()),
+            Entry::File(mode, _) => assert!([0o644, 0o755].contains(&mode), "{}", path.display()),
+            Entry::Special => panic!("{} is special", path.display()),
+            Entry::Link(target) => {
                 let led = fs::canonicalize(staging.join(&path)).unwrap_or_else(|_| root.clone());
                 assert!(led.starts_with(&root), "{} -> {}", path.display(), target.display());
             }

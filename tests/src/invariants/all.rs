@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use protocol::{AppHealth, Phase};
 
-use super::seen::{Installed, Seen};
+use super::app_snapshot::{AppSnapshot, InstalledApp};
 use super::{agents, history, releases, slots};
 use crate::booted::Member;
 use crate::{Host, LONG, eventually};
@@ -18,16 +18,16 @@ pub enum Moment {
 }
 
 /// All that is wrong with an app, as sentences; empty if nothing is.
-pub fn violations(installed: &Installed, moment: Moment) -> Vec<String> {
-    let seen = match Seen::look(installed) {
-        Ok(seen) => seen,
+pub fn violations(installed: &InstalledApp, moment: Moment) -> Vec<String> {
+    let app = match AppSnapshot::look(installed) {
+        Ok(app) => app,
         Err(error) => return vec![format!("{error:#}")],
     };
     let mut wrong = Vec::new();
-    slots::check(&seen, moment, &mut wrong);
-    releases::check(&seen, moment, &mut wrong);
-    agents::check(&seen, moment, &mut wrong);
-    history::check(&seen, moment, &mut wrong);
+    slots::check(&app, moment, &mut wrong);
+    releases::check(&app, moment, &mut wrong);
+    agents::check(&app, moment, &mut wrong);
+    history::check(&app, moment, &mut wrong);
     wrong
 }
 
@@ -55,7 +55,7 @@ impl Host {
     }
 
     fn check(&self, moment: Moment) -> Result<()> {
-        check(moment, |app| Installed::of(&self.config(), app))
+        check(moment, |app| InstalledApp::of(&self.config(), app))
     }
 }
 
@@ -85,7 +85,7 @@ impl Member {
     fn check(&self, moment: Moment) -> Result<()> {
         let (disk, proc) = (self.machine.disk(), self.machine.path("/proc"));
         let config = disk.join("etc/updater/updater.toml");
-        check(moment, |app| Installed::below(&disk, &proc, &config, app))
+        check(moment, |app| InstalledApp::below(&disk, &proc, &config, app))
     }
 }
 
@@ -98,7 +98,7 @@ fn looked_after(app: impl Fn() -> Result<AppHealth>) -> Result<()> {
     })
 }
 
-fn check(moment: Moment, installed: impl Fn(&str) -> Result<Installed>) -> Result<()> {
+fn check(moment: Moment, installed: impl Fn(&str) -> Result<InstalledApp>) -> Result<()> {
     let mut wrong = Vec::new();
     for app in [protocol::DEFAULT_APP, protocol::SELF_APP] {
         let found = violations(&installed(app)?, moment);

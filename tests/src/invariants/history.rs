@@ -6,12 +6,12 @@ use std::fs;
 use protocol::{Code, Outcome};
 
 use super::Moment;
-use super::seen::Seen;
+use super::app_snapshot::AppSnapshot;
 
-pub(super) fn check(seen: &Seen<'_>, moment: Moment, wrong: &mut Vec<String>) {
+pub(super) fn check(app: &AppSnapshot<'_>, moment: Moment, wrong: &mut Vec<String>) {
     let mut transactions = BTreeSet::new();
     let mut orders = BTreeSet::new();
-    for line in &seen.history {
+    for line in &app.history {
         if !transactions.insert(line.transaction.as_str()) {
             wrong.push(format!("{} has two lines in the history", line.transaction));
         }
@@ -26,7 +26,7 @@ pub(super) fn check(seen: &Seen<'_>, moment: Moment, wrong: &mut Vec<String>) {
     if moment == Moment::Any {
         return;
     }
-    let evidence = fs::read_dir(seen.installed.files.evidence());
+    let evidence = fs::read_dir(app.installed.files.evidence());
     for entry in evidence.into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if !transactions.contains(name.as_str()) {

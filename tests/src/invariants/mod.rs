@@ -6,10 +6,10 @@
 
 mod agents;
 mod all;
+mod app_snapshot;
 mod history;
 mod releases;
-mod seen;
 mod slots;
 
 pub use all::{Moment, violations};
-pub use seen::Installed;
+pub use app_snapshot::InstalledApp;

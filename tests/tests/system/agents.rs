@@ -4,10 +4,13 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::{Behaviour, Host, LONG, Packing, Sandbox, Setup, Tree, end_all, eventually};
+use fleet_tests::{
+    Behaviour, Host, LONG, Packing, Setup, Tree, end_all, eventually, host, wording,
+};
+use insta::assert_snapshot;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use protocol::{Digest, Outcome, Status, header};
+use protocol::{Digest, Outcome, Status};
 
 /// Waits until the agent of this release runs as another process than `before`.
 fn runs_anew(host: &Host, digest: &Digest, before: Option<u32>) -> Result<u32> {
@@ -27,15 +30,14 @@ fn kill_agent(host: &Host) -> Result<u32> {
 
 #[test]
 fn lesson_19_the_same_agent_goes_on_through_a_crash_in_the_watch() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().health("watch", "'2s'"))?;
+    let host = host()?;
     let release = Tree::healthy("one")?;
-    let mut lines = host.order("/update", &release).header("accept", header::NDJSON).lines()?;
-    lines.until("\"watching\"")?;
+    drop(host.order_until_watched(&release)?);
     let pid = host.app()?.pid;
     host.kill()?;
     host.holds()?;
     assert_eq!(host.running(), Some(release.digest));
+    host.sleep_through_watch()?;
     host.start()?;
     let last = host.idle()?.last.context("a last transaction")?;
     assert_eq!(last.outcome, Outcome::Updated);
@@ -45,12 +47,10 @@ fn lesson_19_the_same_agent_goes_on_through_a_crash_in_the_watch() -> Result<()>
 
 #[test]
 fn lesson_10_an_agent_that_dies_in_a_watch_that_another_updater_began_is_undone() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let good = host.installs("good")?;
     let bad = Tree::healthy("bad")?;
-    let call = host.order("/update?watch=1h", &bad).header("accept", header::NDJSON);
-    call.lines()?.until("\"watching\"")?;
+    drop(host.order_until_watched(&bad)?);
     host.kill()?;
     host.start()?;
     host.runs(&bad.digest)?;
@@ -63,24 +63,24 @@ fn lesson_10_an_agent_that_dies_in_a_watch_that_another_updater_began_is_undone(
 
 #[test]
 fn an_agent_that_died_while_no_updater_ran_has_to_prove_itself_anew() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().health("watch", "'1s'"))?;
+    let host = host()?;
     let release = Tree::healthy("one")?;
-    let mut lines = host.order("/update", &release).header("accept", header::NDJSON).lines()?;
-    lines.until("\"watching\"")?;
-    let before = kill_agent(&host).and_then(|pid| host.kill().map(|()| pid));
-    // The updater may have seen it, and then it has reversed; else the next one starts it again.
-    let before = before?;
+    drop(host.order_until_watched(&release)?);
+    let before = host.app()?.pid.context("an agent runs")?;
+    host.kill()?;
+    kill(Pid::from_raw(before.cast_signed()), Signal::SIGKILL)?;
+    host.sleep_through_watch()?;
     host.start()?;
     let app = host.idle()?;
+    let last = app.last.context("a last transaction")?;
+    assert_eq!((last.outcome, last.to), (Outcome::Updated, Some(release.digest)));
     assert_ne!(app.pid, Some(before));
     host.rests()
 }
 
 #[test]
 fn an_agent_that_flaps_is_started_again_and_again_and_can_be_replaced() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().run("backoff_max", "'200ms'"))?;
+    let host = Host::alone(&Setup::default().run("backoff_max", "'200ms'"))?;
     let flapping = host.installs("flapping")?;
     let mut pid = None;
     for _ in 0..4 {
@@ -98,15 +98,14 @@ fn an_agent_that_flaps_is_started_again_and_again_and_can_be_replaced() -> Resul
 
 #[test]
 fn an_agent_that_goes_into_the_background_is_undone_and_leaves_nothing() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let good = host.installs("good")?;
     let tree = Tree::agent(&Behaviour { message: "away".into(), ..Behaviour::default() })?;
     tree.program("bin/it", &fs::read_to_string(tree.path().join("bin/agent"))?)?;
     tree.program("bin/agent", "#!/bin/sh\nsetsid bin/it &\nexit 0\n")?;
     let release = tree.pack(Packing::Zstd)?;
     let problem = host.undoes(&release)?;
-    assert!(problem.detail.contains("exited with status 0"), "{problem:?}");
+    assert_snapshot!(wording(&problem.detail), @"the agent exited with status 0");
     let store = host.install().join("releases/store").join(release.digest.hex());
     assert_eq!(fleet_tests::processes_of(&store), []);
     host.keeps(&good, None)?;
@@ -115,21 +114,19 @@ fn an_agent_that_goes_into_the_background_is_undone_and_leaves_nothing() -> Resu
 
 #[test]
 fn an_agent_that_lives_and_listens_no_more_is_undone_in_its_watch() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let good = host.installs("good")?;
     let deaf = Behaviour { closes_after: Some(2), ..Behaviour::default() };
     let call = host.order("/update?watch=1h", &Tree::release(&deaf)?);
     let problem = call.send()?.problem()?;
-    assert!(problem.detail.contains("in a row"), "{problem:?}");
+    assert_snapshot!(wording(&problem.detail), @"2 failures in a row during the watch, the last: connect to ADDRESS: Connection refused (os error 111)");
     host.keeps(&good, None)?;
     host.rests()
 }
 
 #[test]
 fn lesson_20_a_stranger_that_got_the_agents_number_is_let_live() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = host.installs("one")?;
     host.kill()?;
     end_all(&host.install());
@@ -153,8 +150,7 @@ fn lesson_20_a_stranger_that_got_the_agents_number_is_let_live() -> Result<()> {
 
 #[test]
 fn an_update_after_the_agent_died_unseen_is_as_any_other() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let first = host.installs("one")?;
     let pid = host.app()?.pid;
     host.kill()?;

@@ -2,7 +2,7 @@
 //! of them is left.
 
 use anyhow::Result;
-use fleet_tests::{Behaviour, Host, Packing, Release, Sandbox, Setup, Tree};
+use fleet_tests::{Behaviour, Host, Packing, Release, Setup, Tree, host};
 use protocol::{Code, Problem, header};
 
 fn refused(host: &Host, release: &Release) -> Result<Problem> {
@@ -16,8 +16,7 @@ fn refused(host: &Host, release: &Release) -> Result<Problem> {
 
 #[test]
 fn lesson_06_a_truncated_or_corrupt_archive_is_refused_and_leaves_nothing() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     for packing in [Packing::Gzip, Packing::Zstd] {
         let whole = Tree::agent(&Behaviour::default())?.pack(packing)?.bytes;
         let mut corrupt = whole.clone();
@@ -43,8 +42,7 @@ fn lesson_06_a_truncated_or_corrupt_archive_is_refused_and_leaves_nothing() -> R
 
 #[test]
 fn lesson_30_bytes_of_another_digest_are_never_a_release() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let announced = Tree::healthy("announced")?;
     let other = Tree::healthy("other")?;
     let answer = host
@@ -62,12 +60,11 @@ fn lesson_30_bytes_of_another_digest_are_never_a_release() -> Result<()> {
 
 #[test]
 fn lesson_16_every_bound_has_a_name_and_holds() -> Result<()> {
-    let place = Sandbox::new()?;
     let setup = Setup::default()
         .limits("archive_bytes", "'64KiB'")
         .limits("unpacked_bytes", "'1MiB'")
         .limits("entries", "50");
-    let host = Host::alone(&place, &setup)?;
+    let host = Host::alone(&setup)?;
 
     let noise: Vec<u8> =
         (0..200_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
@@ -90,8 +87,7 @@ fn lesson_16_every_bound_has_a_name_and_holds() -> Result<()> {
 
 #[test]
 fn a_host_without_space_says_how_much_it_needs() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().limits("reserve_bytes", "'4096TiB'"))?;
+    let host = Host::alone(&Setup::default().limits("reserve_bytes", "'4096TiB'"))?;
     let problem = refused(&host, &Tree::healthy("one")?)?;
     assert_eq!((problem.code.status(), &problem.code), (507, &Code::NoSpace));
     let (needed, free) = (problem.needed.expect("needed"), problem.free.expect("free"));
@@ -102,8 +98,7 @@ fn a_host_without_space_says_how_much_it_needs() -> Result<()> {
 #[test]
 fn what_a_release_may_have_it_keeps() -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let tree = Tree::agent(&Behaviour::default())?;
     tree.file("share/ünïcode/text", "text")?;
     tree.program("bin/setuid", "#!/bin/sh\n")?;

@@ -18,7 +18,7 @@ const DROP_IN: &str = "/run/systemd/system/updater.service.d/dies.conf";
 
 /// How the updater's death goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Then {
+enum Afterwards {
     /// The power is cut, and the host boots.
     Boot,
     /// The updater is started again.
@@ -29,18 +29,18 @@ enum Then {
 #[derive(Debug, Clone, Copy)]
 struct Cut {
     at: &'static str,
-    then: Then,
+    then: Afterwards,
     bad: bool,
     ends: Outcome,
     /// Whose agents are started since, in their order.
     starts: &'static [&'static str],
 }
 
-const fn good(at: &'static str, then: Then) -> Cut {
+const fn good(at: &'static str, then: Afterwards) -> Cut {
     Cut { at, then, bad: false, ends: Updated, starts: &["new"] }
 }
 
-const fn bad(at: &'static str, then: Then, starts: &'static [&'static str]) -> Cut {
+const fn bad(at: &'static str, then: Afterwards, starts: &'static [&'static str]) -> Cut {
     Cut { at, then, bad: true, ends: RolledBack, starts }
 }
 
@@ -48,9 +48,9 @@ const fn bad(at: &'static str, then: Then, starts: &'static [&'static str]) -> C
 fn lesson_18_a_power_cut_on_the_way_to_a_release_never_mixes_two() -> Result<()> {
     // Between the switch and the restart; between the new files and the start; in the watch; at the end.
     each_on_a_host(&[
-        &[good("active_flipped", Then::Boot), good("units_placed", Then::Boot)],
-        &[good("agent_stopped", Then::Boot), good("watched", Then::Boot)],
-        &[good("outcome_written", Then::Boot), good("units_placed", Then::Start)],
+        &[good("active_flipped", Afterwards::Boot), good("units_placed", Afterwards::Boot)],
+        &[good("agent_stopped", Afterwards::Boot), good("watched", Afterwards::Boot)],
+        &[good("outcome_written", Afterwards::Boot), good("units_placed", Afterwards::Start)],
     ])
 }
 
@@ -58,8 +58,14 @@ fn lesson_18_a_power_cut_on_the_way_to_a_release_never_mixes_two() -> Result<()>
 fn lesson_18_a_power_cut_on_the_way_back_never_mixes_two() -> Result<()> {
     let (both, old) = (&["new", "old"], &["old"]);
     each_on_a_host(&[
-        &[bad("units_placed", Then::Boot, both), bad("active_reversed", Then::Boot, old)],
-        &[bad("units_placed:2", Then::Boot, old), bad("units_placed:2", Then::Start, old)],
+        &[
+            bad("units_placed", Afterwards::Boot, both),
+            bad("active_reversed", Afterwards::Boot, old),
+        ],
+        &[
+            bad("units_placed:2", Afterwards::Boot, old),
+            bad("units_placed:2", Afterwards::Start, old),
+        ],
     ])
 }
 
@@ -78,7 +84,7 @@ fn a_connection_that_waits_at_boot_starts_nothing_by_halves() -> Result<()> {
     machine.write("/etc/systemd/system/knock.service", knock, 0o644)?;
     machine.ask("systemctl daemon-reload && systemctl enable --quiet agent.socket knock")?;
     install_old(host)?;
-    cut(host, &good("active_flipped", Then::Boot))
+    cut(host, &good("active_flipped", Afterwards::Boot))
 }
 
 #[test]
@@ -91,7 +97,7 @@ fn a_boot_starts_neither_a_first_release_twice_nor_what_is_to_be_down() -> Resul
         machine.write(&format!("/etc/systemd/system/{unit}"), unit_file(unit, "new"), 0o644)?;
     }
     machine.ask("systemctl daemon-reload && systemctl enable --quiet agent sibling")?;
-    cut(host, &good("current_made", Then::Boot))?;
+    cut(host, &good("current_made", Afterwards::Boot))?;
 
     // With nothing under way each unit is started once, by systemd.
     machine.cut_power()?;
@@ -230,12 +236,12 @@ fn cut(host: &Member, cut: &Cut) -> Result<()> {
     is_dead(host)?;
     let machine = &host.machine;
     let started = starts_in(host, || match cut.then {
-        Then::Boot => {
+        Afterwards::Boot => {
             machine.cut_power()?;
             host.holds()?;
             machine.boot()
         }
-        Then::Start => {
+        Afterwards::Start => {
             host.holds()?;
             machine.ask(&format!("rm {DROP_IN} && systemctl daemon-reload"))?;
             machine.ask("systemctl reset-failed updater && systemctl start updater").map(drop)

@@ -252,18 +252,27 @@ fn installs(host: &Member, message: &str) -> Result<Digest> {
 
 /// Pushes a good release, cuts the power in a phase of it, and waits until a boot has finished it.
 fn cut_in(host: &Member, message: &str, phase: Phase) -> Result<Digest> {
-    let message = message.to_owned();
-    let slow = Behaviour { message, slow_start_ms: 1000, ..Behaviour::default() };
-    let release = Tree::release(&slow)?;
+    let (gate, watched) = (format!("/opt/gate-{message}"), phase == Phase::Watching);
+    let path = if watched { "/update?watch=1h" } else { "/update" };
+    // Where it is to come to a watch, the agent answers at once.
+    if watched {
+        host.machine.ask(&format!("touch {gate}"))?;
+    }
+    let (message, waits_for) = (message.to_owned(), Some(gate.clone().into()));
+    let release = Tree::release(&Behaviour { message, waits_for, ..Behaviour::default() })?;
     std::thread::scope(|scope| {
-        // Nobody answers it to the end.
-        scope.spawn(|| drop(host.order("/update?watch=3s", &release).send()));
+        // The updater is gone before it has answered.
+        scope.spawn(|| drop(host.order(path, &release).send()));
         eventually("the moment to cut the power", LONG, || {
             host.app().ok().filter(|app| app.state == phase)
         })
         .with_context(|| host.journals())?;
         host.machine.cut_power()
     })?;
+    host.machine.write(&gate, "", 0o644)?;
+    if watched {
+        host.sleep_through_watch()?;
+    }
     host.machine.boot()?;
     rests(host, &release.digest)?;
     Ok(release.digest)

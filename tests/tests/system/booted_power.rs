@@ -6,6 +6,9 @@ use fleet_tests::booted::{BootedFleet, Member};
 use fleet_tests::{Behaviour, LONG, Packing, Release, Setup, Tree, eventually};
 use protocol::{AppHealth, Digest, Outcome, Phase};
 
+/// The agents that are pushed here wait for this file.
+const GATE: &str = "/opt/gate";
+
 /// Pushes a release, and cuts the power as soon as `there` says so.
 fn cut(member: &Member, push: impl FnOnce() + Send, there: impl Fn() -> bool) -> Result<()> {
     std::thread::scope(|scope| {
@@ -18,9 +21,12 @@ fn cut(member: &Member, push: impl FnOnce() + Send, there: impl Fn() -> bool) ->
     member.machine.boot()
 }
 
-fn cut_in(member: &Member, phase: Phase, release: &Release) -> Result<AppHealth> {
-    let in_phase = || member.app().is_ok_and(|app| app.state == phase);
-    cut(member, || drop(member.push(release)), in_phase)?;
+/// Cuts the power while a release is being proven, which answers only after the boot.
+fn cut_in_proof(member: &Member, release: &Release) -> Result<AppHealth> {
+    let proving = || member.app().is_ok_and(|app| app.state == Phase::Probing);
+    member.machine.ask(&format!("rm -f {GATE}"))?;
+    cut(member, || drop(member.push(release)), proving)?;
+    member.machine.ask(&format!("touch {GATE}"))?;
     eventually("the transaction to be finished", LONG * 2, || {
         member.app().ok().filter(|app| app.state == Phase::Idle && app.pid.is_some())
     })
@@ -39,24 +45,22 @@ fn starts(member: &Member) -> Result<usize> {
 
 #[test]
 fn lesson_12_a_boot_finishes_what_a_power_cut_broke_off() -> Result<()> {
-    let setup = Setup::default().health("watch", "'3s'").health("attempts", "20");
-    let Some(fleet) = BootedFleet::of(1, &setup)? else { return Ok(()) };
+    let Some(fleet) = BootedFleet::of(1, &Setup::default().patient())? else { return Ok(()) };
     let member = fleet.members.first().context("a host")?;
     let first = Tree::healthy("first")?;
     member.push(&first)?.result()?;
 
     // The new release is good: the boot finishes its proof.
-    let slow = Behaviour { slow_start_ms: 1000, message: "slow".into(), ..Behaviour::default() };
-    let slow = Tree::release(&slow)?;
-    let app = cut_in(member, Phase::Probing, &slow)?;
+    let waits = Behaviour { waits_for: Some(GATE.into()), ..Behaviour::default() };
+    let slow = Tree::release(&Behaviour { message: "slow".into(), ..waits.clone() })?;
+    let app = cut_in_proof(member, &slow)?;
     assert_eq!(ended(&app), Some((Outcome::Updated, Some(slow.digest))), "{}", member.journals());
     // Only by the transaction, and not by the supervisor before it.
     assert_eq!(starts(member)?, 0, "{}", member.journals());
 
     // It is bad: the boot reverses it, and the old one is what runs.
-    let bad = Behaviour { status: Some(500), message: "bad".into(), ..Behaviour::default() };
-    let bad = Tree::release(&bad)?;
-    let app = cut_in(member, Phase::Probing, &bad)?;
+    let bad = Tree::release(&Behaviour { status: Some(500), ..waits })?;
+    let app = cut_in_proof(member, &bad)?;
     assert_eq!(
         ended(&app),
         Some((Outcome::RolledBack, Some(slow.digest))),

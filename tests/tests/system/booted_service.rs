@@ -45,7 +45,7 @@ fn lesson_19_an_agent_outlives_its_updater_in_the_units_control_group() -> Resul
     machine.shell("systemctl daemon-reload && systemctl restart updater")?.good()?;
     machine.shell("kill -STOP $(systemctl show --value -p MainPID updater)")?.good()?;
     eventually("the watchdog to bite", LONG, || {
-        (machine.show("updater", "NRestarts").ok()? == "1" && member.health().is_ok()).then_some(())
+        (machine.show("updater", "NRestarts").ok()? != "0" && member.health().is_ok()).then_some(())
     })
     .with_context(|| member.journals())?;
     assert_eq!(member.app()?.pid, agent);

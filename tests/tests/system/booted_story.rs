@@ -2,7 +2,7 @@
 //! `swarm`, a bad unit, a drill, a good and a bad updater, and a power cut in the middle.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::booted::{BootedFleet, Member, package};
@@ -10,6 +10,8 @@ use fleet_tests::{Behaviour, LONG, Output, Packing, Release, Setup, Tree, eventu
 use protocol::Phase;
 
 const UNIT: &str = "agent.service";
+/// The last release's agent waits for this file.
+const GATE: &str = "/opt/gate";
 const RUNS: &str = "[Service]\nUser=agent\nEnvironment=AGENT_LISTEN=0.0.0.0:8765\n\
     WorkingDirectory=/opt/agent/current\nExecStart=/opt/agent/current/bin/agent\n\
     [Install]\nWantedBy=multi-user.target\n";
@@ -22,16 +24,16 @@ fn a_host_lives_through_good_and_bad_releases_and_a_power_cut() -> Result<()> {
         .run("kind", "'systemd'")
         .run("units", &format!("['{UNIT}']"))
         .run("unit_files", &format!("['{UNIT}']"))
-        .health("attempts", "50");
+        .patient();
     let Some(fleet) = BootedFleet::idle(1, &setup)? else { return Ok(()) };
     let host = fleet.members.first().context("a host")?;
     let machine = &host.machine;
     join(host)?;
 
-    let first = tree("first", RUNS, 0)?;
+    let first = tree("first", RUNS, None)?;
     update(&fleet, &first, 0, "updated")?;
     machine.ask("systemctl enable --quiet agent")?;
-    let bad = update(&fleet, &tree("bad", FAILS, 0)?, 1, "rolled_back")?;
+    let bad = update(&fleet, &tree("bad", FAILS, None)?, 1, "rolled_back")?;
     ensure!(bad.stdout.contains("this unit says no"), "{bad:?}");
     assert_eq!(host.ask_agent("/health")?["message"], "first");
     host.rests()?;
@@ -48,7 +50,7 @@ fn a_host_lives_through_good_and_bad_releases_and_a_power_cut() -> Result<()> {
     host.is_now(&next.digest)?;
 
     // The power goes while a release is being proven. Whoever ordered it waits, and is told the truth.
-    let second = tree("second", RUNS, 2000)?;
+    let second = tree("second", RUNS, Some(GATE.into()))?;
     std::thread::scope(|scope| {
         let ordered = scope.spawn(|| update(&fleet, &second, 0, "updated"));
         eventually("the release to be proven", LONG, || {
@@ -57,6 +59,7 @@ fn a_host_lives_through_good_and_bad_releases_and_a_power_cut() -> Result<()> {
         .with_context(|| host.journals())?;
         machine.cut_power()?;
         machine.boot()?;
+        machine.ask(&format!("touch {GATE}"))?;
         ordered.join().ok().context("it does not panic")?.with_context(|| host.journals())
     })?;
     host.rests()?;
@@ -90,9 +93,9 @@ fn join(host: &Member) -> Result<()> {
     host.answers()
 }
 
-fn tree(message: &str, unit: &str, slow_start_ms: u64) -> Result<Tree> {
+fn tree(message: &str, unit: &str, waits_for: Option<PathBuf>) -> Result<Tree> {
     let message = message.to_owned();
-    let tree = Tree::agent(&Behaviour { message, slow_start_ms, ..Behaviour::default() })?;
+    let tree = Tree::agent(&Behaviour { message, waits_for, ..Behaviour::default() })?;
     tree.units(&[(UNIT, unit)])?;
     Ok(tree)
 }

@@ -21,7 +21,7 @@ fn booted(setup: Setup) -> Result<Option<BootedFleet>> {
         .run("kind", "'systemd'")
         .run("units", "['agent.service', 'sibling.service']")
         .run("unit_files", "['agent.service', 'sibling.service', 'extra.service']")
-        .run("start_timeout", "'2s'")
+        .run("start_timeout", "'10s'")
         .run("stop_grace", "'3s'")
         .run("env", "{ FLAVOUR = 'a \"b\" $HOME' }");
     let Some(fleet) = BootedFleet::of(1, &setup)? else { return Ok(None) };
@@ -141,7 +141,8 @@ fn units_that_fail_in_every_way_are_told_and_undone() -> Result<()> {
     machine.write(drop_in, restarts, 0o644)?;
     machine.ask("systemctl daemon-reload")?;
     let dies = Behaviour { dies_after: Some(1), ..Behaviour::default() };
-    let problem = refused(host, &Tree::release(&dies)?)?;
+    let problem = host.order("/update?watch=1h", &Tree::release(&dies)?).send()?.problem()?;
+    assert_eq!(problem.code, Code::RolledBack, "{problem:?}");
     // Whichever is seen first: that the unit is not the same, or that nobody answers meanwhile.
     let told = ["agent.service", "failures in a row during the watch"];
     ensure!(told.iter().any(|why| problem.detail.contains(why)), "{problem:?}");

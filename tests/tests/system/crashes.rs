@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use fleet_tests::crashes::{CrashedHost, Point, Scenario, passed, sample};
+use fleet_tests::crashes::{CrashedHost, Point, Scenario, checkpoints_passed, sample};
 use strum::VariantArray as _;
 
 /// Points of each scenario at which two updaters are killed.
@@ -102,10 +102,10 @@ fn a_rollback_survives_its_updater_at_every_checkpoint() -> Result<()> {
 #[test]
 fn lesson_21_the_updaters_own_update_survives_it_at_its_checkpoints() -> Result<()> {
     let scenario = Scenario::SelfUpdate;
-    let mut stand = CrashedHost::new(scenario)?;
+    let mut crashed = CrashedHost::new(scenario)?;
     // In its first release being made, in the trial of the new one, at the flip, and at the end.
     for (first, second) in [(2, None), (9, None), (13, None), (10, Some(2)), (16, None)] {
-        Point { scenario, first, second }.attempt(&mut stand)?;
+        Point { scenario, first, second }.attempt(&mut crashed)?;
     }
     Ok(())
 }
@@ -119,7 +119,7 @@ const ELSEWHERE: [&str; 2] = ["counter_kept", "units_placed"];
 fn every_checkpoint_is_passed() -> Result<()> {
     let mut seen: BTreeSet<String> = ELSEWHERE.map(str::to_owned).into();
     for scenario in Scenario::VARIANTS {
-        seen.extend(passed(*scenario)?);
+        seen.extend(checkpoints_passed(*scenario)?);
     }
     let all = sys::CHECKPOINTS.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(seen, all);

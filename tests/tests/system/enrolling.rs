@@ -7,30 +7,31 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use fleet_tests::{Daemon, Fleet, Output, eventually, program};
+use fleet_tests::{Daemon, Fleet, Output, eventually, program, wording};
+use insta::assert_snapshot;
 
 /// A fleet, with the bundle of a host that is not there yet, and where its files will be.
-struct Scene {
+struct BundleFixture {
     fleet: Fleet,
     port: String,
 }
 
-impl Scene {
+impl BundleFixture {
     fn new() -> Result<Self> {
         let fleet = Fleet::new()?;
-        let address = fleet.place().free_port()?;
+        let address = fleet.sandbox().free_port()?;
         let (ip, port) = (address.ip().to_string(), address.port().to_string());
-        let scene = Self { fleet, port };
-        scene.bundle("web-1", &ip)?;
-        scene.bundle("web-2", &ip)?;
-        let text = fs::read_to_string(scene.bundled("web-1/updater.toml"))?;
+        let fixture = Self { fleet, port };
+        fixture.bundle("web-1", &ip)?;
+        fixture.bundle("web-2", &ip)?;
+        let text = fs::read_to_string(fixture.bundled("web-1/updater.toml"))?;
         let text = text
-            .replace("/var/lib/updater", &scene.path("state"))
-            .replace("[self]\n", &format!("[self]\ninstall_dir = '{}'\n", scene.path("self")))
-            .replace("/opt/agent", &scene.path("agent"))
+            .replace("/var/lib/updater", &fixture.path("state"))
+            .replace("[self]\n", &format!("[self]\ninstall_dir = '{}'\n", fixture.path("self")))
+            .replace("/opt/agent", &fixture.path("agent"))
             .replace("# command", "command");
-        fs::write(scene.bundled("web-1/updater.toml"), text)?;
-        Ok(scene)
+        fs::write(fixture.bundled("web-1/updater.toml"), text)?;
+        Ok(fixture)
     }
 
     fn bundle(&self, name: &str, ip: &str) -> Result<()> {
@@ -41,15 +42,15 @@ impl Scene {
     }
 
     fn path(&self, name: &str) -> String {
-        self.fleet.place().path().join(name).display().to_string()
+        self.fleet.sandbox().path().join(name).display().to_string()
     }
 
     fn bundled(&self, name: &str) -> PathBuf {
-        self.fleet.place().path().join("bundles").join(name)
+        self.fleet.sandbox().path().join("bundles").join(name)
     }
 
     fn config(&self) -> PathBuf {
-        self.fleet.place().path().join("etc/updater.toml")
+        self.fleet.sandbox().path().join("etc/updater.toml")
     }
 
     fn enroll(&self, name: &str, arguments: &[&str]) -> Result<Output> {
@@ -70,45 +71,46 @@ fn mode(path: &Path) -> Result<u32> {
 
 #[test]
 fn one_command_makes_a_host_of_a_bundle() -> Result<()> {
-    let scene = Scene::new()?;
-    let said = scene.enroll("web-1", &["--no-start"])?.good()?.stdout;
+    let fixture = BundleFixture::new()?;
+    let said = fixture.enroll("web-1", &["--no-start"])?.good()?.stdout;
     for words in ["this host is web-1 until 2", "identity: written to", "configuration: written to"]
     {
         assert!(said.contains(words), "{words}: {said}");
     }
-    let identity = scene.config().with_file_name("updater");
+    let identity = fixture.config().with_file_name("updater");
     assert_eq!(mode(&identity)?, 0o700);
     assert_eq!(mode(&identity.join("updater.key"))?, 0o600);
 
     // Typed again, it changes nothing, and what the operator wrote since stays.
-    let text = fs::read_to_string(scene.config())?.replace("# Asked", "# mine: asked");
-    fs::write(scene.config(), &text)?;
-    let said = scene.enroll("web-1", &["--no-start"])?.good()?.stdout;
+    let text = fs::read_to_string(fixture.config())?.replace("# Asked", "# mine: asked");
+    fs::write(fixture.config(), &text)?;
+    let said = fixture.enroll("web-1", &["--no-start"])?.good()?.stdout;
     assert!(said.contains("is yours, and is kept") && said.contains("already"), "{said}");
-    assert_eq!(fs::read_to_string(scene.config())?, text);
+    assert_eq!(fs::read_to_string(fixture.config())?, text);
 
-    let log = scene.fleet.place().path().join("log");
-    let daemon = Daemon::start(&scene.config(), &log, "")?;
+    let log = fixture.fleet.sandbox().path().join("log");
+    let daemon = Daemon::start(&fixture.config(), &log, "")?;
     eventually("the master to reach it", fleet_tests::LONG, || {
-        scene.fleet.swarm(["check", "--host", "web-1"]).ok()?.good().ok()
+        fixture.fleet.swarm(["check", "--host", "web-1"]).ok()?.good().ok()
     })?;
     daemon.stop()
 }
 
 #[test]
 fn another_identity_is_replaced_only_by_force_and_kept() -> Result<()> {
-    let scene = Scene::new()?;
-    scene.enroll("web-1", &["--no-start"])?.good()?;
-    let identity = scene.config().with_file_name("updater");
+    let fixture = BundleFixture::new()?;
+    fixture.enroll("web-1", &["--no-start"])?.good()?;
+    let identity = fixture.config().with_file_name("updater");
     let key = fs::read(identity.join("updater.key"))?;
-    let refused = scene.enroll("web-2", &["--no-start"])?;
+    let refused = fixture.enroll("web-2", &["--no-start"])?;
     assert_eq!(refused.code, 1);
-    for words in ["updater/web-2", "updater/web-1", "--force"] {
-        assert!(refused.stderr.contains(words), "{refused:?}");
-    }
+    assert_snapshot!(wording(&refused.stderr), @r"
+    error: failed to put the identity of updater/web-2 into SANDBOX/etc/updater: updater/web-1 (HEX) is there
+      hint: --force puts the new one there, and keeps the old one beside it
+    ");
     assert_eq!(fs::read(identity.join("updater.key"))?, key);
 
-    let said = scene.enroll("web-2", &["--no-start", "--force"])?.good()?.stdout;
+    let said = fixture.enroll("web-2", &["--no-start", "--force"])?.good()?.stdout;
     assert!(said.contains("this host is web-2") && said.contains("the old one is"), "{said}");
     assert_ne!(fs::read(identity.join("updater.key"))?, key);
     let etc = fs::read_dir(identity.parent().expect("etc"))?.flatten();
@@ -121,69 +123,72 @@ fn another_identity_is_replaced_only_by_force_and_kept() -> Result<()> {
 
 #[test]
 fn a_bundle_that_does_not_hold_together_puts_nothing_in_place() -> Result<()> {
-    type Break = fn(&Scene) -> Result<()>;
+    type Break = fn(&BundleFixture) -> Result<()>;
     let breaks: [(Break, &str); 10] = [
         (
-            |scene| {
-                let key = fs::read(scene.bundled("web-2/updater/updater.key"))?;
-                Ok(fs::write(scene.bundled("web-1/updater/updater.key"), key)?)
+            |fixture| {
+                let key = fs::read(fixture.bundled("web-2/updater/updater.key"))?;
+                Ok(fs::write(fixture.bundled("web-1/updater/updater.key"), key)?)
             },
             "is not the key of",
         ),
         (
-            |scene| {
-                let key = scene.bundled("web-1/updater/updater.key");
+            |fixture| {
+                let key = fixture.bundled("web-1/updater/updater.key");
                 Ok(fs::set_permissions(key, fs::Permissions::from_mode(0o644))?)
             },
             "chmod 600",
         ),
         (
-            |scene| {
+            |fixture| {
                 for (from, to) in [("worker.key", "updater.key"), ("worker.crt", "updater.crt")] {
-                    let from = scene.bundled("web-1/agent").join(from);
-                    fs::copy(from, scene.bundled("web-1/updater").join(to))?;
+                    let from = fixture.bundled("web-1/agent").join(from);
+                    fs::copy(from, fixture.bundled("web-1/updater").join(to))?;
                 }
                 Ok(())
             },
             "agent/web-1, not of an updater",
         ),
         (
-            |scene| {
+            |fixture| {
                 for name in ["worker.key", "worker.crt"] {
-                    let from = scene.bundled("web-2/agent").join(name);
-                    fs::copy(from, scene.bundled("web-1/agent").join(name))?;
+                    let from = fixture.bundled("web-2/agent").join(name);
+                    fs::copy(from, fixture.bundled("web-1/agent").join(name))?;
                 }
                 Ok(())
             },
             "its agent is agent/web-2",
         ),
-        (|scene| open_to_all(scene, "web-1/updater.toml"), "chmod go-w"),
-        (|scene| open_to_all(scene, "web-1/updater/ca.crt"), "chmod go-w"),
-        (|scene| open_to_all(scene, "web-1/updater/updater.crt"), "chmod go-w"),
-        (|scene| open_to_all(scene, "web-1/updater"), "chmod go-w"),
+        (|fixture| open_to_all(fixture, "web-1/updater.toml"), "chmod go-w"),
+        (|fixture| open_to_all(fixture, "web-1/updater/ca.crt"), "chmod go-w"),
+        (|fixture| open_to_all(fixture, "web-1/updater/updater.crt"), "chmod go-w"),
+        (|fixture| open_to_all(fixture, "web-1/updater"), "chmod go-w"),
         (
-            |scene| {
-                let ca = scene.bundled("web-1/updater/ca.crt");
-                fs::rename(&ca, scene.bundled("web-1/other.crt"))?;
+            |fixture| {
+                let ca = fixture.bundled("web-1/updater/ca.crt");
+                fs::rename(&ca, fixture.bundled("web-1/other.crt"))?;
                 Ok(std::os::unix::fs::symlink("../other.crt", ca)?)
             },
             "ca.crt of the bundle",
         ),
-        (|scene| Ok(fs::write(scene.bundled("web-1/updater.toml"), "lissten = 'x'\n")?), "lissten"),
+        (
+            |fixture| Ok(fs::write(fixture.bundled("web-1/updater.toml"), "lissten = 'x'\n")?),
+            "lissten",
+        ),
     ];
     for (break_it, words) in breaks {
-        let scene = Scene::new()?;
-        break_it(&scene)?;
-        let refused = scene.enroll("web-1", &["--no-start"])?;
+        let fixture = BundleFixture::new()?;
+        break_it(&fixture)?;
+        let refused = fixture.enroll("web-1", &["--no-start"])?;
         assert_eq!(refused.code, 1, "{words}: {refused:?}");
         assert!(refused.stderr.contains(words), "{words}: {refused:?}");
-        assert!(!scene.config().parent().is_some_and(Path::exists), "{words}");
+        assert!(!fixture.config().parent().is_some_and(Path::exists), "{words}");
     }
     Ok(())
 }
 
-fn open_to_all(scene: &Scene, name: &str) -> Result<()> {
-    Ok(fs::set_permissions(scene.bundled(name), fs::Permissions::from_mode(0o777))?)
+fn open_to_all(fixture: &BundleFixture, name: &str) -> Result<()> {
+    Ok(fs::set_permissions(fixture.bundled(name), fs::Permissions::from_mode(0o777))?)
 }
 
 #[test]
@@ -191,14 +196,14 @@ fn a_bundle_is_its_callers_or_roots() -> Result<()> {
     let root = nix::unistd::geteuid().is_root();
     ensure!(root, "only root can give a file away: run as root");
     for name in ["web-1", "web-1/updater", "web-1/updater/ca.crt", "web-1/updater.toml"] {
-        let scene = Scene::new()?;
-        std::os::unix::fs::chown(scene.bundled(name), Some(4242), None)?;
-        let refused = scene.enroll("web-1", &["--no-start"])?;
+        let fixture = BundleFixture::new()?;
+        std::os::unix::fs::chown(fixture.bundled(name), Some(4242), None)?;
+        let refused = fixture.enroll("web-1", &["--no-start"])?;
         assert_eq!(refused.code, 1, "{name}: {refused:?}");
         assert!(refused.stderr.contains("belongs to the user 4242"), "{name}: {refused:?}");
-        assert!(!scene.config().parent().is_some_and(Path::exists), "{name}");
+        assert!(!fixture.config().parent().is_some_and(Path::exists), "{name}");
         // Who calls by way of sudo has copied it.
-        let mut command = scene.enrolling("web-1", &["--no-start"])?;
+        let mut command = fixture.enrolling("web-1", &["--no-start"])?;
         Output::of(command.env("SUDO_UID", "4242"))?.good()?;
     }
     Ok(())
@@ -206,11 +211,11 @@ fn a_bundle_is_its_callers_or_roots() -> Result<()> {
 
 #[test]
 fn what_the_check_finds_keeps_the_service_from_starting() -> Result<()> {
-    let scene = Scene::new()?;
-    let text = fs::read_to_string(scene.bundled("web-1/updater.toml"))?;
+    let fixture = BundleFixture::new()?;
+    let text = fs::read_to_string(fixture.bundled("web-1/updater.toml"))?;
     let text = text.replace("# user = \"agent\"", "user = \"nobody-of-this-name\"");
-    fs::write(scene.bundled("web-1/updater.toml"), text)?;
-    let output = scene.enroll("web-1", &[])?;
+    fs::write(fixture.bundled("web-1/updater.toml"), text)?;
+    let output = fixture.enroll("web-1", &[])?;
     assert_eq!(output.code, 1, "{output:?}");
     assert!(output.stdout.contains("nobody-of-this-name"), "{output:?}");
     assert!(output.stdout.contains("service: not started; mend"), "{output:?}");
@@ -219,20 +224,20 @@ fn what_the_check_finds_keeps_the_service_from_starting() -> Result<()> {
 
 #[test]
 fn a_release_key_in_the_bundle_comes_along() -> Result<()> {
-    let scene = Scene::new()?;
-    let text = fs::read_to_string(scene.bundled("web-1/updater.toml"))?;
+    let fixture = BundleFixture::new()?;
+    let text = fs::read_to_string(fixture.bundled("web-1/updater.toml"))?;
     let text = text.replace("# trusted_keys", "trusted_keys");
-    fs::write(scene.bundled("web-1/updater.toml"), text)?;
+    fs::write(fixture.bundled("web-1/updater.toml"), text)?;
     let key = fleet_tests::ReleaseKey::generate()?;
-    fs::copy(key.public_file(), scene.bundled("web-1/release.pub"))?;
-    let said = scene.enroll("web-1", &["--no-start"])?.good()?.stdout;
+    fs::copy(key.public_file(), fixture.bundled("web-1/release.pub"))?;
+    let said = fixture.enroll("web-1", &["--no-start"])?.good()?.stdout;
     assert!(said.contains("release key: written to"), "{said}");
-    let placed = scene.config().with_file_name("release.pub");
+    let placed = fixture.config().with_file_name("release.pub");
     assert!(placed.exists());
 
     // Where the operator has a configuration of his own, nobody else says who may sign.
     fs::remove_file(&placed)?;
-    let said = scene.enroll("web-1", &["--no-start"])?;
+    let said = fixture.enroll("web-1", &["--no-start"])?;
     assert!(said.stdout.contains("is yours, and is kept"), "{said:?}");
     assert!(said.stdout.contains("release.pub") && said.code == 1, "{said:?}");
     assert!(!placed.exists());

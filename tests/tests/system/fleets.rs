@@ -3,7 +3,8 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{Behaviour, Fleet, LONG, Output, Setup, Tree, eventually};
+use fleet_tests::{Behaviour, Fleet, LONG, Output, Setup, Tree, eventually, wording};
+use insta::assert_snapshot;
 use serde_json::Value;
 
 fn outcomes(output: &Output) -> Result<Vec<String>> {
@@ -12,14 +13,10 @@ fn outcomes(output: &Output) -> Result<Vec<String>> {
     Ok(rows.iter().map(|row| row["outcome"].as_str().unwrap_or_default().to_owned()).collect())
 }
 
-fn healthy(message: &str) -> Result<Tree> {
-    Tree::agent(&Behaviour { message: message.into(), ..Behaviour::default() })
-}
-
 #[test]
 fn a_fleet_is_updated_and_a_bad_release_is_undone_on_every_host() -> Result<()> {
     let fleet = Fleet::of(3, &Setup::default())?;
-    let good = fleet.update(&healthy("good")?, &[])?.good()?;
+    let good = fleet.update(&Tree::saying("good")?, &[])?.good()?;
     assert_eq!(outcomes(&good)?, ["updated"; 3]);
     let digest = good.summary()?["release"].as_str().context("a release")?.parse()?;
     for host in &fleet.hosts {
@@ -49,9 +46,28 @@ fn the_reason_of_a_failure_is_on_the_screen() -> Result<()> {
     let root = tree.path().display().to_string();
     let output = fleet.swarm(["update", "--all", "--root", &root])?;
     assert_eq!(output.code, 1);
-    let screen = format!("{}{}", output.stdout, output.stderr);
-    assert!(screen.contains("no such table: users"), "{screen}");
-    assert!(screen.contains("web-1") && screen.contains("rolled_back"), "{screen}");
+    assert_snapshot!(wording(&format!("{}{}", output.stdout, output.stderr)), @r"
+    HOST  OUTCOME  FROM  TO  TIME  WHY
+    web-1  rolled_back  -  -  DURATION  the agent exited with status 3
+
+    web-1: the last lines of its output
+      | agent 
+      | no such table: users
+
+    1 host: 1 rolled back
+    note: TEMPORARY is no git work tree and its release.toml has no [pack]: everything in it is packed but what looks like a secret
+    packed SHORT: 2 files, SIZE
+    web-1: receiving
+    web-1: verifying
+    web-1: building
+    web-1: staged
+    web-1: switching
+    web-1: restarting
+    web-1: probing
+    web-1: reversing: the agent exited with status 3
+    SHORT is quarantined for the whole fleet: it failed here
+    web-1: rolled_back
+    ");
     Ok(())
 }
 
@@ -59,7 +75,7 @@ fn the_reason_of_a_failure_is_on_the_screen() -> Result<()> {
 fn lesson_43_a_host_that_has_the_release_is_left_alone_and_one_that_is_down_is_named() -> Result<()>
 {
     let fleet = Fleet::of(3, &Setup::default())?;
-    let tree = healthy("one")?;
+    let tree = Tree::saying("one")?;
     let first = fleet.swarm(["--json", "update", "--host", "web-1", "--root", &root(&tree)])?;
     assert_eq!(outcomes(&first.good()?)?, ["updated"]);
     let pid = fleet.hosts[0].app()?.pid;
@@ -81,7 +97,7 @@ fn root(tree: &Tree) -> String {
 #[test]
 fn lesson_39_a_dry_run_touches_nothing() -> Result<()> {
     let fleet = Fleet::of(1, &Setup::default())?;
-    let output = fleet.update(&healthy("one")?, &["--dry-run"])?.good()?;
+    let output = fleet.update(&Tree::saying("one")?, &["--dry-run"])?.good()?;
     assert!(output.stdout.contains("web-1"), "{output:?}");
     assert!(fleet.hosts[0].store().is_empty());
     assert_eq!(fleet.hosts[0].app()?.last, None);
@@ -91,8 +107,8 @@ fn lesson_39_a_dry_run_touches_nothing() -> Result<()> {
 #[test]
 fn a_fleet_is_rolled_back() -> Result<()> {
     let fleet = Fleet::of(2, &Setup::default())?;
-    let one = fleet.update(&healthy("one")?, &[])?.good()?.summary()?["release"].clone();
-    fleet.update(&healthy("two")?, &[])?.good()?;
+    let one = fleet.update(&Tree::saying("one")?, &[])?.good()?.summary()?["release"].clone();
+    fleet.update(&Tree::saying("two")?, &[])?.good()?;
     let back = fleet.swarm(["--json", "rollback", "--all"])?.good()?;
     assert_eq!(outcomes(&back)?, ["rolled_back"; 2]);
     for host in &fleet.hosts {
@@ -103,15 +119,16 @@ fn a_fleet_is_rolled_back() -> Result<()> {
 
 #[test]
 fn lesson_37_a_broken_connection_is_asked_about() -> Result<()> {
-    let fleet = Fleet::of(1, &Setup::default().health("watch", "'1s'"))?;
+    let fleet = Fleet::of(1, &Setup::default())?;
     let host = &fleet.hosts[0];
-    let tree = healthy("one")?;
+    let tree = Tree::saying("one")?;
     let output = std::thread::scope(|scope| {
-        let pushing = scope.spawn(|| fleet.update(&tree, &[]));
+        let pushing = scope.spawn(|| fleet.update(&tree, &["--watch", "1h"]));
         eventually("the watch", LONG, || {
             host.app().ok().filter(|app| app.state == protocol::Phase::Watching)
         })?;
         host.kill()?;
+        host.sleep_through_watch()?;
         host.start()?;
         pushing.join().expect("it does not panic")
     })?;
@@ -123,13 +140,20 @@ fn lesson_37_a_broken_connection_is_asked_about() -> Result<()> {
 #[test]
 fn what_runs_where_and_what_was_done_can_be_asked() -> Result<()> {
     let fleet = Fleet::of(2, &Setup::default())?;
-    let release = fleet.update(&healthy("one")?, &[])?.good()?.summary()?["release"].clone();
+    let release = fleet.update(&Tree::saying("one")?, &[])?.good()?.summary()?["release"].clone();
     let digest = release.as_str().context("a digest")?;
     let short = &digest["sha256:".len().."sha256:".len() + 8];
+    let mut told = Vec::new();
     for command in ["status", "list", "check", "history"] {
         let all: &[&str] = if ["status", "check"].contains(&command) { &["--all"] } else { &[] };
         let output = fleet.swarm(std::iter::once(&command).chain(all))?.good()?;
-        assert!(output.stdout.contains("web-1") || command == "history", "{command}: {output:?}");
+        let mut shown = output.stdout.replace(env!("CARGO_PKG_VERSION"), "VERSION");
+        for host in &fleet.hosts {
+            for port in [host.address.port(), host.agent.port()] {
+                shown = shown.replace(&port.to_string(), "PORT");
+            }
+        }
+        told.push(wording(&format!("{command}:\n{shown}")));
         let json: Value = fleet
             .swarm(["--json", command].iter().chain(all))?
             .good()?
@@ -137,6 +161,26 @@ fn what_runs_where_and_what_was_done_can_be_asked() -> Result<()> {
             .with_context(|| command.to_owned())?;
         assert!(!json.is_null());
     }
+    assert_snapshot!(told.join("\n\n"), @r"
+    status:
+    HOST  APP  STATE  AGENT  RUNS  PREV  SHOULD RUN  UPDATER
+    web-1  agent  idle  running  SHORT  -  SHORT  VERSION
+    web-2  agent  idle  running  SHORT  -  SHORT  VERSION
+
+    list:
+    HOST  ADDRESS  UPDATER  AGENT  LABELS  NOTES
+    web-1  ADDRESS  PORT  PORT  -  -
+    web-2  ADDRESS  PORT  PORT  -  -
+
+    check:
+    HOST  CHECK  UPDATER  CERTIFICATE UNTIL  AGENT  DETAIL
+    web-1  fine  VERSION  TIME  agent running  -
+    web-2  fine  VERSION  TIME  agent running  -
+
+    history:
+    ROLLOUT  STARTED  RESULT  WHAT
+    SHORT  TIME  completed  update of --all to SHORT, by USER: 2 updated
+    ");
     let status = fleet.swarm(["status", "--all"])?.good()?;
     assert!(status.stdout.contains(short), "{status:?}");
     for command in ["show", "log", "why"] {
@@ -157,7 +201,7 @@ fn lesson_28_the_master_speaks_to_no_other_hosts_updater() -> Result<()> {
     fs::write(two.config(), text.replace(&two_address, &one_address))?;
     two.start_crashing("")?;
     eventually("web-2 to listen there", LONG, || std::net::TcpStream::connect(one.address).ok())?;
-    let tree = healthy("one")?;
+    let tree = Tree::saying("one")?;
     let output = fleet.swarm(["--json", "update", "--host", "web-1", "--root", &root(&tree)])?;
     assert_eq!(output.code, 1, "{output:?}");
     assert_eq!(output.row("web-1")?["outcome"], "unreachable");
@@ -168,7 +212,7 @@ fn lesson_28_the_master_speaks_to_no_other_hosts_updater() -> Result<()> {
 #[test]
 fn an_update_can_wait_for_the_masters_confirmation() -> Result<()> {
     let fleet = Fleet::of(1, &Setup::default())?;
-    let output = fleet.update(&healthy("one")?, &["--confirm"])?.good()?;
+    let output = fleet.update(&Tree::saying("one")?, &["--confirm"])?.good()?;
     assert_eq!(output.row("web-1")?["outcome"], "updated");
     Ok(())
 }
@@ -176,11 +220,11 @@ fn an_update_can_wait_for_the_masters_confirmation() -> Result<()> {
 #[test]
 fn secrets_are_not_packed_and_the_same_tree_has_one_digest() -> Result<()> {
     let fleet = Fleet::new()?;
-    let tree = healthy("one")?;
+    let tree = Tree::saying("one")?;
     tree.file(".env", "PASSWORD=x")?;
     tree.file("server.key", "x")?;
     let pack = |name: &str| -> Result<Vec<u8>> {
-        let archive = fleet.place().path().join(name);
+        let archive = fleet.sandbox().path().join(name);
         let file = archive.display().to_string();
         fleet.swarm(["pack", &root(&tree), "-o", &file])?.good()?;
         Ok(fs::read(archive)?)

@@ -9,42 +9,40 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::volume::{Volume, alone_with_mounts};
-use fleet_tests::{Behaviour, Host, LONG, Packing, Release, Sandbox, Setup, Tree, eventually};
+use fleet_tests::{Behaviour, Host, LONG, Packing, Release, Setup, Tree, eventually};
 use protocol::{Code, Digest, Problem};
 
 const MIB: u64 = 1 << 20;
 
 /// A host that runs a release from a small disk. Fields are dropped in this order.
-struct Small {
+struct SmallDiskHost {
+    _volume: Volume,
     host: Host,
     old: Digest,
     disk: PathBuf,
-    _volume: Volume,
-    _place: Sandbox,
 }
 
 /// What lies on the small disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum On {
+enum DiskHolds {
     Install,
     /// The journal, the history and the agent's log.
     State,
 }
 
-impl Small {
-    fn new(on: On, setup: Setup) -> Result<Self> {
+impl SmallDiskHost {
+    fn new(on: DiskHolds, setup: Setup) -> Result<Self> {
         alone_with_mounts()?;
-        let place = Sandbox::new()?;
-        let disk = place.path().join("disk");
-        let volume = Volume::small(&disk, 24 * MIB, 300)?;
-        let own = |name: &str| format!("'{}'", disk.join(name).display());
         let setup = match on {
-            On::Install => setup.app("install_dir", &own("install")),
-            On::State => setup.top("state_dir", &own("state")),
+            DiskHolds::Install => setup.app("install_dir", "'{directory}/disk/install'"),
+            DiskHolds::State => setup.top("state_dir", "'{directory}/disk/state'"),
         };
-        let host = Host::alone(&place, &setup)?;
+        let host = Host::alone_and_idle(&setup)?;
+        let disk = host.directory.join("disk");
+        let volume = Volume::small(&disk, 24 * MIB, 300)?;
+        host.start()?;
         let old = host.installs("old")?;
-        Ok(Self { host, old, disk, _volume: volume, _place: place })
+        Ok(Self { _volume: volume, host, old, disk })
     }
 
     /// Takes all of the disk but for this much.
@@ -143,7 +141,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 #[test]
 fn a_disk_that_runs_full_in_receiving_is_told_and_touches_nothing() -> Result<()> {
-    let small = Small::new(On::Install, unreserved())?;
+    let small = SmallDiskHost::new(DiskHolds::Install, unreserved())?;
     let release = large(4 * MIB)?;
     let ballast = small.fill_to(5 * MIB / 2)?;
     // It says beforehand what it knows: the length of the archive.
@@ -166,7 +164,7 @@ fn a_disk_that_runs_full_in_receiving_is_told_and_touches_nothing() -> Result<()
 
 #[test]
 fn a_disk_without_inodes_is_told_and_touches_nothing() -> Result<()> {
-    let small = Small::new(On::Install, unreserved())?;
+    let small = SmallDiskHost::new(DiskHolds::Install, unreserved())?;
     let release = many(60)?;
     let ballast = small.files_to(40)?;
     let problem = small.refuses(&release)?;
@@ -177,7 +175,8 @@ fn a_disk_without_inodes_is_told_and_touches_nothing() -> Result<()> {
 
 #[test]
 fn the_preflight_says_what_is_needed_and_what_is_free() -> Result<()> {
-    let small = Small::new(On::Install, unreserved().limits("reserve_inodes", "200"))?;
+    let small =
+        SmallDiskHost::new(DiskHolds::Install, unreserved().limits("reserve_inodes", "200"))?;
     let ballast = [small.fill_to(MIB)?, small.files_to(100)?];
     let problem = small.refuses(&large(2 * MIB)?)?;
     let (needed, free) = (problem.needed.context("needed")?, problem.free.context("free")?);
@@ -191,7 +190,7 @@ fn the_preflight_says_what_is_needed_and_what_is_free() -> Result<()> {
 #[test]
 fn a_disk_that_runs_full_in_a_build_is_told_and_touches_nothing() -> Result<()> {
     let build = "['sh', '-c', 'test ! -f zeroes || cat zeroes zeroes zeroes > built']";
-    let small = Small::new(On::Install, unreserved().app("build", build))?;
+    let small = SmallDiskHost::new(DiskHolds::Install, unreserved().app("build", build))?;
     let tree = Tree::agent(&Behaviour { message: "zeroes".to_owned(), ..Behaviour::default() })?;
     write(&tree.path().join("zeroes"), &vec![0; 1 << 20])?;
     let release = tree.pack(Packing::Zstd)?;
@@ -205,7 +204,7 @@ fn a_disk_that_runs_full_in_a_build_is_told_and_touches_nothing() -> Result<()> 
 
 #[test]
 fn no_room_for_the_journal_and_the_history_is_told_and_is_made_up_for() -> Result<()> {
-    let small = Small::new(On::State, unreserved())?;
+    let small = SmallDiskHost::new(DiskHolds::State, unreserved())?;
     let release = Tree::healthy("new")?;
     for left in [0, 4 << 10, 8 << 10, 16 << 10] {
         let ballast = small.fill_to(left)?;
@@ -229,7 +228,7 @@ fn no_room_for_the_journal_and_the_history_is_told_and_is_made_up_for() -> Resul
 
 #[test]
 fn an_agent_that_fills_the_disk_with_its_log_keeps_nobody_from_updating_it() -> Result<()> {
-    let small = Small::new(On::State, unreserved())?;
+    let small = SmallDiskHost::new(DiskHolds::State, unreserved())?;
     let log = small.host.state().join("agent.log");
     ensure!(small.disk.join("state/apps/agent/agent.log").exists(), "{}", log.display());
     let ballast = small.fill_to(0)?;
@@ -243,8 +242,8 @@ fn an_agent_that_fills_the_disk_with_its_log_keeps_nobody_from_updating_it() -> 
 /// The way back needs no room: what fills the disk is the release that has to go.
 #[test]
 fn a_release_that_fills_the_disk_and_fails_is_undone() -> Result<()> {
-    for on in [On::Install, On::State] {
-        let small = Small::new(on, unreserved())?;
+    for on in [DiskHolds::Install, DiskHolds::State] {
+        let small = SmallDiskHost::new(on, unreserved())?;
         let tree = Tree::agent(&Behaviour { status: Some(500), ..Behaviour::default() })?;
         let start = fs::read_to_string(tree.path().join("bin/agent"))?;
         let ballast = small.disk.join("ballast");

@@ -7,9 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::archives::hostile::{Hostile, LIMITS, LINKS, families, family};
 use fleet_tests::archives::{Tar, zstd};
-use fleet_tests::{
-    Found, Host, Packing, Release, Sandbox, Setup, forget_peak, memory_of, snapshot,
-};
+use fleet_tests::{Entry, Host, Packing, Release, Setup, entries_below, forget_peak, memory_of};
 use nix::unistd::Pid;
 
 /// What the updater may have at most, in MiB: in a build that is not optimised, with a zstd window
@@ -22,25 +20,23 @@ const NOBODY: u32 = 65_534;
 struct Watched {
     host: Host,
     // After the host: it ends what that started.
-    place: Sandbox,
 }
 
 impl Watched {
     fn new() -> Result<Self> {
-        let place = Sandbox::new()?;
         let limits =
             LIMITS.iter().fold(Setup::default(), |setup, (key, value)| setup.limits(key, value));
-        let host = Host::alone_and_idle(&place, &limits.app("links", LINKS))?;
-        std::fs::write(place.path().join("outside"), "mine")?;
+        let host = Host::alone_and_idle(&limits.app("links", LINKS))?;
+        std::fs::write(host.sandbox().path().join("outside"), "mine")?;
         std::fs::create_dir_all(host.install().join("shared/etc"))?;
         std::fs::write(host.install().join("shared/etc/agent.conf"), "shared")?;
         std::fs::write(host.install().join("outside"), "mine")?;
-        Ok(Self { host, place })
+        Ok(Self { host })
     }
 
     /// All that an archive must not change: everything but where it is unpacked, and what is
     /// written down of the refusal.
-    fn all_else(&self) -> Result<BTreeMap<PathBuf, Found>> {
+    fn all_else(&self) -> Result<BTreeMap<PathBuf, Entry>> {
         let state = self.host.state();
         let left_out = [
             state.join("history.jsonl"),
@@ -49,7 +45,7 @@ impl Watched {
             // A copy of the program, for one who may not see the first: root's, and large.
             self.host.directory.join("updater-program"),
         ];
-        snapshot(self.place.path(), &left_out)
+        entries_below(self.host.sandbox().path(), &left_out)
     }
 
     /// Pushes all of them, with a good one before and after each.
@@ -69,7 +65,7 @@ impl Watched {
         &self,
         case: &Hostile,
         processes: &[Pid],
-        before: &BTreeMap<PathBuf, Found>,
+        before: &BTreeMap<PathBuf, Entry>,
     ) -> Result<()> {
         processes.iter().copied().for_each(forget_peak);
         let problem = self.host.stage(&case.release)?.problem()?;

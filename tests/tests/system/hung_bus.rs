@@ -26,7 +26,7 @@ impl Hung {
             .run("kind", "'systemd'")
             .run("units", "['agent.service']")
             .run("bus_timeout", "'1h'");
-        let host = Host::alone_and_idle(&place, &setup)?;
+        let host = Host::alone_and_idle(&setup)?;
         fs::create_dir_all(host.state())?;
         fs::write(host.state().join("stopped"), "")?;
         let path = |name: &str| place.path().join(name);

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::thread;
 
 use anyhow::Result;
-use fleet_tests::{Host, LONG, Sandbox, Setup, Tree, eventually};
+use fleet_tests::{Host, LONG, Tree, eventually, host};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use protocol::Code;
@@ -21,8 +21,7 @@ fn opened(host: &Host, path: &std::path::Path) -> Result<usize> {
 
 #[test]
 fn health_is_answered_while_every_put_waits_for_the_disk() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = Tree::healthy("one")?;
     host.push(&release)?.result()?;
 

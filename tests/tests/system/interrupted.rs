@@ -155,7 +155,7 @@ fn a_git_that_does_not_end_is_ended_with_the_packing() -> Result<()> {
 fn one_signal_ends_an_update_that_packs_or_hashes_and_nothing_was_begun() -> Result<()> {
     let mut fleet = Fleet::new()?;
     fleet.enroll("web-1", &Setup::default())?;
-    let tree = endless_tree(fleet.place().path())?;
+    let tree = endless_tree(fleet.sandbox().path())?;
     let archives = fleet.home().join("archives");
     for word in ["update", "plan"] {
         let working = Working::start(fleet.command([word, "--all", "--root"])?.arg(&tree))?;
@@ -165,7 +165,7 @@ fn one_signal_ends_an_update_that_packs_or_hashes_and_nothing_was_begun() -> Res
         working.end_by(Signal::SIGINT)?;
         assert_eq!(names(&archives), [""; 0]);
     }
-    let archive = endless_archive(fleet.place().path())?;
+    let archive = endless_archive(fleet.sandbox().path())?;
     let updater = endless_archive(&tree)?;
     let release = ["update", "--all", "--archive"].map(str::to_owned);
     let own = ["update", "--all", "--include-self", "--updater-archive"].map(str::to_owned);

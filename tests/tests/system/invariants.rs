@@ -6,32 +6,30 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::invariants::{Installed, Moment, violations};
-use fleet_tests::{Host, Sandbox, Setup};
+use fleet_tests::invariants::{InstalledApp, Moment, violations};
+use fleet_tests::{Host, host};
 use protocol::Digest;
 use time::OffsetDateTime;
 use updater::transaction::ReleaseStates;
 
 /// A host at rest whose updater is down, with a release that is active and one before it.
-struct Broken {
+struct InspectedHost {
     host: Host,
     active: Digest,
     prev: Digest,
-    installed: Installed,
-    _place: Sandbox,
+    installed: InstalledApp,
 }
 
-impl Broken {
+impl InspectedHost {
     fn new() -> Result<Self> {
-        let place = Sandbox::new()?;
-        let host = Host::alone(&place, &Setup::default())?;
+        let host = host()?;
         let (prev, active) = (host.installs("one")?, host.installs("two")?);
         host.rests()?;
         host.kill()?;
-        let installed = Installed::of(&host.config(), "agent")?;
-        let broken = Self { host, active, prev, installed, _place: place };
-        broken.has(None)?;
-        Ok(broken)
+        let installed = InstalledApp::of(&host.config(), "agent")?;
+        let inspected = Self { host, active, prev, installed };
+        inspected.has(None)?;
+        Ok(inspected)
     }
 
     fn release(&self, digest: &Digest) -> std::path::PathBuf {
@@ -78,72 +76,76 @@ impl Broken {
 
 #[test]
 fn every_fault_is_found() -> Result<()> {
-    let broken = Broken::new()?;
-    let (install, state) = (broken.host.install(), broken.host.state());
-    let (active, prev) = (broken.release(&broken.active), broken.release(&broken.prev));
+    let inspected = InspectedHost::new()?;
+    let (install, state) = (inspected.host.install(), inspected.host.state());
+    let (active, prev) = (inspected.release(&inspected.active), inspected.release(&inspected.prev));
     let store = |digest: &Digest| Path::new("store").join(digest.hex());
 
-    broken.with_file(&active.join("agent.json"), b"{}", "was built as")?;
-    broken.with_file(&prev.join("new"), b"", "was built as")?;
-    broken.with_file(&active.join(".release.json"), b"{", "no readable record")?;
-    broken.with_file(&install.join("releases/incoming/x"), b"", "litter")?;
-    broken.with_file(&install.join("releases/store/x"), b"", "litter")?;
-    broken.with_file(&install.join("releases/active.new"), b"", "litter")?;
-    broken.with_file(&install.join("current.new"), b"", "litter")?;
-    broken.with_file(&state.join(".new-x"), b"", "litter")?;
-    broken.with_file(&state.join("stopped"), b"", "an operator stopped the agent")?;
-    broken.with_file(&state.join("releases.json"), b"{", "releases.json")?;
-    broken.with_file(&state.join("journal.json"), b"{", "journal.json")?;
+    inspected.with_file(&active.join("agent.json"), b"{}", "was built as")?;
+    inspected.with_file(&prev.join("new"), b"", "was built as")?;
+    inspected.with_file(&active.join(".release.json"), b"{", "no readable record")?;
+    inspected.with_file(&install.join("releases/incoming/x"), b"", "litter")?;
+    inspected.with_file(&install.join("releases/store/x"), b"", "litter")?;
+    inspected.with_file(&install.join("releases/active.new"), b"", "litter")?;
+    inspected.with_file(&install.join("current.new"), b"", "litter")?;
+    inspected.with_file(&state.join(".new-x"), b"", "litter")?;
+    inspected.with_file(&state.join("stopped"), b"", "an operator stopped the agent")?;
+    inspected.with_file(&state.join("releases.json"), b"{", "releases.json")?;
+    inspected.with_file(&state.join("journal.json"), b"{", "journal.json")?;
 
     let gone = Digest::from_bytes([6; 32]);
     let mut facts = ReleaseStates::read(&state.join("releases.json"))?;
     facts.proved(gone, OffsetDateTime::now_utc());
     let facts = serde_json::to_vec(&facts)?;
-    broken.with_file(&state.join("releases.json"), &facts, "known as whole, and is gone")?;
+    inspected.with_file(&state.join("releases.json"), &facts, "known as whole, and is gone")?;
 
     let record = fs::read(active.join(".release.json"))?;
     fs::remove_file(active.join(".release.json"))?;
-    broken.has(Some("is litter"))?;
-    broken.has(Some("not whole on the disk"))?;
+    inspected.has(Some("is litter"))?;
+    inspected.has(Some("not whole on the disk"))?;
     fs::write(active.join(".release.json"), record)?;
 
-    broken.with_link("current", Some(Path::new("/etc")), "current leads to")?;
-    broken.with_link("current", None, "without current")?;
-    broken.with_link("releases/active", Some(&store(&broken.prev)), "active is")?;
-    broken.with_link("releases/active", None, "current resolves to None")?;
-    broken.with_link("releases/prev", Some(&store(&broken.active)), "are both")?;
+    inspected.with_link("current", Some(Path::new("/etc")), "current leads to")?;
+    inspected.with_link("current", None, "without current")?;
+    inspected.with_link("releases/active", Some(&store(&inspected.prev)), "active is")?;
+    inspected.with_link("releases/active", None, "current resolves to None")?;
+    inspected.with_link("releases/prev", Some(&store(&inspected.active)), "are both")?;
     let unknown = Digest::from_bytes([7; 32]);
-    broken.with_link("releases/prev", Some(&store(&unknown)), "never proven")?;
+    inspected.with_link("releases/prev", Some(&store(&unknown)), "never proven")?;
 
     let history = fs::read_to_string(state.join("history.jsonl"))?;
     let twice = history.lines().last().context("a line")?.to_owned() + "\n";
-    broken.with_file(&state.join("history.jsonl"), (history + &twice).as_bytes(), "two lines")?;
+    inspected.with_file(
+        &state.join("history.jsonl"),
+        (history + &twice).as_bytes(),
+        "two lines",
+    )?;
     let evidence = state.join("evidence/0190a5c2-6f00-7000-8000-000000000000");
     fs::create_dir_all(&evidence)?;
-    broken.has(Some("not in the history"))?;
+    inspected.has(Some("not in the history"))?;
     fs::remove_dir(&evidence)?;
-    broken.has(None)
+    inspected.has(None)
 }
 
 #[test]
 fn an_agent_too_many_or_too_few_is_found() -> Result<()> {
-    let broken = Broken::new()?;
-    let path = broken.release(&broken.prev);
+    let inspected = InspectedHost::new()?;
+    let path = inspected.release(&inspected.prev);
     let mut other = Command::new("sleep")
         .arg("600")
         .env("RELEASE_PATH", &path)
-        .env("RELEASE_DIGEST", broken.prev.to_string())
+        .env("RELEASE_DIGEST", inspected.prev.to_string())
         .env("RELEASE_INSTANCE", "another")
         .stdin(Stdio::null())
         .spawn()?;
     let found = [
-        broken.has(Some("more starts of an agent live than 1")),
-        broken.has(Some("is not active")),
+        inspected.has(Some("more starts of an agent live than 1")),
+        inspected.has(Some("is not active")),
     ];
     other.kill()?;
     other.wait()?;
     found.into_iter().collect::<Result<()>>()?;
-    broken.has(None)?;
-    fleet_tests::end_all(&broken.host.install());
-    broken.has(Some("no agent runs"))
+    inspected.has(None)?;
+    fleet_tests::end_all(&inspected.host.install());
+    inspected.has(Some("no agent runs"))
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::archives::legitimate::{noise, streams, tars};
 use fleet_tests::{
-    Found, Host, Output, Packing, Release, Sandbox, Setup, Tree, attached, snapshot,
+    Entry, Host, Output, Packing, Release, Tree, entries_below, extended_attributes, host,
 };
 use protocol::RELEASE_RECORD;
 
@@ -21,7 +21,7 @@ fn agrees(host: &Host, release: &Release, tar: &[u8]) -> Result<()> {
     let answer = host.stage(release)?;
     ensure!(answer.status == 201, "it is not taken: {answer:?}");
     let store = host.install().join("releases/store").join(release.digest.hex());
-    let ours = snapshot(&store, &[store.join(RELEASE_RECORD)])?;
+    let ours = entries_below(&store, &[store.join(RELEASE_RECORD)])?;
     for tool in ["tar", "bsdtar"] {
         let theirs = normalised(unpacked_by(tool, tar)?);
         ensure!(ours == theirs, "{tool} differs:\n{ours:#?}\n{theirs:#?}");
@@ -37,12 +37,12 @@ fn is_the_updaters(path: &Path, before: &Metadata) -> Result<()> {
     let owner = (found.uid(), found.gid());
     ensure!(owner == (before.uid(), before.gid()), "{at} belongs to {owner:?}");
     ensure!(found.modified()? >= before.modified()?, "{at} is old");
-    let attached = attached(path)?;
+    let attached = extended_attributes(path)?;
     ensure!(attached.is_empty(), "{attached:?} is attached to {at}");
     Ok(())
 }
 
-fn unpacked_by(tool: &str, tar: &[u8]) -> Result<BTreeMap<PathBuf, Found>> {
+fn unpacked_by(tool: &str, tar: &[u8]) -> Result<BTreeMap<PathBuf, Entry>> {
     let directory = tempfile::tempdir()?;
     let archive = tempfile::NamedTempFile::new()?;
     std::fs::write(archive.path(), tar)?;
@@ -52,29 +52,23 @@ fn unpacked_by(tool: &str, tar: &[u8]) -> Result<BTreeMap<PathBuf, Found>> {
         command.args(["--no-xattrs", "--no-acls"]);
     }
     Output::of(&mut command)?.good()?;
-    snapshot(directory.path(), &[])
+    entries_below(directory.path(), &[])
 }
 
 /// Modes as a release has them.
-fn normalised(found: BTreeMap<PathBuf, Found>) -> BTreeMap<PathBuf, Found> {
+fn normalised(found: BTreeMap<PathBuf, Entry>) -> BTreeMap<PathBuf, Entry> {
     let mode = |mode| if mode & 0o111 == 0 { 0o644 } else { 0o755 };
     let normal = |found| match found {
-        Found::Directory(_) => Found::Directory(0o755),
-        Found::File(bits, digest) => Found::File(mode(bits), digest),
+        Entry::Directory(_) => Entry::Directory(0o755),
+        Entry::File(bits, digest) => Entry::File(mode(bits), digest),
         other => other,
     };
     found.into_iter().map(|(path, found)| (path, normal(found))).collect()
 }
 
-fn host() -> Result<(Sandbox, Host)> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
-    Ok((place, host))
-}
-
 #[test]
 fn tars_that_are_odd_unpack_as_elsewhere() -> Result<()> {
-    let (_place, host) = host()?;
+    let host = host()?;
     let tars = tars();
     assert!(tars.len() > 30, "only {}", tars.len());
     for (number, (what, tar)) in tars.into_iter().enumerate() {
@@ -87,7 +81,7 @@ fn tars_that_are_odd_unpack_as_elsewhere() -> Result<()> {
 
 #[test]
 fn streams_that_are_odd_are_inflated() -> Result<()> {
-    let (_place, host) = host()?;
+    let host = host()?;
     let (tar, streams) = streams();
     for (what, release) in streams {
         agrees(&host, &release, tar.bytes()).context(what)?;
@@ -104,7 +98,7 @@ fn streams_that_are_odd_are_inflated() -> Result<()> {
 
 #[test]
 fn what_packers_make_of_a_tree_unpacks_as_elsewhere() -> Result<()> {
-    let (_place, host) = host()?;
+    let host = host()?;
     let repository = tempfile::tempdir()?;
     let tree = a_tree(repository.path())?;
     // What has no place for long names does without.

@@ -3,6 +3,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::{Behaviour, Fleet, Setup, Tree};
+use insta::assert_snapshot;
 
 const ONE_WAY: &str = "[migrations]\nbackup = 'bin/note backup'\nup = 'bin/note up'\n";
 const BOTH_WAYS: &str = "[migrations]\nup = 'bin/note up'\ndown = 'bin/note down'\n";
@@ -31,25 +32,32 @@ fn noted(fleet: &Fleet) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
+/// The lines of a plan that say what becomes of stored data.
+fn about_migration(plan: &str) -> Vec<String> {
+    plan.lines().filter(|line| line.contains("migrates")).map(str::to_owned).collect()
+}
+
 #[test]
 fn a_plan_says_what_cannot_be_undone_wherever_the_release_comes_from() -> Result<()> {
     let fleet = fleet()?;
     let (one_way, both_ways) = (good(2, ONE_WAY)?, good(3, BOTH_WAYS)?);
-    let archive = fleet.place().path().join("two.tar.gz").display().to_string();
+    let archive = fleet.sandbox().path().join("two.tar.gz").display().to_string();
     let (one_way, both_ways) =
         (one_way.path().display().to_string(), both_ways.path().display().to_string());
     fleet.swarm(["pack", &one_way, "-o", &archive])?.good()?;
+    let mut told = Vec::new();
     for source in [["--root", &one_way], ["--archive", &archive]] {
         let words = ["update", "--all", "--dry-run", source[0], source[1]];
         let shown = fleet.swarm(words)?.good()?.stdout;
-        ensure!(shown.contains("CANNOT BE UNDONE"), "{shown}");
-        ensure!(shown.contains("it is copied first"), "{shown}");
+        told.extend(about_migration(&shown));
         let plan = fleet.swarm([&["--json"], &words[..]].concat())?.good()?.json()?;
         let expected = serde_json::json!({ "reversible": false, "backup": true });
         assert_eq!(plan["migration"], expected, "{plan}");
     }
+    assert_eq!(told[0], told[1]);
+    assert_snapshot!(told[0], @"the release migrates stored data, and this CANNOT BE UNDONE: a host on which it fails stays there, and none goes back without --irreversible; it is copied first");
     let shown = fleet.swarm(["plan", "--all", "--root", &both_ways])?.good()?;
-    ensure!(shown.stdout.contains("and back if it fails"), "{shown:?}");
+    assert_snapshot!(about_migration(&shown.stdout).join("\n"), @"the release migrates stored data, and back if it fails; it is not copied first");
     let digest = shown.stdout.lines().find_map(|line| line.strip_prefix("plan "));
     let digest = digest.context("a plan's digest")?;
     let kept = fleet.swarm(["--json", "plan", "--plan", digest])?.good()?.json()?;
@@ -67,7 +75,7 @@ fn a_rollback_over_what_cannot_be_undone_takes_that_word_and_names_the_backup() 
     let two = good(2, ONE_WAY)?;
     let root = two.path().display().to_string();
     let said = fleet.swarm(["update", "--all", "--root", &root])?.good()?.stderr;
-    ensure!(said.contains("CANNOT BE UNDONE"), "{said}");
+    assert_snapshot!(about_migration(&said).join("\n"), @"note: the release migrates stored data, and this CANNOT BE UNDONE: a host on which it fails stays there, and none goes back without --irreversible; it is copied first");
     assert_eq!(noted(&fleet), "backup 2\nup 2\n");
 
     let refused = fleet.swarm(["--json", "rollback", "--all"])?;

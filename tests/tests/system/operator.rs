@@ -4,8 +4,9 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{Host, LONG, Output, Sandbox, Setup, Tree, eventually, program};
-use protocol::{AgentState, header};
+use fleet_tests::{Host, LONG, Output, Tree, eventually, host, program, wording};
+use insta::assert_snapshot;
+use protocol::AgentState;
 
 fn updater(host: &Host, arguments: &[&str]) -> Result<Output> {
     let mut command = Command::new(program("updater")?);
@@ -24,11 +25,10 @@ fn is_stopped(host: &Host) -> Result<()> {
 
 #[test]
 fn what_an_operator_stopped_stays_stopped_until_it_is_started() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = host.installs("one")?;
     let said = updater(&host, &["stop"])?.good()?.stdout;
-    assert!(said.contains("updater start"), "{said}");
+    assert_snapshot!(wording(&said), @"agent is stopped, and stays so until `updater start` or the next update");
     is_stopped(&host)?;
     updater(&host, &["stop"])?.good()?;
     for end in [Host::kill, Host::stop] {
@@ -51,8 +51,7 @@ fn what_an_operator_stopped_stays_stopped_until_it_is_started() -> Result<()> {
 
 #[test]
 fn an_operator_needs_no_updater() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = host.installs("one")?;
     host.kill()?;
     updater(&host, &["stop"])?.good()?;
@@ -68,8 +67,7 @@ fn an_operator_needs_no_updater() -> Result<()> {
 
 #[test]
 fn an_updater_that_died_while_stopping_is_followed_by_one_that_stops() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     host.installs("one")?;
     host.kill()?;
     // What is there between the two halves of a stop.
@@ -80,8 +78,7 @@ fn an_updater_that_died_while_stopping_is_followed_by_one_that_stops() -> Result
 
 #[test]
 fn an_update_starts_what_was_stopped() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let first = host.installs("one")?;
     updater(&host, &["stop"])?.good()?;
     let second = host.installs("two")?;
@@ -91,14 +88,12 @@ fn an_update_starts_what_was_stopped() -> Result<()> {
 
 #[test]
 fn nobody_stops_an_agent_that_a_transaction_has_in_hand() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = Tree::healthy("one")?;
-    let call = host.order("/update?watch=1h", &release).header("accept", header::NDJSON);
-    call.lines()?.until("\"watching\"")?;
+    drop(host.order_until_watched(&release)?);
     let refused = updater(&host, &["stop"])?;
     assert_eq!(refused.code, 1, "{refused:?}");
-    assert!(refused.stderr.contains("update_in_progress"), "{refused:?}");
+    assert_snapshot!(wording(&refused.stderr), @"error: failed to carry out the order: update ID is under way, in watching; wait for it or look at /events (update_in_progress)");
     host.runs(&release.digest)?;
     // Only on the spot: a master has no such route.
     assert_eq!(host.master().post("/agent/stop").send()?.status, 404);

@@ -1,26 +1,25 @@
 //! How orders are given and answered: one at a time, as a stream, by the older form, and with the
 //! caller gone.
 
-use std::time::Instant;
+use std::fs;
 
 use anyhow::Result;
-use fleet_tests::{Behaviour, Host, LONG, Packing, Release, Sandbox, Setup, Tree, eventually};
+use fleet_tests::{Behaviour, Host, LONG, Lines, Packing, Release, Setup, Tree, eventually, host};
 use protocol::{Code, EventKind, Outcome, Phase, Status, header};
 use reqwest::multipart::{Form, Part};
 
-/// A host whose update takes long enough to be looked at.
-fn busy(place: &Sandbox) -> Result<(Host, fleet_tests::Lines, Release)> {
-    let host = Host::alone(place, &Setup::default().health("watch", "'3s'"))?;
-    let release = Tree::healthy("busy")?;
-    let mut lines = host.order("/update", &release).header("accept", header::NDJSON).lines()?;
-    lines.until("\"watching\"")?;
+/// A host whose update goes on until there is the host's gate.
+fn busy() -> Result<(Host, Lines, Release)> {
+    let host = Host::alone(&Setup::default().patient())?;
+    let waits_for = Some(host.gate());
+    let release = Tree::release(&Behaviour { waits_for, ..Behaviour::default() })?;
+    let lines = host.order_until("/update", &release, Phase::Probing)?;
     Ok((host, lines, release))
 }
 
 #[test]
 fn lesson_13_a_second_push_is_told_who_holds_the_lock() -> Result<()> {
-    let place = Sandbox::new()?;
-    let (host, mut lines, release) = busy(&place)?;
+    let (host, mut lines, release) = busy()?;
     let problem = host.push(&Tree::healthy("other")?)?.problem()?;
     assert_eq!((problem.code.status(), &problem.code), (423, &Code::UpdateInProgress));
     let holder = problem.holder.expect("a holder");
@@ -28,6 +27,7 @@ fn lesson_13_a_second_push_is_told_who_holds_the_lock() -> Result<()> {
     assert_eq!(Some(holder.transaction), host.app()?.transaction);
     assert!(problem.since.is_some());
     assert!(host.rollback()?.problem()?.code == Code::UpdateInProgress);
+    fs::write(host.gate(), "")?;
     lines.until("\"result\"")?;
     assert_eq!(host.running(), Some(release.digest));
     assert_eq!(host.store().len(), 1);
@@ -36,31 +36,24 @@ fn lesson_13_a_second_push_is_told_who_holds_the_lock() -> Result<()> {
 
 #[test]
 fn lesson_14_health_is_answered_while_an_update_runs() -> Result<()> {
-    let place = Sandbox::new()?;
-    let setup = Setup::default().app("build", "['sh', 'build.sh']");
-    let host = Host::alone(&place, &setup)?;
+    let host = Host::alone(&Setup::default().app("build", "['sh', 'build.sh']"))?;
     let tree = Tree::agent(&Behaviour::default())?;
-    // The build ends when this test says so.
-    let gate = place.path().join("gate");
+    let gate = host.gate();
     tree.file("build.sh", &format!("until [ -e {} ]; do sleep 0.02; done\n", gate.display()))?;
     let release = tree.pack(Packing::Zstd)?;
-    let mut lines = host.order("/update", &release).header("accept", header::NDJSON).lines()?;
-    lines.until("\"building\"")?;
-    let began = Instant::now();
+    let mut lines = host.order_until("/update", &release, Phase::Building)?;
+    // An updater that answers only after the build would never answer here.
     for _ in 0..20 {
         assert_eq!(host.app()?.state, Phase::Building);
     }
-    // Twenty answers came while the build could not end.
-    assert!(!gate.exists(), "{:?}", began.elapsed());
-    std::fs::write(&gate, "")?;
-    lines.until("\"result\"")?;
+    fs::write(&gate, "")?;
+    assert!(lines.until("\"result\"")?.contains("\"updated\""));
     Ok(())
 }
 
 #[test]
 fn an_order_is_followed_line_by_line_to_its_end() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = Tree::healthy("one")?;
     let answer = host.order("/update", &release).header("accept", header::NDJSON).send()?;
     assert_eq!((answer.status, answer.header("content-type")), (200, Some(header::NDJSON)));
@@ -90,8 +83,7 @@ fn an_order_is_followed_line_by_line_to_its_end() -> Result<()> {
 
 #[test]
 fn a_failure_is_the_last_line_of_a_stream() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let bad = Tree::release(&Behaviour { crash: Some("why".into()), ..Behaviour::default() })?;
     let answer = host.order("/update", &bad).header("accept", header::NDJSON).send()?;
     assert_eq!(answer.status, 200);
@@ -104,9 +96,9 @@ fn a_failure_is_the_last_line_of_a_stream() -> Result<()> {
 
 #[test]
 fn lesson_26_a_caller_who_leaves_stops_nothing() -> Result<()> {
-    let place = Sandbox::new()?;
-    let (host, lines, release) = busy(&place)?;
+    let (host, lines, release) = busy()?;
     drop(lines);
+    fs::write(host.gate(), "")?;
     let app = host.idle()?;
     let last = app.last.expect("a last transaction");
     assert_eq!((last.outcome, last.to), (Outcome::Updated, Some(release.digest)));
@@ -116,8 +108,7 @@ fn lesson_26_a_caller_who_leaves_stops_nothing() -> Result<()> {
 
 #[test]
 fn lesson_37_an_order_is_found_again_by_the_name_that_it_was_given() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let name = "0190a5c2-6f00-7000-8000-00000000abcd";
     let order = host.order("/update", &Tree::healthy("one")?);
     order.header(header::IDEMPOTENCY_KEY, name).send()?;
@@ -127,8 +118,7 @@ fn lesson_37_an_order_is_found_again_by_the_name_that_it_was_given() -> Result<(
 
 #[test]
 fn a_caller_who_leaves_while_sending_ends_it_as_interrupted() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = Tree::healthy("one")?;
     let (mut sender, receiver) = tokio::io::duplex(64 << 10);
     let order = host
@@ -157,9 +147,9 @@ fn a_caller_who_leaves_while_sending_ends_it_as_interrupted() -> Result<()> {
     let mut stream = std::process::Command::new("openssl")
         .args(["s_client", "-quiet", "-connect", &host.address.to_string()])
         .arg("-cert")
-        .arg(place.path().join("home/master/master.crt"))
+        .arg(host.sandbox().path().join("home/master/master.crt"))
         .arg("-key")
-        .arg(place.path().join("home/master/master.key"))
+        .arg(host.sandbox().path().join("home/master/master.key"))
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
@@ -188,8 +178,7 @@ fn a_caller_who_leaves_while_sending_ends_it_as_interrupted() -> Result<()> {
 
 #[test]
 fn the_reference_systems_clients_can_drive_it() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = Tree::agent(&Behaviour::default())?.pack(Packing::Gzip)?;
     let form = |digest: String| {
         let tarball = Part::bytes(release.bytes.clone()).file_name("release.tar.gz");
@@ -212,8 +201,7 @@ fn the_reference_systems_clients_can_drive_it() -> Result<()> {
 
 #[test]
 fn an_older_master_is_refused() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let push = |message: &str, epoch: &str| {
         host.order("/update", &Tree::healthy(message)?).header(header::EPOCH, epoch).send()
     };
@@ -234,8 +222,7 @@ fn an_older_master_is_refused() -> Result<()> {
 
 #[test]
 fn a_host_can_insist_on_an_epoch() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().top("require_epoch", "true"))?;
+    let host = Host::alone(&Setup::default().top("require_epoch", "true"))?;
     let release = Tree::healthy("one")?;
     let problem = host.push(&release)?.problem()?;
     assert_eq!(problem.code.status(), 400, "{problem:?}");
@@ -245,8 +232,7 @@ fn a_host_can_insist_on_an_epoch() -> Result<()> {
 
 #[test]
 fn a_confirmation_must_come_on_a_new_connection() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().app("confirm_window", "'20s'"))?;
+    let host = Host::alone(&Setup::default().app("confirm_window", "'1h'"))?;
     let release = Tree::healthy("one")?;
     let queued = host.order("/update?confirm=true", &release).send()?;
     let result = queued.result()?;
@@ -260,8 +246,7 @@ fn a_confirmation_must_come_on_a_new_connection() -> Result<()> {
 
 #[test]
 fn an_update_that_nobody_confirms_is_undone() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().app("confirm_window", "'200ms'"))?;
+    let host = Host::alone(&Setup::default().app("confirm_window", "'200ms'"))?;
     let good = Tree::healthy("good")?;
     host.push(&good)?.result()?;
     let cut_off = Tree::healthy("cut off")?;
@@ -275,8 +260,7 @@ fn an_update_that_nobody_confirms_is_undone() -> Result<()> {
 
 #[test]
 fn events_are_resumed_after_the_last_one_that_was_seen() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     host.push(&Tree::healthy("one")?)?.result()?;
     let get = reqwest::Method::GET;
     let mut all =
@@ -306,8 +290,7 @@ fn events_are_resumed_after_the_last_one_that_was_seen() -> Result<()> {
 
 #[test]
 fn what_is_not_there_is_said_so() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = Tree::healthy("one")?;
     let master = host.master();
     let code = |answer: fleet_tests::Answer| answer.problem().map(|problem| problem.code);
@@ -331,8 +314,7 @@ fn what_is_not_there_is_said_so() -> Result<()> {
 
 #[test]
 fn what_this_host_does_not_do_is_refused_before_anything_is_touched() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     // A unit file can run anything as root: only a host's own configuration lets it in.
     let tree = Tree::agent(&Behaviour::default())?;
     tree.file("release.toml", "[units]\n'other.service' = 'other.service'")?;

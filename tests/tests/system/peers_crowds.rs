@@ -7,10 +7,10 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use fleet_tests::{
-    Ca, Host, LONG, Release, Sandbox, Seen, Setup, Tree, Vigil, Wire, descriptors_of, eventually,
+    Availability, DowntimeProbe, Host, LONG, RawConnection, Release, Setup, Tree, descriptors_of,
+    eventually,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use pki::Paths;
 use protocol::{Phase, Status};
 use tokio::net::TcpSocket;
 
@@ -20,50 +20,42 @@ const OWN_DESCRIPTORS: usize = 64;
 const MEBIBYTES: f64 = 96.0;
 
 /// A host that runs a release, and has received half of the next one.
-struct Scene {
-    place: Sandbox,
+struct ReceivingHost {
     host: Host,
     release: Release,
-    order: Wire,
+    order: RawConnection,
 }
 
-impl Scene {
+impl ReceivingHost {
     fn new(setup: &Setup) -> Result<Self> {
-        let place = Sandbox::new()?;
-        let host = Host::alone(&place, setup)?;
-        let master = Paths::master(&place.path().join("home"));
+        let host = Host::alone(setup)?;
         host.installs("one")?;
         let release = Tree::healthy("two")?;
-        let mut order = Wire::tls(host.address, Some(&master))?;
+        let mut order = host.connect()?;
         let (digest, length) = (release.content_digest(), release.bytes.len());
-        order.say(format!(
+        order.send(format!(
             "POST /update HTTP/1.1\r\nhost: web-1\r\ncontent-type: application/zstd\r\n\
              content-digest: {digest}\r\ncontent-length: {length}\r\n\r\n"
         ))?;
-        order.say(&release.bytes[..length / 2])?;
+        order.send(&release.bytes[..length / 2])?;
         eventually("half of the archive to be there", LONG, || {
             host.app().ok().filter(|app| app.state == Phase::Receiving)
         })?;
-        Ok(Self { place, host, release, order })
+        Ok(Self { host, release, order })
     }
 
     /// The rest of the release arrives, and is what runs.
     fn ends_well(mut self) -> Result<()> {
-        self.order.say(&self.release.bytes[self.release.bytes.len() / 2..])?;
-        assert_eq!(self.order.hear()?.result()?.status, Status::Updated);
+        self.order.send(&self.release.bytes[self.release.bytes.len() / 2..])?;
+        assert_eq!(self.order.read_answer()?.result()?.status, Status::Updated);
         assert_eq!(self.host.running(), Some(self.release.digest));
         assert_eq!(self.host.history().len(), 2, "{:?}", self.host.history());
         Ok(())
     }
-
-    fn agent(&self) -> Result<Paths> {
-        let ca = Ca::load(&self.place.path().join("home"))?;
-        ca.issue("agent/web-1", &self.place.path().join("agent"))
-    }
 }
 
 /// For whoever looks at the figures: `cargo nextest run --no-capture`.
-fn show(what: &str, seen: &Seen) -> Result<()> {
+fn show(what: &str, seen: &Availability) -> Result<()> {
     Ok(writeln!(std::io::stderr(), "{what}: {seen:?}")?)
 }
 
@@ -83,16 +75,16 @@ fn connect_from(sources: impl Iterator<Item = Ipv4Addr>, to: SocketAddr) -> Resu
 
 #[test]
 fn ten_thousand_strangers_cost_a_master_nothing() -> Result<()> {
-    let scene = Scene::new(&Setup::default().limits("body_timeout", "'5m'"))?;
+    let receiving = ReceivingHost::new(&Setup::default().limits("body_timeout", "'5m'"))?;
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, 12_000, hard.max(12_000)).context("open 12,000 sockets")?;
-    let vigil = Vigil::begin(&scene.host)?;
+    let probe = DowntimeProbe::begin(&receiving.host)?;
     // Some come from one place, and some from a place each.
     let sources = (0..10_000_u32).map(|number| {
         let [.., high, low] = if number % 2 == 0 { [0; 4] } else { number.to_be_bytes() };
         Ipv4Addr::new(127, 200, high, low | 1)
     });
-    let mut crowd = connect_from(sources, scene.host.address)?;
+    let mut crowd = connect_from(sources, receiving.host.address)?;
     // The last of them begin a handshake, a byte at a time, and never come to its end.
     let hello = [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], &[7; 53]].concat();
     for byte in hello {
@@ -101,65 +93,65 @@ fn ten_thousand_strangers_cost_a_master_nothing() -> Result<()> {
             let _ = slow.write(&[byte]);
         }
     }
-    let seen = vigil.end()?;
+    let seen = probe.end()?;
     show("10,000 strangers", &seen)?;
     assert!(seen.descriptors <= 4 * 200 + OWN_DESCRIPTORS, "{seen:?}");
     assert!(seen.mebibytes <= MEBIBYTES, "{seen:?}");
-    scene.ends_well()
+    receiving.ends_well()
 }
 
 #[test]
 fn an_agents_certificate_takes_places_from_nobody_else() -> Result<()> {
     let setup = Setup::default().limits("body_timeout", "'5m'").limits("connections", "32");
-    let scene = Scene::new(&setup)?;
-    let agent = scene.agent()?;
-    let vigil = Vigil::begin(&scene.host)?;
+    let receiving = ReceivingHost::new(&setup)?;
+    let agent = receiving.host.issue("agent/web-1")?;
+    let probe = DowntimeProbe::begin(&receiving.host)?;
     let mut crowd = Vec::new();
     for _ in 0..200 {
-        let mut idle = Wire::tls(scene.host.address, Some(&agent))?;
-        idle.say("GET /health HTTP/1.1\r\nhost: web-1\r\n")?;
+        let mut idle = receiving.host.connect_as(&agent)?;
+        idle.send("GET /health HTTP/1.1\r\nhost: web-1\r\n")?;
         crowd.push(idle);
     }
     // The oldest of its own have made room for it.
-    crowd[199].say("\r\n")?;
-    assert_eq!(crowd[199].hear()?.status, 200);
-    assert!(crowd[0].rest().is_empty());
-    let seen = vigil.end()?;
+    crowd[199].send("\r\n")?;
+    assert_eq!(crowd[199].read_answer()?.status, 200);
+    assert!(crowd[0].read_to_end().is_empty());
+    let seen = probe.end()?;
     show("200 connections of an agent", &seen)?;
     assert!(seen.descriptors <= 4 * 32 + OWN_DESCRIPTORS, "{seen:?}");
-    scene.ends_well()
+    receiving.ends_well()
 }
 
 #[test]
 fn those_who_do_not_read_what_they_asked_for_are_hung_up_on() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().limits("body_timeout", "'2s'"))?;
+    let host = Host::alone(&Setup::default().limits("body_timeout", "'2s'"))?;
     host.installs("one")?;
-    let (updater, master) = (host.updater()?, Paths::master(&place.path().join("home")));
-    let agent =
-        Ca::load(&place.path().join("home"))?.issue("agent/web-1", &place.path().join("agent"))?;
+    let updater = host.updater()?;
+    let agent = host.issue("agent/web-1")?;
     let before = descriptors_of(updater);
-    let vigil = Vigil::begin(&host)?;
+    let probe = DowntimeProbe::begin(&host)?;
     // More answers than the system's buffers hold.
     let requests = 30_000;
-    let mut deaf = Wire::tls(host.address, Some(&agent))?;
-    deaf.say("GET /health HTTP/1.1\r\nhost: web-1\r\n\r\n".repeat(requests))?;
+    let mut deaf = host.connect_as(&agent)?;
+    deaf.send("GET /health HTTP/1.1\r\nhost: web-1\r\n\r\n".repeat(requests))?;
     // What happens is kept once, however many listen and do not read.
     let mut listeners = Vec::new();
     for _ in 0..50 {
-        let mut listener = Wire::tls(host.address, Some(&master))?;
-        listener.say("GET /events HTTP/1.1\r\nhost: web-1\r\nlast-event-id: 0\r\n\r\n")?;
-        assert_eq!(listener.hear()?.status, 200);
+        let mut listener = host.connect()?;
+        listener.send("GET /events HTTP/1.1\r\nhost: web-1\r\nlast-event-id: 0\r\n\r\n")?;
+        assert_eq!(listener.read_answer()?.status, 200);
         listeners.push(listener);
     }
     host.installs("two")?;
     host.installs("three")?;
-    eventually("the deaf one to be hung up on", LONG, || deaf.is_over().ok().filter(|over| *over))?;
-    let heard = deaf.rest();
+    eventually("the deaf one to be hung up on", LONG, || {
+        deaf.is_closed().ok().filter(|over| *over)
+    })?;
+    let heard = deaf.read_to_end();
     let answers = heard.windows(15).filter(|part| part == b"HTTP/1.1 200 OK").count();
     assert!(answers < requests, "nothing ever stuck");
     drop(listeners);
-    let seen = vigil.end()?;
+    let seen = probe.end()?;
     show("those who do not read", &seen)?;
     assert!(seen.mebibytes <= MEBIBYTES, "{seen:?}");
     eventually("all of them to be gone", LONG, || (descriptors_of(updater) <= before).then_some(()))
@@ -167,8 +159,8 @@ fn those_who_do_not_read_what_they_asked_for_are_hung_up_on() -> Result<()> {
 
 #[test]
 fn an_updater_without_descriptors_left_answers_when_strangers_have_made_room() -> Result<()> {
-    let scene = Scene::new(&Setup::default().limits("handshake_timeout", "'5m'"))?;
-    let updater = scene.host.updater()?;
+    let receiving = ReceivingHost::new(&Setup::default().limits("handshake_timeout", "'5m'"))?;
+    let updater = receiving.host.updater()?;
     let allowed = descriptors_of(updater) + 20;
     let limit = |most: &str| {
         let pid = updater.to_string();
@@ -180,10 +172,10 @@ fn an_updater_without_descriptors_left_answers_when_strangers_have_made_room() -
     limit(&format!("{allowed}:"))?;
     let mut crowd = Vec::new();
     for _ in 0..200 {
-        crowd.push(Wire::plain(scene.host.address)?);
+        crowd.push(RawConnection::plain(receiving.host.address)?);
     }
     // None of them leaves by itself, and no time makes them.
-    eventually("the master to be answered", LONG, || scene.host.health().ok())?;
+    eventually("the master to be answered", LONG, || receiving.host.health().ok())?;
     limit("1024:")?;
-    scene.ends_well()
+    receiving.ends_well()
 }

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{Fleet, Heard, Setup, Tree, lie, peak_until_end};
+use fleet_tests::{Exchange, Fleet, Setup, Tree, impersonate_updater, peak_until_end};
 use serde_json::{Value, json};
 
 /// What `swarm` may need, in MiB, whatever it is told.
@@ -25,13 +25,13 @@ const ANOTHER: &str = "0190a5c2-6f00-7000-8000-000000000001";
 struct Lie {
     name: &'static str,
     row: (&'static str, &'static str),
-    tell: fn(Heard) -> Result<()>,
+    tell: fn(Exchange) -> Result<()>,
 }
 
 const fn lie_of(
     name: &'static str,
     row: (&'static str, &'static str),
-    tell: fn(Heard) -> Result<()>,
+    tell: fn(Exchange) -> Result<()>,
 ) -> Lie {
     Lie { name, row, tell }
 }
@@ -39,67 +39,68 @@ const fn lie_of(
 /// Those who lie before anything is ordered: every command hears them.
 const ABOUT_HEALTH: &[Lie] = &[
     lie_of("closes", ("unreachable", "connection_broken"), |_| Ok(())),
-    lie_of("half", ("unreachable", "connection_broken"), |mut heard| {
-        heard.say("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"format\": 1")
+    lie_of("half", ("unreachable", "connection_broken"), |mut exchange| {
+        exchange.send("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"format\": 1")
     }),
-    lie_of("silent", ("unreachable", "timed_out"), |mut heard| {
-        heard.stay();
+    lie_of("silent", ("unreachable", "timed_out"), |mut exchange| {
+        exchange.wait_for_close();
         Ok(())
     }),
-    lie_of("drips", ("unreachable", "timed_out"), |mut heard| {
-        heard.say("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{")?;
-        heard.stay();
+    lie_of("drips", ("unreachable", "timed_out"), |mut exchange| {
+        exchange.send("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{")?;
+        exchange.wait_for_close();
         Ok(())
     }),
-    lie_of("huge-body", ("unreachable", "bad_answer"), |mut heard| {
-        heard.say("HTTP/1.1 200 OK\r\n\r\n")?;
-        heard.say_without_end(b"[0,0,0,0,0,0,0,0],")
+    lie_of("huge-body", ("unreachable", "bad_answer"), |mut exchange| {
+        exchange.send("HTTP/1.1 200 OK\r\n\r\n")?;
+        exchange.send_forever(b"[0,0,0,0,0,0,0,0],")
     }),
-    lie_of("huge-number", ("unreachable", "bad_answer"), |mut heard| {
-        heard.answer(200, JSON, format!("[{}0]", "0,".repeat(500_000)))
+    lie_of("huge-number", ("unreachable", "bad_answer"), |mut exchange| {
+        exchange.respond(200, JSON, format!("[{}0]", "0,".repeat(500_000)))
     }),
-    lie_of("huge-head", ("unreachable", "connection_broken"), |mut heard| {
-        heard.say("HTTP/1.1 200 OK\r\nx: ")?;
-        heard.say_without_end(b"y")
+    lie_of("huge-head", ("unreachable", "connection_broken"), |mut exchange| {
+        exchange.send("HTTP/1.1 200 OK\r\nx: ")?;
+        exchange.send_forever(b"y")
     }),
-    lie_of("endless-head", ("unreachable", "connection_broken"), |mut heard| {
-        heard.say("HTTP/1.1 200 OK\r\n")?;
-        heard.say_without_end(b"x: y\r\n")
+    lie_of("endless-head", ("unreachable", "connection_broken"), |mut exchange| {
+        exchange.send("HTTP/1.1 200 OK\r\n")?;
+        exchange.send_forever(b"x: y\r\n")
     }),
-    lie_of("informs", ("unreachable", "timed_out"), |mut heard| {
-        heard.say_without_end(b"HTTP/1.1 102 Processing\r\n\r\n")
+    lie_of("informs", ("unreachable", "timed_out"), |mut exchange| {
+        exchange.send_forever(b"HTTP/1.1 102 Processing\r\n\r\n")
     }),
-    lie_of("deep", ("unreachable", "bad_answer"), |mut heard| {
-        heard.answer(200, JSON, "[".repeat(1 << 19))
+    lie_of("deep", ("unreachable", "bad_answer"), |mut exchange| {
+        exchange.respond(200, JSON, "[".repeat(1 << 19))
     }),
-    lie_of("deep-objects", ("unreachable", "bad_answer"), |mut heard| {
-        heard.answer(200, JSON, "{\"a\":".repeat(100_000))
+    lie_of("deep-objects", ("unreachable", "bad_answer"), |mut exchange| {
+        exchange.respond(200, JSON, "{\"a\":".repeat(100_000))
     }),
-    lie_of("no-text", ("unreachable", "bad_answer"), |mut heard| {
-        heard.answer(200, JSON, b"{\"format\": 1, \"status\": \"\xff\xfe\xc0\x80\"}")
+    lie_of("no-text", ("unreachable", "bad_answer"), |mut exchange| {
+        exchange.respond(200, JSON, b"{\"format\": 1, \"status\": \"\xff\xfe\xc0\x80\"}")
     }),
-    lie_of("wrong-types", ("unreachable", "bad_answer"), |mut heard| {
+    lie_of("wrong-types", ("unreachable", "bad_answer"), |mut exchange| {
         let wrong = json!({"format": "one", "status": 7, "apps": [], "version": {}, "host": null});
-        heard.answer(200, JSON, wrong.to_string())
+        exchange.respond(200, JSON, wrong.to_string())
     }),
-    lie_of("of-tomorrow", ("unreachable", "bad_answer"), |mut heard| {
-        heard.answer(200, JSON, json!({"format": 99, "apps": {}}).to_string())
+    lie_of("of-tomorrow", ("unreachable", "bad_answer"), |mut exchange| {
+        exchange.respond(200, JSON, json!({"format": 99, "apps": {}}).to_string())
     }),
-    lie_of("html", ("unreachable", "bad_answer"), |mut heard| {
-        heard.answer(200, "text/html", format!("<html><script>alert(1)</script>{ESCAPES}"))
+    lie_of("html", ("unreachable", "bad_answer"), |mut exchange| {
+        exchange.respond(200, "text/html", format!("<html><script>alert(1)</script>{ESCAPES}"))
     }),
-    lie_of("html-error", ("unreachable", "bad_answer"), |mut heard| {
-        heard.answer(502, "text/html", format!("<html><h1>Bad Gateway</h1>{ESCAPES}"))
+    lie_of("html-error", ("unreachable", "bad_answer"), |mut exchange| {
+        exchange.respond(502, "text/html", format!("<html><h1>Bad Gateway</h1>{ESCAPES}"))
     }),
-    lie_of("redirects", ("unreachable", "bad_answer"), |mut heard| {
-        heard.say("HTTP/1.1 302 Found\r\nlocation: https://elsewhere/\r\ncontent-length: 0\r\n\r\n")
+    lie_of("redirects", ("unreachable", "bad_answer"), |mut exchange| {
+        exchange
+            .send("HTTP/1.1 302 Found\r\nlocation: https://elsewhere/\r\ncontent-length: 0\r\n\r\n")
     }),
-    lie_of("escapes-error", ("failed", ESCAPES_CODE), |mut heard| {
+    lie_of("escapes-error", ("failed", ESCAPES_CODE), |mut exchange| {
         let problem = json!({"code": ESCAPES, "detail": ESCAPES, "title": ESCAPES});
-        heard.answer(500, "application/problem+json", problem.to_string())
+        exchange.respond(500, "application/problem+json", problem.to_string())
     }),
-    lie_of("other-protocol", ("unreachable", "connection_broken"), |mut heard| {
-        heard.say("SSH-2.0-OpenSSH_9.2\r\n")
+    lie_of("other-protocol", ("unreachable", "connection_broken"), |mut exchange| {
+        exchange.send("SSH-2.0-OpenSSH_9.2\r\n")
     }),
 ];
 
@@ -109,94 +110,94 @@ const ESCAPES_CODE: &str = "\u{1b}[31mred\u{1b}]0;title\u{7}\r\u{9b}2J\u{202e}dr
 /// Those who are well, and lie about the order. What they say of it then is `tell`'s.
 const ABOUT_ORDERS: &[Lie] = &[
     lie_of("order-closes", ("failed", "not_taken"), |_| Ok(())),
-    lie_of("order-silent", ("failed", "not_taken"), |mut heard| {
-        heard.stay();
+    lie_of("order-silent", ("failed", "not_taken"), |mut exchange| {
+        exchange.wait_for_close();
         Ok(())
     }),
-    lie_of("order-html", ("failed", "not_taken"), |mut heard| {
-        heard.take_archive()?;
-        heard.answer(200, "text/html", format!("<html>{ESCAPES}"))
+    lie_of("order-html", ("failed", "not_taken"), |mut exchange| {
+        exchange.read_archive()?;
+        exchange.respond(200, "text/html", format!("<html>{ESCAPES}"))
     }),
-    lie_of("order-refused", ("failed", ESCAPES_CODE), |mut heard| {
+    lie_of("order-refused", ("failed", ESCAPES_CODE), |mut exchange| {
         let problem = json!({
             "code": ESCAPES, "detail": {"deep": [ESCAPES]}, "entry": ESCAPES,
             "output": [ESCAPES, 7, null, {"x": ESCAPES}],
         });
-        heard.answer(422, "application/problem+json", problem.to_string())
+        exchange.respond(422, "application/problem+json", problem.to_string())
     }),
-    lie_of("order-redirects", ("failed", "redirected"), |mut heard| {
+    lie_of("order-redirects", ("failed", "redirected"), |mut exchange| {
         let body = json!({"code": "redirected"}).to_string();
-        heard.say(format!(
+        exchange.send(format!(
             "HTTP/1.1 307 X\r\nlocation: https://elsewhere/\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         ))
     }),
-    lie_of("endless-events", ("failed", "not_taken"), |mut heard| {
-        begin(&mut heard)?;
+    lie_of("endless-events", ("failed", "not_taken"), |mut exchange| {
+        begin(&mut exchange)?;
         let probe = event(&json!({"type": "probe", "attempt": 1, "passed": false, "detail": "x"}));
-        heard.say_without_end(probe.as_bytes())
+        exchange.send_forever(probe.as_bytes())
     }),
-    lie_of("endless-phases", ("failed", "not_taken"), |mut heard| {
-        begin(&mut heard)?;
+    lie_of("endless-phases", ("failed", "not_taken"), |mut exchange| {
+        begin(&mut exchange)?;
         let phase = |phase: &str| {
             let detail = "y".repeat(10_000);
             event(&json!({"type": "phase", "phase": phase, "kind": "update", "detail": detail}))
         };
-        heard.say_without_end((phase("building") + &phase("probing")).as_bytes())
+        exchange.send_forever((phase("building") + &phase("probing")).as_bytes())
     }),
-    lie_of("endless-line", ("failed", "not_taken"), |mut heard| {
-        begin(&mut heard)?;
-        heard.say_without_end(b"{\"type\": \"result\", \"status\": ")
+    lie_of("endless-line", ("failed", "not_taken"), |mut exchange| {
+        begin(&mut exchange)?;
+        exchange.send_forever(b"{\"type\": \"result\", \"status\": ")
     }),
-    lie_of("events-of-nothing", ("failed", "not_taken"), |mut heard| {
-        begin(&mut heard)?;
-        heard.say(format!("{}\n[]\n7\n", json!({"type": {}, "phase": ESCAPES, "id": -1})))
+    lie_of("events-of-nothing", ("failed", "not_taken"), |mut exchange| {
+        begin(&mut exchange)?;
+        exchange.send(format!("{}\n[]\n7\n", json!({"type": {}, "phase": ESCAPES, "id": -1})))
     }),
-    lie_of("escapes", ("rolled_back", ESCAPES_CODE), |mut heard| {
-        begin(&mut heard)?;
-        heard.say(event(&json!({
+    lie_of("escapes", ("rolled_back", ESCAPES_CODE), |mut exchange| {
+        begin(&mut exchange)?;
+        exchange.send(event(&json!({
             "type": "phase", "phase": "building", "kind": "update", "detail": ESCAPES,
         })))?;
         let problem = json!({"detail": ESCAPES, "output": [ESCAPES], "rolled_back": true});
-        heard.say(result(json!({
+        exchange.send(result(json!({
             "status": "rolled_back", "code": ESCAPES, "problem": problem, "to": DIGEST,
         })))
     }),
-    lie_of("updated-to-another", ("failed", "bad_answer"), |mut heard| {
-        begin(&mut heard)?;
-        heard.say(result(json!({"status": "updated", "to": OTHER})))
+    lie_of("updated-to-another", ("failed", "bad_answer"), |mut exchange| {
+        begin(&mut exchange)?;
+        exchange.send(result(json!({"status": "updated", "to": OTHER})))
     }),
-    lie_of("updated-to-nothing", ("failed", "bad_answer"), |mut heard| {
-        begin(&mut heard)?;
-        heard.say(result(json!({"status": "updated"})))
+    lie_of("updated-to-nothing", ("failed", "bad_answer"), |mut exchange| {
+        begin(&mut exchange)?;
+        exchange.send(result(json!({"status": "updated"})))
     }),
-    lie_of("current-of-another", ("failed", "bad_answer"), |mut heard| {
-        heard.answer(200, JSON, json!({"status": "already_current", "to": OTHER}).to_string())
+    lie_of("current-of-another", ("failed", "bad_answer"), |mut exchange| {
+        exchange.respond(200, JSON, json!({"status": "already_current", "to": OTHER}).to_string())
     }),
-    lie_of("only-staged", ("failed", "bad_answer"), |mut heard| {
-        begin(&mut heard)?;
-        heard.say(result(json!({"status": "staged", "to": OTHER})))
+    lie_of("only-staged", ("failed", "bad_answer"), |mut exchange| {
+        begin(&mut exchange)?;
+        exchange.send(result(json!({"status": "staged", "to": OTHER})))
     }),
-    lie_of("another-transaction", ("failed", "not_taken"), |mut heard| {
-        let asked = heard.header("content-digest").map(str::to_owned).context("a digest")?;
-        begin(&mut heard)?;
+    lie_of("another-transaction", ("failed", "not_taken"), |mut exchange| {
+        let asked = exchange.header("content-digest").map(str::to_owned).context("a digest")?;
+        begin(&mut exchange)?;
         let digest = protocol::parse_content_digest(&asked)?;
         let lie = json!({"status": "updated", "to": digest, "transaction": ANOTHER});
-        heard.say(result(lie))
+        exchange.send(result(lie))
     }),
-    lie_of("huge-output", ("failed", "build_failed"), |mut heard| {
-        begin(&mut heard)?;
+    lie_of("huge-output", ("failed", "build_failed"), |mut exchange| {
+        begin(&mut exchange)?;
         let lines = vec!["z".repeat(9_000); 100];
-        heard.say(result(json!({
+        exchange.send(result(json!({
             "status": "failed", "code": "build_failed", "problem": {"output": lines},
         })))
     }),
 ];
 
 /// The head of a stream of events, after the archive has been taken.
-fn begin(heard: &mut Heard) -> Result<()> {
-    heard.take_archive()?;
-    heard.say(format!(
+fn begin(exchange: &mut Exchange) -> Result<()> {
+    exchange.read_archive()?;
+    exchange.send(format!(
         "HTTP/1.1 200 OK\r\ncontent-type: {NDJSON}\r\nswarm-transaction: {TRANSACTION}\r\n\r\n"
     ))
 }
@@ -244,21 +245,21 @@ fn fleet() -> Result<Fleet> {
         liar(&mut fleet, name, *tell)?;
     }
     for Lie { name, tell, .. } in ABOUT_ORDERS {
-        liar(&mut fleet, name, move |mut heard: Heard| {
-            if heard.head.starts_with("GET /health ") {
-                return heard.answer(200, JSON, health());
+        liar(&mut fleet, name, move |mut exchange: Exchange| {
+            if exchange.head.starts_with("GET /health ") {
+                return exchange.respond(200, JSON, health());
             }
-            if heard.head.starts_with("GET /evidence/") {
+            if exchange.head.starts_with("GET /evidence/") {
                 let lines = json!([ESCAPES, ESCAPES]);
                 let evidence = json!({
                     "build_output": lines, "agent_output": lines, "agent_exit": ESCAPES,
                 });
-                return heard.answer(200, JSON, evidence.to_string());
+                return exchange.respond(200, JSON, evidence.to_string());
             }
-            if heard.head.starts_with("GET ") {
-                return heard.answer(500, JSON, ESCAPES);
+            if exchange.head.starts_with("GET ") {
+                return exchange.respond(500, JSON, ESCAPES);
             }
-            tell(heard)
+            tell(exchange)
         })?;
     }
     Ok(fleet)
@@ -267,22 +268,22 @@ fn fleet() -> Result<Fleet> {
 fn liar(
     fleet: &mut Fleet,
     name: &str,
-    tell: impl Fn(Heard) -> Result<()> + Send + Sync + 'static,
+    tell: impl Fn(Exchange) -> Result<()> + Send + Sync + 'static,
 ) -> Result<()> {
     let host = fleet.enroll(name, &Setup::default())?;
-    lie(host, &[host.directory.join("bundle/updater")], tell)
+    impersonate_updater(host, &[host.directory.join("bundle/updater")], tell)
 }
 
 /// What a `swarm` command came to, and how much memory it had at most, in MiB.
-struct Told {
+struct CommandRun {
     code: i32,
     out: String,
     err: String,
     mebibytes: f64,
 }
 
-fn told(fleet: &Fleet, words: &[&str]) -> Result<Told> {
-    let files = tempfile::tempdir_in(fleet.place().path())?;
+fn told(fleet: &Fleet, words: &[&str]) -> Result<CommandRun> {
+    let files = tempfile::tempdir_in(fleet.sandbox().path())?;
     let (out, err) = (files.path().join("out"), files.path().join("err"));
     // As people in a hurry do.
     let mut command: Command = fleet.command(["--timeout", "6s"])?;
@@ -291,10 +292,10 @@ fn told(fleet: &Fleet, words: &[&str]) -> Result<Told> {
     let mebibytes = peak_until_end(&mut child)?;
     let code = child.wait()?.code().context("it was killed")?;
     let read = |path| Ok::<_, anyhow::Error>(std::fs::read_to_string(path)?);
-    Ok(Told { code, out: read(&out)?, err: read(&err)?, mebibytes })
+    Ok(CommandRun { code, out: read(&out)?, err: read(&err)?, mebibytes })
 }
 
-impl Told {
+impl CommandRun {
     /// Nothing in it is obeyed by a terminal, or turns the direction of writing.
     fn is_harmless(&self, what: &str) {
         for text in [&self.out, &self.err] {

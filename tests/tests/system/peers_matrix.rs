@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{Ca, Fleet, Host, Release, Setup, Tree, Wire, role_name, self_signed};
+use fleet_tests::{Ca, Fleet, Host, RawConnection, Release, Setup, Tree, role_name, self_signed};
 use pki::{HandshakeError, Paths, Refusal};
 use rcgen::ExtendedKeyUsagePurpose;
 use time::{Duration, OffsetDateTime};
@@ -79,13 +79,13 @@ const REFUSED: [(&str, Refusal); 11] = [
 ];
 
 /// A host `web-1` that runs, one beside it, one that was decommissioned, and who is in [`LET_IN`].
-struct World {
+struct RouteFixture {
     fleet: Fleet,
     identities: Vec<Paths>,
     release: Release,
 }
 
-impl World {
+impl RouteFixture {
     fn new() -> Result<Self> {
         let mut fleet = Fleet::of(1, &Setup::default())?;
         for name in ["web-2", "old-1"] {
@@ -106,7 +106,7 @@ impl World {
     }
 
     fn at(fleet: &Fleet, name: &str) -> PathBuf {
-        fleet.place().path().join(name)
+        fleet.sandbox().path().join(name)
     }
 
     fn ca(fleet: &Fleet) -> Result<Ca> {
@@ -185,10 +185,10 @@ impl World {
 
     /// What a route answers: its status, and the code of a problem.
     fn ask(&self, identity: Option<&Paths>, route: &str) -> Result<String> {
-        let mut wire = Wire::tls(self.host().address, identity)?;
+        let mut connection = RawConnection::tls(self.host().address, identity)?;
         // Whoever is refused may already have been told.
-        let said = wire.say(self.request(route)?);
-        let answer = wire.hear().or_else(|error| said.and(Err(error)))?;
+        let said = connection.send(self.request(route)?);
+        let answer = connection.read_answer().or_else(|error| said.and(Err(error)))?;
         if answer.status < 400 {
             return Ok(answer.status.to_string());
         }
@@ -215,14 +215,14 @@ fn lesson_28_each_route_answers_each_identity_as_the_table_says() -> Result<()> 
     known.sort();
     there.sort();
     assert_eq!(known, there, "the table and the routes differ");
-    let world = World::new()?;
+    let fixture = RouteFixture::new()?;
     // Those who may do the least come first, and nothing has come of it when the master asks.
-    for (column, identity) in world.identities.iter().enumerate().rev() {
+    for (column, identity) in fixture.identities.iter().enumerate().rev() {
         if column == 0 {
-            world.is_untouched();
+            fixture.is_untouched();
         }
         for (route, answers) in ANSWERS {
-            let found = world.ask(Some(identity), route)?;
+            let found = fixture.ask(Some(identity), route)?;
             assert_eq!(found, answers[column], "{route} of {}", LET_IN[column]);
         }
     }
@@ -231,45 +231,45 @@ fn lesson_28_each_route_answers_each_identity_as_the_table_says() -> Result<()> 
 
 #[test]
 fn whoever_is_no_member_is_refused_in_the_handshake_whatever_is_asked() -> Result<()> {
-    let world = World::new()?;
+    let fixture = RouteFixture::new()?;
     for (who, refusal) in REFUSED {
-        let identity = world.refused(who)?;
+        let identity = fixture.refused(who)?;
         for (route, _) in ANSWERS {
-            let error = world.ask(identity.as_ref(), route).unwrap_err();
+            let error = fixture.ask(identity.as_ref(), route).unwrap_err();
             let found = HandshakeError::find(error.as_ref());
             assert_eq!(found, Some(HandshakeError::Refused(refusal)), "{route} of {who}");
         }
     }
-    world.is_untouched();
+    fixture.is_untouched();
     Ok(())
 }
 
 #[test]
 fn what_speaks_no_tls_1_3_gets_no_answer_whatever_is_asked() -> Result<()> {
-    let world = World::new()?;
+    let fixture = RouteFixture::new()?;
     for (route, _) in ANSWERS {
-        let (said, heard) = world.by_openssl("-tls1_2", &world.request(route)?)?;
+        let (said, heard) = fixture.by_openssl("-tls1_2", &fixture.request(route)?)?;
         assert!(said.contains("protocol version") && !heard.contains("HTTP/"), "{route}: {said}");
-        let mut plain = Wire::plain(world.host().address)?;
-        plain.say(world.request(route)?)?;
-        let heard = String::from_utf8_lossy(&plain.rest()).into_owned();
+        let mut plain = RawConnection::plain(fixture.host().address)?;
+        plain.send(fixture.request(route)?)?;
+        let heard = String::from_utf8_lossy(&plain.read_to_end()).into_owned();
         assert!(!heard.contains("HTTP/"), "{route}: {heard}");
     }
-    world.is_untouched();
+    fixture.is_untouched();
     Ok(())
 }
 
 #[test]
 fn no_ticket_is_given_to_come_back_with() -> Result<()> {
-    let world = World::new()?;
+    let fixture = RouteFixture::new()?;
     let request = "GET /health HTTP/1.1\r\nhost: web-1\r\nconnection: close\r\n\r\n";
-    let (said, heard) = world.by_openssl("-tls1_3", request.as_bytes())?;
+    let (said, heard) = fixture.by_openssl("-tls1_3", request.as_bytes())?;
     assert!(heard.contains("HTTP/1.1 200 OK"), "{said}\n{heard}");
     assert!(!heard.contains("New Session Ticket"), "{heard}");
     Ok(())
 }
 
-impl World {
+impl RouteFixture {
     /// What OpenSSL's client says of a connection as the master, and what it heard there. It reads
     /// until the updater closes.
     fn by_openssl(&self, version: &str, request: &[u8]) -> Result<(String, String)> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{Behaviour, Ca, Fleet, Heard, Setup, Tree, lie};
+use fleet_tests::{Behaviour, Ca, Exchange, Fleet, Setup, Tree, impersonate_updater, wording};
+use insta::assert_snapshot;
 use serde_json::json;
 
 #[test]
@@ -13,14 +14,14 @@ fn lesson_29_the_fingerprint_is_checked_on_the_connection_that_carries_the_archi
     fleet.enroll("web-1", &Setup::default())?;
     let host = &fleet.hosts[0];
     // Another certificate of this CA, for this very host: only the fingerprint is not the recorded one.
-    let second = fleet.place().path().join("second");
+    let second = fleet.sandbox().path().join("second");
     Ca::load(&fleet.home())?.issue("updater/web-1", &second)?;
     let orders = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&orders);
     // It is the pinned one who is asked how it is, and the other one who would be sent the archive.
     let identities = [host.directory.join("bundle/updater"), second];
-    lie(host, &identities, move |mut heard: Heard| {
-        if heard.head.starts_with("POST ") {
+    impersonate_updater(host, &identities, move |mut exchange: Exchange| {
+        if exchange.head.starts_with("POST ") {
             counted.fetch_add(1, Ordering::SeqCst);
         }
         let digest = format!("sha256:{}", "01".repeat(32));
@@ -32,7 +33,7 @@ fn lesson_29_the_fingerprint_is_checked_on_the_connection_that_carries_the_archi
                 "agent": "running", "pid": 4, "active": null, "last": null,
             }},
         });
-        heard.answer(200, "application/json", health.to_string())
+        exchange.respond(200, "application/json", health.to_string())
     })?;
     let tree = Tree::agent(&Behaviour::default())?;
     let update = fleet.update(&tree, &[])?;
@@ -40,7 +41,7 @@ fn lesson_29_the_fingerprint_is_checked_on_the_connection_that_carries_the_archi
     let row = update.row("web-1")?;
     assert_eq!(row["code"], "not_trusted", "{row}");
     let detail = row["detail"].as_str().context("a detail")?;
-    assert!(detail.contains("fingerprint"), "{detail}");
+    assert_snapshot!(wording(detail), @"failed to talk to ADDRESS as this host's updater: trust the other side: its certificate has the fingerprint HEX, which is not the recorded one");
     assert_eq!(orders.load(Ordering::SeqCst), 0, "it was sent an order");
     Ok(())
 }

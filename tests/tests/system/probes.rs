@@ -3,15 +3,16 @@
 use std::net::TcpListener;
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{Behaviour, Ca, Host, Release, Sandbox, Setup, Tree};
+use fleet_tests::{Behaviour, Ca, Host, Release, Setup, Tree, host, wording};
+use insta::assert_snapshot;
 use protocol::{Code, ProbeKind, ProbeReport, Proof, Status};
 
 /// An agent that speaks TLS, on the one address that its certificate is for.
-fn by_tls(place: &Sandbox) -> Result<(Setup, Release)> {
+fn by_tls() -> Result<(Setup, Release)> {
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let identity = place.path().join("web-1/agent-identity");
-    let environment =
-        format!("{{ AGENT_LISTEN = '{address}', AGENT_IDENTITY = '{}' }}", identity.display());
+    let environment = format!(
+        "{{ AGENT_LISTEN = '{address}', AGENT_IDENTITY = '{{directory}}/agent-identity' }}"
+    );
     let setup = Setup::default()
         .run("env", &environment)
         .health("url", &format!("'https://{address}/health'"));
@@ -33,9 +34,8 @@ fn undone(host: &Host, release: &Release) -> Result<String> {
 
 #[test]
 fn an_agent_of_the_fleet_is_asked_by_mutual_tls() -> Result<()> {
-    let place = Sandbox::new()?;
-    let (setup, release) = by_tls(&place)?;
-    let host = Host::alone(&place, &setup)?;
+    let (setup, release) = by_tls()?;
+    let host = Host::alone(&setup)?;
     let report = proven(&host, &release)?;
     assert_eq!((report.kind, report.proof), (ProbeKind::Https, Some(Proof::Echo)));
     Ok(())
@@ -43,9 +43,8 @@ fn an_agent_of_the_fleet_is_asked_by_mutual_tls() -> Result<()> {
 
 #[test]
 fn an_agent_that_wants_a_certificate_does_not_answer_without_one() -> Result<()> {
-    let place = Sandbox::new()?;
-    let (setup, release) = by_tls(&place)?;
-    let host = Host::alone(&place, &setup.health("anonymous", "true"))?;
+    let (setup, release) = by_tls()?;
+    let host = Host::alone(&setup.health("anonymous", "true"))?;
     undone(&host, &release)?;
     Ok(())
 }
@@ -53,12 +52,11 @@ fn an_agent_that_wants_a_certificate_does_not_answer_without_one() -> Result<()>
 #[test]
 fn an_agent_of_a_foreign_ca_proves_nothing_unless_the_host_says_so() -> Result<()> {
     for (verify, passes) in [("true", false), ("false", true)] {
-        let place = Sandbox::new()?;
-        let (setup, release) = by_tls(&place)?;
-        let host = Host::alone_and_idle(&place, &setup.health("verify", verify))?;
+        let (setup, release) = by_tls()?;
+        let host = Host::alone_and_idle(&setup.health("verify", verify))?;
         let identity = host.directory.join("agent-identity");
-        let foreign = Ca::create(&place.path().join("foreign"))?;
-        let paths = foreign.issue("agent/web-1", &place.path().join("foreign-agent"))?;
+        let foreign = Ca::create(&host.sandbox().path().join("foreign"))?;
+        let paths = foreign.issue("agent/web-1", &host.sandbox().path().join("foreign-agent"))?;
         std::fs::copy(&paths.certificate, identity.join("worker.crt"))?;
         std::fs::copy(&paths.key, identity.join("worker.key"))?;
         host.start()?;
@@ -73,25 +71,22 @@ fn an_agent_of_a_foreign_ca_proves_nothing_unless_the_host_says_so() -> Result<(
 
 #[test]
 fn a_connection_is_proven_by_the_process_that_took_it() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().without_echo().health("tcp", "'{agent}'"))?;
+    let host = Host::alone(&Setup::default().without_echo().health("tcp", "'{agent}'"))?;
     let report = proven(&host, &Tree::healthy("one")?)?;
     assert_eq!((report.kind, report.proof), (ProbeKind::Tcp, Some(Proof::Process)));
     // Something answers there, but it is not what was just started.
     let elsewhere = TcpListener::bind("127.0.0.1:0")?;
     let address = elsewhere.local_addr()?;
-    let place = Sandbox::new()?;
     let setup = Setup::default().without_echo().health("tcp", &format!("'{address}'"));
-    let host = Host::alone(&place, &setup)?;
+    let host = Host::alone(&setup)?;
     undone(&host, &Tree::healthy("one")?)?;
     Ok(())
 }
 
 #[test]
 fn a_command_says_whether_the_release_is_well() -> Result<()> {
-    let place = Sandbox::new()?;
     let setup = Setup::default().without_echo().health("command", "['sh', 'bin/check']");
-    let host = Host::alone(&place, &setup)?;
+    let host = Host::alone(&setup)?;
     let release = |script: &str| {
         let tree = Tree::agent(&Behaviour::default())?;
         tree.program("bin/check", script)?;
@@ -100,7 +95,7 @@ fn a_command_says_whether_the_release_is_well() -> Result<()> {
     let well = release("exit 0")?;
     assert_eq!(proven(&host, &well)?.kind, ProbeKind::Command);
     let detail = undone(&host, &release("echo 'no route to the moon' >&2; exit 1")?)?;
-    assert!(detail.contains("no route to the moon"), "{detail}");
+    assert_snapshot!(wording(&detail), @"the probe's command exited with status 1: no route to the moon");
     assert_eq!(host.running(), Some(well.digest));
     Ok(())
 }
@@ -108,15 +103,12 @@ fn a_command_says_whether_the_release_is_well() -> Result<()> {
 #[test]
 fn lesson_09_an_answer_from_somebody_else_proves_nothing() -> Result<()> {
     // The reference to another service's health is a mistake that is easily made.
-    let place = Sandbox::new()?;
-    let other = Host::alone(&place, &Setup::default())?;
+    let other = host()?;
     other.push(&Tree::healthy("other")?)?.result()?;
-    let place = Sandbox::new()?;
     let url = format!("'http://{}/health'", other.agent);
-    let echo = Host::alone(&place, &Setup::default().health("url", &url))?;
+    let echo = Host::alone(&Setup::default().health("url", &url))?;
     undone(&echo, &Tree::healthy("one")?)?;
-    let place = Sandbox::new()?;
-    let process = Host::alone(&place, &Setup::default().without_echo().health("url", &url))?;
+    let process = Host::alone(&Setup::default().without_echo().health("url", &url))?;
     undone(&process, &Tree::healthy("two")?)?;
     Ok(())
 }

@@ -5,15 +5,11 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::{Behaviour, Fleet, Host, LONG, Proxy, Setup, Tree, Way, eventually};
+use fleet_tests::{Direction, Fleet, Host, LONG, Proxy, Setup, Tree, eventually};
 use protocol::Digest;
 
 /// Cuts of each way, spread over all the bytes of a push.
 const CUTS: u64 = 5;
-
-fn healthy(message: &str) -> Result<Tree> {
-    Tree::agent(&Behaviour { message: message.to_owned(), ..Behaviour::default() })
-}
 
 fn message(host: &Host) -> Option<String> {
     Some(host.ask_agent("/health").ok()?.get("message")?.as_str()?.to_owned())
@@ -43,22 +39,25 @@ fn lesson_37_a_connection_that_is_cut_at_any_byte_is_asked_about() -> Result<()>
     let mut fleet = Fleet::new()?;
     fleet.enroll("web-1", &Setup::default())?;
     let host = &fleet.hosts[0];
-    let behind = fleet.place().free_port()?;
+    let behind = fleet.sandbox().free_port()?;
     let config = fs::read_to_string(host.config())?;
     fs::write(host.config(), config.replace(&host.address.to_string(), &behind.to_string()))?;
-    let wire = Proxy::start(host.address, behind)?;
+    let proxy = Proxy::start(host.address, behind)?;
     host.start()?;
 
-    let before = [wire.passed(Way::Out), wire.passed(Way::Back)];
-    fleet.update(&healthy("first")?, &[])?.good()?;
-    let whole = [wire.passed(Way::Out) - before[0], wire.passed(Way::Back) - before[1]];
-    for (way, bytes) in [Way::Out, Way::Back].into_iter().zip(whole) {
+    let before = [proxy.passed(Direction::ToHost), proxy.passed(Direction::FromHost)];
+    fleet.update(&Tree::saying("first")?, &[])?.good()?;
+    let whole = [
+        proxy.passed(Direction::ToHost) - before[0],
+        proxy.passed(Direction::FromHost) - before[1],
+    ];
+    for (way, bytes) in [Direction::ToHost, Direction::FromHost].into_iter().zip(whole) {
         for cut in 0..CUTS {
             let name = format!("{way:?} {cut}");
-            let tree = healthy(&name)?;
-            wire.cut(way, bytes * cut / CUTS);
+            let tree = Tree::saying(&name)?;
+            proxy.cut(way, bytes * cut / CUTS);
             let told = fleet.update(&tree, &[])?;
-            ensure!(!wire.mend(), "nothing was cut: {told:?}");
+            ensure!(!proxy.cancel_cut(), "nothing was cut: {told:?}");
             let outcome = told.row("web-1")?["outcome"].clone();
             host.idle()?;
             if outcome == "updated" {
@@ -71,11 +70,11 @@ fn lesson_37_a_connection_that_is_cut_at_any_byte_is_asked_about() -> Result<()>
     }
 
     // The answer alone is lost: the host has finished, and says so when it is asked.
-    let tree = healthy("finished")?;
+    let tree = Tree::saying("finished")?;
     let lines = host.history().len() + 1;
-    wire.cut_when_written(Way::Back, &host.state().join("history.jsonl"), lines);
+    proxy.cut_when_written(Direction::FromHost, &host.state().join("history.jsonl"), lines);
     let told = fleet.update(&tree, &[])?.good()?;
-    ensure!(!wire.mend(), "nothing was cut: {told:?}");
+    ensure!(!proxy.cancel_cut(), "nothing was cut: {told:?}");
     ensure!(told.row("web-1")?["outcome"] == "updated", "{told:?}");
     has_arrived(&fleet, "finished")
 }
@@ -87,7 +86,7 @@ fn a_master_that_is_killed_anywhere_in_a_push_finds_the_truth_by_asking() -> Res
     // After every line that it prints, until it prints all of them.
     for lines in 1.. {
         let name = format!("killed after {lines}");
-        let tree = healthy(&name)?;
+        let tree = Tree::saying(&name)?;
         let mut push = fleet.command(["--json", "update", "--all", "--root"])?;
         let mut push = push.arg(tree.path()).stdout(Stdio::piped()).spawn()?;
         let output = BufReader::new(push.stdout.take().context("its output")?);

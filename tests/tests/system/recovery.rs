@@ -3,16 +3,15 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
-use fleet_tests::faults::{Act, Fault, Supervisor, When};
-use fleet_tests::{Host, LONG, Sandbox, Setup, Tree, eventually};
+use fleet_tests::faults::{CallFilter, CallInterceptor, Effect, Fault};
+use fleet_tests::{Host, LONG, Setup, Tree, eventually, host};
 use nix::errno::Errno;
 use protocol::{AgentState, Code, Outcome, Phase};
 use updater::transaction::ReleaseStates;
 
 #[test]
 fn a_release_that_was_half_removed_is_litter_and_no_release() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().app("keep", "2"))?;
+    let host = Host::alone(&Setup::default().app("keep", "2"))?;
     host.installs("one")?;
     host.installs("two")?;
     host.kill()?;
@@ -29,20 +28,19 @@ fn a_release_that_was_half_removed_is_litter_and_no_release() -> Result<()> {
 
 #[test]
 fn a_release_that_is_gone_is_not_known_though_nobody_lived_to_write_that_down() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone_and_idle(&place, &Setup::default().app("keep", "2"))?;
-    let supervisor = Supervisor::new(&host.config(), &host.directory);
-    host.start_watched(&supervisor)?;
+    let host = Host::alone_and_idle(&Setup::default().app("keep", "2"))?;
+    let interceptor = CallInterceptor::new(&host.config(), &host.directory);
+    host.start_intercepted(&interceptor)?;
     host.answers()?;
     let gone = host.installs("one")?;
     host.installs("two")?;
     let directory = host.install().join("releases/store").join(gone.hex());
-    let unsaid: When = Box::new(move |call| {
-        call.act == Act::Make && call.path.starts_with("state/apps/agent") && !directory.exists()
+    let unsaid: CallFilter = Box::new(move |call| {
+        call.act == Effect::Make && call.path.starts_with("state/apps/agent") && !directory.exists()
     });
-    supervisor.arm(vec![(unsaid, Fault::Kill)]);
+    interceptor.arm(vec![(unsaid, Fault::Kill)]);
     assert!(host.push(&Tree::healthy("three")?).is_err(), "it was not killed");
-    supervisor.disarm();
+    interceptor.disarm();
     host.kill()?;
     let known =
         || anyhow::Ok(ReleaseStates::read(&host.state().join("releases.json"))?.whole(&gone));
@@ -55,15 +53,15 @@ fn a_release_that_is_gone_is_not_known_though_nobody_lived_to_write_that_down() 
 
 #[test]
 fn a_watch_survives_the_updaters_restart() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().health("watch", "'2s'"))?;
+    let host = host()?;
     let release = Tree::healthy("one")?;
-    let mut lines =
-        host.order("/update", &release).header("accept", "application/x-ndjson").lines()?;
-    lines.until("\"watching\"")?;
+    drop(host.order_until_watched(&release)?);
     host.kill()?;
     host.start()?;
     assert_ne!(host.app()?.state, Phase::Idle, "the watch was forgotten");
+    host.kill()?;
+    host.sleep_through_watch()?;
+    host.start()?;
     let last = host.idle()?.last.context("a last transaction")?;
     assert_eq!((last.outcome, last.to), (Outcome::Updated, Some(release.digest)));
     Ok(())
@@ -71,8 +69,7 @@ fn a_watch_survives_the_updaters_restart() -> Result<()> {
 
 #[test]
 fn lesson_19_an_agent_outlives_its_updater_and_is_found_again() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = Tree::healthy("one")?;
     host.push(&release)?.result()?;
     let pid = host.app()?.pid;
@@ -94,8 +91,7 @@ fn lesson_19_an_agent_outlives_its_updater_and_is_found_again() -> Result<()> {
 
 #[test]
 fn an_agent_is_started_at_boot() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = Tree::healthy("one")?;
     host.push(&release)?.result()?;
     host.kill()?;
@@ -108,8 +104,7 @@ fn an_agent_is_started_at_boot() -> Result<()> {
 
 #[test]
 fn lesson_08_a_damaged_record_breaks_no_answer() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = Tree::healthy("one")?;
     host.push(&release)?.result()?;
     let record = host.install().join("releases/store").join(release.digest.hex());
@@ -132,8 +127,7 @@ fn lesson_08_a_damaged_record_breaks_no_answer() -> Result<()> {
 
 #[test]
 fn a_torn_line_of_the_history_breaks_nothing() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     host.push(&Tree::healthy("one")?)?.result()?;
     host.kill()?;
     let history = host.state().join("history.jsonl");
@@ -150,18 +144,17 @@ fn a_torn_line_of_the_history_breaks_nothing() -> Result<()> {
 
 #[test]
 fn what_was_known_of_a_release_goes_with_it_when_its_record_cannot_be_written() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone_and_idle(&place, &Setup::default())?;
-    let supervisor = Supervisor::new(&host.config(), &host.directory);
-    host.start_watched(&supervisor)?;
+    let host = Host::alone_and_idle(&Setup::default())?;
+    let interceptor = CallInterceptor::new(&host.config(), &host.directory);
+    host.start_intercepted(&interceptor)?;
     host.answers()?;
     let release = Tree::healthy("one")?;
-    let record: When = Box::new(|call| {
+    let record: CallFilter = Box::new(|call| {
         call.name.starts_with("rename") && call.path.ends_with(protocol::RELEASE_RECORD)
     });
-    supervisor.arm(vec![(record, Fault::Error(Errno::EIO))]);
+    interceptor.arm(vec![(record, Fault::Error(Errno::EIO))]);
     assert_eq!(host.push(&release)?.problem()?.code, Code::Internal);
-    supervisor.disarm();
+    interceptor.disarm();
     let facts = ReleaseStates::read(&host.state().join("releases.json"))?;
     assert_eq!(facts.get(&release.digest), None);
     host.push(&release)?.result()?;

@@ -4,34 +4,31 @@ use std::fs;
 use std::thread;
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{Behaviour, Fleet, Host, LONG, Proxy, Setup, Tree, eventually};
+use fleet_tests::{Fleet, LONG, Proxy, Setup, Tree, eventually};
 use protocol::Phase;
-
-fn tree(message: &str) -> Result<Tree> {
-    Tree::agent(&Behaviour { message: message.into(), ..Behaviour::default() })
-}
 
 #[test]
 fn lesson_37_a_release_that_cuts_its_host_off_stops_the_rollout() -> Result<()> {
     let mut fleet = Fleet::new()?;
     for name in ["web-1", "web-2", "web-3"] {
-        fleet.enroll(name, &Setup::default().health("watch", "'3s'"))?;
+        fleet.enroll(name, &Setup::default())?;
     }
     let host = &fleet.hosts[0];
-    let behind = fleet.place().free_port()?;
+    let behind = fleet.sandbox().free_port()?;
     let config = fs::read_to_string(host.config())?;
     fs::write(host.config(), config.replace(&host.address.to_string(), &behind.to_string()))?;
-    let wire = Proxy::start(host.address, behind)?;
-    fleet.hosts.iter().try_for_each(Host::start)?;
-    fleet.update(&tree("one")?, &[])?.good()?;
+    let proxy = Proxy::start(host.address, behind)?;
+    fleet.start()?;
+    fleet.update(&Tree::saying("one")?, &[])?.good()?;
 
-    let bad = tree("two")?;
+    let bad = Tree::saying("two")?;
     let paused = thread::scope(|scope| {
-        let update = scope.spawn(|| fleet.update(&bad, &["--canary", "1", "--timeout", "2s"]));
+        let update = scope
+            .spawn(|| fleet.update(&bad, &["--canary", "1", "--watch", "1h", "--timeout", "2s"]));
         eventually("the release to run", LONG, || {
             host.app().ok().filter(|app| app.state == Phase::Watching)
         })?;
-        wire.sever();
+        proxy.sever();
         update.join().ok().context("it does not panic")?
     })?;
     assert_eq!(paused.code, 3, "{paused:?}");

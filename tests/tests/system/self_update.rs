@@ -6,9 +6,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{Answer, Fleet, Host, LONG, Packing, Release, Sandbox, Setup, Tree, eventually};
+use fleet_tests::{
+    Answer, Fleet, Host, LONG, Packing, Release, Setup, Tree, eventually, host, wording,
+};
+use insta::assert_snapshot;
 use nix::sys::signal::{Signal, kill};
-use protocol::{Code, Digest, Kind, Outcome, Status, header};
+use protocol::{Code, Digest, Kind, Outcome, Status};
 use reqwest::Method;
 use updater::release::Layout;
 use updater::self_update::PROGRAM;
@@ -34,8 +37,7 @@ fn is_now(host: &Host, digest: &Digest) -> Result<()> {
 
 #[test]
 fn lesson_21_a_new_updater_takes_over_without_refusing_a_connection() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let service = Tree::healthy("service")?;
     host.push(&service)?.result()?;
     let (before, agent) = (host.health()?.digest, host.app()?.pid);
@@ -79,8 +81,7 @@ fn lesson_21_a_new_updater_takes_over_without_refusing_a_connection() -> Result<
 
 #[test]
 fn an_updater_that_does_not_start_replaces_nobody() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let before = host.health()?.digest;
     let answer = replace_by(&host, &impostor("echo broken >&2; exit 1")?)?;
     let problem = answer.problem()?;
@@ -95,8 +96,7 @@ fn an_updater_that_does_not_start_replaces_nobody() -> Result<()> {
 
 #[test]
 fn lesson_21_an_updater_that_never_answers_is_ended() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().own("takeover_timeout", "'1s'"))?;
+    let host = Host::alone(&Setup::default().self_update("takeover_timeout", "'1s'"))?;
     let before = host.health()?.digest;
     let _ = replace_by(&host, &silent()?)?;
     let log = host.directory.join("state/apps/updater/history.jsonl");
@@ -107,8 +107,7 @@ fn lesson_21_an_updater_that_never_answers_is_ended() -> Result<()> {
     .with_context(|| host.log())?;
     assert_eq!(last.kind, Kind::SelfUpdate);
     assert_ne!(last.outcome, Outcome::Updated);
-    let told = |detail: &String| detail.contains("asked by the master within");
-    assert!(last.detail.as_ref().is_some_and(told), "{last:?}");
+    assert_snapshot!(wording(&last.detail.context("why")?), @"failed to be asked by the master within 1s");
     assert_eq!(host.health()?.digest, before);
     eventually("the new one to be gone", LONG, || {
         fleet_tests::processes_of(&host.directory.join("self")).is_empty().then_some(())
@@ -122,8 +121,7 @@ fn silent() -> Result<Release> {
 
 #[test]
 fn why_a_new_updater_cannot_be_started_is_said_with_its_cause() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     // It passes the check, and is no program after that.
     let answer = replace_by(&host, &impostor("chmod 0644 \"$0\"")?)?;
     let problem = answer.problem()?;
@@ -136,8 +134,7 @@ fn why_a_new_updater_cannot_be_started_is_said_with_its_cause() -> Result<()> {
 
 #[test]
 fn a_parent_that_cannot_start_its_updater_says_why_and_goes_on_trying() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let layout = Layout::new(host.directory.join("self"));
     let digest = Digest::from_bytes([7; 32]);
     layout.create()?;
@@ -162,22 +159,19 @@ fn a_parent_that_cannot_start_its_updater_says_why_and_goes_on_trying() -> Resul
 
 #[test]
 fn replacing_the_updater_has_to_be_meant() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = impostor("exit 0")?;
     let problem = host.order("/update-self", &release).send()?.problem()?;
     assert_eq!(problem.code, Code::BadRequest);
-    assert!(problem.detail.contains("confirm_self"), "{problem:?}");
+    assert_snapshot!(wording(&problem.detail), @"say confirm_self=true: this replaces the updater itself");
     Ok(())
 }
 
 #[test]
 fn the_updater_is_not_replaced_while_an_update_runs_and_none_begins_while_it_is() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().own("takeover_timeout", "'1h'"))?;
+    let host = Host::alone(&Setup::default().self_update("takeover_timeout", "'1h'"))?;
     let service = Tree::healthy("service")?;
-    let order = host.order("/update?watch=1h", &service).header("accept", header::NDJSON);
-    order.lines()?.until("\"watching\"")?;
+    drop(host.order_until_watched(&service)?);
     let silent = silent()?;
     let problem = replace_by(&host, &silent)?.problem()?;
     assert_eq!((problem.code.status(), &problem.code), (423, &Code::UpdateInProgress));
@@ -202,7 +196,7 @@ fn swarm_updates_the_updater_after_the_service() -> Result<()> {
     let fleet = Fleet::of(1, &Setup::default())?;
     let host = fleet.hosts.first().context("a host")?;
     let tree = Tree::updater("by swarm")?;
-    let archive = fleet.place().path().join("updater.tar.zst");
+    let archive = fleet.sandbox().path().join("updater.tar.zst");
     let release = tree.pack(Packing::Zstd)?;
     fs::write(&archive, &release.bytes)?;
     let service = Tree::agent(&fleet_tests::Behaviour::default())?;

@@ -7,25 +7,22 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::{
-    Behaviour, Ca, Fleet, Output, Packing, ReleaseKey, Setup, Signed, Tree, program,
+    Ca, Fleet, Output, Packing, ReleaseKey, Setup, SignatureFiles, Tree, program, wording,
 };
+use insta::assert_snapshot;
 use pki::Paths;
 use protocol::{Code, SignedManifest};
 use reqwest::multipart::{Form, Part};
 
 fn asking(key: &ReleaseKey) -> Result<Fleet> {
     let keys = format!("['{}']", key.public_file().display());
-    let setup = Setup::default().app("trusted_keys", &keys).own("trusted_keys", &keys);
+    let setup = Setup::default().app("trusted_keys", &keys).self_update("trusted_keys", &keys);
     Fleet::of(1, &setup)
-}
-
-fn healthy(message: &str) -> Result<Tree> {
-    Tree::agent(&Behaviour { message: message.into(), ..Behaviour::default() })
 }
 
 /// Packs a tree with `swarm pack`.
 fn packed(fleet: &Fleet, tree: &Tree, name: &str) -> Result<String> {
-    let archive = fleet.place().path().join(name).display().to_string();
+    let archive = fleet.sandbox().path().join(name).display().to_string();
     fleet.swarm(["pack", &tree.path().display().to_string(), "-o", &archive])?.good()?;
     Ok(archive)
 }
@@ -44,11 +41,11 @@ fn a_release_is_signed_here_or_where_the_key_is_and_minisign_agrees() -> Result<
     let fleet = asking(&key)?;
     let secret = key.secret_file().display().to_string();
 
-    let here = packed(&fleet, &healthy("here")?, "here.tar.zst")?;
+    let here = packed(&fleet, &Tree::saying("here")?, "here.tar.zst")?;
     let refused = update(&fleet, &here)?;
     let row = refused.row("web-1")?;
     assert_eq!((refused.code, row["code"].as_str()), (1, Some("signature_rejected")), "{row}");
-    assert!(row["detail"].to_string().contains("swarm release sign"), "{row}");
+    assert_snapshot!(wording(row["detail"].as_str().context("why")?), @"this host takes only signed releases, and the archive came without a signed manifest: sign it with swarm release sign, and send both files with it (in a form, before the part tarball)");
 
     let signed = fleet.swarm(["--json", "release", "sign", &here, "--key", &secret])?.good()?;
     assert_eq!(signed.json()?["key"], key.line()?);
@@ -58,11 +55,12 @@ fn a_release_is_signed_here_or_where_the_key_is_and_minisign_agrees() -> Result<
     assert!(counter > 20_260_000_000_000, "{counter}");
     assert_eq!(update(&fleet, &here)?.good()?.row("web-1")?["outcome"], "updated");
 
-    let away = packed(&fleet, &healthy("away")?, "away.tar.zst")?;
+    let away = packed(&fleet, &Tree::saying("away")?, "away.tar.zst")?;
     let next = (counter + 1).to_string();
     fleet.swarm(["release", "manifest", &away, "--counter", &next])?.good()?;
     let unsigned = update(&fleet, &away)?;
-    assert!(unsigned.code == 2 && unsigned.stderr.contains("minisign -S -H"), "{unsigned:?}");
+    assert_eq!(unsigned.code, 2, "{unsigned:?}");
+    assert_snapshot!(wording(&unsigned.stderr), @r#"{"error":{"causes":["find the signature of SANDBOX/away.tar.zst.manifest: SANDBOX/away.tar.zst.manifest.minisig is not there"],"exit":2,"hint":"run: minisign -S -H -m SANDBOX/away.tar.zst.manifest","message":"failed to use the release's signature"}}"#);
     key.sign_file(&with_suffix(&away, ".manifest"))?;
     let updated = update(&fleet, &away)?.good()?;
     assert_eq!(updated.row("web-1")?["outcome"], "updated");
@@ -76,14 +74,14 @@ fn what_other_tools_pack_is_counted_as_the_host_counts_it() -> Result<()> {
     let secret = key.secret_file().display().to_string();
     let ways = [("gnu", "--gzip", "1"), ("pax", "--zstd", "2"), ("ustar", "--gzip", "3")];
     for (format, compression, counter) in ways {
-        let tree = healthy(format)?;
+        let tree = Tree::saying(format)?;
         tree.file(&format!("{}/file", "deep/".repeat(12)), &"x".repeat(3000))?;
         fs::hard_link(tree.path().join("agent.json"), tree.path().join("same.json"))?;
         tree.link("link", "agent.json")?;
         if format != "ustar" {
             tree.file(&format!("long/{}", "n".repeat(180)), "long")?;
         }
-        let archive = fleet.place().path().join(format).display().to_string();
+        let archive = fleet.sandbox().path().join(format).display().to_string();
         let tar = Command::new("tar")
             .args(["--create", "--format", format, compression, "--file", &archive, "--directory"])
             .arg(tree.path())
@@ -110,14 +108,14 @@ fn who_holds_the_masters_whole_home_runs_nothing_new() -> Result<()> {
     let fleet = asking(&key)?;
     let host = &fleet.hosts[0];
     let secret = key.secret_file().display().to_string();
-    let good = packed(&fleet, &healthy("good")?, "good.tar.zst")?;
+    let good = packed(&fleet, &Tree::saying("good")?, "good.tar.zst")?;
     fleet.swarm(["release", "sign", &good, "--key", &secret])?.good()?;
     update(&fleet, &good)?.good()?;
     let (release, updater) = (host.running().context("it runs")?, host.health()?.digest);
 
-    let home = fleet.place().path().join("stolen");
+    let home = fleet.sandbox().path().join("stolen");
     ensure!(Command::new("cp").arg("-a").arg(fleet.home()).arg(&home).status()?.success());
-    let evil = healthy("evil")?;
+    let evil = Tree::saying("evil")?;
     let root = evil.path().display().to_string();
     let by_swarm = swarm(&home, &["--json", "update", "--all", "--force", "--root", &root])?;
     assert_eq!(by_swarm.row("web-1")?["code"], "signature_rejected", "{by_swarm:?}");
@@ -126,13 +124,15 @@ fn who_holds_the_masters_whole_home_runs_nothing_new() -> Result<()> {
         fs::copy(with_suffix(&good, suffix), with_suffix(&archive, suffix))?;
     }
     let mismatched = swarm(&home, &["update", "--all", "--archive", &archive])?;
-    assert!(
-        mismatched.code == 2 && mismatched.stderr.contains("belong together"),
-        "{mismatched:?}"
-    );
+    assert_eq!(mismatched.code, 2, "{mismatched:?}");
+    assert_snapshot!(wording(&mismatched.stderr), @r"
+    error: failed to use the release's signature
+    caused by: send SANDBOX/evil.tar.zst with SANDBOX/evil.tar.zst.manifest: they do not belong together
+    hint: the archive has changed since; sign it again: swarm release sign SANDBOX/evil.tar.zst
+    ");
 
     // Without swarm: as the master, and as a master that the stolen CA makes.
-    let genuine = Signed {
+    let genuine = SignatureFiles {
         manifest: fs::read(with_suffix(&good, ".manifest"))?,
         signature: fs::read(with_suffix(&good, ".manifest.minisig"))?,
     };
@@ -142,7 +142,7 @@ fn who_holds_the_masters_whole_home_runs_nothing_new() -> Result<()> {
     let made = Ca::load(&home)?.issue("master", &home.join("made"))?;
     for identity in [Paths::master(&home), made] {
         let master = host.client_as(Some(&identity))?;
-        for signed in [&Signed::default(), &genuine, &forged] {
+        for signed in [&SignatureFiles::default(), &genuine, &forged] {
             let stage = format!("/releases/{}", evil.digest);
             for (method, path) in [
                 (reqwest::Method::POST, "/update?force=true&retry_quarantined=true"),

@@ -1,20 +1,14 @@
 //! `DELETE /update`: what is under way is abandoned before its switch, and undone after it.
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::{Answer, Behaviour, Host, LONG, Lines, Packing, Release, Sandbox, Setup, Tree};
-use fleet_tests::{eventually, processes_of};
+use fleet_tests::{
+    Answer, Behaviour, Host, LONG, Lines, Packing, Setup, Tree, eventually, host, processes_of,
+};
 use protocol::{Code, Outcome, Phase, Status, TransactionResult, header};
 use reqwest::Method;
 
 fn stop(host: &Host) -> Result<Answer> {
     host.master().call(Method::DELETE, "/update").send()
-}
-
-/// Begins an order and waits until it has come to a phase.
-fn in_phase(host: &Host, path: &str, release: &Release, phase: Phase) -> Result<Lines> {
-    let mut lines = host.order(path, release).header("accept", header::NDJSON).lines()?;
-    lines.until(&format!("\"phase\":\"{phase}\""))?;
-    Ok(lines)
 }
 
 /// Asks it to stop, and looks whether both callers are told the same.
@@ -36,8 +30,7 @@ fn stops(host: &Host, mut lines: Lines, status: Status) -> Result<TransactionRes
 
 #[test]
 fn where_nothing_is_under_way_that_is_said() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     host.installs("one")?;
     let problem = stop(&host)?.problem()?;
     assert_eq!((problem.code.status(), &problem.code), (404, &Code::UnknownTransaction));
@@ -48,13 +41,12 @@ fn where_nothing_is_under_way_that_is_said() -> Result<()> {
 
 #[test]
 fn a_build_that_is_asked_to_stop_is_ended_with_all_that_it_started() -> Result<()> {
-    let place = Sandbox::new()?;
     let setup = Setup::default().app("build", "'auto'");
-    let host = Host::alone(&place, &setup)?;
+    let host = Host::alone(&setup)?;
     let tree = Tree::agent(&Behaviour::default())?;
     tree.file("release.toml", "[build]\ncommand = ['sh', '-c', 'sleep 1000 & sleep 1000']\n")?;
     let slow = tree.pack(Packing::Zstd)?;
-    let lines = in_phase(&host, "/update", &slow, Phase::Building)?;
+    let lines = host.order_until("/update", &slow, Phase::Building)?;
     stops(&host, lines, Status::Interrupted)?;
     assert!(host.store().is_empty() && host.incoming().is_empty());
     assert_eq!(processes_of(&host.install()), []);
@@ -65,8 +57,7 @@ fn a_build_that_is_asked_to_stop_is_ended_with_all_that_it_started() -> Result<(
 
 #[test]
 fn an_archive_that_does_not_come_to_its_end_is_not_waited_for() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = Tree::healthy("one")?;
     // So much fits into the pipe, and nobody sends the rest.
     let (sender, receiver) = tokio::io::duplex(64 << 10);
@@ -91,17 +82,16 @@ fn an_archive_that_does_not_come_to_its_end_is_not_waited_for() -> Result<()> {
 
 #[test]
 fn what_is_stopped_in_its_probe_or_its_watch_is_undone_and_not_quarantined() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().health("attempts", "1000"))?;
+    let host = Host::alone(&Setup::default().health("attempts", "1000"))?;
     let good = host.installs("good")?;
     let sick = Tree::release(&Behaviour { status: Some(500), ..Behaviour::default() })?;
-    let lines = in_phase(&host, "/update", &sick, Phase::Probing)?;
+    let lines = host.order_until("/update", &sick, Phase::Probing)?;
     stops(&host, lines, Status::RolledBack)?;
     host.keeps(&good, None)?;
     host.rests()?;
 
     let next = Tree::healthy("next")?;
-    let lines = in_phase(&host, "/update?watch=1h", &next, Phase::Watching)?;
+    let lines = host.order_until_watched(&next)?;
     let result = stops(&host, lines, Status::RolledBack)?;
     assert_eq!(result.to, Some(good));
     host.keeps(&good, None)?;
@@ -113,11 +103,10 @@ fn what_is_stopped_in_its_probe_or_its_watch_is_undone_and_not_quarantined() -> 
 
 #[test]
 fn what_waits_for_its_master_is_undone() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().app("confirm_window", "'1h'"))?;
+    let host = Host::alone(&Setup::default().app("confirm_window", "'1h'"))?;
     let good = host.installs("good")?;
     let next = Tree::healthy("next")?;
-    drop(in_phase(&host, "/update?confirm=true", &next, Phase::Confirming)?);
+    drop(host.order_until("/update?confirm=true", &next, Phase::Confirming)?);
     assert_eq!(stop(&host)?.result()?.status, Status::RolledBack);
     host.keeps(&good, None)?;
     host.rests()
@@ -125,9 +114,8 @@ fn what_waits_for_its_master_is_undone() -> Result<()> {
 
 #[test]
 fn a_first_install_that_is_stopped_in_its_watch_leaves_a_clean_host() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
-    let lines = in_phase(&host, "/update?watch=1h", &Tree::healthy("one")?, Phase::Watching)?;
+    let host = host()?;
+    let lines = host.order_until_watched(&Tree::healthy("one")?)?;
     assert_eq!(stops(&host, lines, Status::RolledBack)?.to, None);
     assert_eq!((host.current(), host.running()), (None, None));
     host.rests()
@@ -135,12 +123,11 @@ fn a_first_install_that_is_stopped_in_its_watch_leaves_a_clean_host() -> Result<
 
 #[test]
 fn a_handover_that_is_stopped_before_its_switch_never_touched_the_old_agent() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().handover())?;
+    let host = Host::alone(&Setup::default().handover())?;
     let good = host.installs("good")?;
     let old = host.app()?.pid;
     let slow = Tree::release(&Behaviour { never_ready: true, ..Behaviour::default() })?;
-    let lines = in_phase(&host, "/update", &slow, Phase::Starting)?;
+    let lines = host.order_until("/update", &slow, Phase::Starting)?;
     stops(&host, lines, Status::Interrupted)?;
     assert_eq!(host.app()?.pid, old);
     host.keeps(&good, None)?;
@@ -149,10 +136,9 @@ fn a_handover_that_is_stopped_before_its_switch_never_touched_the_old_agent() ->
 
 #[test]
 fn lesson_24_a_handover_that_is_stopped_in_its_watch_is_handed_back() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().handover())?;
+    let host = Host::alone(&Setup::default().handover())?;
     let good = host.installs("good")?;
-    let lines = in_phase(&host, "/update?watch=1h", &Tree::healthy("new")?, Phase::Watching)?;
+    let lines = host.order_until_watched(&Tree::healthy("new")?)?;
     stops(&host, lines, Status::RolledBack)?;
     host.keeps(&good, None)?;
     host.rests()
@@ -160,10 +146,9 @@ fn lesson_24_a_handover_that_is_stopped_in_its_watch_is_handed_back() -> Result<
 
 #[test]
 fn a_watch_that_another_updater_began_can_be_stopped_too() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let good = host.installs("good")?;
-    drop(in_phase(&host, "/update?watch=1h", &Tree::healthy("new")?, Phase::Watching)?);
+    drop(host.order_until_watched(&Tree::healthy("new")?)?);
     host.kill()?;
     host.start()?;
     assert_eq!(stop(&host)?.result()?.status, Status::RolledBack);
@@ -184,15 +169,14 @@ fn a_hook_and_a_migration_come_to_their_end_before_what_is_stopped_is_undone() -
     let cases =
         [(hook, Status::Interrupted, "hook\n"), (migration, Status::RolledBack, "up\ndown\n")];
     for (toml, status, noted) in cases {
-        let place = Sandbox::new()?;
-        let host = Host::alone(&place, &Setup::default().app("links", "['data/']"))?;
+        let host = Host::alone(&Setup::default().app("links", "['data/']"))?;
         let good = host.installs("good")?;
         let tree = Tree::agent(&Behaviour::default())?;
         tree.file("release.toml", toml)?;
         tree.program("bin/note", WAITS)?;
         let data = host.install().join("shared/data");
         let log = || std::fs::read_to_string(data.join("log")).unwrap_or_default();
-        let lines = in_phase(&host, "/update", &tree.pack(Packing::Zstd)?, Phase::Staged)?;
+        let lines = host.order_until("/update", &tree.pack(Packing::Zstd)?, Phase::Staged)?;
         eventually("the command to run", LONG, || (!log().is_empty()).then_some(()))?;
         std::thread::scope(|scope| {
             let stopped = scope.spawn(|| stops(&host, lines, status));

@@ -3,13 +3,13 @@
 use std::fs;
 
 use anyhow::Result;
-use fleet_tests::{Behaviour, Host, Sandbox, Setup, Tree};
+use fleet_tests::{Behaviour, Host, Setup, Tree, host, wording};
+use insta::assert_snapshot;
 use protocol::{Code, Proof, ReleaseSlot, ReleaseState, Status, UpdaterState};
 
 #[test]
 fn a_release_is_installed_and_upgraded() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let health = host.health()?;
     assert_eq!(health.status, UpdaterState::Ok);
     assert!(!host.install().join("current").exists());
@@ -31,8 +31,7 @@ fn a_release_is_installed_and_upgraded() -> Result<()> {
 
 #[test]
 fn a_release_that_nobody_can_start_is_refused_before_the_old_one_is_stopped() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let good = host.installs("good")?;
     host.kill()?;
     let config = fs::read_to_string(host.config())?;
@@ -42,15 +41,14 @@ fn a_release_that_nobody_can_start_is_refused_before_the_old_one_is_stopped() ->
     let pid = host.app()?.pid;
     let problem = host.push(&Tree::healthy("without a command")?)?.problem()?;
     assert_eq!(problem.code, Code::NotSupported, "{problem:?}");
-    assert!(problem.detail.contains("write `command` under `[run]`"), "{problem:?}");
+    assert_snapshot!(wording(&problem.detail), @"failed to find the command that starts the release: write `command` under `[run]` in its release.toml, or under the app's `run` section in the updater's configuration");
     assert_eq!(host.app()?.pid, pid, "the old agent was touched");
     host.keeps(&good, None)
 }
 
 #[test]
 fn gzip_is_taken_as_zstd_is() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = Tree::agent(&Behaviour::default())?.pack(fleet_tests::Packing::Gzip)?;
     assert_eq!(host.push(&release)?.result()?.status, Status::Updated);
     host.keeps(&release.digest, None)
@@ -58,8 +56,7 @@ fn gzip_is_taken_as_zstd_is() -> Result<()> {
 
 #[test]
 fn a_release_that_runs_already_is_left_alone_unless_it_is_forced() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = Tree::healthy("one")?;
     host.push(&release)?.result()?;
     let pid = host.app()?.pid;
@@ -75,8 +72,7 @@ fn a_release_that_runs_already_is_left_alone_unless_it_is_forced() -> Result<()>
 
 #[test]
 fn without_a_pointer_the_new_process_is_the_proof() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().without_echo())?;
+    let host = Host::alone(&Setup::default().without_echo())?;
     let silent = |message: &str| {
         Tree::release(&Behaviour { silent: true, message: message.into(), ..Behaviour::default() })
     };
@@ -90,8 +86,7 @@ fn without_a_pointer_the_new_process_is_the_proof() -> Result<()> {
 
 #[test]
 fn an_agent_that_ignores_term_is_stopped_all_the_same() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let stubborn = Behaviour { ignores_term: true, ..Behaviour::default() };
     host.push(&Tree::release(&stubborn)?)?.result()?;
     let second = host.installs("two")?;
@@ -101,8 +96,7 @@ fn an_agent_that_ignores_term_is_stopped_all_the_same() -> Result<()> {
 
 #[test]
 fn a_slow_start_is_waited_for() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().health("attempts", "30"))?;
+    let host = Host::alone(&Setup::default().health("attempts", "30"))?;
     let slow = Tree::release(&Behaviour { slow_start_ms: 700, ..Behaviour::default() })?;
     assert_eq!(host.push(&slow)?.result()?.status, Status::Updated);
     Ok(())
@@ -110,8 +104,7 @@ fn a_slow_start_is_waited_for() -> Result<()> {
 
 #[test]
 fn old_releases_go_and_the_kept_ones_can_be_gone_back_to() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().app("keep", "3"))?;
+    let host = Host::alone(&Setup::default().app("keep", "3"))?;
     let mut all = Vec::new();
     for message in ["a", "b", "c", "d"] {
         all.push(host.installs(message)?);
@@ -128,8 +121,7 @@ fn old_releases_go_and_the_kept_ones_can_be_gone_back_to() -> Result<()> {
 
 #[test]
 fn a_release_can_be_staged_first_and_activated_later() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let release = Tree::healthy("staged")?;
     let path = format!("/releases/{}", release.digest);
     let put = |host: &Host| {
@@ -152,8 +144,7 @@ fn a_release_can_be_staged_first_and_activated_later() -> Result<()> {
 
 #[test]
 fn there_is_nothing_to_go_back_to_at_first() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     assert_eq!(host.rollback()?.problem()?.code, Code::NoPreviousRelease);
     host.installs("one")?;
     assert_eq!(host.rollback()?.problem()?.code, Code::NoPreviousRelease);
@@ -162,8 +153,7 @@ fn there_is_nothing_to_go_back_to_at_first() -> Result<()> {
 
 #[test]
 fn what_an_agent_writes_outlives_its_release() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default().app("links", "['data/']"))?;
+    let host = Host::alone(&Setup::default().app("links", "['data/']"))?;
     host.installs("one")?;
     fs::write(host.install().join("shared/data/note"), "kept")?;
     host.installs("two")?;
@@ -175,8 +165,7 @@ fn what_an_agent_writes_outlives_its_release() -> Result<()> {
 
 #[test]
 fn lesson_17_an_agents_environment_is_small_and_not_the_updaters() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let digest = host.installs("one")?;
     let environment = host.ask_agent("/environment")?;
     let names: Vec<&str> =
@@ -193,8 +182,7 @@ fn lesson_17_an_agents_environment_is_small_and_not_the_updaters() -> Result<()>
 
 #[test]
 fn a_dead_agent_is_started_again() -> Result<()> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &Setup::default())?;
+    let host = host()?;
     let digest = host.installs("one")?;
     let pid = host.app()?.pid.expect("a process");
     nix::sys::signal::kill(

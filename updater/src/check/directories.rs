@@ -216,11 +216,11 @@ mod tests {
     /// Needs root, as whom only it can give directories away.
     #[test]
     fn a_user_that_could_swap_the_store_is_an_error() {
-        let own = Account::own();
-        let Ok(Some(nobody)) = User::from_name("nobody") else { return };
-        if !own.uid.is_root() {
+        if skip::skipped_without_root() {
             return;
         }
+        let own = Account::own();
+        let nobody = User::from_name("nobody").unwrap().unwrap();
         let mut ignored = Vec::new();
         let user = super::super::account::check("u", Some("nobody"), &own, &mut ignored).unwrap();
         let directory = directory();

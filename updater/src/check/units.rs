@@ -28,7 +28,7 @@ pub(super) fn check(
     for (name, app) in &config.apps {
         let bus = systemd.bus(app.run.bus_timeout.0);
         match app.run.kind {
-            RunnerKind::Systemd => check_units(name, app, own, &bus, findings),
+            RunnerKind::Systemd => check_units(name, app, own, &bus, is_running(), findings),
             RunnerKind::Process if systemd.has_bus() => {
                 check_made_units(name, app, own, &bus, findings);
                 check_sockets(name, app, &bus, findings);
@@ -47,10 +47,11 @@ fn check_units(
     app: &AppConfig,
     own: &Account,
     bus: &Bus,
+    systemd_runs: bool,
     findings: &mut Vec<Finding>,
 ) {
     let key = |key: &str| format!("app.{name}.run.{key}");
-    if !is_running() {
+    if !systemd_runs {
         findings.push(
             Finding::error(key("kind"), "systemd does not run on this machine")
                 .hint("use kind = \"process\""),
@@ -201,18 +202,9 @@ mod tests {
 
     #[test]
     fn units_without_a_systemd_are_told() {
-        if is_running() {
-            return;
-        }
-        let text = "[app.agent]\ninstall_dir = '/opt/agent'\n[app.agent.run]\nkind = 'systemd'\n\
-                    units = ['a.service']\n";
-        let mut findings = Vec::new();
-        check(
-            &Config::parse(text).unwrap(),
-            &Account::own(),
-            &BusConnection::default(),
-            &mut findings,
-        );
+        let (app, mut findings) = (AppConfig::new("/opt/agent"), Vec::new());
+        let bus = BusConnection::default().bus(app.run.bus_timeout.0);
+        check_units(&"agent".parse().unwrap(), &app, &Account::own(), &bus, false, &mut findings);
         assert!(findings[0].message.contains("systemd does not run"), "{findings:?}");
     }
 }

@@ -39,7 +39,8 @@ pub enum DrillError {
     /// The whole drill took too long.
     #[error("finish within {0} (limits.drill_timeout)")]
     TimedOut(protocol::Period),
-    #[error("{0}")]
+    /// The updater that did it said why not.
+    #[error("carry this out: {0}")]
     Said(String),
     /// It was not killed where it should have been.
     #[error("be killed at {0}: the updater ended before it came there")]

@@ -20,6 +20,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+/// Between two looks at whether the file is there that the behaviour waits for.
+const LOOK: Duration = Duration::from_millis(10);
 /// Says that this process only listens, and that nobody waits for it.
 const CHILD: &str = "--child";
 
@@ -116,6 +118,9 @@ fn reply(
     answers: &AtomicU32,
     last: bool,
 ) -> Result<()> {
+    while behaviour.waits_for.as_ref().is_some_and(|gate| !gate.exists()) {
+        thread::park_timeout(LOOK);
+    }
     let number = answers.fetch_add(1, Ordering::SeqCst) + 1;
     if behaviour.dies_after.is_some_and(|last| number > last) {
         say("the agent dies, as it was told")?;

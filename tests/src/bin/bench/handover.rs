@@ -1,7 +1,7 @@
 //! What updates cost whoever asks the agent meanwhile: with a handover, and with restarts.
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::{Behaviour, Host, Load, Sandbox, Setup, Tree, Waits};
+use fleet_tests::{Behaviour, Host, Load, LoadReport, Setup, Tree};
 use protocol::Status;
 
 use crate::report::Report;
@@ -18,18 +18,17 @@ pub(crate) fn handover(updates: usize, report: &mut Report) -> Result<()> {
     let what = |figure: &str| format!("{updates} updates by handover, {figure}");
     report.at_most(&what("requests lost"), lost(&ours)?, "", 0.0);
     report.peer("restart", lost(&restart)?);
-    let longest = |waits: &Waits| waits.longest().as_secs_f64();
+    let longest = |waits: &LoadReport| waits.longest().as_secs_f64();
     let peer = ("restart, socket held", longest(&held));
     report.against(&what("longest wait"), longest(&ours), peer, 0.5);
-    let p99 = |waits: &Waits| waits.percentile(99).as_secs_f64();
+    let p99 = |waits: &LoadReport| waits.percentile(99).as_secs_f64();
     report.against(&what("p99"), p99(&ours), ("no update at all", p99(&quiet)), 3.0);
     Ok(())
 }
 
 /// What clients saw of so many updates, or of a few thousand requests without any.
-fn under_load(setup: &Setup, updates: usize) -> Result<Waits> {
-    let place = Sandbox::new()?;
-    let host = Host::alone(&place, &setup.clone().health("attempts", "100"))?;
+fn under_load(setup: &Setup, updates: usize) -> Result<LoadReport> {
+    let host = Host::alone(&setup.clone().health("attempts", "100"))?;
     let release = |number: usize| {
         let message = format!("release {number}");
         Tree::release(&Behaviour { message, slow_start_ms: START_MS, ..Behaviour::default() })
@@ -52,6 +51,6 @@ fn under_load(setup: &Setup, updates: usize) -> Result<Waits> {
     waits
 }
 
-fn lost(waits: &Waits) -> Result<f64> {
+fn lost(waits: &LoadReport) -> Result<f64> {
     Ok(f64::from(u32::try_from(waits.lost.len()).context("a countable number")?))
 }

@@ -62,8 +62,7 @@ impl Bench {
         let release = Release::of_bytes(fs::read(&small.zstd)?, fleet_tests::Packing::Zstd);
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..self.runs {
-            let place = Sandbox::new()?;
-            let host = Host::alone(&place, &setup())?;
+            let host = Host::alone(&setup())?;
             theirs.push(unpack(&small.zstd, 1)?);
             nix::unistd::sync();
             let started = Instant::now();
@@ -78,8 +77,7 @@ impl Bench {
 
     /// A release that ends at once: until the old one is proven again.
     pub(crate) fn crash(&self, report: &mut Report) -> Result<()> {
-        let place = Sandbox::new()?;
-        let host = Host::alone(&place, &setup())?;
+        let host = Host::alone(&setup())?;
         host.push(&Tree::healthy("good")?)?.result()?;
         let (mut whole, mut back) = (Vec::new(), Vec::new());
         for number in 0..self.runs {
@@ -101,8 +99,7 @@ impl Bench {
         let release = Release::of_bytes(fs::read(&large.zstd)?, fleet_tests::Packing::Zstd);
         let mut worst = Vec::new();
         for _ in 0..self.runs {
-            let place = Sandbox::new()?;
-            let host = Host::alone(&place, &setup())?;
+            let host = Host::alone(&setup())?;
             let done = AtomicBool::new(false);
             let slowest = std::thread::scope(|scope| {
                 let asking = scope.spawn(|| {

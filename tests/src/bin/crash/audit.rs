@@ -2,13 +2,13 @@
 //! after it. POSIX promises that only to those who sync the directory.
 
 use anyhow::{Result, ensure};
-use fleet_tests::faults::{Act, Call};
+use fleet_tests::faults::{Call, Effect};
 
 /// Looks whether every rename is brought to the disk by its thread before it goes on.
 pub(crate) fn names_are_synced(calls: &[&Call]) -> Result<()> {
     for (index, rename) in calls.iter().enumerate().filter(|(_, call)| is_rename(call)) {
         let mut later = calls.iter().skip(index + 1).filter(|call| call.thread == rename.thread);
-        let next = later.find(|call| call.act == Act::Sync || call.act.changes());
+        let next = later.find(|call| call.act == Effect::Sync || call.act.changes());
         let synced = next.is_some_and(|next| {
             next.name == "fsync" && Some(next.path.as_path()) == rename.path.parent()
         });

@@ -1,14 +1,14 @@
 //! What happens to a call.
 
 use clap::ValueEnum;
-use fleet_tests::faults::{Act, Call, Fault};
+use fleet_tests::faults::{Call, Effect, Fault};
 use fleet_tests::volume::FileSystem;
 use nix::errno::Errno;
 use protocol::{Code, Problem};
 
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub(crate) enum Kind {
+pub(crate) enum FaultKind {
     /// The updater is killed there.
     Kill,
     /// The power of the machine goes there, whose disk is an ext4.
@@ -29,26 +29,26 @@ pub(crate) enum Kind {
     Short,
 }
 
-impl Kind {
+impl FaultKind {
     /// Whether this can happen to a call.
     pub(crate) fn befalls(self, call: &Call) -> bool {
-        let (act, writes) = (call.act, call.act == Act::Write);
-        let (changes, syncs) = (act.changes(), act == Act::Sync);
+        let (act, writes) = (call.act, call.act == Effect::Write);
+        let (changes, syncs) = (act.changes(), act == Effect::Sync);
         match self {
             // Where nothing changes, nothing is lost that was not lost one call later.
             Self::Kill | Self::PowerExt4 | Self::PowerXfs => changes || syncs,
             Self::Enospc => (changes && !REMOVES.contains(&call.name)) || syncs,
             // A read that fails is told like the opening before it: once a file is enough.
-            Self::Eio => act != Act::Read || call.number == 1,
+            Self::Eio => act != Effect::Read || call.number == 1,
             Self::Emfile => act.opens(),
             // The right to write was given when the file was opened.
-            Self::Eacces => act.opens() || (act == Act::Change && !BY_FILE.contains(&call.name)),
+            Self::Eacces => act.opens() || (act == Effect::Change && !BY_FILE.contains(&call.name)),
             Self::Eintr => act.opens() || syncs || writes,
             Self::Short => writes && call.name != "writev",
         }
     }
 
-    /// What the supervisor does, where `cut` takes the power away.
+    /// What the interceptor does, where `cut` takes the power away.
     pub(crate) fn fault(self, cut: impl FnMut() + Send + 'static) -> Fault {
         match self {
             Self::Kill => Fault::Kill,

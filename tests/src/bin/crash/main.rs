@@ -5,9 +5,9 @@
 //! killed in the middle of its call, and what must hold is what every other test asks for.
 
 mod audit;
+mod disturbed_host;
+mod false_sync;
 mod fault;
-mod lane;
-mod lie;
 mod report;
 mod scenario;
 mod self_update;
@@ -18,11 +18,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum as _};
-use fleet_tests::faults::{WATCHED, watched};
+use fleet_tests::faults::{INTERCEPTED, run_intercepted};
 use fleet_tests::volume::alone_with_mounts;
 
-use crate::fault::Kind;
-use crate::lie::Lie;
+use crate::false_sync::FalseSync;
+use crate::fault::FaultKind;
 use crate::scenario::Scenario;
 
 /// Disturbs an updater at each of its calls on the file system.
@@ -34,10 +34,10 @@ struct Arguments {
     scenario: Vec<Scenario>,
     /// What happens to the call; everything if absent
     #[arg(long)]
-    fault: Vec<Kind>,
+    fault: Vec<FaultKind>,
     /// What the disk says that it has written, and has not: with it, a power cut must lose points
     #[arg(long)]
-    lie: Vec<Lie>,
+    lie: Vec<FalseSync>,
     /// At this call alone, as a failure names it: THREAD:CALL:PATH:NUMBER
     #[arg(long, value_name = "CALL")]
     at: Option<String>,
@@ -48,18 +48,18 @@ struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: usize,
     /// Hosts at the same time
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = fleet_tests::lanes())]
     jobs: usize,
 }
 
 fn main() -> Result<ExitCode> {
     let mut words = std::env::args_os().skip(1);
-    if words.next().is_some_and(|word| word == WATCHED) {
-        watched(words)?;
+    if words.next().is_some_and(|word| word == INTERCEPTED) {
+        run_intercepted(words)?;
     }
     let mut asked = Arguments::parse();
     if asked.fault.is_empty() {
-        asked.fault = Kind::value_variants().to_vec();
+        asked.fault = FaultKind::value_variants().to_vec();
     }
     if let Err(error) = alone_with_mounts() {
         // Asked for by name, it fails later, and says so.

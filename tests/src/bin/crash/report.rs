@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::fault::Kind;
+use crate::fault::FaultKind;
 use crate::say;
 use crate::scenario::Scenario;
 use crate::sweep::Point;
@@ -31,7 +31,7 @@ pub(crate) enum Verdict {
 pub(crate) struct Report {
     began: Instant,
     points: usize,
-    counts: BTreeMap<(Scenario, Kind), Count>,
+    counts: BTreeMap<(Scenario, FaultKind), Count>,
     /// How to try each lost one again.
     lost: Vec<String>,
 }
@@ -94,7 +94,7 @@ impl Report {
         }
         writeln!(out, "{:>14}", "all")?;
         for scenario in scenarios.into_iter().map(Some).chain([None]) {
-            let of = |count: &(Scenario, Kind)| scenario.is_none_or(|one| one == count.0);
+            let of = |count: &(Scenario, FaultKind)| scenario.is_none_or(|one| one == count.0);
             write!(out, "{:<16}", scenario.as_ref().map_or("all".to_owned(), name))?;
             for kind in &kinds {
                 write!(out, "{:>12}", self.all(|key| of(key) && key.1 == *kind).to_string())?;
@@ -113,7 +113,7 @@ impl Report {
         Ok(())
     }
 
-    fn all(&self, of: impl Fn(&(Scenario, Kind)) -> bool) -> Count {
+    fn all(&self, of: impl Fn(&(Scenario, FaultKind)) -> bool) -> Count {
         let counts = self.counts.iter().filter(|(key, _)| of(key)).map(|(_, count)| count);
         counts.fold(Count::default(), |all, one| Count {
             tried: all.tried + one.tried,

@@ -4,17 +4,17 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::faults::{Fault, When};
+use fleet_tests::faults::{CallFilter, Fault};
 use fleet_tests::{Answer, LONG, Packing, Release, Tree, eventually};
 use protocol::{LastTransaction, Outcome, SELF_APP, Status};
 use updater::release::remove_tree;
 
-use crate::lane::{Done, Lane};
+use crate::disturbed_host::{DisturbedHost, ScenarioEnd};
 
-impl Lane {
+impl DisturbedHost {
     /// Orders a release of the updater itself, disturbed by `plans`, on a host that never had one:
     /// what runs becomes the first.
-    pub(super) fn replace(&mut self, plans: Vec<(When, Fault)>) -> Result<Done> {
+    pub(super) fn replace(&mut self, plans: Vec<(CallFilter, Fault)>) -> Result<ScenarioEnd> {
         self.host.kill()?;
         for directory in [self.host.directory.join("self"), self.own_state()] {
             remove_tree(&directory)?;
@@ -24,11 +24,11 @@ impl Lane {
         let old = Some(self.host.health()?.digest);
         self.releases += 1;
         let new = Tree::updater(&format!("release {}", self.releases))?.pack(Packing::Zstd)?;
-        self.supervisor.arm(plans);
+        self.interceptor.arm(plans);
         let answer = self.order_own(&new);
         let queued = answer.as_ref().is_ok_and(|answer| answer.status < 300);
         let updated = queued && self.own_end(0)?;
-        Ok(Done { old, new, answer: Some(answer), updated })
+        Ok(ScenarioEnd { old, new, answer: Some(answer), updated })
     }
 
     /// The same order once more, undisturbed.

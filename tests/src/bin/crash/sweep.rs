@@ -5,14 +5,14 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Result, ensure};
-use fleet_tests::faults::{Act, Call};
+use fleet_tests::faults::{Call, Effect};
 use fleet_tests::volume::FileSystem;
 use updater::self_update::PROGRAM;
 
 use crate::audit::names_are_synced;
-use crate::fault::Kind;
-use crate::lane::{END, Lane};
-use crate::lie::Lie;
+use crate::disturbed_host::{DisturbedHost, END};
+use crate::false_sync::FalseSync;
+use crate::fault::FaultKind;
 use crate::report::{Report, Verdict};
 use crate::scenario::Scenario;
 use crate::{Arguments, say};
@@ -21,7 +21,7 @@ use crate::{Arguments, say};
 #[derive(Debug, Clone)]
 pub(crate) struct Point {
     pub(crate) scenario: Scenario,
-    pub(crate) kind: Kind,
+    pub(crate) kind: FaultKind,
     /// The call, as [`fleet_tests::faults::Call`] is written.
     pub(crate) at: String,
 }
@@ -45,26 +45,26 @@ pub(crate) fn sweep(asked: &Arguments) -> Result<Report> {
     Ok(report.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-fn work(queue: &Mutex<VecDeque<Point>>, report: &Mutex<Report>, lies: &[Lie]) -> Result<()> {
-    let mut lane = None;
+fn work(queue: &Mutex<VecDeque<Point>>, report: &Mutex<Report>, lies: &[FalseSync]) -> Result<()> {
+    let mut host = None;
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let Some(point) = next else { return Ok(()) };
-        let verdict = attempt(&mut lane, &point, lies)?;
+        let verdict = attempt(&mut host, &point, lies)?;
         report.lock().unwrap_or_else(PoisonError::into_inner).add(&point, verdict)?;
     }
 }
 
 /// The host at hand, and what its disk is.
-type Used = (Option<FileSystem>, Lane);
+type Used = (Option<FileSystem>, DisturbedHost);
 
 /// Tries a point, on the host at hand. One that was found wanting is not used again.
-fn attempt(used: &mut Option<Used>, point: &Point, lies: &[Lie]) -> Result<Verdict> {
+fn attempt(used: &mut Option<Used>, point: &Point, lies: &[FalseSync]) -> Result<Verdict> {
     // How threads take turns, and with that what they come to do, differs from run to run.
     for _ in 0..2 {
         let mut host = match used.take() {
             Some((disk, host)) if disk == point.kind.disk() => host,
-            _ => Lane::new(point.kind.disk(), lies)?,
+            _ => DisturbedHost::new(point.kind.disk(), lies)?,
         };
         match host.disturb(point.scenario, point.kind, &point.at) {
             Ok(reached) => {
@@ -84,18 +84,18 @@ fn points(asked: &Arguments) -> Result<Vec<Point>> {
     let scenarios = if some(&asked.scenario) { &asked.scenario } else { Scenario::ALL };
     let kinds = &asked.fault;
     let mut points = Vec::new();
-    let mut lane = None;
+    let mut host = None;
     for scenario in scenarios.iter().copied() {
         if let Some(at) = &asked.at {
-            let point = |kind: &Kind| Point { scenario, kind: *kind, at: at.clone() };
+            let point = |kind: &FaultKind| Point { scenario, kind: *kind, at: at.clone() };
             points.extend(kinds.iter().map(point));
             continue;
         }
-        let lane: &mut Lane = match &mut lane {
-            Some(lane) => lane,
-            none => none.insert(Lane::new(None, &[])?),
+        let host: &mut DisturbedHost = match &mut host {
+            Some(host) => host,
+            none => none.insert(DisturbedHost::new(None, &[])?),
         };
-        let calls = lane.record(scenario)?;
+        let calls = host.record(scenario)?;
         let honest = |call: &&Call| !asked.lie.iter().any(|lie| lie.is_about(call));
         names_are_synced(&calls.iter().filter(honest).collect::<Vec<_>>())?;
         for kind in kinds.iter().copied() {
@@ -113,7 +113,7 @@ fn points(asked: &Arguments) -> Result<Vec<Point>> {
 
 /// In the middle of a large file one write is like the one before.
 fn is_like_another(call: &Call) -> bool {
-    let large = call.act == Act::Write && call.path.ends_with(PROGRAM);
+    let large = call.act == Effect::Write && call.path.ends_with(PROGRAM);
     large && !call.number.is_power_of_two()
 }
 

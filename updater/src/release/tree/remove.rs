@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_directory_is_taken_from_its_user_before_it_is_emptied() {
-        if !rustix::process::geteuid().is_root() {
+        if skip::skipped_without_root() {
             return;
         }
         let root = tempfile::tempdir().unwrap();

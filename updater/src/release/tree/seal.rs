@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_tree_is_given_away_and_taken_back() {
-        if !rustix::process::geteuid().is_root() {
+        if skip::skipped_without_root() {
             return;
         }
         let (_root, tree) = tree();

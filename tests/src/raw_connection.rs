@@ -15,7 +15,7 @@ use crate::authority::tls_as;
 use crate::{Answer, LONG};
 
 /// A connection. Nothing is waited for on it longer than [`LONG`].
-pub struct Wire {
+pub struct RawConnection {
     stream: Box<dyn Stream>,
     socket: TcpStream,
     waiting: Vec<u8>,
@@ -24,7 +24,7 @@ pub struct Wire {
 trait Stream: Read + Write + Send {}
 impl<T: Read + Write + Send> Stream for T {}
 
-impl Wire {
+impl RawConnection {
     /// A connection without TLS.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Wire {
     ///
     /// # Errors
     /// When the other side is gone.
-    pub fn say(&mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> Result<()> {
         self.stream.write_all(bytes.as_ref())?;
         Ok(self.stream.flush()?)
     }
@@ -63,7 +63,7 @@ impl Wire {
     ///
     /// # Errors
     /// When there is none.
-    pub fn hear(&mut self) -> Result<Answer> {
+    pub fn read_answer(&mut self) -> Result<Answer> {
         let end = loop {
             let end = self.waiting.windows(4).position(|four| four == b"\r\n\r\n");
             if let Some(end) = end {
@@ -91,7 +91,7 @@ impl Wire {
     }
 
     /// All that comes until the other side closes, in whatever way.
-    pub fn rest(&mut self) -> Vec<u8> {
+    pub fn read_to_end(&mut self) -> Vec<u8> {
         while self.more().is_ok() {}
         std::mem::take(&mut self.waiting)
     }
@@ -100,7 +100,7 @@ impl Wire {
     ///
     /// # Errors
     /// When the system does not say.
-    pub fn is_over(&self) -> Result<bool> {
+    pub fn is_closed(&self) -> Result<bool> {
         let mut sockets = [PollFd::new(self.socket.as_fd(), PollFlags::empty())];
         Ok(poll(&mut sockets, PollTimeout::ZERO)? > 0)
     }

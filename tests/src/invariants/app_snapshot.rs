@@ -13,7 +13,7 @@ use updater::transaction::{AppFiles, Journal, ReleaseStates, is_stranded};
 
 /// Where an app is, and what its configuration promises.
 #[derive(Debug, Clone)]
-pub struct Installed {
+pub struct InstalledApp {
     pub(super) layout: Layout,
     pub(super) files: AppFiles,
     /// What is not part of a release's tree, though it lies in it.
@@ -29,7 +29,7 @@ pub struct Installed {
     proc: PathBuf,
 }
 
-impl Installed {
+impl InstalledApp {
     /// An app as the updater's configuration has it; `updater` for the updater's own releases.
     ///
     /// # Errors
@@ -41,7 +41,7 @@ impl Installed {
     /// The same of a host whose disk is seen at `root`, and its processes at `proc`.
     ///
     /// # Errors
-    /// As of [`Installed::of`].
+    /// As of [`InstalledApp::of`].
     pub fn below(root: &Path, proc: &Path, config: &Path, app: &str) -> Result<Self> {
         let config = Config::load(config)?;
         let name = app.parse()?;
@@ -63,8 +63,8 @@ impl Installed {
 }
 
 /// What was seen of it.
-pub(super) struct Seen<'a> {
-    pub(super) installed: &'a Installed,
+pub(super) struct AppSnapshot<'a> {
+    pub(super) installed: &'a InstalledApp,
     pub(super) active: Option<Digest>,
     pub(super) prev: Option<Digest>,
     pub(super) journal: Option<Journal>,
@@ -75,9 +75,9 @@ pub(super) struct Seen<'a> {
     pub(super) agents: BTreeMap<String, Digest>,
 }
 
-impl<'a> Seen<'a> {
-    pub(super) fn look(installed: &'a Installed) -> Result<Self> {
-        let Installed { layout, files, .. } = installed;
+impl<'a> AppSnapshot<'a> {
+    pub(super) fn look(installed: &'a InstalledApp) -> Result<Self> {
+        let InstalledApp { layout, files, .. } = installed;
         let history = match fs::read_to_string(files.history()) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             read => read.context("read the history")?,

@@ -3,32 +3,32 @@
 use std::fs;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use fleet_tests::faults::{Call, Fault, Supervisor, When};
+use fleet_tests::faults::{Call, CallFilter, CallInterceptor, Fault};
 use fleet_tests::volume::{FileSystem, Volume};
 use fleet_tests::{
     Answer, Behaviour, Host, LONG, Packing, Release, Sandbox, Setup, Tree, end_all, eventually,
 };
 use protocol::{Digest, Phase, Status};
 
-use crate::fault::Kind;
-use crate::lie::Lie;
+use crate::false_sync::FalseSync;
+use crate::fault::FaultKind;
 use crate::scenario::Scenario;
 
 /// The point after the answer.
 pub(crate) const END: &str = "end";
 
 /// A host, and who watches its updater.
-pub(crate) struct Lane {
-    pub(super) host: Host,
-    pub(super) supervisor: Supervisor,
-    pub(super) releases: u32,
+pub(crate) struct DisturbedHost {
+    // Before the host, which removes its directory.
     volume: Option<Volume>,
-    lies: Vec<Lie>,
-    _place: Sandbox,
+    pub(super) host: Host,
+    pub(super) interceptor: CallInterceptor,
+    pub(super) releases: u32,
+    lies: Vec<FalseSync>,
 }
 
 /// How a scenario ended.
-pub(super) struct Done {
+pub(super) struct ScenarioEnd {
     pub(super) old: Option<Digest>,
     /// The release that was ordered.
     pub(super) new: Release,
@@ -38,21 +38,21 @@ pub(super) struct Done {
     pub(super) updated: bool,
 }
 
-impl Lane {
+impl DisturbedHost {
     /// A new host, all of it on a file system of this kind if one is named.
-    pub(crate) fn new(disk: Option<FileSystem>, lies: &[Lie]) -> Result<Self> {
-        let place = Sandbox::new()?;
-        let volume = disk.map(|disk| Volume::on_disk(&place.path().join("web-1"), disk));
+    pub(crate) fn new(disk: Option<FileSystem>, lies: &[FalseSync]) -> Result<Self> {
+        let sandbox = Sandbox::new()?;
+        let volume = disk.map(|disk| Volume::on_disk(&sandbox.path().join("web-1"), disk));
         let volume = volume.transpose()?;
         let setup = Setup::default().health("watch", "'20ms'").health("attempts", "2");
-        let setup = setup.stores_data().own("takeover_timeout", "'10s'");
-        let host = Host::alone_and_idle(&place, &setup)?;
-        let supervisor = Supervisor::new(&host.config(), &host.directory);
+        let setup = setup.stores_data().self_update("takeover_timeout", "'10s'");
+        let host = Host::alone_in(sandbox, &setup)?;
+        let interceptor = CallInterceptor::new(&host.config(), &host.directory);
         let lies = lies.to_vec();
-        let lane = Self { host, supervisor, releases: 0, volume, lies, _place: place };
-        lane.sync()?;
-        lane.start()?;
-        Ok(lane)
+        let host = Self { volume, host, interceptor, releases: 0, lies };
+        host.sync()?;
+        host.start()?;
+        Ok(host)
     }
 
     /// The calls that a scenario makes.
@@ -64,23 +64,28 @@ impl Lane {
         }
         self.run(scenario, Vec::new())?;
         self.host.rests()?;
-        let (seen, _) = self.supervisor.disarm();
+        let (seen, _) = self.interceptor.disarm();
         Ok(seen)
     }
 
     /// Disturbs a scenario at one call. False if the call was not reached.
-    pub(crate) fn disturb(&mut self, scenario: Scenario, kind: Kind, at: &str) -> Result<bool> {
+    pub(crate) fn disturb(
+        &mut self,
+        scenario: Scenario,
+        kind: FaultKind,
+        at: &str,
+    ) -> Result<bool> {
         let done = self.run(scenario, self.plans(kind, at)?)?;
         if at == END {
             self.volume.as_ref().map_or(Ok(()), |volume| Volume::cut(&volume.handle()?))?;
-        } else if !self.supervisor.fired() {
+        } else if !self.interceptor.fired() {
             let rested = self.host.rests();
             // It may have come to the call only now.
-            if !self.supervisor.fired() {
+            if !self.interceptor.fired() {
                 rested?;
             }
         }
-        let (_, fired) = self.supervisor.disarm();
+        let (_, fired) = self.interceptor.disarm();
         if fired.is_empty() && at != END {
             return Ok(false);
         }
@@ -95,20 +100,21 @@ impl Lane {
     }
 
     /// The fault at its call, and the lies of the disk.
-    fn plans(&self, kind: Kind, at: &str) -> Result<Vec<(When, Fault)>> {
+    fn plans(&self, kind: FaultKind, at: &str) -> Result<Vec<(CallFilter, Fault)>> {
         let handle = self.volume.as_ref().map(Volume::handle).transpose()?;
         let cut = move || handle.iter().for_each(|handle| drop(Volume::cut(handle)));
         let point = at.to_owned();
-        let when: When = Box::new(move |call| call.to_string() == point && kind.befalls(call));
+        let when: CallFilter =
+            Box::new(move |call| call.to_string() == point && kind.befalls(call));
         let mut plans = vec![(when, kind.fault(cut))];
         for lie in self.lies.iter().copied() {
-            let when: When = Box::new(move |call| lie.is_about(call));
+            let when: CallFilter = Box::new(move |call| lie.is_about(call));
             plans.push((when, Fault::Lie));
         }
         Ok(plans)
     }
 
-    fn after_death(&self, scenario: Scenario, done: &Done) -> Result<()> {
+    fn after_death(&self, scenario: Scenario, done: &ScenarioEnd) -> Result<()> {
         self.host.kill()?;
         if let Some(volume) = &self.volume {
             // Nothing outlives a power cut.
@@ -126,7 +132,7 @@ impl Lane {
         Ok(())
     }
 
-    fn after_error(&self, scenario: Scenario, kind: Kind, done: &Done) -> Result<()> {
+    fn after_error(&self, scenario: Scenario, kind: FaultKind, done: &ScenarioEnd) -> Result<()> {
         if scenario.is_recovery() {
             let ended = || self.host.updater_processes().is_empty();
             eventually("the updater to answer, or to end", LONG, || {
@@ -164,7 +170,7 @@ impl Lane {
     }
 
     /// Carries a scenario out, disturbed by `plans`.
-    fn run(&mut self, scenario: Scenario, plans: Vec<(When, Fault)>) -> Result<Done> {
+    fn run(&mut self, scenario: Scenario, plans: Vec<(CallFilter, Fault)>) -> Result<ScenarioEnd> {
         match scenario {
             Scenario::Install => self.empty()?,
             Scenario::SelfUpdate => return self.replace(plans),
@@ -174,14 +180,14 @@ impl Lane {
         let old = self.active(scenario)?;
         if scenario.is_recovery() {
             self.crash_first(scenario, &new)?;
-            self.supervisor.arm(plans);
-            self.host.start_watched(&self.supervisor)?;
+            self.interceptor.arm(plans);
+            self.host.start_intercepted(&self.interceptor)?;
             eventually("the recovery to end, one way or another", LONG, || {
                 let idle = || self.host.app().is_ok_and(|app| app.state == Phase::Idle);
                 let ended = self.host.updater_processes().is_empty();
-                (self.supervisor.fired() || ended || idle()).then_some(())
+                (self.interceptor.fired() || ended || idle()).then_some(())
             })?;
-            return Ok(Done { old, new, answer: None, updated: false });
+            return Ok(ScenarioEnd { old, new, answer: None, updated: false });
         }
         if scenario == Scenario::Rollback {
             if self.host.releases()?.prev.is_none() {
@@ -191,21 +197,21 @@ impl Lane {
             }
             new.digest = self.host.releases()?.prev.context("there is a release to go back to")?;
         }
-        self.supervisor.arm(plans);
+        self.interceptor.arm(plans);
         let answer = match scenario {
             Scenario::Rollback => self.host.rollback(),
             _ => self.host.push(&new),
         };
         let updated = answer.as_ref().is_ok_and(|answer| answer.status == 200);
-        Ok(Done { old, new, answer: Some(answer), updated })
+        Ok(ScenarioEnd { old, new, answer: Some(answer), updated })
     }
 
     /// The crash that a recovery recovers from.
     fn crash_first(&self, scenario: Scenario, new: &Release) -> Result<()> {
-        let when: When = Box::new(move |call| scenario.first_crash(call));
-        self.supervisor.arm(vec![(when, Fault::Kill)]);
+        let when: CallFilter = Box::new(move |call| scenario.first_crash(call));
+        self.interceptor.arm(vec![(when, Fault::Kill)]);
         ensure!(self.host.push(new).is_err(), "it was not killed");
-        self.supervisor.disarm();
+        self.interceptor.disarm();
         self.host.kill()
     }
 
@@ -228,7 +234,7 @@ impl Lane {
     }
 
     pub(super) fn start(&self) -> Result<()> {
-        self.host.start_watched(&self.supervisor)?;
+        self.host.start_intercepted(&self.interceptor)?;
         self.host.answers()
     }
 

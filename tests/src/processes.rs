@@ -1,7 +1,6 @@
 //! The processes of a fleet: all that name its directory, and nothing else.
 
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use nix::sys::signal::{Signal, kill};
@@ -35,10 +34,10 @@ pub fn end_all(directory: &Path) {
 
 fn belongs(pid: i32, directory: &Path) -> bool {
     let process = Path::new("/proc").join(pid.to_string());
-    let text = directory.as_os_str().as_bytes();
+    let text = directory.to_string_lossy();
     let mentions = |file: &str| {
         let bytes = fs::read(process.join(file)).unwrap_or_default();
-        bytes.windows(text.len()).any(|window| window == text)
+        String::from_utf8_lossy(&bytes).contains(&*text)
     };
     fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(directory))
         || mentions("cmdline")

@@ -15,9 +15,9 @@ const BOOT: Duration = Duration::from_mins(2);
 const LOOK: Duration = Duration::from_millis(200);
 
 /// The socket at which `systemd-nspawn` speaks, as `sd_notify(3)` has it.
-pub(super) struct Ear(UnixDatagram);
+pub(super) struct BootNotifications(UnixDatagram);
 
-impl Ear {
+impl BootNotifications {
     /// A socket of this name.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let _ = std::fs::remove_file(path);

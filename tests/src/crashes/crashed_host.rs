@@ -10,8 +10,8 @@ use sys::{KILLED, REACHED};
 use updater::release::{Layout, Slot, remove_tree};
 
 use super::Scenario;
-use super::scenario::Stakes;
-use crate::{Host, Sandbox, Setup, end_all};
+use super::scenario::ScenarioRun;
+use crate::{Host, Setup, end_all};
 
 /// The host, its updater down or up, and how often it has been through something.
 #[derive(Debug)]
@@ -21,7 +21,6 @@ pub struct CrashedHost {
     serial: u32,
     /// What was logged before the present point.
     logged: usize,
-    _place: Sandbox,
 }
 
 impl CrashedHost {
@@ -30,7 +29,6 @@ impl CrashedHost {
     /// # Errors
     /// When it cannot be had.
     pub fn new(scenario: Scenario) -> Result<Self> {
-        let place = Sandbox::new()?;
         let setup = Setup::default()
             .app("build", "['sh', '-c', 'echo built > built']")
             .app("keep", "2")
@@ -44,20 +42,20 @@ impl CrashedHost {
         } else {
             setup
         };
-        let host = Host::alone_and_idle(&place, &setup)?;
-        let stand = Self { host, scenario, serial: 0, logged: 0, _place: place };
+        let host = Host::alone_and_idle(&setup)?;
+        let crashed = Self { host, scenario, serial: 0, logged: 0 };
         if !scenario.begins_empty() {
-            stand.host.start()?;
+            crashed.host.start()?;
             // So many that from now on each new one makes an old one go.
             for message in ["first", "second", "third"] {
-                stand.host.installs(message)?;
+                crashed.host.installs(message)?;
             }
         }
-        Ok(stand)
+        Ok(crashed)
     }
 
     /// Brings the host to where the scenario begins, and stops its updater there.
-    pub(super) fn prepare(&mut self) -> Result<Stakes> {
+    pub(super) fn prepare(&mut self) -> Result<ScenarioRun> {
         self.serial += 1;
         let own = self.scenario == Scenario::SelfUpdate;
         if self.scenario.begins_empty() {
@@ -81,7 +79,7 @@ impl CrashedHost {
             (None, Scenario::Rollback) => prev,
             (None, _) => active,
         };
-        Ok(Stakes { active, prev, release, target: target.context("there is no release")? })
+        Ok(ScenarioRun { active, prev, release, target: target.context("there is no release")? })
     }
 
     /// At which checkpoints an updater was killed since [`CrashedHost::prepare`].

@@ -12,10 +12,10 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::call::{Act, Call, timeless};
+use super::call::{Call, Effect, with_stable_names};
+use super::intercepted::INTERCEPTED;
 use super::seccomp::{self, Notice, Reply};
-use super::table::{self, Entry};
-use super::watched::WATCHED;
+use super::table::{self, SystemCall};
 use super::{descriptor, process};
 
 /// What happens at a call.
@@ -33,40 +33,40 @@ pub enum Fault {
 }
 
 /// Chooses the calls at which it happens.
-pub type When = Box<dyn FnMut(&Call) -> bool + Send>;
+pub type CallFilter = Box<dyn FnMut(&Call) -> bool + Send>;
 
 #[derive(Default)]
-struct Watch {
+struct Interception {
     /// Whether calls are counted.
     armed: bool,
-    plans: Vec<(When, Fault)>,
+    plans: Vec<(CallFilter, Fault)>,
     seen: Vec<Call>,
     fired: Vec<Call>,
 }
 
 /// The one who is asked by an updater and all that it starts.
 #[derive(Clone)]
-pub struct Supervisor {
+pub struct CallInterceptor {
     config: PathBuf,
     root: PathBuf,
-    watch: Arc<Mutex<Watch>>,
+    interception: Arc<Mutex<Interception>>,
 }
 
-impl Supervisor {
+impl CallInterceptor {
     /// For an updater with this configuration, about calls on what is below `root`.
     pub fn new(config: &Path, root: &Path) -> Self {
-        Self { config: config.to_owned(), root: root.to_owned(), watch: Arc::default() }
+        Self { config: config.to_owned(), root: root.to_owned(), interception: Arc::default() }
     }
 
     /// Wraps the start of a program, so that it and all that it starts ask here. Once it has
-    /// been started, [`Supervisor::listen`] has to be called with the socket.
+    /// been started, [`CallInterceptor::listen`] has to be called with the socket.
     ///
     /// # Errors
     /// When the system has no sockets left.
     pub fn wrap(&self, program: &Path) -> Result<(Command, UnixStream)> {
         let (ours, theirs) = UnixStream::pair()?;
         let mut command = Command::new(crate::program("crash")?);
-        command.arg(WATCHED).arg(program).stdin(OwnedFd::from(theirs));
+        command.arg(INTERCEPTED).arg(program).stdin(OwnedFd::from(theirs));
         Ok((command, ours))
     }
 
@@ -75,65 +75,66 @@ impl Supervisor {
     /// # Errors
     /// When the program could not be put under the filter.
     pub fn listen(&self, socket: &UnixStream) -> Result<()> {
-        let listener = descriptor::receive(socket).context("watch the updater's calls")?;
-        let supervisor = self.clone();
+        let listener = descriptor::receive(socket).context("intercept the updater's calls")?;
+        let interceptor = self.clone();
         std::thread::Builder::new()
-            .name("supervisor".to_owned())
-            .spawn(move || supervisor.answer(&listener))?;
+            .name("interceptor".to_owned())
+            .spawn(move || interceptor.answer(&listener))?;
         Ok(())
     }
 
     /// Counts from one again, and does this at the calls that are chosen.
-    pub fn arm(&self, plans: Vec<(When, Fault)>) {
-        *self.watch() = Watch { armed: true, plans, ..Watch::default() };
+    pub fn arm(&self, plans: Vec<(CallFilter, Fault)>) {
+        *self.interception() = Interception { armed: true, plans, ..Interception::default() };
     }
 
     /// Stops counting. Gives the calls that were seen, and those at which something was done.
     pub fn disarm(&self) -> (Vec<Call>, Vec<Call>) {
-        let watch = std::mem::take(&mut *self.watch());
-        (watch.seen, watch.fired)
+        let interception = std::mem::take(&mut *self.interception());
+        (interception.seen, interception.fired)
     }
 
     /// Whether something was done.
     pub fn fired(&self) -> bool {
-        !self.watch().fired.is_empty()
+        !self.interception().fired.is_empty()
     }
 
-    fn watch(&self) -> MutexGuard<'_, Watch> {
-        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    fn interception(&self) -> MutexGuard<'_, Interception> {
+        self.interception.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn answer(&self, listener: &OwnedFd) {
         while descriptor::wait(listener.as_fd()) {
             let Ok(Some(notice)) = seccomp::receive(listener.as_fd()) else { continue };
-            let reply = self.judge(&notice).unwrap_or(Reply::Go);
+            let reply = self.reply_to(&notice).unwrap_or(Reply::Go);
             let _ = seccomp::reply(listener.as_fd(), &notice, reply);
         }
     }
 
     /// What becomes of a call; nothing if nobody cares.
-    fn judge(&self, notice: &Notice) -> Option<Reply> {
-        if !self.watch().armed || !process::is_updater(notice.thread, &self.config) {
+    fn reply_to(&self, notice: &Notice) -> Option<Reply> {
+        if !self.interception().armed || !process::is_updater(notice.thread, &self.config) {
             return None;
         }
-        let entry = table::find(notice.number)?;
-        let path = process::path_of(notice, entry.place)?;
-        let path = timeless(path.strip_prefix(&self.root).ok()?);
+        let system_call = table::find(notice.number)?;
+        let path = process::path_of(notice, system_call.subject)?;
+        let path = with_stable_names(path.strip_prefix(&self.root).ok()?);
         if path == Path::new("updater.log") {
             // That is what standard error happens to be.
             return None;
         }
         let thread = process::name(notice.thread)?;
-        let mut watch = self.watch();
-        let act = act_of(notice, entry);
-        let mut call = Call { thread, name: entry.name, path, number: 1, act };
-        call.number = watch.seen.iter().filter(|before| before.is_like(&call)).count() + 1;
-        watch.seen.push(call.clone());
-        let plan = watch.plans.iter_mut().find_map(|(when, fault)| when(&call).then_some(fault))?;
+        let mut interception = self.interception();
+        let act = act_of(notice, system_call);
+        let mut call = Call { thread, name: system_call.name, path, number: 1, act };
+        call.number = interception.seen.iter().filter(|before| before.is_like(&call)).count() + 1;
+        interception.seen.push(call.clone());
+        let plan =
+            interception.plans.iter_mut().find_map(|(when, fault)| when(&call).then_some(fault))?;
         let reply = plan.carry_out(notice, &self.config);
         // A lie is a state of affairs, and no event.
         if !matches!(plan, Fault::Lie) {
-            watch.fired.push(call);
+            interception.fired.push(call);
         }
         Some(reply)
     }
@@ -156,23 +157,28 @@ impl Fault {
     }
 }
 
-impl fmt::Debug for Supervisor {
+impl fmt::Debug for CallInterceptor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Supervisor").field("config", &self.config).finish_non_exhaustive()
+        formatter
+            .debug_struct("CallInterceptor")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 
 /// What it does, where its flags say more than its name.
-fn act_of(notice: &Notice, entry: &Entry) -> Act {
+fn act_of(notice: &Notice, system_call: &SystemCall) -> Effect {
     use nix::libc::{O_CREAT, O_TRUNC};
-    let flags = match (entry.act, entry.name) {
-        (Act::Open, "open") => notice.arguments[1],
-        (Act::Open, "openat2") => process::word_at(notice.thread, notice.arguments[2]).unwrap_or(0),
-        (Act::Open, _) => notice.arguments[2],
+    let flags = match (system_call.act, system_call.name) {
+        (Effect::Open, "open") => notice.arguments[1],
+        (Effect::Open, "openat2") => {
+            process::word_at(notice.thread, notice.arguments[2]).unwrap_or(0)
+        }
+        (Effect::Open, _) => notice.arguments[2],
         (act, _) => return act,
     };
     let makes = flags & u64::from((O_CREAT | O_TRUNC).cast_unsigned()) != 0;
-    if makes { Act::Make } else { Act::Open }
+    if makes { Effect::Make } else { Effect::Open }
 }
 
 /// All of it: from the one that nobody of its own kind has started, which would start another one,

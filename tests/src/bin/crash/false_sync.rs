@@ -1,11 +1,11 @@
 //! A disk that says that it has written, and has not: what a missing sync comes to.
 
 use clap::ValueEnum;
-use fleet_tests::faults::{Act, Call};
+use fleet_tests::faults::{Call, Effect};
 
 /// Which syncs are said to have been carried out, and were not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Lie {
+pub(crate) enum FalseSync {
     /// Those of files.
     Files,
     /// Those of directories.
@@ -14,7 +14,7 @@ pub(crate) enum Lie {
     FileSystems,
 }
 
-impl Lie {
+impl FalseSync {
     /// Whether a call is one of them. All of the updater's files have a dot in their names, and none
     /// of its directories.
     pub(crate) fn is_about(self, call: &Call) -> bool {
@@ -24,6 +24,6 @@ impl Lie {
             _ if name.contains('.') => Self::Files,
             _ => Self::Directories,
         };
-        call.act == Act::Sync && found == self
+        call.act == Effect::Sync && found == self
     }
 }

@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result};
 use protocol::Digest;
 use sha2::{Digest as _, Sha256};
 
-/// What is at a path. Times, owners and what is attached ([`attached`]) do not matter.
+/// What is at a path. Times, owners and what is attached ([`extended_attributes`]) do not matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum Entry {
     /// A directory with these permissions.
     Directory(u32),
     /// A file with these permissions and a content of that digest.
@@ -26,7 +26,7 @@ pub enum Found {
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn snapshot(root: &Path, left_out: &[PathBuf]) -> Result<BTreeMap<PathBuf, Found>> {
+pub fn entries_below(root: &Path, left_out: &[PathBuf]) -> Result<BTreeMap<PathBuf, Entry>> {
     let mut found = BTreeMap::new();
     let mut directories = vec![root.to_owned()];
     while let Some(directory) = directories.pop() {
@@ -38,7 +38,7 @@ pub fn snapshot(root: &Path, left_out: &[PathBuf]) -> Result<BTreeMap<PathBuf, F
             }
             let what = look(&path).with_context(|| path.display().to_string())?;
             found.insert(path.strip_prefix(root)?.to_owned(), what.clone());
-            if matches!(what, Found::Directory(_)) {
+            if matches!(what, Entry::Directory(_)) {
                 directories.push(path);
             }
         }
@@ -51,7 +51,7 @@ pub fn snapshot(root: &Path, left_out: &[PathBuf]) -> Result<BTreeMap<PathBuf, F
 ///
 /// # Errors
 /// When they cannot be read.
-pub fn attached(path: &Path) -> Result<Vec<String>> {
+pub fn extended_attributes(path: &Path) -> Result<Vec<String>> {
     let mut names = vec![0; 1 << 16];
     let length = rustix::fs::llistxattr(path, &mut names[..])
         .with_context(|| format!("what is attached to {}", path.display()))?;
@@ -60,17 +60,17 @@ pub fn attached(path: &Path) -> Result<Vec<String>> {
     Ok(names.filter(|name| !["security.selinux", "security.SMACK64"].contains(&&**name)).collect())
 }
 
-fn look(path: &Path) -> Result<Found> {
+fn look(path: &Path) -> Result<Entry> {
     let status = path.symlink_metadata()?;
     let mode = status.mode() & 0o7777;
     let kind = status.file_type();
     Ok(if kind.is_dir() {
-        Found::Directory(mode)
+        Entry::Directory(mode)
     } else if kind.is_file() {
-        Found::File(mode, Digest::from_bytes(Sha256::digest(fs::read(path)?).into()))
+        Entry::File(mode, Digest::from_bytes(Sha256::digest(fs::read(path)?).into()))
     } else if kind.is_symlink() {
-        Found::Link(fs::read_link(path)?)
+        Entry::Link(fs::read_link(path)?)
     } else {
-        Found::Special
+        Entry::Special
     })
 }
