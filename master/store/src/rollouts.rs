@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use engine::RolloutResult;
 use protocol::{AppName, Digest, HostName, HostOutcome, Kind, TransactionId};
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
@@ -76,40 +77,6 @@ pub struct Rollout {
     pub state: String,
     /// The digest of its plan; absent if format 1 wrote it.
     pub plan: Option<Digest>,
-}
-
-/// How a rollout ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RolloutResult {
-    /// Every host as asked.
-    Completed,
-    Failed,
-    /// The process that drove it was stopped before it had come to all hosts. It can be gone on with.
-    Interrupted,
-    /// It waits for somebody's decision.
-    Paused,
-    /// It waits for somebody to agree.
-    AwaitingApproval,
-    /// Somebody ended it before it had come to all hosts.
-    Aborted,
-    /// What it did was taken back.
-    RolledBack,
-}
-
-impl RolloutResult {
-    /// The name on the wire and on the screen.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Interrupted => "interrupted",
-            Self::Paused => "paused",
-            Self::AwaitingApproval => "awaiting_approval",
-            Self::Aborted => "aborted",
-            Self::RolledBack => "rolled_back",
-        }
-    }
 }
 
 /// What a host came to in a rollout.
