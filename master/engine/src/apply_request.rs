@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use crate::approval::pass_gate;
 use crate::transition::{abort, pause, roll_back};
-use crate::{Command, Notice, Pause, Request, State, Status};
+use crate::{Command, Notice, NoticeBody, Pause, Request, State, Status};
 
 /// Does what was requested, if the rollout's present status allows it.
 pub(super) fn apply_request(
@@ -20,7 +20,7 @@ pub(super) fn apply_request(
     let by = |what: &str| format!("{who} {what} it");
     match (request, &state.status) {
         (Request::Approve { .. }, &Status::AwaitingApproval(gate)) => {
-            out.push(Command::Announce(Notice::Approved { who: who.to_owned(), gate }));
+            out.push(Command::Announce(Notice::approved(&state.plan, gate)));
             state.observations_since = now;
             pass_gate(state, gate, now, out);
         }
@@ -36,7 +36,8 @@ pub(super) fn apply_request(
             }
             state.observations_since = now;
             state.enter(Status::Running, now);
-            out.push(Command::Announce(Notice::Resumed { who: who.to_owned() }));
+            let body = NoticeBody::Resumed { continued: *request == Request::Continue };
+            out.push(Command::Announce(Notice::of(&state.plan, body)));
         }
         _ => {}
     }

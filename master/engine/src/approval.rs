@@ -24,7 +24,7 @@ pub(super) fn reach_gate(
         (Approve::Batch, _) => true,
     };
     if needs_approval && state.batches.hosts() > 0 {
-        out.push(Command::Announce(Notice::AwaitingApproval { gate }));
+        out.push(Command::Announce(Notice::awaiting_approval(&state.plan, gate)));
         state.enter(Status::AwaitingApproval(gate), now);
     } else {
         pass_gate(state, gate, now, out);
@@ -38,7 +38,7 @@ pub(super) fn pass_gate(
     out: &mut Vec<Command>,
 ) {
     if gate == Gate::Start {
-        out.push(Command::Announce(Notice::Started));
+        out.push(Command::Announce(Notice::started(&state.plan)));
     }
     state.enter(Status::Running, now);
 }

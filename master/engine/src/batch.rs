@@ -1,5 +1,7 @@
 //! Going forward: the observation of all hosts, the batches, and what lies between them.
 
+use std::sync::Arc;
+
 use time::{Duration, OffsetDateTime};
 
 use crate::approval::reach_gate;
@@ -7,7 +9,7 @@ use crate::finish::finish_host;
 use crate::host_check::{HostCheck, check_host};
 use crate::state::FIRST_PHASE;
 use crate::summary::all_as_requested;
-use crate::{Activity, Command, Gate, HostActivity, HostResult, Notice, State, Status};
+use crate::{Activity, Command, Gate, HostActivity, HostResult, Notice, NoticeBody, State, Status};
 
 /// How long an observation is good for, if no operator has answered since.
 const OBSERVATION_LIFETIME: Duration = Duration::seconds(5);
@@ -78,18 +80,19 @@ pub(super) fn between_batches(
 }
 
 fn begin_batch(state: &mut State, batch: usize, now: OffsetDateTime, out: &mut Vec<Command>) {
-    let Some(_) = state.plan.batches.get(batch) else { return finish(state, now, out) };
+    let plan = Arc::clone(&state.plan);
+    let Some(planned) = plan.batches.get(batch) else { return finish(state, now, out) };
     let hosts = state.batches.hosts_of(batch);
     state.batch = batch;
     state.activity = Activity::Batch;
     state.next_host = hosts.end;
     state.waiting = hosts.filter(|&index| state.hosts[index].result.is_none()).collect();
-    out.push(Command::Announce(Notice::BatchStarted { batch: batch + 1 }));
+    out.push(Command::Announce(Notice::batch_started(&plan, batch + 1, planned)));
 }
 
 fn complete_batch(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) {
     let number = state.batch + 1;
-    out.push(Command::Announce(Notice::BatchCompleted { batch: number }));
+    out.push(Command::Announce(Notice::batch_completed(&state.plan, number)));
     if number == state.plan.batches.len() {
         return finish(state, now, out);
     }
@@ -100,7 +103,8 @@ fn complete_batch(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>
 fn finish(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) {
     let status = if all_as_requested(state) { Status::Completed } else { Status::Failed };
     state.enter(status, now);
-    out.push(Command::Announce(Notice::Ended));
+    let body = NoticeBody::Completed { result: state.result() };
+    out.push(Command::Announce(Notice::of(&state.plan, body)));
 }
 
 /// A host's turn has come: a fresh observation decides whether it is ordered.

@@ -2,7 +2,7 @@
 
 use protocol::{Digest, HostName};
 
-use crate::{Gate, HostResult, Pause, Trip};
+use crate::{HostResult, Notice};
 
 /// Something for the driver to do. What comes of it is an [`Event`](crate::Event).
 #[derive(Debug, Clone, PartialEq)]
@@ -23,10 +23,21 @@ pub enum Command {
     QueryOutcome { host: HostName, order: HostOrder },
     /// Do not wait for a host any more.
     Abandon { host: HostName },
-    /// Send the release to no host any more, until an operator forgives it.
-    Quarantine { release: Digest, host: HostName, why: String },
-    /// Write it into the history, show it and notify those who are to be told.
+    /// Write it into the history, with what follows from it, show it and notify those who are to be
+    /// told.
     Announce(Notice),
+    /// Write down that a host was left out. There is nothing to tell.
+    RecordSkipped(Box<HostResult>),
+}
+
+impl Command {
+    /// Makes known what a host came to.
+    pub(super) fn of_result(result: &HostResult) -> Self {
+        match Notice::host_finished(result) {
+            Some(notice) => Self::Announce(notice),
+            None => Self::RecordSkipped(Box::new(result.clone())),
+        }
+    }
 }
 
 /// What one host is ordered to do. A host gets each kind of order at most once in a rollout.
@@ -40,49 +51,4 @@ pub enum HostOrder {
     },
     /// Run again what it ran before this rollout.
     Back { to: Digest },
-}
-
-/// What operators are told of a rollout.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Notice {
-    AwaitingApproval {
-        gate: Gate,
-    },
-    Approved {
-        who: String,
-        gate: Gate,
-    },
-    Started,
-    BatchStarted {
-        batch: usize,
-    },
-    BatchCompleted {
-        batch: usize,
-    },
-    /// The breaker tripped.
-    Tripped {
-        trip: Trip,
-        /// The hosts on which the release failed.
-        hosts: Vec<HostName>,
-    },
-    Paused {
-        pause: Pause,
-    },
-    Resumed {
-        who: String,
-    },
-    RollingBack {
-        /// The operator who asked for it; none if the policy did.
-        who: Option<String>,
-    },
-    /// A host was updated, failed, was left out, or was taken back.
-    HostFinished(Box<HostResult>),
-    /// Every host has its result.
-    Ended,
-    /// The rollout was ended before that.
-    Aborted {
-        why: String,
-    },
-    /// Every host that it had updated was taken back.
-    RolledBack,
 }

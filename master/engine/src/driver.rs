@@ -18,7 +18,7 @@ pub const HEARTBEAT: Duration = Duration::from_millis(500);
 pub trait Executor {
     fn now(&self) -> OffsetDateTime;
 
-    /// Begins to carry a command out, and does not wait for it. Never gets `Announce` or `Quarantine`:
+    /// Begins to carry a command out, and does not wait for it. Never gets `Announce` or `RecordSkipped`:
     /// those are the ledger's.
     fn carry_out(&mut self, command: Command);
 
@@ -160,7 +160,7 @@ impl<X: Executor, L: Ledger> Driver<'_, X, L> {
 
     fn carry_out(&mut self, commands: Vec<Command>) {
         for command in commands {
-            if !matches!(command, Command::Announce(_) | Command::Quarantine { .. }) {
+            if !matches!(command, Command::Announce(_) | Command::RecordSkipped(_)) {
                 self.executor.carry_out(command);
             }
         }

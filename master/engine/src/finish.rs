@@ -43,7 +43,7 @@ fn trip(state: &mut State, reason: Trip, now: OffsetDateTime, out: &mut Vec<Comm
     if before || !matches!(state.status, Status::Running | Status::Paused(_)) {
         return;
     }
-    out.push(Command::Announce(Notice::Tripped { trip: reason, hosts: state.failed() }));
+    out.push(Command::Announce(Notice::tripped(&state.plan, reason, state.failed())));
     match state.plan.policy.on_trip {
         OnTrip::Pause => pause(state, Pause::Tripped(reason), now, out),
         OnTrip::Rollback => roll_back(state, None, now, out),

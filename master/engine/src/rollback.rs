@@ -4,7 +4,10 @@ use protocol::{Code, HostOutcome};
 use time::OffsetDateTime;
 
 use crate::state::{FIRST_PHASE, PendingRollback};
-use crate::{Blame, Command, HostActivity, HostResult, MasterCode, Notice, State, Status, blame};
+use crate::{
+    Blame, Command, HostActivity, HostResult, MasterCode, Notice, NoticeBody, RolloutResult, State,
+    Status, blame,
+};
 
 /// Waits for what was ordered before; then takes hosts back, the last in the plan's order first,
 /// as many at once as the policy allows. True once all were.
@@ -33,13 +36,13 @@ pub(super) fn roll_hosts_back(
     }
     let over = pending.left.is_empty() && state.under_way.is_empty();
     if over {
-        let (status, notice) = if pending.failed {
-            (Status::Failed, Notice::Ended)
+        let (status, body) = if pending.failed {
+            (Status::Failed, NoticeBody::Completed { result: RolloutResult::Failed })
         } else {
-            (Status::RolledBack, Notice::RolledBack)
+            (Status::RolledBack, NoticeBody::RolledBack)
         };
         state.enter(status, now);
-        out.push(Command::Announce(notice));
+        out.push(Command::Announce(Notice::of(&state.plan, body)));
     }
     state.pending_rollback = Some(pending);
     over

@@ -245,7 +245,7 @@ impl State {
         let host = &mut self.hosts[index];
         host.activity = HostActivity::Done;
         host.since = now;
-        out.push(Command::Announce(Notice::HostFinished(Box::new(result.clone()))));
+        out.push(Command::of_result(&result));
         host.result = Some(Box::new(result));
     }
 
@@ -289,7 +289,8 @@ impl State {
         if self.plan.kind == Kind::Update && !self.quarantined {
             self.quarantined = true;
             let why = result.detail.clone().unwrap_or_else(|| result.outcome.into_str().to_owned());
-            out.push(Command::Quarantine { release, host: result.host.clone(), why });
+            let notice = Notice::quarantined(release, result.host.clone(), why);
+            out.push(Command::Announce(notice));
         }
     }
 }

@@ -19,8 +19,8 @@ use crate::apply_request::apply_request;
 use crate::finish::finish_host;
 use crate::transition::abort;
 use crate::{
-    Activity, Command, Event, Gate, HostActivity, HostResult, MasterCode, Notice, Observation,
-    Plan, State, Status, approval, batch, rollback,
+    Activity, Command, Event, Gate, HostActivity, HostResult, MasterCode, Notice, NoticeBody,
+    Observation, Plan, State, Status, approval, batch, rollback,
 };
 
 /// Takes a rollout one event further, and says what is to be carried out.
@@ -33,6 +33,7 @@ impl State {
     /// [`step`], in place.
     pub fn apply(&mut self, event: Event, now: OffsetDateTime) -> Vec<Command> {
         let mut out = Vec::new();
+        out.extend(Notice::of_step(&self.plan, &event).map(Command::Announce));
         // While no process drove the rollout, none listened: that silence is not the hosts'.
         if !matches!(event, Event::DriverStarted { .. } | Event::Requested { .. }) {
             expire_hosts(self, now, &mut out);
@@ -129,7 +130,7 @@ fn driver_started(
     now: OffsetDateTime,
     out: &mut Vec<Command>,
 ) {
-    state.driver = Some((who.clone(), epoch));
+    state.driver = Some((who, epoch));
     let under_way: Vec<_> = state.under_way.keys().copied().collect();
     for index in under_way {
         state.start_deadlines(index, now);
@@ -137,12 +138,13 @@ fn driver_started(
     }
     match state.status {
         Status::Planned => {
-            let unchanged = state.hosts.iter().filter_map(|host| host.result.clone());
-            out.extend(unchanged.map(|result| Command::Announce(Notice::HostFinished(result))));
+            let unchanged = state.hosts.iter().filter_map(|host| host.result.as_deref());
+            out.extend(unchanged.map(Command::of_result));
             approval::reach_gate(state, Gate::Start, now, out);
         }
         Status::Running | Status::RollingBack => {
-            out.push(Command::Announce(Notice::Resumed { who }));
+            let body = NoticeBody::Resumed { continued: false };
+            out.push(Command::Announce(Notice::of(&state.plan, body)));
         }
         _ => {}
     }

@@ -3,7 +3,7 @@
 
 use time::OffsetDateTime;
 
-use crate::{Command, Notice, Pause, State, Status};
+use crate::{Command, Notice, NoticeBody, Pause, State, Status};
 
 /// Starts no host any more, until an operator answers.
 pub(super) fn pause(state: &mut State, why: Pause, now: OffsetDateTime, out: &mut Vec<Command>) {
@@ -14,14 +14,15 @@ pub(super) fn pause(state: &mut State, why: Pause, now: OffsetDateTime, out: &mu
         _ => false,
     };
     if may_pause && state.has_hosts_left() {
-        out.push(Command::Announce(Notice::Paused { pause: why.clone() }));
+        out.push(Command::Announce(Notice::paused(&state.plan, &why)));
         state.enter(Status::Paused(why), now);
     }
 }
 
 /// Ends the rollout, and leaves all hosts as they are.
 pub(super) fn abort(state: &mut State, why: String, now: OffsetDateTime, out: &mut Vec<Command>) {
-    out.push(Command::Announce(Notice::Aborted { why: why.clone() }));
+    let body = NoticeBody::Aborted { why: why.clone() };
+    out.push(Command::Announce(Notice::of(&state.plan, body)));
     state.reason = Some(why);
     state.enter(Status::Aborted, now);
 }
@@ -34,8 +35,7 @@ pub(super) fn roll_back(
     now: OffsetDateTime,
     out: &mut Vec<Command>,
 ) {
-    let who = who.map(str::to_owned);
-    out.push(Command::Announce(Notice::RollingBack { who: who.clone() }));
-    state.reason = who;
+    out.push(Command::Announce(Notice::of(&state.plan, NoticeBody::RollingBack)));
+    state.reason = who.map(str::to_owned);
     state.enter(Status::RollingBack, now);
 }

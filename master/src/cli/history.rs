@@ -64,8 +64,9 @@ fn counts(hosts: &[HostResultRecord]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use engine::RolloutResult;
     use protocol::HostOutcome;
-    use store::{Rollout, RolloutResult};
+    use store::Rollout;
     use testing::{at, rollout};
 
     use super::*;

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use control::rollout::{Estimate, Observer, ReleaseNames};
+use engine::{HostStep, Notice, NoticeBody, Question};
 use explain::plain;
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use protocol::HostName;
-use serde_json::Value;
-use store::{Event, EventType};
+use store::Event;
 
 use crate::output::Output;
 
@@ -54,11 +54,12 @@ impl Observer for Progress<'_> {
         if self.output.json() {
             return self.output.line(event);
         }
-        let Some(line) = line(event, self.names) else { return };
+        let Some(notice) = event.notice() else { return };
+        let Some(line) = line(&notice, &event.who, self.names) else { return };
         match (&self.bars, &line.host) {
             (Some(bars), Some(host)) => bars.say(host, &line.words, line.done),
             // A pipe keeps what it gets: a line for each step would bury the rest.
-            (None, _) if event.kind == EventType::HostProgress => {}
+            (None, _) if matches!(notice.body, NoticeBody::HostProgress { .. }) => {}
             (None, Some(host)) => self.note(&format!("{host}: {}", line.words)),
             (_, None) => self.note(&line.words),
         }
@@ -79,7 +80,7 @@ impl Observer for Progress<'_> {
     }
 }
 
-/// An event as people read it.
+/// What is told, as people read it.
 struct Line {
     /// The host that it is about; none for the rollout as a whole.
     host: Option<HostName>,
@@ -88,51 +89,51 @@ struct Line {
     done: bool,
 }
 
-/// The words for an event; none for one that says nothing to people.
-fn line(event: &Event, names: &ReleaseNames) -> Option<Line> {
-    let text = |key: &str| event.data.get(key).and_then(Value::as_str).unwrap_or_default();
-    let number = |key: &str| event.data.get(key).and_then(Value::as_u64).unwrap_or_default();
-    let because = |words: &str, key| match text(key) {
-        "" => words.to_owned(),
-        why => format!("{words}: {why}"),
-    };
-    let words = match event.kind {
-        EventType::HostPhase => because(&text("phase").replace('_', " "), "detail"),
-        EventType::HostProgress => {
-            format!("sending {} of {}", HumanBytes(number("bytes")), HumanBytes(number("total")))
+/// The words for what is told; none for what says nothing to people.
+fn line(notice: &Notice, who: &str, names: &ReleaseNames) -> Option<Line> {
+    let release = names.of(notice.release.as_ref());
+    let words = match &notice.body {
+        NoticeBody::HostPhase(HostStep::Phase { phase, detail }) => {
+            because(&phase.into_str().replace('_', " "), detail.as_deref().unwrap_or_default())
         }
-        EventType::HostUpdated | EventType::HostFailed | EventType::HostRolledBack => {
-            let to = names.of(event.release.as_ref());
-            let runs = if to.is_empty() { to } else { format!(", runs {to}") };
-            format!("{}{runs}", text("outcome"))
+        NoticeBody::HostPhase(HostStep::UpdatingSelf { .. }) => "updating self".to_owned(),
+        NoticeBody::HostProgress { bytes, total } => {
+            format!("sending {} of {}", HumanBytes(*bytes), HumanBytes(*total))
         }
-        EventType::RolloutBatchStarted if number("of") > 1 => {
-            let canary = event.data.get("canary") == Some(&Value::Bool(true));
-            let canary = if canary { " (the canary)" } else { "" };
-            let (batch, of, hosts) = (number("batch"), number("of"), number("hosts"));
+        NoticeBody::HostUpdated(result)
+        | NoticeBody::HostFailed(result)
+        | NoticeBody::HostRolledBack(result) => {
+            let runs = if release.is_empty() { release } else { format!(", runs {release}") };
+            format!("{}{runs}", result.outcome)
+        }
+        NoticeBody::BatchStarted { batch, of, hosts, canary } if *of > 1 => {
+            let canary = if *canary { " (the canary)" } else { "" };
             format!("batch {batch} of {of}{canary}: hosts {hosts}")
         }
-        EventType::RolloutTripped => because("the breaker tripped", "why"),
-        EventType::RolloutPaused => because("paused", "why"),
-        EventType::RolloutResumed => format!("{} goes on with it", event.who),
-        EventType::RolloutApproved => format!("{} approved it", event.who),
-        EventType::RolloutRollingBack => "taking back what was done".to_owned(),
-        EventType::RolloutAborted => because("aborted", "why"),
-        EventType::ReleaseQuarantined => {
-            let release = names.of(event.release.as_ref());
-            return Some(Line {
-                host: None,
-                words: format!("{release} is quarantined for the whole fleet: it failed here"),
-                done: false,
-            });
+        NoticeBody::Tripped { why, .. } => because("the breaker tripped", why),
+        NoticeBody::Paused(Question::Answer { why }) => because("paused", why),
+        NoticeBody::Paused(Question::Approval { .. }) => "paused".to_owned(),
+        NoticeBody::Resumed { .. } => format!("{who} goes on with it"),
+        NoticeBody::Approved { .. } => format!("{who} approved it"),
+        NoticeBody::RollingBack => "taking back what was done".to_owned(),
+        NoticeBody::Aborted { why } => because("aborted", why),
+        // It is about the whole fleet, though it was seen on one host.
+        NoticeBody::ReleaseQuarantined { .. } => {
+            let words = format!("{release} is quarantined for the whole fleet: it failed here");
+            return Some(Line { host: None, words, done: false });
         }
-        _ => return None,
+        NoticeBody::Planned { .. }
+        | NoticeBody::Started { .. }
+        | NoticeBody::BatchStarted { .. }
+        | NoticeBody::BatchCompleted { .. }
+        | NoticeBody::Completed { .. }
+        | NoticeBody::RolledBack => return None,
     };
-    let done = matches!(
-        event.kind,
-        EventType::HostUpdated | EventType::HostFailed | EventType::HostRolledBack
-    );
-    Some(Line { host: event.host.clone(), words, done })
+    Some(Line { host: notice.host.clone(), words, done: notice.result().is_some() })
+}
+
+fn because(words: &str, why: &str) -> String {
+    if why.is_empty() { words.to_owned() } else { format!("{words}: {why}") }
 }
 
 impl Bars {
@@ -169,5 +170,25 @@ impl Bars {
             bar.set_message(words);
             bar.tick();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use testing::{HostScript, run};
+
+    use super::*;
+
+    #[test]
+    fn a_rollout_is_told_line_by_line() {
+        let bad = [(3, HostScript::Bad), (4, HostScript::Bad)];
+        let mut scripted = run(6, "canary=1 batch=4 parallel=1", &bad);
+        scripted.ask(engine::Request::Rollback);
+        let lines = scripted.told.iter().filter_map(|notice| {
+            let line = line(notice, "ada", &ReleaseNames::default())?;
+            let host = line.host.map(|host| format!("{host}: ")).unwrap_or_default();
+            Some(format!("{host}{}", line.words))
+        });
+        insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
     }
 }

@@ -4,10 +4,9 @@
 use std::fmt::Write as _;
 
 use control::rollout::{ReleaseNames, Summary};
-use engine::HostResult;
+use engine::{HostResult, RolloutResult};
 use explain::{plain, span};
 use protocol::{Code, HostOutcome};
-use store::RolloutResult;
 use strum::VariantArray as _;
 
 use crate::output::{Output, Table};

@@ -1,9 +1,10 @@
 //! Events: who did what, when, with what result. They are only ever added.
 
+use engine::{Notice, NoticeBody};
 use protocol::{Digest, HostName};
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -119,6 +120,59 @@ impl Event {
             host: None,
             release: None,
             data: Value::Null,
+        }
+    }
+}
+
+impl Event {
+    /// What is told of a rollout, as the history has it.
+    pub fn of_rollout(
+        rollout: RolloutId,
+        notice: &Notice,
+        time: OffsetDateTime,
+        who: &str,
+    ) -> Self {
+        // Notices are plain data: they always have a form.
+        let mut form = serde_json::to_value(&notice.body).unwrap_or_default();
+        Self {
+            rollout: Some(rollout),
+            host: notice.host.clone(),
+            release: notice.release,
+            data: form.get_mut("data").map(Value::take).unwrap_or_default(),
+            ..Self::new(EventType::of(&notice.body), time, who)
+        }
+    }
+
+    /// What was told of a rollout, if this is an event of one, and not of a newer swarm's making.
+    pub fn notice(&self) -> Option<Notice> {
+        let form = json!({"type": self.kind, "data": self.data});
+        let body = serde_json::from_value(form).ok()?;
+        Some(Notice { host: self.host.clone(), release: self.release, body })
+    }
+}
+
+impl EventType {
+    /// The type of what is told of a rollout.
+    pub const fn of(body: &NoticeBody) -> Self {
+        match body {
+            NoticeBody::Planned { .. } => Self::RolloutPlanned,
+            NoticeBody::Approved { .. } => Self::RolloutApproved,
+            NoticeBody::Started { .. } => Self::RolloutStarted,
+            NoticeBody::BatchStarted { .. } => Self::RolloutBatchStarted,
+            NoticeBody::BatchCompleted { .. } => Self::RolloutBatchCompleted,
+            NoticeBody::Tripped { .. } => Self::RolloutTripped,
+            NoticeBody::Paused(_) => Self::RolloutPaused,
+            NoticeBody::Resumed { .. } => Self::RolloutResumed,
+            NoticeBody::RollingBack => Self::RolloutRollingBack,
+            NoticeBody::Completed { .. } => Self::RolloutCompleted,
+            NoticeBody::Aborted { .. } => Self::RolloutAborted,
+            NoticeBody::RolledBack => Self::RolloutRolledBack,
+            NoticeBody::HostPhase(_) => Self::HostPhase,
+            NoticeBody::HostProgress { .. } => Self::HostProgress,
+            NoticeBody::HostUpdated(_) => Self::HostUpdated,
+            NoticeBody::HostFailed(_) => Self::HostFailed,
+            NoticeBody::HostRolledBack(_) => Self::HostRolledBack,
+            NoticeBody::ReleaseQuarantined { .. } => Self::ReleaseQuarantined,
         }
     }
 }

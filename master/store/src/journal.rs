@@ -1,6 +1,7 @@
 //! A rollout's journal: what happened to it, in order, and what follows from that for everybody
 //! else, in one transaction.
 
+use engine::RolloutResult;
 use protocol::{Digest, HostName};
 use rusqlite::{Row, Transaction, params};
 use serde_json::Value;
@@ -8,8 +9,8 @@ use time::OffsetDateTime;
 
 use crate::column::{Json, Stamp, Text};
 use crate::{
-    Desired, Event, HostResultRecord, Lease, RolloutId, RolloutResult, Sequence, Store, StoreError,
-    drivers, event, locks, quarantine,
+    Desired, Event, HostResultRecord, Lease, RolloutId, Sequence, Store, StoreError, drivers,
+    event, locks, quarantine,
 };
 
 /// One step of a rollout, as it is kept.

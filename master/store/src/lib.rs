@@ -34,4 +34,4 @@ pub use open::{STORE_FORMAT, Store};
 pub use plans::StoredPlan;
 pub use quarantine::Quarantined;
 pub use releases::{Desired, KnownRelease};
-pub use rollouts::{HostResultRecord, Rollout, RolloutId, RolloutResult};
+pub use rollouts::{HostResultRecord, Rollout, RolloutId};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use engine::RolloutResult;
 use protocol::{AppName, Digest, HostName, HostOutcome, Kind, TransactionId};
 use rusqlite::{OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
@@ -76,28 +77,6 @@ pub struct Rollout {
     pub state: String,
     /// The digest of its plan; absent if format 1 wrote it.
     pub plan: Option<Digest>,
-}
-
-/// How a rollout ended.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display, strum::IntoStaticStr,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case", const_into_str)]
-pub enum RolloutResult {
-    /// Every host as asked.
-    Completed,
-    Failed,
-    /// The process that drove it was stopped before it had come to all hosts. It can be gone on with.
-    Interrupted,
-    /// It waits for somebody's decision.
-    Paused,
-    /// It waits for somebody to agree.
-    AwaitingApproval,
-    /// Somebody ended it before it had come to all hosts.
-    Aborted,
-    /// What it did was taken back.
-    RolledBack,
 }
 
 /// What a host came to in a rollout.

@@ -179,7 +179,7 @@ impl ScriptedRollout {
         for command in commands {
             match command {
                 Command::Announce(notice) => self.told.push(notice),
-                Command::Quarantine { .. } => {}
+                Command::RecordSkipped(_) => {}
                 Command::Abandon { host } => self.out.retain(|out| of(out) != Some(&host)),
                 other => {
                     match &other {
@@ -288,6 +288,6 @@ fn of(command: &Command) -> Option<&HostName> {
         | Command::Order { host, .. }
         | Command::QueryOutcome { host, .. }
         | Command::Abandon { host } => Some(host),
-        Command::Quarantine { .. } | Command::Announce(_) => None,
+        Command::Announce(_) | Command::RecordSkipped(_) => None,
     }
 }

@@ -12,6 +12,10 @@ const LIST: &str = "SKIPPED_TESTS";
 
 /// Says that the calling test has shown nothing here, and why; the test then returns.
 #[expect(clippy::print_stderr, reason = "a test's own output")]
+///
+/// # Panics
+///
+/// Where the skip cannot be counted: an uncounted one would look like a test that ran.
 pub fn skip(reason: &str) {
     let test = name_of(std::env::args());
     eprintln!("SKIPPED {test}: {reason}");

@@ -2,10 +2,10 @@
 
 use std::io;
 
+use explain::{Exit, Explain};
 use tokio::task::JoinError;
 
 use crate::interrupt::{CancelToken, Cancelled, Interrupt, cancellation};
-use explain::{Exit, Explain};
 
 /// Why work on a thread of its own has no end of its own.
 #[derive(Debug, thiserror::Error)]

@@ -2,10 +2,9 @@
 
 use std::io;
 
+use explain::Explain;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-
-use explain::Explain;
 
 /// The system does not pass signals on: Ctrl-C would kill the process half way.
 #[derive(Debug, thiserror::Error)]

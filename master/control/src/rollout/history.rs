@@ -1,13 +1,9 @@
-//! What a step of the engine means for everybody else: events, rows, wishes, the rollout's state.
+//! What a step of the engine means for everything beside the rollout itself: events, results, what hosts
+//! should run, the rollout's state.
 
-use engine::{
-    Command, Event, HostOrder, HostResult, Notice, Request, State, Status, Step, host_results,
-};
-use protocol::{Digest, HostName, HostOutcome, Phase};
-use serde_json::{Value, json};
-use store::{
-    Desired, Entry, Event as StoredEvent, EventType, HostResultRecord, RolloutId, RolloutResult,
-};
+use engine::{Command, Event, HostOrder, HostResult, NoticeBody, Step, host_results};
+use protocol::{Digest, HostName, HostOutcome};
+use store::{Desired, Entry, Event as StoredEvent, HostResultRecord, RolloutId};
 
 /// A step, as the store keeps it.
 pub(super) fn entry(rollout: RolloutId, step: &Step<'_>) -> Entry {
@@ -21,25 +17,23 @@ pub(super) fn entry(rollout: RolloutId, step: &Step<'_>) -> Entry {
         desired: Vec::new(),
         quarantined: None,
         state: step.state.status().0.into_str(),
-        ended: over.then(|| result(step.state)),
+        ended: over.then(|| step.state.result()),
     };
-    let teller = Teller { rollout, step };
-    entry.told.extend(teller.phase());
-    entry.desired.extend(teller.refused());
+    entry.desired.extend(refused(rollout, step));
     for command in step.commands {
         match command {
             Command::Announce(notice) => {
-                if let Notice::HostFinished(result) = notice {
-                    entry.results.push(stored(result));
+                entry.results.extend(notice.result().map(record));
+                if let NoticeBody::ReleaseQuarantined { why } = &notice.body
+                    && let (Some(release), Some(host)) = (notice.release, &notice.host)
+                {
+                    entry.quarantined = Some((release, host.clone(), why.clone()));
                 }
-                entry.told.extend(teller.notice(notice));
+                entry.told.push(StoredEvent::of_rollout(rollout, notice, step.time, who(step)));
             }
-            Command::Quarantine { release, host, why } => {
-                entry.quarantined = Some((*release, host.clone(), why.clone()));
-                entry.told.push(teller.quarantine(*release, host, why));
-            }
+            Command::RecordSkipped(result) => entry.results.push(record(result)),
             Command::Order { host, order, again: false } => {
-                entry.desired.extend(teller.desired(host, order));
+                entry.desired.extend(ordered(rollout, step, host, order));
             }
             Command::Order { .. }
             | Command::Observe { .. }
@@ -52,163 +46,53 @@ pub(super) fn entry(rollout: RolloutId, step: &Step<'_>) -> Entry {
         let known = |result: &HostResult| {
             step.state.host(&result.host).is_some_and(|(_, host)| host.result.is_some())
         };
-        entry
-            .results
-            .extend(host_results(step.state).iter().filter(|result| !known(result)).map(stored));
+        let results = host_results(step.state);
+        entry.results.extend(results.iter().filter(|result| !known(result)).map(record));
     }
     entry
 }
 
-/// How a rollout stands that rests, or is left.
-pub(super) fn result(state: &State) -> RolloutResult {
-    match state.status().0 {
-        Status::Completed => RolloutResult::Completed,
-        Status::Failed => RolloutResult::Failed,
-        Status::Aborted => RolloutResult::Aborted,
-        Status::RolledBack => RolloutResult::RolledBack,
-        Status::AwaitingApproval(_) => RolloutResult::AwaitingApproval,
-        Status::Paused(engine::Pause::Interrupted)
-        | Status::Planned
-        | Status::Running
-        | Status::RollingBack => RolloutResult::Interrupted,
-        Status::Paused(_) => RolloutResult::Paused,
+/// Who asked for the step, or else drives the rollout.
+fn who<'a>(step: &Step<'a>) -> &'a str {
+    match step.event {
+        Event::Requested { who, .. } => who,
+        _ => step.state.driver(),
     }
 }
 
-/// Makes events of the history.
-struct Teller<'a> {
+/// A host that did not take its order should run what it runs.
+fn refused(rollout: RolloutId, step: &Step<'_>) -> Option<Desired> {
+    let Event::OrderEnded { result } = step.event else { return None };
+    let refused = result.outcome == HostOutcome::Failed && result.transaction.is_none();
+    let runs = result.to.filter(|_| refused && result.to == result.from)?;
+    Some(should_run(rollout, step, &result.host, runs))
+}
+
+/// A host should run what it is ordered to.
+fn ordered(
     rollout: RolloutId,
-    step: &'a Step<'a>,
+    step: &Step<'_>,
+    host: &HostName,
+    order: &HostOrder,
+) -> Option<Desired> {
+    let digest = match order {
+        HostOrder::Forward { to, .. } => (*to)?,
+        HostOrder::Back { to } => *to,
+    };
+    Some(should_run(rollout, step, host, digest))
 }
 
-impl Teller<'_> {
-    fn event(&self, kind: EventType, data: Value) -> StoredEvent {
-        let who = match self.step.event {
-            Event::Requested { who, .. } => who,
-            _ => self.step.state.driver(),
-        };
-        StoredEvent {
-            rollout: Some(self.rollout),
-            release: self.step.state.plan().target,
-            data,
-            ..StoredEvent::new(kind, self.step.time, who)
-        }
-    }
-
-    fn phase(&self) -> Option<StoredEvent> {
-        let (host, data) = match self.step.event {
-            Event::PhaseEntered { host, phase, detail } if *phase != Phase::Idle => {
-                (host, json!({"phase": phase, "detail": detail}))
-            }
-            Event::UpdatingSelf { host } => (host, json!({"phase": "updating_self"})),
-            _ => return None,
-        };
-        Some(StoredEvent { host: Some(host.clone()), ..self.event(EventType::HostPhase, data) })
-    }
-
-    fn notice(&self, notice: &Notice) -> Option<StoredEvent> {
-        let plan = self.step.state.plan();
-        let (kind, data) = match notice {
-            Notice::AwaitingApproval { gate } => {
-                let data = json!({"waits_for": "approval", "gate": gate, "plan": plan.digest()});
-                (EventType::RolloutPaused, data)
-            }
-            Notice::Approved { gate, .. } => {
-                (EventType::RolloutApproved, json!({"gate": gate, "plan": plan.digest()}))
-            }
-            Notice::Started => {
-                let (kind, hosts) = (plan.kind, plan.hosts.len());
-                let data = json!({
-                    "kind": kind, "selection": plan.selection, "hosts": hosts,
-                    "changes": plan.changed_hosts(), "batches": plan.batches, "plan": plan.digest(),
-                });
-                (EventType::RolloutStarted, data)
-            }
-            Notice::BatchStarted { batch } => {
-                let of = plan.batches.get(batch - 1);
-                let data = json!({
-                    "batch": batch, "of": plan.batches.len(),
-                    "hosts": of.map(|batch| batch.hosts), "canary": of.map(|batch| batch.canary),
-                });
-                (EventType::RolloutBatchStarted, data)
-            }
-            Notice::BatchCompleted { batch } => {
-                let data = json!({"batch": batch, "of": plan.batches.len()});
-                (EventType::RolloutBatchCompleted, data)
-            }
-            Notice::Tripped { trip, hosts } => {
-                let data = json!({
-                    "why": trip.to_string(), "trip": trip, "hosts": hosts,
-                    "then": plan.policy.on_trip,
-                });
-                (EventType::RolloutTripped, data)
-            }
-            Notice::Paused { pause } => {
-                let data = json!({"waits_for": "answer", "why": pause.to_string()});
-                (EventType::RolloutPaused, data)
-            }
-            Notice::Resumed { .. } => {
-                let continued =
-                    matches!(self.step.event, Event::Requested { request: Request::Continue, .. });
-                (EventType::RolloutResumed, json!({"continued": continued}))
-            }
-            Notice::RollingBack { .. } => (EventType::RolloutRollingBack, Value::Null),
-            Notice::HostFinished(result) => return self.host(result),
-            Notice::Ended => {
-                (EventType::RolloutCompleted, json!({"result": result(self.step.state)}))
-            }
-            Notice::Aborted { why } => (EventType::RolloutAborted, json!({"why": why})),
-            Notice::RolledBack => (EventType::RolloutRolledBack, Value::Null),
-        };
-        Some(self.event(kind, data))
-    }
-
-    fn host(&self, result: &HostResult) -> Option<StoredEvent> {
-        let kind = match result.outcome {
-            HostOutcome::Updated | HostOutcome::AlreadyCurrent => EventType::HostUpdated,
-            HostOutcome::RolledBack => EventType::HostRolledBack,
-            HostOutcome::Failed | HostOutcome::Unreachable | HostOutcome::Stranded => {
-                EventType::HostFailed
-            }
-            HostOutcome::Skipped => return None,
-        };
-        let event = self.event(kind, serde_json::to_value(result).unwrap_or_default());
-        Some(StoredEvent { host: Some(result.host.clone()), release: result.to, ..event })
-    }
-
-    fn quarantine(&self, release: Digest, host: &HostName, why: &str) -> StoredEvent {
-        let event = self.event(EventType::ReleaseQuarantined, json!({"why": why}));
-        StoredEvent { host: Some(host.clone()), release: Some(release), ..event }
-    }
-
-    /// A host that did not take its order should run what it runs.
-    fn refused(&self) -> Option<Desired> {
-        let Event::OrderEnded { result } = self.step.event else { return None };
-        let refused = result.outcome == HostOutcome::Failed && result.transaction.is_none();
-        let runs = result.to.filter(|_| refused && result.to == result.from)?;
-        Some(self.should_run(&result.host, runs))
-    }
-
-    fn desired(&self, host: &HostName, order: &HostOrder) -> Option<Desired> {
-        let digest = match order {
-            HostOrder::Forward { to, .. } => (*to)?,
-            HostOrder::Back { to } => *to,
-        };
-        Some(self.should_run(host, digest))
-    }
-
-    fn should_run(&self, host: &HostName, digest: Digest) -> Desired {
-        Desired {
-            host: host.clone(),
-            app: self.step.state.plan().app.clone(),
-            digest,
-            rollout: Some(self.rollout),
-            since: self.step.time,
-        }
+fn should_run(rollout: RolloutId, step: &Step<'_>, host: &HostName, digest: Digest) -> Desired {
+    Desired {
+        host: host.clone(),
+        app: step.state.plan().app.clone(),
+        digest,
+        rollout: Some(rollout),
+        since: step.time,
     }
 }
 
-fn stored(result: &HostResult) -> HostResultRecord {
+fn record(result: &HostResult) -> HostResultRecord {
     HostResultRecord {
         host: result.host.clone(),
         outcome: result.outcome,

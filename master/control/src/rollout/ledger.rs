@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use engine::{AppendOutcome, Event, Ledger, Plan, State, Step, fold, step};
+use engine::{AppendOutcome, Event, Ledger, Notice, Plan, State, Step, fold, step};
 use protocol::HostName;
-use serde_json::{Value, json};
+use serde_json::Value;
 use store::{
-    Appended, Event as StoredEvent, EventType, Lease, Position, Rollout, Sequence, Store,
-    StoreError,
+    Appended, Event as StoredEvent, Lease, Position, Rollout, Sequence, Store, StoreError,
 };
 use time::OffsetDateTime;
 
@@ -126,14 +125,10 @@ impl Ledger for StoreLedger<'_> {
     }
 
     fn progress(&mut self, now: OffsetDateTime, host: &HostName, bytes: u64, total: u64) {
-        let who = &self.record.rollout.who;
-        self.observer.happened(&StoredEvent {
-            rollout: Some(self.record.rollout.id),
-            host: Some(host.clone()),
-            release: self.record.plan.target,
-            data: json!({"bytes": bytes, "total": total}),
-            ..StoredEvent::new(EventType::HostProgress, now, who)
-        });
+        let Record { rollout, plan } = &self.record;
+        let notice = Notice::progress(plan, host, bytes, total);
+        let event = StoredEvent::of_rollout(rollout.id, &notice, now, &rollout.who);
+        self.observer.happened(&event);
     }
 
     fn stop_requested(&mut self) {

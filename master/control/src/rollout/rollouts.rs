@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Event, Pause, Plan, Request, State, Status, describe_rollout, drive};
+use engine::{Event, Notice, Pause, Plan, Request, State, Status, describe_rollout, drive};
 use explain::{Failure, when};
 use protocol::Kind;
-use serde_json::json;
 use store::{
-    Driver, Event as StoredEvent, EventType, Lease, Locked, Planned, Rollout, RolloutId, Sequence,
-    Started, Store, StoredPlan,
+    Driver, Event as StoredEvent, Lease, Locked, Planned, Rollout, RolloutId, Sequence, Started,
+    Store, StoredPlan,
 };
 use time::OffsetDateTime;
 
@@ -93,14 +92,7 @@ impl Rollouts<'_> {
             state: "planned".to_owned(),
             plan: Some(plan.digest()),
         };
-        let told = StoredEvent {
-            rollout: Some(rollout.id),
-            release: plan.target,
-            data: json!({
-                "plan": plan.digest(), "hosts": plan.hosts.len(), "changes": plan.changed_hosts(),
-            }),
-            ..StoredEvent::new(EventType::RolloutPlanned, now, self.who)
-        };
+        let told = StoredEvent::of_rollout(rollout.id, &Notice::planned(plan), now, self.who);
         let addressed = plan.hosts.iter().filter(|host| host.action.host_answered());
         let hosts: Vec<_> = addressed.map(|host| host.host.clone()).collect();
         match self.store.start_rollout(&rollout, &planned(plan, sources)?, &hosts, &told)? {

@@ -1,12 +1,10 @@
 //! How a rollout stands when it rests: the last line of its stream.
 
-use engine::{HostResult, State, describe_rollout, host_results};
+use engine::{HostResult, RolloutResult, State, describe_rollout, host_results};
 use explain::Exit;
 use protocol::Digest;
 use serde::Serialize;
-use store::{RolloutId, RolloutResult};
-
-use crate::rollout::history::result;
+use store::RolloutId;
 
 /// How it stands, and what each host came to.
 #[derive(Debug, Clone, Serialize)]
@@ -31,7 +29,7 @@ impl Summary {
         Self {
             kind: "rollout.summary",
             rollout,
-            result: result(state),
+            result: state.result(),
             detail: describe_rollout(state),
             plan: state.plan().digest(),
             release: state.plan().target,

@@ -4,10 +4,10 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use engine::ResultCode;
+use engine::{ResultCode, RolloutResult};
 use protocol::{HostOutcome, OrderOptions};
 use serde_json::json;
-use store::{EventType, Events, RolloutResult};
+use store::{EventType, Events};
 use tokio::sync::Notify;
 
 use crate::interrupt::Interrupt;

@@ -151,7 +151,7 @@ impl Executor for Updaters {
                     task.abort();
                 }
             }
-            Command::Quarantine { .. } | Command::Announce(_) => {}
+            Command::Announce(_) | Command::RecordSkipped(_) => {}
         }
     }
 

@@ -68,9 +68,8 @@ fn understand(line: &[u8]) -> Result<DrillLine, ClientError> {
 mod tests {
     use std::sync::Mutex;
 
-    use serde_json::{Value, json};
-
     use engine::MasterCode;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::updater_client::testing::{app, scripted_peer};

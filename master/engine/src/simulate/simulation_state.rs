@@ -140,7 +140,7 @@ impl SimulationState {
                 self.reply_to(rollout, number(&host));
                 return;
             }
-            Command::Quarantine { .. } | Command::Announce(_) => return,
+            Command::Announce(_) | Command::RecordSkipped(_) => return,
         };
         let reply_to = self.reply_to(rollout, number(&host));
         let latency = self.fleet.network.latency(reply_to.host, self.now + 1);

@@ -6,8 +6,8 @@ use testing::{HostScript, NEW, OLD, ScriptedRollout, at, here, name, plan_of, po
 use time::Duration;
 
 fn trip(scripted: &ScriptedRollout) -> Option<Trip> {
-    scripted.told.iter().find_map(|notice| match notice {
-        Notice::Tripped { trip, .. } => Some(*trip),
+    scripted.told.iter().find_map(|notice| match notice.body {
+        NoticeBody::Tripped { trip, .. } => Some(trip),
         _ => None,
     })
 }
@@ -18,25 +18,31 @@ fn a_good_release_gets_through_without_anybody() {
     assert_eq!(scripted.status(), &Status::Completed);
     assert_eq!(scripted.outcomes(), "uuuuuuuuuu");
     assert_eq!(scripted.most_under_way, 3);
-    let batches: Vec<_> = scripted
+    let of_rollout: Vec<_> = scripted
         .told
         .iter()
-        .filter(|notice| !matches!(notice, Notice::HostFinished(_)))
-        .cloned()
+        .filter(|notice| notice.result().is_none())
+        .map(|notice| match &notice.body {
+            NoticeBody::Started { .. } => "started".to_owned(),
+            NoticeBody::BatchStarted { batch, of, .. } => format!("{batch} of {of} started"),
+            NoticeBody::BatchCompleted { batch, of } => format!("{batch} of {of} completed"),
+            NoticeBody::Completed { result } => result.into_str().to_owned(),
+            other => format!("{other:?}"),
+        })
         .collect();
     assert_eq!(
-        batches,
+        of_rollout,
         [
-            Notice::Started,
-            Notice::BatchStarted { batch: 1 },
-            Notice::BatchCompleted { batch: 1 },
-            Notice::BatchStarted { batch: 2 },
-            Notice::BatchCompleted { batch: 2 },
-            Notice::BatchStarted { batch: 3 },
-            Notice::BatchCompleted { batch: 3 },
-            Notice::BatchStarted { batch: 4 },
-            Notice::BatchCompleted { batch: 4 },
-            Notice::Ended,
+            "started",
+            "1 of 4 started",
+            "1 of 4 completed",
+            "2 of 4 started",
+            "2 of 4 completed",
+            "3 of 4 started",
+            "3 of 4 completed",
+            "4 of 4 started",
+            "4 of 4 completed",
+            "completed",
         ]
     );
 }

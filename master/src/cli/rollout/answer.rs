@@ -6,9 +6,8 @@
 use api::RolloutDocument;
 use control::interrupt::Interrupt;
 use control::rollout::{RolloutError, rollout_status};
-use engine::{Request, describe_rollout};
+use engine::{Request, RolloutResult, describe_rollout};
 use explain::{Exit, Failure};
-use store::RolloutResult;
 
 use crate::cli::Context;
 use crate::cli::begin::{clients, drive};

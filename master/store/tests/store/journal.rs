@@ -1,10 +1,11 @@
 //! A rollout's journal: all of an entry is kept, or nothing.
 
+use engine::RolloutResult;
 use protocol::{Digest, HostOutcome, Kind, TransactionId};
 use serde_json::json;
 use store::{
     Appended, Claim, Entry, Event, EventType, Events, HostResultRecord, Locked, Planned, Position,
-    Rollout, RolloutId, RolloutResult, Started, Store,
+    Rollout, RolloutId, Started, Store,
 };
 use testing::{at, path_and_store, rollout};
 use uuid::Uuid;
