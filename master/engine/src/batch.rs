@@ -87,7 +87,7 @@ fn begin_batch(state: &mut State, batch: usize, now: OffsetDateTime, out: &mut V
     state.activity = Activity::Batch;
     state.next_host = hosts.end;
     state.waiting = hosts.filter(|&index| state.hosts[index].result.is_none()).collect();
-    out.push(Command::Announce(Notice::batch_started(&plan, batch + 1, planned)));
+    out.push(Command::Announce(Notice::batch_started(&plan, batch + 1, *planned)));
 }
 
 fn complete_batch(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) {

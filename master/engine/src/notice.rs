@@ -138,8 +138,8 @@ impl Notice {
     }
 
     /// `number` counts from 1.
-    pub(super) fn batch_started(plan: &Plan, number: usize, batch: &Batch) -> Self {
-        let Batch { hosts, canary } = *batch;
+    pub(super) fn batch_started(plan: &Plan, number: usize, batch: Batch) -> Self {
+        let Batch { hosts, canary } = batch;
         let of = plan.batches.len();
         Self::of(plan, NoticeBody::BatchStarted { batch: number, of, hosts, canary })
     }
