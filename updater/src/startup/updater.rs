@@ -55,7 +55,8 @@ async fn updater(context: StartContext) -> Result<(), StartError> {
     let socket = TcpListener::from_std(socket).map_err(StartError::Socket)?;
     let looking = look_or_take_charge(Arc::clone(&daemon), candidate);
     let mut looking = spawn_task(&handle, "the start", looking);
-    if timeout(ANSWERS_WITHIN, &mut looking).await.is_err() {
+    let has_looked = timeout(ANSWERS_WITHIN, &mut looking).await.is_ok();
+    if !has_looked {
         tracing::warn!("the start waits for systemd or a disk; it is answered what is known");
     }
     let routes = router(Arc::clone(&daemon));
@@ -70,7 +71,9 @@ async fn updater(context: StartContext) -> Result<(), StartError> {
     }
     let local = local_router(Arc::clone(&daemon));
     serve_local(&state_dir, local, limits).map_err(StartError::LocalSocket)?;
-    let _ = looking.await;
+    if !has_looked {
+        let _ = looking.await;
+    }
     if candidate {
         take_charge(&daemon).await;
     }
