@@ -10,6 +10,7 @@ mod code;
 mod digest;
 mod drill;
 mod event;
+mod host_outcome;
 mod manifest;
 mod name;
 mod outcome;
@@ -30,12 +31,13 @@ pub use code::{Code, CodeError, UnknownCode};
 pub use digest::{Digest, DigestError, content_digest, parse_content_digest};
 pub use drill::{DrillLine, DrillReport, DrillStatus, DrillStep};
 pub use event::{Event, EventKind};
+pub use host_outcome::HostOutcome;
 pub use manifest::{
     BuildSection, Command, HooksSection, ManifestError, Migrates, MigrationsSection, PackSection,
     ReleaseManifest, RunSection, UnitsSection,
 };
 pub use name::{AppName, HostName, LabelError, NameError, TransactionId, parse_label};
-pub use outcome::{HostOutcome, Outcome, Status};
+pub use outcome::{Outcome, Status};
 pub use path::{
     EntryName, LinkTarget, PART_BYTES, PATH_BYTES, PATH_DEPTH, PathRule, ReleasePath, normalised,
 };

@@ -26,7 +26,7 @@ fn health_is_answered_while_every_put_waits_for_the_disk() -> Result<()> {
     host.push(&release)?.result()?;
 
     // A pipe in the place of what is known of the releases: to read it is to wait for its writer.
-    let file = fs::canonicalize(host.state().join("apps/agent/releases.json"))?;
+    let file = fs::canonicalize(host.state().join("releases.json"))?;
     let (kept, pipe) = (file.with_extension("kept"), file.with_extension("pipe"));
     mkfifo(&pipe, Mode::S_IRUSR | Mode::S_IWUSR)?;
     let writer = File::options().read(true).write(true).open(&pipe)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::keys::keys;
+use super::section_table::keys;
 use super::{Config, has_errors, validate};
 
 const MANUAL: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md"));

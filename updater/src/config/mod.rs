@@ -5,10 +5,10 @@
 //! machine is `crate::check`'s.
 
 mod finding;
-mod keys;
 #[cfg(test)]
 mod manual;
 mod parse;
+mod section_table;
 mod sections;
 mod socket;
 mod trusted_key;

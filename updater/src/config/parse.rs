@@ -10,7 +10,7 @@ use serde::Deserialize as _;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{APPS, Section, is_section, join};
+use super::section_table::{APPS, Section, is_section, join};
 use super::validate::validate;
 use super::{Config, Finding, TrustedKey, has_errors};
 

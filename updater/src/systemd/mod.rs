@@ -5,7 +5,7 @@
 //! It knows units. It must know nothing of releases, and of what is done when one fails.
 
 mod activation;
-mod bus;
+mod calls;
 mod changes;
 mod command;
 mod connection;
@@ -21,10 +21,10 @@ mod unit_name;
 mod variables;
 
 pub use activation::Activation;
-pub use bus::{Bus, BusConnection, is_running};
+pub use calls::Systemd;
 pub use command::CommandUnits;
 pub(crate) use command::Confinement;
-pub use connection::Systemd;
+pub use connection::{Bus, BusConnection, is_running};
 pub use error::SystemdError;
 pub(crate) use exec::{command_properties, micros};
 pub(crate) use interface::Property;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::remove_durably;
 
 use super::control::{Control, Start, is_of_this_boot};
-use super::environment;
+use super::environment_file;
 use super::files::UnitFiles;
 use super::handover_obstacles::handover_obstacles;
 use super::shipped::kept_units;
@@ -148,7 +148,7 @@ impl Runner for HandoverUnitsRunner {
         for side in TemplateInstance::BOTH {
             let gone = self.layout.remove_side(side.into_str());
             gone.map_err(|source| file("remove", self.layout.install().to_owned(), source))?;
-            let variables = environment::variables_file(&self.state, side.into_str());
+            let variables = environment_file::variables_file(&self.state, side.into_str());
             remove_durably(&variables).map_err(|source| file("remove", variables, source))?;
         }
         self.files.bring_about(&BTreeMap::new(), || self.control.reload())
@@ -302,9 +302,9 @@ impl HandoverUnitsRunner {
     /// What the units have of the updater's, whatever the release.
     fn drop_ins(&self) -> BTreeMap<String, String> {
         let templates =
-            self.templates.iter().map(|unit| (unit, environment::of_template(&self.state)));
-        let sockets = self.sockets.iter().map(|unit| (unit, environment::of_socket()));
-        let named = |(unit, text): (&String, String)| (environment::drop_in_name(unit), text);
+            self.templates.iter().map(|unit| (unit, environment_file::of_template(&self.state)));
+        let sockets = self.sockets.iter().map(|unit| (unit, environment_file::of_socket()));
+        let named = |(unit, text): (&String, String)| (environment_file::drop_in_name(unit), text);
         templates.chain(sockets).map(named).collect()
     }
 
@@ -317,7 +317,11 @@ impl HandoverUnitsRunner {
     ) -> Result<(), RunnerError> {
         let pointed = self.layout.point_side(side.into_str(), &launch.digest);
         pointed.map_err(|source| file("write", self.layout.install().to_owned(), source))?;
-        environment::write(&environment::variables_file(&self.state, side.into_str()), launch, flag)
+        environment_file::write(
+            &environment_file::variables_file(&self.state, side.into_str()),
+            launch,
+            flag,
+        )
     }
 
     /// How what is written down was started.

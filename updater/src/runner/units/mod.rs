@@ -5,7 +5,7 @@
 //! It never starts a unit again that systemd looks after.
 
 mod control;
-mod environment;
+mod environment_file;
 mod files;
 mod follow;
 mod handover_obstacles;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::control::{Control, is_of_this_boot};
-use super::environment;
+use super::environment_file;
 use super::files::UnitFiles;
 use super::shipped::kept_units;
 use crate::config::RunConfig;
@@ -60,7 +60,7 @@ impl Runner for UnitsRunner {
 
     fn start(&self, launch: &Launch) -> Result<Instance, RunnerError> {
         self.seat.prepare()?;
-        environment::write(&self.variables, launch, None)?;
+        environment_file::write(&self.variables, launch, None)?;
         let mut wanted = kept_units(launch)?;
         wanted.retain(|unit, _| self.unit_files.contains(unit));
         wanted.extend(self.drop_ins());
@@ -124,7 +124,7 @@ impl UnitsRunner {
     fn drop_ins(&self) -> BTreeMap<String, String> {
         let services = self.units.iter().filter(|unit| unit.ends_with(".service"));
         let named = |unit: &String| {
-            (environment::drop_in_name(unit), environment::of_service(&self.variables))
+            (environment_file::drop_in_name(unit), environment_file::of_service(&self.variables))
         };
         services.map(named).collect()
     }
