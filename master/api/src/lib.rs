@@ -4,7 +4,7 @@
 //! (a host, an event, a row of `swarm status`) has no document of its own.
 //!
 //! Nothing here decides or changes anything, and nothing here is for people: that is the command
-//! line's. A key that is here once is a promise to whoever reads it.
+//! line's. A key that is here once is a promise to the programs that read it.
 
 mod drills;
 mod history;

@@ -16,7 +16,7 @@ pub struct RolloutDocument<'a> {
     /// The batch that is under way.
     batch: usize,
     batches: &'a [Batch],
-    /// Who drives it; none if nobody does.
+    /// The process that drives it, if one does.
     driver: Option<&'a Driver>,
     hosts: Vec<HostDocument<'a>>,
 }

@@ -1,7 +1,7 @@
 //! What a master does: its home and its identity, its hosts, releases and their signatures, rollouts,
 //! and who is told of them.
 //!
-//! It prints nothing and asks nobody on a terminal but for a key's password: what is to be seen goes to
+//! It prints nothing and asks the operator on a terminal for nothing but a key's password: what is to be seen goes to
 //! an observer, or back to the caller. It knows no words of the command line.
 
 pub mod config;

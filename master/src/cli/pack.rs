@@ -51,7 +51,7 @@ pub(super) fn run(
     Ok(Exit::Success)
 }
 
-/// Says what is in an archive and what is not, to whoever watches.
+/// Says what is in an archive and what is not, to the operator who watches.
 pub(super) fn tell(output: &Output, packed: &Packed) {
     for notice in &packed.notices {
         output.note(&format!("note: {notice}"));

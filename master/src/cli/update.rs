@@ -140,7 +140,7 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
         if let Some(packed) = &prepared.packed {
             tell(output, packed);
         }
-        // Nobody reads a plan that is carried out at once; the hosts say it then.
+        // A plan that is carried out at once is not read; the hosts say it then.
         let migration =
             if how == How::Done { None } else { prepared.migration(&interrupt).await? };
         let request = RolloutRequest {

@@ -89,7 +89,7 @@ pub fn run_agent(args: &AgentArgs) -> Result<(), AgentError> {
     Ok(())
 }
 
-/// Waits for a port that somebody else still has, as many servers do.
+/// Waits for a port that another process still has, as many servers do.
 fn listen(address: &str) -> io::Result<TcpListener> {
     loop {
         match TcpListener::bind(address) {

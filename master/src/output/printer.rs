@@ -64,7 +64,7 @@ impl Output {
         self.json
     }
 
-    /// Whether progress may be drawn on stderr: it is a terminal, and nobody asked for JSON.
+    /// Whether progress may be drawn on stderr: it is a terminal, and JSON was not asked for.
     pub const fn draws(&self) -> bool {
         self.terminal && !self.json
     }
@@ -91,7 +91,7 @@ impl Output {
         self.serialised(serde_json::to_string(document));
     }
 
-    /// A message for whoever watches, on stderr. With `--json` there is none: stderr is for errors
+    /// A message for the operator who watches, on stderr. With `--json` there is none: stderr is for errors
     /// then.
     pub fn note(&self, text: &str) {
         if !self.json {

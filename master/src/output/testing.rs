@@ -32,7 +32,7 @@ pub(crate) struct Captured {
     pub(crate) err: Stream,
 }
 
-/// An output of which everything is kept. Nobody looks at it as it is written.
+/// An output of which everything is kept, as if nothing were drawn while it is written.
 pub(crate) fn captured(json: bool) -> Captured {
     let (out, err) = (Stream::default(), Stream::default());
     let output = Output::new(json, false, Box::new(out.clone()), Box::new(err.clone()));

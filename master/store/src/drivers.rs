@@ -1,6 +1,6 @@
 //! Who drives a rollout: a lease that has to be renewed, and that is taken over from the dead.
 //!
-//! Whoever holds it may append to the rollout's journal and give its orders; the epoch of those
+//! The process that holds it may append to the rollout's journal and give its orders; the epoch of those
 //! grows with every lease that is taken over, so that one who lost it is refused by the updaters.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -49,7 +49,7 @@ pub struct Lease {
 }
 
 impl Store {
-    /// Takes the lease, unless somebody has it who is alive: then this is who it is. `lives` says
+    /// Takes the lease, unless a process that is alive has it: then this is that one. `lives` says
     /// whether a process is still there, as far as this machine can tell.
     pub fn take_lease(
         &self,
@@ -103,7 +103,7 @@ impl Store {
         })
     }
 
-    /// Gives the lease back: nobody has to take it over.
+    /// Gives the lease back: it need not be taken over.
     pub fn leave_lease(&self, lease: &Lease) -> Result<(), StoreError> {
         self.write(|transaction| {
             transaction.execute(

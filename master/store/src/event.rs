@@ -44,7 +44,7 @@ event_types! {
     RolloutResumed = "rollout.resumed";
     /// It ended; the data say how.
     RolloutCompleted = "rollout.completed";
-    /// It was ended by somebody.
+    /// An operator ended it.
     RolloutAborted = "rollout.aborted";
     /// It takes back what it did.
     RolloutRollingBack = "rollout.rolling_back";
@@ -78,7 +78,7 @@ event_types! {
     ReleaseAdded = "release.added";
     /// A channel names another release.
     ReleasePromoted = "release.promoted";
-    /// A release failed on a host: nobody is to send it anywhere.
+    /// A release failed on a host: it is not to be sent anywhere.
     ReleaseQuarantined = "release.quarantined";
     ReleaseForgiven = "release.forgiven";
     /// The CA and the store were made.

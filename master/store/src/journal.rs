@@ -39,7 +39,7 @@ pub struct Position<'a> {
     pub rollout: RolloutId,
     /// After so many entries.
     pub after: u64,
-    /// The lease of who appends; none for somebody who only asks for something.
+    /// The lease of the driver that appends; none for a process that only asks for something.
     pub lease: Option<&'a Lease>,
 }
 

@@ -1,4 +1,4 @@
-//! The lease: whoever holds the highest epoch may give orders.
+//! The lease: the master with the highest epoch may give orders.
 
 use rusqlite::{Transaction, params};
 use time::OffsetDateTime;

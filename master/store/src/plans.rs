@@ -1,4 +1,4 @@
-//! Plans that somebody may want carried out exactly as they were made.
+//! Plans that an operator may want carried out exactly as they were made.
 
 use protocol::Digest;
 use rusqlite::{OptionalExtension as _, Row, params};

@@ -1,4 +1,4 @@
-//! Releases that failed somewhere: nobody is to send them anywhere, until they are forgiven.
+//! Releases that failed somewhere: they are sent nowhere until they are forgiven.
 
 use protocol::{Digest, HostName};
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};

@@ -194,7 +194,7 @@ impl ScriptedRollout {
         self.most_under_way = self.most_under_way.max(self.under_way());
     }
 
-    /// A driver that is killed: what it had sent out is answered to nobody. Another one goes on.
+    /// A driver that is killed: the answers to what it had sent out are lost. Another one goes on.
     pub fn die_and_resume(&mut self) {
         for command in std::mem::take(&mut self.out) {
             // The hosts go on without it.

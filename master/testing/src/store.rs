@@ -38,7 +38,7 @@ pub fn rollout() -> Rollout {
     }
 }
 
-/// Somebody who drives it.
+/// A process that drives it.
 pub fn driver() -> Driver {
     let claim = Claim { who: "ada".to_owned(), machine: "m".to_owned(), pid: 4711, started: 1 };
     Driver { claim, since: at(0), until: at(30) }

@@ -69,7 +69,7 @@ impl Inflated {
     /// goes back.
     pub(crate) fn next(&self, used: Vec<u8>) -> Result<Option<Vec<u8>>, ReadEnd> {
         if used.capacity() > 0 {
-            // The other end is gone when it has sent all; then nobody needs the buffer.
+            // The other end is gone when it has sent all; then the buffer is not needed.
             let _ = self.empty.try_send(used);
         }
         match self.full.recv() {

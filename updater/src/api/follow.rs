@@ -37,7 +37,7 @@ impl Follow {
         self.until_end(app, transaction, answer).await
     }
 
-    /// Answers whoever asked a transaction to stop with what became of it. That it did is no
+    /// Answers the caller that asked a transaction to stop with what became of it. That it did is no
     /// failure.
     pub(super) async fn stopped(self, app: &App, transaction: TransactionId) -> Response {
         let answer = |result: TransactionResult| match result.status {

@@ -21,7 +21,7 @@ pub(super) enum ClientError {
     /// No daemon listens: it is dead, or was never started.
     #[error("reach the updater on its local socket")]
     NotRunning(#[source] std::io::Error),
-    /// It may run, and cannot be asked: this is somebody else's socket, mostly.
+    /// It may run, and cannot be asked: mostly this is another user's socket.
     #[error("reach the updater on its local socket (are you root?)")]
     Unreachable(#[source] std::io::Error),
     /// It went away while it was asked.

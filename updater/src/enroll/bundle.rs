@@ -15,7 +15,7 @@ use crate::check::judge_identity;
 use crate::config::has_errors;
 
 /// A bundle that holds together: the key is the certificate's, the CA signed it, it is an updater's
-/// and in its time, and nobody else could have written any of it.
+/// and in its time, and no other user could have written any of it.
 #[derive(Debug)]
 pub(super) struct Bundle {
     top: Guarded,

@@ -16,7 +16,7 @@ pub enum EnrollError {
     /// They are one, and not for this: the wrong role, or out of its time.
     #[error("use the identity in the bundle: {0}")]
     Unfit(String),
-    /// The agent's identity beside it is of somebody else.
+    /// The agent's identity beside it is of another host.
     #[error("use the bundle: its updater is {updater} and its agent is {agent}")]
     Mixed {
         /// The role of the updater's certificate.
@@ -27,7 +27,7 @@ pub enum EnrollError {
     /// A file is not there, or is none.
     #[error("read {path} of the bundle", path = .path.display())]
     Read { path: PathBuf, source: io::Error },
-    /// It is somebody else's, who may have changed it.
+    /// Another user owns it, and may have changed it.
     #[error("use the bundle: {path} belongs to the user {owner}, and not to root or to you",
         path = .path.display())]
     Foreign {
@@ -36,7 +36,7 @@ pub enum EnrollError {
         /// The number of that user.
         owner: u32,
     },
-    /// Somebody else may have changed it.
+    /// Another user may have changed it.
     #[error("use the bundle: others may write {path}; run: chmod go-w {path}", path = .0.display())]
     Open(PathBuf),
     /// There is no configuration, or it cannot be used.

@@ -1,4 +1,4 @@
-//! A directory that nobody but root and its owner can change, and its files, of which the same is so.
+//! A directory that only root and its owner can change, and its files, of which the same is so.
 //!
 //! Everything is opened first and looked at then, so that nothing can be put in its place in between;
 //! no link is followed.
@@ -71,7 +71,7 @@ impl Guarded {
     }
 }
 
-/// The bits of the group are those of whoever an ACL names, too.
+/// The bits of the group are also those of the users that an ACL names.
 fn check(path: &Path, status: &Metadata, owners: &[u32]) -> Result<(), EnrollError> {
     let owner = status.uid();
     if owner != 0 && !owners.contains(&owner) {

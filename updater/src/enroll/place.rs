@@ -67,7 +67,7 @@ pub fn enroll(
     };
     let parsed = Config::from_text(&text, config)?;
     let identity = parsed.identity.clone();
-    // Who may sign is said by whoever wrote the configuration: an operator who has his own has his
+    // Who may sign is said by the author of the configuration: an operator who has his own has his
     // own keys, too.
     let keys = match config_placed {
         Placed::Written => missing_keys(&parsed, &bundle)?,

@@ -279,7 +279,7 @@ fn silence_is_asked_again_until_the_agent_listens() {
 fn an_exit_ends_the_proof_at_once() {
     let mut running = Running::new("tell(1)\ncontrol.recv(1)\nsys.exit(4)");
     running.control.write_all(b"x").unwrap();
-    // Nobody would wait that long.
+    // No test would wait that long.
     let warm_up = Period(Duration::from_hours(1));
     let report = running.prove(HealthConfig { warm_up, ..running.http() });
     assert!(!report.passed);

@@ -82,7 +82,7 @@ fn make_link(release: &Path, plain: &str) -> io::Result<()> {
 }
 
 /// The directory that `plain` is in, below `top`, made if it is missing, and the name there. Walks by
-/// handles, and through no link: what somebody else left on the way may lead elsewhere.
+/// handles, and through no link: what another user left on the way may lead elsewhere.
 fn enter_parent<'a>(top: &Path, plain: &'a str) -> io::Result<(OwnedFd, &'a str)> {
     let mut directory = open_directory(top)?;
     let (above, name) = plain.rsplit_once('/').unwrap_or(("", plain));

@@ -129,7 +129,7 @@ pub(crate) struct Budget {
     pub(crate) deaths: u8,
     /// Refusals of the disk.
     pub(crate) faults: u8,
-    /// Times that somebody asks a transaction to stop.
+    /// Times that a caller asks a transaction to stop.
     pub(crate) stops: u8,
 }
 

@@ -226,7 +226,7 @@ impl Files<'_> {
 }
 
 /// Makes a directory, or takes an empty one, for its owner alone. One that has something in it is
-/// somebody's, and keeps its mode: what is put into it is private by itself.
+/// the operator's, and keeps its mode: what is put into it is private by itself.
 fn make_private(path: &Path) -> io::Result<()> {
     match fs::read_dir(path) {
         Ok(mut entries) => match entries.next() {

@@ -224,7 +224,7 @@ async fn a_command_that_hangs_is_ended_with_all_that_it_started() {
     let path = directory.path().join("pid");
     if path.exists() {
         let process = PathBuf::from("/proc").join(read(&path).trim());
-        // Ended, and perhaps not yet collected by whoever adopted it.
+        // Ended, and perhaps not yet collected by the process that adopted it.
         let ended = || {
             let state = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
             state.is_empty() || state.contains(") Z ")

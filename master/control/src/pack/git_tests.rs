@@ -112,7 +112,7 @@ fn submodules_are_packed_if_they_are_checked_out_and_other_repositories_never() 
     outer.run(&["submodule", "-q", "deinit", "--force", "sub"]);
     assert!(matches!(outer.pack(&[]), Err(PackError::Submodule(path)) if path == "sub"));
 
-    // One that nobody declared: it is not tracked, and so it stays here.
+    // An undeclared one: it is not tracked, and so it stays here.
     let outer = Tree::git(&[("a", "1")]);
     outer.write("nested/b", "1");
     let nested = outer.path("nested");

@@ -26,10 +26,10 @@ pub enum RolloutError {
     /// An older swarm wrote it.
     #[error("go on with the rollout {0}: a swarm without a journal wrote it, and it is over")]
     TooOld(RolloutId),
-    /// Somebody else drives it now.
+    /// Another process drives it now.
     #[error("go on with the rollout {0}: another process has taken it over")]
     LeaseLost(RolloutId),
-    /// Somebody else drives it.
+    /// Another process drives it.
     #[error("go on with the rollout {rollout}: {driver} does already")]
     Driven {
         rollout: RolloutId,
@@ -58,7 +58,7 @@ pub enum RolloutError {
 #[error("{words}")]
 pub struct Holder {
     pub(super) words: String,
-    /// Whether nobody drives it, though it is not at rest.
+    /// Whether no process drives it, though it is not at rest.
     pub left: bool,
 }
 

@@ -150,7 +150,7 @@ impl HostOrders {
         self.places.get(host).map(|&place| &self.plan.hosts[place])
     }
 
-    /// The name of a host's order. It is the same for whoever drives the rollout.
+    /// The name of a host's order. It is the same whichever process drives the rollout.
     fn key(&self, host: &HostName, direction: &str) -> String {
         format!("{}/{host}/{direction}", self.rollout)
     }
@@ -177,7 +177,7 @@ impl HostOrders {
                 }
                 (None, _) => client.activate(app, key, pending.to, options, report()).await?,
             };
-            // What whoever died had sent may arrive only now: that is the order, then.
+            // What the driver before had sent when it died may arrive only now: that is the order, then.
             if !again || answer.code != Some(Code::UpdateInProgress.into()) {
                 break answer;
             }

@@ -24,7 +24,7 @@ pub(super) fn defect() -> Observation {
 }
 
 /// A host whose updater gave no answer, or refused to. `from` is what it ran when it was
-/// last seen; where nobody saw what runs now, `to` is not said.
+/// last seen; where no answer says what runs now, `to` is not said.
 pub(super) fn of_error(host: &HostName, from: Option<Digest>, error: &ClientError) -> HostResult {
     let reached = error.was_reached();
     let outcome = if reached { HostOutcome::Failed } else { HostOutcome::Unreachable };

@@ -15,7 +15,7 @@ use crate::rollout::history::entry;
 use crate::rollout::process::CrashPoint;
 use crate::rollout::{Observer, RolloutError};
 
-/// The ledger of whoever holds the lease.
+/// The ledger of the process that holds the lease.
 pub(super) struct StoreLedger<'a> {
     pub(super) store: &'a Store,
     pub(super) lease: Lease,
@@ -56,7 +56,7 @@ impl Record {
         Ok((fold(Arc::clone(&self.plan), self.rollout.started_at, read), count))
     }
 
-    /// Adds what somebody asks for, who does not drive. `check` says whether it may be added to the
+    /// Adds what an operator asks for from a process that does not drive. `check` says whether it may be added to the
     /// rollout as it stands then; gives back the state after it.
     pub(super) fn add(
         &self,

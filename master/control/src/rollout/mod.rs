@@ -5,7 +5,7 @@
 //! with. Every update and every rollback, of one host too, goes this way.
 //!
 //! Everything that happens is in the store before anybody is shown it and before anything follows
-//! from it, and no host is ever reported as something that nobody saw.
+//! from it, and no host is ever reported as something that was not seen.
 
 mod archives;
 mod error;

@@ -16,7 +16,7 @@ pub struct RolloutEnvironment {
 /// Counts kept events down to the one after which this process dies, if a test says so.
 pub(super) struct CrashPoint(Option<u32>);
 
-/// This process, as somebody who drives a rollout.
+/// This process, as the driver of a rollout.
 pub(super) fn claim(who: &str) -> Claim {
     let pid = std::process::id();
     Claim { who: who.to_owned(), machine: machine(), pid, started: started(pid).unwrap_or(0) }

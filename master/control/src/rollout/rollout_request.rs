@@ -24,7 +24,7 @@ pub struct RolloutRequest {
     pub goal: Goal,
     /// The release that the updaters are to run from afterwards, if they are to be replaced.
     pub updater: Option<Digest>,
-    /// What the release does to stored data, where somebody looked.
+    /// What the release does to stored data, where that was looked at.
     pub migration: Option<Migrates>,
     pub policy: Policy,
     /// Which hosts were asked for, as it was written.

@@ -1,4 +1,4 @@
-//! How a rollout stands, for whoever looks and does not drive.
+//! How a rollout stands, for an operator who looks and does not drive it.
 
 use engine::{HostActivity, State};
 use explain::span;
@@ -14,7 +14,7 @@ pub struct RolloutStatus {
     pub rollout: Rollout,
     /// As its events make it.
     pub state: State,
-    /// Who drives it; none if nobody does.
+    /// The process that drives it, if one does.
     pub driver: Option<Driver>,
 }
 
@@ -46,7 +46,7 @@ impl RolloutStatus {
         format!("{done} of {all} {hosts} done after {passed}{}", expected.unwrap_or_default())
     }
 
-    /// What is to be said of a rollout that does not rest, and that nobody drives.
+    /// What is to be said of a rollout that does not rest, and that no process drives.
     pub fn abandoned(&self) -> Option<String> {
         let left = self.driver.is_none() && !self.state.is_idle();
         left.then(|| {

@@ -26,7 +26,7 @@ use crate::rollout::{
 };
 use crate::updater_client::UpdaterClient;
 
-/// How often somebody who waits for a turn looks whether it has come.
+/// How often a command that waits for its turn looks whether it has come.
 const LOOK: Duration = Duration::from_millis(500);
 /// How many hosts of before an estimate rests upon, at most.
 const MEASURED: u32 = 500;
@@ -58,7 +58,7 @@ impl Rollouts<'_> {
         }
     }
 
-    /// Keeps a plan, so that somebody can have it carried out by its digest.
+    /// Keeps a plan, so that an operator can have it carried out by its digest.
     pub fn keep(&self, plan: &Plan, sources: &Sources) -> Result<(), RolloutError> {
         Ok(self.store.keep_plan(&StoredPlan {
             digest: plan.digest(),
@@ -222,7 +222,7 @@ impl Rollouts<'_> {
         (notifier, errors.into_iter().map(unusable).collect())
     }
 
-    /// Asks something of a rollout. It is kept at once, whoever drives.
+    /// Asks something of a rollout. It is kept at once, whichever process drives.
     pub fn ask(&self, rollout: Rollout, request: &Request) -> Result<State, RolloutError> {
         let now = (self.now)();
         let event = Event::Requested { who: self.who.to_owned(), request: request.clone() };
@@ -230,7 +230,7 @@ impl Rollouts<'_> {
         record.add(self.store, &event, now, |state| Ok(state.check(request, now)?))
     }
 
-    /// Who drives a rollout, if somebody does who is alive.
+    /// The driver of a rollout, if there is one that is alive.
     pub fn driver(&self, id: RolloutId) -> Result<Option<String>, RolloutError> {
         let driver = self.store.driver(id)?;
         let alive =

@@ -72,7 +72,7 @@ impl Updaters {
         let work = work(host.clone(), updater.clone(), progress);
         let sender = self.sender.clone();
         let task = self.tasks.spawn(async move {
-            // Nobody listens only when nobody drives any more.
+            // The receiver is gone only when the driver is.
             drop(sender.send(DriverEvent::Event(work.await)));
         });
         self.by_host.insert(host, task);

@@ -56,7 +56,7 @@ pub enum SelectError {
     },
     #[error("find a host in {}: it names none", .0.display())]
     EmptyFile(PathBuf),
-    /// It names somebody who is not enrolled.
+    /// It names a host that is not enrolled.
     #[error("find the host {:?} ({}, line {line})", .name.as_str(), .path.display())]
     FileHost {
         path: PathBuf,

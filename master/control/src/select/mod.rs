@@ -1,6 +1,6 @@
 //! Which hosts are meant, and in which order.
 //!
-//! Pure but for the files that a pattern names: it is given the hosts, and asks nobody.
+//! Pure but for the files that a pattern names: it is given the hosts, and asks none.
 
 mod choice;
 mod error;

@@ -14,7 +14,7 @@ pub(super) struct Journal {
     planned_at: OffsetDateTime,
     /// How many were stored.
     pub(super) length: u64,
-    /// The events themselves; absent where nobody is ever going to read them.
+    /// The events themselves; absent where they are never read.
     events: Option<Vec<(OffsetDateTime, Event)>>,
     /// After so many stored events the process dies, the next one last.
     deaths: Vec<u64>,

@@ -20,13 +20,13 @@ pub struct Outcome {
     pub outcomes: BTreeMap<&'static str, u32>,
     /// How many hosts could be harmed at the very worst.
     pub worst_case: WorstCase,
-    /// How many were, between two times when somebody said to continue.
+    /// How many were, between two times when the operator said to continue.
     pub harmed: u32,
     /// How long it took, in milliseconds of the simulated time.
     pub took_ms: u64,
     /// How many events there were.
     pub events: u64,
-    /// How often somebody was asked how to go on.
+    /// How often the operator was asked how to go on.
     pub questions: u32,
     /// What was broken of what must hold, and when.
     pub broken: Vec<(u64, String)>,

@@ -25,7 +25,7 @@ const NEWER: Digest = Digest::from_bytes([3; 32]);
 
 /// How long it takes until a master is started again.
 const RESTARTS: Range<Time> = SECOND..10 * MINUTE;
-/// When somebody begins a second rollout or stops the first one, and how often they try again.
+/// When an operator begins a second rollout or stops the first one, and how often they try again.
 const MEANWHILE: Range<Time> = 0..90 * MINUTE;
 const ATTEMPTS: u32 = 50;
 /// More events than these, and it is taken not to end.
@@ -185,8 +185,8 @@ impl Simulation {
         self.drive(rollout, "bob");
     }
 
-    /// Somebody answers a question, as `swarm rollout` does: what is asked is kept at once, and if
-    /// nobody drives the rollout, it is gone on with from here.
+    /// The operator answers a question, as `swarm rollout` does: what is asked is kept at once, and if
+    /// no process drives the rollout, it goes on from here.
     fn answer(&mut self, rollout: usize, question: Time) {
         let driven = self.drivers[rollout].is_some();
         let rests = {
@@ -221,7 +221,7 @@ impl Simulation {
     }
 }
 
-/// What somebody answers. Who was asked how to go on may say nothing, or anything.
+/// What the operator answers to the question how to go on: anything, or nothing.
 fn request(plan: &crate::Plan, status: &Status, answer: Answer, drawn: u64) -> Option<Request> {
     let any = answer == Answer::Any;
     match status {

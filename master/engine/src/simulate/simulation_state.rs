@@ -44,7 +44,7 @@ pub(super) struct Rollout {
     pub(super) epoch: u64,
     /// What has happened, and was not taken in yet.
     pub(super) inbox: VecDeque<DriverEvent>,
-    /// Until when its driver waits for something to happen; none if nobody drives it.
+    /// Until when its driver waits for something to happen; none if it has no driver.
     pub(super) waits: Option<Time>,
     /// How it stood when its last driver left it at rest.
     pub(super) rests: Option<State>,

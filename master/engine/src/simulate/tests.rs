@@ -57,7 +57,7 @@ fn a_master_that_dies_changes_nothing_for_any_host() {
     assert!(compared > 100, "{compared}");
 }
 
-/// Nobody can say whether a host that is not heard of any more was harmed: it stops the rollout, too.
+/// Whether a host that is not heard of any more was harmed cannot be said: it stops the rollout, too.
 #[test]
 fn lesson_37_a_release_that_cuts_its_hosts_off_stops_with_those_under_way() {
     for seed in 0..50 {

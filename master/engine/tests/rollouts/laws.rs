@@ -26,7 +26,7 @@ fn a_master_that_is_killed_after_any_event_comes_to_the_same_end() {
     }
 }
 
-/// Nor does it matter how long it was away: nobody listened, so nobody was silent.
+/// Nor does it matter how long it was away: no driver listened, so no host was silent.
 #[test]
 fn a_master_that_was_away_for_days_blames_no_host() {
     let whole = run(4, "parallel=2", &[]);

@@ -14,7 +14,7 @@ use crate::cli::begin::{clients, drive};
 use crate::cli::rollout::args::Which;
 use crate::cli::runtime::block_on;
 
-/// Asks, and goes on if nobody else does.
+/// Asks, and goes on if no other process does.
 pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result<Exit, Failure> {
     let Context { store, output, now, .. } = context;
     let rollout = store.find_rollout(&which.id)?;

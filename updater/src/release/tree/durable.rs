@@ -44,7 +44,7 @@ pub fn make_durable(directory: &Path, timeout: Duration) -> Result<Durability, T
     }
 }
 
-/// Runs `work` on its own thread. It is told when nobody waits for it any more.
+/// Runs `work` on its own thread. It is told when its caller does not wait for it any more.
 fn within(
     timeout: Duration,
     work: impl FnOnce(&AtomicBool) -> Result<(), TreeError> + Send + 'static,
@@ -55,7 +55,7 @@ fn within(
     thread::Builder::new()
         .name("sync".to_owned())
         .spawn(move || {
-            // Nobody receives it if it is late.
+            // It is not received if it is late.
             let _ = done.send(work(&told));
         })
         .map_err(root_failed("sync"))?;

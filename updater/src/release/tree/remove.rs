@@ -1,4 +1,4 @@
-//! Removing a tree, however deep, whoever made it.
+//! Removing a tree, however deep, whatever user made it.
 
 use std::ffi::CStr;
 use std::io;

@@ -86,7 +86,7 @@ fn seal_shared(
     close(&handle, sealed_mode(status.mode, status.kind)).map_err(fail)
 }
 
-/// Lets nobody but its owner write to something. The mode comes first: who could still write could
+/// Lets only its owner write to something. The mode comes first: who could still write could
 /// attach things again.
 fn close(handle: &OwnedFd, mode: u32) -> io::Result<()> {
     fs::set_mode(handle, mode)?;
