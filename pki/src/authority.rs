@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use crate::files::{read, read_key};
 use crate::handshake::rfc3339;
-use crate::leaf::{BACKDATED, common_name, parameters, serial};
+use crate::issue::{BACKDATED, common_name, parameters, serial};
 use crate::peer::{only_uri, parse};
 use crate::{
     Bundle, FileError, Fingerprint, Fleet, Issued, PeerError, PrivatePem, Request, RoleUri,

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
-use crate::leaf::parameters;
+use crate::issue::parameters;
 use crate::tls::{VERSIONS, provider};
 use crate::{
     Authority, Credentials, Fleet, HandshakeError, Identity, Issued, Paths, ProbeTrust, Request,

@@ -14,11 +14,11 @@ mod host_outcome;
 mod manifest;
 mod name;
 mod outcome;
-mod path;
 mod phase;
 mod problem;
 mod quantity;
 mod record;
+mod release_path;
 mod signed;
 mod words;
 
@@ -38,13 +38,13 @@ pub use manifest::{
 };
 pub use name::{AppName, HostName, LabelError, NameError, TransactionId, parse_label};
 pub use outcome::{Outcome, Status};
-pub use path::{
-    EntryName, LinkTarget, PART_BYTES, PATH_BYTES, PATH_DEPTH, PathRule, ReleasePath, normalised,
-};
 pub use phase::{Kind, Phase};
 pub use problem::{Holder, Problem, Space};
 pub use quantity::{Bytes, Period, QuantityError};
 pub use record::{RELEASE_RECORD, ReleaseRecord};
+pub use release_path::{
+    EntryName, LinkTarget, PART_BYTES, PATH_BYTES, PATH_DEPTH, PathRule, ReleasePath, normalised,
+};
 pub use signed::{
     Highest, Offer, SignatureError, SignatureRule, SignedManifest, SignedManifestError,
 };

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use time::{Duration, OffsetDateTime};
 
 use crate::approval::reach_gate;
-use crate::finish::finish_host;
 use crate::host_check::{HostCheck, check_host};
+use crate::host_ended::finish_host;
 use crate::state::FIRST_PHASE;
 use crate::summary::all_as_requested;
 use crate::{Activity, Command, Gate, HostActivity, HostResult, Notice, NoticeBody, State, Status};

@@ -16,7 +16,7 @@ use protocol::{HostName, HostOutcome, Phase};
 use time::OffsetDateTime;
 
 use crate::apply_request::apply_request;
-use crate::finish::finish_host;
+use crate::host_ended::finish_host;
 use crate::transition::abort;
 use crate::{
     Activity, Command, Event, Gate, HostActivity, HostResult, MasterCode, Notice, NoticeBody,

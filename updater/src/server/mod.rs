@@ -1,7 +1,6 @@
 //! The listening side of the updater: who calls, under which bounds, and the local socket.
 
 mod caller;
-mod limits;
 mod local;
 
 pub use caller::{Audience, Caller, Who};

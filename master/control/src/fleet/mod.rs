@@ -8,7 +8,7 @@ mod connect;
 mod drill;
 mod error;
 mod status;
-mod why;
+mod why_text;
 
 pub use ask::{TaskPanicked, ask_hosts};
 pub use check::{CheckedHost, check};
@@ -16,4 +16,4 @@ pub use connect::{Fleet, Member};
 pub use drill::{HostDrill, drill, record_drill};
 pub use error::FleetError;
 pub use status::{AppStatus, HostStatus, status};
-pub use why::{Why, why};
+pub use why_text::{Why, why};

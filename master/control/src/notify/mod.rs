@@ -10,7 +10,7 @@ mod hook;
 mod message;
 mod notifier;
 mod occasion;
-mod secret;
+mod signature;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -20,4 +20,4 @@ mod webhook;
 pub use hook::{Hook, HookUrl, Target, UrlError};
 pub use notifier::{Notifier, NotifyError};
 pub use occasion::Occasion;
-pub use secret::SecretError;
+pub use signature::SecretError;

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::notify::deliver::{Recipient, deliver};
 use crate::notify::message::Message;
-use crate::notify::secret::Secret;
+use crate::notify::signature::Secret;
 use crate::notify::webhook::Webhook;
 use crate::notify::{Hook, Occasion, SecretError, Target};
 

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use testing::at;
 use tokio_rustls::TlsAcceptor;
 
-use super::secret::Secret;
+use super::signature::Secret;
 use super::testing::Receiver;
 use super::{Hook, Notifier, NotifyError, Occasion, Target};
 

@@ -10,7 +10,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Url};
 
 use crate::notify::message::{Fault, Message};
-use crate::notify::secret::Secret;
+use crate::notify::signature::Secret;
 use crate::notify::{HookUrl, NotifyError};
 
 /// A web server that is told.

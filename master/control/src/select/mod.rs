@@ -3,15 +3,15 @@
 //! Pure but for the files that a pattern names: it is given the hosts, and asks none.
 
 mod choice;
+mod condition;
 mod error;
 mod host_file;
-mod operator;
 mod pattern;
 mod position;
 #[cfg(test)]
-mod property;
+mod property_tests;
+mod set_operator;
 mod split;
-mod term;
 
 pub use choice::{Chosen, HostOrder, Selected, Selection};
 pub use error::SelectError;

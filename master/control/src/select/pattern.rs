@@ -9,23 +9,23 @@ use store::Host;
 use strum::VariantArray as _;
 
 use crate::select::SelectError;
-use crate::select::operator::Operator;
+use crate::select::condition::Term;
+use crate::select::set_operator::SetOperator;
 use crate::select::split::split;
-use crate::select::term::Term;
 
 /// A pattern that was understood.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     text: String,
     /// As they are written.
-    terms: Vec<(Operator, Term)>,
+    terms: Vec<(SetOperator, Term)>,
 }
 
 impl Pattern {
     /// Reads a pattern, and the files that it names. White space around terms does not count.
     pub fn parse(text: &str) -> Result<Self, SelectError> {
         let term = |part: &str| -> Result<_, SelectError> {
-            let (operator, term) = Operator::split(part.trim());
+            let (operator, term) = SetOperator::split(part.trim());
             Ok((operator, Term::parse(text, term.trim())?))
         };
         let terms = split(text).into_iter().map(term).collect::<Result<_, _>>()?;
@@ -36,9 +36,9 @@ impl Pattern {
     /// of one term as `hosts` has them. Every term must match some host, those that exclude too: a
     /// term that matches nothing is a mistake that would otherwise pass unseen.
     pub fn select<'a>(&self, hosts: &'a [Host]) -> Result<Vec<&'a Host>, SelectError> {
-        let has_union = self.terms.iter().any(|(operator, _)| *operator == Operator::Union);
+        let has_union = self.terms.iter().any(|(operator, _)| *operator == SetOperator::Union);
         let mut selected = if has_union { Vec::new() } else { (0..hosts.len()).collect() };
-        for operator in Operator::VARIANTS {
+        for operator in SetOperator::VARIANTS {
             for (_, term) in self.terms.iter().filter(|(its, _)| its == operator) {
                 operator.apply(&mut selected, term.find(hosts)?);
             }

@@ -1,6 +1,6 @@
 //! Where a pattern's terms begin and end.
 
-use crate::select::operator::Operator;
+use crate::select::set_operator::SetOperator;
 
 /// The terms between `:` and `,`, as they were written. Neither separates inside a term's
 /// brackets: `[0:2]` is a range, and `~web-(\d{1,2})` a regular expression. A bracket that is
@@ -20,7 +20,7 @@ pub(super) fn split(pattern: &str) -> Vec<&str> {
 }
 
 fn end_of_term(text: &str) -> usize {
-    let term = text.trim_start().trim_start_matches(Operator::is_sign).trim_start();
+    let term = text.trim_start().trim_start_matches(SetOperator::is_sign).trim_start();
     let brackets: &[(char, char)] = match term.chars().next() {
         Some('~') => &[('(', ')'), ('[', ']'), ('{', '}')],
         Some('@') => &[],

@@ -129,6 +129,19 @@ mod tests {
         app, earlier, event, health, record_progress, release_archive, result, scripted_peer,
     };
 
+    /// A small release is pushed: what the client was answered, what it heard on the way, and the
+    /// release.
+    async fn push(
+        client: &UpdaterClient,
+    ) -> (Result<OrderResult, ClientError>, Vec<OrderProgress>, Vec<u8>) {
+        let directory = tempfile::tempdir().unwrap();
+        let (archive, bytes) = release_archive(&directory);
+        let (progress, heard) = record_progress();
+        let answer = client.push(&app(), "a", &archive, &OrderOptions::default(), progress).await;
+        let heard = heard.lock().unwrap().clone();
+        (answer, heard, bytes)
+    }
+
     #[tokio::test]
     async fn an_archive_is_sent_when_it_is_asked_for() {
         let got = Arc::new(Mutex::new(Vec::new()));
@@ -149,15 +162,12 @@ mod tests {
             }
         })
         .await;
-        let directory = tempfile::tempdir().unwrap();
-        let (archive, bytes) = release_archive(&directory);
-        let (progress, heard) = record_progress();
-        let answer =
-            client.push(&app(), "a", &archive, &OrderOptions::default(), progress).await.unwrap();
+        let (answer, heard, bytes) = push(&client).await;
+        let answer = answer.unwrap();
         assert_eq!(answer.status, Status::Updated);
         assert_eq!(*got.lock().unwrap(), bytes);
-        let heard = heard.lock().unwrap();
-        let total = archive.bytes;
+        let heard = heard;
+        let total = bytes.len() as u64;
         assert!(heard.contains(&OrderProgress::ArchiveSent { bytes: total, total }));
         let phase = |heard: &OrderProgress| {
             matches!(heard, OrderProgress::Event(event)
@@ -180,14 +190,11 @@ mod tests {
             }
         })
         .await;
-        let directory = tempfile::tempdir().unwrap();
-        let (archive, _) = release_archive(&directory);
-        let (progress, heard) = record_progress();
-        let answer =
-            client.push(&app(), "a", &archive, &OrderOptions::default(), progress).await.unwrap();
+        let (answer, heard, _) = push(&client).await;
+        let answer = answer.unwrap();
         assert_eq!(answer.status, Status::AlreadyCurrent);
         assert!(rest.recv().await.unwrap().is_empty());
-        assert!(heard.lock().unwrap().is_empty());
+        assert!(heard.is_empty());
     }
 
     #[tokio::test]
@@ -201,12 +208,8 @@ mod tests {
             call.rest().await;
         })
         .await;
-        let directory = tempfile::tempdir().unwrap();
-        let (archive, _) = release_archive(&directory);
-        let answer = client
-            .push(&app(), "a", &archive, &OrderOptions::default(), record_progress().0)
-            .await
-            .unwrap();
+        let (answer, ..) = push(&client).await;
+        let answer = answer.unwrap();
         assert_eq!(answer.status, Status::Failed);
         assert_eq!(answer.code, Some(Code::NoSpace.into()));
         assert_eq!(answer.detail.as_deref(), Some("1 GiB is needed"));
@@ -252,12 +255,7 @@ mod tests {
                 }
             })
             .await;
-            let directory = tempfile::tempdir().unwrap();
-            let (archive, _) = release_archive(&directory);
-            match client
-                .push(&app(), "a", &archive, &OrderOptions::default(), record_progress().0)
-                .await
-            {
+            match push(&client).await.0 {
                 Ok(answer) => assert_eq!(answer.status, Status::Failed, "{number}"),
                 Err(ClientError::NotTaken(why)) => assert!(why.len() < 1000, "{number}: {why}"),
                 Err(other) => panic!("{number}: {other:?}"),
@@ -290,13 +288,10 @@ mod tests {
             }
         })
         .await;
-        let directory = tempfile::tempdir().unwrap();
-        let (archive, _) = release_archive(&directory);
-        let (progress, heard) = record_progress();
-        let answer =
-            client.push(&app(), "a", &archive, &OrderOptions::default(), progress).await.unwrap();
+        let (answer, heard, _) = push(&client).await;
+        let answer = answer.unwrap();
         assert_eq!(answer.status, Status::Updated);
-        assert!(heard.lock().unwrap().contains(&OrderProgress::Polled(Phase::Building)));
+        assert!(heard.contains(&OrderProgress::Polled(Phase::Building)));
     }
 
     #[tokio::test]

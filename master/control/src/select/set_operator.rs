@@ -1,5 +1,5 @@
-//! The operators of a pattern: the sign before a term, and what its hosts do to those that are
-//! selected so far. A new operator is a variant here, with its sign and its effect.
+//! The signs before a term of a pattern, and what its hosts do to those that are selected so far. A
+//! new sign is a variant here; a new way to compare is in `condition`.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use strum::VariantArray;
 /// What stands before a term. A pattern applies them in the order of these variants, in whatever order
 /// its terms are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, VariantArray)]
-pub(super) enum Operator {
+pub(super) enum SetOperator {
     /// No sign: the term's hosts are selected too.
     Union,
     /// `&`: only the term's hosts stay selected.
@@ -17,7 +17,7 @@ pub(super) enum Operator {
     Exclusion,
 }
 
-impl Operator {
+impl SetOperator {
     const fn sign(self) -> Option<char> {
         match self {
             Self::Union => None,
@@ -66,23 +66,23 @@ mod tests {
 
     #[test]
     fn a_term_has_one_sign_or_none() {
-        for operator in Operator::VARIANTS {
+        for operator in SetOperator::VARIANTS {
             let sign = operator.sign().map(String::from).unwrap_or_default();
-            assert_eq!(Operator::split(&format!("{sign}web-1")), (*operator, "web-1"));
+            assert_eq!(SetOperator::split(&format!("{sign}web-1")), (*operator, "web-1"));
         }
-        assert_eq!(Operator::split("!&x"), (Operator::Exclusion, "&x"));
-        assert!(Operator::is_sign('&') && !Operator::is_sign('~'));
+        assert_eq!(SetOperator::split("!&x"), (SetOperator::Exclusion, "&x"));
+        assert!(SetOperator::is_sign('&') && !SetOperator::is_sign('~'));
     }
 
     #[test]
     fn what_is_selected_keeps_its_order_and_is_there_once() {
-        let after = |operator: Operator| {
+        let after = |operator: SetOperator| {
             let mut selected = vec![3, 1, 2];
             operator.apply(&mut selected, vec![5, 2, 5, 3]);
             selected
         };
-        assert_eq!(after(Operator::Union), [3, 1, 2, 5]);
-        assert_eq!(after(Operator::Intersection), [3, 2]);
-        assert_eq!(after(Operator::Exclusion), [1]);
+        assert_eq!(after(SetOperator::Union), [3, 1, 2, 5]);
+        assert_eq!(after(SetOperator::Intersection), [3, 2]);
+        assert_eq!(after(SetOperator::Exclusion), [1]);
     }
 }

@@ -1,4 +1,5 @@
-//! One term of a pattern: a name, a glob, a label, a regular expression or a file.
+//! One term of a pattern: a name, a glob, a label, a regular expression or a file. What a term may
+//! compare, and how, is decided here; what its hosts do to those selected so far, in `set_operator`.
 
 use std::path::Path;
 

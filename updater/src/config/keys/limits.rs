@@ -1,5 +1,6 @@
 //! `[limits]`: what is taken from outside, at most.
 
+use listener::Limits;
 use protocol::{Bytes, Period};
 
 use super::section::{hours, minutes, seconds};
@@ -34,5 +35,16 @@ section! {
         pub reserve_bytes: Bytes = Bytes(64 << 20),
         /// Free inodes that there must be.
         pub reserve_inodes: u64 = 1024,
+    }
+}
+
+impl From<&LimitsConfig> for Limits {
+    fn from(config: &LimitsConfig) -> Self {
+        Self {
+            connections: config.connections,
+            handshake_timeout: config.handshake_timeout.0,
+            header_timeout: config.header_timeout.0,
+            body_timeout: config.body_timeout.0,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The secret that a webhook is signed with, in the form of Standard Webhooks
+//! How a webhook is signed, and the secret for that, in the form of Standard Webhooks
 //! (<https://www.standardwebhooks.com>): `whsec_` and base64, in a file that only its owner reads.
 
 use std::path::{Path, PathBuf};
