@@ -18,12 +18,13 @@ use crate::cli::runtime::block_on;
 use crate::cli::selection::SelectionArgs;
 
 /// What a plan has said already.
-const PLANNED: [&str; 26] = [
+const PLANNED: [&str; 27] = [
     "root",
     "archive",
     "manifest",
     "release",
     "exclude",
+    "include",
     "app",
     "canary",
     "batch",
@@ -94,6 +95,11 @@ pub struct SourceArgs {
     #[arg(long, value_name = "GLOB", conflicts_with_all = ["archive", "release"],
         help_heading = "Source")]
     pub exclude: Vec<String>,
+    /// Take this of the tree too, though git does not track it or builds leave it lying about (may be
+    /// repeated)
+    #[arg(long, value_name = "GLOB", conflicts_with_all = ["archive", "release"],
+        help_heading = "Source")]
+    pub include: Vec<String>,
 }
 
 /// Packs the release once, and sends it to all.
@@ -163,6 +169,7 @@ impl SourceArgs {
             (None, Some(release)) => Source::Release(release.clone()),
             (None, None) => Source::Root {
                 root: self.root.clone().unwrap_or_else(|| PathBuf::from(".")),
+                include: self.include.clone(),
                 exclude: self.exclude.clone(),
             },
         }

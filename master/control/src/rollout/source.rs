@@ -25,6 +25,8 @@ pub enum Source {
     /// A tree, packed on the spot.
     Root {
         root: PathBuf,
+        /// Globs of what is taken besides.
+        include: Vec<String>,
         /// Globs of what is left out.
         exclude: Vec<String>,
     },
@@ -125,14 +127,15 @@ impl Source {
     ) -> Result<Prepared, SourceError> {
         let SourceContext { home, store, now, interrupt, .. } = *context;
         match self {
-            Self::Root { root, exclude } => {
+            Self::Root { root, include, exclude } => {
                 let temporary = temporary(home)?;
                 let output = temporary.path().join("release.tar.zst");
-                let (root, exclude) = (root.clone(), exclude.clone());
+                let (root, include, exclude) = (root.clone(), include.clone(), exclude.clone());
                 let git_variables = context.git_variables.to_vec();
                 let mut packed = beside(interrupt, move |cancel| {
-                    let (root, exclude, output) = (&root, &exclude, &output);
-                    let packing = Packing { root, exclude, output, git_variables: &git_variables };
+                    let (root, include, exclude) = (&root, &include, &exclude);
+                    let (output, git_variables) = (&output, &git_variables);
+                    let packing = Packing { root, include, exclude, output, git_variables };
                     pack::pack(&packing, cancel)
                 })
                 .await?;
@@ -324,7 +327,7 @@ mod tests {
         }
 
         fn tree(&self) -> Source {
-            Source::Root { root: self.root.clone(), exclude: Vec::new() }
+            Source::Root { root: self.root.clone(), include: Vec::new(), exclude: Vec::new() }
         }
 
         fn archives(&self) -> usize {
