@@ -92,7 +92,9 @@ fn send(
         let chunk = chunk.map_err(|source| UnpackError::Interrupted { source })?;
         sender.send(Piece::Data(chunk)).map_err(|_| ReadEnd::Neighbour)?;
     }
-    sender.send(Piece::End).map_err(|_| ReadEnd::Neighbour)
+    let ended = sender.send(Piece::End).map_err(|_| ReadEnd::Neighbour);
+    drop(sender);
+    ended
 }
 
 fn read(mut members: Members, name: &str) -> Result<Option<Found>, ReadEnd> {

@@ -44,7 +44,7 @@ fn lesson_34_a_dirty_tree_says_so() {
 #[test]
 fn a_tracked_file_that_is_missing_is_an_error_unless_it_is_left_out() {
     let tree = Tree::git(&[("a", "1"), ("bin/agent", "1"), ("bin/other", "1")]);
-    fs::remove_dir_all(tree.path("bin")).unwrap();
+    fs::rename(tree.path("bin"), tree.path(".git/bin")).unwrap();
     let error = tree.pack(&[]).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -145,7 +145,7 @@ fn nothing_that_a_tree_says_is_run() {
         tree.run(&["config", key, value]);
     }
     let objects = tree.path(".git/objects");
-    fs::remove_dir_all(&objects).unwrap();
+    fs::rename(&objects, tree.path(".git/gone")).unwrap();
     fs::create_dir(&objects).unwrap();
     assert!(quiet(&tree, tree.0.path(), "a promisor").is_err());
     // A submodule, and a repository that is committed as plain files.

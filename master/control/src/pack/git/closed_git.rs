@@ -170,12 +170,12 @@ impl<'a> ClosedGit<'a> {
                 self.settings.insert(key.to_owned(), value.to_ascii_lowercase());
             }
         }
-        let mut text = "[core]\n\trepositoryformatversion = 1\n\tbare = false\n".to_owned();
-        for (key, value) in &self.settings {
-            if let Some((section, name)) = key.split_once('.') {
-                text.push_str(&format!("[{section}]\n\t{name} = {value}\n"));
-            }
-        }
+        let own = "[core]\n\trepositoryformatversion = 1\n\tbare = false\n".to_owned();
+        let copied = self.settings.iter().filter_map(|(key, value)| {
+            let (section, name) = key.split_once('.')?;
+            Some(format!("[{section}]\n\t{name} = {value}\n"))
+        });
+        let text: String = std::iter::once(own).chain(copied).collect();
         let own = self.directory.path().join("config");
         fs::write(own, text).map_err(|error| self.error(error.to_string()))
     }
