@@ -14,8 +14,9 @@ use crate::cli::Context;
 use crate::cli::begin::{Begin, How};
 use crate::cli::pack::tell;
 use crate::cli::policy_args::PolicyArgs;
+use crate::cli::renew::announce;
 use crate::cli::runtime::block_on;
-use crate::cli::selection::SelectionArgs;
+use crate::cli::selection::{SelectionArgs, warn_of_names};
 
 /// What a plan has said already.
 const PLANNED: [&str; 27] = [
@@ -131,8 +132,11 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
         if let How::AsPlanned(digest) | How::ShownAgain(digest) = how {
             return begin.kept(&digest).await;
         }
+        announce(context)?;
         let selection = selection.selection();
-        let selected = selection.resolve(&store.hosts()?)?;
+        let known = store.hosts()?;
+        let selected = selection.resolve(&known)?;
+        warn_of_names(context, &known);
         let members = Fleet::open(home, store, context.timeouts)?.members(&selected);
         let sources = context.sources(&interrupt);
         let updater = if arguments.include_self {

@@ -138,6 +138,15 @@ impl PackError {
         |source| Self::Read { path, source }
     }
 
+    /// What is not there is no directory; what cannot be looked at is told as that.
+    pub(super) fn absent(root: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = root.to_owned();
+        |source| match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::NotADirectory(path),
+            _ => Self::Read { path, source },
+        }
+    }
+
     pub(super) fn write(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         |source| Self::Write { path, source }

@@ -72,7 +72,7 @@ pub(super) struct Listing {
 /// Lists what is to be packed of a tree.
 pub(super) fn list(packing: &Packing<'_>, cancel: &CancelToken) -> Result<Listing, PackError> {
     let Packing { root, exclude, output, git_variables, .. } = *packing;
-    if !root.is_dir() {
+    if !root.metadata().map_err(PackError::absent(root))?.is_dir() {
         return Err(PackError::NotADirectory(root.to_owned()));
     }
     let manifest = manifest::of_tree(root)?;
