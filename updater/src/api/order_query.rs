@@ -69,19 +69,19 @@ impl UpdateQuery {
     }
 
     /// Beside a JSON body, which has options of its own.
-    pub(super) fn merged(self, body: OrderOptions) -> Result<OrderOptions, ApiError> {
+    pub(super) fn merged(self, body: &OrderOptions) -> Result<OrderOptions, ApiError> {
         let (label, asked) = self.split();
         if label.is_some() {
             let detail = "sha is the label of an archive, and none comes with a JSON body";
             return Err(ApiError::bad_request(detail));
         }
-        merge(&body, &asked)
+        merge(body, &asked)
     }
 }
 
 impl RollbackQuery {
     /// Beside a JSON body, which has options of its own.
-    pub(super) fn merged(self, body: OrderOptions) -> Result<OrderOptions, ApiError> {
+    pub(super) fn merged(self, body: &OrderOptions) -> Result<OrderOptions, ApiError> {
         let asked = OrderOptions {
             force: self.force,
             retry_quarantined: self.retry_quarantined,
@@ -89,7 +89,7 @@ impl RollbackQuery {
             irreversible: self.irreversible,
             watch: self.watch,
         };
-        merge(&body, &asked)
+        merge(body, &asked)
     }
 }
 
@@ -122,11 +122,11 @@ mod tests {
     fn the_body_and_the_query_add_up_and_must_not_contradict_each_other() {
         let query = UpdateQuery { confirm: true, ..UpdateQuery::default() };
         let body = OrderOptions { force: true, ..watch("9s") };
-        let merged = query.merged(body).unwrap();
+        let merged = query.merged(&body).unwrap();
         assert_eq!(merged, OrderOptions { force: true, confirm: true, ..watch("9s") });
         assert!(merge(&watch("9s"), &watch("9s")).is_ok());
         assert!(merge(&watch("9s"), &watch("8s")).is_err());
         let labelled = UpdateQuery { sha: Some("abc".to_owned()), ..UpdateQuery::default() };
-        assert!(labelled.merged(OrderOptions::default()).is_err());
+        assert!(labelled.merged(&OrderOptions::default()).is_err());
     }
 }

@@ -80,7 +80,7 @@ pub(super) async fn update(
     match Form::of(&parts.headers)? {
         Form::Json => {
             let order: UpdateOrder = json(body, &daemon.config.limits).await?;
-            let options = query.merged(order.options)?;
+            let options = query.merged(&order.options)?;
             let head = Head { caller, headers: parts.headers, kind: Kind::Update, options };
             activate(&daemon, app, head, Target::Digest(order.digest), false).await
         }
@@ -143,7 +143,7 @@ pub(super) async fn rollback(
         }
     };
     let target = order.digest.map_or(Target::Previous, Target::Digest);
-    let options = query.merged(order.options)?;
+    let options = query.merged(&order.options)?;
     let head = Head { caller, headers: parts.headers, kind: Kind::Rollback, options };
     activate(&daemon, app, head, target, hurried).await
 }
