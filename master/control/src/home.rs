@@ -29,7 +29,7 @@ pub enum HomeError {
     #[error("make the directory {}", .path.display())]
     Make { path: PathBuf, source: io::Error },
     /// This user may not look into it.
-    #[error("look into {}: permission denied{}", .path.display(), belongs(.owner))]
+    #[error("look into {}: permission denied{}", .path.display(), belongs(.owner.as_ref()))]
     Closed {
         path: PathBuf,
         /// Whose it is, and its mode, as far as that can be seen.
@@ -210,7 +210,7 @@ fn name_of(user: u32) -> String {
     known.map_or_else(|| user.to_string(), |user| user.name)
 }
 
-fn belongs(owner: &Option<(String, u32)>) -> String {
+fn belongs(owner: Option<&(String, u32)>) -> String {
     match owner {
         Some((owner, mode)) => format!(", it belongs to {owner} (mode {mode:04o})"),
         None => String::new(),

@@ -200,7 +200,7 @@ impl Explain for Unasked {
 /// New certificates for a host that is in the fleet.
 fn renewed(context: &Context, name: &HostName, out_dir: &Path) -> Result<Exit, Failure> {
     let Context { home, store, who, now, output, .. } = context;
-    let renewed = renew(home, store, name, out_dir.to_owned(), (who, now()))?;
+    let renewed = renew(home, store, name, out_dir, (who, now()))?;
     if output.json() {
         output.document(&renewed);
         return Ok(Exit::Success);

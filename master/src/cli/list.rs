@@ -25,9 +25,8 @@ impl ListArgs {
         warn_of_names(context, &known);
         let hosts = match self.selection.resolve(&known) {
             // Of those that left the fleet, the list is what remains.
-            Ok(_) if self.selection.is_unsaid() => known,
+            _ if self.selection.is_unsaid() => known,
             Ok(selected) => selected.into_iter().map(|selected| selected.host).collect(),
-            Err(SelectError::NoHosts) if self.selection.is_unsaid() => known,
             Err(SelectError::NoHosts) => Vec::new(),
             Err(error) => return Err(error.into()),
         };

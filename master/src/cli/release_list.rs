@@ -6,6 +6,7 @@ use control::rollout::{
 };
 use explain::{Exit, Explain, Failure, when};
 use indicatif::HumanBytes;
+use protocol::HostName;
 
 use crate::cli::Context;
 use crate::output::Table;
@@ -128,7 +129,7 @@ fn table(kept: &[KeptRelease], columns: Option<usize>) -> String {
     let mut table = Table::new(headings).within(columns);
     for kept in kept {
         let release = &kept.release;
-        let shown: Vec<_> = kept.hosts.iter().take(HOSTS).map(|host| host.as_str()).collect();
+        let shown: Vec<_> = kept.hosts.iter().take(HOSTS).map(HostName::as_str).collect();
         let more = match kept.hosts.len() - shown.len() {
             0 => String::new(),
             more => format!(" and {more} more"),

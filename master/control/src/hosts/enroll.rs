@@ -390,7 +390,7 @@ mod tests {
         let first = master.enroll(&wanted).unwrap();
         let renew = |directory: &str, day: i64| {
             let out_dir = master.directory.path().join(directory);
-            renew(&master.home, &master.store, &wanted.name, out_dir, ("ada", at(day * 86_400)))
+            renew(&master.home, &master.store, &wanted.name, &out_dir, ("ada", at(day * 86_400)))
         };
         let second = renew("second", 60).unwrap();
         let issued = second.certificates[1].fingerprint;
@@ -408,7 +408,7 @@ mod tests {
         let unknown = "web-2".parse().unwrap();
         let out_dir = master.directory.path().join("x");
         let error =
-            super::super::renew(&master.home, &master.store, &unknown, out_dir, ("a", at(1)));
+            super::super::renew(&master.home, &master.store, &unknown, &out_dir, ("a", at(1)));
         assert!(matches!(error, Err(EnrollError::Store(StoreError::UnknownHost { .. }))));
     }
 

@@ -1,6 +1,6 @@
 //! New keys and certificates for a host that is in the fleet. All else that is known of it stays.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use pki::{AltName, Authority, Role};
 use protocol::HostName;
@@ -17,7 +17,7 @@ pub fn renew(
     home: &Home,
     store: &Store,
     name: &HostName,
-    out_dir: PathBuf,
+    out_dir: &Path,
     (who, now): (&str, OffsetDateTime),
 ) -> Result<Enrolled, EnrollError> {
     let authority = Authority::load(home.root())?;
@@ -41,7 +41,7 @@ pub fn renew(
         ..Event::new(EventType::HostRenewed, now, who)
     };
     let host = Host { pinned, ..host };
-    let files = Files { authority: &authority, agent, updater, host: &host, out_dir: &out_dir };
+    let files = Files { authority: &authority, agent, updater, host: &host, out_dir };
     files.in_one_act(|write| store.renew_host(name, &host.pinned, &certificates, &event, write))?;
     let files = files.paths();
     Ok(Enrolled { host, certificates, files })
