@@ -88,6 +88,7 @@ mod tests {
             drift: false,
             last: None,
             warnings: Vec::new(),
+            start_refused: None,
         }
     }
 

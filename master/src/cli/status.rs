@@ -70,8 +70,12 @@ fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -
         for app in &host.apps {
             row(&mut table, host, app, updater, &names);
             if app.is_stopped() {
-                let stopped = "stopped there; to start it, on the host: updater start";
-                let _infallible = writeln!(notes, "{} {}: {stopped}", host.host, app.app);
+                let how = match &app.start_refused {
+                    Some(why) => format!("and not to be started: {}", plain(why)),
+                    None => "to start it, on the host: updater start".to_owned(),
+                };
+                let _infallible =
+                    writeln!(notes, "{} {}: stopped there; {how}", host.host, app.app);
             }
             for warning in &app.warnings {
                 let _infallible = writeln!(notes, "{} {}: {}", host.host, app.app, plain(warning));

@@ -56,6 +56,9 @@ pub struct AppStatus {
     pub last: Option<LastTransaction>,
     /// What an operator should know.
     pub warnings: Vec<String>,
+    /// Why a start of its stopped agent would be refused, where it would.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_refused: Option<String>,
 }
 
 impl HostStatus {
@@ -181,6 +184,7 @@ fn of_app(
         desired,
         last: health.last,
         warnings: health.warnings,
+        start_refused: health.start_refused,
     }
 }
 
@@ -197,6 +201,7 @@ fn of_gone(desired: &Desired) -> AppStatus {
         drift: true,
         last: None,
         warnings: vec!["the host has no such app any more".to_owned()],
+        start_refused: None,
     }
 }
 
