@@ -8,6 +8,7 @@ use common::StateFileError;
 use super::SocketError;
 use crate::release::RecordError;
 use crate::sys::SpawnError;
+use crate::sys::executable::UnexecutableError;
 use crate::sys::user::UserError;
 use crate::systemd::SystemdError;
 
@@ -40,6 +41,9 @@ pub enum RunnerError {
     /// The process could not be started.
     #[error("start the agent")]
     Start(#[from] SpawnError),
+    /// What is to be started cannot be executed here.
+    #[error(transparent)]
+    Unexecutable(#[from] UnexecutableError),
     /// What it listens on could not be passed on.
     #[error(transparent)]
     Socket(#[from] SocketError),

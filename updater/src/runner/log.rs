@@ -60,6 +60,8 @@ impl AgentLog {
     /// Opens it for an agent that starts.
     pub(super) fn begin(&self) -> Result<BegunLog, RunnerError> {
         self.file.cut_to_bound().or_else(absent).map_err(|source| self.error("cut", source))?;
+        // It is there, also of an agent that prints nothing; but for a disk on which it cannot be.
+        drop(self.file.lock_now());
         let start = std::fs::metadata(self.file.path()).map_or(0, |metadata| metadata.len());
         let (reader, writer) = io::pipe().map_err(|source| self.error("make a pipe to", source))?;
         let output = log_writer::open_both_ways(&writer);

@@ -18,6 +18,7 @@ use super::transient::Transient;
 use super::units::{HandoverUnitsRunner, UnitsRunner};
 use super::{Handover, Instance, Launch, RunnerError, RunnerResources};
 use crate::config::{AppConfig, RunnerKind, Strategy};
+use crate::sys::executable::check_executable;
 use crate::sys::output::TAIL_LINES;
 use crate::sys::process::ProcessId;
 use crate::sys::spawn::{Output, Spawn};
@@ -123,6 +124,14 @@ struct ProcessRunner {
 }
 
 impl Runner for ProcessRunner {
+    /// Looks whether the user is there, and the program one that the kernel would execute.
+    fn check(&self, launch: &Launch) -> Result<(), RunnerError> {
+        let variables = launch.variables();
+        let spawn = Spawn::new(&launch.command, &launch.release_path, self.user()?, &variables)?;
+        let path = spawn.environment.get("PATH").map_or("", String::as_str);
+        Ok(check_executable(&spawn.program, &launch.release_path, path)?)
+    }
+
     fn start(&self, launch: &Launch) -> Result<Instance, RunnerError> {
         if let Some(running) = self.find()? {
             return Err(RunnerError::Running { pid: running.process().pid });
@@ -215,6 +224,13 @@ impl Handover for ProcessRunner {
 }
 
 impl ProcessRunner {
+    fn user(&self) -> Result<User, RunnerError> {
+        Ok(match &self.user {
+            Some(name) => User::by_name(name)?,
+            None => User::current()?,
+        })
+    }
+
     /// Starts a release in a place where nothing is left. `flag` is set in its environment: it is
     /// for this start alone, and the next has it no more.
     fn start_in(
@@ -223,10 +239,7 @@ impl ProcessRunner {
         launch: &Launch,
         flag: Option<&str>,
     ) -> Result<Instance, RunnerError> {
-        let user = match &self.user {
-            Some(name) => User::by_name(name)?,
-            None => User::current()?,
-        };
+        let user = self.user()?;
         let mut variables = launch.variables();
         let mark = new_mark().map_err(RunnerError::Follow)?;
         variables.insert(MARK.to_owned(), mark.clone());

@@ -5,6 +5,7 @@ mod background;
 pub mod bounds;
 mod checkpoint;
 mod clock;
+pub mod executable;
 pub mod fs;
 pub mod job;
 mod limits;
@@ -23,7 +24,7 @@ mod unsafe_calls;
 pub mod user;
 
 pub use adopt::{adopt_descriptor, passed_descriptors};
-pub use background::{blocking, spawn_task, spawn_thread};
+pub use background::{SpareThread, blocking, spawn_task, spawn_thread};
 pub use checkpoint::{CHECKPOINTS, CRASH_AT, KILLED, REACHED, checkpoint, crash_at};
 pub use clock::{BootTime, wall_clock};
 pub use fs::free_space;

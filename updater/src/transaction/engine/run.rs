@@ -4,12 +4,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use common::failed_to;
 use protocol::{Code, EventKind, Kind, Phase, Problem};
 
 use super::Engine;
 use super::finish::Ended;
 use super::state::RETRY_PAUSES;
+use crate::config::RunnerKind;
 use crate::release::Slot;
+use crate::runner::{Launch, RunnerError};
+use crate::sys::executable::Fault;
 use crate::sys::{BootTime, checkpoint, wall_clock};
 use crate::transaction::machine::{self, Direction, Event, Step};
 use crate::transaction::{Entered, Failure, FailureOrigin};
@@ -142,17 +146,24 @@ impl Engine {
         if self.journal.kind == Kind::Stage {
             return Ok(());
         }
-        self.refuse_without_command()?;
+        self.refuse_unstartable()?;
         self.plan_migration()?;
         self.run_hook_before_anything()
     }
 
-    /// A release that has no command to start it is refused while the one before still runs.
-    fn refuse_without_command(&self) -> Result<(), Failure> {
+    /// A release that cannot be started is refused while the one before still runs, as far as the tree and
+    /// the host can tell.
+    fn refuse_unstartable(&self) -> Result<(), Failure> {
         let refused = |failure: Failure| {
             Failure::host_problem(Problem { code: Code::NotSupported, ..*failure.problem })
         };
-        self.app.agent.launch(&self.destination()?).map(drop).map_err(refused)
+        let launch = self.app.agent.launch(&self.destination()?).map_err(refused)?;
+        let run = &self.app.settings.config.run;
+        if run.kind == RunnerKind::Process {
+            let runner = self.app.agent.runner();
+            runner.check(&launch).map_err(|error| unstartable(&error, &launch))?;
+        }
+        Ok(())
     }
 
     fn publish_phase(&mut self) {
@@ -175,4 +186,24 @@ impl Engine {
         let active = self.app.settings.layout.slot(Slot::Active);
         active.map_or(true, |active| active == self.journal.to)
     }
+}
+
+/// Whose fault it is that a release cannot be started, before anything is touched.
+fn unstartable(error: &RunnerError, launch: &Launch) -> Failure {
+    let detail = failed_to(error);
+    let code = match error {
+        RunnerError::Start(error) if error.is_of_the_program() => Code::ArchiveRejected,
+        RunnerError::Unexecutable(error) => match error.fault {
+            Fault::Program => Code::ArchiveRejected,
+            Fault::Machine => Code::PlatformMismatch,
+            Fault::Host => Code::Internal,
+        },
+        _ => return Failure::host(error),
+    };
+    let problem = Problem::new(code, detail);
+    if problem.code != Code::ArchiveRejected {
+        return Failure::host_problem(problem);
+    }
+    let (entry, rule) = (launch.command.first().cloned(), Some("run_command".to_owned()));
+    Failure::host_problem(Problem { entry, rule, ..problem })
 }

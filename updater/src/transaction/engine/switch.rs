@@ -9,6 +9,7 @@ use super::Engine;
 use crate::hooks::Hook;
 use crate::runner::{Instance, RunnerError};
 use crate::sys::checkpoint;
+use crate::sys::executable::Fault;
 use crate::sys::output::TAIL_LINES;
 use crate::transaction::Failure;
 use crate::transaction::machine::Direction;
@@ -117,6 +118,7 @@ pub(super) fn start_failure(error: &RunnerError) -> Failure {
         | RunnerError::NoMainProcess { .. }
         | RunnerError::UnusableUnit { shipped: true, .. } => Vec::new(),
         RunnerError::Start(error) if error.is_of_the_program() => Vec::new(),
+        RunnerError::Unexecutable(error) if error.fault == Fault::Program => Vec::new(),
         RunnerError::Unit { output, .. } => output.clone(),
         _ => return Failure::host(error),
     };
