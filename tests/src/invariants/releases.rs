@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use protocol::Digest;
-use updater::release::{read_record, tree_hash};
+use updater::release::{TreeList, read_record};
 use updater::transaction::machine::Direction;
 
 use super::Moment;
@@ -60,7 +60,7 @@ fn state_of(app: &AppSnapshot<'_>, digest: &Digest) -> Result<bool, String> {
     let Some(recorded) = fact.tree else {
         return if app.is_seed(digest) { Ok(true) } else { Err(format!("{digest} has no hash")) };
     };
-    match tree_hash(&release, &app.installed.reserved) {
+    match TreeList::read(&release, &app.installed.reserved).map(|found| found.hash()) {
         Ok(found) if found == recorded => Ok(true),
         Ok(found) => Err(format!("{digest} has the tree {found}, and was built as {recorded}")),
         Err(error) => Err(format!("{digest} cannot be hashed: {error}")),

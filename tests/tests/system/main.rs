@@ -4,6 +4,7 @@
 
 mod agents;
 mod archives;
+mod before_switch;
 mod booted_agents;
 mod booted_builds;
 mod booted_bus;

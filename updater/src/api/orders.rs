@@ -345,7 +345,12 @@ async fn json<T: for<'de> Deserialize<'de>>(
 
 /// The answer for a release that is on the disk already.
 fn ready(app: &App, digest: Digest) -> Result<Option<TransactionResult>, Problem> {
-    if !app.settings.is_ready(&digest).map_err(|error| Problem::from(Failure::from(error)))? {
+    let whole = app
+        .settings
+        .is_ready(&digest)
+        .map_err(Failure::from)
+        .and_then(|ready| Ok(ready && app.settings.damage(&digest)?.is_none()));
+    if !whole.map_err(Problem::from)? {
         return Ok(None);
     }
     Ok(Some(TransactionResult {

@@ -10,6 +10,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::account::Account;
 use crate::config::Finding;
+use crate::release::Layout;
 
 /// A directory in which an entry belongs to its owner alone.
 const STICKY: u32 = 0o1000;
@@ -23,6 +24,7 @@ pub(super) fn check_install(
     findings: &mut Vec<Finding>,
 ) {
     check_writable(key, path, findings);
+    check_obstacles(key, path, findings);
     let path = &resolved(path);
     let ours = [path.clone(), path.join("releases"), path.join("releases/store")];
     let parents = path.ancestors().skip(1).map(Path::to_owned);
@@ -57,6 +59,20 @@ pub(super) fn check_entry(key: &str, path: &Path, user: &Account, findings: &mut
             Finding::error(key, format!("{} cannot enter {}", user.name, closed.display()))
                 .hint(format!("run: chmod o+x {}", closed.display())),
         );
+    }
+}
+
+/// That nothing lies where releases and their links go.
+fn check_obstacles(key: &str, path: &Path, findings: &mut Vec<Finding>) {
+    match Layout::new(path).obstacles() {
+        Ok(obstacles) => findings.extend(
+            obstacles
+                .into_iter()
+                .map(|obstacle| Finding::error(key, obstacle.to_string()).hint(obstacle.hint)),
+        ),
+        Err(error) => {
+            findings.push(Finding::error(key, format!("look into {}: {error}", path.display())));
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use common::{remove_durably, sync_directory};
 use protocol::{Digest, TransactionId};
 
+use super::obstacle::{is_current, named_in};
 use crate::sys::checkpoint;
 
 /// The paths of one app's install directory.
@@ -120,22 +121,22 @@ impl Layout {
 
     /// Removes such a link. Idempotent.
     pub fn remove_side(&self, side: &str) -> io::Result<()> {
-        remove_durably(&self.side(side))
+        remove_link(&self.side(side), |target| named_in(target, Path::new("releases/store")))
     }
 
     /// Takes the first release away again: `current` goes before `active`, so that it never
     /// dangles. Idempotent.
     pub fn clear(&self) -> io::Result<()> {
-        remove_durably(&self.current())?;
-        remove_durably(&self.link(Slot::New))?;
-        remove_durably(&self.link(Slot::Active))?;
+        remove_link(&self.current(), is_current)?;
+        remove_link(&self.link(Slot::New), is_slot)?;
+        remove_link(&self.link(Slot::Active), is_slot)?;
         checkpoint("active_removed");
         Ok(())
     }
 
     /// Points `prev` to a release, or removes it. Idempotent.
     pub fn set_prev(&self, digest: Option<&Digest>) -> io::Result<()> {
-        let Some(digest) = digest else { return remove_durably(&self.link(Slot::Prev)) };
+        let Some(digest) = digest else { return remove_link(&self.link(Slot::Prev), is_slot) };
         if self.slot(Slot::Prev)? == Some(*digest) {
             return Ok(());
         }
@@ -147,15 +148,15 @@ impl Layout {
 
     /// A rescue is written down.
     pub fn forget_rescued(&self) -> io::Result<()> {
-        remove_durably(&self.link(Slot::Rescued))
+        remove_link(&self.link(Slot::Rescued), is_slot)
     }
 
     /// Removes what an interrupted flip left, and makes `current` where it did not come to that.
     /// `active` and `prev` are not touched.
     pub fn sweep_links(&self) -> io::Result<()> {
-        remove_durably(&self.link(Slot::New))?;
-        remove_durably(&self.releases().join("prev.new"))?;
-        remove_durably(&self.install.join("current.new"))?;
+        remove_link(&self.link(Slot::New), is_slot)?;
+        remove_link(&self.releases().join("prev.new"), is_slot)?;
+        remove_link(&self.install.join("current.new"), |_| true)?;
         if self.slot(Slot::Active)?.is_some() { self.make_current() } else { Ok(()) }
     }
 
@@ -199,6 +200,14 @@ impl Layout {
         if fs::read_link(link).is_ok_and(|found| found == target) {
             return Ok(());
         }
+        let ours = |found: &Path| is_current(found) || found.starts_with("releases/store");
+        match fs::read_link(link) {
+            Ok(found) if !ours(&found) => return Err(in_the_way(link)),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                return Err(in_the_way(link));
+            }
+            _ => {}
+        }
         let temporary = self.install.join("current.new");
         remake_link(target, &temporary)?;
         fs::rename(temporary, link)?;
@@ -208,6 +217,28 @@ impl Layout {
 
 fn store_target(digest: &Digest) -> PathBuf {
     Path::new("store").join(digest.hex())
+}
+
+/// What is no link of the updater's own is neither replaced nor removed.
+fn in_the_way(path: &Path) -> io::Error {
+    io::Error::other(format!("{} is in the way: it is not the updater's", path.display()))
+}
+
+fn is_slot(target: &Path) -> bool {
+    named_in(target, Path::new("store"))
+}
+
+/// Removes a link, durably, if it is one of the updater's own.
+fn remove_link(link: &Path, ours: impl Fn(&Path) -> bool) -> io::Result<()> {
+    match fs::read_link(link) {
+        Ok(target) if ours(&target) => remove_durably(link),
+        Err(error)
+            if ![io::ErrorKind::NotFound, io::ErrorKind::InvalidInput].contains(&error.kind()) =>
+        {
+            Err(error)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A link cannot be replaced in place; this one is only ever a temporary name.

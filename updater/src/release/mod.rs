@@ -2,10 +2,12 @@
 
 mod layout;
 mod links;
+mod obstacle;
 mod record;
 mod tree;
 
 pub use layout::{Layout, Slot};
 pub use links::{LinkError, make_links};
+pub use obstacle::Obstacle;
 pub use record::{RecordError, is_sealed, read_record, remove_release, write_record};
-pub use tree::{Durability, TreeError, make_durable, own_tree, remove_tree, seal_tree, tree_hash};
+pub use tree::{Durability, TreeError, TreeList, make_durable, own_tree, remove_tree, seal_tree};

@@ -8,9 +8,9 @@ use protocol::{
 };
 
 use super::engine::Engine;
-use super::recovery::on_own_thread;
 use super::{App, Failure, Order, Target};
 use crate::release::Slot;
+use crate::sys::spawn_thread;
 use crate::trust::VerifiedManifest;
 
 /// What became of an order.
@@ -74,23 +74,34 @@ impl App {
             status.connection = connection;
         });
         let app = Arc::clone(self);
-        let started = on_own_thread("update", &self.settings.name, engine.span(), move || {
+        let span = engine.span();
+        let work = move || {
+            let _inside = span.entered();
             let ended = engine.run();
             app.recover_if_needed(&ended);
             app.agent.changed.notify_one();
             if let Some(own) = &app.self_update {
                 own.ended(ended.outcome);
             }
-        });
+        };
+        let thread = std::thread::Builder::new().name(format!("update-{}", self.settings.name));
+        let started = match &self.spare {
+            Some(spare) => spare.run(thread, work),
+            None => spawn_thread(thread, work).map(drop),
+        };
         if started.is_err() {
             self.status.update(|status| status.running = None);
         }
-        started?;
+        started.map_err(|error| {
+            let detail = format!("failed to start a thread for the order: {error}");
+            Failure::host_problem(Problem::new(Code::Internal, detail))
+        })?;
         Ok(Admission::Started { transaction, receives })
     }
 
     /// Decides what an order comes to. The lock is held; nothing has been touched.
     fn plan(&self, order: &Order) -> Result<Plan, Failure> {
+        self.settings.refuse_obstacles()?;
         if order.kind != Kind::SelfUpdate {
             // An agent that cannot be found cannot be stopped: better told now than after the switch.
             self.agent.runner().find()?;
@@ -110,6 +121,9 @@ impl App {
         };
         if let Some(digest) = digest {
             states.refuse_quarantined(&digest, order.options.retry_quarantined)?;
+            if self.needs_mending(&digest, &order.target)? {
+                return Ok(Plan::Receive(manifest));
+            }
             if order.kind != Kind::Stage && !order.options.force && self.runs(&digest) {
                 return Ok(Plan::Current(digest));
             }
@@ -122,6 +136,25 @@ impl App {
             self.check_space(signed.or(archive.length))?;
         }
         Ok(Plan::Receive(manifest))
+    }
+
+    /// Whether a release that is kept is damaged, and its archive comes, which mends it. Without the
+    /// archive it is refused: nothing is gone to that is not what was proven.
+    fn needs_mending(&self, digest: &Digest, target: &Target) -> Result<bool, Failure> {
+        // What runs as the updater itself is checked by its successor.
+        if self.self_update.is_some() || !self.settings.is_kept(digest)? {
+            return Ok(false);
+        }
+        let Some(lost) = self.settings.damage(digest)? else { return Ok(false) };
+        let app = &self.settings.name;
+        let detail = format!("{digest} is damaged here: {lost} is not as it was after its build");
+        tracing::warn!(%app, "{app}: {detail}");
+        if matches!(target, Target::Archive(_)) {
+            return Ok(true);
+        }
+        let problem =
+            Problem::new(Code::UnknownRelease, format!("{detail}; push its archive again"));
+        Err(Problem { target: Some(*digest), ..problem }.into())
     }
 
     /// The answer to an order for what runs already.

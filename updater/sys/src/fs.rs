@@ -12,7 +12,7 @@ use std::path::Path;
 
 use protocol::Space;
 use rustix::buffer::spare_capacity;
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RawMode, ResolveFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RawMode, RenameFlags, ResolveFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::unsafe_calls;
@@ -184,6 +184,11 @@ pub fn drop_attributes(handle: impl AsFd) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Lets two names change places at one moment: neither is ever missing.
+pub fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    Ok(rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
 }
 
 /// Bytes and inodes that are free, for a process without privileges, where `path` is.

@@ -1,6 +1,7 @@
 //! One hash for all that a tree is: names, modes, bytes, link targets. Owners and times are left
 //! out, so that the same release has the same hash on every host.
 
+use std::collections::HashSet;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
@@ -23,31 +24,85 @@ const THREADS: usize = 2;
 /// Bytes that are read at once.
 const BUFFER_BYTES: usize = 128 << 10;
 
+/// What a tree consists of, in the order of the names.
+pub struct TreeList(Vec<Entry>);
+
+impl TreeList {
+    /// Reads what is in `directory`, but for the paths in `skip`, which are relative to it, and what is
+    /// below them.
+    pub fn read(directory: &Path, skip: &[String]) -> Result<Self, TreeError> {
+        let root = fs::open_directory(directory).map_err(root_failed("open"))?;
+        let skip: Vec<&str> = skip.iter().map(|path| path.trim_end_matches('/')).collect();
+        let mut entries = Vec::new();
+        let mut skipping = None;
+        walk(root.as_fd(), &mut |step, found| {
+            match (step, &skipping) {
+                (Step::Leave, Some(path)) if *path == found.path => skipping = None,
+                (_, Some(_)) | (Step::Leave, None) => {}
+                (_, None) if skip.iter().any(|path| path.as_bytes() == found.path) => {
+                    skipping = (step == Step::Enter).then(|| found.path.to_vec());
+                }
+                (_, None) => entries.push(Entry::new(found)?),
+            }
+            Ok(())
+        })?;
+        hash_files(root.as_fd(), &mut entries)?;
+        Ok(Self(entries))
+    }
+
+    /// One hash for all of it.
+    pub fn hash(&self) -> Digest {
+        let mut hasher = Sha256::new_with_prefix(VERSION);
+        for entry in &self.0 {
+            hasher.update(&entry.head);
+            hasher.update(&entry.content);
+        }
+        Digest::from_bytes(hasher.finalize().into())
+    }
+
+    /// All of it, to be kept: of each entry its head and its content, in hexadecimal digits, each ended by
+    /// a NUL.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for entry in &self.0 {
+            bytes.extend_from_slice(&entry.head);
+            bytes.extend(hexadecimal(&entry.content));
+            bytes.push(0);
+        }
+        bytes
+    }
+
+    /// The first path of a list that was kept which is not there any more, or is another one.
+    pub fn first_lost(&self, kept: &[u8]) -> Option<String> {
+        let own = self.to_bytes();
+        let own: HashSet<_> = pairs(&own).collect();
+        let lost = pairs(kept).find(|pair| !own.contains(pair))?;
+        Some(printable_name(path_of(lost.0)))
+    }
+}
+
 /// Hashes what is in `directory`, but for the paths in `skip`, which are relative to it, and what
 /// is below them.
-pub fn tree_hash(directory: &Path, skip: &[String]) -> Result<Digest, TreeError> {
-    let root = fs::open_directory(directory).map_err(root_failed("open"))?;
-    let skip: Vec<&str> = skip.iter().map(|path| path.trim_end_matches('/')).collect();
-    let mut entries = Vec::new();
-    let mut skipping = None;
-    walk(root.as_fd(), &mut |step, found| {
-        match (step, &skipping) {
-            (Step::Leave, Some(path)) if *path == found.path => skipping = None,
-            (_, Some(_)) | (Step::Leave, None) => {}
-            (_, None) if skip.iter().any(|path| path.as_bytes() == found.path) => {
-                skipping = (step == Step::Enter).then(|| found.path.to_vec());
-            }
-            (_, None) => entries.push(Entry::new(found)?),
-        }
-        Ok(())
-    })?;
-    hash_files(root.as_fd(), &mut entries)?;
-    let mut hasher = Sha256::new_with_prefix(VERSION);
-    for entry in entries {
-        hasher.update(&entry.head);
-        hasher.update(&entry.content);
-    }
-    Ok(Digest::from_bytes(hasher.finalize().into()))
+#[cfg(test)]
+fn tree_hash(directory: &Path, skip: &[String]) -> Result<Digest, TreeError> {
+    Ok(TreeList::read(directory, skip)?.hash())
+}
+
+/// Heads and contents of a list.
+fn pairs(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut parts = bytes.split(|byte| *byte == 0);
+    std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
+}
+
+fn hexadecimal(bytes: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    let digit = |number: u8| b"0123456789abcdef"[usize::from(number & 15)];
+    bytes.iter().flat_map(move |byte| [digit(byte >> 4), digit(*byte)])
+}
+
+/// The path in a head.
+fn path_of(head: &[u8]) -> &[u8] {
+    let start = head.splitn(3, |byte| *byte == b' ').last().unwrap_or_default();
+    start.strip_suffix(b"\0").unwrap_or(start)
 }
 
 struct Entry {
@@ -78,8 +133,7 @@ impl Entry {
     }
 
     fn path(&self) -> &[u8] {
-        let start = self.head.splitn(3, |byte| *byte == b' ').last().unwrap_or_default();
-        start.strip_suffix(b"\0").unwrap_or(start)
+        path_of(&self.head)
     }
 }
 
@@ -88,7 +142,9 @@ fn hash_files(root: BorrowedFd<'_>, entries: &mut [Entry]) -> Result<(), TreeErr
     let shared = &*entries;
     let hashed: Vec<_> = thread::scope(|scope| {
         let work = || hash_some(root, shared, &next);
-        let threads: Vec<_> = (1..THREADS).map(|_| scope.spawn(work)).collect();
+        // Where the system has no more threads, this one does it all.
+        let more = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+        let threads: Vec<_> = (1..THREADS).filter_map(more).collect();
         let own = hash_some(root, shared, &next);
         let joined = threads.into_iter().map(|thread| match thread.join() {
             Ok(hashed) => hashed,
@@ -197,5 +253,28 @@ mod tests {
         write(root.path().join("env/b/x"), "x").unwrap();
         assert_eq!(tree_hash(root.path(), &skip).unwrap(), first);
         assert_ne!(hash(&root), first);
+    }
+
+    #[test]
+    fn what_is_lost_or_changed_is_named_and_what_was_added_is_not() {
+        let read = |root: &tempfile::TempDir| TreeList::read(root.path(), &[]).unwrap();
+        let root = tree();
+        let kept = read(&root).to_bytes();
+        assert_eq!(read(&root).first_lost(&kept), None);
+        write(root.path().join("new"), "").unwrap();
+        assert_ne!(read(&root).hash(), hash(&tree()));
+        assert_eq!(read(&root).first_lost(&kept), None);
+        write(root.path().join("a/b/file"), "z").unwrap();
+        assert_eq!(read(&root).first_lost(&kept).unwrap(), "a/b/file");
+        let changes: [fn(&Path); 3] = [
+            |root| std::fs::remove_file(root.join("link")).unwrap(),
+            |root| std::fs::remove_file(root.join("a c")).unwrap(),
+            |root| set_permissions(root.join("a c"), PermissionsExt::from_mode(0o755)).unwrap(),
+        ];
+        for change in changes {
+            let root = tree();
+            change(root.path());
+            assert!(read(&root).first_lost(&kept).is_some());
+        }
     }
 }

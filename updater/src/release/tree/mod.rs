@@ -8,7 +8,7 @@ mod seal;
 mod walk;
 
 pub use durable::{Durability, make_durable};
-pub use hash::tree_hash;
+pub use hash::TreeList;
 pub use remove::remove_tree;
 pub use seal::{own_tree, seal_tree};
 pub use walk::TreeError;

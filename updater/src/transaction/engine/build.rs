@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use common::{chain, sync_directory};
+use common::{chain, sync_directory, write_durably};
 use protocol::{
     BuildKind, Code, Digest, FORMAT, Problem, RELEASE_RECORD, ReleaseManifest, ReleaseRecord, Space,
 };
@@ -13,10 +13,11 @@ use protocol::{
 use super::Engine;
 use crate::build::{self, BuildError, Conditions, Contents};
 use crate::release::{
-    LinkError, make_durable, make_links, own_tree, remove_release, remove_tree, seal_tree,
-    tree_hash, write_record,
+    LinkError, TreeList, make_durable, make_links, own_tree, remove_release, seal_tree,
+    write_record,
 };
 use crate::sys::bounds::StopCheck;
+use crate::sys::fs::exchange;
 use crate::sys::{checkpoint, wall_clock};
 use crate::transaction::Failure;
 
@@ -26,12 +27,13 @@ impl Engine {
         let digest = self.ordered_release()?;
         let settings = &self.app.settings;
         let release = settings.layout.release(&digest);
-        if settings.is_kept(&digest)? {
+        if settings.is_kept(&digest)? && settings.damage(&digest)?.is_none() {
             // It may be what runs. What was received is swept at the end.
             return Ok(());
         }
         let manifest = self.staged_manifest()?;
-        self.move_to_store(&release)?;
+        let before = settings.release_states()?.get(&digest).cloned();
+        let replaces = self.move_to_store(&release)?;
         checkpoint("moved_to_store");
         let built = self.run_build(&manifest, &release).and_then(|kind| {
             checkpoint("built");
@@ -39,21 +41,37 @@ impl Engine {
         });
         if built.is_err() {
             // After a refusal nothing new is in the store, nor known of it.
-            remove_release(&release)?;
-            self.app.settings.change_release_states(|states| states.removed(&digest))?;
+            let settings = &self.app.settings;
+            if replaces {
+                exchange(&settings.layout.staging(self.transaction()), &release)?;
+                sync_directory(&settings.layout.store())?;
+            } else if let Err(error) = remove_release(&release) {
+                // Why it could not be built is what the caller has to know.
+                tracing::warn!("{} cannot be removed: {error}", release.display());
+            }
+            settings.change_release_states(|states| match before.filter(|_| replaces) {
+                Some(before) => states.put_back(digest, before),
+                None => states.removed(&digest),
+            })?;
         }
         built
     }
 
-    fn move_to_store(&self, release: &Path) -> io::Result<()> {
-        if release.exists() {
-            // Only a directory without a record can be here, left by an earlier attempt.
-            remove_tree(release)?;
-        }
+    /// True if another copy of the release was there: a damaged one, or what an earlier attempt left. It
+    /// lies where the archive was received then, and is swept at the end.
+    fn move_to_store(&self, release: &Path) -> io::Result<bool> {
         let layout = &self.app.settings.layout;
-        fs::rename(layout.staging(self.transaction()), release)?;
+        let staging = layout.staging(self.transaction());
+        let replaces = release.exists();
+        if replaces {
+            // `active` may lead there: there is no moment at which it dangles.
+            exchange(&staging, release)?;
+        } else {
+            fs::rename(staging, release)?;
+        }
         // That the old name is gone need not be durable: what is left in there is swept.
-        sync_directory(&layout.store())
+        sync_directory(&layout.store())?;
+        Ok(replaces)
     }
 
     fn run_build(
@@ -109,19 +127,22 @@ impl Engine {
         let settings = &self.app.settings;
         let owner = settings.user.as_ref().map(|user| (user.uid, user.gid));
         make_links(&settings.layout, release, &settings.config.links, owner)?;
-        let skip = self.reserved_names();
+        let skip = settings.reserved_names();
         let timeout = settings.limits.sync_timeout.0;
         // One waits for the processor, the other for the disk.
         let (tree, durable) = std::thread::scope(|scope| {
             let durable = scope.spawn(|| make_durable(release, timeout));
-            (tree_hash(release, &skip), durable.join())
+            (TreeList::read(release, &skip), durable.join())
         });
         let tree = tree?;
         durable.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        fs::create_dir_all(settings.files.tree_lists())?;
+        write_durably(&settings.files.tree_list(&digest), &tree.to_bytes())?;
         checkpoint("made_durable");
         let now = wall_clock();
         let mut states = settings.release_states()?;
-        states.staged(digest, Some(tree), now);
+        states.staged(digest, Some(tree.hash()), now);
+        states.skipped(digest, skip, now);
         if let Some(signed) = &self.manifest {
             settings.keep_counter(signed)?;
             checkpoint("counter_kept");

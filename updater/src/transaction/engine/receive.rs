@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use archive::{Progress, UnpackError, UnpackLimits, unpack};
 use common::chain;
-use protocol::{Code, Digest, EventKind, Problem, RELEASE_RECORD, ReleaseManifest, SignatureError};
+use protocol::{Code, Digest, EventKind, Problem, ReleaseManifest, SignatureError};
 
 use super::Engine;
 use crate::config::LimitsConfig;
@@ -33,7 +33,7 @@ impl Engine {
         // What a manifest says is within the limits: that was seen before.
         let signed = self.manifest.as_ref().map(|signed| UnpackLimits::from(&signed.manifest));
         let limits = signed.unwrap_or_else(|| unpack_limits(&self.app.settings.limits));
-        let reserved = self.reserved_names();
+        let reserved = self.app.settings.reserved_names();
         let told = Cell::new(Instant::now());
         let total = archive.length;
         let progress = |progress: Progress| {
@@ -87,13 +87,6 @@ impl Engine {
     /// The manifest in the staging directory.
     pub(super) fn staged_manifest(&self) -> Result<ReleaseManifest, Failure> {
         read_manifest(&self.app.settings.layout.staging(self.transaction()))
-    }
-
-    /// Names at the top of a release that are the updater's own.
-    pub(super) fn reserved_names(&self) -> Vec<String> {
-        let links = self.app.settings.config.links.iter();
-        let links = links.map(|link| link.trim_end_matches('/').to_owned());
-        links.chain([RELEASE_RECORD.to_owned()]).collect()
     }
 
     /// In a form, the digest may be known only now.

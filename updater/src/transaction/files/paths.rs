@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use protocol::AppName;
+use protocol::{AppName, Digest};
 
 /// The files of one app in the state directory.
 #[derive(Debug, Clone)]
@@ -54,6 +54,16 @@ impl AppFiles {
     /// Where the home of its builds is.
     pub fn builds(&self) -> PathBuf {
         self.directory.join("cache")
+    }
+
+    /// What each release consisted of after its build.
+    pub fn tree_lists(&self) -> PathBuf {
+        self.directory.join("trees")
+    }
+
+    /// The same of one release.
+    pub fn tree_list(&self, digest: &Digest) -> PathBuf {
+        self.tree_lists().join(digest.hex())
     }
 
     /// Room that is given up on a full disk.

@@ -21,6 +21,9 @@ pub struct ReleaseStates {
 pub struct RecordedState {
     /// The hash over its tree after the build, without the record and the links.
     pub tree: Option<Digest>,
+    /// What of its tree was left out of that hash: the updater's own names at that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<Vec<String>>,
     /// When it was whole on the disk.
     #[serde(with = "time::serde::rfc3339")]
     pub staged_at: OffsetDateTime,
@@ -119,6 +122,16 @@ impl ReleaseStates {
         state.staged_at = now;
     }
 
+    /// What was left out of the hash of its tree.
+    pub fn skipped(&mut self, digest: Digest, names: Vec<String>, now: OffsetDateTime) {
+        self.entry(digest, now).skipped = Some(names);
+    }
+
+    /// The copy of it that was there before is there again.
+    pub fn put_back(&mut self, digest: Digest, state: RecordedState) {
+        self.releases.insert(digest, state);
+    }
+
     /// A trusted key has signed it.
     pub fn signed(&mut self, digest: Digest, key: &str, now: OffsetDateTime) {
         self.entry(digest, now).signed_by = Some(key.to_owned());
@@ -162,6 +175,7 @@ impl ReleaseStates {
     fn entry(&mut self, digest: Digest, now: OffsetDateTime) -> &mut RecordedState {
         self.releases.entry(digest).or_insert(RecordedState {
             tree: None,
+            skipped: None,
             staged_at: now,
             proven_at: None,
             failed_at: None,

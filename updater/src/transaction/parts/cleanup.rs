@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use common::sync_directory;
 use protocol::Digest;
+use rustix::io::Errno;
 
 use super::AppSettings;
 use crate::release::{Slot, remove_release, remove_tree};
@@ -29,13 +31,55 @@ impl AppSettings {
         kept.extend(needed);
         let (stored, old): (Vec<_>, Vec<_>) =
             self.layout.stored()?.into_iter().partition(|digest| kept.contains(digest));
+        let mut failed = None;
         for digest in &old {
-            remove_release(&self.layout.release(digest))?;
+            let path = self.layout.release(digest);
+            let removed = remove_release(&path).or_else(|error| self.stays(&path, error));
+            failed = failed.or(removed.err());
         }
         if !old.is_empty() {
             sync_directory(&self.layout.store())?;
         }
-        Ok(self.change_release_states(|states| states.only(&stored))?)
+        self.sweep_tree_lists(&stored)?;
+        self.change_release_states(|states| states.only(&stored))?;
+        failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// What cannot be removed at all, however often that is tried, is named and left where it is: the
+    /// rest goes all the same. All else is an error.
+    fn stays(&self, path: &Path, error: io::Error) -> io::Result<()> {
+        const FOR_GOOD: [Errno; 4] = [Errno::XDEV, Errno::PERM, Errno::BUSY, Errno::ROFS];
+        let (app, shown) = (&self.name, path.display());
+        tracing::warn!(%app, "{app}: {shown} cannot be removed: {error}");
+        if Errno::from_io_error(&error).is_some_and(|errno| FOR_GOOD.contains(&errno)) {
+            return Ok(());
+        }
+        Err(error)
+    }
+
+    /// What should have been removed and is still there, but for what a transaction goes to.
+    pub(in crate::transaction) fn leftovers(&self, to: Option<Digest>) -> Vec<PathBuf> {
+        let stored = self.layout.stored().unwrap_or_default().into_iter();
+        let left = stored.filter(|digest| Some(*digest) != to);
+        left.filter(|digest| !self.is_kept(digest).unwrap_or(true))
+            .map(|digest| self.layout.release(&digest))
+            .collect()
+    }
+
+    /// Removes what is known of the files of releases that are gone.
+    fn sweep_tree_lists(&self, stored: &[Digest]) -> io::Result<()> {
+        let entries = match std::fs::read_dir(self.files.tree_lists()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            let of = entry.file_name().to_str().and_then(|name| name.parse::<Digest>().ok());
+            if of.is_none_or(|of| !stored.contains(&of)) {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes what archives were unpacked into. The lock must be held.
@@ -45,9 +89,15 @@ impl AppSettings {
             entries => entries?,
         };
         let mut removed = false;
+        let mut failed = None;
         for entry in entries {
-            remove_tree(&entry?.path())?;
+            let path = entry?.path();
+            let gone = remove_tree(&path).or_else(|error| self.stays(&path, error));
+            failed = failed.or(gone.err());
             removed = true;
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
         if removed { sync_directory(&self.layout.incoming()) } else { Ok(()) }
     }

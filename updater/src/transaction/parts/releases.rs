@@ -3,12 +3,12 @@
 
 use common::StateFileError;
 use protocol::{
-    ActiveRelease, AppReleases, Digest, Release, ReleaseRecord, ReleaseSlot, ReleaseState,
-    SlotRelease, Space,
+    ActiveRelease, AppReleases, Code, Digest, Problem, RELEASE_RECORD, Release, ReleaseRecord,
+    ReleaseSlot, ReleaseState, SlotRelease, Space,
 };
 
 use super::AppSettings;
-use crate::release::{RecordError, Slot, is_sealed, read_record};
+use crate::release::{RecordError, Slot, TreeError, TreeList, is_sealed, read_record};
 use crate::sys::free_space;
 use crate::transaction::{Failure, RecordedState, ReleaseStates};
 
@@ -43,6 +43,47 @@ impl AppSettings {
         let mut states = before.clone();
         change(&mut states);
         if states == before { Ok(()) } else { states.write(&self.files.release_states()) }
+    }
+
+    /// Refuses an order where something lies in the way of releases that is not the updater's.
+    pub(in crate::transaction) fn refuse_obstacles(&self) -> Result<(), Failure> {
+        let found = self.layout.obstacles()?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        let said: Vec<_> =
+            found.iter().map(|obstacle| format!("{obstacle} ({})", obstacle.hint)).collect();
+        Err(Problem::new(Code::Internal, said.join("; ")).into())
+    }
+
+    /// Names at the top of a release that are the updater's own.
+    pub(in crate::transaction) fn reserved_names(&self) -> Vec<String> {
+        let links = self.config.links.iter().map(|link| link.trim_end_matches('/').to_owned());
+        links.chain([RELEASE_RECORD.to_owned()]).collect()
+    }
+
+    /// What of a release is not as it was after its build, if anything: the first such path. What was
+    /// added since does not count: a program that runs as root may leave something beside its own files.
+    /// Nothing is said of one of which no list was kept.
+    pub fn damage(&self, digest: &Digest) -> Result<Option<String>, Failure> {
+        let states = self.release_states()?;
+        let Some(state) = states.get(digest) else { return Ok(None) };
+        let Some(tree) = state.tree else { return Ok(None) };
+        let skip = state.skipped.clone().unwrap_or_else(|| self.reserved_names());
+        let found = match TreeList::read(&self.layout.release(digest), &skip) {
+            Ok(found) if found.hash() == tree => return Ok(None),
+            found => found,
+        };
+        let list = match std::fs::read(self.files.tree_list(digest)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            list => list?,
+        };
+        match found {
+            Ok(found) => Ok(found.first_lost(&list)),
+            Err(TreeError::Io { path, .. }) => Ok(Some(path)),
+            // Something was added that no release has.
+            Err(_) => Ok(None),
+        }
     }
 
     /// Whether a release is whole on the disk. Its own record is not enough: a build could have

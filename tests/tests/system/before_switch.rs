@@ -1,0 +1,99 @@
+//! What can be known before the switch is said before it: nothing is touched, and the agent before runs
+//! on.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use fleet_tests::{Host, Output, Packing, Setup, Tree, host, program};
+use protocol::{Code, Problem, Status};
+
+/// Pushes a tree that is refused while the agent before runs on.
+fn refused(host: &Host, tree: &Tree) -> Result<Problem> {
+    let before = host.app()?;
+    let problem = host.push(&tree.pack(Packing::Zstd)?)?.problem()?;
+    let after = host.app()?;
+    ensure!(after.pid == before.pid && after.pid.is_some(), "it was stopped for {problem:?}");
+    ensure!(after.active == before.active, "{after:?}");
+    ensure!(!host.releases()?.releases.iter().any(|release| release.quarantined), "quarantined");
+    Ok(problem)
+}
+
+#[test]
+fn a_program_that_no_kernel_starts_is_refused_while_the_one_before_runs() -> Result<()> {
+    let host = host()?;
+    host.installs("good")?;
+    for (content, mode, expected) in [
+        ("#!/bin/sh\n", 0o644, Code::ArchiveRejected),
+        ("", 0o755, Code::ArchiveRejected),
+        ("\u{7f}ELF\u{2}\u{1}\u{1}\u{3}\n\ntouch ran-by-sh\n", 0o755, Code::ArchiveRejected),
+        ("#!bin/no-such-interpreter\n", 0o755, Code::ArchiveRejected),
+        // What the host lacks.
+        ("#!/no/such/interpreter\n", 0o755, Code::Internal),
+    ] {
+        let tree = Tree::saying("bad")?;
+        let agent = tree.path().join("bin/agent");
+        fs::write(&agent, content)?;
+        fs::set_permissions(&agent, fs::Permissions::from_mode(mode))?;
+        let problem = refused(&host, &tree)?;
+        ensure!(problem.code == expected, "{content:?}: {problem:?}");
+        ensure!(problem.detail.contains("bin/agent"), "{problem:?}");
+    }
+    let tree = Tree::saying("bad")?;
+    fs::remove_file(tree.path().join("bin/agent"))?;
+    tree.file("bin/agent/file", "x")?;
+    ensure!(refused(&host, &tree)?.code == Code::ArchiveRejected);
+    host.rests()
+}
+
+#[test]
+fn what_lies_in_the_way_is_named_before_the_first_byte_and_stays() -> Result<()> {
+    let host = Host::alone_and_idle(&Setup::default())?;
+    let current = host.install().join("current");
+    fs::create_dir_all(&current)?;
+    fs::write(current.join("by-hand"), "old")?;
+    let mut check = Command::new(program("updater")?);
+    let said = Output::of(check.arg("check").arg("--config").arg(host.config()))?;
+    ensure!(said.code == 1 && said.stdout.contains("current.before-updater"), "{said:?}");
+    host.start()?;
+    let release = Tree::healthy("new")?;
+    let problem = host.push(&release)?.problem()?;
+    ensure!(problem.detail.contains("current is in the way"), "{problem:?}");
+    ensure!(problem.transaction.is_none() && host.history().is_empty(), "{problem:?}");
+    assert_eq!(fs::read_to_string(current.join("by-hand"))?, "old");
+    fs::rename(&current, host.install().join("current.before-updater"))?;
+    host.push(&release)?.result()?;
+    host.keeps(&release.digest, None)
+}
+
+#[test]
+fn a_damaged_release_is_mended_by_its_archive_and_not_gone_back_to() -> Result<()> {
+    let host = host()?;
+    let (one, two) = (Tree::healthy("one")?, Tree::healthy("two")?);
+    host.push(&one)?.result()?;
+    host.push(&two)?.result()?;
+    let agent = |hex: String| host.install().join("releases/store").join(hex).join("bin/agent");
+    // What was added since is no damage.
+    fs::write(agent(two.digest.hex()).with_file_name("added"), "x")?;
+    assert_eq!(host.push(&two)?.result()?.status, Status::AlreadyCurrent);
+    fs::remove_file(agent(two.digest.hex()).with_file_name("added"))?;
+
+    fs::write(agent(one.digest.hex()), "#!/bin/sh\n")?;
+    let problem = host.rollback()?.problem()?;
+    ensure!(problem.code == Code::UnknownRelease, "{problem:?}");
+    ensure!(problem.detail.contains("bin/agent is not as it was"), "{problem:?}");
+    host.runs(&two.digest)?;
+
+    // The one that runs.
+    let before = host.app()?.pid;
+    fs::remove_file(agent(two.digest.hex()))?;
+    assert_eq!(host.push(&two)?.result()?.status, Status::Updated);
+    ensure!(agent(two.digest.hex()).exists() && host.app()?.pid != before, "it was not mended");
+    host.stage(&one)?.result()?;
+    host.rollback()?.result()?;
+    host.runs(&one.digest)?;
+    let all = host.releases()?;
+    assert_eq!((all.active, all.prev), (Some(one.digest), Some(two.digest)));
+    host.rests().context("it is at rest")
+}
