@@ -77,10 +77,9 @@ fn lesson_21_a_new_updater_takes_over_without_refusing_a_connection() -> Result<
     // It is in charge of the same agent, and works.
     assert_eq!(host.app()?.pid, agent);
     let second = Tree::healthy("second")?;
-    eventually("the new updater to be in charge", LONG, || {
-        host.push(&second).ok()?.result().ok().filter(|result| result.to == Some(second.digest))
-    })
-    .with_context(|| host.log())?;
+    // It is told as the updater when it takes orders, and not before.
+    let pushed = host.push(&second)?.result().with_context(|| host.log())?;
+    assert_eq!(pushed.to, Some(second.digest));
     assert_eq!(host.running(), Some(second.digest));
 
     // It is what is started from now on.

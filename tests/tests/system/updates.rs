@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::Result;
+use fleet_tests::volume::{Volume, alone_with_mounts};
 use fleet_tests::{Behaviour, Host, Setup, Tree, host, wording};
 use insta::assert_snapshot;
 use protocol::{Code, Proof, ReleaseSlot, ReleaseState, Status, UpdaterState};
@@ -194,4 +195,27 @@ fn a_dead_agent_is_started_again() -> Result<()> {
     })?;
     assert_ne!(started, pid);
     host.runs(&digest)
+}
+
+/// This mounts a small disk within a release, which takes root.
+#[test]
+fn what_cannot_be_removed_is_named_and_everything_else_goes() -> Result<()> {
+    alone_with_mounts()?;
+    let host = host()?;
+    let first = host.installs("one")?;
+    let held = host.install().join("releases/store").join(first.hex()).join("held");
+    let volume = Volume::small(&held, 1 << 20, 16)?;
+    for message in ["two", "three", "four", "five"] {
+        host.installs(message)?;
+    }
+    // Three are kept, and nothing was removed of the one that is held.
+    assert_eq!(host.store().len(), 4);
+    let named = |warning: &String| warning.contains(&first.hex());
+    let app = host.app()?;
+    assert!(app.warnings.iter().any(named), "{:?}", app.warnings);
+    drop(volume);
+    host.installs("six")?;
+    assert_eq!(host.store().len(), 3);
+    assert!(!host.app()?.warnings.iter().any(named));
+    Ok(())
 }

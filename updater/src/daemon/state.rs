@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::config::{Config, RunnerKind};
 use crate::daemon::Epoch;
 use crate::drill::{read_last, sweep as sweep_drill};
+use crate::release::Slot;
 use crate::runner::RunnerResources;
 use crate::self_update::{OwnExecutable, Takeover};
 use crate::sys::{blocking, wall_clock};
@@ -46,6 +47,8 @@ pub struct Daemon {
     started: Instant,
     charge: watch::Sender<Charge>,
     answered: tokio::sync::Notify,
+    /// The release of the updater beside which this one was started to be tried.
+    tried_beside: Option<Digest>,
     /// Whether the room on the disks is being looked at.
     looks_at_room: AtomicBool,
 }
@@ -106,6 +109,7 @@ impl Daemon {
         let updater_app =
             App::of_updater(&config, executable, takeover, Arc::clone(&events), handle.clone());
         let updater_app = updater_app.map_err(|source| DaemonError::Own { source })?;
+        let active = updater_app.settings.layout.slot(Slot::Active).ok().flatten();
         let label = updater_app.settings.slot_release(ReleaseSlot::Store, &digest).sha;
         Ok(Arc::new(Self {
             updater_app: Arc::new(updater_app),
@@ -119,6 +123,7 @@ impl Daemon {
                 Charge::Starting
             }),
             answered: tokio::sync::Notify::new(),
+            tried_beside: active.filter(|_| candidate),
             looks_at_room: AtomicBool::new(false),
             host,
             digest,
@@ -200,8 +205,7 @@ impl Daemon {
 
     /// Whether an order may begin: this updater owns the apps, and the master is not a stale one.
     pub fn check_order(&self, epoch: Option<u64>) -> Result<(), Failure> {
-        let in_charge = *self.charge.borrow() == Charge::Taken;
-        if !in_charge || self.updater_app.is_being_replaced() {
+        if !self.takes_orders() {
             let detail = "the updater itself is being updated; try again when it is done";
             return Err(Problem::new(Code::UpdateInProgress, detail).into());
         }
@@ -214,6 +218,16 @@ impl Daemon {
             return Err(Problem::new(Code::BadRequest, detail).into());
         };
         Ok(self.epoch.accept(given)?)
+    }
+
+    /// Whether this updater owns the apps, and is not about to leave.
+    fn takes_orders(&self) -> bool {
+        *self.charge.borrow() == Charge::Taken && !self.updater_app.is_being_replaced()
+    }
+
+    /// The release that answers for the host: that of a new updater only when it takes orders.
+    fn shown_digest(&self) -> Digest {
+        self.tried_beside.filter(|_| !self.takes_orders()).unwrap_or(self.digest)
     }
 
     /// The app that an order means.
@@ -248,14 +262,14 @@ impl Daemon {
 
     /// For `GET /health`.
     pub fn health(&self) -> Health {
-        let apps = self.apps.iter();
+        let (apps, digest) = (self.apps.iter(), self.shown_digest());
         Health {
             format: FORMAT,
             status: UpdaterState::Ok,
             host: self.host.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            digest: self.digest,
-            sha: self.label.clone(),
+            digest,
+            sha: self.label.clone().filter(|_| digest == self.digest),
             uptime_seconds: self.started.elapsed().as_secs(),
             epoch: self.epoch.highest(),
             drill: self.last_drill(),

@@ -20,10 +20,15 @@ use crate::systemd::notify;
 /// For so long connections wait in the socket's queue, so that the first answer says how the agents are.
 /// Where systemd does not answer by then, what the disk says is told.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+/// How long a thread for what blocks is kept while there is nothing to do.
+const KEPT_THREADS: Duration = Duration::from_mins(2);
 
 /// Serves until SIGTERM, or until a successor is in charge.
 pub fn run_updater(context: StartContext) -> Result<(), StartError> {
     let mut builder = Builder::new_multi_thread();
+    // Longer than between two looks of a supervisor: there is always a thread for what blocks, also where
+    // the system has no more to give.
+    builder.thread_keep_alive(KEPT_THREADS);
     let runtime = builder.worker_threads(2).enable_all().build().map_err(StartError::Threads)?;
     let served = runtime.block_on(until_sigterm(updater(context)));
     // What is under way is on the disk: the next updater goes on with it. What hangs is left behind.

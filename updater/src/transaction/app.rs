@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::release::Slot;
 use crate::runner::RunnerResources;
 use crate::self_update::{OwnExecutable, Takeover};
+use crate::sys::SpareThread;
 
 pub struct App {
     pub settings: Arc<AppSettings>,
@@ -24,6 +25,8 @@ pub struct App {
     pub(super) signals: Signals,
     /// Of the updater's own app only.
     pub(super) self_update: Option<SelfUpdate>,
+    /// What carries an order out where the system has no more threads: the way back needs none then.
+    pub(super) spare: Option<SpareThread>,
     /// A transaction whose end is decided, and could not be written down yet.
     pub(super) unwritten: Mutex<Option<Journal>>,
     /// The runtime of timers and of what waits in the background.
@@ -83,7 +86,9 @@ impl App {
     ) -> Self {
         let status = StatusBoard::new(settings.name.clone(), events);
         let unwritten = Mutex::new(None);
-        Self { settings, status, agent, signals: Signals::new(), self_update, unwritten, handle }
+        let signals = Signals::new();
+        let spare = SpareThread::start(format!("spare-{}", settings.name)).ok();
+        Self { settings, status, agent, signals, self_update, spare, unwritten, handle }
     }
 
     /// Reads again what `/health` tells: from the disk, and whether the agent runs.
@@ -123,6 +128,10 @@ impl App {
             warnings.push(format!("the history cannot be read: {error}"));
             self.status.get().last.into_iter().collect()
         });
+        let to = self.status.get().to;
+        warnings.extend(settings.leftovers(to).into_iter().map(|path| {
+            format!("{} could not be removed: see what holds it, and remove it", path.display())
+        }));
         if is_stranded(&history) {
             warnings.push("stranded: no release could be proven healthy here".to_owned());
         }

@@ -11,6 +11,7 @@
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
 use futures_util::FutureExt as _;
@@ -44,6 +45,47 @@ pub fn spawn_thread<T: Send + 'static>(
     })
 }
 
+/// A thread that is there before it is needed: for work that has to be done also where the system has no
+/// more threads to give.
+pub struct SpareThread {
+    work: mpsc::SyncSender<Work>,
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+impl SpareThread {
+    /// Starts it; it waits.
+    pub fn start(name: String) -> io::Result<Self> {
+        let (work, waiting) = mpsc::sync_channel::<Work>(0);
+        spawn_thread(thread::Builder::new().name(name), move || {
+            while let Ok(work) = waiting.recv() {
+                work();
+            }
+        })?;
+        Ok(Self { work })
+    }
+
+    /// Lets a thread of its own do the work, or this one where there is none to be had.
+    pub fn run(
+        &self,
+        thread: thread::Builder,
+        work: impl FnOnce() + Send + 'static,
+    ) -> io::Result<()> {
+        let work: Arc<Mutex<Option<Work>>> = Arc::new(Mutex::new(Some(Box::new(work))));
+        let take =
+            |from: &Mutex<Option<Work>>| from.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let theirs = Arc::clone(&work);
+        let started = spawn_thread(thread, move || {
+            if let Some(work) = take(&theirs) {
+                work();
+            }
+        });
+        let Err(error) = started else { return Ok(()) };
+        let Some(work) = take(&work) else { return Err(error) };
+        self.work.try_send(work).map_err(|_| error)
+    }
+}
+
 /// Does what blocks on a thread that may, and waits for it.
 pub async fn blocking<T: Send + 'static>(
     name: &'static str,
@@ -72,7 +114,6 @@ fn end(name: &str, panic: &(dyn Any + Send)) -> ! {
 mod tests {
     use std::os::unix::process::ExitStatusExt as _;
     use std::process::Command;
-    use std::sync::mpsc;
 
     use super::*;
 
@@ -126,6 +167,27 @@ mod tests {
             assert_eq!(signal, Some(nix::libc::SIGABRT), "{test}: {output}");
             assert!(output.contains("ERROR") && output.contains(SAID), "{output}");
         }
+    }
+
+    #[test]
+    fn work_is_done_also_where_no_thread_can_be_had() {
+        let spare = SpareThread::start("the spare".to_owned()).unwrap();
+        // So much room for its stack has no system.
+        let none = || thread::Builder::new().stack_size(1 << 60);
+        for _ in 0..2 {
+            let (said, heard) = mpsc::channel();
+            let work = move || drop(said.send(thread::current().name().map(str::to_owned)));
+            // It may be about to wait again.
+            while spare.run(none(), work.clone()).is_err() {
+                thread::yield_now();
+            }
+            assert_eq!(heard.recv().unwrap().as_deref(), Some("the spare"));
+        }
+        let (said, heard) = mpsc::channel();
+        let thread = thread::Builder::new().name("another".to_owned());
+        let work = move || drop(said.send(thread::current().name().map(str::to_owned)));
+        spare.run(thread, work).unwrap();
+        assert_eq!(heard.recv().unwrap().as_deref(), Some("another"));
     }
 
     #[test]

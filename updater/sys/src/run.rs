@@ -20,8 +20,10 @@ use super::prepare::Lifetime;
 use super::spawn::{Output, Spawn};
 use super::subreaper::SupervisedChild;
 
-/// How often the disk is looked at, where room must stay on it, and whether it is to end.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often the disk is looked at, where room must stay on it, and whether it is to end. A disk that takes a
+/// gigabyte a second takes so much meanwhile as the smallest reserve that makes sense.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
 /// How a command ended by itself.
 #[derive(Debug)]
 pub struct Finished {

@@ -12,12 +12,18 @@ mod units;
 
 use super::{Config, Finding};
 
+/// Each app has threads and files of its own, and a column wherever hosts are shown.
+const MOST_APPS: usize = 100;
+
 /// All that can be said about a configuration without looking at the machine.
 pub fn validate(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     daemon::validate(config, &mut findings);
     paths::validate(config, &mut findings);
     signatures::validate(config, &mut findings);
+    if config.apps.len() > MOST_APPS {
+        findings.push(Finding::error("app", format!("has more than {MOST_APPS} apps")));
+    }
     for (name, app) in &config.apps {
         let section = format!("app.{name}");
         app::validate(&section, name, app, &mut findings);
@@ -59,6 +65,17 @@ pub(super) mod testing {
 #[cfg(test)]
 mod tests {
     use super::testing::said;
+
+    #[test]
+    fn there_are_no_more_apps_than_anything_needs() {
+        let apps = |number: usize| {
+            let app =
+                |number| format!("[app.a{number}]\ninstall_dir = '/opt/{number}'\nuser = 'u'\n");
+            let text: String = (0..number).map(app).collect();
+            said(&text).into_iter().filter(|line| line.contains("more than")).count()
+        };
+        assert_eq!((apps(100), apps(101)), (0, 1));
+    }
 
     #[test]
     fn the_plain_configuration_has_no_finding() {

@@ -72,6 +72,10 @@ impl Engine {
                 ));
             }
         }
+        if outcome != Outcome::Updated {
+            // What could not be removed of the release is known only now.
+            app.refresh();
+        }
         // The event says itself which transaction it is of.
         let told = TransactionResult { transaction: None, ..result };
         app.status.publish(Some(&journal.transaction), EventKind::Result(Box::new(told)));
