@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use control::fleet::{AppStatus, Fleet, HostStatus, status};
+use control::fleet::{AppStatus, Fleet, HostStatus, STOPPED, status};
 use control::rollout::ReleaseNames;
 use explain::{Exit, Failure, plain};
 
@@ -63,11 +63,11 @@ fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -
         for app in &host.apps {
             row(&mut table, host, app, updater, &names);
             if app.is_stopped() {
-                let stopped = "stopped there; to start it, on the host: updater start";
-                let _infallible = writeln!(notes, "{} {}: {stopped}", host.host, app.app);
+                let _infallible = writeln!(notes, "{} {}: {STOPPED}", host.host, app.app);
             }
-            for warning in &app.warnings {
-                let _infallible = writeln!(notes, "{} {}: {}", host.host, app.app, plain(warning));
+            for complaint in app.complaints().into_iter().chain(app.survived()) {
+                let said = plain(&complaint);
+                let _infallible = writeln!(notes, "{} {}: {said}", host.host, app.app);
             }
         }
     }

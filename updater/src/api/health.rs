@@ -1,20 +1,41 @@
 //! `GET /health` and `GET /releases`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use protocol::{FORMAT, Health, Releases};
+use protocol::{FORMAT, Health, Period, Releases};
+use serde::Deserialize;
 
 use crate::api::ApiError;
 use crate::api::blocking::blocking;
+use crate::api::extract::ApiQuery;
 use crate::daemon::Daemon;
 use crate::server::Caller;
 
+/// For fresh answers of probes, at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// What a caller of `GET /health` may say.
+#[derive(Debug, Deserialize)]
+pub(super) struct HealthQuery {
+    /// Ask the probes anew, and wait for so long at most.
+    fresh: Option<Period>,
+}
+
 /// `GET /health`: from memory, so that it answers whatever the disk does.
-pub(super) async fn health(State(daemon): State<Arc<Daemon>>, caller: Caller) -> Json<Health> {
+/// With `fresh`, every app's own probe is asked first.
+pub(super) async fn health(
+    State(daemon): State<Arc<Daemon>>,
+    caller: Caller,
+    ApiQuery(asked): ApiQuery<HealthQuery>,
+) -> Json<Health> {
     if caller.is_master() {
         daemon.note_answered_master();
+    }
+    if let Some(patience) = asked.fresh {
+        daemon.ask_probes(patience.0.min(LONGEST_WAIT)).await;
     }
     Json(daemon.health())
 }

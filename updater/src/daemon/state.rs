@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::{chain, failed_to, sweep_unfinished};
+use futures_util::future::join_all;
 use protocol::{
     AppName, Code, DEFAULT_APP, Digest, DrillReport, FORMAT, Health, HostName, Problem,
     UpdaterState,
@@ -150,6 +151,7 @@ impl Daemon {
         self.charge.send_replace(Charge::Taken);
         for app in self.apps.values() {
             super::supervisor::supervise(Arc::clone(app));
+            super::probe_rounds::ask_now_and_then(Arc::clone(app));
         }
     }
 
@@ -217,6 +219,11 @@ impl Daemon {
                 format!("no app is called {name}; this host has {known}"),
             )
         })
+    }
+
+    /// Asks the probes of all apps anew, each for at most so long.
+    pub async fn ask_probes(&self, patience: Duration) {
+        join_all(self.apps.values().map(|app| app.ask_probe(patience))).await;
     }
 
     /// For `GET /health`.

@@ -3,16 +3,19 @@
 
 use std::sync::Arc;
 
-use common::failed_to;
-use protocol::{ActiveRelease, AppName, CallerKind, Kind, LastTransaction, Phase, TransactionId};
+use common::{failed_to, state_file};
+use protocol::{
+    ActiveRelease, AppName, CallerKind, FORMAT, Kind, LastTransaction, Phase, TransactionId,
+};
 use tokio::runtime::Handle;
 
 use super::parts::{AgentControl, AppError, AppSettings, SelfUpdate, Signals, StatusBoard};
-use super::{AgentProcess, Events, Journal, is_stranded, read_history};
+use super::{AgentProcess, Deaths, Events, Journal, Unproven, UnprovenKind, read_history};
 use crate::config::Config;
 use crate::release::Slot;
 use crate::runner::RunnerResources;
 use crate::self_update::{OwnExecutable, Takeover};
+use crate::sys::wall_clock;
 
 pub struct App {
     pub settings: Arc<AppSettings>,
@@ -29,6 +32,8 @@ pub struct App {
 struct SeenOnDisk {
     active: Option<ActiveRelease>,
     last: Option<LastTransaction>,
+    deaths: Option<Deaths>,
+    unproven: Option<UnprovenKind>,
     warnings: Vec<String>,
 }
 
@@ -74,7 +79,7 @@ impl App {
     /// Reads again what `/health` tells: from the disk, and whether the agent runs.
     pub fn refresh(&self) {
         let seen = self.look_at_disk();
-        let agent = self.agent.state(seen.active.is_some());
+        let agent = self.agent.state(seen.active.is_some(), seen.deaths.as_ref(), wall_clock());
         self.show(seen, agent);
     }
 
@@ -108,10 +113,45 @@ impl App {
             warnings.push(format!("the history cannot be read: {error}"));
             self.status.get().last.into_iter().collect()
         });
-        if is_stranded(&history) {
+        let unproven = self.unproven(&history, &mut warnings);
+        if unproven == Some(UnprovenKind::Stranded) {
             warnings.push("stranded: no release could be proven healthy here".to_owned());
         }
-        SeenOnDisk { active, last: history.pop(), warnings }
+        let deaths = self.deaths(active.as_ref(), &mut warnings);
+        SeenOnDisk { active, last: history.pop(), deaths, unproven, warnings }
+    }
+
+    /// What the last transaction that touched the app left, if it proved nothing. An updater that did not
+    /// keep it has it in its history.
+    fn unproven(
+        &self,
+        history: &[LastTransaction],
+        warnings: &mut Vec<String>,
+    ) -> Option<UnprovenKind> {
+        let kept: Option<Unproven> = state_file::read(&self.settings.files.unproven(), FORMAT)
+            .unwrap_or_else(|error| {
+                warnings.push(failed_to(&error));
+                None
+            });
+        kept.map(|kept| kept.what()).or_else(|| UnprovenKind::by_history(history))
+    }
+
+    /// What the agent of the active release died of since that release was proven.
+    fn deaths(
+        &self,
+        active: Option<&ActiveRelease>,
+        warnings: &mut Vec<String>,
+    ) -> Option<Deaths> {
+        let settings = &self.settings;
+        let kept: Option<Deaths> = state_file::read(&settings.files.deaths(), FORMAT)
+            .unwrap_or_else(|error| {
+                warnings.push(failed_to(&error));
+                None
+            });
+        let active = active.map(|active| active.digest);
+        let states = settings.release_states().ok();
+        let proven = active.and_then(|active| states?.get(&active)?.proven_at);
+        kept.filter(|deaths| deaths.concern(active, proven))
     }
 
     fn show(&self, seen: SeenOnDisk, agent: AgentProcess) {
@@ -119,6 +159,8 @@ impl App {
         self.status.update(|status| {
             status.active = seen.active;
             status.last = seen.last;
+            status.deaths = seen.deaths;
+            status.unproven = seen.unproven;
             status.warnings = seen.warnings;
             status.agent = agent;
         });

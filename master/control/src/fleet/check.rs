@@ -6,7 +6,7 @@ use serde::Serialize;
 use store::{Store, StoreError};
 use time::OffsetDateTime;
 
-use crate::fleet::{AppStatus, HostStatus, Member, status};
+use crate::fleet::{STOPPED, AppStatus, HostStatus, Member, status};
 
 /// How a host was found.
 #[derive(Debug, Serialize)]
@@ -55,12 +55,11 @@ impl CheckedHost {
         }
         wrong.extend(status.error);
         for app in &status.apps {
-            if !app.healthy {
-                let agent = app.agent.as_ref().map(ToString::to_string);
-                let agent = agent.as_deref().unwrap_or("not known");
-                wrong.push(format!("{}: its agent should run, and is {agent}", app.app));
+            if app.is_stopped() {
+                wrong.push(format!("{}: {STOPPED}", app.app));
             }
-            wrong.extend(app.warnings.iter().map(|warning| format!("{}: {warning}", app.app)));
+            let complaints = app.complaints().into_iter();
+            wrong.extend(complaints.map(|complaint| format!("{}: {complaint}", app.app)));
         }
         let (fine, detail) = match status.skipped {
             Some(reason) => (true, Some(reason.to_owned())),

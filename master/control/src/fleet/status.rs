@@ -1,8 +1,8 @@
 //! What runs where, and whether it is what was asked for.
 
 use protocol::{
-    ActiveRelease, AgentState, AppHealth, AppName, Digest, Health, HostName, LastTransaction,
-    Phase, Releases,
+    ActiveRelease, AgentDeath, AgentState, AppHealth, AppName, Digest, Health, HostName,
+    LastProbe, LastTransaction, Phase, Releases,
 };
 use serde::Serialize;
 use store::Desired;
@@ -13,6 +13,9 @@ use crate::updater_client::{ClientError, UpdaterClient};
 
 /// How many hosts are asked at once.
 const AT_ONCE: usize = 64;
+/// What is said of an app that an operator stopped on its host.
+pub const STOPPED: &str = "stopped there; to start it, on the host: updater start";
+
 /// One host, as it says it is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HostStatus {
@@ -39,8 +42,17 @@ pub struct AppStatus {
     pub since: Option<OffsetDateTime>,
     /// What its agent is doing.
     pub agent: Option<AgentState>,
-    /// True unless its agent should run and does not.
+    /// Whether its program is well.
     pub healthy: bool,
+    /// Why it is not, by the host's own word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The last answer to its own probe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<LastProbe>,
+    /// What its agent last died of, outside of transactions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub died: Option<AgentDeath>,
     /// What runs, by the host's own word.
     pub active: Option<ActiveRelease>,
     /// Where a rollback would go.
@@ -80,6 +92,24 @@ impl AppStatus {
     /// Whether an operator stopped it on the host.
     pub fn is_stopped(&self) -> bool {
         self.agent == Some(AgentState::Stopped)
+    }
+
+    /// What is amiss, each said once: why the program is not well, and what an operator should know.
+    pub fn complaints(&self) -> Vec<String> {
+        let unwell = (!self.healthy).then(|| {
+            let agent = self.agent.as_ref().map(ToString::to_string);
+            let agent = agent.unwrap_or_else(|| "not known".to_owned());
+            self.reason.clone().unwrap_or(format!("its agent should run, and is {agent}"))
+        });
+        let said = unwell.clone();
+        let warnings = self.warnings.iter().filter(|warning| Some(*warning) != said.as_ref());
+        unwell.into_iter().chain(warnings.cloned()).collect()
+    }
+
+    /// What its agent died of, where it runs again.
+    pub fn survived(&self) -> Option<String> {
+        let death = self.died.as_ref().filter(|_| self.healthy)?;
+        Some(format!("its agent {death}; it runs again"))
     }
 }
 
@@ -132,7 +162,7 @@ async fn ask(
     client: Result<UpdaterClient, ClientError>,
 ) -> Result<(Health, Option<Releases>), ClientError> {
     let client = client?;
-    let health = client.health().await?;
+    let health = client.fresh_health().await?;
     Ok((health, client.releases().await.ok()))
 }
 
@@ -168,6 +198,9 @@ fn of_app(
         since: Some(health.since),
         agent: Some(health.agent),
         healthy: health.healthy,
+        reason: health.reason,
+        probe: health.probe,
+        died: health.died,
         active: health.active,
         prev,
         desired,
@@ -183,6 +216,9 @@ fn of_gone(desired: &Desired) -> AppStatus {
         since: None,
         agent: None,
         healthy: true,
+        reason: None,
+        probe: None,
+        died: None,
         active: None,
         prev: None,
         desired: Some(desired.digest),

@@ -1,6 +1,7 @@
 //! The calls of the updater's API.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, HOST};
@@ -8,7 +9,7 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use protocol::{
-    AppName, Digest, FORMAT, Health, HostName, OrderOptions, Releases, RollbackOrder,
+    AppName, Digest, FORMAT, Health, HostName, OrderOptions, Period, Releases, RollbackOrder,
     TransactionId, UpdateOrder,
 };
 use rustls::ClientConfig;
@@ -24,6 +25,9 @@ use crate::updater_client::request::{OrderBody, OrderRequest, order_query};
 use crate::updater_client::{
     ClientError, FailureEvidence, OrderResult, ProgressCallback, ReleaseArchive, Timeouts,
 };
+
+/// How long an updater may ask for a fresh answer of a program that hangs, at most.
+const FRESH_PROBE: Duration = Duration::from_secs(10);
 
 /// Speaks to the updater of one host, as this master.
 #[derive(Clone)]
@@ -57,6 +61,12 @@ impl UpdaterClient {
     /// `GET /health`.
     pub async fn health(&self) -> Result<Health, ClientError> {
         self.get("/health").await
+    }
+
+    /// `GET /health`, after every app's own probe was asked anew. An older updater says what it knows.
+    pub async fn fresh_health(&self) -> Result<Health, ClientError> {
+        let patience = Period(FRESH_PROBE.min(self.timeouts.answer / 2));
+        self.get(&format!("/health?fresh={patience}")).await
     }
 
     /// `GET /releases`.

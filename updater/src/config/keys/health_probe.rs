@@ -39,6 +39,8 @@ section! {
         pub interval: Period = seconds(1),
         /// For one answer.
         pub timeout: Period = seconds(3),
+        /// Between two questions outside of transactions.
+        pub every: Period = seconds(30),
         /// Passes in a row that count as proof.
         pub passes: u32 = 1,
         /// How long a proven release is looked at.

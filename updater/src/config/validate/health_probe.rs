@@ -18,6 +18,7 @@ pub(super) fn validate(section: &str, health: &HealthConfig, findings: &mut Vec<
         ("watch_failures", health.watch_failures == 0),
         ("interval", health.interval.0.is_zero()),
         ("timeout", health.timeout.0.is_zero()),
+        ("every", health.every.0.is_zero()),
         ("ready_timeout", health.ready_timeout.0.is_zero()),
     ] {
         refuse_zero(format!("{section}.{name}"), zero, findings);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::{Code, Digest, EventKind, Problem, ReleaseSlot, TransactionId};
+use protocol::{Code, Digest, EventKind, Problem, TransactionId};
 use tokio::time::Instant;
 
 use super::Engine;
@@ -81,16 +81,8 @@ impl Engine {
             Direction::Forward => self.journal.from,
             Direction::Back => self.journal.to,
         };
-        let settings = &self.app.settings;
-        let version = |digest: &Digest| settings.slot_release(ReleaseSlot::Store, digest).version;
-        Expectation {
-            digest: release,
-            path: settings.layout.release(&release),
-            version: version(&release),
-            old_version: other.as_ref().and_then(version),
-            instance: instance.clone(),
-            process_too: self.journal.from == self.journal.to,
-        }
+        let process_too = self.journal.from == self.journal.to;
+        self.app.settings.expectation(release, other, instance.clone(), process_too)
     }
 
     /// What is left of a phase's time. It goes on while the updater is down or the machine sleeps;

@@ -3,6 +3,7 @@
 
 mod agent_control;
 mod cleanup;
+mod condition;
 mod releases;
 mod self_update;
 mod settings;
@@ -10,6 +11,7 @@ mod signals;
 mod status_board;
 
 pub use agent_control::AgentControl;
+pub use condition::ProbeState;
 pub use releases::KeptError;
 pub(super) use self_update::SelfUpdate;
 pub use settings::{AppError, AppSettings};
