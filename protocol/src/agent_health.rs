@@ -79,7 +79,8 @@ mod tests {
         let told = "exited with status 7 at 2026-01-02T03:04:05Z: license expired";
         assert_eq!(death.to_string(), told);
         let again = AgentDeath { times: 3, output: Vec::new(), ..death };
-        let told = "exited with status 7 at 2026-01-02T03:04:05Z, 3 times since 2026-01-02T03:04:05Z";
+        let told =
+            "exited with status 7 at 2026-01-02T03:04:05Z, 3 times since 2026-01-02T03:04:05Z";
         assert_eq!(again.to_string(), told);
     }
 }

@@ -123,13 +123,13 @@ impl AppReport {
     /// Why the program that runs keeps a rollout from beginning; `None` where it is well, and where
     /// nothing runs that could be harmed.
     pub fn unwell(&self) -> Option<String> {
-        if self.active.is_none() {
-            return None;
-        }
+        self.active?;
         if self.is_stopped() {
             let start = "start it with `updater start` there";
-            return Some(format!("its agent was stopped on the host; {start}, or have it started with \
-                the release"));
+            return Some(format!(
+                "its agent was stopped on the host; {start}, or have it started with \
+                the release"
+            ));
         }
         let agent = || format!("its agent is {}", self.agent);
         (!self.healthy).then(|| self.reason.clone().unwrap_or_else(agent))

@@ -22,7 +22,7 @@ mod main;
 mod man;
 mod pack;
 mod plan_view;
-mod policy;
+mod policy_args;
 mod release;
 mod rollback;
 mod rollout;

@@ -106,7 +106,8 @@ impl<'a> AppSnapshot<'a> {
     /// Whether no release could be proven, and none was since.
     pub(super) fn stranded(&self) -> bool {
         let ending = self.journal.as_ref().and_then(|journal| journal.outcome);
-        ending == Some(Outcome::Stranded) || UnprovenKind::by_history(&self.history) == Some(UnprovenKind::Stranded)
+        ending == Some(Outcome::Stranded)
+            || UnprovenKind::by_history(&self.history) == Some(UnprovenKind::Stranded)
     }
 
     /// Whether a release is the program that ran before any was pushed, or that a newer package brought.

@@ -18,8 +18,7 @@ fn often() -> Setup {
 }
 
 fn until(host: &Host, what: &str, holds: impl Fn(&AppHealth) -> bool) -> Result<AppHealth> {
-    eventually(what, LONG, || host.app().ok().filter(|app| holds(app)))
-        .with_context(|| host.log())
+    eventually(what, LONG, || host.app().ok().filter(|app| holds(app))).with_context(|| host.log())
 }
 
 /// Ends the agent, and waits until the updater has seen it.
@@ -48,7 +47,10 @@ fn what_an_agent_died_of_is_kept_and_a_crash_loop_does_not_run() -> Result<()> {
     ensure!(death.how.contains("SIGKILL"), "{death:?}");
     ensure!(death.output.iter().any(|line| line == "agent mortal"), "{death:?}");
     let healed = until(&host, "it to run again", |app| app.healthy)?;
-    assert_eq!((healed.agent, healed.died.map(|death| death.times)), (AgentState::Running, Some(1)));
+    assert_eq!(
+        (healed.agent, healed.died.map(|death| death.times)),
+        (AgentState::Running, Some(1))
+    );
     ensure!(host.log().contains("SIGKILL"), "{}", host.log());
 
     dies(&host, 2)?;
@@ -131,7 +133,7 @@ fn a_stranded_host_is_not_well_until_something_is_proven() -> Result<()> {
     let mut longer = fs::read_to_string(&history)?;
     for number in 0..1000 {
         refused["transaction"] = format!("0190a5c2-6f00-7000-8000-{number:012}").into();
-        longer.push_str(&format!("{refused}\n"));
+        longer.extend([refused.to_string(), "\n".to_owned()]);
     }
     fs::write(&history, longer)?;
     host.kill()?;

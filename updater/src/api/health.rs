@@ -1,16 +1,18 @@
 //! `GET /health` and `GET /releases`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use protocol::{FORMAT, Health, Period, Releases};
+use protocol::{AppName, AppReleases, Period};
 use serde::Deserialize;
 
 use crate::api::ApiError;
 use crate::api::blocking::blocking;
 use crate::api::extract::ApiQuery;
+use crate::api::older_form::{HealthAnswer, ReleasesAnswer};
 use crate::daemon::Daemon;
 use crate::server::Caller;
 
@@ -30,25 +32,29 @@ pub(super) async fn health(
     State(daemon): State<Arc<Daemon>>,
     caller: Caller,
     ApiQuery(asked): ApiQuery<HealthQuery>,
-) -> Json<Health> {
+) -> Json<HealthAnswer> {
     if caller.is_master() {
         daemon.note_answered_master();
     }
     if let Some(patience) = asked.fresh {
         daemon.ask_probes(patience.0.min(LONGEST_WAIT)).await;
     }
-    Json(daemon.health())
+    let agent = daemon.app(None).ok().map(|app| app.status.get());
+    let health = agent.as_ref().map(crate::transaction::Status::health);
+    let releases = agent.map(|status| status.slots).unwrap_or_default();
+    Json(HealthAnswer::new(daemon.health(), health.as_ref(), releases))
 }
 
 /// `GET /releases`: what is on the disk.
 pub(super) async fn releases(
     State(daemon): State<Arc<Daemon>>,
-) -> Result<Json<Releases>, ApiError> {
+) -> Result<Json<ReleasesAnswer<BTreeMap<AppName, AppReleases>>>, ApiError> {
     let releases = blocking(move || {
         let apps = daemon.apps.iter();
         let apps = apps.map(|(name, app)| Ok((name.clone(), app.settings.releases()?)));
         let apps = apps.collect::<std::io::Result<_>>().map_err(|error| read_error(&error))?;
-        Ok(Releases { format: FORMAT, apps })
+        let slots = daemon.app(None).map_or(Ok(Vec::new()), |app| app.settings.slot_releases());
+        Ok(ReleasesAnswer::new(apps, slots.map_err(|error| read_error(&error))?))
     });
     Ok(Json(releases.await?))
 }

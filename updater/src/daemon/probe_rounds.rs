@@ -14,7 +14,7 @@ const ROUND: Duration = Duration::from_mins(5);
 
 /// Asks the probe of one app.
 pub(super) fn ask_now_and_then(app: Arc<App>) {
-    if app.agent.probe_kind() == ProbeKind::None {
+    if app.probe_kind() == ProbeKind::None {
         return;
     }
     let name = format!("the probe rounds of {}", app.settings.name);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use common::{failed_to, state_file};
 use protocol::{
-    ActiveRelease, AppName, CallerKind, FORMAT, Kind, LastTransaction, Phase, TransactionId,
+    ActiveRelease, AppName, CallerKind, FORMAT, Kind, LastTransaction, Phase, ProbeKind,
+    SlotRelease, TransactionId,
 };
 use tokio::runtime::Handle;
 
@@ -31,6 +32,7 @@ pub struct App {
 /// What the disk says of an app.
 struct SeenOnDisk {
     active: Option<ActiveRelease>,
+    slots: Vec<SlotRelease>,
     last: Option<LastTransaction>,
     deaths: Option<Deaths>,
     unproven: Option<UnprovenKind>,
@@ -118,7 +120,9 @@ impl App {
             warnings.push("stranded: no release could be proven healthy here".to_owned());
         }
         let deaths = self.deaths(active.as_ref(), &mut warnings);
-        SeenOnDisk { active, last: history.pop(), deaths, unproven, warnings }
+        // That a slot cannot be read, the release store's own checks say.
+        let slots = settings.slot_releases().unwrap_or_else(|_| self.status.get().slots);
+        SeenOnDisk { active, slots, last: history.pop(), deaths, unproven, warnings }
     }
 
     /// What the last transaction that touched the app left, if it proved nothing. An updater that did not
@@ -137,11 +141,7 @@ impl App {
     }
 
     /// What the agent of the active release died of since that release was proven.
-    fn deaths(
-        &self,
-        active: Option<&ActiveRelease>,
-        warnings: &mut Vec<String>,
-    ) -> Option<Deaths> {
+    fn deaths(&self, active: Option<&ActiveRelease>, warnings: &mut Vec<String>) -> Option<Deaths> {
         let settings = &self.settings;
         let kept: Option<Deaths> = state_file::read(&settings.files.deaths(), FORMAT)
             .unwrap_or_else(|error| {
@@ -158,6 +158,7 @@ impl App {
         self.refresh_room();
         self.status.update(|status| {
             status.active = seen.active;
+            status.slots = seen.slots;
             status.last = seen.last;
             status.deaths = seen.deaths;
             status.unproven = seen.unproven;
@@ -192,6 +193,11 @@ impl App {
         tracing::info!(%app, %transaction, "{app}: the {caller} asked this {kind} to stop");
         self.signals.request_stop(transaction.clone(), caller);
         Some(transaction)
+    }
+
+    /// What is asked whether its releases are healthy.
+    pub fn probe_kind(&self) -> ProbeKind {
+        self.agent.probe.kind()
     }
 
     /// Of the updater's own app: whether a successor is being tried, or was proven.

@@ -24,13 +24,13 @@ mod signature_policy;
 
 pub use admission::Admission;
 pub use app::App;
-pub use archive::{Archive, ArchiveMessage, Declared};
+pub use archive::{Archive, ArchiveMessage, ContradictionError, Declared};
 pub use events::{EventFilter, Events};
 pub use failure::{Failure, FailureOrigin};
 pub use files::{
-    AppFiles, AppLock, Applied, Deaths, Evidence, Journal, MigrationPlan, MigrationState, Migrations, Next,
-    RecordedState, ReleaseStates, Unproven, UnprovenKind, add_line, evidence_file, has_line,
-    read_history, try_lock,
+    AppFiles, AppLock, Applied, Deaths, Evidence, Journal, MigrationPlan, MigrationState,
+    Migrations, Next, RecordedState, ReleaseStates, Unproven, UnprovenKind, add_line,
+    evidence_file, has_line, read_history, try_lock,
 };
 pub use operate::Operation;
 pub use order::{Order, Target};

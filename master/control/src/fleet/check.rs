@@ -6,7 +6,7 @@ use serde::Serialize;
 use store::{Store, StoreError};
 use time::OffsetDateTime;
 
-use crate::fleet::{STOPPED, AppStatus, HostStatus, Member, status};
+use crate::fleet::{AppStatus, HostStatus, Member, STOPPED, status};
 
 /// How a host was found.
 #[derive(Debug, Serialize)]

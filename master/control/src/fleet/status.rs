@@ -1,8 +1,8 @@
 //! What runs where, and whether it is what was asked for.
 
 use protocol::{
-    ActiveRelease, AgentDeath, AgentState, AppHealth, AppName, Digest, Health, HostName,
-    LastProbe, LastTransaction, Phase, Releases,
+    ActiveRelease, AgentDeath, AgentState, AppHealth, AppName, Digest, Health, HostName, LastProbe,
+    LastTransaction, Phase, Releases,
 };
 use serde::Serialize;
 use store::Desired;

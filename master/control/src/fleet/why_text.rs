@@ -1,6 +1,8 @@
 //! What a host is waiting for, since when, and what happens next; else why it is as it is.
 
-use protocol::{AgentDeath, AgentState, AppHealth, AppName, Code, HostName, LastTransaction, Phase};
+use protocol::{
+    AgentDeath, AgentState, AppHealth, AppName, Code, HostName, LastTransaction, Phase,
+};
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 

@@ -1,14 +1,15 @@
 //! What the end of a transaction is called: in the history, in the answer, and to an operator.
 
 use protocol::{
-    Code, Digest, FORMAT, LastProbe, LastTransaction, Outcome, Problem, ReleaseSlot, Status, TransactionResult,
+    Code, Digest, FORMAT, LastProbe, LastTransaction, Outcome, Problem, ReleaseSlot, Status,
+    TransactionResult,
 };
 
 use super::Engine;
 use crate::release::Slot;
 use crate::sys::wall_clock;
-use crate::transaction::{Failure, ProbeState};
 use crate::transaction::machine::Direction;
+use crate::transaction::{Failure, ProbeState};
 
 impl Engine {
     /// Whether it ended on the release that was ordered.

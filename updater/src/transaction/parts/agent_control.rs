@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use common::{chain, failed_to, remove_durably, write_durably};
-use protocol::{Code, Digest, Kind, ProbeKind, Problem};
+use protocol::{Code, Digest, Kind, Problem};
 use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
 
@@ -106,8 +106,9 @@ impl AgentControl {
         let settled = self.settings.config.run.backoff_max.0;
         match self.instance() {
             Some(instance)
-                if deaths
-                    .is_some_and(|deaths| deaths.are_a_loop(instance.started_at(), now, settled)) =>
+                if deaths.is_some_and(|deaths| {
+                    deaths.are_a_loop(instance.started_at(), now, settled)
+                }) =>
             {
                 AgentProcess::Crashing(instance.process().pid)
             }
@@ -166,11 +167,6 @@ impl AgentControl {
     /// How often a transaction or an operator has taken the agent so far.
     pub(crate) fn times_taken(&self) -> u64 {
         self.taken.load(Ordering::SeqCst)
-    }
-
-    /// What is asked of the agent.
-    pub(crate) fn probe_kind(&self) -> ProbeKind {
-        self.probe.kind()
     }
 
     /// From now on the updater does not start the agent, until [`Self::allow_start`]: systemd would

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::Stream;
 use protocol::{
     ActiveRelease, AgentState, AppHealth, AppName, Digest, Event, EventKind, Holder, Kind,
-    LastTransaction, Phase, TransactionId,
+    LastTransaction, Phase, SlotRelease, TransactionId,
 };
 use time::OffsetDateTime;
 
@@ -37,6 +37,8 @@ pub struct Status {
     pub unproven: Option<UnprovenKind>,
     /// What `active` names.
     pub active: Option<ActiveRelease>,
+    /// What `active` and `prev` name, as the older form of `/health` lists it.
+    pub slots: Vec<SlotRelease>,
     /// How the last transaction ended.
     pub last: Option<LastTransaction>,
     /// How many bytes an archive may have, when that was last looked at.
@@ -134,6 +136,7 @@ impl Status {
             deaths: None,
             unproven: None,
             active: None,
+            slots: Vec::new(),
             last: None,
             room: None,
             warnings: Vec::new(),
