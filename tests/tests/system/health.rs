@@ -14,7 +14,7 @@ use serde_json::Value;
 
 /// A host whose program is asked all the time.
 fn often() -> Setup {
-    Setup::default().health("every", "'50ms'").health("timeout", "'300ms'")
+    Setup::default().health("every", "'50ms'").health("timeout", "'1s'")
 }
 
 fn until(host: &Host, what: &str, holds: impl Fn(&AppHealth) -> bool) -> Result<AppHealth> {
@@ -153,7 +153,7 @@ fn a_stranded_host_is_not_well_until_something_is_proven() -> Result<()> {
 
 #[test]
 fn a_program_that_hangs_stops_a_rollout_before_its_first_host() -> Result<()> {
-    let fleet = Fleet::of(2, &Setup::default().health("timeout", "'300ms'"))?;
+    let fleet = Fleet::of(2, &Setup::default().health("timeout", "'1s'"))?;
     let (sick, gate) = (&fleet.hosts[1], fleet.sandbox().path().join("gate"));
     fleet.update(&gated(&gate, "one")?, &[])?.good()?;
     let apart = |host: &Host| host.app().map(|app| app.pid);

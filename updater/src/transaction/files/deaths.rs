@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     const START: OffsetDateTime = datetime!(2026-01-02 03:04:05 UTC);
-    const SETTLED: Duration = Duration::from_secs(60);
+    const SETTLED: Duration = Duration::from_mins(1);
 
     /// A death after so many seconds of life.
     fn death(of: u8, started_at: OffsetDateTime, seconds: u64) -> Death {
