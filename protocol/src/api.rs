@@ -18,6 +18,8 @@ pub mod header {
     /// The order's own name, chosen by the caller; it comes back in `last` and in the history, so
     /// that a caller who lost the answer finds it again.
     pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+    /// With `GET /health`: ask the apps' own probes anew first, and wait for so long at most (`8s`).
+    pub const PROBE: &str = "swarm-probe";
     /// The transaction that an answer is about.
     pub const TRANSACTION: &str = "swarm-transaction";
     /// The archive's digest (RFC 9530).

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use protocol::{AppName, AppReleases, Period};
-use serde::Deserialize;
+use http::HeaderMap;
+use protocol::{AppName, AppReleases, Period, header};
 
 use crate::api::ApiError;
 use crate::api::blocking::blocking;
-use crate::api::extract::ApiQuery;
 use crate::api::older_form::{HealthAnswer, ReleasesAnswer};
 use crate::daemon::Daemon;
 use crate::server::Caller;
@@ -19,30 +18,31 @@ use crate::server::Caller;
 /// For fresh answers of probes, at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// What a caller of `GET /health` may say.
-#[derive(Debug, Deserialize)]
-pub(super) struct HealthQuery {
-    /// Ask the probes anew, and wait for so long at most.
-    fresh: Option<Period>,
-}
-
 /// `GET /health`: from memory, so that it answers whatever the disk does.
-/// With `fresh`, every app's own probe is asked first.
+/// With `Swarm-Probe`, every app's own probe is asked first.
 pub(super) async fn health(
     State(daemon): State<Arc<Daemon>>,
     caller: Caller,
-    ApiQuery(asked): ApiQuery<HealthQuery>,
-) -> Json<HealthAnswer> {
+    headers: HeaderMap,
+) -> Result<Json<HealthAnswer>, ApiError> {
     if caller.is_master() {
         daemon.note_answered_master();
     }
-    if let Some(patience) = asked.fresh {
+    if let Some(patience) = patience(&headers)? {
         daemon.ask_probes(patience.0.min(LONGEST_WAIT)).await;
     }
     let agent = daemon.app(None).ok().map(|app| app.status.get());
     let health = agent.as_ref().map(crate::transaction::Status::health);
     let releases = agent.map(|status| status.slots).unwrap_or_default();
-    Json(HealthAnswer::new(daemon.health(), health.as_ref(), releases))
+    Ok(Json(HealthAnswer::new(daemon.health(), health.as_ref(), releases)))
+}
+
+/// How long fresh answers are waited for; `None` where none are asked for.
+fn patience(headers: &HeaderMap) -> Result<Option<Period>, ApiError> {
+    let Some(value) = headers.get(header::PROBE) else { return Ok(None) };
+    let period = value.to_str().ok().and_then(|text| text.parse().ok());
+    let wrong = || ApiError::bad_request(format!("{} is a time, as in 8s", header::PROBE));
+    period.map(Some).ok_or_else(wrong)
 }
 
 /// `GET /releases`: what is on the disk.
