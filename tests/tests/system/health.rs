@@ -209,3 +209,43 @@ fn a_stopped_program_is_started_and_never_called_current() -> Result<()> {
     assert_eq!(current.row("web-1")?["outcome"], "already_current");
     Ok(())
 }
+
+#[test]
+fn a_probe_that_is_wrong_in_itself_is_the_hosts_and_told_before_the_switch() -> Result<()> {
+    let host = host()?;
+    let good = host.installs("good")?;
+    let pid = host.app()?.pid;
+    let right = fs::read_to_string(host.config())?;
+    host.stop()?;
+    fs::write(host.config(), right.replace("'http://", "'https://"))?;
+    host.start()?;
+    let next = Tree::healthy("next")?;
+    let problem = host.push(&next)?.problem()?;
+    assert_eq!(problem.code, protocol::Code::NotSupported);
+    ensure!(problem.detail.contains("it does not speak TLS"), "{problem:?}");
+    assert_eq!(host.app()?.pid, pid);
+    assert_eq!(host.releases()?.active, Some(good));
+    host.stop()?;
+    fs::write(host.config(), right)?;
+    host.start()?;
+    // It said nothing about the release.
+    assert_eq!(host.push(&next)?.result()?.status, Status::Updated);
+    host.rests()
+}
+
+#[test]
+fn an_agent_is_found_again_when_the_state_directory_is_lost() -> Result<()> {
+    let host = host()?;
+    let release = host.installs("one")?;
+    let pid = host.app()?.pid;
+    host.stop()?;
+    fs::remove_dir_all(host.state())?;
+    host.start()?;
+    let app = until(&host, "the agent to be found", |app| app.pid.is_some())?;
+    assert_eq!((app.pid, app.agent), (pid, AgentState::Running));
+    host.runs(&release)?;
+    let next = host.installs("two")?;
+    host.runs(&next)?;
+    ensure!(host.app()?.pid != pid, "the old one is gone");
+    host.rests()
+}

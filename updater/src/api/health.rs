@@ -11,6 +11,7 @@ use protocol::{AppName, AppReleases, Period, header};
 
 use crate::api::ApiError;
 use crate::api::blocking::blocking;
+use crate::api::headers::only;
 use crate::api::older_form::{HealthAnswer, ReleasesAnswer};
 use crate::daemon::Daemon;
 use crate::server::Caller;
@@ -39,10 +40,9 @@ pub(super) async fn health(
 
 /// How long fresh answers are waited for; `None` where none are asked for.
 fn patience(headers: &HeaderMap) -> Result<Option<Period>, ApiError> {
-    let Some(value) = headers.get(header::PROBE) else { return Ok(None) };
-    let period = value.to_str().ok().and_then(|text| text.parse().ok());
-    let wrong = || ApiError::bad_request(format!("{} is a time, as in 8s", header::PROBE));
-    period.map(Some).ok_or_else(wrong)
+    let Some(text) = only(headers, header::PROBE)? else { return Ok(None) };
+    let wrong = |_| ApiError::bad_request(format!("{} is a time, as in 8s", header::PROBE));
+    text.parse().map(Some).map_err(wrong)
 }
 
 /// `GET /releases`: what is on the disk.

@@ -15,6 +15,7 @@ mod resources;
 mod socket_store;
 mod sockets;
 mod stop;
+mod strays;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -100,6 +100,10 @@ impl App {
         // A start of the agent writes there too.
         let agent = self.agent.hold();
         sweep_unfinished(files.directory())?;
+        // What a transaction left in the middle has started is its own to end.
+        if !files.journal().exists() {
+            self.agent.adopt_stray();
+        }
         drop(agent);
         settings.end_leftovers()?;
         let Some(journal) = Journal::read(&files.journal())? else {

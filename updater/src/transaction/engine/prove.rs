@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::{Code, Digest, EventKind, Problem, TransactionId};
+use protocol::{Code, Digest, EventKind, Kind, ProbeKind, Problem, TransactionId};
 use tokio::time::Instant;
 
 use super::Engine;
@@ -32,6 +32,29 @@ impl Engine {
             return Ok(());
         }
         Err(self.unproven(&detail, &instance))
+    }
+
+    /// A probe that is wrong in itself, as the program shows that runs, would take back every release: it is
+    /// the host's, and told before anything is touched.
+    pub(super) fn refuse_wrong_probe(&self) -> Result<(), Failure> {
+        let Some(from) = self.journal.from else { return Ok(()) };
+        if self.force || self.journal.kind == Kind::SelfUpdate || self.journal.to == Some(from) {
+            return Ok(());
+        }
+        let Some(instance) = self.app.agent.running_instance(&from) else { return Ok(()) };
+        let expected = self.app.settings.expectation(from, None, instance, false);
+        let probe = &self.app.agent.probe;
+        if probe.kind() == ProbeKind::None || probe.kind() == ProbeKind::Command {
+            return Ok(());
+        }
+        let answer = self.app.handle.block_on(probe.ask(&expected));
+        let Some(mistake) = answer.mistake else { return Ok(()) };
+        let detail = format!(
+            "the probe of this host fails on the program that runs, and no release could pass it: {mistake} \
+             ({}); mend [app.{}.health] there, or say force",
+            answer.detail, self.app.settings.name
+        );
+        Err(Failure::host_problem(Problem::new(Code::NotSupported, detail)))
     }
 
     /// Waits until the master has come back on a new connection.

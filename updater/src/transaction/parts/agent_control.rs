@@ -251,6 +251,16 @@ impl AgentControl {
         Ok(self.runner().clear(self.settings.config.run.stop_grace.0)?)
     }
 
+    /// Finds an agent again that is not written down, if its release is active: it is never started twice.
+    pub(in crate::transaction) fn adopt_stray(&self) {
+        let Ok(Some(active)) = self.settings.layout.slot(Slot::Active) else { return };
+        let grace = self.settings.config.run.stop_grace.0;
+        if let Err(error) = self.runner().adopt_stray(&active, grace) {
+            let app = &self.settings.name;
+            tracing::warn!(%app, "{app}: {}", failed_to(&error));
+        }
+    }
+
     /// Writes down that the agent is to stay down.
     pub(in crate::transaction) fn note_stopped(&self) -> std::io::Result<()> {
         write_durably(&self.settings.files.stopped(), b"")
