@@ -86,6 +86,7 @@ mod tests {
             drift: false,
             last: None,
             warnings: Vec::new(),
+            start_refused: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use control::fleet::{AppStatus, Fleet, HostStatus, STOPPED, status};
+use control::fleet::{AppStatus, Fleet, HostStatus, status};
 use control::rollout::ReleaseNames;
 use explain::{Exit, Failure, plain};
 
@@ -63,7 +63,8 @@ fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -
         for app in &host.apps {
             row(&mut table, host, app, updater, &names);
             if app.is_stopped() {
-                let _infallible = writeln!(notes, "{} {}: {STOPPED}", host.host, app.app);
+                let how = plain(&app.why_stopped());
+                let _infallible = writeln!(notes, "{} {}: {how}", host.host, app.app);
             }
             for complaint in app.complaints().into_iter().chain(app.survived()) {
                 let said = plain(&complaint);

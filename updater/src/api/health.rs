@@ -19,8 +19,8 @@ use crate::server::Caller;
 /// For fresh answers of probes, at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// `GET /health`: from memory, so that it answers whatever the disk does.
-/// With `Swarm-Probe`, every app's own probe is asked first.
+/// `GET /health`: from memory, so that it answers whatever the disk does; how much room there is, is asked
+/// anew, but not waited for. With `Swarm-Probe`, every app's own probe is asked first.
 pub(super) async fn health(
     State(daemon): State<Arc<Daemon>>,
     caller: Caller,
@@ -32,6 +32,7 @@ pub(super) async fn health(
     if let Some(patience) = patience(&headers)? {
         daemon.ask_probes(patience.0.min(LONGEST_WAIT)).await;
     }
+    daemon.look_at_room().await;
     let agent = daemon.app(None).ok().map(|app| app.status.get());
     let health = agent.as_ref().map(crate::transaction::Status::health);
     let releases = agent.map(|status| status.slots).unwrap_or_default();

@@ -118,7 +118,7 @@ impl App {
 
     /// Keeps why the agent of a release could not be started.
     pub(crate) fn note_failed_start(&self, digest: Digest, error: &str) {
-        let how = format!("could not be started: failed to {error}");
+        let how = format!("could not be started: {error}");
         let at = wall_clock();
         self.keep_death(Death { digest, how, at, output: Vec::new(), started_at: None });
     }

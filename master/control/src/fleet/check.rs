@@ -6,7 +6,7 @@ use serde::Serialize;
 use store::{Store, StoreError};
 use time::OffsetDateTime;
 
-use crate::fleet::{AppStatus, HostStatus, Member, STOPPED, status};
+use crate::fleet::{AppStatus, HostStatus, Member, status};
 
 /// How a host was found.
 #[derive(Debug, Serialize)]
@@ -56,7 +56,7 @@ impl CheckedHost {
         wrong.extend(status.error);
         for app in &status.apps {
             if app.is_stopped() {
-                wrong.push(format!("{}: {STOPPED}", app.app));
+                wrong.push(format!("{}: {}", app.app, app.why_stopped()));
             }
             let complaints = app.complaints().into_iter();
             wrong.extend(complaints.map(|complaint| format!("{}: {complaint}", app.app)));

@@ -15,5 +15,5 @@ pub use check::{CheckedHost, check};
 pub use connect::{Fleet, Member};
 pub use drill::{HostDrill, drill, record_drill};
 pub use error::FleetError;
-pub use status::{AppStatus, HostStatus, STOPPED, status};
+pub use status::{AppStatus, HostStatus, status};
 pub use why_text::{Why, why};

@@ -13,9 +13,6 @@ use crate::updater_client::{ClientError, UpdaterClient};
 
 /// How many hosts are asked at once.
 const AT_ONCE: usize = 64;
-/// What is said of an app that an operator stopped on its host.
-pub const STOPPED: &str = "stopped there; to start it, on the host: updater start";
-
 /// One host, as it says it is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HostStatus {
@@ -65,6 +62,9 @@ pub struct AppStatus {
     pub last: Option<LastTransaction>,
     /// What an operator should know.
     pub warnings: Vec<String>,
+    /// Why a start of its stopped agent would be refused, where it would.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_refused: Option<String>,
 }
 
 impl HostStatus {
@@ -92,6 +92,15 @@ impl AppStatus {
     /// Whether an operator stopped it on the host.
     pub fn is_stopped(&self) -> bool {
         self.agent == Some(AgentState::Stopped)
+    }
+
+    /// Of a stopped one: how it is started again, or why it is not to be.
+    pub fn why_stopped(&self) -> String {
+        let how = match &self.start_refused {
+            Some(why) => format!("and not to be started: {why}"),
+            None => "to start it, on the host: updater start".to_owned(),
+        };
+        format!("stopped there; {how}")
     }
 
     /// What is amiss, each said once: why the program is not well, and what an operator should know.
@@ -206,6 +215,7 @@ fn of_app(
         desired,
         last: health.last,
         warnings: health.warnings,
+        start_refused: health.start_refused,
     }
 }
 
@@ -225,6 +235,7 @@ fn of_gone(desired: &Desired) -> AppStatus {
         drift: true,
         last: None,
         warnings: vec!["the host has no such app any more".to_owned()],
+        start_refused: None,
     }
 }
 

@@ -71,7 +71,10 @@ fn line(app: &AppHealth, now: OffsetDateTime) -> String {
         None => "has no release".to_owned(),
     };
     let agent = match &app.agent {
-        AgentState::Stopped => ", but was stopped on the host (there: updater start)".to_owned(),
+        AgentState::Stopped => match &app.start_refused {
+            Some(why) => format!(", but is stopped and not to be started: {why}"),
+            None => ", but was stopped on the host (there: updater start)".to_owned(),
+        },
         _ if app.healthy => died(app.died.as_ref()),
         agent => match &app.reason {
             Some(reason) => format!(", and is not well: {reason}"),

@@ -10,6 +10,7 @@ mod lock;
 mod migrations;
 mod paths;
 mod release_states;
+mod reserve;
 mod unproven;
 
 pub(super) use deaths::Death;
@@ -22,4 +23,5 @@ pub use lock::{AppLock, try_lock};
 pub use migrations::{Applied, MigrationPlan, MigrationState, Migrations, Next};
 pub use paths::AppFiles;
 pub use release_states::{RecordedState, ReleaseStates};
+pub(crate) use reserve::{RESERVE_BYTES, give_up_reserve, keep_reserve};
 pub use unproven::{Unproven, UnprovenKind};

@@ -45,6 +45,8 @@ pub struct Status {
     pub room: Option<u64>,
     /// What an operator should know.
     pub warnings: Vec<String>,
+    /// Why a start of its stopped agent would be refused.
+    pub start_refused: Option<String>,
     /// Why nothing can be done with the app, until an operator looks at it.
     pub blocked: Option<String>,
 }
@@ -140,6 +142,7 @@ impl Status {
             last: None,
             room: None,
             warnings: Vec::new(),
+            start_refused: None,
             blocked: None,
         }
     }
@@ -160,6 +163,7 @@ impl Status {
             AgentProcess::Crashing(pid) => (AgentState::Crashing, Some(pid)),
         };
         let reason = reason(self);
+        let stopped = agent == AgentState::Stopped;
         AppHealth {
             state: self.phase,
             since: self.since,
@@ -175,6 +179,7 @@ impl Status {
             active: self.active.clone(),
             last: self.last.clone(),
             warnings: self.blocked.iter().chain(&self.warnings).cloned().collect(),
+            start_refused: self.start_refused.clone().filter(|_| stopped),
         }
     }
 }
