@@ -57,6 +57,9 @@ pub struct Health {
     /// The last drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<DrillReport>,
+    /// What an operator should know of the host beside its apps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Its apps.
     pub apps: BTreeMap<AppName, AppHealth>,
 }

@@ -98,6 +98,7 @@ mod tests {
             error: None,
             updater_version: Some("0.1.0".to_owned()),
             updater_digest: None,
+            warnings: Vec::new(),
             apps: vec![app(AgentState::Running, true)],
         }
     }

@@ -59,6 +59,9 @@ fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -
             table.row([host.host.as_str(), "", "unreachable", "", "", "", "", ""]);
             let _infallible = writeln!(notes, "{}: {}", host.host, plain(error));
         }
+        for warning in &host.warnings {
+            let _infallible = writeln!(notes, "{}: {}", host.host, plain(warning));
+        }
         let updater = host.updater_version.as_deref().unwrap_or_default();
         for app in &host.apps {
             row(&mut table, host, app, updater, &names);
@@ -104,6 +107,7 @@ mod tests {
             error: error.map(str::to_owned),
             updater_version: None,
             updater_digest: None,
+            warnings: Vec::new(),
             apps: Vec::new(),
         };
         let broken = status(Some("failed to ask this host: swarm itself failed"));

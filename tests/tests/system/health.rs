@@ -239,7 +239,7 @@ fn an_agent_is_found_again_when_the_state_directory_is_lost() -> Result<()> {
     let release = host.installs("one")?;
     let pid = host.app()?.pid;
     host.stop()?;
-    fs::remove_dir_all(host.state())?;
+    fs::rename(host.state(), host.install().with_file_name("lost"))?;
     host.start()?;
     let app = until(&host, "the agent to be found", |app| app.pid.is_some())?;
     assert_eq!((app.pid, app.agent), (pid, AgentState::Running));
@@ -248,4 +248,28 @@ fn an_agent_is_found_again_when_the_state_directory_is_lost() -> Result<()> {
     host.runs(&next)?;
     ensure!(host.app()?.pid != pid, "the old one is gone");
     host.rests()
+}
+
+#[test]
+fn an_agent_whose_app_was_taken_out_of_the_configuration_is_told() -> Result<()> {
+    let host = host()?;
+    host.installs("left")?;
+    let pid = host.app()?.pid.context("it runs")?;
+    host.stop()?;
+    let config = fs::read_to_string(host.config())?;
+    let renamed = config.replace("[app.agent", "[app.other").replace("/install'", "/other'");
+    fs::write(host.config(), renamed)?;
+    host.start()?;
+    let told = format!("the agent of agent runs on as process {pid}");
+    let warnings = host.health()?.warnings;
+    ensure!(warnings.iter().any(|warning| warning.contains(&told)), "{warnings:?}");
+    ensure!(host.log().contains(&told), "{}", host.log());
+    for command in ["check", "status"] {
+        let mut said = Command::new(program("updater")?);
+        let said = Output::of(said.args([command, "--config"]).arg(host.config()))?;
+        ensure!(said.stdout.contains(&told), "{command}: {said:?}");
+    }
+    kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL)?;
+    eventually("it to be gone", LONG, || host.health().ok().filter(|it| it.warnings.is_empty()))?;
+    Ok(())
 }

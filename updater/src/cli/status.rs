@@ -93,6 +93,9 @@ fn render(shown: &Shown) -> String {
         }
         None => text.push_str("the updater does not run; this is what its files say\n"),
     }
+    for warning in shown.updater.iter().flat_map(|health| &health.warnings) {
+        let _ = writeln!(text, "warning: {warning}");
+    }
     for (name, app) in &shown.apps {
         render_app(&mut text, name, app);
     }

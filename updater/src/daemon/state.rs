@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::config::{Config, RunnerKind};
 use crate::daemon::Epoch;
 use crate::drill::{read_last, sweep as sweep_drill};
-use crate::runner::RunnerResources;
+use crate::runner::{LeftAgent, RunnerResources, left_agents};
 use crate::self_update::{OwnExecutable, Takeover};
 use crate::sys::{blocking, wall_clock};
 use crate::transaction::{App, AppError, Events, Failure, Recovery};
@@ -43,6 +43,8 @@ pub struct Daemon {
     pub(super) resources: RunnerResources,
     pub(super) config_file: PathBuf,
     pub(super) drill: Mutex<Option<DrillReport>>,
+    /// Agents of apps that are not configured any more.
+    left: Vec<LeftAgent>,
     epoch: Epoch,
     started: Instant,
     charge: watch::Sender<Charge>,
@@ -112,6 +114,7 @@ impl Daemon {
             updater_app: Arc::new(updater_app),
             drill: Mutex::new(drill),
             config_file,
+            left: left_agents(&config),
             epoch,
             started: Instant::now(),
             charge: watch::Sender::new(if candidate {
@@ -158,6 +161,9 @@ impl Daemon {
                 app.recover_later();
             }
             app.refresh();
+        }
+        for warning in self.left.iter().filter_map(LeftAgent::warning) {
+            tracing::warn!("{warning}");
         }
         self.charge.send_replace(Charge::Taken);
         for app in self.apps.values() {
@@ -266,6 +272,7 @@ impl Daemon {
             uptime_seconds: self.started.elapsed().as_secs(),
             epoch: self.epoch.highest(),
             drill: self.last_drill(),
+            warnings: self.left.iter().filter_map(LeftAgent::warning).collect(),
             apps: apps.map(|(name, app)| (name.clone(), app.status.get().health())).collect(),
         }
     }

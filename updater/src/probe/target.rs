@@ -16,7 +16,7 @@ use crate::config::{AppConfig, HealthConfig};
 /// What a probe asks.
 #[derive(Debug, Clone)]
 pub(super) enum Target {
-    Http(HttpTarget),
+    Http(Box<HttpTarget>),
     Tcp(String),
     Command(Vec<String>),
     Nothing,
@@ -55,7 +55,8 @@ impl Target {
     pub(super) fn read(app: &AppConfig, identity: &Path) -> Result<Self, ProbeError> {
         let health = &app.health;
         if let Some(url) = &health.url {
-            return HttpTarget::read(url, health, identity).map(Self::Http);
+            return HttpTarget::read(url, health, identity)
+                .map(|target| Self::Http(Box::new(target)));
         }
         if let Some(address) = &health.tcp {
             return Ok(Self::Tcp(address.clone()));
@@ -69,7 +70,9 @@ impl Target {
     /// What is asked of a new agent beside an old one.
     pub(super) fn of_readiness(app: &AppConfig, identity: &Path) -> Result<Self, ProbeError> {
         match &app.health.ready_url {
-            Some(url) => HttpTarget::read(url, &app.health, identity).map(Self::Http),
+            Some(url) => {
+                HttpTarget::read(url, &app.health, identity).map(|it| Self::Http(Box::new(it)))
+            }
             None => Self::read(app, identity),
         }
     }

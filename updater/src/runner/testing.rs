@@ -94,7 +94,7 @@ impl Drop for App {
 }
 
 fn runner(directory: &Path, log_bytes: u64) -> Box<dyn Runner> {
-    let mut config = AppConfig::new(&directory.join("install"));
+    let mut config = AppConfig::new(directory.join("install"));
     // Tests must not make units of the machine that they run on.
     config.run.transient = false;
     config.run.log_bytes = protocol::Bytes(log_bytes);

@@ -11,9 +11,7 @@ use protocol::{
 use tokio::runtime::Handle;
 
 use super::parts::{AgentControl, AppError, AppSettings, SelfUpdate, Signals, StatusBoard};
-use super::{
-    AgentProcess, Deaths, Events, Journal, Target, Unproven, UnprovenKind, read_history,
-};
+use super::{AgentProcess, Deaths, Events, Journal, Target, Unproven, UnprovenKind, read_history};
 use crate::config::Config;
 use crate::release::Slot;
 use crate::runner::RunnerResources;
@@ -139,15 +137,7 @@ impl App {
             .as_ref()
             .and_then(|active| settings.refuse_foreign_data(&active.digest).err())
             .map(|failure| failure.problem.detail);
-        SeenOnDisk {
-            active,
-            slots,
-            last: history.pop(),
-            deaths,
-            unproven,
-            warnings,
-            start_refused,
-        }
+        SeenOnDisk { active, slots, last: history.pop(), deaths, unproven, warnings, start_refused }
     }
 
     /// What the last transaction that touched the app left, if it proved nothing. An updater that did not

@@ -54,6 +54,7 @@ impl CheckedHost {
             wrong.push(format!("its certificate ended at {}", when(until)));
         }
         wrong.extend(status.error);
+        wrong.extend(status.warnings);
         for app in &status.apps {
             if app.is_stopped() {
                 wrong.push(format!("{}: {}", app.app, app.why_stopped()));

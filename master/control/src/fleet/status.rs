@@ -25,6 +25,9 @@ pub struct HostStatus {
     pub updater_version: Option<String>,
     /// The digest of the release that the updater runs from.
     pub updater_digest: Option<Digest>,
+    /// What an operator should know of it beside its apps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Its apps, and those that it should have.
     pub apps: Vec<AppStatus>,
 }
@@ -77,6 +80,7 @@ impl HostStatus {
             error: None,
             updater_version: None,
             updater_digest: None,
+            warnings: Vec::new(),
             apps: Vec::new(),
         }
     }
@@ -84,7 +88,7 @@ impl HostStatus {
     /// Whether it is as it should be. A host that is not addressed is no worry.
     pub fn is_well(&self) -> bool {
         let well = self.apps.iter().all(|app| app.healthy && !app.drift && !app.is_stopped());
-        self.skipped.is_some() || (self.reachable && well)
+        self.skipped.is_some() || (self.reachable && well && self.warnings.is_empty())
     }
 }
 
@@ -160,6 +164,7 @@ async fn ask_host(member: Member, desired: Vec<Desired>) -> HostStatus {
             reachable: true,
             updater_version: Some(health.version.clone()),
             updater_digest: Some(health.digest),
+            warnings: health.warnings.clone(),
             apps: apps(health, releases.as_ref(), &desired),
             ..blank
         },
