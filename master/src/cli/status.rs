@@ -8,8 +8,9 @@ use control::rollout::ReleaseNames;
 use explain::{Exit, Failure, plain};
 
 use crate::cli::Context;
+use crate::cli::renew::announce;
 use crate::cli::runtime::block_on;
-use crate::cli::selection::SelectionOrAll;
+use crate::cli::selection::{SelectionOrAll, warn_of_names};
 use crate::output::Table;
 
 /// The words of `swarm status`.
@@ -23,7 +24,8 @@ pub struct StatusArgs {
 /// Asks the hosts. Exits with 1 if one is not as it should be.
 pub(super) fn run(arguments: &StatusArgs, context: &Context) -> Result<Exit, Failure> {
     let Context { home, store, output, .. } = context;
-    let selected = arguments.selection.resolve(&store.hosts()?)?;
+    let known = store.hosts()?;
+    let selected = arguments.selection.resolve(&known)?;
     let members = Fleet::open(home, store, context.timeouts)?.members(&selected);
     let mut desired = Vec::new();
     for selected in &selected {
@@ -35,6 +37,8 @@ pub(super) fn run(arguments: &StatusArgs, context: &Context) -> Result<Exit, Fai
     } else {
         output.data(&text(&hosts, ReleaseNames::read(store)?, output.columns()));
     }
+    warn_of_names(context, &known);
+    announce(context)?;
     Ok(exit(&hosts))
 }
 
@@ -52,7 +56,10 @@ fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -
     let mut table = Table::new(headings).within(columns).spare(&[7, 5]);
     let mut notes = String::new();
     for host in hosts {
-        if let Some(reason) = host.skipped {
+        if let Some(reason) = &host.held {
+            let _infallible = writeln!(notes, "{}: {}", host.host, plain(reason));
+        }
+        if let Some(reason) = &host.skipped {
             table.row([host.host.as_str(), "", "skipped", "", "", "", "", ""]);
             let _infallible = writeln!(notes, "{}: {reason}", host.host);
         } else if let Some(error) = &host.error {
@@ -103,6 +110,7 @@ mod tests {
         let status = |error: Option<&str>| HostStatus {
             host: "web-1".parse().unwrap(),
             skipped: None,
+            held: None,
             reachable: error.is_none(),
             error: error.map(str::to_owned),
             updater_version: None,

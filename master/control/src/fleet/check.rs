@@ -63,8 +63,8 @@ impl CheckedHost {
             wrong.extend(complaints.map(|complaint| format!("{}: {complaint}", app.app)));
         }
         let (fine, detail) = match status.skipped {
-            Some(reason) => (true, Some(reason.to_owned())),
-            None if wrong.is_empty() => (true, None),
+            Some(ref reason) => (true, Some(reason.clone())),
+            None if wrong.is_empty() => (true, status.held),
             None => (false, Some(wrong.join("; "))),
         };
         Self {

@@ -5,7 +5,7 @@ use protocol::{
     LastTransaction, Phase, Releases,
 };
 use serde::Serialize;
-use store::Desired;
+use store::{Desired, SkipReason};
 use time::OffsetDateTime;
 
 use crate::fleet::{Member, TaskPanicked, ask_hosts};
@@ -19,7 +19,10 @@ pub struct HostStatus {
     pub host: HostName,
     /// Why it was not asked, if it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub skipped: Option<&'static str>,
+    pub skipped: Option<String>,
+    /// By whom and why it is kept out of rollouts, if it is. It is asked all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
     pub reachable: bool,
     pub error: Option<String>,
     pub updater_version: Option<String>,
@@ -76,6 +79,7 @@ impl HostStatus {
         Self {
             host,
             skipped: None,
+            held: None,
             reachable: false,
             error: None,
             updater_version: None,
@@ -154,8 +158,12 @@ where
 
 async fn ask_host(member: Member, desired: Vec<Desired>) -> HostStatus {
     let Member { host, skip, client, .. } = member;
-    let blank = HostStatus { skipped: skip, ..HostStatus::unknown(host) };
-    if skip.is_some() {
+    let (held, skipped) = match skip {
+        Some(held @ SkipReason::Held(_)) => (Some(held.to_string()), None),
+        other => (None, other.map(|reason| reason.to_string())),
+    };
+    let blank = HostStatus { skipped, held, ..HostStatus::unknown(host) };
+    if blank.skipped.is_some() {
         return blank;
     }
     match ask(client).await {

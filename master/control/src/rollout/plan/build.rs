@@ -65,8 +65,8 @@ fn planned(request: &RolloutRequest, inspected: Inspected) -> PlannedHost {
     match found {
         Err(reason) => PlannedHost {
             to: None,
-            code: Some(reason.replace(' ', "_").into()),
-            detail: Some(reason.to_owned()),
+            code: Some(reason.code().to_owned().into()),
+            detail: Some(reason.to_string()),
             ..blank
         },
         Ok(Err(observation)) => of_silence(blank, observation),
