@@ -217,12 +217,13 @@ fn a_probe_that_is_wrong_in_itself_is_the_hosts_and_told_before_the_switch() -> 
     let pid = host.app()?.pid;
     let right = fs::read_to_string(host.config())?;
     host.stop()?;
-    fs::write(host.config(), right.replace("'http://", "'https://"))?;
+    let port = format!(":{}/health", host.agent.port());
+    fs::write(host.config(), right.replace(&port, ":1/health"))?;
     host.start()?;
     let next = Tree::healthy("next")?;
     let problem = host.push(&next)?.problem()?;
     assert_eq!(problem.code, protocol::Code::NotSupported);
-    ensure!(problem.detail.contains("it does not speak TLS"), "{problem:?}");
+    ensure!(problem.detail.contains("it listens elsewhere"), "{problem:?}");
     assert_eq!(host.app()?.pid, pid);
     assert_eq!(host.releases()?.active, Some(good));
     host.stop()?;
