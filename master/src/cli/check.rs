@@ -82,6 +82,9 @@ mod tests {
             since: None,
             agent: Some(agent),
             healthy,
+            reason: None,
+            probe: None,
+            died: None,
             active: None,
             prev: None,
             desired: None,
@@ -101,6 +104,7 @@ mod tests {
             error: None,
             updater_version: Some("0.1.0".to_owned()),
             updater_digest: None,
+            warnings: Vec::new(),
             apps: vec![app(AgentState::Running, true)],
         }
     }

@@ -66,19 +66,19 @@ fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -
             table.row([host.host.as_str(), "", "unreachable", "", "", "", "", ""]);
             let _infallible = writeln!(notes, "{}: {}", host.host, plain(error));
         }
+        for warning in &host.warnings {
+            let _infallible = writeln!(notes, "{}: {}", host.host, plain(warning));
+        }
         let updater = host.updater_version.as_deref().unwrap_or_default();
         for app in &host.apps {
             row(&mut table, host, app, updater, &names);
             if app.is_stopped() {
-                let how = match &app.start_refused {
-                    Some(why) => format!("and not to be started: {}", plain(why)),
-                    None => "to start it, on the host: updater start".to_owned(),
-                };
-                let _infallible =
-                    writeln!(notes, "{} {}: stopped there; {how}", host.host, app.app);
+                let how = plain(&app.why_stopped());
+                let _infallible = writeln!(notes, "{} {}: {how}", host.host, app.app);
             }
-            for warning in &app.warnings {
-                let _infallible = writeln!(notes, "{} {}: {}", host.host, app.app, plain(warning));
+            for complaint in app.complaints().into_iter().chain(app.survived()) {
+                let said = plain(&complaint);
+                let _infallible = writeln!(notes, "{} {}: {said}", host.host, app.app);
             }
         }
     }
@@ -115,6 +115,7 @@ mod tests {
             error: error.map(str::to_owned),
             updater_version: None,
             updater_digest: None,
+            warnings: Vec::new(),
             apps: Vec::new(),
         };
         let broken = status(Some("failed to ask this host: swarm itself failed"));

@@ -54,13 +54,13 @@ impl CheckedHost {
             wrong.push(format!("its certificate ended at {}", when(until)));
         }
         wrong.extend(status.error);
+        wrong.extend(status.warnings);
         for app in &status.apps {
-            if !app.healthy {
-                let agent = app.agent.as_ref().map(ToString::to_string);
-                let agent = agent.as_deref().unwrap_or("not known");
-                wrong.push(format!("{}: its agent should run, and is {agent}", app.app));
+            if app.is_stopped() {
+                wrong.push(format!("{}: {}", app.app, app.why_stopped()));
             }
-            wrong.extend(app.warnings.iter().map(|warning| format!("{}: {warning}", app.app)));
+            let complaints = app.complaints().into_iter();
+            wrong.extend(complaints.map(|complaint| format!("{}: {complaint}", app.app)));
         }
         let (fine, detail) = match status.skipped {
             Some(ref reason) => (true, Some(reason.clone())),

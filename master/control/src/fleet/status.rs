@@ -1,8 +1,8 @@
 //! What runs where, and whether it is what was asked for.
 
 use protocol::{
-    ActiveRelease, AgentState, AppHealth, AppName, Digest, Health, HostName, LastTransaction,
-    Phase, Releases,
+    ActiveRelease, AgentDeath, AgentState, AppHealth, AppName, Digest, Health, HostName, LastProbe,
+    LastTransaction, Phase, Releases,
 };
 use serde::Serialize;
 use store::{Desired, SkipReason};
@@ -28,6 +28,9 @@ pub struct HostStatus {
     pub updater_version: Option<String>,
     /// The digest of the release that the updater runs from.
     pub updater_digest: Option<Digest>,
+    /// What an operator should know of it beside its apps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Its apps, and those that it should have.
     pub apps: Vec<AppStatus>,
 }
@@ -42,8 +45,17 @@ pub struct AppStatus {
     pub since: Option<OffsetDateTime>,
     /// What its agent is doing.
     pub agent: Option<AgentState>,
-    /// True unless its agent should run and does not.
+    /// Whether its program is well.
     pub healthy: bool,
+    /// Why it is not, by the host's own word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The last answer to its own probe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<LastProbe>,
+    /// What its agent last died of, outside of transactions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub died: Option<AgentDeath>,
     /// What runs, by the host's own word.
     pub active: Option<ActiveRelease>,
     /// Where a rollback would go.
@@ -72,6 +84,7 @@ impl HostStatus {
             error: None,
             updater_version: None,
             updater_digest: None,
+            warnings: Vec::new(),
             apps: Vec::new(),
         }
     }
@@ -79,7 +92,7 @@ impl HostStatus {
     /// Whether it is as it should be. A host that is not addressed is no worry.
     pub fn is_well(&self) -> bool {
         let well = self.apps.iter().all(|app| app.healthy && !app.drift && !app.is_stopped());
-        self.skipped.is_some() || (self.reachable && well)
+        self.skipped.is_some() || (self.reachable && well && self.warnings.is_empty())
     }
 }
 
@@ -87,6 +100,33 @@ impl AppStatus {
     /// Whether an operator stopped it on the host.
     pub fn is_stopped(&self) -> bool {
         self.agent == Some(AgentState::Stopped)
+    }
+
+    /// Of a stopped one: how it is started again, or why it is not to be.
+    pub fn why_stopped(&self) -> String {
+        let how = match &self.start_refused {
+            Some(why) => format!("and not to be started: {why}"),
+            None => "to start it, on the host: updater start".to_owned(),
+        };
+        format!("stopped there; {how}")
+    }
+
+    /// What is amiss, each said once: why the program is not well, and what an operator should know.
+    pub fn complaints(&self) -> Vec<String> {
+        let unwell = (!self.healthy).then(|| {
+            let agent = self.agent.as_ref().map(ToString::to_string);
+            let agent = agent.unwrap_or_else(|| "not known".to_owned());
+            self.reason.clone().unwrap_or(format!("its agent should run, and is {agent}"))
+        });
+        let said = unwell.clone();
+        let warnings = self.warnings.iter().filter(|warning| Some(*warning) != said.as_ref());
+        unwell.into_iter().chain(warnings.cloned()).collect()
+    }
+
+    /// What its agent died of, where it runs again.
+    pub fn survived(&self) -> Option<String> {
+        let death = self.died.as_ref().filter(|_| self.healthy)?;
+        Some(format!("its agent {death}; it runs again"))
     }
 }
 
@@ -132,6 +172,7 @@ async fn ask_host(member: Member, desired: Vec<Desired>) -> HostStatus {
             reachable: true,
             updater_version: Some(health.version.clone()),
             updater_digest: Some(health.digest),
+            warnings: health.warnings.clone(),
             apps: apps(health, releases.as_ref(), &desired),
             ..blank
         },
@@ -143,7 +184,7 @@ async fn ask(
     client: Result<UpdaterClient, ClientError>,
 ) -> Result<(Health, Option<Releases>), ClientError> {
     let client = client?;
-    let health = client.health().await?;
+    let health = client.fresh_health().await?;
     Ok((health, client.releases().await.ok()))
 }
 
@@ -179,6 +220,9 @@ fn of_app(
         since: Some(health.since),
         agent: Some(health.agent),
         healthy: health.healthy,
+        reason: health.reason,
+        probe: health.probe,
+        died: health.died,
         active: health.active,
         prev,
         desired,
@@ -195,6 +239,9 @@ fn of_gone(desired: &Desired) -> AppStatus {
         since: None,
         agent: None,
         healthy: true,
+        reason: None,
+        probe: None,
+        died: None,
         active: None,
         prev: None,
         desired: Some(desired.digest),

@@ -148,6 +148,7 @@ impl Engine {
         }
         self.refuse_unstartable()?;
         self.plan_migration()?;
+        self.refuse_wrong_probe()?;
         self.run_hook_before_anything()
     }
 
