@@ -1,6 +1,6 @@
 //! Whether a host may be ordered, as it is now.
 
-use protocol::{Code, Digest, HostOutcome, Phase};
+use protocol::{Code, Digest, HostOutcome, Kind, Phase};
 
 use crate::{Action, AppReport, HostResult, MasterCode, Observation, Plan, PlannedHost};
 
@@ -14,7 +14,7 @@ pub(super) enum HostCheck {
     Unhealthy(HostResult),
 }
 
-/// Checks a host by an observation of it. The first line that applies decides: The first that applies decides:
+/// Checks a host by an observation of it. The first line that applies decides:
 ///
 /// | the host | |
 /// |---|---|
@@ -24,7 +24,7 @@ pub(super) enum HostCheck {
 /// | runs what it is to run, and is well | already current |
 /// | runs something else than when the plan was made | `moved` |
 /// | has no room for the archive | `no_space` |
-/// | is not well | `unhealthy`, unless that is allowed, or the same release is activated again |
+/// | is not well | `unhealthy`, unless that is allowed, the same release is activated again, or the host goes back: that is for hosts that are not well |
 pub(super) fn check_host(
     plan: &Plan,
     planned: &PlannedHost,
@@ -73,7 +73,8 @@ pub(super) fn check_host(
         return HostCheck::NotOrdered(failed(active).with_reason(Code::NoSpace, &detail));
     }
     let repair = plan.policy.options.force && active == planned.to;
-    if !app.healthy && !plan.policy.allow_unhealthy && !repair {
+    let back = plan.kind == Kind::Rollback;
+    if !app.healthy && !plan.policy.allow_unhealthy && !repair && !back {
         let detail = format!("its agent is {}; --allow-unhealthy goes on all the same", app.agent);
         return HostCheck::Unhealthy(failed(active).with_reason(MasterCode::Unhealthy, &detail));
     }

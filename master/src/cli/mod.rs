@@ -21,6 +21,7 @@ mod log;
 mod main;
 mod man;
 mod pack;
+mod period;
 mod plan_view;
 mod policy;
 mod release;

@@ -10,6 +10,7 @@ use engine::{Amount, Approve, Deadlines, OnTrip, Policy};
 use protocol::{AppName, OrderOptions, Period};
 
 use crate::cli::choice::Choice;
+use crate::cli::period::more_than_nothing;
 
 /// The policy of a rollout.
 #[derive(Debug, Args)]
@@ -28,10 +29,11 @@ pub struct PolicyArgs {
     #[arg(long, value_name = "TIME", help_heading = "Policy")]
     pub watch: Option<Period>,
     /// How long a host may take for all of its order, whatever it says meanwhile, besides --watch
-    #[arg(long, value_name = "TIME", default_value = "6h", help_heading = "Policy")]
+    #[arg(long, value_name = "TIME", default_value = "6h", value_parser = more_than_nothing,
+        help_heading = "Policy")]
     pub order_timeout: Period,
     /// If another rollout has some of the hosts, wait so long for it: 10m
-    #[arg(long, value_name = "TIME", help_heading = "Policy")]
+    #[arg(long, value_name = "TIME", value_parser = more_than_nothing, help_heading = "Policy")]
     pub wait: Option<Period>,
     /// Do it again on hosts that have the release already
     #[arg(long, help_heading = "Policy")]
@@ -170,6 +172,7 @@ mod tests {
         assert_eq!(policy("--delay 0").delay.0, Duration::ZERO);
         assert_eq!(policy("--delay 90s").delay.0, Duration::from_secs(90));
         assert!(Words::try_parse_from(["swarm", "--delay", "5"]).is_err(), "five what?");
+        assert!(Words::try_parse_from(["swarm", "--order-timeout", "0"]).is_err());
     }
 
     #[test]

@@ -173,6 +173,7 @@ impl EventType {
             NoticeBody::HostFailed(_) => Self::HostFailed,
             NoticeBody::HostRolledBack(_) => Self::HostRolledBack,
             NoticeBody::ReleaseQuarantined { .. } => Self::ReleaseQuarantined,
+            NoticeBody::ReleaseForgiven { .. } => Self::ReleaseForgiven,
         }
     }
 }

@@ -55,6 +55,17 @@ pub(super) fn keep(
     Ok(())
 }
 
+/// Lifts the quarantine of a release, if it is of this rollout's making.
+pub(super) fn lift(
+    transaction: &Transaction<'_>,
+    rollout: RolloutId,
+    release: &Digest,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM quarantine WHERE digest = ?1 AND rollout = ?2";
+    transaction.execute(sql, params![Text(release), Text(rollout)])?;
+    Ok(())
+}
+
 fn read(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
     Ok(Quarantined {
         rollout: row.get::<_, Text<_>>("rollout")?.0,

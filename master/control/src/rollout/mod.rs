@@ -13,6 +13,7 @@ mod history;
 mod host_orders;
 mod host_result;
 mod ledger;
+mod message;
 mod observer;
 mod plan;
 mod process;
