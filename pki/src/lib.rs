@@ -19,8 +19,8 @@
 
 #![warn(missing_docs)]
 
-mod authority;
 mod bundle;
+mod certificate_authority;
 mod client;
 mod files;
 mod fingerprint;
@@ -35,8 +35,8 @@ mod server;
 mod testing;
 mod tls;
 
-pub use authority::{Authority, AuthorityError};
 pub use bundle::{Bundle, PrivatePem, place_updater, write_bundles};
+pub use certificate_authority::{Authority, AuthorityError};
 pub use client::{server_name, updater_client_config};
 pub use files::{FileError, IdentityFiles, check_key, read_key};
 pub use fingerprint::{Fingerprint, FingerprintError};

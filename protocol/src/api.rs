@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
@@ -44,6 +44,9 @@ pub struct Health {
     pub version: String,
     /// The digest of the release that the updater itself runs from.
     pub digest: Digest,
+    /// The sender's label of that release, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha: Option<String>,
     /// Seconds since it was started.
     pub uptime_seconds: u64,
     /// The highest epoch of a master that it has seen.
@@ -325,12 +328,27 @@ pub struct TransactionResult {
     /// The release after: what `active` names now.
     pub to: Option<Digest>,
     /// How it was proven.
+    #[serde(default, deserialize_with = "probe_report")]
     pub probe: Option<ProbeReport>,
     /// From the first byte to the end, in milliseconds.
     pub duration_ms: u64,
     /// The whole problem, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+}
+
+/// In answers by the older form it is a text, which says nothing else than `status` does.
+fn probe_report<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<ProbeReport>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Report(ProbeReport),
+        Text(#[expect(dead_code, reason = "only that it is one counts")] String),
+    }
+    Ok(match Option::deserialize(reader)? {
+        Some(Form::Report(report)) => Some(report),
+        Some(Form::Text(_)) | None => None,
+    })
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]

@@ -6,9 +6,9 @@
 #![warn(missing_docs)]
 
 mod api;
-mod code;
 mod digest;
 mod drill;
+mod error_code;
 mod event;
 mod host_outcome;
 mod manifest;
@@ -27,9 +27,9 @@ pub use api::{
     Proof, Release, ReleaseState, Releases, RollbackOrder, SlotRelease, TransactionResult,
     UpdateOrder, header,
 };
-pub use code::{Code, CodeError, UnknownCode};
 pub use digest::{Digest, DigestError, content_digest, parse_content_digest};
 pub use drill::{DrillLine, DrillReport, DrillStatus, DrillStep};
+pub use error_code::{Code, CodeError, UnknownCode};
 pub use event::{Event, EventKind};
 pub use host_outcome::HostOutcome;
 pub use manifest::{

@@ -27,6 +27,7 @@ pub struct Holder {
 #[serde(remote = "Self")]
 pub struct Problem {
     /// What happened this time, and what to do.
+    #[serde(deserialize_with = "detail")]
     pub detail: String,
     /// The stable identifier.
     pub code: Code,
@@ -136,6 +137,18 @@ impl<'de> Deserialize<'de> for Problem {
     }
 }
 
+/// In answers by the older form it is an object, whose `error` says it.
+fn detail<'de, D: Deserializer<'de>>(reader: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Text(String),
+        Older { error: String },
+    }
+    let (Form::Text(detail) | Form::Older { error: detail }) = Form::deserialize(reader)?;
+    Ok(detail)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,6 +188,15 @@ mod tests {
         assert_eq!(written["title"], "This updater cannot do that");
         let other = Problem { code: Code::NoSpace, ..problem };
         assert_eq!(serde_json::to_value(&other).unwrap()["status"], 507);
+    }
+
+    #[test]
+    fn an_answer_by_the_older_form_says_the_same() {
+        let problem = comes_back(
+            r#"{"detail": {"error": "why", "stderr": "a\nb", "rolled_back": false},
+                "output": ["a", "b"], "code": "build_failed"}"#,
+        );
+        assert_eq!((problem.detail.as_str(), problem.code), ("why", Code::BuildFailed));
     }
 
     #[test]

@@ -49,6 +49,8 @@ words! {
     ReleaseSlot {
         /// The link `active` names it.
         Active,
+        /// The link `prev` names it.
+        Prev,
         /// It is only staged.
         Store,
     }

@@ -80,3 +80,13 @@ impl Availability {
 pub fn descriptors_of(process: Pid) -> usize {
     fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count)
 }
+
+/// How many sockets a process has open. Unlike its other descriptors, which come and go as it
+/// watches its agent, these are its connections and what it listens on.
+pub fn sockets_of(process: Pid) -> usize {
+    let is_socket = |entry: fs::DirEntry| {
+        fs::read_link(entry.path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"))
+    };
+    fs::read_dir(format!("/proc/{process}/fd"))
+        .map_or(0, |entries| entries.flatten().map(is_socket).filter(|socket| *socket).count())
+}

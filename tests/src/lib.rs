@@ -43,7 +43,7 @@ pub use authority::{Ca, role_name, self_signed};
 pub use client::{Call, Client, Lines};
 pub use daemon::Daemon;
 pub use dishonest_updater::{Exchange, impersonate_updater};
-pub use downtime_probe::{Availability, DowntimeProbe, descriptors_of};
+pub use downtime_probe::{Availability, DowntimeProbe, descriptors_of, sockets_of};
 pub use entries::{Entry, entries_below, extended_attributes};
 pub use eventually::{LONG, eventually};
 pub use fleet::{Fleet, Output};

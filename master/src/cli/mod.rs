@@ -23,7 +23,7 @@ mod man;
 mod pack;
 mod period;
 mod plan_view;
-mod policy;
+mod policy_args;
 mod release;
 mod rollback;
 mod rollout;

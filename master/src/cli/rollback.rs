@@ -8,7 +8,7 @@ use explain::{Exit, Failure};
 
 use crate::cli::Context;
 use crate::cli::begin::{Begin, How};
-use crate::cli::policy::PolicyArgs;
+use crate::cli::policy_args::PolicyArgs;
 use crate::cli::runtime::block_on;
 use crate::cli::selection::SelectionArgs;
 

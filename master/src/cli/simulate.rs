@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::cli::choice::Choice;
 use crate::cli::faults::FaultArgs;
-use crate::cli::policy::CourseArgs;
+use crate::cli::policy_args::CourseArgs;
 use crate::output::{Output, Table};
 
 /// The words of `swarm simulate`.

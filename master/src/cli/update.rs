@@ -13,7 +13,7 @@ use protocol::Digest;
 use crate::cli::Context;
 use crate::cli::begin::{Begin, How};
 use crate::cli::pack::tell;
-use crate::cli::policy::PolicyArgs;
+use crate::cli::policy_args::PolicyArgs;
 use crate::cli::runtime::block_on;
 use crate::cli::selection::SelectionArgs;
 

@@ -55,6 +55,7 @@ mod probes;
 mod programs;
 mod pushes;
 mod recovery;
+mod reference_clients;
 mod rollouts;
 mod rollouts_cut_off;
 mod rollouts_killed;

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 use fleet_tests::{
     Availability, DowntimeProbe, Host, LONG, RawConnection, Release, Setup, Tree, descriptors_of,
-    eventually,
+    eventually, sockets_of,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use protocol::{Phase, Status};
@@ -128,7 +128,7 @@ fn those_who_do_not_read_what_they_asked_for_are_hung_up_on() -> Result<()> {
     host.installs("one")?;
     let updater = host.updater()?;
     let agent = host.issue("agent/web-1")?;
-    let before = descriptors_of(updater);
+    let before = sockets_of(updater);
     let probe = DowntimeProbe::begin(&host)?;
     // More answers than the system's buffers hold.
     let requests = 30_000;
@@ -154,7 +154,7 @@ fn those_who_do_not_read_what_they_asked_for_are_hung_up_on() -> Result<()> {
     let seen = probe.end()?;
     show("those who do not read", &seen)?;
     assert!(seen.mebibytes <= MEBIBYTES, "{seen:?}");
-    eventually("all of them to be gone", LONG, || (descriptors_of(updater) <= before).then_some(()))
+    eventually("all of them to be gone", LONG, || (sockets_of(updater) <= before).then_some(()))
 }
 
 #[test]

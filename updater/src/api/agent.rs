@@ -5,24 +5,18 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use protocol::{AppHealth, AppName};
-use serde::Deserialize;
+use protocol::AppHealth;
 
 use crate::api::blocking::blocking;
+use crate::api::order_query::AppQuery;
 use crate::api::{ApiError, ApiQuery};
 use crate::daemon::Daemon;
 use crate::transaction::Operation;
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct AgentQuery {
-    app: Option<AppName>,
-}
-
 pub(super) async fn operate(
     State(daemon): State<Arc<Daemon>>,
     Path(operation): Path<Operation>,
-    ApiQuery(query): ApiQuery<AgentQuery>,
+    ApiQuery(query): ApiQuery<AppQuery>,
 ) -> Result<Json<AppHealth>, ApiError> {
     let app = daemon.app(query.app.as_ref())?;
     let health = blocking(move || {

@@ -6,6 +6,7 @@ use http::{HeaderMap, header::CONTENT_LENGTH, header::CONTENT_TYPE};
 use protocol::{Digest, header, parse_content_digest};
 
 use crate::api::ApiError;
+use crate::api::headers::only;
 use crate::transaction::Declared;
 use crate::trust::UnverifiedManifest;
 
@@ -24,12 +25,14 @@ pub(super) struct Announced {
     pub(super) declared: Declared,
     /// What vouches for it.
     pub(super) presented: UnverifiedManifest,
+    /// Whether it was said that the updater itself is meant.
+    pub(super) confirm_self: bool,
 }
 
 impl Form {
     /// Told from the media type.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
-        let kind = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or(""));
+        let kind = only(headers, CONTENT_TYPE.as_str())?;
         let kind = kind.map(|kind| kind.split(';').next().unwrap_or("").trim());
         match kind {
             None | Some("application/json") => Ok(Self::Json),
@@ -47,8 +50,7 @@ impl Form {
 
 /// The digest that the request's header announces.
 pub(super) fn announced_digest(headers: &HeaderMap) -> Result<Option<Digest>, ApiError> {
-    let Some(value) = headers.get(header::CONTENT_DIGEST) else { return Ok(None) };
-    let value = value.to_str().unwrap_or("");
+    let Some(value) = only(headers, header::CONTENT_DIGEST)? else { return Ok(None) };
     let digest = parse_content_digest(value);
     digest.map(Some).map_err(|error| ApiError::bad_request(format!("failed to {error}")))
 }
@@ -56,7 +58,7 @@ pub(super) fn announced_digest(headers: &HeaderMap) -> Result<Option<Digest>, Ap
 /// The manifest and the signature in the request's headers.
 pub(super) fn presented(headers: &HeaderMap) -> Result<UnverifiedManifest, ApiError> {
     let file = |name| {
-        let value = headers.get(name);
+        let value = only(headers, name)?;
         value.map(|value| STANDARD.decode(value)).transpose().map_err(|error| {
             ApiError::bad_request(format!("the header {name} is not base64: {error}"))
         })

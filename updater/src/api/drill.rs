@@ -11,7 +11,8 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use crate::api::blocking::blocking;
 use crate::api::follow::{Follow, lines};
-use crate::api::orders::{AppQuery, check_order};
+use crate::api::order_query::AppQuery;
+use crate::api::orders::check_order;
 use crate::api::{ApiError, ApiQuery};
 use crate::daemon::Daemon;
 use crate::server::Caller;

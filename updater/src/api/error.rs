@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 use protocol::{Code, Problem, header};
 
-use crate::transaction::Failure;
+use crate::transaction::{ContradictionError, Failure};
 
 /// A problem on its way to the caller.
 #[derive(Debug)]
@@ -25,6 +25,12 @@ impl From<Box<Problem>> for ApiError {
 impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
         Self(failure.problem)
+    }
+}
+
+impl From<ContradictionError> for ApiError {
+    fn from(error: ContradictionError) -> Self {
+        Self::bad_request(error.to_string())
     }
 }
 

@@ -6,39 +6,26 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
-use protocol::{AppName, Code, Problem, TransactionId};
-use serde::Deserialize;
+use protocol::{Code, Problem, TransactionId};
 
 use crate::api::blocking::blocking;
 use crate::api::follow::server_sent;
+use crate::api::headers::number;
+use crate::api::order_query::AppQuery;
 use crate::api::{ApiError, ApiQuery};
 use crate::daemon::Daemon;
 use crate::transaction::{EventFilter, Evidence, evidence_file};
 
-/// Query parameters of `GET /events`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct EventsQuery {
-    app: Option<AppName>,
-}
-
 /// `GET /events`: from now on, or from `Last-Event-ID`.
 pub(super) async fn events(
     State(daemon): State<Arc<Daemon>>,
-    ApiQuery(query): ApiQuery<EventsQuery>,
+    ApiQuery(query): ApiQuery<AppQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     if query.app.as_ref().is_some_and(|app| *app != daemon.updater_app.settings.name) {
         daemon.app(query.app.as_ref())?;
     }
-    let after = match headers.get("last-event-id") {
-        None => daemon.events.last(),
-        Some(id) => id
-            .to_str()
-            .ok()
-            .and_then(|id| id.parse().ok())
-            .ok_or_else(|| ApiError::bad_request("Last-Event-ID is not a number"))?,
-    };
+    let after = number(&headers, "last-event-id")?.unwrap_or_else(|| daemon.events.last());
     let wanted = EventFilter { app: query.app, transaction: None, after };
     Ok(server_sent(daemon.events.listen(wanted)))
 }

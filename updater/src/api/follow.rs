@@ -1,14 +1,22 @@
 //! Answers to orders: once at the end, or a stream of events until then.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response, Sse, sse};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use http::{HeaderMap, HeaderValue, StatusCode, header::ACCEPT, header::CONTENT_TYPE};
-use protocol::{Event, EventKind, Kind, Phase, Status, TransactionId, TransactionResult, header};
+use protocol::{
+    Event, EventKind, Kind, Phase, ProbeReport, ReleaseSlot, Status, TransactionId,
+    TransactionResult, header,
+};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::api::ApiError;
+use crate::api::blocking::blocking;
 use crate::transaction::{App, EventFilter};
 
 /// How the caller wants to be told, and until when.
@@ -20,16 +28,18 @@ pub(super) struct Follow {
     pub(super) early: bool,
     /// The last event before the order.
     pub(super) after: u64,
+    /// Whether it waits for the watch after a rollback no longer than [`PATIENCE`].
+    pub(super) hurried: bool,
 }
+
+/// How long a watch is waited for by clients of the older form, which hang up after 30 seconds. A
+/// short watch ends within it.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Follow {
     /// What the request's headers ask for.
     pub(super) fn new(headers: &HeaderMap, early: bool, after: u64) -> Self {
-        let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
-        let stream = accept
-            .split(',')
-            .any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == header::NDJSON));
-        Self { stream, early, after }
+        Self { stream: wants_lines(headers), early, after, hurried: false }
     }
 
     /// Answers with what becomes of a transaction that was begun.
@@ -59,8 +69,16 @@ impl Follow {
             after: self.after,
         };
         let events = until_early(app.status.listen(wanted), self.early);
-        let mut response =
-            if self.stream { lines(events) } else { at_the_end(events, answer).await };
+        let mut response = if self.stream {
+            lines(events)
+        } else {
+            match at_the_end(events, app, self.hurried).await {
+                Some(result) => answer(with_release(app, result).await),
+                None => {
+                    ApiError::internal("the transaction ended without a result").into_response()
+                }
+            }
+        };
         if let Ok(value) = HeaderValue::from_str(transaction.as_str()) {
             response.headers_mut().insert(header::TRANSACTION, value);
         }
@@ -115,17 +133,78 @@ pub(super) fn lines<T: Serialize>(events: impl Stream<Item = T> + Send + 'static
     ([(CONTENT_TYPE, header::NDJSON)], Body::from_stream(lines)).into_response()
 }
 
+/// Whether an order asks for a line for each event.
+pub(super) fn wants_lines(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let kinds = accept.split(',').filter_map(|kind| kind.split(';').next());
+    kinds.map(str::trim).any(|kind| kind == header::NDJSON)
+}
+
+/// Waits for the result. For a caller in a hurry, a rollback that is being watched is one.
 async fn at_the_end(
     events: impl Stream<Item = Event>,
-    answer: impl FnOnce(TransactionResult) -> Response,
-) -> Response {
+    app: &App,
+    hurried: bool,
+) -> Option<TransactionResult> {
     let mut events = std::pin::pin!(events);
-    while let Some(event) = events.next().await {
-        if let EventKind::Result(result) = event.kind {
-            return answer(TransactionResult { transaction: event.transaction, ..*result });
+    let (mut deadline, mut probe) = (None, None);
+    loop {
+        let next = match deadline {
+            None => events.next().await,
+            Some(deadline) => match tokio::time::timeout_at(deadline, events.next()).await {
+                Ok(next) => next,
+                Err(_) => match watched(app, probe.take()) {
+                    Some(result) => return Some(result),
+                    // It has ended in this moment, and its result is on its way.
+                    None => events.next().await,
+                },
+            },
+        };
+        let event = next?;
+        match event.kind {
+            EventKind::Result(result) => {
+                return Some(TransactionResult { transaction: event.transaction, ..*result });
+            }
+            EventKind::Phase { phase, kind, .. } => {
+                let is_watched = hurried && phase == Phase::Watching && kind == Kind::Rollback;
+                deadline = is_watched.then(|| Instant::now() + PATIENCE);
+            }
+            EventKind::Probe { attempt, passed: true, detail } => {
+                let kind = app.probe_kind();
+                let attempts = attempt;
+                probe = Some(ProbeReport { passed: true, kind, proof: None, attempts, detail });
+            }
+            _ => {}
         }
     }
-    ApiError::internal("the transaction ended without a result").into_response()
+}
+
+/// What is known of a rollback that was proven and is being watched; nothing if that is over.
+fn watched(app: &App, probe: Option<ProbeReport>) -> Option<TransactionResult> {
+    let status = app.status.get();
+    let (transaction, _) = status.running?;
+    let result = TransactionResult {
+        transaction: Some(transaction),
+        from: status.active.map(|active| active.digest),
+        to: Some(status.to?),
+        probe,
+        ..result(Status::RolledBack)
+    };
+    Some(result)
+}
+
+/// A result that comes before the end names the release that the order goes to.
+async fn with_release(app: &App, result: TransactionResult) -> TransactionResult {
+    let slot = match result.status {
+        Status::SelfUpdateQueued => ReleaseSlot::Store,
+        Status::Confirming | Status::RolledBack => ReleaseSlot::Active,
+        _ => return result,
+    };
+    let to = result.to.or_else(|| app.status.get().to);
+    let (None, None, Some(to)) = (&result.release, &result.problem, to) else { return result };
+    let settings = Arc::clone(&app.settings);
+    let release = blocking(move || Ok(settings.slot_release(slot, &to))).await;
+    TransactionResult { release: release.ok(), ..result }
 }
 
 /// Where the master has to come back on a new connection, the answer ends before it: this one must
@@ -162,7 +241,12 @@ fn early_status(event: &Event) -> Option<Status> {
 }
 
 fn early_result(event: &Event, status: Status) -> Event {
-    let result = TransactionResult {
+    Event { kind: EventKind::Result(Box::new(result(status))), ..event.clone() }
+}
+
+/// A result that says nothing yet but its status.
+const fn result(status: Status) -> TransactionResult {
+    TransactionResult {
         status,
         code: None,
         transaction: None,
@@ -172,6 +256,5 @@ fn early_result(event: &Event, status: Status) -> Event {
         probe: None,
         duration_ms: 0,
         problem: None,
-    };
-    Event { kind: EventKind::Result(Box::new(result)), ..event.clone() }
+    }
 }

@@ -7,8 +7,8 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode};
 use protocol::{
-    AppName, Code, Digest, Kind, OrderOptions, Problem, ReleaseSlot, RollbackOrder, Status,
-    TransactionId, TransactionResult, UpdateOrder, header,
+    Code, Digest, Kind, OrderOptions, Problem, ReleaseSlot, RollbackOrder, Status, TransactionId,
+    TransactionResult, UpdateOrder, header,
 };
 use serde::Deserialize;
 
@@ -16,9 +16,12 @@ use crate::api::announced::{Announced, Form, announced_digest, length, presented
 use crate::api::blocking::blocking;
 use crate::api::body_deadline::BodyDeadline;
 use crate::api::follow::Follow;
-use crate::api::parts::{Parts, Sent, label};
+use crate::api::headers::{number, only};
+use crate::api::label::label;
+use crate::api::order_query::{AppQuery, NoQuery, RollbackQuery, SelfUpdateQuery, UpdateQuery};
+use crate::api::parts::{Parts, Sent};
 use crate::api::upload::Upload;
-use crate::api::{ApiError, ApiQuery};
+use crate::api::{ApiError, ApiQuery, older_form};
 use crate::config::LimitsConfig;
 use crate::daemon::Daemon;
 use crate::server::Caller;
@@ -27,20 +30,8 @@ use crate::transaction::{Admission, App, Declared, Failure, Order, Target};
 /// Bytes of a JSON body.
 const JSON_BYTES: usize = 64 << 10;
 
-/// Query parameters of an order.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[expect(clippy::struct_excessive_bools, reason = "these are the parameters as they are named")]
-pub(super) struct OrderQuery {
-    app: Option<AppName>,
-    sha: Option<String>,
-    force: bool,
-    retry_quarantined: bool,
-    confirm: bool,
-    irreversible: bool,
-    watch: Option<protocol::Period>,
-    confirm_self: bool,
-}
+/// Characters of a caller's name for its order.
+const KEY_CHARACTERS: usize = 400;
 
 /// An order that has been understood, before it meets its app.
 struct Head {
@@ -54,11 +45,13 @@ struct Head {
 pub(super) async fn stage(
     State(daemon): State<Arc<Daemon>>,
     Path(digest): Path<String>,
-    ApiQuery(query): ApiQuery<OrderQuery>,
+    ApiQuery(query): ApiQuery<UpdateQuery>,
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
     let app = daemon.app(query.app.as_ref())?;
+    let (sha, options) = query.split();
+    check_watch(&daemon, &options)?;
     check_order(&daemon, request.headers()).await?;
     let digest: Digest =
         digest.parse().map_err(|error| ApiError::bad_request(format!("failed to {error}")))?;
@@ -70,28 +63,26 @@ pub(super) async fn stage(
     if announced_digest(&parts.headers)?.is_some_and(|announced| announced != digest) {
         return Err(ApiError::bad_request("the Content-Digest is not the one in the path"));
     }
-    let (sha, options) = query.split();
     let head = Head { caller, headers: parts.headers, kind: Kind::Stage, options };
-    let declared = Declared { digest: Some(digest), label: sha, ..Declared::default() };
-    receive(&daemon, app, head, body, declared).await
+    let announced = announced(&head.headers, Some(digest), sha, false)?;
+    receive(&daemon, app, head, body, announced).await
 }
 
 /// `POST /update`: activates a staged release (JSON), or takes one and activates it.
 pub(super) async fn update(
     State(daemon): State<Arc<Daemon>>,
-    ApiQuery(query): ApiQuery<OrderQuery>,
+    ApiQuery(query): ApiQuery<UpdateQuery>,
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
     let app = daemon.app(query.app.as_ref())?;
     let (parts, body) = request.into_parts();
-    let (sha, options) = query.split();
     match Form::of(&parts.headers)? {
         Form::Json => {
             let order: UpdateOrder = json(body, &daemon.config.limits).await?;
-            let head =
-                Head { caller, headers: parts.headers, kind: Kind::Update, options: order.options };
-            activate(&daemon, app, head, Target::Digest(order.digest)).await
+            let options = query.merged(&order.options)?;
+            let head = Head { caller, headers: parts.headers, kind: Kind::Update, options };
+            activate(&daemon, app, head, Target::Digest(order.digest), false).await
         }
         form => {
             let digest = announced_digest(&parts.headers)?;
@@ -99,9 +90,10 @@ pub(super) async fn update(
                 let detail = "send the archive's digest as Content-Digest: sha-256=:<base64>:";
                 return Err(Problem::new(Code::DigestMissing, detail).into());
             }
+            let (sha, options) = query.split();
             let head = Head { caller, headers: parts.headers, kind: Kind::Update, options };
-            let declared = Declared { digest, label: sha, ..Declared::default() };
-            receive(&daemon, app, head, body, declared).await
+            let announced = announced(&head.headers, digest, sha, false)?;
+            receive(&daemon, app, head, body, announced).await
         }
     }
 }
@@ -109,7 +101,7 @@ pub(super) async fn update(
 /// `POST /update-self`: takes a release of the updater itself.
 pub(super) async fn update_self(
     State(daemon): State<Arc<Daemon>>,
-    ApiQuery(query): ApiQuery<OrderQuery>,
+    ApiQuery(query): ApiQuery<SelfUpdateQuery>,
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -120,45 +112,47 @@ pub(super) async fn update_self(
         let detail = "send the updater's archive, and its digest as Content-Digest";
         return Err(Problem::new(Code::DigestMissing, detail).into());
     }
-    if form == Form::Archive && !query.confirm_self {
-        let detail = "say confirm_self=true: this replaces the updater itself";
-        return Err(ApiError::bad_request(detail));
+    if form == Form::Archive {
+        check_meant(query.confirm_self)?;
     }
     daemon.check_idle()?;
-    let (label, confirm_self) = (query.sha.clone(), query.confirm_self);
-    let declared = Declared { digest, label, confirm_self };
-    let (_, options) = query.split();
+    let SelfUpdateQuery { sha, force, retry_quarantined, confirm_self } = query;
+    let options = OrderOptions { force, retry_quarantined, ..OrderOptions::default() };
     let head = Head { caller, headers: parts.headers, kind: Kind::SelfUpdate, options };
-    receive(&daemon, Arc::clone(&daemon.updater_app), head, body, declared).await
+    let announced = announced(&head.headers, digest, sha, confirm_self)?;
+    receive(&daemon, Arc::clone(&daemon.updater_app), head, body, announced).await
 }
 
 /// `POST /rollback`: to `prev`, or to a release that is on the disk.
 pub(super) async fn rollback(
     State(daemon): State<Arc<Daemon>>,
-    ApiQuery(query): ApiQuery<OrderQuery>,
+    ApiQuery(query): ApiQuery<RollbackQuery>,
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
     let app = daemon.app(query.app.as_ref())?;
     let (parts, body) = request.into_parts();
-    let order: RollbackOrder = json(body, &daemon.config.limits).await?;
-    let target = order.digest.map_or(Target::Previous, Target::Digest);
-    let (_, asked) = query.split();
-    let options = OrderOptions {
-        force: order.options.force || asked.force,
-        retry_quarantined: order.options.retry_quarantined || asked.retry_quarantined,
-        confirm: order.options.confirm || asked.confirm,
-        irreversible: order.options.irreversible || asked.irreversible,
-        watch: order.options.watch.or(asked.watch),
+    let hurried = older_form::is_asked_for(&parts.method, &parts.uri, &parts.headers);
+    let order = match Form::of(&parts.headers)? {
+        // Clients of the older form have nothing to say in it.
+        Form::Multipart => RollbackOrder::default(),
+        Form::Json => json(body, &daemon.config.limits).await?,
+        Form::Archive => {
+            let detail = "a rollback takes no archive, but a JSON body or none";
+            return Err(ApiError::bad_request(detail));
+        }
     };
+    let target = order.digest.map_or(Target::Previous, Target::Digest);
+    let options = query.merged(&order.options)?;
     let head = Head { caller, headers: parts.headers, kind: Kind::Rollback, options };
-    activate(&daemon, app, head, target).await
+    activate(&daemon, app, head, target, hurried).await
 }
 
 /// `POST /confirm/{transaction}`: the master has come back on a new connection.
 pub(super) async fn confirm(
     State(daemon): State<Arc<Daemon>>,
     Path(transaction): Path<String>,
+    ApiQuery(NoQuery {}): ApiQuery<NoQuery>,
     caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -181,13 +175,6 @@ pub(super) async fn confirm(
     }
     let detail = format!("{transaction} does not wait for a confirmation");
     Err(Problem::new(Code::UnknownTransaction, detail).into())
-}
-
-/// Query parameters of what is no order.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct AppQuery {
-    pub(super) app: Option<AppName>,
 }
 
 /// `DELETE /update`: asks what is under way to stop, and answers with how it ended.
@@ -213,12 +200,9 @@ async fn receive(
     app: Arc<App>,
     head: Head,
     body: Body,
-    mut declared: Declared,
+    mut announced: Announced,
 ) -> Result<Response, ApiError> {
     let deadline = BodyDeadline::begin(&app.settings.limits);
-    let labelled = declared.label.take().map(label).transpose();
-    declared.label = labelled.map_err(|error| ApiError::bad_request(error.to_string()))?;
-    let mut announced = Announced { declared, presented: presented(&head.headers)? };
     let sent = match Form::of(&head.headers).unwrap_or(Form::Archive) {
         Form::Multipart => {
             let parts = Parts::open(&head.headers, body, &mut announced, deadline).await?;
@@ -226,6 +210,9 @@ async fn receive(
         }
         Form::Json | Form::Archive => Sent::Alone(body),
     };
+    if head.kind == Kind::SelfUpdate {
+        check_meant(announced.confirm_self)?;
+    }
     let length = length(&head.headers);
     let (upload, archive) = Upload::new(announced, length, sent.is_alone(), deadline);
     let follow = Follow::new(&head.headers, true, daemon.events.last());
@@ -245,8 +232,10 @@ async fn activate(
     app: Arc<App>,
     head: Head,
     target: Target,
+    hurried: bool,
 ) -> Result<Response, ApiError> {
     let follow = Follow::new(&head.headers, true, daemon.events.last());
+    let follow = Follow { hurried, ..follow };
     match begin(daemon, &app, head, target).await? {
         Admission::AlreadyCurrent(result) => Ok(follow.result(&app, *result)),
         Admission::Started { transaction, .. } => Ok(follow.transaction(&app, transaction).await),
@@ -259,13 +248,9 @@ async fn begin(
     head: Head,
     target: Target,
 ) -> Result<Admission, ApiError> {
-    let longest = daemon.config.limits.longest_watch;
-    if let Some(watch) = head.options.watch.filter(|watch| *watch > longest) {
-        let detail = format!("a watch of {watch} is longer than limits.longest_watch, {longest}");
-        return Err(ApiError::bad_request(detail));
-    }
+    check_watch(daemon, &head.options)?;
+    let key = order_key(&head.headers)?;
     let epoch = check_order(daemon, &head.headers).await?;
-    let key = head.headers.get(header::IDEMPOTENCY_KEY).and_then(|value| value.to_str().ok());
     let order = Order {
         kind: head.kind,
         target,
@@ -273,10 +258,50 @@ async fn begin(
         caller: head.caller.kind(),
         connection: head.caller.connection,
         epoch,
-        order: key.map(|key| key.chars().take(100).collect()),
+        order: key,
     };
     let app = Arc::clone(app);
     blocking(move || Ok(app.begin(order)?)).await
+}
+
+/// A watch that is too long is told also where none comes of the order.
+fn check_watch(daemon: &Daemon, options: &OrderOptions) -> Result<(), ApiError> {
+    let longest = daemon.config.limits.longest_watch;
+    let Some(watch) = options.watch.filter(|watch| *watch > longest) else { return Ok(()) };
+    let detail = format!("a watch of {watch} is longer than limits.longest_watch, {longest}");
+    Err(ApiError::bad_request(detail))
+}
+
+fn check_meant(confirm_self: bool) -> Result<(), ApiError> {
+    if confirm_self {
+        return Ok(());
+    }
+    Err(ApiError::bad_request("say confirm_self=true: this replaces the updater itself"))
+}
+
+/// The caller's name for its order. A part of it would not be found again.
+fn order_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let key = only(headers, header::IDEMPOTENCY_KEY)?;
+    if key.is_some_and(|key| key.len() > KEY_CHARACTERS) {
+        let detail = format!("the Idempotency-Key has over {KEY_CHARACTERS} characters");
+        return Err(ApiError::bad_request(detail));
+    }
+    Ok(key.map(str::to_owned))
+}
+
+/// What is known of an archive before its body.
+fn announced(
+    headers: &HeaderMap,
+    digest: Option<Digest>,
+    sha: Option<String>,
+    confirm_self: bool,
+) -> Result<Announced, ApiError> {
+    let label = sha.map(label).transpose()?.flatten();
+    Ok(Announced {
+        declared: Declared { digest, label },
+        presented: presented(headers)?,
+        confirm_self,
+    })
 }
 
 /// Whether orders are taken, and from this master. The epoch is kept on the disk, so this blocks.
@@ -284,11 +309,7 @@ pub(super) async fn check_order(
     daemon: &Arc<Daemon>,
     headers: &HeaderMap,
 ) -> Result<Option<u64>, ApiError> {
-    let epoch = headers.get(header::EPOCH).map(|value| {
-        let number = value.to_str().ok().and_then(|value| value.parse().ok());
-        number.ok_or_else(|| ApiError::bad_request("Swarm-Epoch is not a number"))
-    });
-    let epoch = epoch.transpose()?;
+    let epoch = number(headers, header::EPOCH)?;
     let daemon = Arc::clone(daemon);
     blocking(move || Ok(daemon.check_order(epoch).map(|()| epoch)?)).await
 }
@@ -326,17 +347,4 @@ fn ready(app: &App, digest: Digest) -> Result<Option<TransactionResult>, Problem
         duration_ms: 0,
         problem: None,
     }))
-}
-
-impl OrderQuery {
-    fn split(self) -> (Option<String>, OrderOptions) {
-        let options = OrderOptions {
-            force: self.force,
-            retry_quarantined: self.retry_quarantined,
-            confirm: self.confirm,
-            irreversible: self.irreversible,
-            watch: self.watch,
-        };
-        (self.sha, options)
-    }
 }

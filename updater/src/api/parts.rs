@@ -13,25 +13,15 @@ use protocol::Digest;
 use crate::api::ApiError;
 use crate::api::announced::Announced;
 use crate::api::body_deadline::BodyDeadline;
+use crate::api::form_stream::{FormStream, HEAD_BYTES, HeadGate};
+use crate::api::headers::only;
+use crate::api::label::label;
 
 /// Bytes of a part that is not the archive.
 const PART_BYTES: usize = 4096;
 
-/// Characters of a sender's label.
-const LABEL_CHARACTERS: usize = 128;
-
-/// Why a label is none.
-#[derive(Debug, thiserror::Error)]
-#[error("the label sha has {0} characters; {LABEL_CHARACTERS} is the most")]
-pub(super) struct LabelError(usize);
-
-/// Checks the label's length.
-pub(super) fn label(text: String) -> Result<String, LabelError> {
-    match text.chars().count() {
-        count if count > LABEL_CHARACTERS => Err(LabelError(count)),
-        _ => Ok(text),
-    }
-}
+/// The parts that a form may have.
+const NAMES: [&str; 6] = ["tarball", "sha", "sha256", "confirm_self", "manifest", "signature"];
 
 /// How an archive is sent.
 pub(super) enum Sent {
@@ -43,14 +33,23 @@ pub(super) enum Sent {
 
 /// A form that has been read up to its archive.
 pub(super) struct Parts {
-    form: Multipart<'static>,
+    form: FormParts,
     tarball: Field<'static>,
+}
+
+/// The parts of a form, one after the other.
+pub(super) struct FormParts {
+    form: Multipart<'static>,
+    gate: HeadGate,
+    deadline: BodyDeadline,
+    /// The names of those that have come: none may come twice.
+    seen: Vec<String>,
 }
 
 /// A part that is not the archive.
 pub(super) enum Part {
     /// `sha`
-    Label(String),
+    Label(Option<String>),
     /// `sha256`
     Digest(Digest),
     /// `confirm_self`
@@ -59,8 +58,6 @@ pub(super) enum Part {
     Manifest(Vec<u8>),
     /// `signature`
     Signature(Vec<u8>),
-    /// Something that means nothing here.
-    Other,
 }
 
 impl Sent {
@@ -79,48 +76,72 @@ impl Parts {
         deadline: BodyDeadline,
     ) -> Result<Self, ApiError> {
         let broken = |error: io::Error| ApiError::bad_request(format!("multipart: {error}"));
-        let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let kind = only(headers, CONTENT_TYPE.as_str())?.unwrap_or("");
         let boundary =
             multer::parse_boundary(kind).map_err(|error| broken(io::Error::other(error)))?;
-        let mut form = Multipart::new(body.into_data_stream(), boundary);
+        let mut form = FormParts::new(body, boundary, deadline);
         loop {
-            let next = within(deadline, form.next_field()).await.map_err(broken)?;
-            let Some(field) = next else {
+            let Some(field) = form.next().await.map_err(broken)? else {
                 return Err(ApiError::bad_request("the form has no part tarball"));
             };
             if field.name() == Some("tarball") {
                 return Ok(Self { form, tarball: field });
             }
             match read(field, deadline).await.map_err(broken)? {
-                Part::Label(label) => drop(announced.declared.label.get_or_insert(label)),
-                Part::Digest(digest) => _ = announced.declared.digest.get_or_insert(digest),
-                Part::ConfirmSelf(meant) => announced.declared.confirm_self |= meant,
+                Part::Label(label) => announced.declared.say_label(label)?,
+                Part::Digest(digest) => announced.declared.say_digest(digest)?,
+                Part::ConfirmSelf(meant) => announced.confirm_self |= meant,
                 Part::Manifest(file) => announced.presented.manifest = Some(file),
                 Part::Signature(file) => announced.presented.signature = Some(file),
-                Part::Other => {}
             }
         }
     }
 
     /// The archive, and what comes after it.
-    pub(super) fn split(
-        self,
-    ) -> (impl Stream<Item = io::Result<Bytes>> + Unpin, Multipart<'static>) {
-        (self.tarball.map_err(io::Error::other), self.form)
+    pub(super) fn split(self) -> (impl Stream<Item = io::Result<Bytes>> + Unpin, FormParts) {
+        (self.tarball.map_err(told), self.form)
     }
 }
 
-/// The next part after the archive.
-pub(super) async fn next_part(
-    form: &mut Multipart<'static>,
-    deadline: BodyDeadline,
-) -> io::Result<Option<Part>> {
-    match within(deadline, form.next_field()).await? {
-        Some(field) if field.name() == Some("tarball") => {
-            Err(io::Error::other("the form has a second part tarball"))
+impl FormParts {
+    fn new(body: Body, boundary: String, deadline: BodyDeadline) -> Self {
+        let gate = HeadGate::new();
+        let stream = FormStream::new(body.into_data_stream(), gate.clone());
+        Self { form: Multipart::new(stream, boundary), gate, deadline, seen: Vec::new() }
+    }
+
+    /// The next part after the archive.
+    pub(super) async fn next_part(&mut self) -> io::Result<Option<Part>> {
+        match self.next().await? {
+            Some(field) => read(field, self.deadline).await.map(Some),
+            None => Ok(None),
         }
-        Some(field) => read(field, deadline).await.map(Some),
-        None => Ok(None),
+    }
+
+    /// The next part. All before it has been read.
+    async fn next(&mut self) -> io::Result<Option<Field<'static>>> {
+        self.gate.head_begins();
+        let Some(field) = within(self.deadline, self.form.next_field()).await? else {
+            return Ok(None);
+        };
+        self.gate.head_ended();
+        let head = field.headers().iter();
+        let head: usize = head.map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        if head > HEAD_BYTES {
+            return Err(io::Error::other(format!(
+                "the head of a part has over {HEAD_BYTES} bytes"
+            )));
+        }
+        let name = field.name().unwrap_or_default();
+        if !NAMES.contains(&name) {
+            let known = NAMES.join(", ");
+            return Err(io::Error::other(format!("there is no part {name:?}; there are {known}")));
+        }
+        if self.seen.iter().any(|seen| seen == name) {
+            return Err(io::Error::other(format!("the form has a second part {name}")));
+        }
+        self.seen.push(name.to_owned());
+        Ok(Some(field))
     }
 }
 
@@ -137,19 +158,37 @@ async fn read(mut field: Field<'static>, deadline: BodyDeadline) -> io::Result<P
     };
     Ok(match field.name() {
         Some("sha") => Part::Label(label(word(bytes)?).map_err(io::Error::other)?),
-        Some("sha256") => Part::Digest(word(bytes)?.parse().map_err(io::Error::other)?),
-        Some("confirm_self") => Part::ConfirmSelf(word(bytes)? == "true"),
+        Some("sha256") => Part::Digest(word(bytes)?.parse().map_err(|error| {
+            io::Error::other(format!("the part sha256 must be 64 hex digits: failed to {error}"))
+        })?),
+        Some("confirm_self") => Part::ConfirmSelf(confirmed(&word(bytes)?)?),
         Some("manifest") => Part::Manifest(bytes),
-        Some("signature") => Part::Signature(bytes),
-        _ => Part::Other,
+        _ => Part::Signature(bytes),
     })
+}
+
+/// The words that languages write for a truth, in any case.
+fn confirmed(word: &str) -> io::Result<bool> {
+    match word.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" | "" => Ok(false),
+        _ => Err(io::Error::other(format!("the part confirm_self must be true: {word:?}"))),
+    }
 }
 
 async fn within<T>(
     deadline: BodyDeadline,
     next: impl Future<Output = Result<T, multer::Error>>,
 ) -> io::Result<T> {
-    deadline.wait(next).await?.map_err(io::Error::other)
+    deadline.wait(next).await?.map_err(told)
+}
+
+/// What our own end of the form's stream said is told as it said it.
+fn told(error: multer::Error) -> io::Error {
+    match error {
+        multer::Error::StreamReadFailed(source) => io::Error::other(source),
+        error => io::Error::other(error),
+    }
 }
 
 #[cfg(test)]
@@ -189,8 +228,8 @@ mod tests {
         let (tarball, mut form) = opened.unwrap().split();
         let bytes: Vec<Bytes> = tarball.try_collect().await.unwrap();
         assert_eq!(bytes.concat(), b"BYTES");
-        let next = next_part(&mut form, deadline()).await.unwrap();
-        assert!(matches!(next, Some(Part::Label(label)) if label == "abc"));
+        let next = form.next_part().await.unwrap();
+        assert!(matches!(next, Some(Part::Label(Some(label))) if label == "abc"));
     }
 
     #[tokio::test]
@@ -199,5 +238,37 @@ mod tests {
         assert!(open(&[part("manifest", &"x".repeat(5000))]).await.0.is_err());
         assert!(open(&[part("sha", &"x".repeat(129)), part("tarball", "BYTES")]).await.0.is_err());
         assert!(open(&[part("sha256", "x"), part("tarball", "BYTES")]).await.0.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_a_form_asks_for_is_known_and_said_once() {
+        let tarball = || part("tarball", "BYTES");
+        assert!(open(&[part("force", "true"), tarball()]).await.0.is_err());
+        assert!(open(&[part("sha", "a"), part("sha", "b"), tarball()]).await.0.is_err());
+        let (_, announced) = open(&[part("confirm_self", "True"), tarball()]).await;
+        assert!(announced.confirm_self);
+        for (word, meant) in
+            [("TRUE", Some(true)), ("1", Some(true)), ("0", Some(false)), ("2", None)]
+        {
+            assert_eq!(confirmed(word).ok(), meant, "{word}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_head_of_a_part_is_bounded_wherever_it_is_long() {
+        let long = "y".repeat(64 << 10);
+        let tarball = part("tarball", "BYTES");
+        let fits = format!("--x\r\nx: {}\r\n{}", "y".repeat(7 << 10), &tarball[5..]);
+        assert!(open(&[fits]).await.0.is_ok());
+        for begin in [
+            long.clone(),
+            format!("--x\r\nx: {long}\r\n{}", &tarball[5..]),
+            format!("--x\r\nx: {}\r\n{}", "y".repeat(9 << 10), &tarball[5..]),
+            part(&long, "abc"),
+        ] {
+            let error = open(&[begin, tarball.clone()]).await.0.err().unwrap();
+            let text = format!("{error:?}");
+            assert!(text.contains("the head of a part has over 8192 bytes"), "{text}");
+        }
     }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use http::Method;
 use protocol::{Code, Problem};
 
-use crate::api::{ApiError, agent, drill, events, health, metrics, orders};
+use crate::api::{ApiError, agent, drill, events, health, metrics, older_form, orders};
 use crate::daemon::Daemon;
 use crate::server::{Audience, Caller};
 
@@ -59,6 +59,7 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
             ApiError::from(Problem::new(Code::MethodNotAllowed, detail))
         })
         .layer(DefaultBodyLimit::disable())
+        .layer(from_fn(older_form::answer))
         .with_state(daemon)
 }
 

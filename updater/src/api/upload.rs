@@ -7,12 +7,11 @@ use std::io;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
-use multer::Multipart;
 use tokio::sync::mpsc;
 
 use crate::api::announced::Announced;
 use crate::api::body_deadline::BodyDeadline;
-use crate::api::parts::{Part, Parts, Sent, next_part};
+use crate::api::parts::{FormParts, Part, Parts, Sent};
 use crate::transaction::{Archive, ArchiveMessage, Declared};
 
 /// Messages that wait between the network and the disk.
@@ -32,7 +31,7 @@ impl Upload {
         alone: bool,
         deadline: BodyDeadline,
     ) -> (Self, Archive) {
-        let Announced { declared, presented } = announced;
+        let Announced { declared, presented, .. } = announced;
         let (sender, messages) = mpsc::channel(MESSAGES);
         let archive = Archive { messages, declared, length, alone, presented };
         (Self { sender, deadline }, archive)
@@ -81,16 +80,15 @@ impl Upload {
         Ok(())
     }
 
-    /// What a form says after its archive.
-    async fn said_after(&self, mut form: Multipart<'static>) -> io::Result<Declared> {
+    /// What a form says after its archive. Whether it is to be taken had to be said before.
+    async fn said_after(&self, mut form: FormParts) -> io::Result<Declared> {
         let mut declared = Declared::default();
-        while let Some(part) = next_part(&mut form, self.deadline).await? {
-            declared.add(match part {
-                Part::Label(label) => Declared { label: Some(label), ..Declared::default() },
-                Part::Digest(digest) => Declared { digest: Some(digest), ..Declared::default() },
-                Part::ConfirmSelf(confirm_self) => Declared { confirm_self, ..Declared::default() },
-                Part::Manifest(_) | Part::Signature(_) | Part::Other => Declared::default(),
-            });
+        while let Some(part) = form.next_part().await? {
+            match part {
+                Part::Label(label) => declared.label = label,
+                Part::Digest(digest) => declared.digest = Some(digest),
+                Part::ConfirmSelf(_) | Part::Manifest(_) | Part::Signature(_) => {}
+            }
         }
         Ok(declared)
     }

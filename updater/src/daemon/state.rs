@@ -9,7 +9,7 @@ use std::time::Instant;
 use common::{chain, failed_to, sweep_unfinished};
 use protocol::{
     AppName, Code, DEFAULT_APP, Digest, DrillReport, FORMAT, Health, HostName, Problem,
-    UpdaterState,
+    ReleaseSlot, UpdaterState,
 };
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -27,6 +27,8 @@ pub struct Daemon {
     pub host: HostName,
     /// The digest of the release that it runs from.
     pub digest: Digest,
+    /// The sender's label of that release.
+    label: Option<String>,
     /// How it was configured.
     pub config: Config,
     /// What it keeps up to date.
@@ -98,6 +100,7 @@ impl Daemon {
         let updater_app =
             App::of_updater(&config, executable, takeover, Arc::clone(&events), handle.clone());
         let updater_app = updater_app.map_err(|source| DaemonError::Own { source })?;
+        let label = updater_app.settings.slot_release(ReleaseSlot::Store, &digest).sha;
         Ok(Arc::new(Self {
             updater_app: Arc::new(updater_app),
             drill: Mutex::new(drill),
@@ -112,6 +115,7 @@ impl Daemon {
             answered: tokio::sync::Notify::new(),
             host,
             digest,
+            label,
             config,
             apps,
             events,
@@ -228,6 +232,7 @@ impl Daemon {
             host: self.host.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             digest: self.digest,
+            sha: self.label.clone(),
             uptime_seconds: self.started.elapsed().as_secs(),
             epoch: self.epoch.highest(),
             drill: self.last_drill(),

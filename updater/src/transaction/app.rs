@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use common::failed_to;
-use protocol::{ActiveRelease, AppName, CallerKind, Kind, LastTransaction, Phase, TransactionId};
+use protocol::{
+    ActiveRelease, AppName, CallerKind, Kind, LastTransaction, Phase, ProbeKind, SlotRelease,
+    TransactionId,
+};
 use tokio::runtime::Handle;
 
 use super::parts::{AgentControl, AppError, AppSettings, SelfUpdate, Signals, StatusBoard};
@@ -28,6 +31,7 @@ pub struct App {
 /// What the disk says of an app.
 struct SeenOnDisk {
     active: Option<ActiveRelease>,
+    slots: Vec<SlotRelease>,
     last: Option<LastTransaction>,
     warnings: Vec<String>,
 }
@@ -111,13 +115,16 @@ impl App {
         if is_stranded(&history) {
             warnings.push("stranded: no release could be proven healthy here".to_owned());
         }
-        SeenOnDisk { active, last: history.pop(), warnings }
+        // That a slot cannot be read, the release store's own checks say.
+        let slots = settings.slot_releases().unwrap_or_else(|_| self.status.get().slots);
+        SeenOnDisk { active, slots, last: history.pop(), warnings }
     }
 
     fn show(&self, seen: SeenOnDisk, agent: AgentProcess) {
         self.refresh_room();
         self.status.update(|status| {
             status.active = seen.active;
+            status.slots = seen.slots;
             status.last = seen.last;
             status.warnings = seen.warnings;
             status.agent = agent;
@@ -150,6 +157,11 @@ impl App {
         tracing::info!(%app, %transaction, "{app}: the {caller} asked this {kind} to stop");
         self.signals.request_stop(transaction.clone(), caller);
         Some(transaction)
+    }
+
+    /// What is asked whether its releases are healthy.
+    pub fn probe_kind(&self) -> ProbeKind {
+        self.agent.probe.kind()
     }
 
     /// Of the updater's own app: whether a successor is being tried, or was proven.

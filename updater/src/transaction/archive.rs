@@ -43,8 +43,15 @@ pub struct Declared {
     pub digest: Option<Digest>,
     /// The sender's label for the release.
     pub label: Option<String>,
-    /// That the updater itself is meant.
-    pub confirm_self: bool,
+}
+
+/// Two things that were said of one archive, of which one cannot be so.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ContradictionError {
+    #[error("two digests are announced, {0} and {1}")]
+    Digests(Digest, Digest),
+    #[error("two labels are given, {0:?} and {1:?}")]
+    Labels(String, String),
 }
 
 impl Archive {
@@ -72,8 +79,8 @@ impl Archive {
             Some(ArchiveMessage::Chunk(chunk)) => Some(Ok(chunk)),
             Some(ArchiveMessage::Failed(error)) => Some(Err(error)),
             Some(ArchiveMessage::End(later)) => {
-                self.declared.add(later);
-                None
+                let added = self.declared.add(later);
+                added.err().map(|error| Err(io::Error::new(io::ErrorKind::InvalidInput, error)))
             }
             None => {
                 let gone = "the sender went away";
@@ -84,11 +91,27 @@ impl Archive {
 }
 
 impl Declared {
-    /// Adds what was said later. The first word counts.
-    pub fn add(&mut self, later: Self) {
-        self.digest = self.digest.or(later.digest);
-        self.label = self.label.take().or(later.label);
-        self.confirm_self |= later.confirm_self;
+    /// Takes the digest that it must have.
+    pub fn say_digest(&mut self, digest: Digest) -> Result<(), ContradictionError> {
+        match self.digest.replace(digest) {
+            Some(before) if before != digest => Err(ContradictionError::Digests(before, digest)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the sender's label, if it is one.
+    pub fn say_label(&mut self, label: Option<String>) -> Result<(), ContradictionError> {
+        let Some(label) = label else { return Ok(()) };
+        match self.label.replace(label.clone()) {
+            Some(before) if before != label => Err(ContradictionError::Labels(before, label)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes what was said later.
+    fn add(&mut self, later: Self) -> Result<(), ContradictionError> {
+        later.digest.map_or(Ok(()), |digest| self.say_digest(digest))?;
+        self.say_label(later.label)
     }
 }
 
@@ -118,13 +141,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_first_of_an_archive_counts() {
+    fn what_was_said_twice_of_an_archive_must_be_the_same() {
         let label = |text: &str| Some(text.to_owned());
-        let mut archive = archive(Declared { label: label("one"), ..Declared::default() });
         let digest = Some(Digest::from_bytes([1; 32]));
-        let later = Declared { digest, label: label("two"), confirm_self: true };
-        assert!(archive.chunk(Some(ArchiveMessage::End(later))).is_none());
-        let expected = Declared { digest, label: label("one"), confirm_self: true };
-        assert_eq!(archive.declared, expected);
+        let later = |text| Declared { digest, label: label(text) };
+        let mut same = archive(Declared { label: label("one"), ..Declared::default() });
+        assert!(same.chunk(Some(ArchiveMessage::End(later("one")))).is_none());
+        assert_eq!(same.declared, later("one"));
+        let mut other = archive(Declared { label: label("one"), ..Declared::default() });
+        assert!(other.chunk(Some(ArchiveMessage::End(later("two")))).unwrap().is_err());
     }
 }

@@ -23,7 +23,7 @@ mod signature_policy;
 
 pub use admission::Admission;
 pub use app::App;
-pub use archive::{Archive, ArchiveMessage, Declared};
+pub use archive::{Archive, ArchiveMessage, ContradictionError, Declared};
 pub use events::{EventFilter, Events};
 pub use failure::{Failure, FailureOrigin};
 pub use files::{

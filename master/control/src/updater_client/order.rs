@@ -166,7 +166,6 @@ mod tests {
         let answer = answer.unwrap();
         assert_eq!(answer.status, Status::Updated);
         assert_eq!(*got.lock().unwrap(), bytes);
-        let heard = heard;
         let total = bytes.len() as u64;
         assert!(heard.contains(&OrderProgress::ArchiveSent { bytes: total, total }));
         let phase = |heard: &OrderProgress| {

@@ -3,9 +3,9 @@
 //! The state machine decides what comes next; nothing here does. No phase calls another one.
 
 mod build;
-mod drain;
+mod end_predecessor;
 mod finish;
-mod log;
+mod log_lines;
 mod migrate;
 mod outcome;
 mod prove;

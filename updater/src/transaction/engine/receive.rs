@@ -2,13 +2,12 @@
 
 use std::cell::Cell;
 use std::fs;
+use std::io;
 use std::time::{Duration, Instant};
 
 use archive::{Progress, UnpackError, UnpackLimits, unpack};
 use common::chain;
-use protocol::{
-    Code, Digest, EventKind, Kind, Problem, RELEASE_RECORD, ReleaseManifest, SignatureError,
-};
+use protocol::{Code, Digest, EventKind, Problem, RELEASE_RECORD, ReleaseManifest, SignatureError};
 
 use super::Engine;
 use crate::config::LimitsConfig;
@@ -56,10 +55,6 @@ impl Engine {
             entries: received.entries,
         });
         check_digest(known.or(archive.declared.digest), received.digest)?;
-        if self.journal.kind == Kind::SelfUpdate && !archive.declared.confirm_self {
-            let detail = "say confirm_self=true: this replaces the updater itself";
-            return Err(Problem::new(Code::BadRequest, detail).into());
-        }
         self.take_digest(received.digest)?;
         self.label = archive.declared.label.take();
         if let Some(signed) = &self.manifest {
@@ -114,6 +109,10 @@ impl Engine {
         let code = match error {
             UnpackError::TooLarge { .. } => Code::ArchiveTooLarge,
             UnpackError::Rejected { .. } => Code::ArchiveRejected,
+            // What was said of it contradicts itself.
+            UnpackError::Interrupted { source } if source.kind() == io::ErrorKind::InvalidInput => {
+                Code::BadRequest
+            }
             UnpackError::Interrupted { .. } => Code::Interrupted,
             UnpackError::Io { .. } if error.is_no_space() => Code::NoSpace,
             UnpackError::Io { .. } => Code::Internal,

@@ -1,5 +1,5 @@
 //! In a handover, the first half: the agent of the release that the transaction goes to is started
-//! beside the one that serves, and waited for until it is ready. The second half is `drain.rs`.
+//! beside the one that serves, and waited for until it is ready. The second half is `end_predecessor.rs`.
 //!
 //! The same acts go forward and back.
 

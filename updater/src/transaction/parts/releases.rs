@@ -99,6 +99,16 @@ impl AppSettings {
         }
     }
 
+    /// The releases that `active` and `prev` name.
+    pub fn slot_releases(&self) -> std::io::Result<Vec<SlotRelease>> {
+        let slots = [(Slot::Active, ReleaseSlot::Active), (Slot::Prev, ReleaseSlot::Prev)];
+        let named = slots.into_iter().map(|(slot, name)| {
+            let digest = self.layout.slot(slot)?;
+            Ok(digest.map(|digest| self.slot_release(name, &digest)))
+        });
+        Ok(named.collect::<std::io::Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
     /// The release that `active` names, with what its record says of it. A record that cannot be read
     /// is a warning.
     pub(in crate::transaction) fn active_release(

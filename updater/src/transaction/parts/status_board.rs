@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::Stream;
 use protocol::{
     ActiveRelease, AgentState, AppHealth, AppName, Digest, Event, EventKind, Holder, Kind,
-    LastTransaction, Phase, TransactionId,
+    LastTransaction, Phase, SlotRelease, TransactionId,
 };
 use time::OffsetDateTime;
 
@@ -30,6 +30,8 @@ pub struct Status {
     pub agent: AgentProcess,
     /// What `active` names.
     pub active: Option<ActiveRelease>,
+    /// What `active` and `prev` name, as the older form of `/health` lists it.
+    pub slots: Vec<SlotRelease>,
     /// How the last transaction ended.
     pub last: Option<LastTransaction>,
     /// How many bytes an archive may have, when that was last looked at.
@@ -122,6 +124,7 @@ impl Status {
             to: None,
             agent: AgentProcess::None,
             active: None,
+            slots: Vec::new(),
             last: None,
             room: None,
             warnings: Vec::new(),
