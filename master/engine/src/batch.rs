@@ -10,8 +10,8 @@ use crate::host_ended::finish_host;
 use crate::state::FIRST_PHASE;
 use crate::summary::{all_as_requested, is_success};
 use crate::{
-    Action, Activity, Command, Gate, HostActivity, HostResult, MasterCode, Notice, NoticeBody, State,
-    Status,
+    Action, Activity, Command, Gate, HostActivity, HostResult, MasterCode, Notice, NoticeBody,
+    State, Status,
 };
 
 /// How long an observation is good for, if no operator has answered since.

@@ -43,14 +43,13 @@ impl State {
         match event {
             Event::DriverStarted { who, epoch } => driver_started(self, who, epoch, now, &mut out),
             Event::Observed { host, observation } => observed(self, &host, observation, now),
-            // An older master staged hosts before their turn.
-            Event::Staged { .. } => {}
             Event::PhaseEntered { host, phase, .. } => {
                 phase_entered(self, &host, phase, now, &mut out);
             }
             Event::UpdatingSelf { host } => updating_self(self, &host, now),
             Event::OrderEnded { result } => order_ended(self, *result, now, &mut out),
-            Event::DeadlineReached => {}
+            // An older master staged hosts before their turn.
+            Event::Staged { .. } | Event::DeadlineReached => {}
             Event::Requested { who, request } => {
                 apply_request(self, &who, &request, now, &mut out);
             }

@@ -69,9 +69,8 @@ pub(super) fn roll_back(
 
 /// Has hosts that are being updated end that at once.
 pub(super) fn stop_updates(state: &State, out: &mut Vec<Command>) {
-    let updated = |index: &&usize| {
-        matches!(state.hosts[**index].activity, HostActivity::Updating(_))
-    };
+    let updated =
+        |index: &&usize| matches!(state.hosts[**index].activity, HostActivity::Updating(_));
     let stop = |&index: &usize| Command::Stop { host: state.host_name(index).clone() };
     out.extend(state.under_way.keys().filter(updated).map(stop));
 }

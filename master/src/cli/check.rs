@@ -81,6 +81,7 @@ mod tests {
             prev: None,
             desired: None,
             drift: false,
+            missed: None,
             last: None,
             warnings: Vec::new(),
         }
@@ -94,6 +95,7 @@ mod tests {
             error: None,
             updater_version: Some("0.1.0".to_owned()),
             updater_digest: None,
+            rollout: None,
             apps: vec![app(AgentState::Running, true)],
         }
     }

@@ -1,5 +1,6 @@
 //! How an update or a rollback is to be carried out, as the command line says it.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -101,6 +102,8 @@ impl PolicyArgs {
             policy: self.policy(),
             selection: selection.describe(),
             by_name: selection.is_by_name(),
+            each: false,
+            quarantined: BTreeSet::new(),
         }
     }
 

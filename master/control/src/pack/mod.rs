@@ -30,4 +30,4 @@ pub use inspect::{MANIFEST_BYTES, inflated, inspect, is_gzip, manifest_in};
 pub use listing::{LeftOut, Why};
 pub use secrets::SECRET_NAMES;
 pub use tree::{Packed, Packing, pack};
-pub use updater_program::{beside_this_program, pack_updater};
+pub use updater_program::{beside_this_program, check_updater, pack_updater};

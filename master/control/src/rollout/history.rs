@@ -2,10 +2,10 @@
 //! should run, the rollout's state.
 
 use engine::{
-    Action, Command, Event, HostOrder, HostResult, HostState, NoticeBody, PlannedHost, QuarantineScope,
-    ResultCode, Status, Step, host_results,
+    Action, Command, Event, HostOrder, HostResult, HostState, NoticeBody, PlannedHost,
+    QuarantineScope, ResultCode, Status, Step, host_results,
 };
-use protocol::{Code, Digest, HostName};
+use protocol::{Code, Digest, HostName, Kind};
 use store::{Desired, Entry, Event as StoredEvent, HostResultRecord, RolloutId};
 
 use crate::rollout::ledger::Record;
@@ -32,7 +32,9 @@ pub(super) fn entry(record: &Record, step: &Step<'_>) -> Entry {
             Command::Announce(notice) => {
                 entry.results.extend(notice.result().map(host_record));
                 match &notice.body {
-                    NoticeBody::ReleaseQuarantined { why, holds: QuarantineScope::Fleet, .. } => {
+                    NoticeBody::ReleaseQuarantined {
+                        why, holds: QuarantineScope::Fleet, ..
+                    } => {
                         let failed = notice.release.zip(notice.host.clone());
                         entry.quarantined =
                             failed.map(|(release, host)| (release, host, why.clone()));
@@ -82,7 +84,11 @@ fn who<'a>(step: &Step<'a>) -> &'a str {
 /// had it taken back.
 fn left_with(step: &Step<'_>, planned: &PlannedHost, host: &HostState) -> Option<Digest> {
     let unknown_app = ResultCode::from(Code::UnknownApp);
-    if planned.action == Action::Skip || planned.code.as_ref() == Some(&unknown_app) {
+    let refused = planned.action == Action::Refuse;
+    // A host cannot be asked to go back to what it does not have, or what failed there.
+    let back = refused && step.state.plan().kind == Kind::Rollback;
+    let unknown = refused && planned.code.as_ref() == Some(&unknown_app);
+    if planned.action == Action::Skip || back || unknown {
         return None;
     }
     if step.state.is_taken_back() {

@@ -6,7 +6,8 @@ use engine::{AppendOutcome, Event, Ledger, Notice, Plan, State, Step, fold, step
 use protocol::HostName;
 use serde_json::Value;
 use store::{
-    Appended, Event as StoredEvent, KnownRelease, Lease, Position, Rollout, Sequence, Store, StoreError,
+    Appended, Event as StoredEvent, KnownRelease, Lease, Position, Rollout, RolloutId, Sequence,
+    Store, StoreError,
 };
 use time::OffsetDateTime;
 
@@ -105,7 +106,8 @@ impl Ledger for StoreLedger<'_> {
         let rollout = self.record.rollout.id;
         let entry = entry(&self.record, step);
         let position = Position { rollout, after, lease: Some(&self.lease) };
-        match self.store.append(position, &entry)? {
+        let appended = self.store.append(position, &entry);
+        match appended.map_err(|source| cut_short(rollout, step, source))? {
             Appended::Done(sequence) => {
                 self.crash_point.kept_event();
                 self.shown = self.shown.max(sequence);
@@ -137,6 +139,19 @@ impl Ledger for StoreLedger<'_> {
     fn stop_requested(&mut self) {
         self.observer.stopping();
     }
+}
+
+/// What goes on while nothing can be written down any more.
+fn cut_short(rollout: RolloutId, step: &Step<'_>, source: StoreError) -> RolloutError {
+    let hosts = step.state.hosts().filter(|(_, host)| host.activity.is_under_way());
+    let words: Vec<_> =
+        hosts.map(|(planned, host)| format!("{} ({})", planned.host, host.name())).collect();
+    let under_way = match words.len() {
+        0 => "no host is under way".to_owned(),
+        1 => format!("it goes on at {}", words[0]),
+        _ => format!("it goes on at {}", words.join(", ")),
+    };
+    RolloutError::CutShort { rollout, under_way, source }
 }
 
 fn read(

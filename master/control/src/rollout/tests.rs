@@ -330,5 +330,5 @@ async fn a_second_interrupt_leaves() {
     fleet.host("a-1", serve).await;
     let asked = request(fleet.archive());
     let summary = fleet.run_with(asked, None, interrupt).await;
-    assert_eq!(rows(&summary), [("a-1", HostOutcome::Unreachable, Some("interrupted"))]);
+    assert_eq!(rows(&summary), [("a-1", HostOutcome::Unclear, Some("interrupted"))]);
 }

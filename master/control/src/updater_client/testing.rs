@@ -247,9 +247,9 @@ pub(crate) fn event(id: u64, more: &Value) -> Value {
 }
 
 pub(crate) fn result(status: &str) -> Value {
-    let probe = (status == "updated").then(|| {
-        json!({"passed": true, "kind": "http", "proof": "echo", "attempts": 1, "detail": "200"})
-    });
+    let probe = (status == "updated").then(
+        || json!({"passed": true, "kind": "http", "proof": "echo", "attempts": 1, "detail": "200"}),
+    );
     event(
         99,
         &json!({

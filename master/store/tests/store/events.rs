@@ -5,8 +5,8 @@ use serde_json::json;
 use std::fmt::Write as _;
 
 use engine::{
-    Gate, HostResult, HostStep, Notice, NoticeBody, OnTrip, QuarantineScope, Question, RolloutResult, Trip,
-    UpdatingSelf,
+    Gate, HostResult, HostStep, Notice, NoticeBody, OnTrip, QuarantineScope, Question,
+    RolloutResult, Trip, UpdatingSelf,
 };
 use protocol::{Digest, HostName, HostOutcome, Kind, Phase};
 use store::{Event, EventType, Events, RolloutId};
