@@ -139,8 +139,10 @@ fn a_decommissioned_host_is_not_addressed_and_its_history_stays() {
     out(&shell.enroll("web-1", "--updater"));
     out(&shell.run("decommission web-1"));
     assert_eq!(code(&shell.run("decommission web-1")), Some(1));
-    let checked = json(&shell.run("--json check"));
+    let checked = json(&shell.run("--json check --host web-1"));
     assert_eq!(checked[0]["detail"], "decommissioned");
+    assert_eq!(code(&shell.run("check --all")), Some(2), "it is none of the fleet's hosts");
+    assert!(out(&shell.run("list")).contains("decommissioned"));
     assert_eq!(json(&shell.run("--json show web-1"))["pinned"]["current"], Value::Null);
     let log = json(&shell.run("--json log web-1"));
     let types: Vec<_> = log.as_array().unwrap().iter().map(|event| &event["type"]).collect();
@@ -153,7 +155,7 @@ fn enrolling_again_says_what_to_do() {
     out(&shell.enroll("web-1", "--updater"));
     let again = shell.run("enroll --name web-1 --address 127.0.0.1 --updater --out-dir other");
     assert_eq!(code(&again), Some(1));
-    assert!(err(&again).contains("swarm decommission web-1"), "{}", err(&again));
+    assert!(err(&again).contains("swarm enroll --renew web-1"), "{}", err(&again));
     assert!(!shell.path().join("other").exists());
     let occupied = shell.run("enroll --name web-2 --address 127.0.0.1 --updater --out-dir web-1");
     assert_eq!(code(&occupied), Some(1));
@@ -171,6 +173,16 @@ fn mistakes_exit_with_2_in_text_and_in_json() {
         "enroll --name web-2 --address 127.0.0.1:80 --out-dir x",
         "enroll --name web-2 --address 127.0.0.1 --token",
         "label web-1 role",
+        "enroll --name all --address 127.0.0.1 --out-dir x",
+        "enroll --name web-2 --address 0.0.0.0 --out-dir x",
+        "enroll --renew web-1 --address 127.0.0.2 --out-dir x",
+        "set web-1",
+        "set web-1 --address ff02::1",
+        "hold web-1",
+        "hold web-1 --because x --until 2001-01-01T00:00:00Z",
+        "renew",
+        "check --select ~",
+        "check --select @",
         "check --select ,",
         "check --host wbe-1",
         "check --all --host web-1",

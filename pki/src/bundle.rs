@@ -138,11 +138,15 @@ impl<'a> Bundle<'a> {
 
     /// Changes places with the directory that is there, in one act, and puts that one aside.
     fn replace(&self, aside: &Path) -> Result<(), FileError> {
+        self.exchange()?;
         let staging = self.staging();
-        renameat_with(CWD, &staging, CWD, &self.directory, RenameFlags::EXCHANGE)
-            .map_err(|error| written(&self.directory)(error.into()))?;
-        sync(self.parent())?;
         fs::rename(&staging, aside).map_err(written(aside))?;
+        sync(self.parent())
+    }
+
+    fn exchange(&self) -> Result<(), FileError> {
+        renameat_with(CWD, self.staging(), CWD, &self.directory, RenameFlags::EXCHANGE)
+            .map_err(|error| written(&self.directory)(error.into()))?;
         sync(self.parent())
     }
 
@@ -192,6 +196,16 @@ pub fn write_bundles(bundles: &[Bundle<'_>]) -> Result<(), FileError> {
         }
     }
     Ok(())
+}
+
+/// Writes a bundle in the place of the one that is there, in one act: at every instant there is the one
+/// or the other, whole. What a run that was cut short has left beside it goes.
+pub fn replace_bundle(bundle: &Bundle<'_>) -> Result<(), FileError> {
+    bundle.unstage();
+    bundle.stage()?;
+    bundle.exchange()?;
+    bundle.unstage();
+    sync(bundle.parent())
 }
 
 /// Writes an updater's three files to a directory that is not there yet. What is in `to` already is an
@@ -278,6 +292,30 @@ mod tests {
         assert_eq!(fs::read_to_string(path("aside/notes")).unwrap(), "mine");
         assert_eq!(mode(&path("identity/updater.key")), 0o600);
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn a_bundle_takes_the_place_of_the_one_before_also_after_a_run_that_was_cut_short() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("master");
+        for name in ["one", "two", "three"] {
+            let key = PrivatePem::new(format!("key {name}"));
+            let bundle = bundle(directory.clone(), &key);
+            if name == "one" {
+                write_bundles(&[bundle]).unwrap();
+            } else {
+                // Killed before the exchange, and after it.
+                bundle.stage().unwrap();
+                if name == "three" {
+                    bundle.exchange().unwrap();
+                }
+                replace_bundle(&bundle).unwrap();
+            }
+            let written = fs::read_to_string(directory.join("x.key")).unwrap();
+            assert_eq!(written, format!("key {name}"));
+            assert_eq!(mode(&directory.join("x.key")), 0o600);
+            assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "no litter");
+        }
     }
 
     #[test]

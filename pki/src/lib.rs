@@ -35,7 +35,7 @@ mod server;
 mod testing;
 mod tls;
 
-pub use bundle::{Bundle, PrivatePem, place_updater, write_bundles};
+pub use bundle::{Bundle, PrivatePem, place_updater, replace_bundle, write_bundles};
 pub use certificate_authority::{Authority, AuthorityError};
 pub use client::{server_name, updater_client_config};
 pub use files::{FileError, IdentityFiles, check_key, read_key};

@@ -90,6 +90,9 @@ pub struct AppHealth {
     /// What an operator should know: a damaged record, a stranded host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Why a start of a stopped agent would be refused, where it would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_refused: Option<String>,
 }
 
 /// The release that runs, in `GET /health`.
@@ -330,6 +333,9 @@ pub struct TransactionResult {
     pub from: Option<Digest>,
     /// The release after: what `active` names now.
     pub to: Option<Digest>,
+    /// The release that was ordered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Digest>,
     /// How it was proven.
     #[serde(default, deserialize_with = "probe_report")]
     pub probe: Option<ProbeReport>,

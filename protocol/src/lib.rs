@@ -57,6 +57,9 @@ pub const FORMAT: u32 = 1;
 /// The port on which an updater listens unless it is told otherwise.
 pub const DEFAULT_UPDATER_PORT: u16 = 8766;
 
+/// The port on which an agent is asked for its health unless it is told otherwise.
+pub const DEFAULT_AGENT_PORT: u16 = 8765;
+
 /// The app that an order means when it names none.
 pub const DEFAULT_APP: &str = "agent";
 

@@ -65,9 +65,16 @@ pub struct Problem {
     /// The release before the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Digest>,
-    /// The release that was ordered.
+    /// The release after: what `active` names now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Digest>,
+    /// The release that was ordered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Digest>,
+    /// Whether the host was left with a release that could not be proven. Its status is then 500,
+    /// whatever the code's is: 409 says that what ran before runs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stranded: bool,
     /// The highest epoch that the updater has seen, with [`Code::StaleMaster`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
@@ -99,8 +106,15 @@ impl Problem {
             rolled_back: None,
             from: None,
             to: None,
+            target: None,
+            stranded: false,
             epoch: None,
         }
+    }
+
+    /// The HTTP status that goes with it.
+    pub const fn status(&self) -> u16 {
+        if self.stranded { 500 } else { self.code.status() }
     }
 }
 
@@ -124,7 +138,7 @@ struct Read {
 
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (title, status) = (self.code.title(), self.code.status());
+        let (title, status) = (self.code.title(), self.status());
         Written { type_uri: ABOUT_BLANK, title, status, problem: self }.serialize(serializer)
     }
 }

@@ -40,7 +40,7 @@ impl Answer {
         let kind = self.header("content-type").unwrap_or_default();
         ensure!(kind == header::PROBLEM_JSON, "no problem but {kind}: {self:?}");
         let problem: Problem = self.json()?;
-        ensure!(problem.code.status() == self.status, "the problem has another status: {self:?}");
+        ensure!(problem.status() == self.status, "the problem has another status: {self:?}");
         Ok(problem)
     }
 

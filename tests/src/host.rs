@@ -289,7 +289,7 @@ impl Host {
     /// # Errors
     /// When no answer comes.
     pub fn rollback(&self) -> Result<Answer> {
-        self.master.post("/rollback").send()
+        self.master.post("/rollback").json(&serde_json::json!({})).send()
     }
 
     /// What the updater says of itself.

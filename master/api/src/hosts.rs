@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use protocol::HostName;
 use serde::Serialize;
-use store::{Certificate, Desired, Event, EventType, Events, Host, Store, StoreError};
+use store::{Certificate, Desired, Event, EventType, Events, Hold, Host, Store, StoreError};
 
 /// How many of a host's last events are told.
 const RECENT: u32 = 10;
@@ -34,6 +34,13 @@ impl HostDocument {
             recent: store.events(Events::Host(host), RECENT)?,
         })
     }
+}
+
+/// Whether a host is kept out of rollouts, and why.
+#[derive(Debug, Serialize)]
+pub struct HeldDocument<'a> {
+    pub host: &'a HostName,
+    pub held: Option<&'a Hold>,
 }
 
 /// The labels that a host has now.

@@ -17,7 +17,7 @@ mod simulations;
 
 pub use drills::{DrillStepLine, DrillSummary};
 pub use history::{PastRollout, past_rollouts};
-pub use hosts::{HostDocument, LabelsDocument};
+pub use hosts::{HeldDocument, HostDocument, LabelsDocument};
 pub use master::{EpochDocument, MasterDocument};
 pub use plan::PlanDocument;
 pub use releases::{DescribedRelease, ForgivenRelease, SignedRelease};

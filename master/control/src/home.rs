@@ -28,6 +28,19 @@ pub enum HomeError {
     /// It could not be made.
     #[error("make the directory {}", .path.display())]
     Make { path: PathBuf, source: io::Error },
+    /// This user may not look into it.
+    #[error("look into {}: permission denied{}", .path.display(), belongs(.owner.as_ref()))]
+    Closed {
+        path: PathBuf,
+        /// Whose it is, and its mode, as far as that can be seen.
+        owner: Option<(String, u32)>,
+    },
+    /// It is there, and another user's.
+    #[error("trust {}: it belongs to {owner}, and this is {user}", .path.display())]
+    Foreign { path: PathBuf, owner: String, user: String },
+    /// It could not be looked into.
+    #[error("look into {}", .path.display())]
+    Look { path: PathBuf, source: io::Error },
     /// Others may read or write it.
     #[error("trust {}: others may enter it (mode {mode:04o})", .path.display())]
     Open { path: PathBuf, mode: u32 },
@@ -40,15 +53,30 @@ impl Explain for HomeError {
             Self::NotInitialised(_) => {
                 Some("run: swarm init (or name another place with --home DIR)".to_owned())
             }
+            Self::Closed { owner: Some((owner, _)), .. } => {
+                Some(format!("run it as {owner}, or name another place with --home DIR"))
+            }
+            Self::Closed { owner: None, .. } => {
+                Some("run it as its owner (sudo), or name another place with --home DIR".to_owned())
+            }
+            Self::Foreign { path, owner, user } => Some(format!(
+                "run it as {owner} (sudo -u {owner} swarm …), or, if it is to be {user}'s, run: chown \
+                 -R {user} {}",
+                path.display()
+            )),
             Self::Open { path, .. } => Some(format!("run: chmod 700 {}", path.display())),
-            Self::Make { .. } => None,
+            Self::Make { .. } | Self::Look { .. } => None,
         }
     }
 
     fn exit(&self) -> Exit {
         match self {
             Self::Nowhere | Self::NotInitialised(_) => Exit::Usage,
-            Self::Make { .. } | Self::Open { .. } => Exit::Failed,
+            Self::Make { .. }
+            | Self::Closed { .. }
+            | Self::Foreign { .. }
+            | Self::Look { .. }
+            | Self::Open { .. } => Exit::Failed,
         }
     }
 }
@@ -90,11 +118,11 @@ impl Home {
         match DirBuilder::new().mode(0o700).create(&self.root) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                if is_empty(&self.root).map_err(make)? {
+                if is_empty(&self.root).map_err(|error| self.unseen(error))? {
                     std::fs::set_permissions(&self.root, Permissions::from_mode(0o700))
                         .map_err(make)?;
                 }
-                self.check_mode()
+                self.check_owner_and_mode()
             }
             Err(error) => Err(make(error)),
         }
@@ -102,15 +130,38 @@ impl Home {
 
     /// Refuses a home without a store, and one that others may enter.
     pub fn check(&self) -> Result<(), HomeError> {
-        if !self.store().is_file() {
-            return Err(HomeError::NotInitialised(self.root.clone()));
+        match std::fs::metadata(self.store()) {
+            Ok(store) if store.is_file() => {}
+            Ok(_) => return Err(HomeError::NotInitialised(self.root.clone())),
+            Err(error) => return Err(self.unseen(error)),
         }
-        self.check_mode()
+        self.check_owner_and_mode()
     }
 
-    fn check_mode(&self) -> Result<(), HomeError> {
-        let metadata = std::fs::metadata(&self.root)
-            .map_err(|source| HomeError::Make { path: self.root.clone(), source })?;
+    /// Why nothing is seen of it: it is not there, or it is closed to this user.
+    fn unseen(&self, source: io::Error) -> HomeError {
+        let path = self.root.clone();
+        match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                HomeError::NotInitialised(path)
+            }
+            io::ErrorKind::PermissionDenied => {
+                let root = std::fs::metadata(&self.root).ok();
+                let owner = root.map(|root| (name_of(root.uid()), root.mode() & 0o7777));
+                HomeError::Closed { path, owner }
+            }
+            _ => HomeError::Look { path, source },
+        }
+    }
+
+    fn check_owner_and_mode(&self) -> Result<(), HomeError> {
+        let metadata = std::fs::metadata(&self.root).map_err(|error| self.unseen(error))?;
+        let user = nix::unistd::geteuid();
+        // Root could use another user's, who would then say what root runs, by its hooks.
+        if metadata.uid() != user.as_raw() {
+            let (owner, user) = (name_of(metadata.uid()), name_of(user.as_raw()));
+            return Err(HomeError::Foreign { path: self.root.clone(), owner, user });
+        }
         let mode = metadata.mode() & 0o7777;
         let others = mode & 0o077;
         if others == 0 {
@@ -150,6 +201,19 @@ impl Home {
     /// Where the archive of a release is kept: by its digest, whatever it is compressed with.
     pub fn archive(&self, digest: &Digest) -> PathBuf {
         self.archives().join(digest.hex())
+    }
+}
+
+/// A user's name, or number where it has none.
+fn name_of(user: u32) -> String {
+    let known = nix::unistd::User::from_uid(user.into()).ok().flatten();
+    known.map_or_else(|| user.to_string(), |user| user.name)
+}
+
+fn belongs(owner: Option<&(String, u32)>) -> String {
+    match owner {
+        Some((owner, mode)) => format!(", it belongs to {owner} (mode {mode:04o})"),
+        None => String::new(),
     }
 }
 
@@ -194,5 +258,28 @@ mod tests {
         std::fs::set_permissions(home.root(), Permissions::from_mode(0o755)).unwrap();
         let error = home.check().unwrap_err();
         assert!(error.hint().unwrap().contains("chmod 700"));
+        std::fs::set_permissions(home.root(), Permissions::from_mode(0o700)).unwrap();
+        if nix::unistd::geteuid().is_root() {
+            std::os::unix::fs::chown(home.root(), Some(65534), None).unwrap();
+            let error = home.check().unwrap_err();
+            assert!(matches!(error, HomeError::Foreign { .. }), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn what_one_may_not_see_is_not_called_absent() {
+        let home = Home { root: "/home/ada/swarm".into() };
+        let unseen = |kind: io::ErrorKind| home.unseen(kind.into());
+        let absent = unseen(io::ErrorKind::NotFound);
+        assert!(matches!(absent, HomeError::NotInitialised(_)));
+        let closed = unseen(io::ErrorKind::PermissionDenied);
+        assert!(closed.to_string().contains("permission denied"));
+        assert_eq!(closed.exit(), Exit::Failed);
+        let (path, owner) = ("/h".into(), Some(("ada".to_owned(), 0o700)));
+        let closed = HomeError::Closed { path, owner };
+        assert_eq!(
+            closed.to_string(),
+            "look into /h: permission denied, it belongs to ada (mode 0700)"
+        );
     }
 }

@@ -10,6 +10,7 @@ pub mod home;
 pub mod hosts;
 pub mod init;
 pub mod interrupt;
+pub mod master_identity;
 pub mod notify;
 pub mod pack;
 pub mod rollout;

@@ -100,6 +100,7 @@ const fn is_on_the_way(code: MasterCode) -> bool {
         | MasterCode::Decommissioned
         | MasterCode::Defect
         | MasterCode::EnrolledWithoutAnUpdater
+        | MasterCode::Held
         | MasterCode::Lost
         | MasterCode::NotStarted
         | MasterCode::Paused

@@ -53,6 +53,8 @@ pub enum MasterCode {
     Defect,
     /// The host has no updater.
     EnrolledWithoutAnUpdater,
+    /// An operator keeps the host out of rollouts.
+    Held,
     /// What became of the host's order is not known.
     Lost,
     /// The host runs something else than when the plan was made.

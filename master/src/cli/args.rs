@@ -19,8 +19,8 @@ use crate::cli::status::StatusArgs;
 use crate::cli::update::UpdateArgs;
 use crate::cli::why::WhyArgs;
 use crate::cli::{
-    check, completions, decommission, drill, enroll, history, init, label, list, log, man, pack,
-    release, rollback, show, simulate, status, update, why,
+    check, completions, decommission, drill, enroll, history, hold, init, label, list, log, man,
+    pack, release, renew, rollback, set, show, simulate, status, update, why,
 };
 use crate::demo::{AgentArgs, run_agent, tell};
 use crate::environment::Environment;
@@ -74,7 +74,7 @@ pub enum Command {
     Fleet(FleetCommand),
     /// Pack a tree into an archive: the same tree, the same digest
     Pack(PackArgs),
-    /// Sign releases for hosts that take no others, and forgive those that failed
+    /// List, remove, sign and forgive releases
     #[command(subcommand)]
     Release(ReleaseCommand),
     /// Roll through a fleet that is made up, and see what would become of it
@@ -122,6 +122,19 @@ pub enum FleetCommand {
     Show(show::ShowArgs),
     /// Set and remove labels of a host
     Label(label::LabelArgs),
+    /// Change where a host is reached, and what is noted of it
+    Set(set::SetArgs),
+    /// Keep a host out of rollouts for a while
+    ///
+    /// No rollout that begins takes it; its rows, `swarm list`, `status` and `why` say by whom and why.
+    Hold(hold::HoldArgs),
+    /// Let a host take part in rollouts again
+    Unhold(hold::UnholdArgs),
+    /// Give the master a new certificate
+    ///
+    /// It lasts 90 days; `check`, `status` and `update` say so from 21 days before its end. Hosts know
+    /// the master by the fleet's CA and by its role, so that nothing changes there.
+    Renew(renew::RenewArgs),
     /// Take a host out of the fleet
     ///
     /// It is not addressed any more, and its updater's certificate is not taken any more. What it
@@ -179,6 +192,12 @@ impl Command {
             Self::Release(ReleaseCommand::Forgive(args)) => {
                 args.run(&Context::open(home()?, environment, output, now)?)
             }
+            Self::Release(ReleaseCommand::List(args)) => {
+                args.run(&Context::open(home()?, environment, output, now)?)
+            }
+            Self::Release(ReleaseCommand::Rm(args)) => {
+                args.run(&Context::open(home()?, environment, output, now)?)
+            }
             Self::Release(ReleaseCommand::Sign(args)) => release::sign(args, &output, now()),
             Self::Release(ReleaseCommand::Manifest(args)) => {
                 release::manifest(args, &output, now())
@@ -202,6 +221,10 @@ impl FleetCommand {
             Self::Check(args) => args.run(context),
             Self::Show(args) => args.run(context),
             Self::Label(args) => args.run(context),
+            Self::Set(args) => args.run(context),
+            Self::Hold(args) => args.run(context),
+            Self::Unhold(args) => args.run(context),
+            Self::Renew(args) => args.run(context),
             Self::Decommission(args) => args.run(context),
             Self::Drill(args) => args.run(context),
             Self::Log(args) => args.run(context),

@@ -194,8 +194,9 @@ pub(super) fn clients(context: &Context, plan: &Plan) -> Result<UpdaterClients, 
     let hosts = context.store.hosts()?;
     let known: HashMap<_, _> = hosts.iter().map(|host| (&host.name, host)).collect();
     let client = |name: &HostName| {
-        let host = known.get(name).ok_or(ClientError::NotInFleet("not enrolled"))?;
-        host.skip_reason().map_or(Ok(()), |reason| Err(ClientError::NotInFleet(reason)))?;
+        let host = known.get(name).ok_or(ClientError::NotInFleet("not enrolled".to_owned()))?;
+        host.skip_reason()
+            .map_or(Ok(()), |reason| Err(ClientError::NotInFleet(reason.to_string())))?;
         fleet.client(host)
     };
     Ok(plan.hosts.iter().map(|planned| (planned.host.clone(), client(&planned.host))).collect())

@@ -2,11 +2,13 @@
 
 use clap::Args;
 use control::fleet::{CheckedHost, Fleet, check};
+use control::master_identity::Standing;
 use explain::{Exit, Failure, when_if};
 
 use crate::cli::Context;
+use crate::cli::renew::announce;
 use crate::cli::runtime::block_on;
-use crate::cli::selection::SelectionOrAll;
+use crate::cli::selection::{SelectionOrAll, warn_of_names};
 use crate::output::Table;
 
 /// The words of `swarm check`.
@@ -17,10 +19,12 @@ pub struct CheckArgs {
 }
 
 impl CheckArgs {
-    /// Asks the hosts, all of them if none are named. Exits with 1 if one is not well.
+    /// Asks the hosts, all of them if none are named. Exits with 1 if one is not well, or if the
+    /// master's own certificate is about to end.
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let Context { home, store, output, .. } = context;
-        let selected = self.selection.resolve(&store.hosts()?)?;
+        let known = store.hosts()?;
+        let selected = self.selection.resolve(&known)?;
         let members = Fleet::open(home, store, context.timeouts)?.members(&selected);
         let hosts = block_on(check(store, members, context.now))??;
         if output.json() {
@@ -28,7 +32,8 @@ impl CheckArgs {
         } else {
             output.data(&table(&hosts, output.columns()));
         }
-        let fine = hosts.iter().all(|host| host.fine);
+        warn_of_names(context, &known);
+        let fine = announce(context)? != Standing::Urgent && hosts.iter().all(|host| host.fine);
         Ok(if fine { Exit::Success } else { Exit::Failed })
     }
 }
@@ -84,6 +89,7 @@ mod tests {
             missed: None,
             last: None,
             warnings: Vec::new(),
+            start_refused: None,
         }
     }
 
@@ -91,6 +97,7 @@ mod tests {
         HostStatus {
             host: name.parse().unwrap(),
             skipped: None,
+            held: None,
             reachable: true,
             error: None,
             updater_version: Some("0.1.0".to_owned()),
@@ -110,7 +117,7 @@ mod tests {
             ..status("web-2")
         };
         let dead = HostStatus { apps: vec![app(AgentState::Dead, false)], ..status("web-3") };
-        let out = HostStatus { skipped: Some("decommissioned"), ..lost.clone() };
+        let out = HostStatus { skipped: Some("decommissioned".to_owned()), ..lost.clone() };
         let out = HostStatus { host: "web-5".parse().unwrap(), error: None, ..out };
         let hosts = [
             CheckedHost::of(status("web-1"), Some(at(1000)), at(0)),

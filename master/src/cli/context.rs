@@ -40,6 +40,7 @@ impl Context {
         home.check()?;
         let config = Config::load(&home.config())?;
         let store = Store::open(&home.store())?;
+        store.end_holds(now())?;
         let (timeouts, who) = (Timeouts::default(), caller(&environment));
         Ok(Self { home, config, store, environment, timeouts, output, now, who })
     }

@@ -6,7 +6,7 @@ use explain::{Exit, Failure};
 use store::Host;
 
 use crate::cli::Context;
-use crate::cli::selection::SelectionOrAll;
+use crate::cli::selection::{SelectionOrAll, warn_of_names};
 use crate::output::Table;
 
 /// The words of `swarm list`.
@@ -21,7 +21,11 @@ impl ListArgs {
     /// Shows the hosts, those that were decommissioned too, in the order in which a command that
     /// is given the same selection takes them.
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
-        let hosts = match self.selection.resolve(&context.store.hosts()?) {
+        let known = context.store.hosts()?;
+        warn_of_names(context, &known);
+        let hosts = match self.selection.resolve(&known) {
+            // Of those that left the fleet, the list is what remains.
+            _ if self.selection.is_unsaid() => known,
             Ok(selected) => selected.into_iter().map(|selected| selected.host).collect(),
             Err(SelectError::NoHosts) => Vec::new(),
             Err(error) => return Err(error.into()),
@@ -41,7 +45,7 @@ fn table(hosts: &[Host]) -> String {
     let mut table = Table::new(["HOST", "ADDRESS", "UPDATER", "AGENT", "LABELS", "NOTES"]);
     for host in hosts {
         let updater =
-            host.skip_reason().map_or_else(|| host.updater_port.to_string(), str::to_owned);
+            host.skip_reason().map_or_else(|| host.updater_port.to_string(), |it| it.to_string());
         let agent = host.agent_port.map(|port| port.to_string()).unwrap_or_default();
         let labels: Vec<_> = host.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
         table.row([

@@ -28,6 +28,9 @@ pub struct PackArgs {
     /// Leave this out (may be repeated); without a slash it is looked for at every depth
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
+    /// Take this too, though git does not track it or builds leave it lying about (may be repeated)
+    #[arg(long, value_name = "GLOB")]
+    pub include: Vec<String>,
 }
 
 /// Packs, and says what was left out.
@@ -36,11 +39,12 @@ pub(super) fn run(
     git_variables: Vec<OsString>,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    let PackArgs { dir, output: file, exclude } = arguments;
-    let (root, exclude, file) = (dir.clone(), exclude.clone(), file.clone());
+    let PackArgs { dir, output: file, exclude, include } = arguments;
+    let (root, file) = (dir.clone(), file.clone());
+    let (exclude, include) = (exclude.clone(), include.clone());
     let packed = interruptible(move |cancel| {
-        let (root, exclude, output) = (&root, &exclude, &file);
-        pack(&Packing { root, exclude, output, git_variables: &git_variables }, cancel)
+        let (root, include, exclude, output) = (&root, &include, &exclude, &file);
+        pack(&Packing { root, include, exclude, output, git_variables: &git_variables }, cancel)
     })??;
     if output.json() {
         output.document(&packed);

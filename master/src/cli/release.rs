@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::cli::forgive::ForgiveArgs;
+use crate::cli::release_list;
 use crate::cli::runtime::interruptible;
 use crate::output::Output;
 
@@ -29,6 +30,13 @@ pub enum ReleaseCommand {
     /// There, minisign -S -H -m ARCHIVE.manifest signs it. Bring ARCHIVE.manifest.minisig back, and
     /// put it beside the manifest. Needs no master.
     Manifest(ManifestArgs),
+    /// List the releases that were packed or sent here
+    List(release_list::ListArgs),
+    /// Remove releases that no host should run
+    ///
+    /// What was left half packed goes, too. A release that a host should run, or that a rollout which
+    /// has not ended sends, stays, and is named.
+    Rm(release_list::RemoveArgs),
     /// Let a release go out again that failed on a host
     Forgive(ForgiveArgs),
 }

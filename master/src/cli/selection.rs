@@ -1,10 +1,11 @@
 //! `--all`, `--host`, `--select` and `--order`, as every command that addresses hosts takes them.
 
 use clap::{ArgGroup, ArgMatches, Args, Command, FromArgMatches};
-use control::select::{Chosen, HostOrder, SelectError, Selected, Selection};
+use control::select::{Chosen, HostOrder, SelectError, Selected, Selection, reserved_warning};
 use protocol::HostName;
 use store::Host;
 
+use crate::cli::Context;
 use crate::cli::choice::Choice;
 
 /// What says which hosts are meant.
@@ -48,9 +49,14 @@ pub struct SelectionOrAll(SelectionArgs);
 impl SelectionOrAll {
     /// The hosts, as [`Selection::resolve`] gives them.
     pub(super) fn resolve(&self, hosts: &[Host]) -> Result<Vec<Selected>, SelectError> {
-        let named = &self.0;
-        let all = named.all || (named.host.is_empty() && named.select.is_none());
-        SelectionArgs { all, ..named.clone() }.selection().resolve(hosts)
+        let all = self.0.all || self.is_unsaid();
+        SelectionArgs { all, ..self.0.clone() }.selection().resolve(hosts)
+    }
+
+    /// Whether nothing was said of which hosts are meant.
+    pub(super) fn is_unsaid(&self) -> bool {
+        let Self(SelectionArgs { all, host, select, .. }) = self;
+        !all && host.is_empty() && select.is_none()
     }
 
     fn not_required(command: Command) -> Command {
@@ -75,6 +81,13 @@ impl FromArgMatches for SelectionOrAll {
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         self.0.update_from_arg_matches(matches)
+    }
+}
+
+/// Says which host has a name that selections take for something else.
+pub(super) fn warn_of_names(context: &Context, hosts: &[Host]) {
+    if let Some(warning) = reserved_warning(hosts) {
+        context.output.note(&format!("warning: {warning}"));
     }
 }
 

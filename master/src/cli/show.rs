@@ -6,7 +6,7 @@ use control::rollout::ReleaseNames;
 use explain::{Exit, Failure, plain, when};
 use protocol::HostName;
 use serde_json::Value;
-use store::Event;
+use store::{Event, SkipReason};
 
 use crate::cli::drill::times;
 use crate::cli::{Context, log};
@@ -50,6 +50,8 @@ fn text(known: &HostDocument, names: &ReleaseNames) -> String {
     let labels: Vec<_> = host.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     line("labels", &labels.join(" "));
     line("notes", host.notes.as_deref().unwrap_or_default());
+    let held = host.held.clone().map(|hold| SkipReason::Held(hold).to_string());
+    line("held", held.as_deref().unwrap_or_default());
     line("enrolled", &when(host.enrolled_at));
     line("out of fleet", &host.decommissioned_at.map(when).unwrap_or_default());
     for certificate in &known.certificates {

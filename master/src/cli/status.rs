@@ -11,8 +11,9 @@ use explain::{Exit, Failure, plain};
 use store::RolloutId;
 
 use crate::cli::Context;
+use crate::cli::renew::announce;
 use crate::cli::runtime::block_on;
-use crate::cli::selection::SelectionOrAll;
+use crate::cli::selection::{SelectionOrAll, warn_of_names};
 use crate::output::Table;
 
 /// The words of `swarm status`.
@@ -26,7 +27,8 @@ pub struct StatusArgs {
 /// Asks the hosts. Exits with 1 if one is not as it should be.
 pub(super) fn run(arguments: &StatusArgs, context: &Context) -> Result<Exit, Failure> {
     let Context { home, store, output, .. } = context;
-    let selected = arguments.selection.resolve(&store.hosts()?)?;
+    let all = store.hosts()?;
+    let selected = arguments.selection.resolve(&all)?;
     let members = Fleet::open(home, store, context.timeouts)?.members(&selected);
     let known = known(store, selected.iter().map(|selected| &selected.host.name))?;
     let hosts = block_on(status(members, known))?;
@@ -40,6 +42,8 @@ pub(super) fn run(arguments: &StatusArgs, context: &Context) -> Result<Exit, Fai
             output.data(&open_rollout(context, id)?);
         }
     }
+    warn_of_names(context, &all);
+    announce(context)?;
     Ok(exit(&hosts))
 }
 
@@ -66,7 +70,10 @@ fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -
     let mut table = Table::new(headings).within(columns).spare(&[7, 5]);
     let mut notes = String::new();
     for host in hosts {
-        if let Some(reason) = host.skipped {
+        if let Some(reason) = &host.held {
+            let _infallible = writeln!(notes, "{}: {}", host.host, plain(reason));
+        }
+        if let Some(reason) = &host.skipped {
             table.row([host.host.as_str(), "", "skipped", "", "", "", "", ""]);
             let _infallible = writeln!(notes, "{}: {reason}", host.host);
         } else if let Some(error) = &host.error {
@@ -85,8 +92,12 @@ fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -
                 let _infallible = writeln!(notes, "{line}");
             }
             if app.is_stopped() {
-                let stopped = "stopped there; to start it, on the host: updater start";
-                let _infallible = writeln!(notes, "{} {}: {stopped}", host.host, app.app);
+                let how = match &app.start_refused {
+                    Some(why) => format!("and not to be started: {}", plain(why)),
+                    None => "to start it, on the host: updater start".to_owned(),
+                };
+                let _infallible =
+                    writeln!(notes, "{} {}: stopped there; {how}", host.host, app.app);
             }
             for warning in &app.warnings {
                 let _infallible = writeln!(notes, "{} {}: {}", host.host, app.app, plain(warning));
@@ -149,6 +160,7 @@ mod tests {
         let status = |error: Option<&str>| HostStatus {
             host: "web-1".parse().unwrap(),
             skipped: None,
+            held: None,
             reachable: error.is_none(),
             error: error.map(str::to_owned),
             updater_version: None,
@@ -175,6 +187,7 @@ mod tests {
             error: None,
             updater_version: Some(version.to_owned()),
             updater_digest: Some(protocol::Digest::from_bytes([digest; 32])),
+            held: None,
             rollout: None,
             apps: Vec::new(),
         };

@@ -14,16 +14,18 @@ use crate::cli::Context;
 use crate::cli::begin::{Begin, How};
 use crate::cli::pack::tell;
 use crate::cli::policy_args::PolicyArgs;
+use crate::cli::renew::announce;
 use crate::cli::runtime::block_on;
-use crate::cli::selection::SelectionArgs;
+use crate::cli::selection::{SelectionArgs, warn_of_names};
 
 /// What a plan has said already.
-const PLANNED: [&str; 26] = [
+const PLANNED: [&str; 27] = [
     "root",
     "archive",
     "manifest",
     "release",
     "exclude",
+    "include",
     "app",
     "canary",
     "batch",
@@ -94,6 +96,11 @@ pub struct SourceArgs {
     #[arg(long, value_name = "GLOB", conflicts_with_all = ["archive", "release"],
         help_heading = "Source")]
     pub exclude: Vec<String>,
+    /// Take this of the tree too, though git does not track it or builds leave it lying about (may be
+    /// repeated)
+    #[arg(long, value_name = "GLOB", conflicts_with_all = ["archive", "release"],
+        help_heading = "Source")]
+    pub include: Vec<String>,
 }
 
 /// Packs the release once, and sends it to all.
@@ -125,8 +132,11 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
         if let How::AsPlanned(digest) | How::ShownAgain(digest) = how {
             return begin.kept(&digest).await;
         }
+        announce(context)?;
         let selection = selection.selection();
-        let selected = selection.resolve(&store.hosts()?)?;
+        let known = store.hosts()?;
+        let selected = selection.resolve(&known)?;
+        warn_of_names(context, &known);
         let members = Fleet::open(home, store, context.timeouts)?.members(&selected);
         let sources = context.sources(&interrupt);
         let updater = if arguments.include_self {
@@ -163,6 +173,7 @@ impl SourceArgs {
             (None, Some(release)) => Source::Release(release.clone()),
             (None, None) => Source::Root {
                 root: self.root.clone().unwrap_or_else(|| PathBuf::from(".")),
+                include: self.include.clone(),
                 exclude: self.exclude.clone(),
             },
         }

@@ -30,6 +30,10 @@ pub(super) fn run(arguments: &WhyArgs, context: &Context) -> Result<Exit, Failur
         let why = Why { host: host.name.clone(), app: None, line, output: Vec::new() };
         answers.insert(0, why);
     }
+    if let Some(reason) = host.skip_reason() {
+        let line = reason.to_string();
+        answers.insert(0, Why { host: host.name.clone(), app: None, line, output: Vec::new() });
+    }
     if output.json() {
         output.document(&answers);
     } else {

@@ -32,6 +32,21 @@ impl Address {
     }
 }
 
+impl Address {
+    /// Why no host can be reached there, if that is so.
+    pub fn unreachable(&self) -> Option<&'static str> {
+        match self.0.parse::<IpAddr>().ok()? {
+            address if address.is_unspecified() => Some("it means every address of a host"),
+            address if address.is_multicast() => Some("it is a multicast address"),
+            IpAddr::V4(address) if address.is_broadcast() => Some("it is the broadcast address"),
+            IpAddr::V6(address) if address.is_unicast_link_local() => {
+                Some("a link-local address means another host on each link")
+            }
+            _ => None,
+        }
+    }
+}
+
 impl FromStr for Address {
     type Err = AddressError;
 
@@ -74,6 +89,13 @@ mod tests {
         assert_eq!(with_port("10.0.0.11"), "10.0.0.11:8766");
         assert_eq!(with_port("FD00::1"), "[fd00::1]:8766");
         assert_eq!(with_port("Web-1.example.org"), "web-1.example.org:8766");
+        let unreachable = |text: &str| text.parse::<Address>().unwrap().unreachable();
+        for nowhere in ["0.0.0.0", "::", "255.255.255.255", "224.0.0.1", "ff02::1", "fe80::1"] {
+            assert!(unreachable(nowhere).is_some(), "{nowhere}");
+        }
+        for there in ["127.0.0.1", "10.0.0.11", "::1", "fd00::1", "web-1.example.org"] {
+            assert_eq!(unreachable(there), None, "{there}");
+        }
         for bad in ["", "10.0.0.11:8766", "https://web-1", "10.0.0.256", "[::1]", "a b"] {
             assert!(bad.parse::<Address>().is_err(), "{bad}");
         }

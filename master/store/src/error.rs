@@ -83,7 +83,8 @@ impl Explain for StoreError {
             Self::UnknownHost { nearest: Some(name), .. } => Some(format!("is it {name}?")),
             Self::UnknownHost { nearest: None, .. } => Some("run: swarm list".to_owned()),
             Self::HostExists(name) => Some(format!(
-                "to give it new certificates, run: swarm decommission {name}, and enroll it again"
+                "to give it new certificates, run: swarm enroll --renew {name} --out-dir DIR; for \
+                 another machine of that name: swarm decommission {name}, and enroll it again"
             )),
             Self::UnknownRollout(_) | Self::NoSuchRollout(_) => {
                 Some("run: swarm rollout list".to_owned())

@@ -66,6 +66,12 @@ event_types! {
     HostDrilled = "host.drilled";
     /// A host joined the fleet.
     HostEnrolled = "host.enrolled";
+    /// Where a host is reached, or what is noted of it, changed.
+    HostChanged = "host.changed";
+    /// A host is kept out of rollouts.
+    HostHeld = "host.held";
+    /// It takes part again.
+    HostUnheld = "host.unheld";
     /// A host's labels changed.
     HostLabelled = "host.labelled";
     /// A host got a new certificate.
@@ -83,6 +89,10 @@ event_types! {
     ReleaseForgiven = "release.forgiven";
     /// The CA and the store were made.
     MasterInitialised = "master.initialised";
+    /// It got a new certificate of its own.
+    MasterRenewed = "master.renewed";
+    /// A release is not kept any more.
+    ReleaseRemoved = "release.removed";
     /// The epoch was raised.
     MasterTookOver = "master.took_over";
 }

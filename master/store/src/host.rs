@@ -7,7 +7,7 @@ use protocol::HostName;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::Address;
+use crate::{Address, Hold};
 
 /// A host of the fleet, as the store has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,6 +36,9 @@ pub struct Host {
     pub decommissioned_at: Option<OffsetDateTime>,
     /// The operator's own words.
     pub notes: Option<String>,
+    /// Whether it is kept out of every rollout, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<Hold>,
 }
 
 /// SHA-256 fingerprints (of the DER form) of the updater's certificates. Both are good while a
@@ -59,14 +62,5 @@ impl Host {
     /// Where its updater is reached: `address:port`.
     pub fn updater(&self) -> String {
         self.address.with_port(self.updater_port)
-    }
-
-    /// Why it is not addressed, if it is not.
-    pub const fn skip_reason(&self) -> Option<&'static str> {
-        match self {
-            Self { decommissioned_at: Some(_), .. } => Some("decommissioned"),
-            Self { has_updater: false, .. } => Some("enrolled without an updater"),
-            _ => None,
-        }
     }
 }

@@ -145,8 +145,8 @@ fn insert(
     }
     transaction.execute(
         "INSERT INTO hosts (name, address, has_updater, updater_port, agent_port, sans,
-         fingerprint_current, fingerprint_next, enrolled_at, decommissioned_at, notes)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+         fingerprint_current, fingerprint_next, enrolled_at, decommissioned_at, notes, held)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![
             Text(&host.name),
             Text(&host.address),
@@ -159,16 +159,25 @@ fn insert(
             Stamp(host.enrolled_at),
             host.decommissioned_at.map(Stamp),
             host.notes,
+            host.held.as_ref().map(Json),
         ],
     )?;
     set_labels(transaction, &host.name, &host.labels)?;
+    insert_certificates(transaction, &host.name, certificates)
+}
+
+pub(super) fn insert_certificates(
+    transaction: &Transaction<'_>,
+    host: &HostName,
+    certificates: &[Certificate],
+) -> Result<(), StoreError> {
     for certificate in certificates {
         transaction.execute(
             "INSERT INTO certificates (fingerprint, host, role, issued_at, not_after)
              VALUES (?1, ?2, ?3, ?4, ?5)",
             params![
                 Text(certificate.fingerprint),
-                Text(&host.name),
+                Text(host),
                 certificate.role,
                 Stamp(certificate.issued_at),
                 Stamp(certificate.not_after),
@@ -223,5 +232,6 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Host> {
         enrolled_at: row.get::<_, Stamp>("enrolled_at")?.0,
         decommissioned_at: row.get::<_, Option<Stamp>>("decommissioned_at")?.map(|stamp| stamp.0),
         notes: row.get("notes")?,
+        held: row.get::<_, Option<Json<_>>>("held")?.map(|json| json.0),
     })
 }

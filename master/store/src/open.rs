@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use crate::{StoreError, schema};
 
 /// The version of the store's format that this program writes (`PRAGMA user_version`).
-pub const STORE_FORMAT: u32 = 2;
+pub const STORE_FORMAT: u32 = 3;
 
 /// How long a process waits for another one's write. Writes take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -36,6 +36,7 @@ impl Store {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(schema::VERSION_1)?;
         transaction.execute_batch(schema::VERSION_2)?;
+        transaction.execute_batch(schema::VERSION_3)?;
         transaction.pragma_update(None, "application_id", schema::APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", STORE_FORMAT)?;
         super::lease::begin(&transaction, who, now)?;
@@ -49,9 +50,9 @@ impl Store {
     /// Opens a store that is there, and brings one of an older format to this one. One of a newer
     /// format, or of another program, is not touched.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        if !path.is_file() {
-            let source = io::Error::from(io::ErrorKind::NotFound);
-            return Err(StoreError::File { path: path.to_owned(), source });
+        let file = |source| StoreError::File { path: path.to_owned(), source };
+        if !path.metadata().map_err(file)?.is_file() {
+            return Err(file(io::Error::other("it is not a file")));
         }
         let mut connection = connect(path)?;
         if number(&connection, "application_id")? != schema::APPLICATION_ID {
@@ -90,10 +91,13 @@ impl Store {
 /// All of it, or nothing; another process may have been faster.
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if number(&transaction, "user_version")? < 2 {
-        transaction.execute_batch(schema::VERSION_2)?;
-        transaction.pragma_update(None, "user_version", STORE_FORMAT)?;
+    let format = number(&transaction, "user_version")?;
+    for (version, added) in [(2, schema::VERSION_2), (3, schema::VERSION_3)] {
+        if format < version {
+            transaction.execute_batch(added)?;
+        }
     }
+    transaction.pragma_update(None, "user_version", STORE_FORMAT)?;
     Ok(transaction.commit()?)
 }
 

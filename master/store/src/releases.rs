@@ -6,7 +6,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::column::{Stamp, Text};
-use crate::{RolloutId, Store, StoreError};
+use crate::{Event, RolloutId, Store, StoreError, event};
 
 /// A release whose archive this master had in hand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -72,6 +72,26 @@ impl Store {
         let mut statement = connection.prepare("SELECT * FROM releases ORDER BY rowid DESC")?;
         let releases = statement.query_map([], read_release)?;
         Ok(releases.collect::<Result<_, _>>()?)
+    }
+
+    /// Forgets a release; false if it was not known.
+    pub fn remove_release(&self, digest: &Digest, event: &Event) -> Result<bool, StoreError> {
+        self.write(|transaction| {
+            let sql = "DELETE FROM releases WHERE digest = ?1";
+            let known = transaction.execute(sql, [Text(digest)])? == 1;
+            if known {
+                event::insert(transaction, event)?;
+            }
+            Ok(known)
+        })
+    }
+
+    /// What every host should run.
+    pub fn all_desired(&self) -> Result<Vec<Desired>, StoreError> {
+        let connection = self.connection();
+        let mut statement = connection.prepare("SELECT * FROM desired ORDER BY host, app")?;
+        let desired = statement.query_map([], read_desired)?;
+        Ok(desired.collect::<Result<_, _>>()?)
     }
 
     /// What a host should run, by app.

@@ -150,3 +150,8 @@ CREATE TABLE quarantine (
     since   TEXT NOT NULL
 ) STRICT;
 ";
+
+/// What version 3 added: hosts that are held, as JSON.
+pub(super) const VERSION_3: &str = "
+ALTER TABLE hosts ADD COLUMN held TEXT;
+";

@@ -21,5 +21,6 @@ pub fn host(name: &str, labels: &[&str]) -> Host {
         enrolled_at: at(0),
         decommissioned_at: None,
         notes: None,
+        held: None,
     }
 }

@@ -112,5 +112,6 @@ fn host(name: &str) -> Option<Host> {
         enrolled_at: OffsetDateTime::UNIX_EPOCH,
         decommissioned_at: None,
         notes: None,
+        held: None,
     })
 }

@@ -159,7 +159,7 @@ fn a_disk_on_which_nothing_may_be_executed_is_found_out() -> Result<()> {
     let before = files(&host)?;
     let problem = host.master().post("/drill").send()?.problem()?;
     assert_eq!(problem.code, Code::DrillFailed);
-    assert_snapshot!(wording(&problem.detail), @"install: failed to carry this out: failed to start the agent: start SANDBOX/web-1/install/.drill/releases/store/HEX/./agent as root: Permission denied (os error 13)");
+    assert_snapshot!(wording(&problem.detail), @"install: failed to carry this out: failed to start the agent: start SANDBOX/web-1/install/.drill/releases/store/HEX/./agent as root: Permission denied (os error 13); nothing was here before, so nothing runs");
     nothing_is_left(&host, &before)
 }
 

@@ -240,8 +240,11 @@ fn a_release_that_fails_after_what_cannot_be_undone_stays_and_says_where_the_bac
     let host = Host::alone(&setup())?;
     let (one, two) = (good(1, "")?, bad(2, ONE_WAY)?);
     installs(&host, &one)?;
-    let problem = host.push(&two)?.problem()?;
+    let answer = host.push(&two)?;
+    let problem = answer.problem()?;
     assert_eq!((&problem.code, problem.rolled_back), (&Code::Irreversible, Some(false)));
+    // 409 would say that what ran before runs.
+    assert_eq!((answer.status, problem.stranded), (500, true));
     assert_snapshot!(wording(&problem.detail), @"the agent exited with status 3; the migration of SHORT cannot be undone, its backup said: data/backup-2; active names DIGEST, and no agent runs");
     assert!(problem.output.iter().any(|line| line.contains("no such column")), "{problem:?}");
     let last = host.idle()?.last.context("a last one")?;
@@ -268,6 +271,14 @@ fn nothing_is_started_on_data_that_is_half_way() -> Result<()> {
     host.stop()?;
     host.start()?;
     assert_eq!(host.app()?.agent, AgentState::Stopped);
+    // Nor by an operator, whom no status advises to.
+    for word in ["start", "restart"] {
+        let mut local = Command::new(program("updater")?);
+        let refused = Output::of(local.args([word, "--config"]).arg(host.config()))?;
+        assert!(refused.code == 1 && refused.stderr.contains("stored data"), "{refused:?}");
+    }
+    let app = host.app()?;
+    assert!(app.agent == AgentState::Stopped && app.start_refused.is_some(), "{app:?}");
     // Another release that brings no migration of its own cannot know what it finds.
     assert_eq!(host.push(&good(3, "")?)?.problem()?.code, Code::Irreversible);
     let order = serde_json::json!({ "digest": one.digest, "irreversible": true });

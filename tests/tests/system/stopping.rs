@@ -1,10 +1,13 @@
 //! `DELETE /update`: what is under way is abandoned before its switch, and undone after it.
 
+use std::process::Command;
+
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::{
-    Answer, Behaviour, Host, LONG, Lines, Packing, Setup, Tree, eventually, host, processes_of,
+    Answer, Behaviour, Host, LONG, Lines, Output, Packing, Setup, Tree, eventually, host,
+    processes_of, program,
 };
-use protocol::{Code, Outcome, Phase, Status, TransactionResult, header};
+use protocol::{AgentState, Code, Outcome, Phase, Status, TransactionResult, header};
 use reqwest::Method;
 
 fn stop(host: &Host) -> Result<Answer> {
@@ -191,4 +194,62 @@ fn a_hook_and_a_migration_come_to_their_end_before_what_is_stopped_is_undone() -
         host.rests()?;
     }
     Ok(())
+}
+
+/// What a person types on the host.
+fn updater(host: &Host, command: &str) -> Result<Output> {
+    let mut updater = Command::new(program("updater")?);
+    Output::of(updater.arg(command).arg("--config").arg(host.config()))
+}
+
+#[test]
+fn a_rollback_ends_a_watch_at_once_and_takes_the_release_back() -> Result<()> {
+    let host = host()?;
+    let good = host.installs("good")?;
+    let next = Tree::healthy("next")?;
+    let mut lines = host.order_until_watched(&next)?;
+    let back = host.rollback()?.result()?;
+    assert_eq!((back.status, &back.code, back.to), (Status::RolledBack, &None, Some(good)));
+    assert_eq!(back.target, Some(next.digest));
+    let told = lines.until("\"result\"")?;
+    ensure!(told.contains("\"interrupted\""), "{told}");
+    host.keeps(&good, None)?;
+
+    // Said by name, as events.
+    drop(host.order_until_watched(&next)?);
+    let order = serde_json::json!({ "digest": good });
+    let back = host.master().post("/rollback").header("accept", header::NDJSON).json(&order);
+    let events = back.send()?.events()?;
+    let last = serde_json::to_value(events.last().context("a result")?)?;
+    ensure!(last["status"] == "rolled_back" && last["problem"].is_null(), "{last}");
+    host.keeps(&good, None)?;
+
+    drop(host.order_until_watched(&next)?);
+    updater(&host, "rollback")?.good()?;
+    host.keeps(&good, None)?;
+    host.rests()
+}
+
+#[test]
+fn an_operator_who_stops_an_agent_in_its_watch_has_it_stopped_at_once() -> Result<()> {
+    let host = host()?;
+    let good = host.installs("good")?;
+    drop(host.order_until_watched(&Tree::healthy("next")?)?);
+    updater(&host, "stop")?.good()?;
+    assert_eq!((host.releases()?.active, host.running()), (Some(good), None));
+    assert_eq!(host.app()?.agent, AgentState::Stopped);
+    updater(&host, "start")?.good()?;
+    host.runs(&good)?;
+    host.keeps(&good, None)
+}
+
+#[test]
+fn a_rollback_to_an_older_release_goes_there_from_the_one_before() -> Result<()> {
+    let host = host()?;
+    let (old, good) = (host.installs("old")?, host.installs("good")?);
+    drop(host.order_until_watched(&Tree::healthy("next")?)?);
+    let order = serde_json::json!({ "digest": old });
+    let back = host.master().post("/rollback").json(&order).send()?.result()?;
+    assert_eq!((back.status, back.to), (Status::RolledBack, Some(old)));
+    host.keeps(&old, Some(&good))
 }

@@ -13,7 +13,8 @@ fn a_release_that_crashes_is_undone_and_its_last_words_are_told() -> Result<()> 
     let bad = Tree::release(&bad)?;
     let problem = host.undoes(&bad)?;
     assert!(problem.output.iter().any(|line| line.contains("no such table")), "{problem:?}");
-    assert_eq!((problem.from, problem.to), (Some(good), Some(bad.digest)));
+    let (from, to, target) = (problem.from, problem.to, problem.target);
+    assert_eq!((from, to, target), (Some(good), Some(good), Some(bad.digest)));
     host.keeps(&good, None)
 }
 
@@ -40,7 +41,8 @@ fn lesson_01_a_bad_first_install_leaves_a_clean_host() -> Result<()> {
     let host = host()?;
     let bad = Tree::release(&Behaviour { crash: Some("no".into()), ..Behaviour::default() })?;
     let problem = host.undoes(&bad)?;
-    assert_eq!(problem.from, None);
+    assert_eq!((problem.from, problem.to), (None, None));
+    assert!(problem.detail.contains("nothing runs"), "{problem:?}");
     for link in ["current", "releases/active", "releases/active.new", "releases/prev"] {
         assert!(host.install().join(link).symlink_metadata().is_err(), "{link} is left");
     }
@@ -111,7 +113,7 @@ fn lesson_10_a_release_that_dies_in_the_watch_is_undone() -> Result<()> {
     let good = Tree::healthy("good")?;
     let first = Tree::release(&Behaviour { dies_after: Some(3), ..Behaviour::default() })?;
     let problem = host.undoes(&first)?;
-    assert_snapshot!(wording(&problem.detail), @"the agent was killed by SIGKILL during the watch");
+    assert_snapshot!(wording(&problem.detail), @"the agent was killed by SIGKILL during the watch; nothing was here before, so nothing runs");
     assert!(host.running().is_none());
     host.order_until_watched(&good)?;
     assert_eq!(host.running(), Some(good.digest));
@@ -124,7 +126,7 @@ fn a_release_that_fails_in_the_watch_is_undone() -> Result<()> {
     let host = Host::alone(&setup)?;
     let bad = Tree::release(&Behaviour { fails_after: Some(2), ..Behaviour::default() })?;
     let problem = host.undoes(&bad)?;
-    assert_snapshot!(wording(&problem.detail), @"2 failures in a row during the watch, the last: http://ADDRESS/health answered 500 Internal Server Error");
+    assert_snapshot!(wording(&problem.detail), @"2 failures in a row during the watch, the last: http://ADDRESS/health answered 500 Internal Server Error; nothing was here before, so nothing runs");
     Ok(())
 }
 

@@ -2,12 +2,14 @@
 //! into an empty directory.
 //!
 //! It must never believe a name, a length or a link in it before it has checked it, and never write
-//! outside of that directory. Nothing else in the updater reads an archive.
+//! outside of that directory. Nothing else reads an archive to act on it: the master asks here too what a
+//! release says of itself.
 
 mod blocks;
 mod error;
 mod header;
 mod inflate;
+mod manifest;
 mod members;
 mod pax;
 mod pipe;
@@ -20,6 +22,7 @@ mod unpack;
 mod unpack_tests;
 
 pub use error::UnpackError;
+pub use manifest::{manifest_of_archive, manifest_of_tree};
 pub use rule::Rule;
 pub use staging::{EXECUTABLE, PLAIN};
 pub use unpack::{Progress, Received, UnpackLimits, unpack};

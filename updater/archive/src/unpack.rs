@@ -163,7 +163,8 @@ fn write(
     Ok((members.blocks.used(), members.headers().max(staging.made())))
 }
 
-fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+/// What a thread of the scope came to; its panic is this thread's.
+pub(crate) fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
     match thread.join() {
         Ok(result) => result,
         Err(panic) => std::panic::resume_unwind(panic),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use http::{HeaderMap, HeaderValue, StatusCode, header::ACCEPT, header::CONTENT_TYPE};
 use protocol::{
-    Event, EventKind, Kind, Phase, ProbeReport, ReleaseSlot, Status, TransactionId,
+    Code, Event, EventKind, Kind, Phase, ProbeReport, Problem, ReleaseSlot, Status, TransactionId,
     TransactionResult, header,
 };
 use serde::Serialize;
@@ -44,7 +44,23 @@ impl Follow {
 
     /// Answers with what becomes of a transaction that was begun.
     pub(super) async fn transaction(self, app: &App, transaction: TransactionId) -> Response {
-        self.until_end(app, transaction, answer).await
+        self.until_end(app, transaction, |result| result, answer).await
+    }
+
+    /// Answers a rollback that ended an update with what became of the update: that its release was
+    /// taken back is what was ordered, and no failure.
+    pub(super) async fn taken_back(self, app: &App, transaction: TransactionId) -> Response {
+        self.until_end(app, transaction, as_rollback, answer).await
+    }
+
+    /// Waits for the end of a transaction that is under way.
+    pub(super) async fn end_of(&self, app: &App, transaction: TransactionId) {
+        let mut events = std::pin::pin!(app.status.listen(self.wanted(app, transaction)));
+        while let Some(event) = events.next().await {
+            if matches!(event.kind, EventKind::Result(_)) {
+                break;
+            }
+        }
     }
 
     /// Answers the caller that asked a transaction to stop with what became of it. That it did is no
@@ -54,21 +70,31 @@ impl Follow {
             Status::Interrupted | Status::RolledBack => axum::Json(result).into_response(),
             _ => answer(result),
         };
-        self.until_end(app, transaction, answer).await
+        self.until_end(app, transaction, |result| result, answer).await
+    }
+
+    fn wanted(&self, app: &App, transaction: TransactionId) -> EventFilter {
+        EventFilter {
+            app: Some(app.settings.name.clone()),
+            transaction: Some(transaction),
+            after: self.after,
+        }
     }
 
     async fn until_end(
         self,
         app: &App,
         transaction: TransactionId,
+        seen: fn(TransactionResult) -> TransactionResult,
         answer: impl FnOnce(TransactionResult) -> Response,
     ) -> Response {
-        let wanted = EventFilter {
-            app: Some(app.settings.name.clone()),
-            transaction: Some(transaction.clone()),
-            after: self.after,
-        };
-        let events = until_early(app.status.listen(wanted), self.early);
+        let events = app.status.listen(self.wanted(app, transaction.clone()));
+        let events = until_early(events, self.early).map(move |event| match event.kind {
+            EventKind::Result(result) => {
+                Event { kind: EventKind::Result(Box::new(seen(*result))), ..event }
+            }
+            _ => event,
+        });
         let mut response = if self.stream {
             lines(events)
         } else {
@@ -98,6 +124,22 @@ impl Follow {
             kind: EventKind::Result(Box::new(result)),
         };
         lines(futures_util::stream::iter([event]))
+    }
+}
+
+/// What became of an update, to the caller of a rollback that ended it.
+fn as_rollback(result: TransactionResult) -> TransactionResult {
+    match result.status {
+        Status::RolledBack | Status::Interrupted => {
+            TransactionResult { status: Status::RolledBack, code: None, problem: None, ..result }
+        }
+        Status::Updated => {
+            let detail = "the update had ended before it could be undone; order the rollback again";
+            let problem = Problem::new(Code::UpdateInProgress, detail);
+            let code = Some(problem.code.clone());
+            TransactionResult { status: Status::Failed, code, problem: Some(problem), ..result }
+        }
+        _ => result,
     }
 }
 
@@ -253,6 +295,7 @@ const fn result(status: Status) -> TransactionResult {
         release: None,
         from: None,
         to: None,
+        target: None,
         probe: None,
         duration_ms: 0,
         problem: None,

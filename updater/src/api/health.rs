@@ -13,7 +13,8 @@ use crate::api::older_form::{HealthAnswer, ReleasesAnswer};
 use crate::daemon::Daemon;
 use crate::server::Caller;
 
-/// `GET /health`: from memory, so that it answers whatever the disk does.
+/// `GET /health`: from memory, so that it answers whatever the disk does; how much room there is, is asked
+/// anew, but not waited for.
 pub(super) async fn health(
     State(daemon): State<Arc<Daemon>>,
     caller: Caller,
@@ -21,6 +22,7 @@ pub(super) async fn health(
     if caller.is_master() {
         daemon.note_answered_master();
     }
+    daemon.look_at_room().await;
     let agent = daemon.app(None).ok().map(|app| app.status.get());
     let health = agent.as_ref().map(crate::transaction::Status::health);
     let releases = agent.map(|status| status.slots).unwrap_or_default();

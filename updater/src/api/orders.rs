@@ -145,7 +145,19 @@ pub(super) async fn rollback(
     let target = order.digest.map_or(Target::Previous, Target::Digest);
     let options = query.merged(&order.options)?;
     let head = Head { caller, headers: parts.headers, kind: Kind::Rollback, options };
-    activate(&daemon, app, head, target, hurried).await
+    let follow = Follow::new(&head.headers, false, daemon.events.last());
+    let (looked_at, target, by) = (Arc::clone(&app), target, head.caller.kind());
+    check_order(&daemon, &head.headers).await?;
+    let (taken, target) = blocking(move || Ok((looked_at.take_back(&target, by), target))).await?;
+    match taken {
+        Some(taken) if taken.back_there => Ok(follow.taken_back(&app, taken.transaction).await),
+        // What is ordered is another one than the release before: that is gone to from there.
+        Some(taken) => {
+            follow.end_of(&app, taken.transaction).await;
+            activate(&daemon, app, head, target, hurried).await
+        }
+        None => activate(&daemon, app, head, target, hurried).await,
+    }
 }
 
 /// `POST /confirm/{transaction}`: the master has come back on a new connection.
@@ -343,6 +355,7 @@ fn ready(app: &App, digest: Digest) -> Result<Option<TransactionResult>, Problem
         release: Some(app.settings.slot_release(ReleaseSlot::Store, &digest)),
         from: None,
         to: None,
+        target: Some(digest),
         probe: None,
         duration_ms: 0,
         problem: None,

@@ -35,6 +35,9 @@ pub enum Command {
     /// What a drill lets an updater do
     #[command(hide = true)]
     DrillAct(DrillActArgs),
+    /// Write what a program prints to its log: the updater starts this beside each program
+    #[command(hide = true)]
+    LogWriter(LogWriterArgs),
     /// Stop a program, and leave it so: over reboots too, until `start` or the next update
     Stop(AgentArgs),
     /// Start a program that was stopped
@@ -119,6 +122,17 @@ pub struct DrillActArgs {
     /// What it does.
     #[command(subcommand)]
     pub act: DrillAction,
+}
+
+/// What is started beside each agent.
+#[derive(Debug, Args)]
+pub struct LogWriterArgs {
+    /// The log
+    #[arg(long, value_name = "FILE")]
+    pub log: PathBuf,
+    /// How many bytes it may have
+    #[arg(long, value_name = "BYTES")]
+    pub limit: u64,
 }
 
 /// `updater man`.

@@ -19,6 +19,7 @@ pub use errors::{CliError, exit_code, render};
 use std::process::ExitCode;
 
 use crate::environment::Environment;
+use crate::runner::write_log;
 use crate::sys::crash_at;
 use crate::systemd::BusConnection;
 use crate::transaction::Operation;
@@ -37,6 +38,9 @@ pub fn main(arguments: &Arguments, environment: &Environment) -> ExitCode {
         Command::Rollback(asked) => rollback::rollback(asked, systemd),
         Command::Drill(asked) => drill::drill(asked, &systemd),
         Command::DrillAct(asked) => drill::act(asked, &systemd),
+        Command::LogWriter(asked) => {
+            write_log(asked.log.clone(), asked.limit).map(|()| true).map_err(CliError::from)
+        }
         Command::Stop(asked) => operate::operate(Operation::Stop, asked, systemd),
         Command::Start(asked) => operate::operate(Operation::Start, asked, systemd),
         Command::Restart(asked) => operate::operate(Operation::Restart, asked, systemd),

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::{chain, failed_to, sweep_unfinished};
 use protocol::{
@@ -19,8 +20,11 @@ use crate::daemon::Epoch;
 use crate::drill::{read_last, sweep as sweep_drill};
 use crate::runner::RunnerResources;
 use crate::self_update::{OwnExecutable, Takeover};
-use crate::sys::wall_clock;
+use crate::sys::{blocking, wall_clock};
 use crate::transaction::{App, AppError, Events, Failure, Recovery};
+
+/// How long an answer waits for the disks to say how much room they have.
+const ROOM_LOOK: Duration = Duration::from_millis(200);
 
 pub struct Daemon {
     /// The host's name, from its certificate.
@@ -42,6 +46,8 @@ pub struct Daemon {
     started: Instant,
     charge: watch::Sender<Charge>,
     answered: tokio::sync::Notify,
+    /// Whether the room on the disks is being looked at.
+    looks_at_room: AtomicBool,
 }
 
 /// Which updater the apps are owned by.
@@ -113,6 +119,7 @@ impl Daemon {
                 Charge::Starting
             }),
             answered: tokio::sync::Notify::new(),
+            looks_at_room: AtomicBool::new(false),
             host,
             digest,
             label,
@@ -221,6 +228,22 @@ impl Daemon {
                 format!("no app is called {name}; this host has {known}"),
             )
         })
+    }
+
+    /// Looks how much room there is on the disks. A disk that does not answer is not waited for, nor asked
+    /// again meanwhile.
+    pub async fn look_at_room(self: &Arc<Self>) {
+        if self.looks_at_room.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let daemon = Arc::clone(self);
+        let look = blocking("a look at the room", move || {
+            for app in daemon.apps.values() {
+                app.refresh_room();
+            }
+            daemon.looks_at_room.store(false, Ordering::Release);
+        });
+        let _ = tokio::time::timeout(ROOM_LOOK, look).await;
     }
 
     /// For `GET /health`.

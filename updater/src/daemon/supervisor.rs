@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{chain, failed_to};
+use common::failed_to;
 use protocol::EventKind;
 use tokio::runtime::Handle;
 
@@ -13,8 +13,7 @@ use crate::runner::Instance;
 use crate::sys::{blocking, spawn_task};
 use crate::transaction::App;
 
-/// How often the size of an agent's log is looked at, the room on the disk, and whether what is amiss
-/// still is.
+/// How often it is seen to an agent's log, to the room on the disk, and whether what is amiss still is.
 const LOG_LOOKS: Duration = Duration::from_secs(10);
 
 /// What panics there, in the log.
@@ -73,11 +72,12 @@ async fn lived_long(app: &Arc<App>, instance: &Instance) -> bool {
 
 fn look_after(app: &App) {
     app.refresh_room();
+    app.keep_reserve();
     if !app.status.get().warnings.is_empty() {
         // What could not be read a while ago may be readable again.
         app.refresh();
     }
-    if let Err(error) = app.agent.runner().log().rotate_if_needed() {
+    if let Err(error) = app.agent.runner().tend_log() {
         tracing::warn!(app = %app.settings.name, "{}: {}", app.settings.name, failed_to(&error));
     }
 }
@@ -103,13 +103,14 @@ fn start_if_wanted(app: &App) {
     if runner.restarts_by_itself() {
         return;
     }
-    let launched = match app.agent.launch(&active) {
-        Ok(launch) => runner.start(&launch).map_err(|error| chain(&error)),
+    let launch = app.settings.refuse_foreign_data(&active).and_then(|()| app.agent.launch(&active));
+    let launched = match launch {
+        Ok(launch) => runner.start(&launch).map_err(|error| failed_to(&error)),
         Err(failure) => Err(failure.problem.detail.clone()),
     };
     let detail = match launched {
         Ok(instance) => format!("was started as process {}", instance.process().pid),
-        Err(error) => format!("could not be started: failed to {error}"),
+        Err(error) => format!("could not be started: {error}"),
     };
     tracing::info!(app = %app.settings.name, "{}: the agent {detail}", app.settings.name);
     app.status.publish(None, EventKind::Agent { detail });

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use common::chain;
 use protocol::TransactionId;
 
 use crate::config::AppConfig;
@@ -99,15 +100,19 @@ fn confinement(config: &AppConfig) -> Confinement {
 
 /// A program that is not there, and one that takes too much, is the release's own fault.
 fn judge(error: RunError) -> CommandError {
-    use SpawnError::{Empty, NotExecutable, NotInPath};
     let tail = error.tail().to_vec();
-    match error {
-        RunError::Start(Empty | NotInPath { .. } | NotExecutable { .. })
-        | RunError::Ended { bound: Bound::Time(_) | Bound::Output(_), .. } => {
-            CommandError::Failed { how: format!("failed to {error}"), tail }
+    let of_the_release = match &error {
+        RunError::Start(error) => {
+            error.is_of_the_program() || matches!(error, SpawnError::NotInPath { .. })
         }
-        _ => CommandError::Host(error),
+        RunError::Ended { bound: Bound::Time(_) | Bound::Output(_), .. } => true,
+        _ => false,
+    };
+    if of_the_release {
+        let how = format!("failed to {}", chain(&error));
+        return CommandError::Failed { how, tail };
     }
+    CommandError::Host(error)
 }
 
 impl CommandContext<'_> {

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::Launch;
 use super::RunnerError;
+use super::log::LogPipe;
 use super::members::Signs;
 use super::units::{Started, TemplateInstance, mark_of};
 use crate::sys::proc::Stat;
@@ -44,6 +45,9 @@ pub(super) struct Record {
     /// Where in the log its output begins.
     #[serde(default)]
     pub(super) log_start: u64,
+    /// By what its output gets there; absent where it writes to the log itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) log: Option<LogPipe>,
 }
 
 /// One start of an agent. Cheap to clone; it holds nothing that keeps the agent alive.
@@ -161,6 +165,11 @@ impl Instance {
         self.inner.record.mark == other.inner.record.mark
     }
 
+    /// Whether this is the start that was written down so.
+    pub(super) fn is_of(&self, record: &Record) -> bool {
+        self.inner.record.mark == record.mark
+    }
+
     /// The numbers of all its living processes.
     pub fn members(&self) -> Vec<u32> {
         let members = self.signs().members().unwrap_or_default();
@@ -219,6 +228,7 @@ impl Record {
             release_path: launch.release_path.clone(),
             started_at: begun,
             log_start: 0,
+            log: None,
         }
     }
 

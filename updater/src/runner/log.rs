@@ -1,73 +1,134 @@
 //! `agent.log`: what an agent prints, bounded.
 //!
-//! The agent writes to it itself, so that nothing is lost and nothing blocks while no updater runs.
+//! A small process of its own takes it from a pipe and writes it (`log_writer.rs`). The writer outlives
+//! the updater, as the agent does, and ends when nothing can print any more. The agent has the pipe open
+//! for reading too, so that it does not die where the writer was killed: the updater starts another one.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use common::failed_to;
+use serde::{Deserialize, Serialize};
 
 use super::RunnerError;
+use super::bounded_log::BoundedLog;
+use super::log_writer::{self, pipe_of, start_writer};
 use crate::sys::output::printable;
+use crate::sys::process::{ProcessHandle, ProcessId};
 
 /// Bytes that are read from the end of a log for its last lines.
 const TAIL_BYTES: u64 = 64 * 1024;
+/// How long a writer may take for what was printed before.
+const SETTLE_TIME: Duration = Duration::from_secs(1);
+/// Between two looks whether it has.
+const SETTLE_LOOK: Duration = Duration::from_millis(2);
 
 /// An agent's log, with one older one beside it (`agent.log.1`).
 #[derive(Debug, Clone)]
-pub struct AgentLog {
-    path: PathBuf,
-    limit: u64,
+pub(super) struct AgentLog {
+    file: BoundedLog,
+    /// The updater's own program, which writes it.
+    program: PathBuf,
+}
+
+/// By what the output of one start of an agent gets to the log; a part of `instance.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LogPipe {
+    /// Its number as an inode.
+    inode: u64,
+    /// Absent where it could not be started.
+    #[serde(default)]
+    writer: Option<ProcessId>,
+}
+
+/// The output of an agent that is about to be started.
+pub(super) struct BegunLog {
+    /// Where it prints to.
+    pub(super) output: File,
+    pub(super) pipe: LogPipe,
+    /// Where in the log its output begins.
+    pub(super) start: u64,
 }
 
 impl AgentLog {
-    pub(super) fn new(directory: &Path, limit: u64) -> Self {
-        Self { path: directory.join("agent.log"), limit }
+    pub(super) fn new(directory: &Path, limit: u64, program: PathBuf) -> Self {
+        Self { file: BoundedLog::new(directory.join("agent.log"), limit), program }
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Opens it for an agent that starts.
+    pub(super) fn begin(&self) -> Result<BegunLog, RunnerError> {
+        self.file.cut_to_bound().or_else(absent).map_err(|source| self.error("cut", source))?;
+        let start = std::fs::metadata(self.file.path()).map_or(0, |metadata| metadata.len());
+        let (reader, writer) = io::pipe().map_err(|source| self.error("make a pipe to", source))?;
+        let output = log_writer::open_both_ways(&writer);
+        let output = output.map_err(|source| self.error("make a pipe to", source))?;
+        let inode = pipe_of(&output).map_err(|source| self.error("make a pipe to", source))?;
+        let writer = self.start_writer(File::from(std::os::fd::OwnedFd::from(reader)));
+        Ok(BegunLog { output, pipe: LogPipe { inode, writer }, start })
     }
 
-    /// Opens it for an agent that starts, and says where its output will begin.
-    pub(super) fn open(&self) -> Result<(File, u64), RunnerError> {
-        if self.length() > self.limit {
-            fs::rename(&self.path, self.older()).map_err(|source| self.error("rotate", source))?;
-        }
-        let open = |path: &Path| {
-            // Appended to: after it was cut, the agent goes on at the new end.
-            File::options().append(true).create(true).mode(0o640).open(path)
+    /// An agent runs also where what it prints cannot be kept.
+    fn start_writer(&self, reader: File) -> Option<ProcessId> {
+        let started = start_writer(&self.program, reader, &self.file);
+        let failed = |error: &RunnerError| {
+            tracing::warn!("what an agent prints is not kept: {}", failed_to(error));
         };
-        let file = open(&self.path).map_err(|source| self.error("open", source))?;
-        let length = file.metadata().map_err(|source| self.error("open", source))?.len();
-        Ok((file, length))
+        started.inspect_err(failed).ok()
     }
 
-    /// Keeps a copy of a log that has grown over its bound, and empties it. To be called now and
-    /// then while the agent runs. What is printed between the copy and the cut is lost; an agent
-    /// cannot be told to open another file.
-    pub fn rotate_if_needed(&self) -> Result<bool, RunnerError> {
-        if self.length() <= self.limit {
-            return Ok(false);
+    /// Starts the writer of a running agent again, if it was killed. The pipe as it is from then on, if it
+    /// is another one.
+    pub(super) fn tend(&self, pipe: &LogPipe, leader: &ProcessId) -> Option<LogPipe> {
+        log_writer::reap();
+        if pipe.writer.as_ref().is_some_and(ProcessId::is_alive) {
+            return None;
         }
-        let rotate = || {
-            // At most the bound is kept, its end: an agent that prints fast must not fill the disk.
-            let mut log = File::options().read(true).write(true).open(&self.path)?;
-            let skipped = log.metadata()?.len().saturating_sub(self.limit);
-            log.seek(SeekFrom::Start(skipped))?;
-            let options = &mut File::options();
-            let options = options.write(true).create(true).truncate(true).mode(0o640);
-            io::copy(&mut (&log).take(self.limit), &mut options.open(self.older())?)?;
-            log.set_len(0)
-        };
-        rotate().map_err(|source| self.error("rotate", source))?;
-        Ok(true)
+        let reader = log_writer::reader_of(leader, pipe.inode)?;
+        let writer = self.start_writer(reader)?;
+        Some(LogPipe { inode: pipe.inode, writer: Some(writer) })
+    }
+
+    /// Waits until what was printed is in the log, but not for long.
+    pub(super) fn settle(&self, pipe: &LogPipe) {
+        let deadline = Instant::now() + SETTLE_TIME;
+        let Some(writer) = pipe.writer.as_ref() else { return };
+        let Ok(Some(handle)) = writer.open() else { return };
+        while Instant::now() < deadline && writer.is_alive() {
+            // What is read is written before the lock is given back.
+            let locked = self.file.lock_now();
+            if matches!(locked, Ok(Some(_))) && log_writer::is_drained(writer, pipe.inode) {
+                return;
+            }
+            drop(locked);
+            let _ = handle.wait(Some(Instant::now() + SETTLE_LOOK));
+        }
+    }
+
+    /// Waits until the writer of an agent of which nothing is left has ended, but not for long: a process
+    /// that is not known to be the agent's may still print.
+    pub(super) fn close(pipe: &LogPipe) {
+        let handle = pipe.writer.as_ref().and_then(|writer| writer.open().ok().flatten());
+        let wait = |writer: ProcessHandle| writer.wait(Some(Instant::now() + SETTLE_TIME));
+        let _ = handle.map(wait);
+        log_writer::reap();
+    }
+
+    /// Lets all go but the end, and says how many bytes that were.
+    pub(super) fn give_way(&self) -> u64 {
+        self.file.give_way()
+    }
+
+    /// Cuts the log of an agent that writes to it itself: an earlier updater started it.
+    pub(super) fn cut_to_bound(&self) -> Result<(), RunnerError> {
+        self.file.cut_to_bound().or_else(absent).map_err(|source| self.error("cut", source))
     }
 
     /// The last lines that were written after `start`.
-    pub fn tail(&self, start: u64, lines: usize) -> Vec<String> {
+    pub(super) fn tail(&self, start: u64, lines: usize) -> Vec<String> {
         let read = || -> io::Result<Vec<u8>> {
-            let mut file = File::open(&self.path)?;
+            let mut file = File::open(self.file.path())?;
             let length = file.metadata()?.len();
             // A log that is shorter than it was has been cut since.
             let start = if length < start { 0 } else { start };
@@ -87,55 +148,30 @@ impl AgentLog {
         tail
     }
 
-    fn length(&self) -> u64 {
-        fs::metadata(&self.path).map_or(0, |metadata| metadata.len())
-    }
-
-    fn older(&self) -> PathBuf {
-        self.path.with_extension("log.1")
-    }
-
     fn error(&self, act: &'static str, source: io::Error) -> RunnerError {
-        RunnerError::File { act, path: self.path.clone(), source }
+        RunnerError::File { act, path: self.file.path().to_owned(), source }
     }
+}
+
+fn absent(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::fs;
 
     use super::*;
 
     #[test]
     fn the_tail_is_of_this_start_only() {
         let directory = tempfile::tempdir().unwrap();
-        let log = AgentLog::new(directory.path(), 1 << 20);
-        let (mut file, start) = log.open().unwrap();
-        assert_eq!((start, log.tail(start, 5)), (0, vec![]));
-        writeln!(file, "old").unwrap();
-        let (mut file, start) = log.open().unwrap();
-        write!(file, "one\n\ntwo\nthr\u{1b}ee\n").unwrap();
-        assert_eq!(log.tail(start, 3), ["", "two", "thr\\u{1b}ee"]);
-        assert_eq!(log.tail(start, 40).len(), 4);
-    }
-
-    #[test]
-    fn a_log_that_grew_too_large_is_cut_under_its_writer() {
-        let directory = tempfile::tempdir().unwrap();
-        let log = AgentLog::new(directory.path(), 10);
-        let (mut file, start) = log.open().unwrap();
-        writeln!(file, "0123456789abcdef").unwrap();
-        assert!(log.rotate_if_needed().unwrap());
-        assert!(!log.rotate_if_needed().unwrap());
-        writeln!(file, "next").unwrap();
-        assert_eq!(fs::read_to_string(log.path()).unwrap(), "next\n");
-        let older = directory.path().join("agent.log.1");
-        assert_eq!(fs::read_to_string(&older).unwrap(), "789abcdef\n");
-        assert_eq!(log.tail(start, 5), ["next"]);
-
-        writeln!(file, "and some more").unwrap();
-        let (_file, start) = log.open().unwrap();
-        assert_eq!(start, 0);
-        assert_eq!(fs::read_to_string(&older).unwrap(), "next\nand some more\n");
+        let log = AgentLog::new(directory.path(), 1 << 20, "/none".into());
+        assert!(log.tail(0, 5).is_empty());
+        fs::write(log.file.path(), "old\none\n\ntwo\nthr\u{1b}ee\n").unwrap();
+        assert_eq!(log.tail(4, 3), ["", "two", "thr\\u{1b}ee"]);
+        assert_eq!(log.tail(4, 40).len(), 4);
+        // It was put aside since.
+        assert_eq!(log.tail(400, 1), ["thr\\u{1b}ee"]);
     }
 }

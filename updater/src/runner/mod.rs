@@ -4,11 +4,13 @@
 //! process because it looks like the agent: only to what a runner started, or what descends from it.
 
 mod beside;
+mod bounded_log;
 mod error;
 mod instance;
 mod instance_slot;
 mod launch;
 mod log;
+mod log_writer;
 mod members;
 mod process;
 mod resources;
@@ -26,7 +28,7 @@ pub use beside::Handover;
 pub use error::RunnerError;
 pub use instance::{ExitReport, Instance};
 pub use launch::{Launch, command_of, release_path_variable};
-pub use log::AgentLog;
+pub use log_writer::write_log;
 pub use process::{Runner, for_app};
 pub use resources::RunnerResources;
 pub use socket_store::SocketStore;

@@ -11,11 +11,12 @@ use protocol::FORMAT;
 use super::beside::BESIDE;
 use super::instance::Record;
 use super::instance_slot::InstanceSlot;
+use super::log::{AgentLog, BegunLog, LogPipe};
 use super::members::MARK;
 use super::sockets::Sockets;
 use super::transient::Transient;
 use super::units::{HandoverUnitsRunner, UnitsRunner};
-use super::{AgentLog, Handover, Instance, Launch, RunnerError, RunnerResources};
+use super::{Handover, Instance, Launch, RunnerError, RunnerResources};
 use crate::config::{AppConfig, RunnerKind, Strategy};
 use crate::sys::output::TAIL_LINES;
 use crate::sys::process::ProcessId;
@@ -69,7 +70,16 @@ pub trait Runner: Debug + Send + Sync {
     /// The last lines that an agent printed since it was started.
     fn output_tail(&self, instance: &Instance, lines: usize) -> Vec<String>;
 
-    fn log(&self) -> &AgentLog;
+    /// Sees that what the agent prints is kept, and within its bound. To be called now and then.
+    fn tend_log(&self) -> Result<(), RunnerError> {
+        Ok(())
+    }
+
+    /// The disk is full: lets what is kept of the agent's output go, but for its end. Says how many bytes
+    /// that were.
+    fn give_way(&self) -> u64 {
+        0
+    }
 
     /// How it runs two agents at once, if it can.
     fn handover(&self) -> Option<&dyn Handover> {
@@ -94,7 +104,7 @@ pub fn for_app(config: &AppConfig, state: &Path, resources: &RunnerResources) ->
     };
     Box::new(ProcessRunner {
         user: config.user.clone(),
-        log: AgentLog::new(state, config.run.log_bytes.0),
+        log: AgentLog::new(state, config.run.log_bytes.0, resources.program.clone()),
         sockets: Sockets::new(app, &config.run.sockets, resources.sockets.clone()),
         serving: seat("instance.json"),
         beside: seat("beside.json"),
@@ -122,11 +132,13 @@ impl Runner for ProcessRunner {
     }
 
     fn stop(&self, instance: &Instance, grace: Duration) -> Result<(), RunnerError> {
-        self.serving.stop(instance, grace)
+        self.serving.stop(instance, grace)?;
+        close(instance.record().log.as_ref());
+        Ok(())
     }
 
     fn clear(&self, grace: Duration) -> Result<(), RunnerError> {
-        self.serving.clear(grace)
+        clear_seat(&self.serving, grace)
     }
 
     fn find(&self) -> Result<Option<Instance>, RunnerError> {
@@ -143,11 +155,27 @@ impl Runner for ProcessRunner {
     }
 
     fn output_tail(&self, instance: &Instance, lines: usize) -> Vec<String> {
+        for seat in [&self.serving, &self.beside] {
+            let record = seat.read().ok().flatten().filter(|record| instance.is_of(record));
+            if let Some(pipe) = record.and_then(|record| record.log) {
+                self.log.settle(&pipe);
+            }
+        }
         self.log.tail(instance.log_start(), lines)
     }
 
-    fn log(&self) -> &AgentLog {
-        &self.log
+    fn tend_log(&self) -> Result<(), RunnerError> {
+        let Some(instance) = self.serving.living() else { return Ok(()) };
+        let record = self.serving.read()?.filter(|record| instance.is_of(record));
+        let Some(mut record) = record else { return Ok(()) };
+        let Some(pipe) = &record.log else { return self.log.cut_to_bound() };
+        let Some(pipe) = self.log.tend(pipe, instance.process()) else { return Ok(()) };
+        record.log = Some(pipe);
+        self.serving.write(&record)
+    }
+
+    fn give_way(&self) -> u64 {
+        self.log.give_way()
     }
 
     fn handover(&self) -> Option<&dyn Handover> {
@@ -161,7 +189,7 @@ impl Handover for ProcessRunner {
     }
 
     fn start_beside(&self, launch: &Launch) -> Result<Instance, RunnerError> {
-        self.beside.clear(Duration::ZERO)?;
+        clear_seat(&self.beside, Duration::ZERO)?;
         self.start_in(&self.beside, launch, Some(BESIDE))
     }
 
@@ -174,7 +202,7 @@ impl Handover for ProcessRunner {
     }
 
     fn clear_beside(&self, grace: Duration) -> Result<(), RunnerError> {
-        self.beside.clear(grace)
+        clear_seat(&self.beside, grace)
     }
 
     fn promote(&self) -> Result<(), RunnerError> {
@@ -207,8 +235,8 @@ impl ProcessRunner {
         self.sockets.hold(self.serving.find()?.as_ref())?;
         spawn.pass_sockets(self.sockets.copies().map_err(RunnerError::Follow)?);
         seat.prepare()?;
-        let (file, log_start) = self.log.open()?;
-        spawn.output = Output::File(file);
+        let BegunLog { output, pipe, start: log_start } = self.log.begin()?;
+        let closed = pipe.clone();
         let transient = seat.transient.as_ref().filter(|transient| transient.wanted);
         let mut record = Record {
             format: FORMAT,
@@ -222,13 +250,16 @@ impl ProcessRunner {
             release_path: launch.release_path.clone(),
             started_at: wall_clock(),
             log_start,
+            log: Some(pipe),
         };
         // Before it is started: a crash in between must not leave an agent that no updater knows of.
         seat.write(&record)?;
-        let started = match transient {
-            Some(transient) => transient.start(&record.mark, &spawn, self.log.path()),
+        let started = if let Some(transient) = transient {
+            transient.start(&record.mark, &spawn, output)
+        } else {
+            spawn.output = Output::File(output);
             // Not reaped yet, so it has a line in `/proc` even if it is dead.
-            None => spawn.start().map(|child| child.id()).map_err(RunnerError::from),
+            spawn.start().map(|child| child.id()).map_err(RunnerError::from)
         };
         let started = started.and_then(|pid| {
             let known = proc::stat(pid).ok_or_else(gone)?;
@@ -248,6 +279,7 @@ impl ProcessRunner {
             }
             Err(error) => {
                 seat.clear(Duration::ZERO)?;
+                close(Some(&closed));
                 Err(self.with_output(error, record.log_start))
             }
         }
@@ -263,6 +295,21 @@ impl ProcessRunner {
             }
             other => other,
         }
+    }
+}
+
+/// Ends all of a start, and then what wrote its output down.
+fn clear_seat(seat: &InstanceSlot, grace: Duration) -> Result<(), RunnerError> {
+    let pipe = seat.read()?.and_then(|record| record.log);
+    seat.clear(grace)?;
+    close(pipe.as_ref());
+    Ok(())
+}
+
+/// What wrote the output of an agent down that is gone ends with it.
+fn close(pipe: Option<&LogPipe>) {
+    if let Some(pipe) = pipe {
+        AgentLog::close(pipe);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the runners of all apps share, made once in a process and passed in.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::SocketStore;
@@ -7,8 +8,18 @@ use crate::systemd::BusConnection;
 
 /// The connection to systemd, and the listening sockets that the updater keeps for agents. Cheap to
 /// clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct RunnerResources {
     pub systemd: BusConnection,
     pub sockets: Arc<SocketStore>,
+    /// The updater's own program, which also writes agents' logs.
+    pub program: PathBuf,
+}
+
+impl Default for RunnerResources {
+    fn default() -> Self {
+        // Not the path of its file, which another version may have by now.
+        let program = PathBuf::from("/proc/self/exe");
+        Self { systemd: BusConnection::default(), sockets: Arc::default(), program }
+    }
 }

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::{ExitReport, Instance, Launch, Runner, RunnerResources, for_app};
 use crate::config::AppConfig;
+use crate::sys::process::ProcessId;
 
 /// An app whose agent is a script, and which can tell the test that it is up.
 pub(crate) struct App {
@@ -23,9 +24,13 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn new() -> Self {
+        Self::with_log_bytes(16 << 20)
+    }
+
+    pub(crate) fn with_log_bytes(bytes: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(directory.path().join("socket")).unwrap();
-        let runner = runner(directory.path());
+        let runner = runner(directory.path(), bytes);
         fs::create_dir(directory.path().join("release")).unwrap();
         Self { directory, listener, runner }
     }
@@ -62,7 +67,14 @@ impl App {
     }
 
     pub(crate) fn another_updater(&self) -> Box<dyn Runner> {
-        runner(self.directory.path())
+        runner(self.directory.path(), 16 << 20)
+    }
+
+    /// The process that writes its log, as it is written down.
+    pub(crate) fn log_writer(&self) -> ProcessId {
+        let text = fs::read_to_string(self.path("instance.json")).unwrap();
+        let record: serde_json::Value = serde_json::from_str(&text).unwrap();
+        serde_json::from_value(record["log"]["writer"].clone()).unwrap()
     }
 }
 
@@ -72,11 +84,19 @@ impl Drop for App {
     }
 }
 
-fn runner(directory: &Path) -> Box<dyn Runner> {
+fn runner(directory: &Path, log_bytes: u64) -> Box<dyn Runner> {
     let mut config = AppConfig::new("/unused");
     // Tests must not make units of the machine that they run on.
     config.run.transient = false;
-    for_app(&config, directory, &RunnerResources::default())
+    config.run.log_bytes = protocol::Bytes(log_bytes);
+    let program = built_updater();
+    for_app(&config, directory, &RunnerResources { program, ..RunnerResources::default() })
+}
+
+/// The program that is built beside the tests.
+fn built_updater() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    tests.ancestors().nth(2).unwrap().join("updater")
 }
 
 pub(crate) fn exit_of(instance: &Instance) -> ExitReport {

@@ -1,7 +1,7 @@
 //! The process runner, with real agents.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use super::testing::{App, all_gone, exit_of};
@@ -179,6 +179,46 @@ fn lesson_05_an_agent_that_cannot_be_started_is_an_error_value() {
     assert!(matches!(app.runner.start(&launch), Err(RunnerError::Start(_))));
     assert!(!app.path("instance.json").exists());
     assert!(app.runner.find().unwrap().is_none());
+}
+
+#[test]
+fn an_agent_that_prints_as_fast_as_it_can_stays_within_the_bound() {
+    let app = App::with_log_bytes(100_000);
+    let launch = app.python(
+        "for _ in range(500):\n    os.write(1, b'x' * 99 * 100)\nos.write(1, b'\\nlast words\\n')",
+    );
+    let instance = app.runner.start(&launch).unwrap();
+    exit_of(&instance);
+    assert_eq!(app.runner.output_tail(&instance, 1), ["last words"]);
+    for name in ["agent.log", "agent.log.1"] {
+        assert!(fs::metadata(app.path(name)).unwrap().len() <= 100_000, "{name}");
+    }
+}
+
+#[test]
+fn an_agent_outlives_the_process_that_writes_its_log_and_gets_another_one() {
+    let app = App::new();
+    let launch = app.python(
+        "s = connect()\nprint('one', flush=True)\ns.send(b'.')\ns.recv(1)\n\
+         print('two', flush=True)\ns.send(b'.')\ntime.sleep(1000)",
+    );
+    let instance = app.runner.start(&launch).unwrap();
+    let mut agent = app.accept();
+    agent.read_exact(&mut [0]).unwrap();
+    assert_eq!(app.runner.output_tail(&instance, 5), ["one"]);
+    let writer = app.log_writer();
+    writer.open().unwrap().unwrap().signal(rustix::process::Signal::KILL).unwrap();
+    writer.open().unwrap().inspect(|writer| drop(writer.wait(None)));
+    agent.write_all(b".").unwrap();
+    agent.read_exact(&mut [0]).unwrap();
+    app.runner.tend_log().unwrap();
+    assert!(instance.is_alive());
+    assert_eq!(app.runner.output_tail(&instance, 5), ["one", "two"]);
+    let second = app.log_writer();
+    assert!(second.is_alive() && second != writer);
+    app.runner.stop(&instance, LONG).unwrap();
+    all_gone(agent);
+    assert!(!second.is_alive(), "the writer is left");
 }
 
 #[test]

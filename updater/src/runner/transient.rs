@@ -4,10 +4,13 @@
 //! The unit is made for one start and goes with it: systemd does not start it again. It is ended by its
 //! name, since systemd alone can stop what has not begun yet, or what forks faster than it can be looked at.
 
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::failed_to;
+use zbus::Fd;
 
 use super::RunnerError;
 use crate::config::{AppConfig, Strategy};
@@ -63,9 +66,14 @@ impl Transient {
         format!("/system.slice/{}", self.unit(mark))
     }
 
-    /// Starts it, and gives back the number of its first process. Its output goes to the log. After an
-    /// error it is to be ended.
-    pub(super) fn start(&self, mark: &str, spawn: &Spawn, log: &Path) -> Result<u32, RunnerError> {
+    /// Starts it, and gives back the number of its first process. It prints to `output`. After an error it
+    /// is to be ended.
+    pub(super) fn start(
+        &self,
+        mark: &str,
+        spawn: &Spawn,
+        output: File,
+    ) -> Result<u32, RunnerError> {
         let unit = self.unit(mark);
         let variables = Variables::write(&self.state, &spawn.environment).map_err(|source| {
             RunnerError::File {
@@ -74,15 +82,14 @@ impl Transient {
                 source,
             }
         })?;
-        let log = log.display().to_string();
+        let streams = output.try_clone().map(|copy| [OwnedFd::from(output), copy.into()]);
+        let streams = streams.map_err(RunnerError::Follow)?;
         let mut properties =
             command_properties(spawn, format!("The app {} of the updater", self.app));
-        properties.extend([
-            variables.property(),
-            ("StandardOutputFileToAppend", log.clone().into()),
-            ("StandardErrorFileToAppend", log.into()),
-            ("TimeoutStopUSec", micros(self.stop_grace).into()),
-        ]);
+        let names = ["StandardOutputFileDescriptor", "StandardErrorFileDescriptor"];
+        properties.extend(names.into_iter().zip(streams.map(|stream| Fd::from(stream).into())));
+        properties
+            .extend([variables.property(), ("TimeoutStopUSec", micros(self.stop_grace).into())]);
         let deadline = self.start_timeout;
         let name = unit.clone();
         let started = self.bus.ask_once(move |systemd| async move {

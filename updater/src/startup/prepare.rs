@@ -61,7 +61,7 @@ pub(super) fn prepare(context: StartContext, handle: &Handle) -> Result<Prepared
         Takeover::new(successors, heard, gate.clone(), path.clone(), listening, handle.clone());
     let (limits, state_dir) = (Limits::from(&config.limits), config.state_dir.clone());
     let systemd = BusConnection::new(environment.bus_address());
-    let resources = RunnerResources { systemd, sockets };
+    let resources = RunnerResources { systemd, sockets, ..RunnerResources::default() };
     let candidate = environment.is_candidate();
     let daemon =
         Daemon::new(config, path, host, own, Arc::clone(&takeover), resources, candidate, handle)?;

@@ -51,7 +51,11 @@ impl App {
         }
         let connection = order.connection;
         let app = Arc::clone(self);
-        let (engine, receives) = match self.plan(&order)? {
+        let plan = self.plan(&order)?;
+        if !matches!(plan, Plan::Current(_)) {
+            self.check_state_space(order.kind)?;
+        }
+        let (engine, receives) = match plan {
             Plan::Current(digest) => {
                 let result = Box::new(self.already_current(digest));
                 return Ok(Admission::AlreadyCurrent(result));
@@ -129,6 +133,7 @@ impl App {
             release: Some(self.settings.slot_release(ReleaseSlot::Active, &digest)),
             from: Some(digest),
             to: Some(digest),
+            target: Some(digest),
             probe: None,
             duration_ms: 0,
             problem: None,

@@ -1,7 +1,7 @@
 //! One thing that the updater keeps up to date, put together from its parts: each part says what may
 //! touch it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use common::failed_to;
 use protocol::{
@@ -11,7 +11,7 @@ use protocol::{
 use tokio::runtime::Handle;
 
 use super::parts::{AgentControl, AppError, AppSettings, SelfUpdate, Signals, StatusBoard};
-use super::{AgentProcess, Events, Journal, is_stranded, read_history};
+use super::{AgentProcess, Events, Journal, Target, is_stranded, read_history};
 use crate::config::Config;
 use crate::release::Slot;
 use crate::runner::RunnerResources;
@@ -24,8 +24,17 @@ pub struct App {
     pub(super) signals: Signals,
     /// Of the updater's own app only.
     pub(super) self_update: Option<SelfUpdate>,
+    /// A transaction whose end is decided, and could not be written down yet.
+    pub(super) unwritten: Mutex<Option<Journal>>,
     /// The runtime of timers and of what waits in the background.
     pub(super) handle: Handle,
+}
+
+/// An update that was asked to take its release back.
+pub struct TakenBack {
+    pub transaction: TransactionId,
+    /// Whether that is all that was ordered.
+    pub back_there: bool,
 }
 
 /// What the disk says of an app.
@@ -34,6 +43,7 @@ struct SeenOnDisk {
     slots: Vec<SlotRelease>,
     last: Option<LastTransaction>,
     warnings: Vec<String>,
+    start_refused: Option<String>,
 }
 
 impl App {
@@ -72,7 +82,8 @@ impl App {
         handle: Handle,
     ) -> Self {
         let status = StatusBoard::new(settings.name.clone(), events);
-        Self { settings, status, agent, signals: Signals::new(), self_update, handle }
+        let unwritten = Mutex::new(None);
+        Self { settings, status, agent, signals: Signals::new(), self_update, unwritten, handle }
     }
 
     /// Reads again what `/health` tells: from the disk, and whether the agent runs.
@@ -117,7 +128,11 @@ impl App {
         }
         // That a slot cannot be read, the release store's own checks say.
         let slots = settings.slot_releases().unwrap_or_else(|_| self.status.get().slots);
-        SeenOnDisk { active, slots, last: history.pop(), warnings }
+        let start_refused = active
+            .as_ref()
+            .and_then(|active| settings.refuse_foreign_data(&active.digest).err())
+            .map(|failure| failure.problem.detail);
+        SeenOnDisk { active, slots, last: history.pop(), warnings, start_refused }
     }
 
     fn show(&self, seen: SeenOnDisk, agent: AgentProcess) {
@@ -127,6 +142,7 @@ impl App {
             status.slots = seen.slots;
             status.last = seen.last;
             status.warnings = seen.warnings;
+            status.start_refused = seen.start_refused;
             status.agent = agent;
         });
     }
@@ -157,6 +173,19 @@ impl App {
         tracing::info!(%app, %transaction, "{app}: the {caller} asked this {kind} to stop");
         self.signals.request_stop(transaction.clone(), caller);
         Some(transaction)
+    }
+
+    /// What a rollback comes to while an update is under way that can be undone: the update is asked to
+    /// end, which is done at once, and takes its release back. `None` if there is none such.
+    pub fn take_back(&self, target: &Target, caller: CallerKind) -> Option<TakenBack> {
+        let journal = self.undoable().filter(|journal| journal.kind == Kind::Update)?;
+        let transaction = self.request_stop(caller)?;
+        let back_there = match target {
+            Target::Previous => true,
+            Target::Digest(digest) => journal.from == Some(*digest),
+            Target::Archive(_) => false,
+        };
+        (transaction == journal.transaction).then_some(TakenBack { transaction, back_there })
     }
 
     /// What is asked whether its releases are healthy.

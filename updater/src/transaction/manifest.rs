@@ -10,23 +10,13 @@ use common::{chain, failed_to};
 use protocol::{Code, Problem, ReleaseManifest};
 use rustix::io::Errno;
 
-use crate::sys::fs::read_plain;
 use crate::transaction::Failure;
-
-/// Bytes of a manifest, at most.
-const MANIFEST_BYTES: u64 = 64 << 10;
 
 /// Reads the manifest of a release's directory; one without any is an empty one.
 pub(super) fn read_manifest(release: &Path) -> Result<ReleaseManifest, Failure> {
     let (file, rule) = (ReleaseManifest::FILE, "manifest");
-    let text = read_plain(release, file, MANIFEST_BYTES)
-        .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
-    let text = match text {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(ReleaseManifest::default());
-        }
-        text => text.map_err(|error| unread(file, rule, &error))?,
-    };
+    let text = archive::manifest_of_tree(release).map_err(|error| unread(file, rule, &error))?;
+    let Some(text) = text else { return Ok(ReleaseManifest::default()) };
     ReleaseManifest::parse(&text).map_err(|error| rejected(file, rule, failed_to(&error)))
 }
 

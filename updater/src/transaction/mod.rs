@@ -18,11 +18,12 @@ mod order;
 mod parts;
 mod recovery;
 mod rescue;
+mod room;
 mod run_without_daemon;
 mod signature_policy;
 
 pub use admission::Admission;
-pub use app::App;
+pub use app::{App, TakenBack};
 pub use archive::{Archive, ArchiveMessage, ContradictionError, Declared};
 pub use events::{EventFilter, Events};
 pub use failure::{Failure, FailureOrigin};

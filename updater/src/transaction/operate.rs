@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 
-use protocol::EventKind;
+use futures_util::StreamExt as _;
+use protocol::{CallerKind, EventKind, Kind, TransactionId};
 use serde::Deserialize;
 
-use super::{App, Failure};
+use super::{App, EventFilter, Failure, Journal};
+use crate::transaction::machine;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, strum::Display, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
@@ -22,15 +24,24 @@ pub enum Operation {
 }
 
 impl App {
-    /// Does it, and returns when it is done. Not while a transaction is under way: that has the
-    /// agent in its hands.
+    /// Does it, and returns when it is done. While a transaction is under way, that has the agent in
+    /// its hands: a stop ends one that can be undone, and waits until it is; all else is refused.
     pub fn operate(self: &Arc<Self>, operation: Operation) -> Result<(), Failure> {
+        if operation == Operation::Stop
+            && let Some(journal) = self.undoable()
+        {
+            self.undo_and_wait(&journal.transaction);
+        }
         let _lock = self.lock_at_rest()?;
         let _held = self.agent.hold();
         let done = match operation {
-            Operation::Stop => self.agent.stop_for_good(),
+            Operation::Stop => self.with_room(|| self.agent.stop_for_good()),
             Operation::Start => self.agent.start_active(),
-            Operation::Restart => self.agent.end().and_then(|()| self.agent.start_active()),
+            // What would not be started again is not stopped.
+            Operation::Restart => {
+                let ended = self.agent.startable().and_then(|_| self.agent.end());
+                ended.and_then(|()| self.agent.start_active())
+            }
         };
         self.refresh();
         self.agent.changed.notify_one();
@@ -40,6 +51,41 @@ impl App {
         tracing::info!(%app, "{app}: {detail}");
         self.status.publish(None, EventKind::Agent { detail });
         done
+    }
+
+    /// The transaction that is under way, if it is past its switch and can be undone: that is, watched
+    /// mostly.
+    pub(crate) fn undoable(&self) -> Option<Journal> {
+        self.status.get().running?;
+        let journal = Journal::read(&self.settings.files.journal()).ok().flatten()?;
+        let state = journal.state();
+        let undoable = matches!(state.kind, Kind::Update | Kind::Rollback)
+            && journal.outcome.is_none()
+            && machine::after_switch(state.phase)
+            && !machine::is_one_way(state.data, state.phase);
+        undoable.then_some(journal)
+    }
+
+    fn undo_and_wait(&self, transaction: &TransactionId) {
+        let after = self.status.last_event();
+        if self.request_stop(CallerKind::Local).as_ref() != Some(transaction) {
+            return;
+        }
+        let filter = EventFilter {
+            app: Some(self.settings.name.clone()),
+            transaction: Some(transaction.clone()),
+            after,
+        };
+        let mut events = Box::pin(self.status.listen(filter));
+        // It may have ended before it was listened to: then it holds nothing any more.
+        let over = async {
+            while let Some(event) = events.next().await {
+                if matches!(event.kind, EventKind::Result(_)) {
+                    break;
+                }
+            }
+        };
+        self.handle.block_on(over);
     }
 
     /// What an operator stopped does not run, also if the updater died before it had stopped it.

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ impl App {
     /// written down, on a full disk mostly, comes first.
     pub(super) fn lock_at_rest(self: &Arc<Self>) -> Result<AppLock, Failure> {
         let lock = self.lock()?;
-        let read = || Journal::read(&self.settings.files.journal());
+        let read = || self.journal_at_rest();
         let Some(journal) = read()? else { return Ok(lock) };
         drop(lock);
         let detail = "an earlier transaction has to be finished first; try again";
@@ -92,6 +92,17 @@ impl App {
         }
     }
 
+    /// The journal of what an earlier updater, or this one, has not finished. What was decided stays so,
+    /// though the disk did not take it.
+    fn journal_at_rest(&self) -> Result<Option<Journal>, Failure> {
+        let Some(journal) = Journal::read(&self.settings.files.journal())? else {
+            return Ok(None);
+        };
+        let unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let decided = unwritten.filter(|decided| decided.transaction == journal.transaction);
+        Ok(Some(decided.unwrap_or(journal)))
+    }
+
     fn try_recover(self: &Arc<Self>) -> Result<Recovery, Failure> {
         let settings = &self.settings;
         let files = &settings.files;
@@ -102,15 +113,18 @@ impl App {
         sweep_unfinished(files.directory())?;
         drop(agent);
         settings.end_leftovers()?;
-        let Some(journal) = Journal::read(&files.journal())? else {
+        let Some(journal) = self.journal_at_rest()? else {
             if settings.layout.store().exists() {
                 settings.sweep(self.agent.running_release(), None)?;
             }
+            self.keep_reserve();
             self.status.update(|status| status.blocked = None);
             return Ok(Recovery::Idle);
         };
         let active = settings.layout.slot(Slot::Active)?;
-        self.status.update(|status| status.blocked = None);
+        if journal.outcome.is_none() {
+            self.status.update(|status| status.blocked = None);
+        }
         // Before any caller is answered: an app whose transaction is being finished is not idle.
         self.status.show_phase(&journal);
         let engine = Engine::resumed(Arc::clone(self), lock, journal);

@@ -137,12 +137,7 @@ impl Spawn {
             return Err(SpawnError::NoDirectory { directory: self.directory });
         }
         let mut command = Command::new(&self.program);
-        command
-            .args(&self.arguments)
-            .current_dir(&self.directory)
-            .env_clear()
-            .envs(&self.environment)
-            .stdin(Stdio::null());
+        command.current_dir(&self.directory).stdin(Stdio::null());
         let failed = |program: &Path, source| SpawnError::Start {
             program: program.to_owned(),
             user: self.user.name.clone(),
@@ -160,16 +155,13 @@ impl Spawn {
             parent: nix::unistd::getpid().as_raw(),
             inherited: inherited.iter().map(|(file, number)| (file.as_raw_fd(), *number)).collect(),
         };
-        let exec = |name| Exec::new(&self.program, &self.arguments, &self.environment, name);
-        let mut exec = self
-            .own_number
-            .map(exec)
-            .transpose()
-            .map_err(|source| failed(&self.program, source))?;
+        let exec = Exec::new(&self.program, &self.arguments, &self.environment, self.own_number);
+        let mut exec = exec.map_err(|source| failed(&self.program, source))?;
         unsafe_calls::before_exec(&mut command, move || {
             preparation.apply()?;
-            // Only the process itself knows its number, so it has to be the one to write it down.
-            exec.as_mut().map_or(Ok(()), |exec| Err(exec.run()))
+            // In place of the library's own: see `Exec`. Besides, only the process itself knows its
+            // number, so it has to be the one to write it down.
+            Err(exec.run())
         });
         let child = command.spawn().map_err(|source| failed(&self.program, source))?;
         drop(inherited);
@@ -290,6 +282,26 @@ mod tests {
             spawn.inherit = vec![(listener.into(), 3)];
             spawn.own_number = own_number;
             assert!(matches!(spawn.start(), Err(SpawnError::Start { .. })));
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_know_is_an_error_and_no_shell_reads_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let ran = directory.path().join("ran");
+        let commands = format!("\ntouch {}\n", ran.display());
+        for head in ["", "\u{7f}ELF\u{2}\u{1}\u{1}\u{3}"] {
+            let program = directory.path().join("program");
+            std::fs::write(&program, format!("{head}{commands}")).unwrap();
+            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+            for own_number in [None, Some("LISTEN_PID")] {
+                let mut spawn = spawn(&["./program"], directory.path()).unwrap();
+                spawn.own_number = own_number;
+                let error = spawn.start().unwrap_err();
+                assert!(error.is_of_the_program(), "{error:?}");
+                assert!(!ran.exists());
+            }
         }
     }
 

@@ -55,3 +55,17 @@ pub enum SpawnError {
         source: io::Error,
     },
 }
+
+impl SpawnError {
+    /// Whether the program itself is at fault: it is not there, or is none that the kernel knows. A word
+    /// without a slash names a program of the host, which may lack it.
+    pub fn is_of_the_program(&self) -> bool {
+        match self {
+            Self::Empty | Self::NotExecutable { .. } => true,
+            Self::Start { source, .. } => {
+                source.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error())
+            }
+            _ => false,
+        }
+    }
+}

@@ -30,13 +30,16 @@ where
     }
 }
 
-/// A whole `execve`, made before `fork`, with a variable whose value is known only after it: the
+/// A whole `execve`, made before `fork`. It may have a variable whose value is known only after it: the
 /// number of the process.
+///
+/// The function that the C library has for this (`execvp`) hands what the kernel does not know to
+/// `/bin/sh`: the bytes of a program for another machine would be run as commands.
 pub(super) struct Exec {
     words: Vec<CString>,
     /// The environment, but for the number.
     variables: Vec<CString>,
-    /// `NAME=`, and room for the number and the null after it.
+    /// `NAME=`, and room for the number and the null after it; empty where it is not wanted.
     number: Vec<u8>,
     /// Where in it the number begins.
     digits: usize,
@@ -69,25 +72,28 @@ impl Pointers {
 }
 
 impl Exec {
-    /// Of this program, with its own number in the variable `name`.
+    /// Of this program, with its own number in the variable `name`, if there is one.
     pub(super) fn new(
         program: &Path,
         arguments: &[String],
         environment: &BTreeMap<String, String>,
-        name: &str,
+        name: Option<&str>,
     ) -> io::Result<Self> {
         let text = |text: Vec<u8>| CString::new(text).map_err(io::Error::from);
         let first = text(program.as_os_str().as_bytes().to_vec());
         let words = arguments.iter().map(|word| text(word.clone().into_bytes()));
         let words = std::iter::once(first).chain(words).collect::<io::Result<Vec<_>>>()?;
-        let variables = environment.iter().filter(|(other, _)| *other != name);
+        let variables = environment.iter().filter(|(other, _)| Some(other.as_str()) != name);
         let variables = variables.map(|(name, value)| text(format!("{name}={value}").into()));
         let variables = variables.collect::<io::Result<Vec<_>>>()?;
-        let mut number = format!("{name}=").into_bytes();
+        let mut number = name.map(|name| format!("{name}=").into_bytes()).unwrap_or_default();
         let digits = number.len();
-        number.resize(digits + NUMBER_DIGITS + 1, 0);
+        if name.is_some() {
+            number.resize(digits + NUMBER_DIGITS + 1, 0);
+        }
+        let in_environment = variables.len() + usize::from(name.is_some());
         let (arguments, environment) =
-            (Pointers::room_for(words.len()), Pointers::room_for(variables.len() + 1));
+            (Pointers::room_for(words.len()), Pointers::room_for(in_environment));
         Ok(Self { words, variables, number, digits, arguments, environment })
     }
 
@@ -100,7 +106,7 @@ impl Exec {
         // Only now: a pointer that was taken before the number was written would not be one to the
         // bytes that were written (it is not to be used after the buffer was borrowed to be changed).
         self.arguments.fill(self.words.iter().map(|word| word.as_ptr()));
-        let number = std::iter::once(self.number.as_ptr().cast());
+        let number = (!self.number.is_empty()).then(|| self.number.as_ptr().cast());
         self.environment.fill(self.variables.iter().map(|text| text.as_ptr()).chain(number));
         let Some(program) = self.words.first() else { return io::ErrorKind::InvalidInput.into() };
         // SAFETY: both lists end in null, and point to texts that end in one: `CString`s, and `number`,

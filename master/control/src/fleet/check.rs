@@ -73,8 +73,8 @@ impl CheckedHost {
             wrong.extend(app.warnings.iter().map(|warning| format!("{}: {warning}", app.app)));
         }
         let (fine, detail) = match status.skipped {
-            Some(reason) => (true, Some(reason.to_owned())),
-            None if wrong.is_empty() && well => (true, None),
+            Some(ref reason) => (true, Some(reason.clone())),
+            None if wrong.is_empty() && well => (true, status.held),
             None => (false, Some(wrong.join("; "))),
         };
         Self {

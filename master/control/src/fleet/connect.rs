@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pki::{Fingerprint, Identity, Paths};
 use protocol::HostName;
-use store::{Host, Store};
+use store::{Host, SkipReason, Store};
 
 use crate::fleet::FleetError;
 use crate::home::Home;
@@ -23,7 +23,7 @@ pub struct Member {
     pub host: HostName,
     pub labels: BTreeMap<String, String>,
     /// Why it is left out, if it is.
-    pub skip: Option<&'static str>,
+    pub skip: Option<SkipReason>,
     /// Its updater; an error where it cannot be told from others.
     pub client: Result<UpdaterClient, ClientError>,
 }
@@ -40,7 +40,7 @@ impl Fleet {
         let member = |selected: &Selected| Member {
             host: selected.host.name.clone(),
             labels: selected.host.labels.clone(),
-            skip: selected.skip,
+            skip: selected.skip.clone(),
             client: self.client(&selected.host),
         };
         selected.iter().map(member).collect()

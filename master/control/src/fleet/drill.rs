@@ -77,8 +77,8 @@ where
 }
 
 async fn drill_host(member: Member, app: AppName, hear: impl Fn(&DrillStep)) -> HostDrill {
-    if member.skip.is_some() {
-        return HostDrill::of(member.host, "skipped", None, member.skip);
+    if let Some(reason) = &member.skip {
+        return HostDrill::of(member.host, "skipped", None, Some(&reason.to_string()));
     }
     let ended = match member.client {
         Ok(client) => client.drill(&app, hear).await,

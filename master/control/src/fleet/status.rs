@@ -7,6 +7,7 @@ use protocol::{
     Phase, Releases,
 };
 use serde::Serialize;
+use store::SkipReason;
 use time::OffsetDateTime;
 
 use crate::fleet::{Expected, HeldBy, Known, Member, Missed, TaskPanicked, ask_hosts};
@@ -20,7 +21,10 @@ pub struct HostStatus {
     pub host: HostName,
     /// Why it was not asked, if it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub skipped: Option<&'static str>,
+    pub skipped: Option<String>,
+    /// By whom and why it is kept out of rollouts, if it is. It is asked all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
     pub reachable: bool,
     pub error: Option<String>,
     pub updater_version: Option<String>,
@@ -60,6 +64,9 @@ pub struct AppStatus {
     pub last: Option<LastTransaction>,
     /// What an operator should know.
     pub warnings: Vec<String>,
+    /// Why a start of its stopped agent would be refused, where it would.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_refused: Option<String>,
 }
 
 impl HostStatus {
@@ -68,6 +75,7 @@ impl HostStatus {
         Self {
             host,
             skipped: None,
+            held: None,
             reachable: false,
             error: None,
             updater_version: None,
@@ -123,8 +131,12 @@ where
 async fn ask_host(member: Member, known: Known) -> HostStatus {
     let Member { host, skip, client, .. } = member;
     let Known { expected, rollout } = known;
-    let blank = HostStatus { skipped: skip, rollout, ..HostStatus::unknown(host) };
-    if skip.is_some() {
+    let (held, skipped) = match skip {
+        Some(held @ SkipReason::Held(_)) => (Some(held.to_string()), None),
+        other => (None, other.map(|reason| reason.to_string())),
+    };
+    let blank = HostStatus { skipped, held, rollout, ..HostStatus::unknown(host) };
+    if blank.skipped.is_some() {
         return blank;
     }
     match ask(client).await {
@@ -192,6 +204,7 @@ fn of_app(
         desired,
         last: health.last,
         warnings: health.warnings,
+        start_refused: health.start_refused,
     }
 }
 
@@ -219,6 +232,7 @@ fn of_silent(expected: &Expected) -> AppStatus {
         missed: expected.missed.clone(),
         last: None,
         warnings: Vec::new(),
+        start_refused: None,
     }
 }
 

@@ -67,7 +67,10 @@ fn line(app: &AppHealth, now: OffsetDateTime) -> String {
         None => "has no release".to_owned(),
     };
     let agent = match &app.agent {
-        AgentState::Stopped => ", but was stopped on the host (there: updater start)".to_owned(),
+        AgentState::Stopped => match &app.start_refused {
+            Some(why) => format!(", but is stopped and not to be started: {why}"),
+            None => ", but was stopped on the host (there: updater start)".to_owned(),
+        },
         _ if app.healthy => String::new(),
         agent => format!(", but its agent is {agent}"),
     };

@@ -3,14 +3,13 @@
 //!
 //! Nothing that is there is overwritten, and the record and the files are made in one act.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use explain::Explain;
+use explain::{Exit, Explain};
 use pki::{AltName, Authority, AuthorityError, FileError, Issued, Request, Role, write_bundles};
 use protocol::HostName;
 use serde::Serialize;
@@ -20,6 +19,7 @@ use time::OffsetDateTime;
 
 use crate::home::Home;
 use crate::hosts::starter::configuration;
+use crate::select::is_reserved;
 
 /// What a new host is to be.
 #[derive(Debug, Clone)]
@@ -66,6 +66,9 @@ pub enum EnrollError {
     /// The directory, or the configuration in it.
     #[error("write {}", .path.display())]
     Write { path: PathBuf, source: io::Error },
+    /// A selection has a use for the name.
+    #[error("enroll a host named {0}: in a selection the word means every host")]
+    Reserved(HostName),
     /// The record could not be kept.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -75,10 +78,18 @@ impl Explain for EnrollError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Store(error) => error.hint(),
+            Self::Reserved(_) => Some("give it another name".to_owned()),
             Self::AlreadyThere(_) | Self::File(FileError::AlreadyThere(_)) => {
                 Some("name another --out-dir".to_owned())
             }
             _ => None,
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Reserved(_) => Exit::Usage,
+            _ => Exit::Failed,
         }
     }
 }
@@ -90,13 +101,14 @@ pub fn enroll(
     who: &str,
     now: OffsetDateTime,
 ) -> Result<Enrolled, EnrollError> {
+    if is_reserved(&wanted.name) {
+        return Err(EnrollError::Reserved(wanted.name.clone()));
+    }
     let authority = Authority::load(home.root())?;
-    let agent = issue(&authority, Role::Agent(wanted.name.clone()), wanted, now)?;
-    let updater = if wanted.with_updater {
-        Some(issue(&authority, Role::Updater(wanted.name.clone()), wanted, now)?)
-    } else {
-        None
-    };
+    let issued = |role| issue(&authority, role, &wanted.address, &wanted.sans, now);
+    let agent = issued(Role::Agent(wanted.name.clone()))?;
+    let updater =
+        if wanted.with_updater { Some(issued(Role::Updater(wanted.name.clone()))?) } else { None };
     let host = record(wanted, updater.as_ref(), now);
     let certificates: Vec<_> = [("agent", Some(&agent)), ("updater", updater.as_ref())]
         .into_iter()
@@ -107,30 +119,22 @@ pub fn enroll(
         data: json!({"address": host.address, "updater": host.has_updater, "labels": host.labels}),
         ..Event::new(EventType::HostEnrolled, now, who)
     };
-    let files = Files { authority: &authority, agent, updater, host: &host, wanted };
-    let written = Cell::new(false);
-    let recorded: Result<(), EnrollError> = store.enroll(&host, &certificates, &event, || {
-        files.write()?;
-        written.set(true);
-        Ok(())
-    });
-    // The files were whole, and the record could not be kept.
-    if recorded.is_err() && written.get() {
-        files.remove();
-    }
-    recorded?;
+    let out_dir = &wanted.out_dir;
+    let files = Files { authority: &authority, agent, updater, host: &host, out_dir };
+    files.in_one_act(|write| store.enroll(&host, &certificates, &event, write))?;
     let files = files.paths();
     Ok(Enrolled { host, certificates, files })
 }
 
-fn issue(
+pub(super) fn issue(
     authority: &Authority,
     role: Role,
-    wanted: &Enrollment,
+    address: &Address,
+    sans: &[AltName],
     now: OffsetDateTime,
 ) -> Result<Issued, AuthorityError> {
-    let mut sans = wanted.sans.clone();
-    if let Ok(address) = wanted.address.as_str().parse::<AltName>()
+    let mut sans = sans.to_vec();
+    if let Ok(address) = address.as_str().parse::<AltName>()
         && !sans.contains(&address)
     {
         sans.push(address);
@@ -151,10 +155,11 @@ fn record(wanted: &Enrollment, updater: Option<&Issued>, now: OffsetDateTime) ->
         enrolled_at: now,
         decommissioned_at: None,
         notes: wanted.notes.clone(),
+        held: None,
     }
 }
 
-fn certificate(role: &str, issued: &Issued, now: OffsetDateTime) -> Certificate {
+pub(super) fn certificate(role: &str, issued: &Issued, now: OffsetDateTime) -> Certificate {
     Certificate {
         fingerprint: issued.fingerprint,
         role: role.to_owned(),
@@ -164,21 +169,38 @@ fn certificate(role: &str, issued: &Issued, now: OffsetDateTime) -> Certificate 
 }
 
 /// What goes to the host.
-struct Files<'a> {
-    authority: &'a Authority,
-    agent: Issued,
-    updater: Option<Issued>,
-    host: &'a Host,
-    wanted: &'a Enrollment,
+pub(super) struct Files<'a> {
+    pub(super) authority: &'a Authority,
+    pub(super) agent: Issued,
+    pub(super) updater: Option<Issued>,
+    pub(super) host: &'a Host,
+    pub(super) out_dir: &'a Path,
 }
 
 impl Files<'_> {
+    /// Writes them as the last part of what `record` does: if either fails, neither has happened.
+    pub(super) fn in_one_act(
+        &self,
+        record: impl FnOnce(&mut dyn FnMut() -> Result<(), EnrollError>) -> Result<(), EnrollError>,
+    ) -> Result<(), EnrollError> {
+        let mut written = false;
+        let recorded = record(&mut || {
+            self.write()?;
+            written = true;
+            Ok(())
+        });
+        // The files were whole, and the record could not be kept.
+        if recorded.is_err() && written {
+            self.remove();
+        }
+        recorded
+    }
+
     /// Everything is looked at before the first file is made.
     fn write(&self) -> Result<(), EnrollError> {
-        let mut bundles =
-            vec![self.agent.bundle(self.authority, self.wanted.out_dir.join("agent"))];
+        let mut bundles = vec![self.agent.bundle(self.authority, self.out_dir.join("agent"))];
         if let Some(updater) = &self.updater {
-            bundles.push(updater.bundle(self.authority, self.wanted.out_dir.join("updater")));
+            bundles.push(updater.bundle(self.authority, self.out_dir.join("updater")));
         }
         let starter = self.starter().filter(|path| path.symlink_metadata().is_ok());
         if let Some(path) = starter {
@@ -187,7 +209,7 @@ impl Files<'_> {
         for bundle in &bundles {
             bundle.check()?;
         }
-        let out_dir = &self.wanted.out_dir;
+        let out_dir = self.out_dir;
         make_private(out_dir).map_err(write_error(out_dir))?;
         write_bundles(&bundles)?;
         let Some(path) = self.starter() else { return Ok(()) };
@@ -203,16 +225,16 @@ impl Files<'_> {
             drop(fs::remove_file(path));
         }
         for directory in ["agent", "updater"] {
-            drop(fs::remove_dir(self.wanted.out_dir.join(directory)));
+            drop(fs::remove_dir(self.out_dir.join(directory)));
         }
     }
 
     fn starter(&self) -> Option<PathBuf> {
-        self.updater.as_ref().map(|_| self.wanted.out_dir.join("updater.toml"))
+        self.updater.as_ref().map(|_| self.out_dir.join("updater.toml"))
     }
 
-    fn paths(&self) -> Vec<PathBuf> {
-        let out_dir = &self.wanted.out_dir;
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        let out_dir = self.out_dir;
         let agent =
             ["ca.crt", "worker.crt", "worker.key"].map(|name| out_dir.join("agent").join(name));
         let mut paths = agent.to_vec();
@@ -261,6 +283,7 @@ mod tests {
 
     use super::*;
     use crate::home::HomeEnvironment;
+    use crate::hosts::renew;
 
     struct Master {
         directory: TempDir,
@@ -353,13 +376,50 @@ mod tests {
     }
 
     #[test]
+    fn a_word_that_means_every_host_is_no_name() {
+        let master = master();
+        let error = master.enroll(&master.wanted("all")).unwrap_err();
+        assert_eq!(error.exit(), Exit::Usage);
+        assert!(master.store.hosts().unwrap().is_empty());
+    }
+
+    #[test]
+    fn new_certificates_leave_all_else_as_it_is() {
+        let master = master();
+        let wanted = Enrollment { notes: Some("rack 3".to_owned()), ..master.wanted("web-1") };
+        let first = master.enroll(&wanted).unwrap();
+        let renew = |directory: &str, day: i64| {
+            let out_dir = master.directory.path().join(directory);
+            renew(&master.home, &master.store, &wanted.name, &out_dir, ("ada", at(day * 86_400)))
+        };
+        let second = renew("second", 60).unwrap();
+        let issued = second.certificates[1].fingerprint;
+        let pinned = Pinned { current: first.host.pinned.current, next: Some(issued) };
+        let host = master.store.host(&wanted.name).unwrap();
+        assert_eq!(host, Host { pinned, ..first.host });
+        assert!(master.directory.path().join("second/updater/updater.key").is_file());
+        // Once the first is over, the host must have the second.
+        let third = renew("third", 100).unwrap();
+        assert_eq!(third.host.pinned.current, Some(issued));
+        assert_eq!(third.host.pinned.next, Some(third.certificates[1].fingerprint));
+        let error = renew("third", 101).unwrap_err();
+        assert!(error.hint().unwrap().contains("--out-dir"));
+        assert_eq!(master.store.host(&wanted.name).unwrap(), third.host, "nothing half done");
+        let unknown = "web-2".parse().unwrap();
+        let out_dir = master.directory.path().join("x");
+        let error =
+            super::super::renew(&master.home, &master.store, &unknown, &out_dir, ("a", at(1)));
+        assert!(matches!(error, Err(EnrollError::Store(StoreError::UnknownHost { .. }))));
+    }
+
+    #[test]
     fn a_name_that_is_taken_leaves_no_files() {
         let master = master();
         master.enroll(&master.wanted("web-1")).unwrap();
         let again =
             Enrollment { out_dir: master.directory.path().join("again"), ..master.wanted("web-1") };
         let error = master.enroll(&again).unwrap_err();
-        assert!(error.hint().unwrap().contains("decommission"));
+        assert!(error.hint().unwrap().contains("--renew"));
         assert!(!again.out_dir.exists());
     }
 }

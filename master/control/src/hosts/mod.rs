@@ -2,7 +2,9 @@
 
 mod change;
 mod enroll;
+mod renew;
 mod starter;
 
-pub use change::{decommission, label};
+pub use change::{change, decommission, hold, label, unhold};
 pub use enroll::{EnrollError, Enrolled, Enrollment, enroll};
+pub use renew::renew;

@@ -117,18 +117,39 @@ impl<'a> Archive<'a> {
         size: u64,
         target: Option<&str>,
     ) -> io::Result<()> {
-        let mut header = Header::new_ustar();
-        let mut records: Vec<(&str, &[u8])> = Vec::new();
+        let (mut header, mut records) = (Header::new_ustar(), Vec::new());
         if header.set_path(path).is_err() {
-            records.push(("path", path.as_bytes()));
+            records.extend(record("path", path));
             header.set_path(short(path, 100))?;
         }
         if let Some(target) = target
             && header.set_link_name_literal(target).is_err()
         {
-            records.push(("linkpath", target.as_bytes()));
+            records.extend(record("linkpath", target));
             header.set_link_name_literal(short(target, 100))?;
         }
+        if !records.is_empty() {
+            // The crate writes this one without a mode, an owner and a time, which is no header to
+            // strict readers, the updater among them.
+            let mut extended = Header::new_ustar();
+            extended.set_path("PaxHeader")?;
+            self.fill(&mut extended, EntryType::XHeader, 0o644, records.len() as u64)?;
+            let sink = self.builder.get_mut();
+            sink.write_all(extended.as_bytes())?;
+            sink.write_all(&records)?;
+            sink.write_all(padding(records.len() as u64))?;
+        }
+        self.fill(&mut header, kind, mode, size)?;
+        self.builder.get_mut().write_all(header.as_bytes())
+    }
+
+    pub(super) fn fill(
+        &self,
+        header: &mut Header,
+        kind: EntryType,
+        mode: u32,
+        size: u64,
+    ) -> io::Result<()> {
         header.set_entry_type(kind);
         header.set_mode(mode);
         header.set_uid(0);
@@ -136,18 +157,32 @@ impl<'a> Archive<'a> {
         header.set_username("root")?;
         header.set_groupname("root")?;
         header.set_mtime(self.time);
+        // From 8 GiB on in base 256, which every reader of today knows.
         header.set_size(size);
         header.set_cksum();
-        self.builder.append_pax_extensions(records)?;
-        self.builder.get_mut().write_all(header.as_bytes())
+        Ok(())
     }
 
     fn pad(&mut self, size: u64) -> Result<(), PackError> {
-        let zeros = [0; TAR_BLOCK];
-        let over = usize::try_from(size % TAR_BLOCK as u64).unwrap_or_default();
-        let missing = if over == 0 { &zeros[..0] } else { &zeros[over..] };
-        self.builder.get_mut().write_all(missing).map_err(PackError::write(&self.path))
+        self.builder.get_mut().write_all(padding(size)).map_err(PackError::write(&self.path))
     }
+}
+
+/// The zeros behind a content of that size.
+fn padding(size: u64) -> &'static [u8] {
+    const ZEROS: [u8; TAR_BLOCK] = [0; TAR_BLOCK];
+    let over = usize::try_from(size % TAR_BLOCK as u64).unwrap_or_default();
+    if over == 0 { &[] } else { &ZEROS[over..] }
+}
+
+/// One record of a PAX header: its length, which counts itself, key and value.
+fn record(key: &str, value: &str) -> Vec<u8> {
+    let rest = format!(" {key}={value}\n");
+    let mut length = rest.len();
+    while length.to_string().len() + rest.len() != length {
+        length = length.to_string().len() + rest.len();
+    }
+    format!("{length}{rest}").into_bytes()
 }
 
 fn check_unchanged(file: &File, place: &Path, stamp: &Stamp) -> Result<(), PackError> {

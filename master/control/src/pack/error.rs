@@ -1,7 +1,7 @@
 //! What can go wrong when an archive is made.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use explain::{Exit, Explain};
 use protocol::ManifestError;
@@ -42,6 +42,30 @@ pub enum PackError {
     /// A submodule that was never checked out, or a repository in this one.
     #[error("pack {0}: git tracks a commit of another repository there, and no files")]
     Submodule(String),
+    /// Git tracks a file that is not on the disk: the release would lack it.
+    #[error(
+        "pack {path:?}{}: git tracks it, and it is not there",
+        if *.more == 0 { String::new() } else { format!(" and {more} more") }
+    )]
+    Missing {
+        /// The first of them.
+        path: String,
+        /// How many there are besides.
+        more: usize,
+    },
+    /// A git work tree, in which git tracks nothing.
+    #[error("pack {}: git tracks nothing in it", .0.display())]
+    NothingTracked(PathBuf),
+    /// There is a `release.toml` that no host would read.
+    #[error("read {}", .path.display())]
+    ManifestFile { path: PathBuf, source: io::Error },
+    /// An archive cannot be read as the hosts read it.
+    #[error("read {}", .path.display())]
+    Archive {
+        path: PathBuf,
+        #[source]
+        source: Box<archive::UnpackError>,
+    },
     /// There is nothing to pack.
     #[error("pack {}: nothing in it is to be packed", .0.display())]
     Empty(PathBuf),
@@ -79,7 +103,17 @@ impl Explain for PackError {
             Self::Git { .. } => {
                 "git status must work there: git says what is packed, and what it is called"
             }
-            Self::NotIncluded(_) => "build it first, or take it out of [pack] include",
+            Self::NotIncluded(_) => "build it first, or do not include it",
+            Self::Missing { .. } => {
+                "bring it back (git checkout -- FILE, git sparse-checkout disable), or leave it out \
+                 with --exclude"
+            }
+            Self::NothingTracked(_) => {
+                "run git add for what belongs to the release, or name it in [pack] include of \
+                 release.toml"
+            }
+            Self::ManifestFile { .. } => "it must be a file, no link, and have 64 KiB at most",
+            Self::Archive { .. } => "repack it: unpack it with tar, and run swarm pack",
             Self::Submodule(_) => {
                 "if it is a submodule, run: git submodule update --init; else leave it out with \
                  --exclude"
@@ -113,9 +147,22 @@ impl PackError {
         |source| Self::Read { path, source }
     }
 
+    /// What is not there is no directory; what cannot be looked at is told as that.
+    pub(super) fn absent(root: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = root.to_owned();
+        |source| match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::NotADirectory(path),
+            _ => Self::Read { path, source },
+        }
+    }
+
     pub(super) fn write(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         |source| Self::Write { path, source }
+    }
+
+    pub(super) fn git(root: &Path, message: String) -> Self {
+        Self::Git { root: root.to_owned(), message }
     }
 
     pub(super) fn refused(path: &str, rule: &str) -> Self {

@@ -1,8 +1,11 @@
 //! What git says of a tree, and what is packed then.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+
+use explain::Explain as _;
+use sha2::{Digest as _, Sha256};
 
 use super::archive::Archive;
 use super::item::Item;
@@ -32,10 +35,156 @@ fn lesson_34_a_dirty_tree_says_so() {
     assert_eq!(packed.label, Some(format!("{clean}-dirty")));
     assert_eq!(packed.version.as_deref(), Some("7"));
     fs::remove_file(tree.path("release.toml")).unwrap();
-    fs::remove_file(tree.path("b/c")).unwrap();
+    tree.run(&["rm", "-q", "--cached", "b/c"]);
     let (packed, _) = tree.pack(&[]).unwrap();
-    assert_eq!(packed.label, Some(format!("{clean}-dirty")));
-    assert_eq!(left_out(&packed), [("b/c", Why::Missing), ("new", Why::Untracked)]);
+    assert_eq!(packed.label, Some(format!("{clean}-dirty")), "what is staged is no commit");
+    assert_eq!(left_out(&packed), [("b/", Why::Untracked), ("new", Why::Untracked)]);
+}
+
+#[test]
+fn a_tracked_file_that_is_missing_is_an_error_unless_it_is_left_out() {
+    let tree = Tree::git(&[("a", "1"), ("bin/agent", "1"), ("bin/other", "1")]);
+    fs::rename(tree.path("bin"), tree.path(".git/bin")).unwrap();
+    let error = tree.pack(&[]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "pack \"bin/agent\" and 1 more: git tracks it, and it is not there"
+    );
+    assert!(error.hint().unwrap().contains("--exclude"));
+    let (packed, entries) = tree.pack(&["bin"]).unwrap();
+    assert_eq!(entries.into_keys().collect::<Vec<_>>(), ["a"]);
+    assert!(packed.label.unwrap().ends_with("-dirty"));
+}
+
+#[test]
+fn a_tree_in_which_git_tracks_nothing_is_an_error() {
+    let tree = Tree::new(&[("release.toml", "version = '1'"), ("bin/agent", "1")]);
+    tree.run(&["init", "-q"]);
+    let error = tree.pack(&[]).unwrap_err();
+    assert!(matches!(error, PackError::NothingTracked(_)), "{error:?}");
+    assert!(error.hint().unwrap().contains("git add"));
+    tree.write("release.toml", "version = '1'\n[pack]\ninclude = ['bin']");
+    assert_eq!(tree.names(&[]), ["bin/agent", "release.toml"]);
+}
+
+#[test]
+fn the_commit_says_what_a_file_system_without_modes_and_links_cannot() {
+    let tree = Tree::new(&[("bin/run", "#!/bin/sh"), ("a", "1")]);
+    fs::set_permissions(tree.path("bin/run"), fs::Permissions::from_mode(0o755)).unwrap();
+    symlink("../a", tree.path("bin/link")).unwrap();
+    tree.run(&["init", "-q"]);
+    tree.run(&["add", "."]);
+    tree.commit();
+    let digest = tree.pack(&[]).unwrap().0.digest;
+    tree.run(&["config", "core.fileMode", "false"]);
+    tree.run(&["config", "core.symlinks", "false"]);
+    fs::set_permissions(tree.path("bin/run"), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(tree.path("a"), fs::Permissions::from_mode(0o777)).unwrap();
+    fs::remove_file(tree.path("bin/link")).unwrap();
+    tree.write("bin/link", "../a");
+    let (packed, entries) = tree.pack(&[]).unwrap();
+    assert!(entries["bin/run"].starts_with("755 ") && entries["a"].starts_with("644 "));
+    assert_eq!(entries["bin/link"], "-> ../a");
+    assert_eq!(packed.digest, digest);
+    assert!(!packed.label.unwrap().ends_with("-dirty"));
+}
+
+#[test]
+fn what_git_lfs_fetched_is_what_the_commit_says() {
+    let pointer = format!(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 4\n",
+        hex::encode(Sha256::digest(b"data"))
+    );
+    let tree = Tree::git(&[(".gitattributes", "*.bin filter=lfs\n"), ("x.bin", &pointer)]);
+    tree.write("x.bin", "data");
+    let (packed, entries) = tree.pack(&[]).unwrap();
+    assert_eq!(entries["x.bin"], "644 data");
+    assert!(!packed.label.unwrap().ends_with("-dirty"));
+    tree.write("x.bin", "DATA");
+    assert!(tree.pack(&[]).unwrap().0.label.unwrap().ends_with("-dirty"));
+}
+
+#[test]
+fn nothing_that_a_tree_says_is_run() {
+    let place = tempfile::tempdir().unwrap();
+    let ran = place.path().join("ran");
+    let run = format!("touch {}; cat", ran.display());
+    let quiet = |tree: &Tree, root: &Path, what: &str| {
+        let output = place.path().join("x.tar.zst");
+        let packed = undisturbed(|cancel| pack(&packing(root, &[], &output), cancel));
+        assert!(!ran.exists(), "{what}: {packed:?}");
+        drop(tree.path("a"));
+        packed
+    };
+    // Each of these is in a repository that was had from elsewhere.
+    for (key, needs) in [
+        ("filter.x.clean", ""),
+        ("filter.x.process", ""),
+        ("core.fsmonitor", ""),
+        ("include.path", "[filter \"x\"]\n\tclean = "),
+    ] {
+        let tree = Tree::git(&[("a", "1"), (".gitattributes", "* filter=x diff=x\n")]);
+        let included = tree.path(".git/included");
+        let value = if needs.is_empty() { run.clone() } else { included.display().to_string() };
+        fs::write(&included, format!("{needs}\"{run}\"\n")).unwrap();
+        tree.run(&["config", key, &value]);
+        // As long as it was, so that git would have to read it.
+        tree.write("a", "2");
+        let packed = quiet(&tree, tree.0.path(), key).unwrap();
+        assert!(packed.label.unwrap().ends_with("-dirty"), "{key}");
+    }
+    // An object that is missing, and a remote that would have it.
+    let tree = Tree::git(&[("a", "1")]);
+    for (key, value) in [
+        ("core.repositoryFormatVersion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.url", "/nonexistent"),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.uploadpack", &*run),
+    ] {
+        tree.run(&["config", key, value]);
+    }
+    let objects = tree.path(".git/objects");
+    fs::rename(&objects, tree.path(".git/gone")).unwrap();
+    fs::create_dir(&objects).unwrap();
+    assert!(quiet(&tree, tree.0.path(), "a promisor").is_err());
+    // A submodule, and a repository that is committed as plain files.
+    let inner = Tree::git(&[("s", "1"), (".gitattributes", "* filter=x\n")]);
+    let outer = Tree::git(&[("a", "1")]);
+    let from = inner.0.path().to_str().unwrap();
+    outer.run(&["-c", "protocol.file.allow=always", "submodule", "add", "-q", from, "sub"]);
+    outer.commit();
+    let sub = outer.path("sub");
+    outer.run(&["-C", sub.to_str().unwrap(), "config", "filter.x.clean", &run]);
+    outer.write("sub/s", "2");
+    quiet(&outer, outer.0.path(), "a submodule").unwrap();
+    let bare = Tree::new(&[("svc/HEAD", "ref: refs/heads/main\n"), ("svc/app.py", "1")]);
+    bare.write("svc/config", &format!("[core]\nworktree = .\n[filter \"x\"]\nclean = \"{run}\"\n"));
+    bare.write("svc/info/attributes", "* filter=x\n");
+    bare.write("svc/objects/keep", "");
+    bare.write("svc/refs/keep", "");
+    bare.run(&["init", "-q"]);
+    bare.run(&["add", "-f", "."]);
+    bare.commit();
+    let packed = quiet(&bare, &bare.path("svc"), "a bare repository").unwrap();
+    assert_eq!(packed.files, Some(6));
+}
+
+#[test]
+fn a_submodule_that_is_another_commit_is_dirty() {
+    let inner = Tree::git(&[("s", "1")]);
+    let outer = Tree::git(&[("a", "1")]);
+    let from = inner.0.path().to_str().unwrap();
+    outer.run(&["-c", "protocol.file.allow=always", "submodule", "add", "-q", from, "sub"]);
+    outer.commit();
+    let sub = outer.path("sub");
+    outer.write("sub/s", "2");
+    outer.run(&["-C", sub.to_str().unwrap(), "commit", "-qam", "2"]);
+    assert!(outer.pack(&[]).unwrap().0.label.unwrap().ends_with("-dirty"));
+    outer.run(&["add", "sub"]);
+    assert!(outer.pack(&[]).unwrap().0.label.unwrap().ends_with("-dirty"), "it is only staged");
+    outer.commit();
+    assert!(!outer.pack(&[]).unwrap().0.label.unwrap().ends_with("-dirty"));
 }
 
 #[test]
@@ -123,12 +272,12 @@ fn submodules_are_packed_if_they_are_checked_out_and_other_repositories_never() 
 }
 
 #[test]
-fn a_sparse_check_out_is_dirty_and_says_what_is_missing() {
+fn a_sparse_check_out_lacks_what_git_tracks() {
     let tree = Tree::git(&[("a/x", "1"), ("b/y", "2")]);
     tree.run(&["sparse-checkout", "set", "a"]);
-    let (packed, entries) = tree.pack(&[]).unwrap();
+    assert!(matches!(tree.pack(&[]), Err(PackError::Missing { path, more: 0 }) if path == "b/y"));
+    let (packed, entries) = tree.pack(&["b"]).unwrap();
     assert_eq!(entries.into_keys().collect::<Vec<_>>(), ["a/x"]);
-    assert_eq!(left_out(&packed), [("b/y", Why::Missing)]);
     assert!(packed.label.unwrap().ends_with("-dirty"));
 }
 
@@ -184,5 +333,5 @@ fn a_tracked_directory_that_became_a_link_is_not_followed() {
     fs::remove_file(tree.path("lib/a")).unwrap();
     fs::remove_dir(tree.path("lib")).unwrap();
     symlink(other.0.path(), tree.path("lib")).unwrap();
-    assert_eq!(tree.names(&[]), ["z"]);
+    assert!(matches!(tree.pack(&[]), Err(PackError::Missing { path, .. }) if path == "lib/a"));
 }

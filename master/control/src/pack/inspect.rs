@@ -4,16 +4,13 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-use protocol::{Digest, ReleaseManifest};
+use protocol::Digest;
 use sha2::{Digest as _, Sha256};
-use tar::Archive;
 
 use crate::interrupt::CancelToken;
 use crate::pack::{PackError, Packed};
 
 const READ: usize = 128 * 1024;
-/// Bytes of a `release.toml` that an updater reads.
-pub const MANIFEST_BYTES: u64 = 64 << 10;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
@@ -56,26 +53,6 @@ pub fn inspect(path: &Path, cancel: &CancelToken) -> Result<Packed, PackError> {
     })
 }
 
-/// What is said in the `release.toml` of an archive; nothing is said where there is none. Only so
-/// much is read as there is before it.
-pub fn manifest_in(path: &Path, cancel: &CancelToken) -> Result<ReleaseManifest, PackError> {
-    let mut archive = Archive::new(inflated(path, cancel)?);
-    // Header by header as they are written, so that none is held in memory.
-    for entry in archive.entries().map_err(PackError::read(path))?.raw(true) {
-        let mut entry = entry.map_err(PackError::read(path))?;
-        let name = entry.path_bytes();
-        if name.strip_prefix(b"./").unwrap_or(&name) != ReleaseManifest::FILE.as_bytes() {
-            continue;
-        }
-        let mut text = String::new();
-        let read = (&mut entry).take(MANIFEST_BYTES).read_to_string(&mut text);
-        read.map_err(PackError::read(path))?;
-        return ReleaseManifest::parse(&text)
-            .map_err(|source| PackError::Manifest { path: path.to_owned(), source });
-    }
-    Ok(ReleaseManifest::default())
-}
-
 /// An archive's content as it was before it was compressed. Reading it fails once it is cancelled.
 pub fn inflated<'a>(
     path: &Path,
@@ -115,32 +92,6 @@ pub fn is_gzip(path: &Path) -> Result<bool, PackError> {
 mod tests {
     use super::*;
     use crate::interrupt::undisturbed;
-
-    #[test]
-    fn what_a_release_says_of_itself_is_found_in_its_archive() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("x.tar.zst");
-        let with = |name: &str, text: &str| {
-            let mut archive = tar::Builder::new(Vec::new());
-            for (name, text) in [("a", "x"), (name, text), ("z", "x")] {
-                let mut header = tar::Header::new_gnu();
-                header.set_size(text.len() as u64);
-                archive.append_data(&mut header, name, text.as_bytes()).unwrap();
-            }
-            let bytes = zstd::encode_all(archive.into_inner().unwrap().as_slice(), 1).unwrap();
-            std::fs::write(&path, bytes).unwrap();
-            undisturbed(|cancel| manifest_in(&path, cancel))
-        };
-        for name in ["release.toml", "./release.toml"] {
-            assert_eq!(with(name, "version = '1'").unwrap().version.as_deref(), Some("1"));
-        }
-        assert_eq!(with("other.toml", "version = '1'").unwrap(), ReleaseManifest::default());
-        let bad = with("release.toml", "versoin = '1'");
-        assert!(matches!(bad, Err(PackError::Manifest { .. })));
-        std::fs::write(&path, "no archive").unwrap();
-        let bad = undisturbed(|cancel| manifest_in(&path, cancel));
-        assert!(matches!(bad, Err(PackError::Read { .. })));
-    }
 
     #[test]
     fn an_archive_is_known_by_its_first_bytes() {

@@ -1,24 +1,22 @@
 //! Decides what is packed and what is left out.
 
 use std::collections::BTreeMap;
-use std::fs::{File, Metadata};
-use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::io;
 use std::path::Path;
 
 use protocol::{PackSection, ReleaseManifest};
 use serde::Serialize;
 
 use crate::interrupt::CancelToken;
-use crate::pack::git::WorkTree;
+use crate::pack::clutter::clutter_part;
+use crate::pack::git::{Tracked, WorkTree};
 use crate::pack::globs::Globs;
-use crate::pack::item::{Item, Stamp};
-use crate::pack::secrets::{looks_secret, secret_part};
+use crate::pack::head::{head, holds_secret};
+use crate::pack::item::Item;
+use crate::pack::secrets::secret_part;
 use crate::pack::walk::walk;
-use crate::pack::{PackError, Packing, git, names};
+use crate::pack::{PackError, Packing, git, manifest, names};
 
-/// What is read of a file to see what it is.
-const HEAD: usize = 64;
 /// How a file begins that Git LFS keeps elsewhere.
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
@@ -40,8 +38,8 @@ pub enum Why {
     Excluded,
     /// Git does not track it.
     Untracked,
-    /// Git tracks it, and it is not there.
-    Missing,
+    /// It is what builds and package managers leave lying about, in a tree that is not git's.
+    Clutter,
     /// It is the archive that is being made.
     Output,
 }
@@ -52,7 +50,7 @@ impl Why {
             Self::Secret => "secret",
             Self::Excluded => "excluded",
             Self::Untracked => "not tracked by git",
-            Self::Missing => "tracked by git, but not there",
+            Self::Clutter => "not a part of a release",
             Self::Output => "the archive itself",
         }
     }
@@ -63,6 +61,8 @@ impl Why {
 pub(super) struct Listing {
     pub(super) items: BTreeMap<String, Item>,
     pub(super) left_out: BTreeMap<String, Why>,
+    /// What git tracks and the disk does not have.
+    missing: Vec<String>,
     pub(super) notices: Vec<String>,
     pub(super) label: Option<String>,
     pub(super) time: u64,
@@ -71,28 +71,38 @@ pub(super) struct Listing {
 
 /// Lists what is to be packed of a tree.
 pub(super) fn list(packing: &Packing<'_>, cancel: &CancelToken) -> Result<Listing, PackError> {
-    let Packing { root, exclude, output, git_variables } = *packing;
-    if !root.is_dir() {
+    let Packing { root, exclude, output, git_variables, .. } = *packing;
+    if !root.metadata().map_err(PackError::absent(root))?.is_dir() {
         return Err(PackError::NotADirectory(root.to_owned()));
     }
-    let manifest = manifest(root)?;
+    let manifest = manifest::of_tree(root)?;
     let PackSection { include, exclude: also } = manifest.pack.clone().unwrap_or_default();
-    let include = Globs::anchored(&include)?;
+    let (include, taken) = (Globs::anchored(&include)?, Globs::floating(packing.include)?);
     let exclude = Globs::floating(also.iter().chain(exclude))?;
     let git = git::look(root, git_variables, cancel)?;
     let output = within(root, output);
-    let rules = Rules { root, include: &include, exclude: &exclude, output, cancel };
+    let (include, taken) = (&include, &taken);
+    let rules = Rules { root, include, taken, exclude: &exclude, output, cancel };
     let mut listing = Listing::default();
     match &git {
         Some(tree) if include.is_empty() => rules.tracked(&mut listing, tree)?,
-        _ => rules.walked(&mut listing, manifest.pack.is_none())?,
+        Some(_) => rules.walked(&mut listing)?,
+        None => {
+            if manifest.pack.is_none() {
+                listing.notices.push(rules.everything());
+            }
+            rules.walked(&mut listing)?;
+        }
+    }
+    if let [first, others @ ..] = listing.missing.as_slice() {
+        return Err(PackError::Missing { path: first.clone(), more: others.len() });
     }
     listing.time = git.as_ref().and_then(|git| git.commit.as_ref()).map_or(0, |commit| commit.time);
     listing.label = git.as_ref().and_then(|tree| label(tree, &listing));
     if listing.items.contains_key(ReleaseManifest::FILE) {
         listing.manifest = manifest;
     }
-    if let Some(glob) = include.unused().next() {
+    if let Some(glob) = include.unused().chain(taken.unused()).next() {
         return Err(PackError::NotIncluded(glob.to_owned()));
     }
     let unused = exclude.unused().map(|glob| format!("the exclude {glob:?} matches nothing"));
@@ -104,21 +114,9 @@ pub(super) fn list(packing: &Packing<'_>, cancel: &CancelToken) -> Result<Listin
 /// The commit's name; `-dirty` if what is packed is not what the commit says.
 fn label(tree: &WorkTree, listing: &Listing) -> Option<String> {
     let file = ReleaseManifest::FILE;
-    let added = listing.items.contains_key(file) && !tree.tracked.contains(file);
-    let missing = listing.left_out.values().any(|why| *why == Why::Missing);
-    let dirty = if tree.dirty || added || missing { "-dirty" } else { "" };
+    let added = listing.items.contains_key(file) && !tree.tracked.contains_key(file);
+    let dirty = if tree.dirty || added { "-dirty" } else { "" };
     tree.commit.as_ref().map(|commit| format!("{}{dirty}", commit.name))
-}
-
-fn manifest(root: &Path) -> Result<ReleaseManifest, PackError> {
-    let path = root.join(ReleaseManifest::FILE);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => {
-            ReleaseManifest::parse(&text).map_err(|source| PackError::Manifest { path, source })
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ReleaseManifest::default()),
-        Err(source) => Err(PackError::Read { path, source }),
-    }
 }
 
 /// Where the archive lies in the tree, if it does. It need not be there yet.
@@ -137,9 +135,25 @@ fn check(root: &Path, listing: &Listing, cancel: &CancelToken) -> Result<(), Pac
     names::check(&listing.items, cancel)
 }
 
+impl Listing {
+    /// Whether something of it is packed: a file, or one below a directory, whose path ends in `/`.
+    fn has(&self, path: &str) -> bool {
+        self.items.contains_key(path)
+            || (path.ends_with('/')
+                && self
+                    .items
+                    .range(path.to_owned()..)
+                    .next()
+                    .is_some_and(|it| it.0.starts_with(path)))
+    }
+}
+
 struct Rules<'a> {
     root: &'a Path,
+    /// What is packed instead of what git tracks.
     include: &'a Globs,
+    /// What is packed besides, though it would be left out.
+    taken: &'a Globs,
     exclude: &'a Globs,
     output: Option<String>,
     cancel: &'a CancelToken,
@@ -148,18 +162,32 @@ struct Rules<'a> {
 impl Rules<'_> {
     /// What git tracks, and `release.toml`, by which it was packed.
     fn tracked(&self, listing: &mut Listing, tree: &WorkTree) -> Result<(), PackError> {
-        for path in &tree.tracked {
-            self.consider(listing, path, true)?;
+        if tree.tracked.is_empty() && self.taken.is_empty() {
+            return Err(PackError::NothingTracked(self.root.to_owned()));
+        }
+        for (path, tracked) in &tree.tracked {
+            self.consider(listing, path, Some(tracked))?;
         }
         let manifest = ReleaseManifest::FILE;
         // Also where git ignores it, which each user can tell it to.
-        if !tree.tracked.contains(manifest) && self.root.join(manifest).exists() {
-            self.consider(listing, manifest, false)?;
+        if !tree.tracked.contains_key(manifest) && self.root.join(manifest).exists() {
+            self.consider(listing, manifest, None)?;
+        }
+        if !self.taken.is_empty() {
+            let untracked = walk(self.root, self.cancel, |path| {
+                self.exclude.matches(path) || (is_of_git(path) && !self.taken.matches(path))
+            })?;
+            let untracked = untracked.iter().filter(|found| !found.empty_directory);
+            for found in untracked.filter(|found| !tree.tracked.contains_key(&found.path)) {
+                if self.taken.matches(&found.path) {
+                    self.consider(listing, &found.path, None)?;
+                }
+            }
         }
         for path in &tree.untracked {
-            if path != manifest
-                && !self.is_output(path)
+            if !self.is_output(path)
                 && !self.exclude.matches(path.trim_end_matches('/'))
+                && !listing.has(path)
             {
                 listing.left_out.insert(path.clone(), Why::Untracked);
             }
@@ -167,39 +195,57 @@ impl Rules<'_> {
         Ok(())
     }
 
+    fn everything(&self) -> String {
+        format!(
+            "{} is no git work tree and its release.toml has no [pack]: everything in it is packed \
+             but what looks like a secret, and what builds leave lying about",
+            self.root.display()
+        )
+    }
+
     /// What `include` names, or everything.
-    fn walked(&self, listing: &mut Listing, unasked: bool) -> Result<(), PackError> {
+    fn walked(&self, listing: &mut Listing) -> Result<(), PackError> {
         let all = self.include.is_empty();
-        if all && unasked {
-            listing.notices.push(format!(
-                "{} is no git work tree and its release.toml has no [pack]: everything in it is \
-                 packed but what looks like a secret",
-                self.root.display()
-            ));
-        }
         let mut pruned = Vec::new();
         let found = walk(self.root, self.cancel, |path| {
-            let prune = self.exclude.matches(path);
-            if prune {
-                pruned.push(format!("{path}/"));
-            }
-            prune
+            let why = if self.exclude.matches(path) {
+                Why::Excluded
+            } else if !all && is_of_git(path) {
+                return !self.taken.matches(path);
+            } else if all && self.taken.is_empty() && clutter_part(path).is_some() {
+                Why::Clutter
+            } else {
+                return false;
+            };
+            pruned.push((format!("{path}/"), why));
+            true
         })?;
-        listing.left_out.extend(pruned.into_iter().map(|path| (path, Why::Excluded)));
+        listing.left_out.extend(pruned);
         for found in found {
-            if !(all || self.include.matches(&found.path) || found.path == ReleaseManifest::FILE) {
+            let path = &found.path;
+            let (included, taken) = (self.include.matches(path), self.taken.matches(path));
+            let named = taken || (included && !is_of_git(path));
+            if !(all || named || path == ReleaseManifest::FILE) {
                 continue;
             }
-            if found.empty_directory {
+            if let Some(part) = clutter_part(path).filter(|_| all && !named) {
+                let end = if part == path { "" } else { "/" };
+                listing.left_out.insert(format!("{part}{end}"), Why::Clutter);
+            } else if found.empty_directory {
                 listing.items.insert(found.path, Item::Directory);
             } else {
-                self.consider(listing, &found.path, false)?;
+                self.consider(listing, path, None)?;
             }
         }
         Ok(())
     }
 
-    fn consider(&self, listing: &mut Listing, path: &str, tracked: bool) -> Result<(), PackError> {
+    fn consider(
+        &self,
+        listing: &mut Listing,
+        path: &str,
+        tracked: Option<&Tracked>,
+    ) -> Result<(), PackError> {
         self.cancel.check()?;
         let mut leave_out = |path: String, why| {
             listing.left_out.insert(path, why);
@@ -220,21 +266,21 @@ impl Rules<'_> {
         }
         let place = self.root.join(path);
         let metadata = match place.symlink_metadata() {
-            Ok(metadata) => metadata,
-            Err(error) if tracked && is_missing(&error) => {
-                leave_out(path.to_owned(), Why::Missing);
+            Ok(metadata) if tracked.is_none() || !self.is_below_a_link(path)? => metadata,
+            Ok(_) => {
+                listing.missing.push(path.to_owned());
+                return Ok(());
+            }
+            Err(error) if tracked.is_some() && is_missing(&error) => {
+                listing.missing.push(path.to_owned());
                 return Ok(());
             }
             Err(source) => return Err(PackError::Read { path: place, source }),
         };
-        if tracked && self.is_below_a_link(path)? {
-            leave_out(path.to_owned(), Why::Missing);
-            return Ok(());
-        }
-        let item = item(&place, path, &metadata)?;
+        let item = Item::at(&place, path, &metadata, tracked)?;
         if matches!(item, Item::File { .. }) && !named {
             let head = head(&place).map_err(PackError::read(&place))?;
-            if looks_secret(&head) {
+            if holds_secret(&place, &head).map_err(PackError::read(&place))? {
                 leave_out(path.to_owned(), Why::Secret);
                 return Ok(());
             }
@@ -265,33 +311,12 @@ impl Rules<'_> {
     }
 }
 
-/// The first bytes of a file, or all of it.
-fn head(place: &Path) -> io::Result<Vec<u8>> {
-    let mut head = Vec::with_capacity(HEAD);
-    File::open(place)?.take(HEAD as u64).read_to_end(&mut head)?;
-    Ok(head)
+/// Whether it is `.git`, or in it.
+fn is_of_git(path: &str) -> bool {
+    path.split('/').any(|part| part == ".git")
 }
 
 fn is_missing(error: &io::Error) -> bool {
     use io::ErrorKind::{NotADirectory, NotFound};
     matches!(error.kind(), NotFound | NotADirectory)
-}
-
-fn item(place: &Path, path: &str, metadata: &Metadata) -> Result<Item, PackError> {
-    let kind = metadata.file_type();
-    if kind.is_file() {
-        let executable = metadata.mode() & 0o100 != 0;
-        return Ok(Item::File { executable, stamp: Stamp::of(metadata) });
-    }
-    if kind.is_symlink() {
-        let target = std::fs::read_link(place).map_err(PackError::read(place))?;
-        let target = target.to_str().map(str::to_owned);
-        return target
-            .map(Item::Link)
-            .ok_or_else(|| PackError::refused(path, "the link's target is not UTF-8"));
-    }
-    if kind.is_dir() {
-        return Err(PackError::Submodule(path.to_owned()));
-    }
-    Err(PackError::refused(path, "it is neither a file, a directory nor a link"))
 }

@@ -5,16 +5,21 @@
 //! on a thread of its own.
 
 mod archive;
+mod clutter;
 mod error;
 mod git;
 #[cfg(test)]
 mod git_tests;
 mod globs;
+mod head;
 mod inspect;
 mod item;
 mod listing;
+mod manifest;
 mod names;
 mod program;
+#[cfg(test)]
+mod reader_tests;
 mod secrets;
 mod sink;
 #[cfg(test)]
@@ -25,9 +30,11 @@ mod tree;
 mod updater_program;
 mod walk;
 
+pub use clutter::CLUTTER_NAMES;
 pub use error::PackError;
-pub use inspect::{MANIFEST_BYTES, inflated, inspect, is_gzip, manifest_in};
+pub use inspect::{inflated, inspect, is_gzip};
 pub use listing::{LeftOut, Why};
+pub use manifest::manifest_in;
 pub use secrets::SECRET_NAMES;
 pub use tree::{Packed, Packing, pack};
 pub use updater_program::{beside_this_program, check_updater, pack_updater};

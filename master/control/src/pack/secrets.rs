@@ -78,14 +78,39 @@ fn fits(part: &str, name: &str) -> bool {
     }
 }
 
-/// Whether a file that begins so is a private key or an SQLite database, whatever it is called.
+/// Whether a file that begins so is a private key or an SQLite database, whatever it is called. A key
+/// may stand behind a byte order mark, blanks, certificates and the attributes that OpenSSL writes.
 pub(super) fn looks_secret(head: &[u8]) -> bool {
     if head.starts_with(b"SQLite format 3\0") || head.starts_with(b"PuTTY-User-Key-File") {
         return true;
     }
-    let text = String::from_utf8_lossy(head);
-    let first = text.trim_start().lines().next().unwrap_or_default();
-    first.starts_with("-----BEGIN ") && first.contains("PRIVATE KEY")
+    let text = text(head);
+    // What `openssl pkcs12 -nodes` writes: keys and certificates, each with its attributes.
+    let exported =
+        ["Bag Attributes", "Key Attributes"].iter().any(|begins| text.starts_with(begins));
+    exported
+        || (text.starts_with(PEM)
+            && text
+                .lines()
+                .any(|line| line.trim_start().starts_with(PEM) && line.contains("PRIVATE KEY")))
+}
+
+/// How keys and certificates begin.
+const PEM: &str = "-----BEGIN ";
+
+/// Whether what comes later in a file that begins so may be a private key.
+pub(super) fn may_hold_a_key(head: &[u8]) -> bool {
+    text(head).starts_with(PEM)
+}
+
+/// The text without what editors put before it. In UTF-16 each ASCII letter has a NUL beside it.
+fn text(head: &[u8]) -> String {
+    let wide = head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff");
+    let narrow: Vec<u8> = head.iter().copied().filter(|byte| !wide || *byte != 0).collect();
+    let narrow = if wide { &narrow[2..] } else { &narrow[..] };
+    String::from_utf8_lossy(narrow)
+        .trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -119,6 +144,18 @@ mod tests {
         assert!(looks_secret(b"-----BEGIN OPENSSH PRIVATE KEY-----\nabc"));
         assert!(looks_secret(b"\n-----BEGIN PRIVATE KEY-----\nabc"));
         assert!(looks_secret(b"SQLite format 3\0\x10\0"));
+        assert!(looks_secret(b"\xef\xbb\xbf-----BEGIN PRIVATE KEY-----\nabc"));
+        assert!(looks_secret(b" \t\r\n\n  -----BEGIN EC PRIVATE KEY-----\nabc"));
+        assert!(looks_secret(
+            b"Bag Attributes\n    localKeyID: 01\nKey Attributes: <No Attributes>\n"
+        ));
+        assert!(looks_secret(b"-----BEGIN CERTIFICATE-----\nx\n-----BEGIN PRIVATE KEY-----\n"));
+        let wide: Vec<u8> = "\u{feff}-----BEGIN PRIVATE KEY-----\r\n"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        assert!(looks_secret(&wide));
+        assert!(!looks_secret(b"-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"));
         assert!(!looks_secret(b"-----BEGIN PUBLIC KEY-----\nabc"));
         assert!(!looks_secret(b"let head = \"-----BEGIN PRIVATE KEY-----\";"));
         assert!(!looks_secret(b""));

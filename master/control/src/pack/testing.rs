@@ -97,7 +97,7 @@ pub(super) const fn packing<'a>(
     exclude: &'a [String],
     output: &'a Path,
 ) -> Packing<'a> {
-    Packing { root, exclude, output, git_variables: &[] }
+    Packing { root, include: &[], exclude, output, git_variables: &[] }
 }
 
 pub(super) fn left_out(packed: &Packed) -> Vec<(&str, Why)> {

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
 use super::testing::{Tree, left_out, packing};
-use super::{PackError, Why, inspect, pack};
+use super::{PackError, Packing, Why, inspect, pack};
 use crate::interrupt::{cancellation, undisturbed};
 
 #[test]
@@ -129,6 +129,93 @@ fn the_same_tree_gives_the_same_digest_whatever_made_its_files() {
     assert_eq!(tree.pack(&[]).unwrap().0.digest, other.pack(&[]).unwrap().0.digest);
     other.write("a", "changed");
     assert_ne!(tree.pack(&[]).unwrap().0.digest, other.pack(&[]).unwrap().0.digest);
+}
+
+#[test]
+fn without_git_what_lies_about_is_left_out_and_said_unless_it_is_taken() {
+    let tree = Tree::new(&[
+        ("app.py", "1"),
+        ("__pycache__/app.pyc", "x"),
+        ("web/node_modules/left-pad/index.js", "x"),
+        ("web/index.js", "1"),
+        ("vendor/.git/config", "x"),
+        ("debug.log", "x"),
+        ("target/release/app", "x"),
+    ]);
+    let (packed, entries) = tree.pack(&[]).unwrap();
+    assert_eq!(entries.into_keys().collect::<Vec<_>>(), ["app.py", "web/index.js"]);
+    assert_eq!(
+        left_out(&packed),
+        [
+            ("__pycache__/", Why::Clutter),
+            ("debug.log", Why::Clutter),
+            ("target/", Why::Clutter),
+            ("vendor/.git/", Why::Clutter),
+            ("web/node_modules/", Why::Clutter),
+        ]
+    );
+    let place = tempfile::tempdir().unwrap();
+    let output = place.path().join("x.tar.zst");
+    let taking = |include: &[&str]| {
+        let include: Vec<_> = include.iter().map(|&glob| glob.to_owned()).collect();
+        let packing = Packing { include: &include, ..packing(tree.0.path(), &[], &output) };
+        undisturbed(|cancel| pack(&packing, cancel))
+    };
+    let packed = taking(&["node_modules", "target/release/app"]).unwrap();
+    assert_eq!(packed.files, Some(4));
+    assert!(packed.left_out.iter().all(|left| left.path != "web/node_modules/"));
+    assert!(packed.left_out.iter().any(|left| left.path == "__pycache__/"));
+    let error = taking(&["node_moduls"]).unwrap_err();
+    assert!(matches!(error, PackError::NotIncluded(glob) if glob == "node_moduls"));
+    // Named in release.toml, they are no clutter; of git's own, nothing is packed.
+    tree.write("release.toml", "[pack]\ninclude = ['target', 'vendor', 'app.py']");
+    tree.write("vendor/x", "1");
+    assert_eq!(tree.names(&[]), ["app.py", "release.toml", "target/release/app", "vendor/x"]);
+}
+
+#[test]
+fn what_git_does_not_track_can_be_taken() {
+    let tree = Tree::git(&[(".gitignore", "build/\n"), ("a", "1")]);
+    tree.write("build/app", "x");
+    tree.write("new", "x");
+    tree.write("build/tls.key", "x");
+    let place = tempfile::tempdir().unwrap();
+    let output = place.path().join("x.tar.zst");
+    let include = ["build".to_owned(), "new".to_owned()];
+    let packing = Packing { include: &include, ..packing(tree.0.path(), &[], &output) };
+    let packed = undisturbed(|cancel| pack(&packing, cancel)).unwrap();
+    assert_eq!(packed.files, Some(4));
+    assert_eq!(left_out(&packed), [("build/tls.key", Why::Secret)]);
+}
+
+#[test]
+fn a_release_toml_that_no_host_reads_is_not_read_here() {
+    let tree = Tree::new(&[("a", "1")]);
+    let secret = tree.path("../secret-of-release-toml");
+    fs::write(&secret, "sesame: open").unwrap();
+    let place = tree.path("release.toml");
+    let refused = || {
+        let error = tree.pack(&[]).unwrap_err();
+        assert!(matches!(error, PackError::ManifestFile { .. }), "{error:?}");
+        assert!(!format!("{error:?}").contains("sesame"));
+        fs::remove_file(&place).unwrap();
+    };
+    for target in [secret.as_path(), "/dev/zero".as_ref()] {
+        symlink(target, &place).unwrap();
+        refused();
+    }
+    fs::remove_file(&secret).unwrap();
+    nix::unistd::mkfifo(&place, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    refused();
+    fs::write(&place, "#".repeat(70_000)).unwrap();
+    refused();
+    fs::write(&place, "#".repeat(65_536)).unwrap();
+    assert_eq!(tree.names(&[]), ["a", "release.toml"]);
+    // The tree itself may be named by a link.
+    let elsewhere = tempfile::tempdir().unwrap();
+    symlink(tree.0.path(), elsewhere.path().join("tree")).unwrap();
+    let (root, output) = (elsewhere.path().join("tree"), elsewhere.path().join("x.tar.zst"));
+    undisturbed(|cancel| pack(&packing(&root, &[], &output), cancel)).unwrap();
 }
 
 #[test]

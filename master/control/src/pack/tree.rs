@@ -16,6 +16,8 @@ use crate::pack::listing::{LeftOut, list};
 #[derive(Debug, Clone)]
 pub struct Packing<'a> {
     pub root: &'a Path,
+    /// Globs of what is taken, though git does not track it or builds leave it lying about.
+    pub include: &'a [String],
     /// Globs of what is left out, besides those in its `release.toml`.
     pub exclude: &'a [String],
     /// Where the archive goes. A name that ends in `.tar.gz` or `.tgz` makes it gzip, any other

@@ -1,5 +1,6 @@
 //! Packs an updater, for the updaters themselves.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::interrupt::CancelToken;
@@ -37,7 +38,10 @@ pub fn pack_updater(
     output: &Path,
     cancel: &CancelToken,
 ) -> Result<Packed, PackError> {
-    let absent = |_| PackError::NoUpdater(updater.to_owned());
+    let absent = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => PackError::NoUpdater(updater.to_owned()),
+        _ => PackError::Read { path: updater.to_owned(), source },
+    };
     // Where a link names the program, the program is meant.
     let program = updater.canonicalize().map_err(absent)?;
     let stamp = Stamp::of(&program.metadata().map_err(absent)?);

@@ -14,7 +14,7 @@ pub(super) struct WalkedFile {
 }
 
 /// Files, links, special files and empty directories below `root`. A directory that `prune` names
-/// is not entered. `.git` is never entered.
+/// is not entered.
 pub(super) fn walk(
     root: &Path,
     cancel: &CancelToken,
@@ -36,9 +36,6 @@ pub(super) fn walk(
             })?;
             let path =
                 if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
-            if name == ".git" {
-                continue;
-            }
             let kind = entry.file_type().map_err(PackError::read(entry.path()))?;
             if !kind.is_dir() {
                 found.push(WalkedFile { path, empty_directory: false });

@@ -12,6 +12,7 @@ mod error;
 mod history;
 mod host_orders;
 mod host_result;
+mod kept_releases;
 mod ledger;
 mod message;
 mod observer;
@@ -34,6 +35,9 @@ mod updaters;
 
 pub use archives::{Archives, Sources};
 pub use error::RolloutError;
+pub use kept_releases::{
+    KeptRelease, RemoveError, kept_releases, remove_release, superfluous, sweep_half_packed,
+};
 pub use observer::Observer;
 pub use plan::{Estimate, build, estimate, inspect, seen_above};
 pub use process::RolloutEnvironment;

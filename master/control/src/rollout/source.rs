@@ -17,6 +17,7 @@ use crate::interrupt::{BlockingError, CancelToken, Interrupt, run_blocking};
 use crate::pack;
 use crate::pack::{PackError, Packed, Packing};
 use crate::rollout::Goal;
+use crate::rollout::kept_releases::{PACKING, sweep_half_packed};
 use crate::signing::{SignedFiles, SigningError};
 use crate::updater_client::ReleaseArchive;
 
@@ -25,6 +26,8 @@ pub enum Source {
     /// A tree, packed on the spot.
     Root {
         root: PathBuf,
+        /// Globs of what is taken besides.
+        include: Vec<String>,
         /// Globs of what is left out.
         exclude: Vec<String>,
     },
@@ -62,8 +65,8 @@ pub enum SourceError {
     /// No release is called that.
     #[error("find the release {0:?}")]
     Unknown(String),
-    #[error("find the release {name:?}: {count} releases are meant by it")]
-    Ambiguous { name: String, count: usize },
+    #[error("find the release {name:?}: it means {}", all(.digests))]
+    Ambiguous { name: String, digests: Vec<Digest> },
 }
 
 impl Explain for SourceError {
@@ -72,7 +75,8 @@ impl Explain for SourceError {
             Self::Pack(error) => error.hint(),
             Self::Signing(error) => error.hint(),
             Self::Unknown(_) => Some(
-                "name it by its digest or as NAME@VERSION, as it was when this master packed it"
+                "name it by its digest or as NAME@VERSION, as it was when this master packed it; \
+                 those that there are: swarm release list"
                     .to_owned(),
             ),
             Self::Ambiguous { .. } => Some("name it by its digest".to_owned()),
@@ -125,14 +129,16 @@ impl Source {
     ) -> Result<Prepared, SourceError> {
         let SourceContext { home, store, now, interrupt, .. } = *context;
         match self {
-            Self::Root { root, exclude } => {
+            Self::Root { root, include, exclude } => {
+                sweep_half_packed(&home.archives(), now);
                 let temporary = temporary(home)?;
                 let output = temporary.path().join("release.tar.zst");
-                let (root, exclude) = (root.clone(), exclude.clone());
+                let (root, include, exclude) = (root.clone(), include.clone(), exclude.clone());
                 let git_variables = context.git_variables.to_vec();
                 let mut packed = beside(interrupt, move |cancel| {
-                    let (root, exclude, output) = (&root, &exclude, &output);
-                    let packing = Packing { root, exclude, output, git_variables: &git_variables };
+                    let (root, include, exclude) = (&root, &include, &exclude);
+                    let (output, git_variables) = (&output, &git_variables);
+                    let packing = Packing { root, include, exclude, output, git_variables };
                     pack::pack(&packing, cancel)
                 })
                 .await?;
@@ -232,14 +238,24 @@ fn find(store: &Store, name: &str) -> Result<KnownRelease, SourceError> {
     match found.len() {
         0 => Err(SourceError::Unknown(name.to_owned())),
         1 => Ok(found.remove(0)),
-        count => Err(SourceError::Ambiguous { name: name.to_owned(), count }),
+        _ => Err(SourceError::Ambiguous {
+            name: name.to_owned(),
+            digests: found.iter().map(|release| release.digest).collect(),
+        }),
     }
+}
+
+fn all(digests: &[Digest]) -> String {
+    let digests: Vec<_> = digests.iter().map(ToString::to_string).collect();
+    digests.join(" and ")
 }
 
 /// A release whose archive is not here can still be activated where it is.
 fn from_home(home: &Home, release: &KnownRelease) -> Result<Goal, SourceError> {
     let path = home.archive(&release.digest);
-    if !path.is_file() {
+    let there =
+        path.try_exists().map_err(|source| SourceError::Keep { path: path.clone(), source });
+    if !there? {
         return Ok(Goal::Activate(release.digest));
     }
     let gzip = pack::is_gzip(&path)?;
@@ -270,7 +286,7 @@ fn temporary(home: &Home) -> Result<TempDir, SourceError> {
     let archives = home.archives();
     let failed = |source| SourceError::Keep { path: archives.clone(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(&archives).map_err(failed)?;
-    tempfile::Builder::new().prefix(".packing-").tempdir_in(&archives).map_err(failed)
+    tempfile::Builder::new().prefix(PACKING).tempdir_in(&archives).map_err(failed)
 }
 
 fn kept(home: &Home, packed: &Packed) -> Result<PathBuf, SourceError> {
@@ -329,7 +345,7 @@ mod tests {
         }
 
         fn tree(&self) -> Source {
-            Source::Root { root: self.root.clone(), exclude: Vec::new() }
+            Source::Root { root: self.root.clone(), include: Vec::new(), exclude: Vec::new() }
         }
 
         fn archives(&self) -> usize {
@@ -378,6 +394,20 @@ mod tests {
             let unknown = master.prepare(&source, true).await;
             assert!(matches!(unknown, Err(SourceError::Unknown(_))), "{name}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_means_two_releases_names_their_digests() {
+        let master = Master::new();
+        let mut digests = Vec::new();
+        for text in ["1", "2"] {
+            std::fs::write(master.root.join("a"), text).unwrap();
+            let prepared = master.prepare(&master.tree(), true).await.unwrap();
+            digests.push(prepared.goal.target().unwrap().to_string());
+        }
+        let source = Source::Release("web@1.2".to_owned());
+        let said = master.prepare(&source, true).await.unwrap_err().to_string();
+        assert!(digests.iter().all(|digest| said.contains(digest)), "{said}");
     }
 
     #[tokio::test]

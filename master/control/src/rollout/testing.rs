@@ -87,7 +87,7 @@ impl Fleet {
         requests
     }
 
-    pub(super) fn skip(&mut self, name: &str, reason: &'static str) {
+    pub(super) fn skip(&mut self, name: &str, reason: store::SkipReason) {
         let client = Err(crate::updater_client::ClientError::NotTaken("never asked".to_owned()));
         let (host, labels) = (name.parse().unwrap(), std::collections::BTreeMap::new());
         self.members.push(Member { host, labels, skip: Some(reason), client });

@@ -42,7 +42,7 @@ fn rows(summary: &Summary) -> Vec<(&str, HostOutcome, Option<&str>)> {
 async fn every_host_has_a_row_and_every_event_is_kept_before_it_is_shown() {
     let mut fleet = Fleet::new();
     good(&mut fleet, "web-1").await;
-    fleet.skip("old-1", "decommissioned");
+    fleet.skip("old-1", store::SkipReason::Decommissioned);
     let asked = request(fleet.archive());
     let summary = fleet.run(asked).await;
     assert_eq!(summary.result, RolloutResult::Completed);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use explain::nearest;
 use protocol::HostName;
-use store::Host;
+use store::{Host, SkipReason};
 
 use crate::select::{Pattern, SelectError};
 
@@ -18,7 +18,7 @@ pub struct Selection {
 /// Which hosts are meant.
 #[derive(Debug, Clone)]
 pub enum Chosen {
-    /// Every host of the fleet.
+    /// Every host of the fleet. One that left it is none.
     All,
     /// These, each by its name.
     Named(Vec<HostName>),
@@ -43,7 +43,7 @@ pub struct Selected {
     /// The host.
     pub host: Host,
     /// Why it is skipped, if it is.
-    pub skip: Option<&'static str>,
+    pub skip: Option<SkipReason>,
 }
 
 impl Selection {
@@ -55,7 +55,7 @@ impl Selection {
         }
         let mut chosen = match &self.chosen {
             Chosen::Pattern(text) => Pattern::parse(text)?.select(hosts)?,
-            Chosen::All => hosts.iter().collect(),
+            Chosen::All => in_fleet(hosts)?,
             Chosen::Named(names) => named(names, hosts)?,
         };
         if self.order == HostOrder::Sorted {
@@ -85,6 +85,11 @@ impl Selection {
     pub const fn is_by_name(&self) -> bool {
         matches!(self.chosen, Chosen::Named(_))
     }
+}
+
+fn in_fleet(hosts: &[Host]) -> Result<Vec<&Host>, SelectError> {
+    let there: Vec<_> = hosts.iter().filter(|host| host.decommissioned_at.is_none()).collect();
+    if there.is_empty() { Err(SelectError::NoHosts) } else { Ok(there) }
 }
 
 fn named<'a>(names: &[HostName], hosts: &'a [Host]) -> Result<Vec<&'a Host>, SelectError> {
@@ -128,20 +133,26 @@ mod tests {
         Chosen::Pattern(text.to_owned())
     }
 
-    fn resolve(chosen: Chosen) -> Result<Vec<(String, Option<&'static str>)>, SelectError> {
+    fn resolve(chosen: Chosen) -> Result<Vec<(String, Option<String>)>, SelectError> {
         let selected = Selection { chosen, order: HostOrder::Given }.resolve(&fleet())?;
-        Ok(selected.into_iter().map(|one| (one.host.name.into(), one.skip)).collect())
+        Ok(selected
+            .into_iter()
+            .map(|one| (one.host.name.into(), one.skip.map(|it| it.to_string())))
+            .collect())
     }
 
     #[test]
     fn all_is_all_and_who_is_left_out_is_named() {
-        let expected = [
-            ("old-1".to_owned(), Some("decommissioned")),
-            ("tool-1".to_owned(), Some("enrolled without an updater")),
-            ("web-1".to_owned(), None),
-            ("web-2".to_owned(), None),
-        ];
-        assert_eq!(resolve(Chosen::All).unwrap(), expected);
+        let tool = ("tool-1".to_owned(), Some("enrolled without an updater".to_owned()));
+        let web = [("web-1".to_owned(), None), ("web-2".to_owned(), None)];
+        let all = [vec![tool], web.to_vec()].concat();
+        assert_eq!(resolve(Chosen::All).unwrap(), all, "old-1 is no host of the fleet any more");
+        assert_eq!(resolve(pattern("all")).unwrap(), all);
+        let old = resolve(named(&["old-1"])).unwrap();
+        assert_eq!(old, [("old-1".to_owned(), Some("decommissioned".to_owned()))]);
+        let gone = Host { decommissioned_at: Some(at(1)), ..host("a", &[]) };
+        let nobody = Selection { chosen: Chosen::All, order: HostOrder::Given }.resolve(&[gone]);
+        assert!(matches!(nobody, Err(SelectError::NoHosts)));
     }
 
     #[test]
@@ -160,9 +171,9 @@ mod tests {
         };
         let (given, sorted) = (HostOrder::Given, HostOrder::Sorted);
         assert_eq!(names(named(&["web-2", "web-1"]), given), "web-2 web-1");
-        assert_eq!(names(pattern("web-2:all"), given), "web-2 old-1 tool-1 web-1");
+        assert_eq!(names(pattern("web-2:all"), given), "web-2 tool-1 web-1");
         assert_eq!(names(pattern("web-2:web-1"), sorted), "web-1 web-2");
-        assert_eq!(names(Chosen::All, given), "old-1 tool-1 web-1 web-2");
+        assert_eq!(names(Chosen::All, given), "tool-1 web-1 web-2");
     }
 
     #[test]

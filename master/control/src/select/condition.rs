@@ -47,6 +47,7 @@ impl Term {
             return Err(SelectError::EmptyTerm(pattern.to_owned()));
         }
         match text.strip_prefix('@') {
+            Some("") => Err(SelectError::NoFile(pattern.to_owned())),
             Some(path) => HostFile::read(Path::new(path)).map(Self::File),
             None => Condition::parse(pattern, text).map(Self::Where),
         }
@@ -73,6 +74,10 @@ impl Condition {
             source: source.into(),
         };
         if let Some(regex) = text.strip_prefix('~') {
+            // An empty one, as an empty variable makes it, would match every host.
+            if regex.trim_matches(['^', '$']).is_empty() {
+                return Err(SelectError::EmptyTerm(pattern()));
+            }
             let regex = RegexBuilder::new(regex).size_limit(REGEX_BYTES).build();
             let condition = Test::Regex(regex.map_err(bad_regex)?);
             return Ok(Self { text: term(), test: condition, position: None });
@@ -114,7 +119,7 @@ impl Condition {
     fn holds(&self, host: &Host) -> bool {
         let name = host.name.as_str();
         match &self.test {
-            Test::All => true,
+            Test::All => host.decommissioned_at.is_none(),
             Test::Name(glob) => glob.is_match(name),
             // As in Ansible: from the beginning of the name, and not necessarily to its end.
             Test::Regex(regex) => regex.find(name).is_some_and(|found| found.start() == 0),

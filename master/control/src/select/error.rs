@@ -14,6 +14,9 @@ pub enum SelectError {
     /// Nothing between two separators, or nothing at all.
     #[error("read the selection {0:?}: a term is empty")]
     EmptyTerm(String),
+    /// An `@` without a file's name.
+    #[error("read the selection {0:?}: the name of a file must follow the @")]
+    NoFile(String),
     /// A term that is not of the language.
     #[error("read the selection {pattern:?}: {term:?} is not a name, a glob or key=value")]
     BadTerm { pattern: String, term: String },
@@ -103,7 +106,7 @@ impl Explain for SelectError {
                 Some("hosts are counted by name from 0; [-1] is the last one".to_owned())
             }
             Self::NoHosts => Some("run: swarm enroll".to_owned()),
-            Self::File { .. } | Self::EmptyFile(_) | Self::FileLine { .. } => {
+            Self::File { .. } | Self::NoFile(_) | Self::EmptyFile(_) | Self::FileLine { .. } => {
                 Some("a file has the name of one host a line; # begins a comment".to_owned())
             }
             Self::EmptyTerm(_) | Self::BadTerm { .. } | Self::BadGlob { .. } => Some(

@@ -26,6 +26,8 @@ impl HostFile {
     /// White space around names, empty lines and what follows a `#` do not count.
     fn parse(path: &Path, text: &str) -> Result<Self, SelectError> {
         let mut names = Vec::new();
+        // Some editors begin a file with a byte order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (line, text) in (1..).zip(text.lines()) {
             let name = text.split('#').next().unwrap_or_default().trim();
             if !name.is_empty() {
@@ -74,6 +76,7 @@ mod tests {
     #[test]
     fn a_file_names_one_host_a_line_in_its_own_order() {
         assert_eq!(found("web-2\n").unwrap(), [2]);
+        assert_eq!(found("\u{feff}web-2\n").unwrap(), [2], "a byte order mark");
         assert_eq!(found("# broken\r\n\r\n  web-2  # disk\r\ndb-1").unwrap(), [2, 0]);
     }
 

@@ -10,9 +10,11 @@ mod pattern;
 mod position;
 #[cfg(test)]
 mod property_tests;
+mod reserved;
 mod set_operator;
 mod split;
 
 pub use choice::{Chosen, HostOrder, Selected, Selection};
 pub use error::SelectError;
 pub use pattern::Pattern;
+pub use reserved::{is_reserved, reserved_warning};

@@ -155,12 +155,14 @@ mod tests {
         assert_eq!(selected(&format!("@{path}")), "web-2 web-1");
         assert_eq!(selected(&format!("all:!@{path}")), "db-1 web-3.example.org");
         assert_eq!(selected(&format!("@{path},db-1:&zone=b")), "web-2");
-        assert!(matches!(refused("@"), SelectError::File { .. }));
+        assert!(matches!(refused("@"), SelectError::NoFile(_)));
     }
 
     #[test]
     fn lesson_38_a_separator_selects_nobody() {
-        for pattern in ["", " ", ",", ":", "web-1,", ":web-1", "web-1::db-1", "!", "&", "web-1:!"] {
+        for pattern in
+            ["", " ", ",", ":", "web-1,", ":web-1", "web-1::db-1", "!", "&", "web-1:!", "~", "~^$"]
+        {
             assert!(matches!(refused(pattern), SelectError::EmptyTerm(_)), "{pattern:?}");
         }
     }

@@ -7,12 +7,11 @@ use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::Path;
 
-use protocol::{EntryName, ReleaseManifest};
+use protocol::EntryName;
 use tar::{Archive, EntryType};
 
 use crate::interrupt::CancelToken;
 use crate::pack;
-use crate::pack::MANIFEST_BYTES;
 use crate::signing::SigningError;
 
 /// Bytes of one extended header that an updater takes. The second pass holds it in memory.
@@ -32,6 +31,9 @@ pub(super) fn measure(path: &Path, cancel: &CancelToken) -> Result<Measured, Sig
     let mut measured = Measured::default();
     headers(path, &mut measured, cancel)?;
     members(path, &mut measured, cancel)?;
+    let release =
+        pack::manifest_in(path, cancel).map_err(|error| SigningError::Pack(Box::new(error)))?;
+    (measured.name, measured.version) = (release.name, release.version);
     Ok(measured)
 }
 
@@ -59,7 +61,7 @@ fn members(path: &Path, measured: &mut Measured, cancel: &CancelToken) -> Result
     let mut made: HashMap<String, Option<u64>> = HashMap::new();
     let mut archive = Archive::new(inflated(path, cancel)?);
     for entry in archive.entries().map_err(failed)? {
-        let mut entry = entry.map_err(failed)?;
+        let entry = entry.map_err(failed)?;
         let Some(name) = inside(&entry.path_bytes()).map_err(refused)? else { continue };
         let size = match entry.header().entry_type() {
             EntryType::Regular => Some(entry.size()),
@@ -75,13 +77,6 @@ fn members(path: &Path, measured: &mut Measured, cancel: &CancelToken) -> Result
             }
             _ => None,
         };
-        if name == ReleaseManifest::FILE {
-            let mut text = String::new();
-            (&mut entry).take(MANIFEST_BYTES).read_to_string(&mut text).map_err(failed)?;
-            let release =
-                ReleaseManifest::parse(&text).map_err(|error| refused(error.to_string()))?;
-            (measured.name, measured.version) = (release.name, release.version);
-        }
         for (end, _) in name.match_indices('/') {
             made.entry(name[..end].to_owned()).or_default();
         }

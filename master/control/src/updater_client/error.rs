@@ -14,7 +14,7 @@ pub enum ClientError {
     Unpinned(#[from] pki::TlsError),
     /// There is no such host any more.
     #[error("find this host in the fleet: it is {0}")]
-    NotInFleet(&'static str),
+    NotInFleet(String),
     #[error("connect to {address}")]
     Connect { address: String, source: io::Error },
     /// The host did not answer in time.

@@ -24,7 +24,7 @@ use crate::runner::beside::BESIDE;
 use crate::runner::instance::Record;
 use crate::runner::instance_slot::InstanceSlot;
 use crate::runner::process::Runner;
-use crate::runner::{AgentLog, Handover, Instance, Launch, RunnerError};
+use crate::runner::{Handover, Instance, Launch, RunnerError};
 use crate::sys::checkpoint;
 use crate::systemd::{BusConnection, UNIT_DIRECTORY, is_template};
 
@@ -43,8 +43,6 @@ pub(in crate::runner) struct HandoverUnitsRunner {
     serving: InstanceSlot,
     /// In a handover: the one that is to follow it.
     beside: InstanceSlot,
-    /// Units print to the journal; this one stays empty.
-    log: AgentLog,
 }
 
 impl HandoverUnitsRunner {
@@ -67,7 +65,6 @@ impl HandoverUnitsRunner {
             state: state.to_owned(),
             serving: seat("instance.json"),
             beside: seat("beside.json"),
-            log: AgentLog::new(state, run.log_bytes.0),
         }
     }
 }
@@ -163,10 +160,6 @@ impl Runner for HandoverUnitsRunner {
         let mut tail = self.control.output_since(&instance.units(), instance.started_at());
         tail.drain(..tail.len().saturating_sub(lines));
         tail
-    }
-
-    fn log(&self) -> &AgentLog {
-        &self.log
     }
 
     fn handover(&self) -> Option<&dyn Handover> {

@@ -13,7 +13,7 @@ use crate::config::RunConfig;
 use crate::runner::instance::Record;
 use crate::runner::instance_slot::InstanceSlot;
 use crate::runner::process::Runner;
-use crate::runner::{AgentLog, Instance, Launch, RunnerError};
+use crate::runner::{Instance, Launch, RunnerError};
 use crate::sys::checkpoint;
 use crate::systemd::{BusConnection, UNIT_DIRECTORY};
 
@@ -29,8 +29,6 @@ pub(in crate::runner) struct UnitsRunner {
     variables: PathBuf,
     /// There while a transaction is under way.
     journal: PathBuf,
-    /// Units print to the journal; this one stays empty.
-    log: AgentLog,
 }
 
 impl UnitsRunner {
@@ -48,7 +46,6 @@ impl UnitsRunner {
             seat: InstanceSlot::new(state.join("instance.json"), config.kill_timeout.0, None),
             variables: state.join("release.env"),
             journal: state.join("journal.json"),
-            log: AgentLog::new(state, config.log_bytes.0),
         }
     }
 }
@@ -112,10 +109,6 @@ impl Runner for UnitsRunner {
         let mut tail = self.control.output_since(&self.units, instance.started_at());
         tail.drain(..tail.len().saturating_sub(lines));
         tail
-    }
-
-    fn log(&self) -> &AgentLog {
-        &self.log
     }
 }
 

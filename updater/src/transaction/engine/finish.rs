@@ -1,7 +1,9 @@
 //! The end of a transaction: what it proved is written down, `prev` is set, the history gets its
 //! line, and only then the journal goes. Each of these can be done twice.
 
-use protocol::{Digest, EventKind, Outcome, Phase, Problem, TransactionResult};
+use std::sync::PoisonError;
+
+use protocol::{Code, Digest, EventKind, Outcome, Phase, Problem, TransactionResult};
 
 use super::Engine;
 use super::state::RETRY_PAUSES;
@@ -40,7 +42,12 @@ impl Engine {
         let problem = self.problem(outcome);
         let written = self.write_end_with_retries(outcome, problem.as_ref());
         self.log_ended(outcome, problem.as_ref());
-        let result = self.result(outcome, problem);
+        let result = match &written {
+            Ok(()) => self.result(outcome, problem),
+            // No end is told as one that a later look could find otherwise.
+            Err(failure) => self.unwritten_result(outcome, problem, &failure.problem),
+        };
+        self.app.keep_reserve();
         self.app.refresh();
         self.app.status.update(|status| {
             status.phase = Phase::Idle;
@@ -53,10 +60,17 @@ impl Engine {
         let Self { app, lock, journal, .. } = self;
         drop(lock);
         let is_written_down = written.is_ok();
-        if let Err(failure) = written {
-            let why = failure.into_detail();
-            let transaction = &journal.transaction;
-            app.status.block(format!("the end of {transaction} is not written down: {why}"));
+        let mut unwritten = app.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        *unwritten = (!is_written_down).then(|| journal.clone());
+        drop(unwritten);
+        match written {
+            Ok(()) => app.status.update(|status| status.blocked = None),
+            Err(failure) => {
+                let (transaction, why) = (&journal.transaction, failure.into_detail());
+                app.status.block(format!(
+                    "{transaction} ended as {outcome}, which is not written down yet: {why}"
+                ));
+            }
         }
         // The event says itself which transaction it is of.
         let told = TransactionResult { transaction: None, ..result };
@@ -91,8 +105,10 @@ impl Engine {
     ) -> Result<(), Failure> {
         let mut written = self.write_end(outcome, problem, false);
         for (number, pause) in RETRY_PAUSES.iter().enumerate() {
-            if written.is_err() {
-                self.pause(*pause);
+            if let Err(failure) = &written {
+                if failure.problem.code != Code::NoSpace || !self.app.make_room() {
+                    self.pause(*pause);
+                }
                 written = self.write_end(outcome, problem, number + 1 == RETRY_PAUSES.len());
             }
         }

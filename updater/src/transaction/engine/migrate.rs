@@ -12,6 +12,7 @@ use crate::hooks::Migration;
 use crate::release::{Slot, make_durable};
 use crate::sys::{checkpoint, wall_clock};
 use crate::transaction::machine::Direction;
+use crate::transaction::parts::foreign_data;
 use crate::transaction::{
     Applied, Failure, MigrationPlan, MigrationState, Migrations, Next, read_manifest,
 };
@@ -118,25 +119,21 @@ impl Engine {
         if back && self.journal.from.is_none() { self.run_hook_between_agents() } else { Ok(()) }
     }
 
-    /// Whether the data has the form that a release needs, which has run here.
-    pub(super) fn has_form_of(&self, release: &Digest) -> Result<bool, Failure> {
-        let now = self.migrations()?;
-        Ok(now.wanted(release, true, None) == now.applied)
-    }
-
     /// On the way back, the old release may find data that it could not run on before, either.
     pub(super) fn refuse_other_form(&self, release: &Digest) -> Result<(), Failure> {
-        if self.journal.direction == Direction::Forward || self.has_form_of(release)? {
+        let settings = &self.app.settings;
+        if self.journal.direction == Direction::Forward || settings.has_form_of(release)? {
             return Ok(());
         }
-        let detail = format!("stored data has not the form that {release} needs");
-        Err(Failure::release_problem(Problem::new(Code::RollbackFailed, detail)))
+        let problem = Problem::new(Code::RollbackFailed, foreign_data(release));
+        Err(Failure::release_problem(problem))
     }
 
     /// No agent runs on data that has another form, or none, until an operator or an order starts one.
     pub(super) fn keep_stopped_on_foreign_data(&self) {
         let active = self.app.settings.layout.slot(Slot::Active).ok().flatten();
-        if active.is_none_or(|active| self.has_form_of(&active).unwrap_or(true)) {
+        let fits = |active: Digest| self.app.settings.has_form_of(&active).unwrap_or(true);
+        if active.is_none_or(fits) {
             return;
         }
         if let Err(failure) = self.stop_agent() {
@@ -275,7 +272,7 @@ impl Engine {
         );
         Problem {
             from: self.journal.from,
-            to: self.journal.to,
+            target: self.journal.to,
             ..Problem::new(Code::Irreversible, detail)
         }
     }

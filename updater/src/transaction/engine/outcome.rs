@@ -38,6 +38,10 @@ impl Engine {
                 let detail = "the release was undone, and the reason could not be written down";
                 Failure::host_problem(Problem::new(Code::Internal, detail))
             }
+            (None, Outcome::Stranded) => {
+                let detail = "no release could be proven, and the reason could not be written down";
+                Failure::host_problem(Problem::new(Code::Internal, detail))
+            }
             (None, _) => return None,
         };
         let mut problem = *failure.problem;
@@ -52,7 +56,13 @@ impl Engine {
         problem.transaction = Some(self.journal.transaction.clone());
         problem.rolled_back = Some(outcome == Outcome::RolledBack);
         problem.from = self.journal.from;
-        problem.to = self.journal.to;
+        problem.to = self.active_after(outcome);
+        problem.target = self.journal.to;
+        problem.stranded = outcome == Outcome::Stranded;
+        if outcome == Outcome::RolledBack && problem.to.is_none() {
+            problem.detail =
+                format!("{}; nothing was here before, so nothing runs", problem.detail);
+        }
         if outcome == Outcome::Stranded {
             let left = [self.backups(), Some(self.what_is_left())];
             let left: Vec<_> = left.into_iter().flatten().collect();
@@ -85,6 +95,46 @@ impl Engine {
         }
     }
 
+    /// The answer to its order, where the end could not be written down: it says what the end is, and
+    /// that a look at the host may not find it yet.
+    pub(super) fn unwritten_result(
+        &self,
+        outcome: Outcome,
+        problem: Option<Problem>,
+        why: &Problem,
+    ) -> TransactionResult {
+        let is = match &problem {
+            Some(problem) => problem.detail.clone(),
+            None => format!("it ended as {outcome}"),
+        };
+        let detail = format!(
+            "{is}; that could not be written down yet ({}): the updater stays with it, and writes it \
+             down as soon as the disk takes it",
+            why.detail
+        );
+        let ended = self.result(outcome, problem.clone());
+        let bare = Problem {
+            transaction: Some(self.journal.transaction.clone()),
+            from: ended.from,
+            to: ended.to,
+            target: self.journal.to,
+            free: why.free,
+            ..Problem::new(why.code.clone(), "")
+        };
+        let problem = Problem { detail, ..problem.unwrap_or(bare) };
+        let status = match ended.status {
+            Status::Stranded => Status::Stranded,
+            Status::RolledBack if self.journal.direction == Direction::Back => Status::RolledBack,
+            _ => Status::Failed,
+        };
+        TransactionResult {
+            status,
+            code: Some(problem.code.clone()),
+            problem: Some(problem),
+            ..ended
+        }
+    }
+
     /// The answer to its order.
     pub(super) fn result(&self, outcome: Outcome, problem: Option<Problem>) -> TransactionResult {
         let settings = &self.app.settings;
@@ -104,6 +154,7 @@ impl Engine {
             release,
             from: self.journal.from,
             to: after,
+            target: self.journal.to,
             probe: self.report.clone(),
             duration_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             problem,

@@ -21,6 +21,7 @@ impl Engine {
         match machine::recover(self.journal.state(), found) {
             Step::End(outcome) => self.finish(outcome),
             Step::Enter(phase, direction) => {
+                self.announced = (phase, direction) == (self.journal.phase, self.journal.direction);
                 self.journal.phase = phase;
                 self.journal.direction = direction;
                 self.run()

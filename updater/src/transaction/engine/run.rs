@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use common::StateFileError;
 use protocol::{Code, EventKind, Kind, Phase, Problem};
 
 use super::Engine;
@@ -50,12 +49,16 @@ impl Engine {
             // On the way back there is no other way. The next updater sees by the link that it was
             // taken.
             if direction == Direction::Forward {
-                self.fail(error.into());
+                self.fail(error);
                 return machine::next(before, Event::Failed);
             }
         }
         let began = Instant::now();
         let mut acted = self.act();
+        let full = |failure: &Failure| failure.problem.code == Code::NoSpace;
+        if machine::after_switch(phase) && acted.as_ref().is_err_and(full) && self.app.make_room() {
+            acted = self.act();
+        }
         for pause in RETRY_PAUSES {
             let again = |failure: &Failure| failure.origin == FailureOrigin::Host;
             if direction == Direction::Back && acted.as_ref().is_err_and(again) {
@@ -77,7 +80,7 @@ impl Engine {
         machine::next(self.journal.state(), event)
     }
 
-    fn announce(&mut self, phase: Phase, direction: Direction) -> Result<(), StateFileError> {
+    fn announce(&mut self, phase: Phase, direction: Direction) -> Result<(), Failure> {
         let mut journal = self.journal.clone();
         journal.phase = phase;
         journal.direction = direction;
@@ -90,7 +93,13 @@ impl Engine {
         if (self.journal.phase, phase) == (Phase::Staged, Phase::Starting) {
             journal.old_agent = self.mark_of_serving_agent();
         }
-        let written = journal.write(&self.app.settings.files.journal());
+        let path = self.app.settings.files.journal();
+        // What an earlier updater has announced stands there.
+        let written = if std::mem::take(&mut self.announced) {
+            Ok(())
+        } else {
+            self.app.with_room(|| Ok(journal.write(&path)?))
+        };
         let failed = written.is_err();
         if !failed || direction == Direction::Back {
             self.journal = journal;

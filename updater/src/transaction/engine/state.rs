@@ -26,6 +26,7 @@ pub(super) const RETRY_PAUSES: [Duration; 3] =
     [Duration::ZERO, Duration::from_millis(200), Duration::from_secs(1)];
 
 /// Carries one transaction out. It runs as plain blocking code on a thread of its own.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and no state")]
 pub(in crate::transaction) struct Engine {
     pub(super) app: Arc<App>,
     pub(super) lock: AppLock,
@@ -46,6 +47,8 @@ pub(in crate::transaction) struct Engine {
     pub(super) evidence: Evidence,
     /// Whether an earlier updater began the present phase: what happened in between is not known.
     pub(super) resumed: bool,
+    /// Whether the journal on the disk has announced the act that is to be done first.
+    pub(super) announced: bool,
     pub(super) began: Instant,
 }
 
@@ -144,6 +147,7 @@ impl Engine {
             retry_quarantined: false,
             irreversible: false,
             resumed: false,
+            announced: false,
             began: Instant::now(),
         }
     }

@@ -8,8 +8,8 @@ use protocol::{Code, Digest, Problem};
 use super::Engine;
 use crate::hooks::Hook;
 use crate::runner::{Instance, RunnerError};
+use crate::sys::checkpoint;
 use crate::sys::output::TAIL_LINES;
-use crate::sys::{SpawnError, checkpoint};
 use crate::transaction::Failure;
 use crate::transaction::machine::Direction;
 
@@ -109,15 +109,14 @@ impl Engine {
     }
 }
 
-/// A program that is not there, or a unit that does not come up, is the release's fault; all else that
+/// A program that is none, or a unit that does not come up, is the release's fault; all else that
 /// is in the way of a start is the host's.
 pub(super) fn start_failure(error: &RunnerError) -> Failure {
-    use SpawnError::{Empty, NotExecutable, NotInPath};
     let output = match error {
         RunnerError::NoCommand
         | RunnerError::NoMainProcess { .. }
-        | RunnerError::UnusableUnit { shipped: true, .. }
-        | RunnerError::Start(Empty | NotExecutable { .. } | NotInPath { .. }) => Vec::new(),
+        | RunnerError::UnusableUnit { shipped: true, .. } => Vec::new(),
+        RunnerError::Start(error) if error.is_of_the_program() => Vec::new(),
         RunnerError::Unit { output, .. } => output.clone(),
         _ => return Failure::host(error),
     };

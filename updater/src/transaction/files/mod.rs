@@ -9,6 +9,7 @@ mod lock;
 mod migrations;
 mod paths;
 mod release_states;
+mod reserve;
 
 pub(super) use evidence::{Entered, Ran};
 pub use evidence::{Evidence, evidence_file};
@@ -18,3 +19,4 @@ pub use lock::{AppLock, try_lock};
 pub use migrations::{Applied, MigrationPlan, MigrationState, Migrations, Next};
 pub use paths::AppFiles;
 pub use release_states::{RecordedState, ReleaseStates};
+pub(crate) use reserve::{RESERVE_BYTES, give_up_reserve, keep_reserve};

@@ -56,6 +56,11 @@ impl AppFiles {
         self.directory.join("cache")
     }
 
+    /// Room that is given up on a full disk.
+    pub fn reserve(&self) -> PathBuf {
+        self.directory.join("reserve")
+    }
+
     /// What is kept of failures.
     pub fn evidence(&self) -> PathBuf {
         self.directory.join("evidence")

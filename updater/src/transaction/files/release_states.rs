@@ -82,7 +82,7 @@ impl ReleaseStates {
         let detail = format!(
             "{digest} failed on this host before ({why}); retry_quarantined takes it again"
         );
-        Err(Problem { to: Some(*digest), ..Problem::new(Code::Quarantined, detail) })
+        Err(Problem { target: Some(*digest), ..Problem::new(Code::Quarantined, detail) })
     }
 
     /// Whether it was proven here, and did not fail since.

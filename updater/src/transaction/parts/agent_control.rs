@@ -184,12 +184,19 @@ impl AgentControl {
         })
     }
 
-    /// Starts the active release, unless the agent runs.
-    pub(in crate::transaction) fn start_active(&self) -> Result<(), Failure> {
+    /// The active release, where its agent may be started.
+    pub(in crate::transaction) fn startable(&self) -> Result<Digest, Failure> {
         let active = self.settings.layout.slot(Slot::Active)?.ok_or_else(|| {
             let detail = format!("{} has no release to start", self.settings.name);
             Problem::new(Code::UnknownRelease, detail)
         })?;
+        self.settings.refuse_foreign_data(&active)?;
+        Ok(active)
+    }
+
+    /// Starts the active release, unless the agent runs.
+    pub(in crate::transaction) fn start_active(&self) -> Result<(), Failure> {
+        let active = self.startable()?;
         self.forget_stopped()?;
         if self.instance().is_none() {
             self.runner().start(&self.launch(&active)?)?;

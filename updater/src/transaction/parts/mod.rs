@@ -8,6 +8,7 @@ mod self_update;
 mod settings;
 mod signals;
 mod status_board;
+mod stored_data;
 
 pub use agent_control::AgentControl;
 pub use releases::KeptError;
@@ -15,3 +16,4 @@ pub(super) use self_update::SelfUpdate;
 pub use settings::{AppError, AppSettings};
 pub(super) use signals::{Signals, StopSignal};
 pub use status_board::{AgentProcess, Status, StatusBoard};
+pub(super) use stored_data::foreign_data;

@@ -38,6 +38,8 @@ pub struct Status {
     pub room: Option<u64>,
     /// What an operator should know.
     pub warnings: Vec<String>,
+    /// Why a start of its stopped agent would be refused.
+    pub start_refused: Option<String>,
     /// Why nothing can be done with the app, until an operator looks at it.
     pub blocked: Option<String>,
 }
@@ -128,6 +130,7 @@ impl Status {
             last: None,
             room: None,
             warnings: Vec::new(),
+            start_refused: None,
             blocked: None,
         }
     }
@@ -146,6 +149,7 @@ impl Status {
             AgentProcess::Stopped => (AgentState::Stopped, None),
             AgentProcess::Dead => (AgentState::Dead, None),
         };
+        let stopped = agent == AgentState::Stopped;
         AppHealth {
             state: self.phase,
             since: self.since,
@@ -157,6 +161,7 @@ impl Status {
             active: self.active.clone(),
             last: self.last.clone(),
             warnings: self.blocked.iter().chain(&self.warnings).cloned().collect(),
+            start_refused: self.start_refused.clone().filter(|_| stopped),
         }
     }
 }

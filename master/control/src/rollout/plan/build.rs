@@ -91,8 +91,8 @@ fn planned(
     match found {
         Err(reason) => PlannedHost {
             to: None,
-            code: Some(reason.replace(' ', "_").into()),
-            detail: Some(reason.to_owned()),
+            code: Some(reason.code().to_owned().into()),
+            detail: Some(reason.to_string()),
             ..blank
         },
         Ok(Err(observation)) => of_silence(blank, observation),

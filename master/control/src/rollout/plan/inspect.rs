@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use engine::Observation;
 use protocol::{AppName, AppReleases, Health, HostName};
+use store::SkipReason;
 
 use crate::fleet::{Member, ask_hosts};
 use crate::rollout::host_result::{defect, unreachable};
@@ -18,7 +19,7 @@ pub struct Inspected {
     pub host: HostName,
     pub labels: BTreeMap<String, String>,
     /// Why it was not asked, or how it was found.
-    pub found: Result<Result<InspectedHost, Observation>, &'static str>,
+    pub found: Result<Result<InspectedHost, Observation>, SkipReason>,
 }
 
 /// What a host said.
@@ -34,7 +35,7 @@ pub struct InspectedHost {
 pub async fn inspect(members: &[Member], app: &AppName) -> Vec<Inspected> {
     let tasks = members.iter().map(|member| {
         let app = app.clone();
-        let client = match (member.skip, &member.client) {
+        let client = match (member.skip.clone(), &member.client) {
             (Some(reason), _) => Err(Err(reason)),
             (None, Err(error)) => Err(Ok(Err(unreachable(error)))),
             (None, Ok(client)) => Ok(client.clone()),

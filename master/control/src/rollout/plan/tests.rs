@@ -43,7 +43,7 @@ async fn lesson_39_a_plan_asks_nothing_that_changes_anything() {
         host(&mut fleet, "d-first", OLD, None, &[]).await,
     ];
     requests.push(fleet.host("e-gone", |_| async {}).await);
-    fleet.skip("f-old", "decommissioned");
+    fleet.skip("f-old", store::SkipReason::Decommissioned);
     let planned = by_name(&fleet, fleet.archive()).await;
     let found: Vec<_> = planned.iter().map(|host| (host.action, host.bytes)).collect();
     assert_eq!(
