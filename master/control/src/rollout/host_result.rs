@@ -90,7 +90,9 @@ fn with_nothing(result: HostResult) -> HostResult {
         HostOutcome::Failed => result.code != Some(MasterCode::BadAnswer.into()),
         _ => false,
     };
-    if !failed || result.from.is_some() || result.to.is_some() {
+    // An updater says it itself; an older one does not.
+    let said = result.detail.as_ref().is_some_and(|detail| detail.contains("nothing runs"));
+    if !failed || said || result.from.is_some() || result.to.is_some() {
         return result;
     }
     let why = result.detail.as_ref().map(|why| format!("{why}; ")).unwrap_or_default();
