@@ -6,8 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
-    AgentState, AppName, CallerKind, Code, Digest, DrillReport, HostName, Kind, Outcome, Phase,
-    ProbeKind, Problem, ReleaseSlot, Status, TransactionId, UpdaterState,
+    AgentDeath, AgentState, AppName, CallerKind, Code, Digest, DrillReport, HostName, Kind,
+    LastProbe, Outcome, Phase, ProbeKind, Problem, ReleaseSlot, Status, TransactionId,
+    UpdaterState,
 };
 
 /// Names of headers that are ours.
@@ -17,6 +18,8 @@ pub mod header {
     /// The order's own name, chosen by the caller; it comes back in `last` and in the history, so
     /// that a caller who lost the answer finds it again.
     pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+    /// With `GET /health`: ask the apps' own probes anew first, and wait for so long at most (`8s`).
+    pub const PROBE: &str = "swarm-probe";
     /// The transaction that an answer is about.
     pub const TRANSACTION: &str = "swarm-transaction";
     /// The archive's digest (RFC 9530).
@@ -57,6 +60,9 @@ pub struct Health {
     /// The last drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<DrillReport>,
+    /// What an operator should know of the host beside its apps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Its apps.
     pub apps: BTreeMap<AppName, AppHealth>,
 }
@@ -72,13 +78,26 @@ pub struct AppHealth {
     /// The transaction that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction: Option<TransactionId>,
-    /// True unless its agent should run and does not.
+    /// Whether its program is well: false while its agent should run and does not, or dies again and
+    /// again, while its own probe fails, and where no release could be proven.
     pub healthy: bool,
+    /// Why it is not, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// What its agent is doing.
     pub agent: AgentState,
     /// The agent's process, if it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
+    /// The last answer to its own probe; absent if it was not asked yet, or there is nothing to ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<LastProbe>,
+    /// What its agent last died of, outside of transactions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub died: Option<AgentDeath>,
+    /// Whether no release could be proven here, and none was since.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub stranded: bool,
     /// How many bytes an archive may have, by what is free on the disk beyond the reserve; absent if
     /// the disk does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]

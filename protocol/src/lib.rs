@@ -5,6 +5,7 @@
 
 #![warn(missing_docs)]
 
+mod agent_health;
 mod api;
 mod digest;
 mod drill;
@@ -22,6 +23,7 @@ mod release_path;
 mod signed;
 mod words;
 
+pub use agent_health::{AgentDeath, LastProbe};
 pub use api::{
     ActiveRelease, AppHealth, AppReleases, Health, LastTransaction, OrderOptions, ProbeReport,
     Proof, Release, ReleaseState, Releases, RollbackOrder, SlotRelease, TransactionResult,

@@ -43,6 +43,8 @@ words! {
         Stopped,
         /// It should run and does not.
         Dead,
+        /// It runs, and dies again and again.
+        Crashing,
     }
 
     /// Where a release is that an answer is about.

@@ -73,8 +73,14 @@ pub struct AppReport {
     pub active: Option<Digest>,
     /// The phase of the transaction that is under way.
     pub phase: Phase,
-    /// True unless its agent should run and does not.
+    /// Whether its program is well, and answered its own probe when it was last asked.
     pub healthy: bool,
+    /// Why it is not, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether no release could be proven there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stranded: bool,
     /// What its agent is doing.
     pub agent: AgentState,
     /// How many bytes an archive may have there; absent if the host does not say.
@@ -91,13 +97,43 @@ impl HostReport {
 
 impl AppReport {
     fn of(app: &AppHealth) -> Self {
+        let failed = app.probe.as_ref().filter(|probe| !probe.passed);
+        let failed = failed.map(|probe| format!("its probe failed: {}", probe.detail));
         Self {
             active: app.active.as_ref().map(|active| active.digest),
             phase: app.state,
-            healthy: app.healthy,
+            healthy: app.healthy && failed.is_none(),
+            reason: app.reason.clone().or(failed),
+            stranded: app.stranded,
             agent: app.agent.clone(),
             room: app.room,
         }
+    }
+
+    /// Whether the program was stopped on the host, on purpose.
+    pub fn is_stopped(&self) -> bool {
+        self.agent == AgentState::Stopped
+    }
+
+    /// Whether the release that is active only has to be started and proven, to be current: its program was
+    /// stopped, or nothing could be proven there.
+    pub fn is_to_be_started(&self) -> bool {
+        self.is_stopped() || self.stranded
+    }
+
+    /// Why the program that runs keeps a rollout from beginning; `None` where it is well, and where
+    /// nothing runs that could be harmed.
+    pub fn unwell(&self) -> Option<String> {
+        self.active?;
+        if self.is_stopped() {
+            let start = "start it with `updater start` there";
+            return Some(format!(
+                "its agent was stopped on the host; {start}, or have it started with \
+                the release"
+            ));
+        }
+        let agent = || format!("its agent is {}", self.agent);
+        (!self.healthy).then(|| self.reason.clone().unwrap_or_else(agent))
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) enum HostCheck {
 /// | runs what it is to run, and is well | already current |
 /// | runs something else than when the plan was made | `moved` |
 /// | has no room for the archive | `no_space` |
-/// | is not well | `unhealthy`, unless that is allowed, the same release is activated again, or the host goes back: that is for hosts that are not well |
+/// | is not well, or was stopped | `unhealthy`, unless that is allowed, the same release is activated again, or the host goes back: that is for hosts that are not well |
 pub(super) fn check_host(
     plan: &Plan,
     planned: &PlannedHost,
@@ -72,10 +72,10 @@ pub(super) fn check_host(
         let detail = no_space_detail(planned.bytes, room);
         return HostCheck::NotOrdered(failed(active).with_reason(Code::NoSpace, &detail));
     }
-    let repair = plan.policy.options.force && active == planned.to;
-    let back = plan.kind == Kind::Rollback;
-    if !app.healthy && !plan.policy.allow_unhealthy && !repair && !back {
-        let detail = format!("its agent is {}; --allow-unhealthy goes on all the same", app.agent);
+    let again = plan.policy.options.force || app.is_to_be_started();
+    let repair = (again && active == planned.to) || plan.kind == Kind::Rollback;
+    if let Some(reason) = app.unwell().filter(|_| !plan.policy.allow_unhealthy && !repair) {
+        let detail = format!("{reason}; --allow-unhealthy goes on all the same");
         return HostCheck::Unhealthy(failed(active).with_reason(MasterCode::Unhealthy, &detail));
     }
     HostCheck::Ready
@@ -87,6 +87,6 @@ pub fn no_space_detail(bytes: u64, room: u64) -> String {
 }
 
 fn has_nothing_to_do(plan: &Plan, planned: &PlannedHost, app: &AppReport) -> bool {
-    let current = app.active.is_some() && app.active == planned.to && app.healthy;
+    let current = app.active.is_some() && app.active == planned.to && app.unwell().is_none();
     current && planned.action != Action::UpdateSelf && !plan.policy.options.force
 }

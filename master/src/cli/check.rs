@@ -82,6 +82,9 @@ mod tests {
             since: None,
             agent: Some(agent),
             healthy,
+            reason: None,
+            probe: None,
+            died: None,
             active: None,
             prev: None,
             desired: None,
@@ -103,6 +106,7 @@ mod tests {
             updater_version: Some("0.1.0".to_owned()),
             updater_digest: None,
             rollout: None,
+            warnings: Vec::new(),
             apps: vec![app(AgentState::Running, true)],
         }
     }

@@ -77,7 +77,8 @@ impl HoldArgs {
         let until = self.until.map(|until| match until {
             Until::At(time) => time,
             Until::For(period) => {
-                since.saturating_add(period.0.try_into().unwrap_or(time::Duration::MAX))
+                let lasts = period.0.try_into().unwrap_or(time::Duration::MAX);
+                since.saturating_add(lasts).truncate_to_second()
             }
         });
         if let Some(until) = until.filter(|until| *until <= since) {

@@ -83,6 +83,9 @@ fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -
             table.row([host.host.as_str(), "", "unreachable", "", "", "", &should, ""]);
             let _infallible = writeln!(notes, "{}: {}", host.host, plain(error));
         }
+        for warning in &host.warnings {
+            let _infallible = writeln!(notes, "{}: {}", host.host, plain(warning));
+        }
         let updater = updater(host, hosts);
         for app in &host.apps {
             if host.reachable {
@@ -92,15 +95,12 @@ fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -
                 let _infallible = writeln!(notes, "{line}");
             }
             if app.is_stopped() {
-                let how = match &app.start_refused {
-                    Some(why) => format!("and not to be started: {}", plain(why)),
-                    None => "to start it, on the host: updater start".to_owned(),
-                };
-                let _infallible =
-                    writeln!(notes, "{} {}: stopped there; {how}", host.host, app.app);
+                let how = plain(&app.why_stopped());
+                let _infallible = writeln!(notes, "{} {}: {how}", host.host, app.app);
             }
-            for warning in &app.warnings {
-                let _infallible = writeln!(notes, "{} {}: {}", host.host, app.app, plain(warning));
+            for complaint in app.complaints().into_iter().chain(app.survived()) {
+                let said = plain(&complaint);
+                let _infallible = writeln!(notes, "{} {}: {said}", host.host, app.app);
             }
         }
     }
@@ -166,6 +166,7 @@ mod tests {
             updater_version: None,
             updater_digest: None,
             rollout: None,
+            warnings: Vec::new(),
             apps: Vec::new(),
         };
         let broken = status(Some("failed to ask this host: swarm itself failed"));
@@ -188,6 +189,7 @@ mod tests {
             updater_version: Some(version.to_owned()),
             updater_digest: Some(protocol::Digest::from_bytes([digest; 32])),
             held: None,
+            warnings: Vec::new(),
             rollout: None,
             apps: Vec::new(),
         };

@@ -3,7 +3,6 @@
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -22,10 +21,6 @@ pub enum Mood {
     Broken,
     /// It answers well for a while, and then dies.
     Fading,
-    /// It leaves a process behind that keeps the port.
-    Clinging,
-    /// It ignores the request to stop.
-    Stubborn,
 }
 
 /// `swarm demo-agent`, which is not for people.
@@ -66,11 +61,8 @@ pub enum AgentError {
 
 /// Serves until it is stopped, or until its mood takes it.
 pub fn run_agent(args: &AgentArgs) -> Result<(), AgentError> {
-    match args.mood {
-        Mood::Crash => return Err(AgentError::Crashed),
-        Mood::Stubborn => ignore_stop()?,
-        Mood::Clinging => return cling(args),
-        Mood::Healthy | Mood::Broken | Mood::Fading => {}
+    if args.mood == Mood::Crash {
+        return Err(AgentError::Crashed);
     }
     let listener = listen(&args.listen)?;
     let (args, answered) = (Arc::new(args.clone()), Arc::new(AtomicU32::new(0)));
@@ -99,28 +91,6 @@ fn listen(address: &str) -> io::Result<TcpListener> {
             bound => return bound,
         }
     }
-}
-
-/// Leaves the port to a process of another session, and stays beside it.
-fn cling(args: &AgentArgs) -> Result<(), AgentError> {
-    let own = std::env::current_exe()?;
-    // Without its environment nothing tells any more whom it belongs to.
-    Command::new("/usr/bin/setsid")
-        .env_clear()
-        .env("RELEASE_DIGEST", &args.digest)
-        .arg("--fork")
-        .arg(own)
-        .args(["demo-agent", "--mood", "stubborn", "--listen", &args.listen])
-        .status()?;
-    loop {
-        std::thread::park();
-    }
-}
-
-fn ignore_stop() -> io::Result<()> {
-    let mut signals = nix::sys::signal::SigSet::empty();
-    signals.add(nix::sys::signal::Signal::SIGTERM);
-    signals.thread_block().map_err(io::Error::from)
 }
 
 fn answer(stream: &TcpStream, args: &AgentArgs) -> io::Result<()> {

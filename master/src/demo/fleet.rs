@@ -120,18 +120,6 @@ impl Fleet {
 
     /// Agents outlive their updater, so they are told by what they were given.
     fn stop_agents(&self) {
-        self.kill_agents(|address, environment, words| {
-            let given = format!("AGENT_LISTEN={address}");
-            has(environment, &given) || (has(words, "demo-agent") && has(words, address))
-        });
-    }
-
-    /// What a clinging release has left behind.
-    pub(super) fn stop_leftovers(&self) {
-        self.kill_agents(|address, _, words| has(words, "stubborn") && has(words, address));
-    }
-
-    fn kill_agents(&self, is_one: impl Fn(&str, &[u8], &[u8]) -> bool) {
         let addresses: Vec<_> = self.hosts.iter().map(Host::agent_address).collect();
         let Ok(processes) = fs::read_dir("/proc") else { return };
         for process in processes.flatten() {
@@ -140,8 +128,11 @@ impl Fleet {
             };
             let read = |name| fs::read(process.path().join(name)).unwrap_or_default();
             let (environment, words) = (read("environ"), read("cmdline"));
-            let ours = addresses.iter().any(|address| is_one(address, &environment, &words));
-            if ours {
+            let is_one = |address: &String| {
+                let given = format!("AGENT_LISTEN={address}");
+                has(&environment, &given) || (has(&words, "demo-agent") && has(&words, address))
+            };
+            if addresses.iter().any(is_one) {
                 let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
         }

@@ -81,7 +81,15 @@ pub fn name(number: u32) -> HostName {
 
 pub fn here(active: Digest, healthy: bool) -> Observation {
     let agent = if healthy { AgentState::Running } else { AgentState::Dead };
-    let app = AppReport { active: Some(active), phase: Phase::Idle, healthy, agent, room: None };
+    let app = AppReport {
+        active: Some(active),
+        phase: Phase::Idle,
+        healthy,
+        reason: None,
+        stranded: false,
+        agent,
+        room: None,
+    };
     Observation::Reported(HostReport { app: Some(app), updater: OLD })
 }
 

@@ -9,7 +9,7 @@ use protocol::{Digest, LastTransaction, Outcome, RELEASE_RECORD, SELF_APP};
 use updater::config::Config;
 use updater::release::{Layout, Slot};
 use updater::transaction::machine::after_switch;
-use updater::transaction::{AppFiles, Journal, ReleaseStates, is_stranded};
+use updater::transaction::{AppFiles, Journal, ReleaseStates, UnprovenKind};
 
 /// Where an app is, and what its configuration promises.
 #[derive(Debug, Clone)]
@@ -106,7 +106,8 @@ impl<'a> AppSnapshot<'a> {
     /// Whether no release could be proven, and none was since.
     pub(super) fn stranded(&self) -> bool {
         let ending = self.journal.as_ref().and_then(|journal| journal.outcome);
-        ending == Some(Outcome::Stranded) || is_stranded(&self.history)
+        ending == Some(Outcome::Stranded)
+            || UnprovenKind::by_history(&self.history) == Some(UnprovenKind::Stranded)
     }
 
     /// Whether a release is the program that ran before any was pushed, or that a newer package brought.

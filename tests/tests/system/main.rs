@@ -31,6 +31,7 @@ mod fleets;
 mod full;
 mod fuzzed;
 mod handover;
+mod health;
 mod hooks;
 mod hostile_archives;
 mod hostile_builds;

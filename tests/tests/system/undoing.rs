@@ -47,7 +47,8 @@ fn lesson_01_a_bad_first_install_leaves_a_clean_host() -> Result<()> {
         assert!(host.install().join(link).symlink_metadata().is_err(), "{link} is left");
     }
     let app = host.app()?;
-    assert_eq!((app.active, app.healthy), (None, true));
+    assert_eq!((app.active, app.healthy), (None, false));
+    assert!(app.reason.is_some_and(|reason| reason.starts_with("nothing runs")));
     assert_eq!(host.running(), None);
     assert_eq!(host.releases()?.releases[0].state, ReleaseState::Failed);
 

@@ -2,31 +2,48 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use protocol::{AppName, AppReleases};
+use http::HeaderMap;
+use protocol::{AppName, AppReleases, Period, header};
 
 use crate::api::ApiError;
 use crate::api::blocking::blocking;
+use crate::api::headers::only;
 use crate::api::older_form::{HealthAnswer, ReleasesAnswer};
 use crate::daemon::Daemon;
 use crate::server::Caller;
 
+/// For fresh answers of probes, at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
 /// `GET /health`: from memory, so that it answers whatever the disk does; how much room there is, is asked
-/// anew, but not waited for.
+/// anew, but not waited for. With `Swarm-Probe`, every app's own probe is asked first.
 pub(super) async fn health(
     State(daemon): State<Arc<Daemon>>,
     caller: Caller,
-) -> Json<HealthAnswer> {
+    headers: HeaderMap,
+) -> Result<Json<HealthAnswer>, ApiError> {
     if caller.is_master() {
         daemon.note_answered_master();
+    }
+    if let Some(patience) = patience(&headers)? {
+        daemon.ask_probes(patience.0.min(LONGEST_WAIT)).await;
     }
     daemon.look_at_room().await;
     let agent = daemon.app(None).ok().map(|app| app.status.get());
     let health = agent.as_ref().map(crate::transaction::Status::health);
     let releases = agent.map(|status| status.slots).unwrap_or_default();
-    Json(HealthAnswer::new(daemon.health(), health.as_ref(), releases))
+    Ok(Json(HealthAnswer::new(daemon.health(), health.as_ref(), releases)))
+}
+
+/// How long fresh answers are waited for; `None` where none are asked for.
+fn patience(headers: &HeaderMap) -> Result<Option<Period>, ApiError> {
+    let Some(text) = only(headers, header::PROBE)? else { return Ok(None) };
+    let wrong = |_| ApiError::bad_request(format!("{} is a time, as in 8s", header::PROBE));
+    text.parse().map(Some).map_err(wrong)
 }
 
 /// `GET /releases`: what is on the disk.

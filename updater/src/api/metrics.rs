@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use http::header::CONTENT_TYPE;
 use protocol::{AppHealth, AppName, Health};
+use time::OffsetDateTime;
 
 use crate::daemon::Daemon;
 
@@ -28,11 +29,13 @@ fn render(health: &Health) -> String {
         &mut text,
         "updater_app_healthy",
         "gauge",
-        "1 unless the agent should run and does not.",
+        "1 if the program is well, by its process and its own probe, and a release was proven.",
     );
     for (name, app) in &health.apps {
         sample(&mut text, "updater_app_healthy", &[app_label(name)], u64::from(app.healthy));
     }
+    probe_samples(&mut text, health);
+    death_samples(&mut text, health);
     family(&mut text, "updater_app_phase", "gauge", "The phase of the app's transaction.");
     for (name, app) in &health.apps {
         let labels = [app_label(name), ("phase", app.state.to_string())];
@@ -47,12 +50,52 @@ fn render(health: &Health) -> String {
     for (name, app) in &health.apps {
         if let Some(last) = &app.last {
             let labels = [app_label(name), ("outcome", last.outcome.to_string())];
-            let seconds = u64::try_from(last.ended_at.unix_timestamp()).unwrap_or(0);
             let metric = "updater_app_last_transaction_timestamp_seconds";
-            sample(&mut text, metric, &labels, seconds);
+            sample(&mut text, metric, &labels, seconds(last.ended_at));
         }
     }
     text
+}
+
+fn probe_samples(text: &mut String, health: &Health) {
+    let stranded = "updater_app_stranded";
+    family(text, stranded, "gauge", "1 while no release could be proven, and none was since.");
+    for (name, app) in &health.apps {
+        sample(text, stranded, &[app_label(name)], u64::from(app.stranded));
+    }
+    let probes = || health.apps.iter().filter_map(|(name, app)| Some((name, app.probe.as_ref()?)));
+    let passed = "updater_app_probe_passed";
+    family(text, passed, "gauge", "1 if the last answer to the app's own probe passed.");
+    for (name, probe) in probes() {
+        sample(text, passed, &[app_label(name)], u64::from(probe.passed));
+    }
+    let at = "updater_app_probe_timestamp_seconds";
+    family(text, at, "gauge", "When the last answer to the app's own probe came.");
+    for (name, probe) in probes() {
+        sample(text, at, &[app_label(name)], seconds(probe.at));
+    }
+}
+
+fn death_samples(text: &mut String, health: &Health) {
+    let deaths = "updater_app_agent_deaths";
+    let help = "How often the agent died outside of transactions since its release was proven.";
+    family(text, deaths, "gauge", help);
+    for (name, app) in &health.apps {
+        let times = app.died.as_ref().map_or(0, |death| u64::from(death.times));
+        sample(text, deaths, &[app_label(name)], times);
+    }
+    let last = "updater_app_agent_last_death_timestamp_seconds";
+    family(text, last, "gauge", "When the agent last died outside of transactions, and of what.");
+    for (name, app) in &health.apps {
+        if let Some(death) = &app.died {
+            let labels = [app_label(name), ("how", death.how.clone())];
+            sample(text, last, &labels, seconds(death.at));
+        }
+    }
+}
+
+fn seconds(time: OffsetDateTime) -> u64 {
+    u64::try_from(time.unix_timestamp()).unwrap_or(0)
 }
 
 fn release_sample(text: &mut String, name: &AppName, app: &AppHealth) {
@@ -88,11 +131,22 @@ mod tests {
             "digest": format!("sha256:{}", "a".repeat(64)), "uptime_seconds": 5, "epoch": 2,
             "apps": { "agent": {
                 "state": "watching", "since": "2026-01-02T03:04:05Z", "healthy": true,
-                "agent": "running", "pid": 7, "active": null, "last": null,
+                "agent": "running", "pid": 7, "active": null, "last": null, "stranded": true,
+                "probe": { "at": "2026-01-02T03:04:05Z", "passed": false, "failures": 2, "detail": "500" },
+                "died": { "how": "exited with status 7", "at": "2026-01-02T03:04:05Z", "times": 4,
+                    "since": "2026-01-02T03:04:05Z" },
             }},
         }));
         let text = render(&health.unwrap());
         assert!(text.contains("updater_app_phase{app=\"agent\",phase=\"watching\"} 1\n"), "{text}");
+        for line in [
+            "updater_app_probe_passed{app=\"agent\"} 0\n",
+            "updater_app_stranded{app=\"agent\"} 1\n",
+            "updater_app_agent_deaths{app=\"agent\"} 4\n",
+            "_last_death_timestamp_seconds{app=\"agent\",how=\"exited with status 7\"} 1767323045\n",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
         assert!(text.contains("updater_uptime_seconds 5\n"), "{text}");
     }
 }

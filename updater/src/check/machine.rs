@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
 use crate::config::{Config, Finding};
+use crate::runner::{LeftAgent, left_agents};
 
 pub(super) fn check(config: &Config, daemon_runs: bool, findings: &mut Vec<Finding>) {
     if let Ok(address) = config.listen.parse::<SocketAddr>()
@@ -16,6 +17,9 @@ pub(super) fn check(config: &Config, daemon_runs: bool, findings: &mut Vec<Findi
     {
         findings.push(port_taken(address, &error));
     }
+    let left = left_agents(config);
+    findings
+        .extend(left.iter().filter_map(LeftAgent::warning).map(|it| Finding::warning("app", it)));
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     check_call("openat2", openat2(CWD, ".", flags, Mode::empty(), resolve).err(), findings);

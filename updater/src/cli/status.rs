@@ -93,6 +93,9 @@ fn render(shown: &Shown) -> String {
         }
         None => text.push_str("the updater does not run; this is what its files say\n"),
     }
+    for warning in shown.updater.iter().flat_map(|health| &health.warnings) {
+        let _ = writeln!(text, "warning: {warning}");
+    }
     for (name, app) in &shown.apps {
         render_app(&mut text, name, app);
     }
@@ -103,6 +106,20 @@ fn render_app(text: &mut String, name: &AppName, app: &ShownApp) {
     let health = &app.health;
     let pid = health.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
     let _ = writeln!(text, "\n{name}: {}, agent {}{pid}", health.state, health.agent);
+    if let Some(reason) = &health.reason {
+        let _ = writeln!(text, "  not well: {reason}");
+    }
+    if let Some(death) = &health.died {
+        let _ = writeln!(text, "  last death: its agent {death}");
+        for line in &death.output {
+            let _ = writeln!(text, "    {line}");
+        }
+    }
+    if let Some(probe) = &health.probe {
+        let verdict = if probe.passed { "passed" } else { "failed" };
+        let at = probe.at.format(&Rfc3339).unwrap_or_default();
+        let _ = writeln!(text, "  probe {verdict} at {at}: {}", probe.detail);
+    }
     for release in &app.releases.releases {
         let slot = match Some(release.digest) {
             digest if digest == app.releases.active => "active",
@@ -127,7 +144,8 @@ fn render_app(text: &mut String, name: &AppName, app: &ShownApp) {
             let _ = writeln!(text, "        {detail}");
         }
     }
-    for warning in &health.warnings {
+    let warnings = health.warnings.iter();
+    for warning in warnings.filter(|warning| Some(*warning) != health.reason.as_ref()) {
         let _ = writeln!(text, "  warning: {warning}");
     }
 }

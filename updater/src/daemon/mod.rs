@@ -2,6 +2,7 @@
 
 mod drill;
 mod epoch;
+mod probe_rounds;
 mod state;
 mod supervisor;
 

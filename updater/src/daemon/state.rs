@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::{chain, failed_to, sweep_unfinished};
+use futures_util::future::join_all;
 use protocol::{
     AppName, Code, DEFAULT_APP, Digest, DrillReport, FORMAT, Health, HostName, Problem,
     ReleaseSlot, UpdaterState,
@@ -18,7 +19,7 @@ use tokio::sync::watch;
 use crate::config::{Config, RunnerKind};
 use crate::daemon::Epoch;
 use crate::drill::{read_last, sweep as sweep_drill};
-use crate::runner::RunnerResources;
+use crate::runner::{LeftAgent, RunnerResources, left_agents};
 use crate::self_update::{OwnExecutable, Takeover};
 use crate::sys::{blocking, wall_clock};
 use crate::transaction::{App, AppError, Events, Failure, Recovery};
@@ -42,6 +43,8 @@ pub struct Daemon {
     pub(super) resources: RunnerResources,
     pub(super) config_file: PathBuf,
     pub(super) drill: Mutex<Option<DrillReport>>,
+    /// Agents of apps that are not configured any more.
+    left: Vec<LeftAgent>,
     epoch: Epoch,
     started: Instant,
     charge: watch::Sender<Charge>,
@@ -111,6 +114,7 @@ impl Daemon {
             updater_app: Arc::new(updater_app),
             drill: Mutex::new(drill),
             config_file,
+            left: left_agents(&config),
             epoch,
             started: Instant::now(),
             charge: watch::Sender::new(if candidate {
@@ -158,9 +162,13 @@ impl Daemon {
             }
             app.refresh();
         }
+        for warning in self.left.iter().filter_map(LeftAgent::warning) {
+            tracing::warn!("{warning}");
+        }
         self.charge.send_replace(Charge::Taken);
         for app in self.apps.values() {
             super::supervisor::supervise(Arc::clone(app));
+            super::probe_rounds::ask_now_and_then(Arc::clone(app));
         }
     }
 
@@ -230,6 +238,11 @@ impl Daemon {
         })
     }
 
+    /// Asks the probes of all apps anew, each for at most so long.
+    pub async fn ask_probes(&self, patience: Duration) {
+        join_all(self.apps.values().map(|app| app.ask_probe(patience))).await;
+    }
+
     /// Looks how much room there is on the disks. A disk that does not answer is not waited for, nor asked
     /// again meanwhile.
     pub async fn look_at_room(self: &Arc<Self>) {
@@ -260,6 +273,7 @@ impl Daemon {
             epoch: self.epoch.highest(),
             longest_watch: Some(self.config.limits.longest_watch),
             drill: self.last_drill(),
+            warnings: self.left.iter().filter_map(LeftAgent::warning).collect(),
             apps: apps.map(|(name, app)| (name.clone(), app.status.get().health())).collect(),
         }
     }

@@ -1,6 +1,7 @@
 //! Outside of transactions: agents that should run are started, and started again, ever more
 //! slowly, when they die. What an operator stopped is left alone.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,16 +30,18 @@ pub(super) fn supervise(app: Arc<App>) {
         blocking(LOOKING, move || keep_stopped(&stopping)).await;
         loop {
             let looking = Arc::clone(&app);
+            let taken = app.agent.times_taken();
             let found = blocking(LOOKING, move || looking.agent.instance()).await;
             if let Some(instance) = found {
                 let looking = Arc::clone(&app);
                 // systemd or an administrator may have started it.
                 blocking(LOOKING, move || looking.refresh()).await;
-                if lived_long(&app, &instance).await {
+                let life = follow(&app, &instance, taken).await;
+                if life.long {
                     pause = Duration::ZERO;
                 }
                 let looking = Arc::clone(&app);
-                blocking(LOOKING, move || looking.refresh()).await;
+                blocking(LOOKING, move || note_death(&looking, &instance, life.taken)).await;
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -53,27 +56,48 @@ pub(super) fn supervise(app: Arc<App>) {
     });
 }
 
-/// Waits for the agent's end, and keeps its log within its bound meanwhile. True if it lived longer
-/// than the longest pause, so that its death is a new story.
-async fn lived_long(app: &Arc<App>, instance: &Instance) -> bool {
+/// What was seen of an agent's life.
+struct Life {
+    /// Whether it was longer than the longest pause, so that its death is a new story.
+    long: bool,
+    /// How often a transaction or an operator had taken the agent when it was last seen alive.
+    taken: u64,
+}
+
+/// Waits for the agent's end, and keeps its log within its bound meanwhile.
+async fn follow(app: &Arc<App>, instance: &Instance, mut taken: u64) -> Life {
     let since = tokio::time::Instant::now();
+    let long = app.settings.config.run.backoff_max.0;
     let mut looks = tokio::time::interval(LOG_LOOKS);
+    let mut settled = pin!(tokio::time::sleep(long));
+    let mut is_settled = false;
     loop {
         tokio::select! {
+            biased;
             _ = instance.exited() => break,
+            () = &mut settled, if !is_settled => {
+                is_settled = true;
+                let looking = Arc::clone(app);
+                blocking(LOOKING, move || looking.refresh()).await;
+            }
             _ = looks.tick() => {
+                let now_taken = app.agent.times_taken();
+                if instance.is_alive() {
+                    taken = now_taken;
+                }
                 let app = Arc::clone(app);
                 blocking(LOOKING, move || look_after(&app)).await;
             }
         }
     }
-    since.elapsed() >= app.settings.config.run.backoff_max.0
+    Life { long: since.elapsed() >= long, taken }
 }
 
 fn look_after(app: &App) {
     app.refresh_room();
     app.keep_reserve();
-    if !app.status.get().warnings.is_empty() {
+    let status = app.status.get();
+    if !status.warnings.is_empty() || !status.health().healthy {
         // What could not be read a while ago may be readable again.
         app.refresh();
     }
@@ -82,8 +106,19 @@ fn look_after(app: &App) {
     }
 }
 
+/// Keeps what the agent died of, unless a transaction or an operator has ended it.
+fn note_death(app: &App, instance: &Instance, taken: u64) {
+    {
+        let _turn = app.agent.wait_for_turn();
+        if app.agent.times_taken() == taken && !app.agent.is_kept_stopped() {
+            app.note_death(instance);
+        }
+    }
+    app.refresh();
+}
+
 fn keep_stopped(app: &App) {
-    let _held = app.agent.hold();
+    let _held = app.agent.wait_for_turn();
     if let Err(failure) = app.keep_stopped() {
         tracing::warn!(app = %app.settings.name, "{}: {}", app.settings.name, failure.problem.detail);
     }
@@ -91,7 +126,7 @@ fn keep_stopped(app: &App) {
 
 fn start_if_wanted(app: &App) {
     // A transaction that is past its switch has the agent in its hands: this waits for its end.
-    let _held = app.agent.hold();
+    let _held = app.agent.wait_for_turn();
     let active = app.settings.layout.slot(Slot::Active).ok().flatten();
     let (runner, Some(active)) = (app.agent.runner(), active) else { return };
     if app.agent.is_kept_stopped()
@@ -110,7 +145,11 @@ fn start_if_wanted(app: &App) {
     };
     let detail = match launched {
         Ok(instance) => format!("was started as process {}", instance.process().pid),
-        Err(error) => format!("could not be started: {error}"),
+        Err(error) => {
+            app.note_failed_start(active, &error);
+            app.refresh();
+            return;
+        }
     };
     tracing::info!(app = %app.settings.name, "{}: the agent {detail}", app.settings.name);
     app.status.publish(None, EventKind::Agent { detail });

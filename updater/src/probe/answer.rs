@@ -35,6 +35,21 @@ pub struct Answer {
     pub detail: String,
     /// The beginning of the answer's body, or the end of the command's output.
     pub body: Option<String>,
+    /// What is wrong with the probe itself, where that is known.
+    pub mistake: Option<ProbeMistake>,
+}
+
+/// Why no program could pass a probe, whatever release it is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display)]
+pub enum ProbeMistake {
+    #[strum(serialize = "it speaks TLS, and the url says http")]
+    SpeaksTls,
+    #[strum(serialize = "it does not speak TLS, and the url says https")]
+    SpeaksNoTls,
+    #[strum(serialize = "its certificate is not trusted")]
+    Untrusted,
+    #[strum(serialize = "it listens elsewhere, and not where the probe asks")]
+    ListensElsewhere,
 }
 
 impl Answer {
@@ -44,11 +59,15 @@ impl Answer {
     }
 
     pub(super) fn silence(detail: String) -> Self {
-        Self { answered: false, healthy: false, proof: None, detail, body: None }
+        Self { answered: false, healthy: false, proof: None, detail, body: None, mistake: None }
     }
 
     pub(super) fn failure(detail: String) -> Self {
         Self { answered: true, ..Self::silence(detail) }
+    }
+
+    pub(super) fn because(self, mistake: Option<ProbeMistake>) -> Self {
+        Self { mistake, ..self }
     }
 
     pub(super) fn healthy(detail: String, proof: Result<Proof, String>) -> Self {
@@ -56,6 +75,6 @@ impl Answer {
             Ok(proof) => (Some(proof), detail),
             Err(why) => (None, format!("{detail}, but {why}")),
         };
-        Self { answered: true, healthy: true, proof, detail, body: None }
+        Self { answered: true, healthy: true, proof, detail, body: None, mistake: None }
     }
 }

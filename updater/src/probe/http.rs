@@ -5,11 +5,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use common::chain;
-use http::{Request, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use protocol::Proof;
@@ -20,12 +22,14 @@ use tokio_rustls::TlsConnector;
 
 use super::owner::{Standing, standing, taken};
 use super::target::HttpTarget;
-use super::{Answer, Expectation, echo};
+use super::{Answer, Expectation, ProbeMistake, echo, mistake};
 use crate::runner::Instance;
 use crate::sys::output::printable;
 
-/// Bytes of a body that are read.
+/// Bytes of a body that are read where the release stands in it.
 const BODY_BYTES: usize = 64 * 1024;
+/// How long the beginning of a body is waited for, where it only helps to understand a failure.
+const BEGINNING: Duration = Duration::from_millis(500);
 /// Characters of a body that are kept.
 const EXCERPT: usize = 400;
 
@@ -33,7 +37,7 @@ const EXCERPT: usize = 400;
 pub(super) async fn ask_tcp(address: &str, expected: &Expectation) -> Answer {
     let connection = match connect(address).await {
         Ok(connection) => connection,
-        Err(error) => return Answer::silence(format!("connect to {address}: {error}")),
+        Err(error) => return refused(address, &error, expected).await,
     };
     let ends = match Ends::of(&connection) {
         Ok(ends) => ends,
@@ -41,13 +45,14 @@ pub(super) async fn ask_tcp(address: &str, expected: &Expectation) -> Answer {
     };
     let proof = match ends.look(expected).await {
         Standing::Accepted | Standing::Listens => Ok(Proof::Process),
-        Standing::Foreign(who) => Err(who),
+        Standing::Foreign(who) | Standing::Unseen(who) => Err(who),
         Standing::Unknown => Err(UNKNOWN.to_owned()),
     };
     drop(connection);
     Answer::healthy(format!("{address} takes connections"), proof)
 }
 
+const UNKNOWN_NOTE: &str = "; the process that answers could not be established";
 const UNKNOWN: &str = "the process that answers could not be established";
 
 /// A GET is sent, and its answer looked at.
@@ -55,29 +60,37 @@ pub(super) async fn ask_http(target: &HttpTarget, expected: &Expectation) -> Ans
     let address = target.address();
     let connection = match connect(&address).await {
         Ok(connection) => connection,
-        Err(error) => return Answer::silence(format!("connect to {address}: {error}")),
+        Err(error) => return refused(&address, &error, expected).await,
     };
     let ends = match Ends::of(&connection) {
         Ok(ends) => ends,
         Err(error) => return Answer::failure(format!("connect to {address}: {error}")),
     };
+    let before = ends.look(expected).await;
     let process_counts = target.pointer.is_none() || expected.process_too;
-    let before = if process_counts { ends.look(expected).await } else { Standing::Unknown };
-    if let Standing::Foreign(who) = before {
-        return Answer::failure(who);
+    match &before {
+        Standing::Foreign(who) => return Answer::failure(who.clone()),
+        Standing::Unseen(who) if process_counts => return Answer::failure(who.clone()),
+        _ => {}
     }
     let mut driver = JoinSet::new();
     let exchange = match exchange(connection, target, &mut driver).await {
         Ok(exchange) => exchange,
-        Err(why) => return Answer::failure(format!("{}: {why}", target.uri)),
+        Err(error) => {
+            let mistake = error.mistake(target).await;
+            return Answer::failure(format!("{}: {}", target.uri, error.why)).because(mistake);
+        }
     };
     let status = exchange.status;
     let mut answer = if status.is_success() {
-        let after = if process_counts { ends.look(expected).await } else { Standing::Unknown };
+        let after = ends.look(expected).await;
+        // An echo may count where no process can be established; the result says so.
+        let known = !matches!(after, Standing::Unknown | Standing::Unseen(_));
+        let note = if process_counts || known { "" } else { UNKNOWN_NOTE };
         let proof = prove(target, expected, &exchange.body, &before, after);
-        Answer::healthy(format!("{} answered {status}", target.uri), proof)
+        Answer::healthy(format!("{} answered {status}{note}", target.uri), proof)
     } else {
-        Answer::failure(format!("{} answered {status}", target.uri))
+        Answer::failure(format!("{} answered {status}{}", target.uri, exchange.redirect))
     };
     answer.body = Some(excerpt(&exchange.body)).filter(|text| !text.is_empty());
     // Until here the connection was held open.
@@ -94,8 +107,11 @@ fn prove(
 ) -> Result<Proof, String> {
     if let Some(pointer) = &target.pointer {
         echo::check(body, pointer, expected)?;
-        if !expected.process_too {
-            return Ok(Proof::Echo);
+        match after {
+            // What an echo says is no secret: a process that is known to be foreign proves nothing.
+            Standing::Foreign(who) => return Err(who),
+            _ if !expected.process_too => return Ok(Proof::Echo),
+            _ => {}
         }
     }
     match after {
@@ -104,31 +120,70 @@ fn prove(
         Standing::Listens if matches!(before, Standing::Accepted | Standing::Listens) => {
             Ok(Proof::Process)
         }
-        Standing::Foreign(who) => Err(who),
+        Standing::Foreign(who) | Standing::Unseen(who) => Err(who),
         Standing::Listens | Standing::Unknown => Err(UNKNOWN.to_owned()),
+    }
+}
+
+async fn refused(address: &str, error: &io::Error, expected: &Expectation) -> Answer {
+    let mistake = mistake::of_refusal(error, address, &expected.instance).await;
+    Answer::silence(format!("connect to {address}: {error}")).because(mistake)
+}
+
+/// Why there was no answer.
+pub(super) struct ExchangeError {
+    pub(super) why: String,
+    kind: ExchangeErrorKind,
+}
+
+enum ExchangeErrorKind {
+    Handshake(Option<ProbeMistake>),
+    /// What came is no answer in clear.
+    NotUnderstood,
+    Other,
+}
+
+impl ExchangeError {
+    const fn other(why: String) -> Self {
+        Self { why, kind: ExchangeErrorKind::Other }
+    }
+
+    async fn mistake(&self, target: &HttpTarget) -> Option<ProbeMistake> {
+        match self.kind {
+            ExchangeErrorKind::Handshake(mistake) => mistake,
+            ExchangeErrorKind::NotUnderstood if target.tls.is_none() => {
+                mistake::of_clear_text(target).await
+            }
+            ExchangeErrorKind::NotUnderstood | ExchangeErrorKind::Other => None,
+        }
     }
 }
 
 /// An answer, and the connection that it came on.
 pub(super) struct Exchange {
     pub(super) status: StatusCode,
+    /// Where it leads, in words, if it is a redirect.
+    redirect: String,
     body: Bytes,
     sender: http1::SendRequest<Empty<Bytes>>,
 }
 
-/// Sends the question, by TLS where that is asked for, and reads the whole answer.
+/// Sends the question, by TLS where that is asked for, and reads what counts of the answer.
 pub(super) async fn exchange(
     connection: TcpStream,
     target: &HttpTarget,
     driver: &mut JoinSet<()>,
-) -> Result<Exchange, String> {
+) -> Result<Exchange, ExchangeError> {
     let Some((name, config)) = &target.tls else {
         return exchange_over(connection, target, driver).await;
     };
     let connector = TlsConnector::from(config.clone());
     match connector.connect(name.clone(), connection).await {
         Ok(connection) => exchange_over(connection, target, driver).await,
-        Err(error) => Err(format!("the TLS handshake failed: {}", chain(&error))),
+        Err(error) => Err(ExchangeError {
+            why: format!("the TLS handshake failed: {}", chain(&error)),
+            kind: ExchangeErrorKind::Handshake(mistake::of_handshake(&error)),
+        }),
     }
 }
 
@@ -136,28 +191,71 @@ async fn exchange_over(
     connection: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     target: &HttpTarget,
     driver: &mut JoinSet<()>,
-) -> Result<Exchange, String> {
+) -> Result<Exchange, ExchangeError> {
     let path = target.uri.path_and_query().map_or("/", |path| path.as_str());
-    let authority = target.uri.authority().map_or("", |authority| authority.as_str());
-    let request = Request::get(path)
-        .header(header::HOST, authority)
-        .header(header::USER_AGENT, "updater-probe")
-        .header(header::ACCEPT, "application/json, */*;q=0.5")
+    let mut request = Request::get(path)
         .body(Empty::new())
-        .map_err(|error| chain(&error))?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(connection)).await.map_err(|error| chain(&error))?;
+        .map_err(|error| ExchangeError::other(chain(&error)))?;
+    request.headers_mut().clone_from(&target.headers);
+    let (mut sender, connection) = http1::handshake(TokioIo::new(connection))
+        .await
+        .map_err(|error| ExchangeError::other(chain(&error)))?;
     driver.spawn(async move {
         // Its error is the request's too.
         let _ = connection.await;
     });
-    let response = sender.send_request(request).await.map_err(|error| chain(&error))?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), BODY_BYTES)
-        .collect()
-        .await
-        .map_err(|error| format!("answered {status}, and then: {}", chain(error.as_ref())))?;
-    Ok(Exchange { status, body: body.to_bytes(), sender })
+    let response = sender.send_request(request).await.map_err(|error| {
+        let not_understood = error.is_parse() || error.is_incomplete_message();
+        let kind = if not_understood {
+            ExchangeErrorKind::NotUnderstood
+        } else {
+            ExchangeErrorKind::Other
+        };
+        ExchangeError { why: chain(&error), kind }
+    })?;
+    let (status, redirect) = (response.status(), redirect(&response));
+    let body = match (&target.pointer, status.is_success()) {
+        (Some(_), true) => Limited::new(response.into_body(), BODY_BYTES)
+            .collect()
+            .await
+            .map_err(|error| {
+                let why = format!("answered {status}, and then: {}", chain(error.as_ref()));
+                ExchangeError::other(why)
+            })?
+            .to_bytes(),
+        // The status is the answer. The body may be as long as it likes, and need not end.
+        (None, true) => Bytes::new(),
+        (_, false) => beginning(response.into_body()).await,
+    };
+    Ok(Exchange { status, redirect, body, sender })
+}
+
+fn redirect(response: &Response<Incoming>) -> String {
+    if !response.status().is_redirection() {
+        return String::new();
+    }
+    let location = response.headers().get(header::LOCATION);
+    let location = location.map_or("nowhere".to_owned(), |to| printable(to.as_bytes()));
+    let location: String = location.chars().take(EXCERPT).collect();
+    format!(", a redirect to {location}, which a probe does not follow")
+}
+
+/// As much of a body as an operator is shown; one that does not come is not waited for.
+async fn beginning(mut body: Incoming) -> Bytes {
+    let mut bytes = BytesMut::new();
+    let reading = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let Ok(data) = frame.into_data() else { return };
+            let left = (4 * EXCERPT).saturating_sub(bytes.len());
+            bytes.extend_from_slice(data.get(..left).unwrap_or(&data));
+            if bytes.len() >= 4 * EXCERPT {
+                return;
+            }
+        }
+    };
+    // What came until then is shown.
+    let _ = tokio::time::timeout(BEGINNING, reading).await;
+    bytes.freeze()
 }
 
 pub(super) async fn connect(address: &str) -> io::Result<TcpStream> {

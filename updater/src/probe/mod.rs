@@ -10,6 +10,7 @@ mod command;
 mod drive;
 mod echo;
 mod http;
+mod mistake;
 mod owner;
 mod ready;
 mod target;
@@ -17,7 +18,7 @@ mod target;
 mod tests;
 mod verdict;
 
-pub use answer::{Answer, Expectation};
+pub use answer::{Answer, Expectation, ProbeMistake};
 pub use ask::Probe;
 pub use drive::{WatchFailure, prove, watch};
 pub use ready::Readiness;

@@ -18,6 +18,8 @@ pub(super) enum Standing {
     Listens,
     /// Another process does; which, in words.
     Foreign(String),
+    /// None that is to be seen holds it: it proves no process, and is not known to be foreign.
+    Unseen(String),
     /// Nothing that listens there is to be seen.
     Unknown,
 }
@@ -32,7 +34,7 @@ const LOOKS: usize = 10;
 pub(super) fn standing(instance: &Instance, local: SocketAddr, peer: SocketAddr) -> Standing {
     let (local, peer) = (canonical(local), canonical(peer));
     (0..LOOKS).find_map(|_| look(instance, local, peer)).unwrap_or_else(|| {
-        Standing::Foreign(format!("{peer} is answered by a process that is not to be seen"))
+        Standing::Unseen(format!("{peer} is answered by a process that is not to be seen"))
     })
 }
 
@@ -47,6 +49,16 @@ pub(super) fn taken(agent: &Instance, ends: &[(SocketAddr, SocketAddr)]) -> Vec<
         Some(held.contains(&accepted.inode))
     };
     ends.iter().map(own).collect()
+}
+
+/// Whether the agent listens, and not there.
+pub(super) fn listens_elsewhere(agent: &Instance, asked: SocketAddr) -> bool {
+    let members = agent.members();
+    let held: BTreeSet<u64> = members.iter().flat_map(|pid| proc::sockets(*pid)).collect();
+    let tables = networks(&members);
+    let own = |socket: &&Socket| socket.listens && held.contains(&socket.inode);
+    let own: Vec<&Socket> = tables.iter().flatten().filter(own).collect();
+    !own.is_empty() && !own.iter().any(|socket| is_listener(socket, canonical(asked)))
 }
 
 /// One look; `None` if things moved.

@@ -1,10 +1,12 @@
 //! What is asked, read from the configuration once.
 
 use std::path::Path;
+use std::str::FromStr as _;
 use std::sync::Arc;
 
-use http::Uri;
-use http::uri::Scheme;
+use http::header::{self, HeaderName};
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderValue, Uri};
 use pki::{Credentials, IdentityError, Paths, ProbeTrust, TlsError, probe_client_config};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -14,7 +16,7 @@ use crate::config::{AppConfig, HealthConfig};
 /// What a probe asks.
 #[derive(Debug, Clone)]
 pub(super) enum Target {
-    Http(HttpTarget),
+    Http(Box<HttpTarget>),
     Tcp(String),
     Command(Vec<String>),
     Nothing,
@@ -28,6 +30,8 @@ pub(super) struct HttpTarget {
     /// Absent for plain HTTP.
     pub(super) tls: Option<(ServerName<'static>, Arc<ClientConfig>)>,
     pub(super) pointer: Option<String>,
+    /// What the question carries, `Host` among it.
+    pub(super) headers: HeaderMap,
 }
 
 /// Why an app cannot be probed as it is configured.
@@ -36,6 +40,9 @@ pub enum ProbeError {
     /// Not a URL that can be asked.
     #[error("use {0:?} as the health url: expected http://host:port/path or https://…")]
     Url(String),
+    /// Not a header that can be sent.
+    #[error("send the header {0:?} with the probe")]
+    Header(String),
     /// The certificate for the probe cannot be used.
     #[error("load the identity of the probe")]
     Identity(#[from] IdentityError),
@@ -48,7 +55,8 @@ impl Target {
     pub(super) fn read(app: &AppConfig, identity: &Path) -> Result<Self, ProbeError> {
         let health = &app.health;
         if let Some(url) = &health.url {
-            return HttpTarget::read(url, health, identity).map(Self::Http);
+            return HttpTarget::read(url, health, identity)
+                .map(|target| Self::Http(Box::new(target)));
         }
         if let Some(address) = &health.tcp {
             return Ok(Self::Tcp(address.clone()));
@@ -62,7 +70,9 @@ impl Target {
     /// What is asked of a new agent beside an old one.
     pub(super) fn of_readiness(app: &AppConfig, identity: &Path) -> Result<Self, ProbeError> {
         match &app.health.ready_url {
-            Some(url) => HttpTarget::read(url, &app.health, identity).map(Self::Http),
+            Some(url) => {
+                HttpTarget::read(url, &app.health, identity).map(|it| Self::Http(Box::new(it)))
+            }
             None => Self::read(app, identity),
         }
     }
@@ -85,8 +95,9 @@ impl HttpTarget {
         } else {
             None
         };
+        let headers = headers(health, &uri)?;
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        Ok(Self { host, port, tls, pointer: health.release_pointer.clone(), uri })
+        Ok(Self { host, port, tls, pointer: health.release_pointer.clone(), headers, uri })
     }
 
     /// Where to connect to.
@@ -94,6 +105,24 @@ impl HttpTarget {
         let Self { host, port, .. } = self;
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
+}
+
+fn headers(health: &HealthConfig, uri: &Uri) -> Result<HeaderMap, ProbeError> {
+    let mut headers = HeaderMap::new();
+    let authority = uri.authority().map_or("", Authority::as_str);
+    let host = health.host.as_deref().unwrap_or(authority);
+    let standard = [
+        (header::HOST.as_str(), host),
+        (header::USER_AGENT.as_str(), "updater-probe"),
+        (header::ACCEPT.as_str(), "application/json, */*;q=0.5"),
+    ];
+    let more = health.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    for (name, value) in standard.into_iter().chain(more) {
+        let wrong = || ProbeError::Header(name.to_owned());
+        let value = HeaderValue::from_str(value).map_err(|_| wrong())?;
+        headers.insert(HeaderName::from_str(name).map_err(|_| wrong())?, value);
+    }
+    Ok(headers)
 }
 
 fn client_config(health: &HealthConfig, identity: &Path) -> Result<Arc<ClientConfig>, ProbeError> {

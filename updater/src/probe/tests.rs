@@ -8,6 +8,7 @@ use protocol::{Command, Period, ProbeKind, ProbeReport, Proof};
 use tokio::runtime::Runtime;
 
 mod https;
+mod mistakes;
 
 use super::*;
 use crate::config::{AppConfig, HealthConfig};
@@ -228,31 +229,69 @@ fn an_echo_of_anything_else_fails() {
 }
 
 #[test]
-fn an_echo_is_not_enough_for_a_release_that_ran_before() {
+fn an_echo_of_a_foreign_process_is_no_proof_nor_enough_for_a_release_that_ran_before() {
     let old = Running::server();
     let new = Running::new("tell(0)\ntime.sleep(1000)");
     // Both run the same digest, so the echo is right.
     let pointing = HealthConfig { release_pointer: Some("/release".to_owned()), ..old.http() };
-    assert!(new.prove(pointing.clone()).passed);
-    let expected = Expectation { process_too: true, ..new.expectation() };
-    assert!(!new.prove_as(pointing, &expected).passed);
+    for process_too in [false, true] {
+        // Any local process can say it: one that is known not to be the agent's proves nothing.
+        let expected = Expectation { process_too, ..new.expectation() };
+        let report = new.prove_as(pointing.clone(), &expected);
+        assert!(
+            !report.passed && report.detail.contains("is not of the new release"),
+            "{report:?}"
+        );
+    }
     let expected = Expectation { process_too: true, ..old.expectation() };
     let report = old.prove_as(old.pointing("/release"), &expected);
     assert_eq!(report.proof, Some(Proof::Process));
 }
 
 #[test]
-fn an_error_a_redirect_and_an_endless_body_fail() {
+fn an_error_a_redirect_and_a_body_that_is_too_long_for_its_pointer_fail() {
     for (answer, said) in [
         ("500, 'broken', {}", "answered 500"),
-        ("302, '', {'Location': 'http://127.0.0.1/'}", "answered 302"),
+        (
+            "302, '', {'Location': 'http://127.0.0.1/x'}",
+            "answered 302 Found, a redirect to http://127.0.0.1/x, which a probe does not follow",
+        ),
         ("200, 'x' * 100000, {}", "length limit exceeded"),
     ] {
         let running = Running::answering(&format!("def answer(path):\n    return {answer}"));
-        let report = running.prove(running.http());
+        let long = answer.starts_with("200");
+        let health = if long { running.pointing("/release") } else { running.http() };
+        let report = running.prove(health);
         assert!(!report.passed && report.detail.contains(said), "{}", report.detail);
         assert_eq!(report.attempts, 2);
     }
+}
+
+#[test]
+fn a_body_of_any_length_passes_also_one_without_end() {
+    let long = Running::answering("def answer(path):\n    return 200, 'x' * 100000, {}");
+    let report = long.prove(long.http());
+    assert!(report.passed, "{}", report.detail);
+    let endless = Running::answering(
+        "def stream(handler):\n    handler.send_response(200)\n    handler.end_headers()\n    \
+         handler.wfile.write(b'data: 1')\n    time.sleep(1000)\nHandler.do_GET = stream",
+    );
+    let report = endless.prove(endless.http());
+    assert!(report.passed, "{}", report.detail);
+}
+
+#[test]
+fn a_probe_has_the_host_and_the_headers_that_it_was_given() {
+    let running = Running::answering(
+        "def site(handler):\n    right = (handler.headers['Host'], handler.headers['X-For']) == \
+         ('www.example.org', 'a')\n    handler.send_response(200 if right else 421)\n    \
+         handler.end_headers()\nHandler.do_GET = site",
+    );
+    assert!(!running.prove(running.http()).passed);
+    let headers = [("X-For".to_owned(), "a".to_owned())].into();
+    let host = Some("www.example.org".to_owned());
+    let report = running.prove(HealthConfig { host, headers, ..running.http() });
+    assert!(report.passed, "{}", report.detail);
 }
 
 #[test]

@@ -45,6 +45,11 @@ pub struct Verdict {
 }
 
 impl Plan {
+    /// How long an agent that was just started may take to answer at all.
+    pub fn patience(&self) -> Duration {
+        self.warm_up + self.interval * self.attempts + self.timeout
+    }
+
     pub(super) fn read(health: &HealthConfig) -> Self {
         Self {
             warm_up: health.warm_up.0,
@@ -61,8 +66,7 @@ impl Verdict {
     /// Starts now. Something has to answer within `attempts` intervals and one `timeout`, after
     /// the warm-up.
     pub fn new(plan: Plan, now: Instant) -> Self {
-        let patience = plan.warm_up + plan.interval * plan.attempts + plan.timeout;
-        Self { deadline: now + patience, plan, attempts: 0, row: 0 }
+        Self { deadline: now + plan.patience(), plan, attempts: 0, row: 0 }
     }
 
     /// When to ask first.

@@ -18,7 +18,7 @@ use crate::sys::process::{ProcessHandle, ProcessId};
 pub(super) struct InstanceSlot {
     record: PathBuf,
     /// How long killed processes may take to be gone.
-    kill_timeout: Duration,
+    pub(super) kill_timeout: Duration,
     /// How it is made a unit of its own, and ended, where that can be.
     pub(super) transient: Option<Transient>,
     /// The agent that was last started or found, so that it is followed by one thread only.

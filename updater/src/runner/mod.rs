@@ -9,6 +9,7 @@ mod error;
 mod instance;
 mod instance_slot;
 mod launch;
+mod left_agents;
 mod log;
 mod log_writer;
 mod members;
@@ -17,6 +18,7 @@ mod resources;
 mod socket_store;
 mod sockets;
 mod stop;
+mod strays;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -28,6 +30,7 @@ pub use beside::Handover;
 pub use error::RunnerError;
 pub use instance::{ExitReport, Instance};
 pub use launch::{Launch, command_of, release_path_variable};
+pub use left_agents::{LeftAgent, left_agents};
 pub use log_writer::write_log;
 pub use process::{Runner, for_app};
 pub use resources::RunnerResources;

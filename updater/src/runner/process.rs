@@ -3,10 +3,10 @@
 use std::fmt::Debug;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use protocol::FORMAT;
+use protocol::{Digest, FORMAT};
 
 use super::beside::BESIDE;
 use super::instance::Record;
@@ -14,10 +14,13 @@ use super::instance_slot::InstanceSlot;
 use super::log::{AgentLog, BegunLog, LogPipe};
 use super::members::MARK;
 use super::sockets::Sockets;
+use super::stop;
+use super::strays::{self, Stray};
 use super::transient::Transient;
 use super::units::{HandoverUnitsRunner, UnitsRunner};
 use super::{Handover, Instance, Launch, RunnerError, RunnerResources};
 use crate::config::{AppConfig, RunnerKind, Strategy};
+use crate::release::Layout;
 use crate::sys::output::TAIL_LINES;
 use crate::sys::process::ProcessId;
 use crate::sys::spawn::{Output, Spawn};
@@ -45,6 +48,12 @@ pub trait Runner: Debug + Send + Sync {
 
     /// The agent that runs, started by this updater, an earlier one, or systemd.
     fn find(&self) -> Result<Option<Instance>, RunnerError>;
+
+    /// Takes over an agent of ours that is not written down, if it is of the active release and none is
+    /// known; others are ended. Of every release there is one start.
+    fn adopt_stray(&self, _active: &Digest, _grace: Duration) -> Result<(), RunnerError> {
+        Ok(())
+    }
 
     /// Makes systemd wait for the updater before it starts the agent at boot. To be called before a link
     /// moves for the first time.
@@ -104,6 +113,7 @@ pub fn for_app(config: &AppConfig, state: &Path, resources: &RunnerResources) ->
     };
     Box::new(ProcessRunner {
         user: config.user.clone(),
+        store: Layout::new(&config.install_dir).store(),
         log: AgentLog::new(state, config.run.log_bytes.0, resources.program.clone()),
         sockets: Sockets::new(app, &config.run.sockets, resources.sockets.clone()),
         serving: seat("instance.json"),
@@ -114,6 +124,8 @@ pub fn for_app(config: &AppConfig, state: &Path, resources: &RunnerResources) ->
 #[derive(Debug)]
 struct ProcessRunner {
     user: Option<String>,
+    /// Where its releases are.
+    store: PathBuf,
     log: AgentLog,
     sockets: Sockets,
     /// The agent that serves, or should.
@@ -138,7 +150,20 @@ impl Runner for ProcessRunner {
     }
 
     fn clear(&self, grace: Duration) -> Result<(), RunnerError> {
-        clear_seat(&self.serving, grace)
+        clear_seat(&self.serving, grace)?;
+        self.strays()?.iter().try_for_each(|stray| self.end_stray(stray, grace))
+    }
+
+    fn adopt_stray(&self, active: &Digest, grace: Duration) -> Result<(), RunnerError> {
+        let mut strays = self.strays()?;
+        let adopted = match self.serving.find()? {
+            Some(_) => None,
+            // The one that was started last serves.
+            None => strays.iter().rposition(|stray| stray.digest == *active),
+        };
+        let adopted = adopted.map(|index| strays.remove(index));
+        strays.iter().try_for_each(|stray| self.end_stray(stray, grace))?;
+        adopted.map_or(Ok(()), |stray| self.adopt(stray))
     }
 
     fn find(&self) -> Result<Option<Instance>, RunnerError> {
@@ -287,6 +312,49 @@ impl ProcessRunner {
 }
 
 impl ProcessRunner {
+    /// Agents of ours that are not written down.
+    fn strays(&self) -> Result<Vec<Stray>, RunnerError> {
+        let written = [self.serving.read()?, self.beside.read()?];
+        let known: Vec<_> = written.into_iter().flatten().map(|record| record.mark).collect();
+        // A user that is gone must not keep an agent from being stopped.
+        let user = self.user.as_deref().and_then(|name| User::by_name(name).ok());
+        let users: Vec<_> = User::current().into_iter().chain(user).map(|user| user.uid).collect();
+        strays::find(&self.store, &known, &users).map_err(RunnerError::Follow)
+    }
+
+    fn end_stray(&self, stray: &Stray, grace: Duration) -> Result<(), RunnerError> {
+        let (pid, release) = (stray.leader.pid, stray.digest.short());
+        tracing::warn!("an agent of {release} that no file names is ended: process {pid}");
+        stop::stop(&stray.signs(), grace, self.serving.kill_timeout)
+    }
+
+    fn adopt(&self, stray: Stray) -> Result<(), RunnerError> {
+        let (pid, release) = (stray.leader.pid, stray.digest.short());
+        let Some(handle) = stray.leader.open().map_err(RunnerError::Follow)? else { return Ok(()) };
+        let groups = proc::control_groups(pid);
+        let group = self.serving.transient.as_ref().map(|unit| unit.group(&stray.mark));
+        let record = Record {
+            format: FORMAT,
+            group: group.filter(|group| groups.contains(group)),
+            mark: stray.mark,
+            leader: Some(stray.leader),
+            units: Vec::new(),
+            side: None,
+            digest: stray.digest,
+            version: stray.version,
+            release_path: stray.release_path,
+            started_at: wall_clock(),
+            log_start: 0,
+            log: None,
+        };
+        self.serving.prepare()?;
+        self.serving.write(&record)?;
+        let instance = self.serving.followed(record, handle)?;
+        self.serving.follow(instance);
+        tracing::warn!("an agent of {release} that no file named was found again: process {pid}");
+        Ok(())
+    }
+
     /// What a unit printed before it failed is in the log, and not in the journal.
     fn with_output(&self, error: RunnerError, log_start: u64) -> RunnerError {
         match error {

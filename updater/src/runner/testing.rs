@@ -15,6 +15,9 @@ use super::{ExitReport, Instance, Launch, Runner, RunnerResources, for_app};
 use crate::config::AppConfig;
 use crate::sys::process::ProcessId;
 
+/// The release of every app here.
+pub(crate) const DIGEST: Digest = Digest::from_bytes([7; 32]);
+
 /// An app whose agent is a script, and which can tell the test that it is up.
 pub(crate) struct App {
     directory: TempDir,
@@ -31,21 +34,27 @@ impl App {
         let directory = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(directory.path().join("socket")).unwrap();
         let runner = runner(directory.path(), bytes);
-        fs::create_dir(directory.path().join("release")).unwrap();
-        Self { directory, listener, runner }
+        let app = Self { directory, listener, runner };
+        fs::create_dir_all(app.release()).unwrap();
+        app
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
+    /// The directory of its one release.
+    pub(crate) fn release(&self) -> PathBuf {
+        self.path("install/releases/store").join(DIGEST.hex())
+    }
+
     pub(crate) fn launch(&self, script: &str) -> Launch {
-        let file = self.path("release/agent");
+        let file = self.release().join("agent");
         fs::write(&file, script).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
         Launch {
-            release_path: self.path("release"),
-            digest: Digest::from_bytes([7; 32]),
+            release_path: self.release(),
+            digest: DIGEST,
             version: Some("1.2".to_owned()),
             command: vec!["./agent".to_owned()],
             environment: BTreeMap::new(),
@@ -85,7 +94,7 @@ impl Drop for App {
 }
 
 fn runner(directory: &Path, log_bytes: u64) -> Box<dyn Runner> {
-    let mut config = AppConfig::new("/unused");
+    let mut config = AppConfig::new(directory.join("install"));
     // Tests must not make units of the machine that they run on.
     config.run.transient = false;
     config.run.log_bytes = protocol::Bytes(log_bytes);

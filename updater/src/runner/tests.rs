@@ -38,6 +38,34 @@ fn lesson_17_an_agent_gets_the_stated_environment_and_nothing_else() {
 }
 
 #[test]
+fn an_agent_that_no_file_names_is_found_again_and_never_started_twice() {
+    let app = App::new();
+    let launch = app.python("control = connect()\ntime.sleep(1000)");
+    let first = app.runner.start(&launch).unwrap();
+    let connection = app.accept();
+    // The state directory is lost, and the updater with it.
+    fs::remove_file(app.path("instance.json")).unwrap();
+    let next = app.another_updater();
+    assert!(next.find().unwrap().is_none());
+    next.adopt_stray(&testing::DIGEST, Duration::ZERO).unwrap();
+    let found = next.find().unwrap().unwrap();
+    assert_eq!(found.process(), first.process());
+    assert!(found.is_same(&first) && found.digest() == testing::DIGEST);
+    // Of another release it is ended, and so it is before a start.
+    fs::remove_file(app.path("instance.json")).unwrap();
+    let other = app.another_updater();
+    other.adopt_stray(&protocol::Digest::from_bytes([8; 32]), Duration::ZERO).unwrap();
+    all_gone(connection);
+    let second = next.start(&launch).unwrap();
+    let connection = app.accept();
+    fs::remove_file(app.path("instance.json")).unwrap();
+    let third = app.another_updater().start(&launch).unwrap();
+    let _open = app.accept();
+    all_gone(connection);
+    assert!(!second.is_alive() && third.is_alive());
+}
+
+#[test]
 fn lesson_25_a_flag_for_one_start_is_gone_at_the_next() {
     let app = App::new();
     let mut launch = app.launch("#!/bin/sh\necho passive=$PASSIVE\n");

@@ -9,7 +9,7 @@ use protocol::{
 
 use super::engine::Engine;
 use super::recovery::on_own_thread;
-use super::{App, Failure, Order, Target};
+use super::{App, Failure, Order, ReleaseStates, Target};
 use crate::release::Slot;
 use crate::trust::VerifiedManifest;
 
@@ -110,7 +110,7 @@ impl App {
         };
         if let Some(digest) = digest {
             states.refuse_quarantined(&digest, order.options.retry_quarantined)?;
-            if order.kind != Kind::Stage && !order.options.force && self.runs(&digest) {
+            if order.kind != Kind::Stage && !order.options.force && self.runs(&digest, &states) {
                 return Ok(Plan::Current(digest));
             }
             if settings.is_kept(&digest)? {
@@ -162,14 +162,16 @@ impl App {
         Err(Problem::new(Code::NoPreviousRelease, detail).into())
     }
 
-    /// Whether `active` names the release *and* its agent runs. A dead agent is no reason to say
-    /// that all is well.
-    fn runs(&self, digest: &Digest) -> bool {
+    /// Whether `active` names the release, its agent runs, it was proven here, and nothing that is known
+    /// speaks against it: only then there is nothing to do.
+    fn runs(&self, digest: &Digest, states: &ReleaseStates) -> bool {
         if let Some(own) = &self.self_update {
             return own.release() == *digest;
         }
         let active = self.settings.layout.slot(Slot::Active).ok().flatten();
-        active == Some(*digest) && self.agent.running_instance(digest).is_some()
+        let runs = active == Some(*digest) && self.agent.running_instance(digest).is_some();
+        self.refresh();
+        runs && states.proven(digest) && self.status.get().health().healthy
     }
 
     fn check_space(&self, length: Option<u64>) -> Result<(), Problem> {

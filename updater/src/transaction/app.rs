@@ -3,19 +3,20 @@
 
 use std::sync::{Arc, Mutex};
 
-use common::failed_to;
+use common::{failed_to, state_file};
 use protocol::{
-    ActiveRelease, AppName, CallerKind, Kind, LastTransaction, Phase, ProbeKind, SlotRelease,
-    TransactionId,
+    ActiveRelease, AppName, CallerKind, FORMAT, Kind, LastTransaction, Phase, ProbeKind,
+    SlotRelease, TransactionId,
 };
 use tokio::runtime::Handle;
 
 use super::parts::{AgentControl, AppError, AppSettings, SelfUpdate, Signals, StatusBoard};
-use super::{AgentProcess, Events, Journal, Target, is_stranded, read_history};
+use super::{AgentProcess, Deaths, Events, Journal, Target, Unproven, UnprovenKind, read_history};
 use crate::config::Config;
 use crate::release::Slot;
 use crate::runner::RunnerResources;
 use crate::self_update::{OwnExecutable, Takeover};
+use crate::sys::wall_clock;
 
 pub struct App {
     pub settings: Arc<AppSettings>,
@@ -42,6 +43,8 @@ struct SeenOnDisk {
     active: Option<ActiveRelease>,
     slots: Vec<SlotRelease>,
     last: Option<LastTransaction>,
+    deaths: Option<Deaths>,
+    unproven: Option<UnprovenKind>,
     warnings: Vec<String>,
     start_refused: Option<String>,
 }
@@ -89,7 +92,7 @@ impl App {
     /// Reads again what `/health` tells: from the disk, and whether the agent runs.
     pub fn refresh(&self) {
         let seen = self.look_at_disk();
-        let agent = self.agent.state(seen.active.is_some());
+        let agent = self.agent.state(seen.active.is_some(), seen.deaths.as_ref(), wall_clock());
         self.show(seen, agent);
     }
 
@@ -123,16 +126,47 @@ impl App {
             warnings.push(format!("the history cannot be read: {error}"));
             self.status.get().last.into_iter().collect()
         });
-        if is_stranded(&history) {
+        let unproven = self.unproven(&history, &mut warnings);
+        if unproven == Some(UnprovenKind::Stranded) {
             warnings.push("stranded: no release could be proven healthy here".to_owned());
         }
+        let deaths = self.deaths(active.as_ref(), &mut warnings);
         // That a slot cannot be read, the release store's own checks say.
         let slots = settings.slot_releases().unwrap_or_else(|_| self.status.get().slots);
         let start_refused = active
             .as_ref()
             .and_then(|active| settings.refuse_foreign_data(&active.digest).err())
             .map(|failure| failure.problem.detail);
-        SeenOnDisk { active, slots, last: history.pop(), warnings, start_refused }
+        SeenOnDisk { active, slots, last: history.pop(), deaths, unproven, warnings, start_refused }
+    }
+
+    /// What the last transaction that touched the app left, if it proved nothing. An updater that did not
+    /// keep it has it in its history.
+    fn unproven(
+        &self,
+        history: &[LastTransaction],
+        warnings: &mut Vec<String>,
+    ) -> Option<UnprovenKind> {
+        let kept: Option<Unproven> = state_file::read(&self.settings.files.unproven(), FORMAT)
+            .unwrap_or_else(|error| {
+                warnings.push(failed_to(&error));
+                None
+            });
+        kept.map(|kept| kept.what()).or_else(|| UnprovenKind::by_history(history))
+    }
+
+    /// What the agent of the active release died of since that release was proven.
+    fn deaths(&self, active: Option<&ActiveRelease>, warnings: &mut Vec<String>) -> Option<Deaths> {
+        let settings = &self.settings;
+        let kept: Option<Deaths> = state_file::read(&settings.files.deaths(), FORMAT)
+            .unwrap_or_else(|error| {
+                warnings.push(failed_to(&error));
+                None
+            });
+        let active = active.map(|active| active.digest);
+        let states = settings.release_states().ok();
+        let proven = active.and_then(|active| states?.get(&active)?.proven_at);
+        kept.filter(|deaths| deaths.concern(active, proven))
     }
 
     fn show(&self, seen: SeenOnDisk, agent: AgentProcess) {
@@ -141,6 +175,8 @@ impl App {
             status.active = seen.active;
             status.slots = seen.slots;
             status.last = seen.last;
+            status.deaths = seen.deaths;
+            status.unproven = seen.unproven;
             status.warnings = seen.warnings;
             status.start_refused = seen.start_refused;
             status.agent = agent;

@@ -11,6 +11,7 @@ mod engine;
 mod events;
 mod failure;
 mod files;
+mod look;
 pub mod machine;
 mod manifest;
 mod operate;
@@ -28,14 +29,14 @@ pub use archive::{Archive, ArchiveMessage, ContradictionError, Declared};
 pub use events::{EventFilter, Events};
 pub use failure::{Failure, FailureOrigin};
 pub use files::{
-    AppFiles, AppLock, Applied, Evidence, Journal, MigrationPlan, MigrationState, Migrations, Next,
-    RecordedState, ReleaseStates, add_line, evidence_file, has_line, is_stranded, read_history,
-    try_lock,
+    AppFiles, AppLock, Applied, Deaths, Evidence, Journal, MigrationPlan, MigrationState,
+    Migrations, Next, RecordedState, ReleaseStates, Unproven, UnprovenKind, add_line,
+    evidence_file, has_line, read_history, try_lock,
 };
 pub use operate::Operation;
 pub use order::{Order, Target};
 pub use parts::{
-    AgentControl, AgentProcess, AppError, AppSettings, KeptError, Status, StatusBoard,
+    AgentControl, AgentProcess, AppError, AppSettings, KeptError, ProbeState, Status, StatusBoard,
 };
 pub use recovery::Recovery;
 pub use run_without_daemon::run_without_daemon;

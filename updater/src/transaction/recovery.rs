@@ -111,6 +111,10 @@ impl App {
         // A start of the agent writes there too.
         let agent = self.agent.hold();
         sweep_unfinished(files.directory())?;
+        // What a transaction left in the middle has started is its own to end.
+        if !files.journal().exists() {
+            self.agent.adopt_stray();
+        }
         drop(agent);
         settings.end_leftovers()?;
         let Some(journal) = self.journal_at_rest()? else {

@@ -2,10 +2,11 @@
 //!
 //! A process may end between any two reads: what is gone is `None`, never an error.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 
-/// Bytes of an environment that are looked at. Where its environment lies, a process says itself
+/// Bytes of an environment, or of a command, that are looked at. Where its environment lies, a process says itself
 /// (prctl(2), `PR_SET_MM_MAP`): it may be as long as all addresses that there are.
 const ENVIRONMENT_BYTES: u64 = 256 << 10;
 
@@ -77,10 +78,38 @@ pub fn name(pid: u32) -> String {
 
 /// Whether a process was started with this `NAME=value` in its environment.
 pub fn was_given(pid: u32, variable: &str) -> bool {
-    let Ok(file) = File::open(format!("/proc/{pid}/environ")) else { return false };
+    words(pid, "environ").iter().any(|one| one == variable.as_bytes())
+}
+
+/// The environment that a process was started with, as far as it is text.
+pub fn environment(pid: u32) -> BTreeMap<String, String> {
+    let text = |one: Vec<u8>| {
+        let one = String::from_utf8(one).ok()?;
+        one.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+    };
+    words(pid, "environ").into_iter().filter_map(text).collect()
+}
+
+/// The command that a process runs, as far as it is text.
+pub fn arguments(pid: u32) -> Vec<String> {
+    words(pid, "cmdline").into_iter().filter_map(|word| String::from_utf8(word).ok()).collect()
+}
+
+/// The user who started a process: its real one, which a set-user-ID program does not change.
+pub fn user(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    ids.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// What a process has in one of its files of words, each ended by a zero byte.
+fn words(pid: u32, name: &str) -> Vec<Vec<u8>> {
+    let Ok(file) = File::open(format!("/proc/{pid}/{name}")) else { return Vec::new() };
     let mut all = Vec::new();
-    let read = file.take(ENVIRONMENT_BYTES).read_to_end(&mut all);
-    read.is_ok() && all.split(|byte| *byte == 0).any(|one| one == variable.as_bytes())
+    if file.take(ENVIRONMENT_BYTES).read_to_end(&mut all).is_err() {
+        return Vec::new();
+    }
+    all.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
 }
 
 /// The control groups that a process is in (cgroups(7)), where systemd may have put it: in the unified
@@ -124,6 +153,19 @@ mod tests {
         let stat = Stat::parse(line).unwrap();
         assert_eq!((stat.pid, stat.parent, stat.group, stat.session), (42, 1, 40, 39));
         assert_eq!((stat.threads, stat.start_time), (3, 777));
+    }
+
+    #[test]
+    fn a_process_says_what_it_was_started_with() {
+        let mut child =
+            std::process::Command::new("sleep").arg("600").env("A", "b=c").spawn().unwrap();
+        let (environment, arguments) = (environment(child.id()), arguments(child.id()));
+        let users = (user(child.id()), user(std::process::id()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(environment.get("A").map(String::as_str), Some("b=c"));
+        assert!(arguments.iter().any(|word| word == "600"), "{arguments:?}");
+        assert!(users.0.is_some() && users.0 == users.1);
     }
 
     #[test]

@@ -56,21 +56,18 @@ impl CheckedHost {
         }
         let well = status.is_well();
         wrong.extend(status.error);
+        wrong.extend(status.warnings);
         for app in status.apps.iter().filter(|_| status.reachable) {
             if app.is_stopped() {
-                wrong.push(format!("{}: stopped there; on the host: updater start", app.app));
+                wrong.push(format!("{}: {}", app.app, app.why_stopped()));
             }
             if let (true, Some(desired)) = (app.drift, &app.desired) {
                 let runs = app.active.as_ref().map(|active| active.digest.short());
                 let runs = runs.as_deref().unwrap_or("nothing");
                 wrong.push(format!("{}: runs {runs}, should run {}", app.app, desired.short()));
             }
-            if !app.healthy {
-                let agent = app.agent.as_ref().map(ToString::to_string);
-                let agent = agent.as_deref().unwrap_or("not known");
-                wrong.push(format!("{}: its agent should run, and is {agent}", app.app));
-            }
-            wrong.extend(app.warnings.iter().map(|warning| format!("{}: {warning}", app.app)));
+            let complaints = app.complaints().into_iter();
+            wrong.extend(complaints.map(|complaint| format!("{}: {complaint}", app.app)));
         }
         let (fine, detail) = match status.skipped {
             Some(ref reason) => (true, Some(reason.clone())),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use protocol::{
-    ActiveRelease, AgentState, AppHealth, AppName, Digest, Health, HostName, LastTransaction,
-    Phase, Releases,
+    ActiveRelease, AgentDeath, AgentState, AppHealth, AppName, Digest, Health, HostName, LastProbe,
+    LastTransaction, Phase, Releases,
 };
 use serde::Serialize;
 use store::SkipReason;
@@ -33,6 +33,9 @@ pub struct HostStatus {
     /// The rollout that has it, if one has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout: Option<HeldBy>,
+    /// What an operator should know of it beside its apps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Its apps, and those that it should have.
     pub apps: Vec<AppStatus>,
 }
@@ -47,8 +50,17 @@ pub struct AppStatus {
     pub since: Option<OffsetDateTime>,
     /// What its agent is doing.
     pub agent: Option<AgentState>,
-    /// True unless its agent should run and does not.
+    /// Whether its program is well.
     pub healthy: bool,
+    /// Why it is not, by the host's own word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The last answer to its own probe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probe: Option<LastProbe>,
+    /// What its agent last died of, outside of transactions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub died: Option<AgentDeath>,
     /// What runs, by the host's own word.
     pub active: Option<ActiveRelease>,
     /// Where a rollback would go.
@@ -81,6 +93,7 @@ impl HostStatus {
             updater_version: None,
             updater_digest: None,
             rollout: None,
+            warnings: Vec::new(),
             apps: Vec::new(),
         }
     }
@@ -88,7 +101,8 @@ impl HostStatus {
     /// Whether it is as it should be: `check` and `status` say the same of it. A host that is not
     /// addressed is no worry.
     pub fn is_well(&self) -> bool {
-        self.skipped.is_some() || (self.reachable && self.apps.iter().all(AppStatus::is_well))
+        let well = self.reachable && self.warnings.is_empty();
+        self.skipped.is_some() || (well && self.apps.iter().all(AppStatus::is_well))
     }
 }
 
@@ -100,6 +114,33 @@ impl AppStatus {
     /// Whether an operator stopped it on the host.
     pub fn is_stopped(&self) -> bool {
         self.agent == Some(AgentState::Stopped)
+    }
+
+    /// Of a stopped one: how it is started again, or why it is not to be.
+    pub fn why_stopped(&self) -> String {
+        let how = match &self.start_refused {
+            Some(why) => format!("and not to be started: {why}"),
+            None => "to start it, on the host: updater start".to_owned(),
+        };
+        format!("stopped there; {how}")
+    }
+
+    /// What is amiss, each said once: why the program is not well, and what an operator should know.
+    pub fn complaints(&self) -> Vec<String> {
+        let unwell = (!self.healthy).then(|| {
+            let agent = self.agent.as_ref().map(ToString::to_string);
+            let agent = agent.unwrap_or_else(|| "not known".to_owned());
+            self.reason.clone().unwrap_or(format!("its agent should run, and is {agent}"))
+        });
+        let said = unwell.clone();
+        let warnings = self.warnings.iter().filter(|warning| Some(*warning) != said.as_ref());
+        unwell.into_iter().chain(warnings.cloned()).collect()
+    }
+
+    /// What its agent died of, where it runs again.
+    pub fn survived(&self) -> Option<String> {
+        let death = self.died.as_ref().filter(|_| self.healthy)?;
+        Some(format!("its agent {death}; it runs again"))
     }
 }
 
@@ -148,6 +189,7 @@ async fn ask_host(member: Member, known: Known) -> HostStatus {
             reachable: true,
             updater_version: Some(health.version.clone()),
             updater_digest: Some(health.digest),
+            warnings: health.warnings.clone(),
             apps: apps(health, releases.as_ref(), &expected),
             ..blank
         },
@@ -159,7 +201,7 @@ async fn ask(
     client: Result<UpdaterClient, ClientError>,
 ) -> Result<(Health, Option<Releases>), ClientError> {
     let client = client?;
-    let health = client.health().await?;
+    let health = client.fresh_health().await?;
     Ok((health, client.releases().await.ok()))
 }
 
@@ -199,6 +241,9 @@ fn of_app(
         since: Some(health.since),
         agent: Some(health.agent),
         healthy: health.healthy,
+        reason: health.reason,
+        probe: health.probe,
+        died: health.died,
         active: health.active,
         prev,
         desired,
@@ -225,6 +270,9 @@ fn of_silent(expected: &Expected) -> AppStatus {
         since: None,
         agent: None,
         healthy: false,
+        reason: None,
+        probe: None,
+        died: None,
         active: None,
         prev: None,
         desired: Some(expected.desired.digest),

@@ -1,6 +1,8 @@
 //! What a host is waiting for, since when, and what happens next; else why it is as it is.
 
-use protocol::{AgentState, AppHealth, AppName, Code, HostName, LastTransaction, Phase};
+use protocol::{
+    AgentDeath, AgentState, AppHealth, AppName, Code, HostName, LastTransaction, Phase,
+};
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
@@ -29,14 +31,16 @@ pub async fn why(
         Ok(client) => client,
         Err(error) => return failed(&error),
     };
-    let health = match client.health().await {
+    let health = match client.fresh_health().await {
         Ok(health) => health,
         Err(error) => return failed(&error),
     };
     let mut answers = Vec::new();
     for (app, health) in health.apps {
-        let output = match &health.last {
-            Some(last) if last.code.is_some() && health.state == Phase::Idle => {
+        let output = match (&health.died, &health.last) {
+            // What came last is what it is about.
+            (Some(death), _) => death.output.clone(),
+            (None, Some(last)) if last.code.is_some() && health.state == Phase::Idle => {
                 output(&client, last).await
             }
             _ => Vec::new(),
@@ -71,11 +75,18 @@ fn line(app: &AppHealth, now: OffsetDateTime) -> String {
             Some(why) => format!(", but is stopped and not to be started: {why}"),
             None => ", but was stopped on the host (there: updater start)".to_owned(),
         },
-        _ if app.healthy => String::new(),
-        agent => format!(", but its agent is {agent}"),
+        _ if app.healthy => died(app.died.as_ref()),
+        agent => match &app.reason {
+            Some(reason) => format!(", and is not well: {reason}"),
+            None => format!(", but its agent is {agent}"),
+        },
     };
     let last = app.last.as_ref().map_or_else(String::new, |last| last_words(last, now));
     format!("idle, waits for nothing; {runs}{agent}{last}")
+}
+
+fn died(death: Option<&AgentDeath>) -> String {
+    death.map_or_else(String::new, |death| format!("; its agent {death}; it runs again"))
 }
 
 fn last_words(last: &LastTransaction, now: OffsetDateTime) -> String {

@@ -123,7 +123,7 @@ impl Executor for Updaters {
         let orders = Arc::clone(&self.orders);
         match command {
             Command::Observe { host } => self.begin(host, |host, updater, _| async move {
-                let observation = match updater.health().await {
+                let observation = match updater.fresh_health().await {
                     Ok(health) => Observation::Reported(HostReport::of(&health, &orders.plan.app)),
                     Err(error) => unreachable(&error),
                 };

@@ -1,15 +1,17 @@
 //! The calls of the updater's API.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, HOST};
+use http::request::Builder;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use protocol::{
-    AppName, Digest, FORMAT, Health, HostName, OrderOptions, Releases, RollbackOrder,
-    TransactionId, UpdateOrder,
+    AppName, Digest, FORMAT, Health, HostName, OrderOptions, Period, Releases, RollbackOrder,
+    TransactionId, UpdateOrder, header,
 };
 use rustls::ClientConfig;
 use serde::Serialize;
@@ -24,6 +26,9 @@ use crate::updater_client::request::{OrderBody, OrderRequest, order_query};
 use crate::updater_client::{
     ClientError, FailureEvidence, OrderResult, ProgressCallback, ReleaseArchive, Timeouts,
 };
+
+/// How long an updater may ask for a fresh answer of a program that hangs, at most.
+const FRESH_PROBE: Duration = Duration::from_secs(10);
 
 /// Speaks to the updater of one host, as this master.
 #[derive(Clone)]
@@ -59,6 +64,12 @@ impl UpdaterClient {
         self.get("/health").await
     }
 
+    /// `GET /health`, after every app's own probe was asked anew. An older updater says what it knows.
+    pub async fn fresh_health(&self) -> Result<Health, ClientError> {
+        let patience = Period(FRESH_PROBE.min(self.timeouts.answer / 2));
+        self.get_with("/health", &[(header::PROBE, patience.to_string())]).await
+    }
+
     /// `GET /releases`.
     pub async fn releases(&self) -> Result<Releases, ClientError> {
         self.get("/releases").await
@@ -69,7 +80,7 @@ impl UpdaterClient {
         &self,
         transaction: &TransactionId,
     ) -> Result<FailureEvidence, ClientError> {
-        let value = self.get_value(&format!("/evidence/{transaction}")).await?;
+        let value = self.get_value(&format!("/evidence/{transaction}"), &[]).await?;
         Ok(FailureEvidence::from_json(&value))
     }
 
@@ -180,7 +191,15 @@ impl UpdaterClient {
     }
 
     async fn get<T: DeserializeOwned>(&self, target: &str) -> Result<T, ClientError> {
-        let value = self.get_value(target).await?;
+        self.get_with(target, &[]).await
+    }
+
+    async fn get_with<T: DeserializeOwned>(
+        &self,
+        target: &str,
+        headers: &[(&str, String)],
+    ) -> Result<T, ClientError> {
+        let value = self.get_value(target, headers).await?;
         let format = value.get("format").and_then(Value::as_u64);
         if let Some(found) = format.filter(|&found| found > u64::from(FORMAT)) {
             return Err(ClientError::Newer { found, known: FORMAT });
@@ -188,11 +207,19 @@ impl UpdaterClient {
         serde_json::from_value(value).map_err(|error| ClientError::Malformed(error.to_string()))
     }
 
-    async fn get_value(&self, target: &str) -> Result<Value, ClientError> {
+    async fn get_value(
+        &self,
+        target: &str,
+        headers: &[(&str, String)],
+    ) -> Result<Value, ClientError> {
         let mut connection = self.connect().await?;
         let request = Request::get(target)
             .header(HOST, self.host.as_str())
-            .header(ACCEPT, "application/json")
+            .header(ACCEPT, "application/json");
+        let with = |request: Builder, (name, value): &(&str, String)| request.header(*name, value);
+        let request = headers
+            .iter()
+            .fold(request, with)
             .body(Full::new(Bytes::new()).map_err(|never| match never {}).boxed_unsync())
             .map_err(|error| ClientError::Malformed(error.to_string()))?;
         let answer = async {

@@ -93,8 +93,15 @@ impl SimulatedHost {
         let host = self.at(now);
         let phase = host.current.as_ref().map_or(Phase::Idle, |transaction| transaction.phase(now));
         let agent = if host.healthy { AgentState::Running } else { AgentState::Dead };
-        let app =
-            AppReport { active: host.runs(now), phase, healthy: host.healthy, agent, room: None };
+        let app = AppReport {
+            active: host.runs(now),
+            phase,
+            healthy: host.healthy,
+            reason: None,
+            stranded: false,
+            agent,
+            room: None,
+        };
         Observation::Reported(HostReport { app: Some(app), updater })
     }
 

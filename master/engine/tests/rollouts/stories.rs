@@ -415,7 +415,15 @@ fn a_first_install_cannot_be_taken_back_and_is_reported() {
     let mut scripted = ScriptedRollout::new(plan, &[]);
     scripted.send(Event::DriverStarted { who: "ada".to_owned(), epoch: 1 });
     let agent = AgentState::None;
-    let app = AppReport { active: None, phase: Phase::Idle, healthy: true, agent, room: None };
+    let app = AppReport {
+        active: None,
+        phase: Phase::Idle,
+        healthy: true,
+        reason: None,
+        stranded: false,
+        agent,
+        room: None,
+    };
     let observation = Observation::Reported(HostReport { app: Some(app), updater: OLD });
     scripted.out.clear();
     scripted.send(Event::Observed { host: name(0), observation });

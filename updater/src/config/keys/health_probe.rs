@@ -1,5 +1,6 @@
 //! `[app.<name>.health]`: what the probe asks, how often, and how long a release is watched.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use protocol::{Command, Period};
@@ -12,6 +13,10 @@ section! {
     pub struct HealthConfig {
         /// Asked by HTTP or HTTPS; any status from 200 to 299 is healthy.
         pub url: Option<String> = None,
+        /// The `Host` header; absent for the host and port of the URL.
+        pub host: Option<String> = None,
+        /// Further headers of the question.
+        pub headers: BTreeMap<String, String> = BTreeMap::new(),
         /// Connected to: `127.0.0.1:6379`.
         pub tcp: Option<String> = None,
         /// Run in the release, as the app's user; exit status 0 is healthy.
@@ -39,6 +44,8 @@ section! {
         pub interval: Period = seconds(1),
         /// For one answer.
         pub timeout: Period = seconds(3),
+        /// Between two questions outside of transactions.
+        pub every: Period = seconds(30),
         /// Passes in a row that count as proof.
         pub passes: u32 = 1,
         /// How long a proven release is looked at.

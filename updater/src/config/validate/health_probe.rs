@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use http::{HeaderName, HeaderValue};
+
 use super::refuse_zero;
 use crate::config::{Finding, HealthConfig};
 
@@ -10,6 +12,7 @@ pub(super) fn validate(section: &str, health: &HealthConfig, findings: &mut Vec<
     if let Some(url) = &health.ready_url {
         validate_url(format!("{section}.ready_url"), url, findings);
     }
+    validate_headers(section, health, findings);
     validate_tls(section, health, findings);
     validate_pointer(section, health, findings);
     for (name, zero) in [
@@ -18,6 +21,7 @@ pub(super) fn validate(section: &str, health: &HealthConfig, findings: &mut Vec<
         ("watch_failures", health.watch_failures == 0),
         ("interval", health.interval.0.is_zero()),
         ("timeout", health.timeout.0.is_zero()),
+        ("every", health.every.0.is_zero()),
         ("ready_timeout", health.ready_timeout.0.is_zero()),
     ] {
         refuse_zero(format!("{section}.{name}"), zero, findings);
@@ -105,6 +109,26 @@ fn is_local(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+fn validate_headers(section: &str, health: &HealthConfig, findings: &mut Vec<Finding>) {
+    let host = health.host.iter().map(|host| ("host".to_owned(), "host", host));
+    let more = health.headers.iter();
+    let more = more.map(|(name, value)| (format!("headers.{name}"), name.as_str(), value));
+    for (key, name, value) in host.chain(more) {
+        let key = format!("{section}.{key}");
+        if name.parse::<HeaderName>().is_err() || value.parse::<HeaderValue>().is_err() {
+            let wrong = format!("{name:?} = {value:?} is no header");
+            findings.push(Finding::error(&key, wrong).hint("for example \"www.example.org\""));
+        }
+        if health.url.is_none() && health.ready_url.is_none() {
+            findings.push(Finding::warning(&key, "means nothing without a url"));
+        }
+        if key.ends_with("headers.host") || (name.eq_ignore_ascii_case("host") && name != "host") {
+            let other = Finding::error(&key, "is a header of its own here");
+            findings.push(other.hint("write it as host"));
+        }
+    }
+}
+
 fn validate_tls(section: &str, health: &HealthConfig, findings: &mut Vec<Finding>) {
     if health.anonymous && health.identity.is_some() {
         findings.push(
@@ -182,6 +206,19 @@ mod tests {
         ] {
             assert_said(&said_of_health(line), expected);
         }
+    }
+
+    #[test]
+    fn headers_are_headers_and_the_host_is_written_as_such() {
+        let url = "url = 'http://127.0.0.1/'\n";
+        let found = said_of_health(&format!("{url}host = 'www.example.org'\n"));
+        assert!(!found.iter().any(|said| said.contains("health.host")), "{found:?}");
+        let found = said_of_health(&format!("{url}headers = {{ 'a b' = 'c' }}\n"));
+        assert_said(&found, "error: app.agent.health.headers.a b: \"a b\" = \"c\" is no header");
+        let found = said_of_health(&format!("{url}headers = {{ Host = 'c' }}\n"));
+        assert_said(&found, "error: app.agent.health.headers.Host: is a header of its own");
+        let found = said_of_health("tcp = '127.0.0.1:1'\nhost = 'c'\n");
+        assert_said(&found, "warning: app.agent.health.host: means nothing");
     }
 
     #[test]

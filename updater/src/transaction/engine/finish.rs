@@ -3,6 +3,7 @@
 
 use std::sync::PoisonError;
 
+use common::state_file;
 use protocol::{Code, Digest, EventKind, Outcome, Phase, Problem, TransactionResult};
 
 use super::Engine;
@@ -13,7 +14,9 @@ use crate::sys::fs::free_space;
 use crate::sys::{checkpoint, wall_clock};
 use crate::transaction::evidence::memory_available;
 use crate::transaction::machine::Direction;
-use crate::transaction::{Failure, FailureOrigin, Journal, ReleaseStates, add_line};
+use crate::transaction::{
+    Failure, FailureOrigin, Journal, ReleaseStates, Unproven, UnprovenKind, add_line,
+};
 
 /// A transaction that is over.
 pub(in crate::transaction) struct Ended {
@@ -49,7 +52,9 @@ impl Engine {
         };
         self.app.keep_reserve();
         self.app.refresh();
+        let probe = self.last_answer();
         self.app.status.update(|status| {
+            status.probe = probe.or(status.probe.take());
             status.phase = Phase::Idle;
             status.since = wall_clock();
             status.running = None;
@@ -143,12 +148,27 @@ impl Engine {
             self.forget_prev()?;
         }
         checkpoint("prev_set");
+        self.note_unproven(outcome)?;
         add_line(&files.history(), &self.history_line(outcome, problem))?;
         checkpoint("history_written");
         may_stay(settings.sweep(self.app.agent.running_release(), self.needed(outcome)), last)?;
         Journal::remove(&files.journal())?;
         checkpoint("journal_removed");
         Ok(())
+    }
+
+    /// Keeps that nothing was proven, until something is.
+    fn note_unproven(&self, outcome: Outcome) -> Result<(), Failure> {
+        let path = self.app.settings.files.unproven();
+        let runs_a_release = self.active_after(outcome).is_some();
+        match UnprovenKind::of(outcome, runs_a_release) {
+            Some(Some(what)) => {
+                let unproven = Unproven::new(self.transaction().clone(), what);
+                Ok(state_file::write(&path, &unproven)?)
+            }
+            Some(None) => Ok(state_file::remove(&path)?),
+            None => Ok(()),
+        }
     }
 
     /// What must not go, though no link names it: a release that was only staged, and the good one

@@ -1,14 +1,15 @@
 //! What the end of a transaction is called: in the history, in the answer, and to an operator.
 
 use protocol::{
-    Code, Digest, FORMAT, LastTransaction, Outcome, Problem, ReleaseSlot, Status, TransactionResult,
+    Code, Digest, FORMAT, LastProbe, LastTransaction, Outcome, Problem, ReleaseSlot, Status,
+    TransactionResult,
 };
 
 use super::Engine;
 use crate::release::Slot;
 use crate::sys::wall_clock;
-use crate::transaction::Failure;
 use crate::transaction::machine::Direction;
+use crate::transaction::{Failure, ProbeState};
 
 impl Engine {
     /// Whether it ended on the release that was ordered.
@@ -162,13 +163,22 @@ impl Engine {
     }
 
     /// What `active` names now.
-    fn active_after(&self, outcome: Outcome) -> Option<Digest> {
+    pub(super) fn active_after(&self, outcome: Outcome) -> Option<Digest> {
         match outcome {
             Outcome::Updated | Outcome::AlreadyCurrent => self.journal.to,
             Outcome::RolledBack if self.journal.direction == Direction::Forward => self.journal.to,
             Outcome::RolledBack | Outcome::Interrupted | Outcome::Staged => self.journal.from,
             Outcome::Stranded => self.app.settings.layout.slot(Slot::Active).ok().flatten(),
         }
+    }
+
+    /// What the probe of the release that runs was answered last, where it was proven.
+    pub(super) fn last_answer(&self) -> Option<ProbeState> {
+        let proven = self.report.as_ref().filter(|report| report.passed)?;
+        let instance = self.app.agent.instance()?;
+        let (at, detail) = (wall_clock(), proven.detail.clone());
+        let last = LastProbe { at, passed: true, failures: 0, detail };
+        Some(ProbeState { last, mark: instance.mark().to_owned(), failing: false })
     }
 
     /// What a stranded host has on the disk and what runs there.

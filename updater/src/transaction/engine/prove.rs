@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::{Code, Digest, EventKind, Problem, ReleaseSlot, TransactionId};
+use protocol::{Code, Digest, EventKind, Kind, ProbeKind, Problem, TransactionId};
 use tokio::time::Instant;
 
 use super::Engine;
@@ -32,6 +32,29 @@ impl Engine {
             return Ok(());
         }
         Err(self.unproven(&detail, &instance))
+    }
+
+    /// A probe that is wrong in itself, as the program shows that runs, would take back every release: it is
+    /// the host's, and told before anything is touched.
+    pub(super) fn refuse_wrong_probe(&self) -> Result<(), Failure> {
+        let Some(from) = self.journal.from else { return Ok(()) };
+        if self.force || self.journal.kind == Kind::SelfUpdate || self.journal.to == Some(from) {
+            return Ok(());
+        }
+        let Some(instance) = self.app.agent.running_instance(&from) else { return Ok(()) };
+        let expected = self.app.settings.expectation(from, None, instance, false);
+        let probe = &self.app.agent.probe;
+        if probe.kind() == ProbeKind::None || probe.kind() == ProbeKind::Command {
+            return Ok(());
+        }
+        let answer = self.app.handle.block_on(probe.ask(&expected));
+        let Some(mistake) = answer.mistake else { return Ok(()) };
+        let detail = format!(
+            "the probe of this host fails on the program that runs, and no release could pass it: {mistake} \
+             ({}); mend [app.{}.health] there, or say force",
+            answer.detail, self.app.settings.name
+        );
+        Err(Failure::host_problem(Problem::new(Code::NotSupported, detail)))
     }
 
     /// Waits until the master has come back on a new connection.
@@ -81,16 +104,8 @@ impl Engine {
             Direction::Forward => self.journal.from,
             Direction::Back => self.journal.to,
         };
-        let settings = &self.app.settings;
-        let version = |digest: &Digest| settings.slot_release(ReleaseSlot::Store, digest).version;
-        Expectation {
-            digest: release,
-            path: settings.layout.release(&release),
-            version: version(&release),
-            old_version: other.as_ref().and_then(version),
-            instance: instance.clone(),
-            process_too: self.journal.from == self.journal.to,
-        }
+        let process_too = self.journal.from == self.journal.to;
+        self.app.settings.expectation(release, other, instance.clone(), process_too)
     }
 
     /// What is left of a phase's time. It goes on while the updater is down or the machine sleeps;

@@ -144,6 +144,7 @@ impl Engine {
         }
         self.refuse_without_command()?;
         self.plan_migration()?;
+        self.refuse_wrong_probe()?;
         self.run_hook_before_anything()
     }
 

@@ -42,6 +42,8 @@ pub(in crate::transaction) struct Engine {
     /// The agent that this updater has started for the transaction.
     pub(super) started: Option<Instance>,
     pub(super) retry_quarantined: bool,
+    /// Whether the caller said that it be done whatever speaks against it.
+    pub(super) force: bool,
     /// Whether the caller said that it may go back over what cannot be undone.
     pub(super) irreversible: bool,
     pub(super) evidence: Evidence,
@@ -126,6 +128,7 @@ impl Engine {
         Ok(Self {
             archive,
             retry_quarantined: order.options.retry_quarantined,
+            force: order.options.force,
             irreversible: order.options.irreversible,
             ..Self::new(app, lock, journal)
         })
@@ -145,6 +148,7 @@ impl Engine {
             report: None,
             started: None,
             retry_quarantined: false,
+            force: false,
             irreversible: false,
             resumed: false,
             announced: false,

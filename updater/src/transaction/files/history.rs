@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use common::append_durably;
-use protocol::{LastTransaction, Outcome, TransactionId};
+use protocol::{LastTransaction, TransactionId};
 
 /// How much of the end of the file is looked at. A line has less than 2 KiB.
 const TAIL_BYTES: u64 = 256 << 10;
@@ -25,13 +25,6 @@ pub fn read_history(path: &Path) -> io::Result<Vec<LastTransaction>> {
         .split(|byte| *byte == b'\n')
         .filter_map(|line| serde_json::from_slice(line).ok())
         .collect())
-}
-
-/// Whether no release could be proven, and none was since. What left all as it was changes nothing.
-pub fn is_stranded(lines: &[LastTransaction]) -> bool {
-    let mut outcomes = lines.iter().rev().map(|line| line.outcome);
-    outcomes.find(|outcome| !matches!(outcome, Outcome::Staged | Outcome::Interrupted))
-        == Some(Outcome::Stranded)
 }
 
 /// Whether a transaction is in the history already: a crash may come between its line and the end
@@ -66,16 +59,5 @@ mod tests {
         add_line(&path, &line).unwrap();
         add_line(&path, &line).unwrap();
         assert_eq!(read_history(&path).unwrap(), [line]);
-    }
-
-    #[test]
-    fn a_host_is_stranded_until_a_release_is_proven() {
-        let line = |outcome| LastTransaction { outcome, ..serde_json::from_str(LINE).unwrap() };
-        let mut lines = vec![line(Outcome::Updated), line(Outcome::Stranded)];
-        assert!(is_stranded(&lines));
-        lines.extend([line(Outcome::Staged), line(Outcome::Interrupted)]);
-        assert!(is_stranded(&lines));
-        lines.push(line(Outcome::RolledBack));
-        assert!(!is_stranded(&lines) && !is_stranded(&[]));
     }
 }

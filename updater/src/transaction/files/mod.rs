@@ -2,6 +2,7 @@
 //!
 //! These formats are promises. Nothing here decides anything.
 
+mod deaths;
 pub(super) mod evidence;
 mod history;
 mod journal;
@@ -10,13 +11,17 @@ mod migrations;
 mod paths;
 mod release_states;
 mod reserve;
+mod unproven;
 
+pub(super) use deaths::Death;
+pub use deaths::Deaths;
 pub(super) use evidence::{Entered, Ran};
 pub use evidence::{Evidence, evidence_file};
-pub use history::{add_line, has_line, is_stranded, read_history};
+pub use history::{add_line, has_line, read_history};
 pub use journal::Journal;
 pub use lock::{AppLock, try_lock};
 pub use migrations::{Applied, MigrationPlan, MigrationState, Migrations, Next};
 pub use paths::AppFiles;
 pub use release_states::{RecordedState, ReleaseStates};
 pub(crate) use reserve::{RESERVE_BYTES, give_up_reserve, keep_reserve};
+pub use unproven::{Unproven, UnprovenKind};

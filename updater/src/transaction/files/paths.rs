@@ -66,6 +66,16 @@ impl AppFiles {
         self.directory.join("evidence")
     }
 
+    /// What the agent died of outside of transactions.
+    pub fn deaths(&self) -> PathBuf {
+        self.directory.join("deaths.json")
+    }
+
+    /// Present while nothing could be proven.
+    pub fn unproven(&self) -> PathBuf {
+        self.directory.join("unproven.json")
+    }
+
     /// Present while an operator wants the agent to be stopped.
     pub fn stopped(&self) -> PathBuf {
         self.directory.join("stopped")

@@ -1,10 +1,12 @@
 //! The agent of an app: what starts, stops and finds it, what proves it healthy, and which part of
 //! the updater may start and stop it at the moment.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use common::{chain, failed_to, remove_durably, write_durably};
 use protocol::{Code, Digest, Kind, Problem};
+use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
 
 use super::{AgentProcess, AppError, AppSettings};
@@ -13,13 +15,15 @@ use crate::probe::{Probe, Readiness};
 use crate::release::Slot;
 use crate::runner::{Handover, Instance, Launch, Runner, RunnerResources, command_of, for_app};
 use crate::transaction::machine::after_switch;
-use crate::transaction::{Failure, Journal, read_manifest};
+use crate::transaction::{Deaths, Failure, Journal, read_manifest};
 
 pub struct AgentControl {
     settings: Arc<AppSettings>,
     runner: Box<dyn Runner>,
     pub(in crate::transaction) probe: Probe,
     pub(in crate::transaction) readiness: Readiness,
+    /// Held while the probe is asked outside of transactions: one question at a time.
+    pub(in crate::transaction) asking: tokio::sync::Mutex<()>,
     /// Something happened to the agent, or a transaction ended.
     pub(crate) changed: Notify,
     /// Whether the agent may be started yet.
@@ -27,6 +31,8 @@ pub struct AgentControl {
     /// Held by what may start and stop the agent: a transaction from its switch on, an operator's
     /// command, else the supervisor.
     held: Mutex<()>,
+    /// How often a transaction or an operator has taken the agent.
+    taken: AtomicU64,
 }
 
 impl AgentControl {
@@ -40,9 +46,11 @@ impl AgentControl {
         Ok(Self {
             probe: Probe::from_config(app, &config.identity).map_err(AppError::Probe)?,
             readiness: Readiness::from_config(app, &config.identity).map_err(AppError::Probe)?,
+            asking: tokio::sync::Mutex::new(()),
             changed: Notify::new(),
             may_start: watch::Sender::new(true),
             held: Mutex::new(()),
+            taken: AtomicU64::new(0),
             runner: for_app(app, settings.files.directory(), resources),
             settings,
         })
@@ -89,8 +97,21 @@ impl AgentControl {
     }
 
     /// What the agent is doing, where there is a release for it or not.
-    pub(in crate::transaction) fn state(&self, has_release: bool) -> AgentProcess {
+    pub(in crate::transaction) fn state(
+        &self,
+        has_release: bool,
+        deaths: Option<&Deaths>,
+        now: OffsetDateTime,
+    ) -> AgentProcess {
+        let settled = self.settings.config.run.backoff_max.0;
         match self.instance() {
+            Some(instance)
+                if deaths.is_some_and(|deaths| {
+                    deaths.are_a_loop(instance.started_at(), now, settled)
+                }) =>
+            {
+                AgentProcess::Crashing(instance.process().pid)
+            }
             Some(instance) => AgentProcess::Running(instance.process().pid),
             None if self.is_kept_stopped() => AgentProcess::Stopped,
             None if has_release => AgentProcess::Dead,
@@ -130,9 +151,22 @@ impl AgentControl {
         })
     }
 
-    /// Waits until no other part of the updater starts or stops the agent.
+    /// Waits until no other part of the updater starts or stops the agent, and takes it: what becomes of
+    /// it from now on is no death.
     pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
+        let held = self.wait_for_turn();
+        self.taken.fetch_add(1, Ordering::SeqCst);
+        held
+    }
+
+    /// As [`Self::hold`], for what only looks after the agent.
+    pub(crate) fn wait_for_turn(&self) -> MutexGuard<'_, ()> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often a transaction or an operator has taken the agent so far.
+    pub(crate) fn times_taken(&self) -> u64 {
+        self.taken.load(Ordering::SeqCst)
     }
 
     /// From now on the updater does not start the agent, until [`Self::allow_start`]: systemd would
@@ -222,6 +256,16 @@ impl AgentControl {
     /// Ends the agent.
     pub(in crate::transaction) fn end(&self) -> Result<(), Failure> {
         Ok(self.runner().clear(self.settings.config.run.stop_grace.0)?)
+    }
+
+    /// Finds an agent again that is not written down, if its release is active: it is never started twice.
+    pub(in crate::transaction) fn adopt_stray(&self) {
+        let Ok(Some(active)) = self.settings.layout.slot(Slot::Active) else { return };
+        let grace = self.settings.config.run.stop_grace.0;
+        if let Err(error) = self.runner().adopt_stray(&active, grace) {
+            let app = &self.settings.name;
+            tracing::warn!(%app, "{app}: {}", failed_to(&error));
+        }
     }
 
     /// Writes down that the agent is to stay down.

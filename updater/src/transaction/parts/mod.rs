@@ -3,6 +3,7 @@
 
 mod agent_control;
 mod cleanup;
+mod condition;
 mod releases;
 mod self_update;
 mod settings;
@@ -11,6 +12,7 @@ mod status_board;
 mod stored_data;
 
 pub use agent_control::AgentControl;
+pub use condition::ProbeState;
 pub use releases::KeptError;
 pub(super) use self_update::SelfUpdate;
 pub use settings::{AppError, AppSettings};

@@ -10,8 +10,9 @@ use protocol::{
 };
 use time::OffsetDateTime;
 
+use super::condition::{ProbeState, reason};
 use crate::sys::wall_clock;
-use crate::transaction::{EventFilter, Events, Journal};
+use crate::transaction::{Deaths, EventFilter, Events, Journal, UnprovenKind};
 
 /// Where an app stands.
 #[derive(Debug, Clone)]
@@ -28,6 +29,12 @@ pub struct Status {
     pub to: Option<Digest>,
     /// What its agent is doing.
     pub agent: AgentProcess,
+    /// What its probe was answered last.
+    pub probe: Option<ProbeState>,
+    /// What the agent of the active release died of.
+    pub deaths: Option<Deaths>,
+    /// What the last transaction that touched the app left, if it proved nothing.
+    pub unproven: Option<UnprovenKind>,
     /// What `active` names.
     pub active: Option<ActiveRelease>,
     /// What `active` and `prev` name, as the older form of `/health` lists it.
@@ -55,6 +62,8 @@ pub enum AgentProcess {
     Stopped,
     /// It should run and does not.
     Dead,
+    /// It runs, as this process, and those before it died soon.
+    Crashing(u32),
 }
 
 /// The status of one app, and the stream that its events go to.
@@ -116,7 +125,7 @@ impl StatusBoard {
 }
 
 impl Status {
-    const fn new(now: OffsetDateTime) -> Self {
+    pub(super) const fn new(now: OffsetDateTime) -> Self {
         Self {
             phase: Phase::Idle,
             since: now,
@@ -125,6 +134,9 @@ impl Status {
             connection: 0,
             to: None,
             agent: AgentProcess::None,
+            probe: None,
+            deaths: None,
+            unproven: None,
             active: None,
             slots: Vec::new(),
             last: None,
@@ -148,13 +160,19 @@ impl Status {
             AgentProcess::Running(pid) => (AgentState::Running, Some(pid)),
             AgentProcess::Stopped => (AgentState::Stopped, None),
             AgentProcess::Dead => (AgentState::Dead, None),
+            AgentProcess::Crashing(pid) => (AgentState::Crashing, Some(pid)),
         };
+        let reason = reason(self);
         let stopped = agent == AgentState::Stopped;
         AppHealth {
             state: self.phase,
             since: self.since,
             transaction: self.running.as_ref().map(|(transaction, _)| transaction.clone()),
-            healthy: self.agent != AgentProcess::Dead,
+            healthy: reason.is_none(),
+            reason,
+            probe: self.probe.as_ref().map(|probe| probe.last.clone()),
+            died: self.deaths.as_ref().map(|deaths| deaths.last.clone()),
+            stranded: self.unproven == Some(UnprovenKind::Stranded),
             agent,
             pid,
             room: self.room,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine::{
-    Action, Batch, HostReport, MasterCode, Observation, Plan, PlannedHost, ResultCode,
+    Action, AppReport, Batch, HostReport, MasterCode, Observation, Plan, PlannedHost, ResultCode,
     no_space_detail,
 };
 use protocol::{AppReleases, Code, Digest, HostName, Phase};
@@ -119,7 +119,9 @@ fn of_found(
     ways: &mut BTreeMap<HostName, WayBack>,
 ) -> PlannedHost {
     let InspectedHost { health, releases } = found;
-    let observation = Some(Observation::Reported(HostReport::of(&health, &request.app)));
+    let report = HostReport::of(&health, &request.app);
+    let seen = report.app.clone();
+    let observation = Some(Observation::Reported(report));
     let updater = request.updater.filter(|updater| *updater != health.digest);
     let blank = PlannedHost { observation, ..blank };
     let refuse = |host: &PlannedHost, code: ResultCode, detail: String| PlannedHost {
@@ -128,7 +130,7 @@ fn of_found(
         detail: Some(detail),
         ..host.clone()
     };
-    let Some(app) = health.apps.get(&request.app) else {
+    let (Some(app), Some(seen)) = (health.apps.get(&request.app), seen) else {
         let apps: Vec<_> = health.apps.keys().map(ToString::to_string).collect();
         let detail = format!("it has no app {}; it has {}", request.app, apps.join(", "));
         return refuse(&blank, Code::UnknownApp.into(), detail);
@@ -167,15 +169,14 @@ fn of_found(
             note.unwrap_or_else(|| "it has no release to go back to".to_owned()),
         );
     };
-    if from == Some(to) && !request.policy.options.force {
+    let blank = PlannedHost { detail: to_be_started(&seen), ..blank };
+    let again = request.policy.options.force || seen.is_to_be_started();
+    if from == Some(to) && !again {
         let action = if updater.is_some() { Action::UpdateSelf } else { Action::AlreadyCurrent };
-        if app.healthy {
+        let Some(reason) = seen.unwell() else {
             return PlannedHost { action, updater, ..blank };
-        }
-        let detail = format!(
-            "it has the release, but its agent is {}; --force activates it again",
-            app.agent
-        );
+        };
+        let detail = format!("it has the release, but {reason}; --force activates it again");
         return refuse(&blank, MasterCode::Unhealthy.into(), detail);
     }
     if let Some((code, detail)) = in_the_way(request, releases.as_ref(), to) {
@@ -194,6 +195,15 @@ fn of_found(
         Goal::Back(_) | Goal::Undo(_) => (Action::Rollback, 0),
     };
     PlannedHost { action, bytes, updater, detail: note, ..blank }
+}
+
+/// What happens besides to a program that does not run, or was not proven.
+fn to_be_started(app: &AppReport) -> Option<String> {
+    let active = app.active?.short();
+    if app.is_stopped() {
+        return Some(format!("{active} was stopped on the host; its program will be started"));
+    }
+    app.stranded.then(|| format!("{active} could not be proven; its program will be started again"))
 }
 
 /// Why the host would refuse to go there.

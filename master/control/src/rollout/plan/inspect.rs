@@ -70,7 +70,7 @@ pub fn seen_above(inspected: &[Inspected], epoch: u64) -> Option<(HostName, u64)
 
 /// A host whose releases cannot be listed still says how it is.
 async fn ask(client: &UpdaterClient, app: &AppName) -> Result<InspectedHost, ClientError> {
-    let health = client.health().await?;
+    let health = client.fresh_health().await?;
     let releases = client.releases().await.ok().and_then(|mut all| all.apps.remove(app));
     Ok(InspectedHost { health, releases })
 }

@@ -1,0 +1,63 @@
+//! What is wrong with a probe itself, seen on a program that runs and was proven otherwise.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use pki::{ProbeTrust, probe_client_config};
+use rustls::Error as TlsFailure;
+use rustls::pki_types::ServerName;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::ProbeMistake;
+use super::http::connect;
+use super::owner::listens_elsewhere;
+use super::target::HttpTarget;
+use crate::runner::Instance;
+
+/// For the handshake that finds out what is spoken.
+const HANDSHAKE: Duration = Duration::from_secs(1);
+
+/// Why a TLS handshake could never come to an end.
+pub(super) fn of_handshake(error: &io::Error) -> Option<ProbeMistake> {
+    match error.get_ref()?.downcast_ref::<TlsFailure>()? {
+        TlsFailure::InvalidCertificate(_) => Some(ProbeMistake::Untrusted),
+        TlsFailure::InvalidMessage(_) => Some(ProbeMistake::SpeaksNoTls),
+        _ => None,
+    }
+}
+
+/// Why a question in clear was not understood: another one is put by TLS.
+pub(super) async fn of_clear_text(target: &HttpTarget) -> Option<ProbeMistake> {
+    let config = probe_client_config(None, ProbeTrust::Anyone).ok()?;
+    let name = ServerName::try_from(target.host.clone()).ok()?;
+    let handshake = async {
+        let connection = connect(&target.address()).await.ok()?;
+        match TlsConnector::from(config).connect(name, connection).await {
+            Ok(_) => Some(ProbeMistake::SpeaksTls),
+            Err(error) => match error.get_ref()?.downcast_ref::<TlsFailure>()? {
+                // It was refused in the language itself.
+                TlsFailure::AlertReceived(_) => Some(ProbeMistake::SpeaksTls),
+                _ => None,
+            },
+        }
+    };
+    timeout(HANDSHAKE, handshake).await.ok().flatten()
+}
+
+/// Why a connection was refused: the program takes them, and elsewhere.
+pub(super) async fn of_refusal(
+    error: &io::Error,
+    address: &str,
+    agent: &Instance,
+) -> Option<ProbeMistake> {
+    let asked: SocketAddr = address.parse().ok()?;
+    if error.kind() != io::ErrorKind::ConnectionRefused {
+        return None;
+    }
+    let agent = agent.clone();
+    let look = move || listens_elsewhere(&agent, asked);
+    let elsewhere = tokio::task::spawn_blocking(look).await.unwrap_or(false);
+    elsewhere.then_some(ProbeMistake::ListensElsewhere)
+}

@@ -1,0 +1,21 @@
+//! Probes that are wrong in themselves.
+
+use super::*;
+
+#[test]
+fn a_probe_that_no_program_could_pass_is_known_as_such() {
+    let running = Running::server();
+    let ask = |health| running.runtime.block_on(probe(health).ask(&running.expectation()));
+    let secure = format!("https://127.0.0.1:{}/health", running.port);
+    let secure = HealthConfig { url: Some(secure), verify: false, anonymous: true, ..quick() };
+    assert_eq!(ask(secure).mistake, Some(ProbeMistake::SpeaksNoTls));
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let elsewhere = HealthConfig { tcp: Some(free.to_string()), ..quick() };
+    assert_eq!(ask(elsewhere).mistake, Some(ProbeMistake::ListensElsewhere));
+    assert_eq!(ask(running.http()).mistake, None);
+    // What listens nowhere is ill, and the probe may be right.
+    let deaf = Running::new("tell(1)\ntime.sleep(1000)");
+    let refused = HealthConfig { tcp: Some(free.to_string()), ..quick() };
+    let answer = deaf.runtime.block_on(probe(refused).ask(&deaf.expectation()));
+    assert_eq!((answer.answered, answer.mistake), (false, None));
+}

@@ -1,0 +1,82 @@
+//! Agents of ours that no file of the state directory names: it was lost, moved, or is older than they are.
+//!
+//! Such a one is known by its program, which lies in our store of releases, by `RELEASE_INSTANCE` and
+//! `RELEASE_PATH` in the environment that it was started with, and by its user. Nothing else is touched.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use protocol::Digest;
+
+use super::members::{MARK, Signs};
+use crate::sys::proc::{self, Stat};
+use crate::sys::process::ProcessId;
+
+/// One start of an agent that is not written down.
+#[derive(Debug)]
+pub(super) struct Stray {
+    pub(super) mark: String,
+    pub(super) digest: Digest,
+    pub(super) version: Option<String>,
+    pub(super) release_path: PathBuf,
+    pub(super) leader: ProcessId,
+    started: u64,
+}
+
+impl Stray {
+    /// What tells its processes from all others.
+    pub(super) fn signs(&self) -> Signs {
+        let mark = format!("{MARK}={}", self.mark);
+        Signs { leader: self.leader.clone(), mark, groups: Vec::new() }
+    }
+}
+
+/// All of them, the oldest first, but for the starts of these marks.
+pub(super) fn find(store: &Path, known: &[String], users: &[u32]) -> io::Result<Vec<Stray>> {
+    let all = proc::all()?;
+    let mut starts: BTreeMap<String, Vec<(Stat, PathBuf)>> = BTreeMap::new();
+    for stat in all.into_iter().filter(|stat| !stat.is_dead()) {
+        let Some((mark, path)) = ours(stat.pid, store, users) else { continue };
+        if !known.contains(&mark) {
+            starts.entry(mark).or_default().push((stat, path));
+        }
+    }
+    let mut strays: Vec<Stray> = starts.into_iter().filter_map(of_start).collect();
+    strays.sort_by_key(|stray| stray.started);
+    Ok(strays)
+}
+
+/// The mark of a process and its release, if it is an agent's that was started from this store.
+fn ours(pid: u32, store: &Path, users: &[u32]) -> Option<(String, PathBuf)> {
+    let variables = proc::environment(pid);
+    let mark = variables.get(MARK)?.clone();
+    let release = PathBuf::from(variables.get("RELEASE_PATH")?);
+    let is_in_store = release.parent() == Some(store);
+    let is_users = proc::user(pid).is_some_and(|user| users.contains(&user));
+    (is_in_store && is_users && runs_in(pid, &release)).then_some((mark, release))
+}
+
+/// Whether its program, its directory or what it was started with lies in this release.
+fn runs_in(pid: u32, release: &Path) -> bool {
+    let link = |name: &str| fs::read_link(format!("/proc/{pid}/{name}")).ok();
+    let inside = |path: PathBuf| path.starts_with(release);
+    link("exe").is_some_and(inside)
+        || link("cwd").is_some_and(inside)
+        || proc::arguments(pid).iter().any(|word| Path::new(word).starts_with(release))
+}
+
+/// Its first process leads its session, or is the one of them that none of them started.
+fn of_start((mark, mut processes): (String, Vec<(Stat, PathBuf)>)) -> Option<Stray> {
+    let own: BTreeSet<u32> = processes.iter().map(|(stat, _)| stat.pid).collect();
+    processes.sort_by_key(|(stat, _)| {
+        (stat.pid != stat.session, own.contains(&stat.parent), stat.start_time)
+    });
+    let (stat, release_path) = processes.into_iter().next()?;
+    let digest = format!("sha256:{}", release_path.file_name()?.to_str()?).parse().ok()?;
+    let version = proc::environment(stat.pid).remove("RELEASE_VERSION");
+    let leader = ProcessId::from_stat(&stat);
+    let version = version.filter(|version| !version.is_empty());
+    Some(Stray { mark, digest, version, release_path, leader, started: stat.start_time })
+}

@@ -1,0 +1,170 @@
+//! Outside of transactions: the app's own probe is asked of the program that runs, and what the agent
+//! died of is kept. Nothing is started, stopped or undone for what is found.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::failed_to;
+use protocol::{Digest, EventKind, LastProbe, Phase, ProbeKind, ReleaseSlot};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::files::{Death, Deaths};
+use super::parts::ProbeState;
+use super::{App, AppSettings};
+use crate::probe::{Answer, Expectation};
+use crate::release::Slot;
+use crate::runner::Instance;
+use crate::sys::{blocking, wall_clock};
+
+/// Lines that are kept of what an agent printed before it died, and characters of each.
+const LAST_LINES: usize = 10;
+const LINE_LENGTH: usize = 400;
+/// Between two questions to an agent that was just started and does not take connections yet.
+const STARTING: Duration = Duration::from_millis(100);
+
+impl App {
+    /// Asks the app's own probe until it passes, or has failed as often in a row as would end a watch,
+    /// for at most so long. Not while a transaction is under way, which has a probe of its own.
+    pub async fn ask_probe(self: &Arc<Self>, patience: Duration) {
+        if self.agent.probe.kind() == ProbeKind::None {
+            return;
+        }
+        let (began, deadline) = (wall_clock(), Instant::now() + patience);
+        let Ok(_alone) = timeout_at(deadline, self.agent.asking.lock()).await else { return };
+        // Another caller waited for the same answer.
+        let answered = self.status.get().probe.is_some_and(|probe| began <= probe.last.at);
+        let looking = Arc::clone(self);
+        let expected = blocking("a look at an agent", move || looking.expectation()).await;
+        let Some(expected) = expected.filter(|_| !answered) else { return };
+        loop {
+            let asked = Instant::now();
+            let asking = self.agent.probe.ask(&expected);
+            let Ok(answer) = timeout_at(deadline, asking).await else { return };
+            let plan = self.agent.probe.plan();
+            let pause = match self.take_answer(&expected.instance, answer) {
+                AnswerTaken::Conclusive => return,
+                AnswerTaken::Failure => plan.interval,
+                AnswerTaken::Starting => STARTING.min(plan.interval),
+            };
+            let next = Instant::now().max(asked + pause);
+            if next >= deadline || !expected.instance.is_alive() {
+                return;
+            }
+            sleep_until(next).await;
+        }
+    }
+
+    /// What a passing answer has to show, where an agent of the active release runs and no transaction
+    /// has it in its hands.
+    fn expectation(&self) -> Option<Expectation> {
+        if self.status.get().phase != Phase::Idle {
+            return None;
+        }
+        let active = self.settings.layout.slot(Slot::Active).ok().flatten()?;
+        let instance = self.agent.running_instance(&active)?;
+        Some(self.settings.expectation(active, None, instance, false))
+    }
+
+    fn take_answer(&self, instance: &Instance, answer: Answer) -> AnswerTaken {
+        let now = wall_clock();
+        let plan = self.agent.probe.plan();
+        let young = now - instance.started_at() < plan.patience();
+        if !answer.answered && young {
+            return AnswerTaken::Starting;
+        }
+        let status = self.status.get();
+        // What began meanwhile has ended the program that was asked, or will.
+        if status.phase != Phase::Idle || !instance.is_alive() {
+            return AnswerTaken::Conclusive;
+        }
+        let (passed, detail) = (answer.passed(), answer.detail);
+        let answer = LastProbe { at: now, passed, failures: 0, detail };
+        let before = status.probe.as_ref();
+        let next = ProbeState::and(before, instance.mark(), answer, plan.watch_failures);
+        self.tell_change(before.is_some_and(|before| before.failing), &next);
+        let conclusive = next.last.passed || next.failing;
+        self.status.update(|status| status.probe = Some(next));
+        if conclusive { AnswerTaken::Conclusive } else { AnswerTaken::Failure }
+    }
+
+    fn tell_change(&self, was_failing: bool, next: &ProbeState) {
+        let app = &self.settings.name;
+        let detail = match (was_failing, next.failing) {
+            (false, true) => format!("does not answer its probe: {}", next.last.detail),
+            (true, false) if next.last.passed => "answers its probe again".to_owned(),
+            _ => return,
+        };
+        if next.failing {
+            tracing::warn!(%app, "{app}: the agent {detail}");
+        } else {
+            tracing::info!(%app, "{app}: the agent {detail}");
+        }
+        self.status.publish(None, EventKind::Agent { detail });
+    }
+
+    /// Keeps what an agent died of. It was in no transaction's hands, and an operator did not stop it.
+    pub(crate) fn note_death(&self, instance: &Instance) {
+        let how = instance.exit().map_or_else(|| "ended".to_owned(), |exit| exit.describe());
+        let output = self.agent.runner().output_tail(instance, LAST_LINES);
+        let shorten = |line: String| line.chars().take(LINE_LENGTH).collect();
+        self.keep_death(Death {
+            digest: instance.digest(),
+            how,
+            at: wall_clock(),
+            output: output.into_iter().map(shorten).collect(),
+            started_at: Some(instance.started_at()),
+        });
+    }
+
+    /// Keeps why the agent of a release could not be started.
+    pub(crate) fn note_failed_start(&self, digest: Digest, error: &str) {
+        let how = format!("could not be started: {error}");
+        let at = wall_clock();
+        self.keep_death(Death { digest, how, at, output: Vec::new(), started_at: None });
+    }
+
+    fn keep_death(&self, death: Death) {
+        let app = &self.settings.name;
+        let settled = self.settings.config.run.backoff_max.0;
+        let before = self.status.get().deaths;
+        let deaths = Deaths::and(before, death, settled);
+        let told = deaths.last.to_string();
+        tracing::warn!(%app, "{app}: the agent {told}");
+        self.status.publish(None, EventKind::Agent { detail: told });
+        if let Err(error) = common::state_file::write(&self.settings.files.deaths(), &deaths) {
+            tracing::warn!(%app, "{app}: what the agent died of is not kept: {}", failed_to(&error));
+        }
+        self.status.update(|status| status.deaths = Some(deaths));
+    }
+}
+
+/// What came of an answer.
+enum AnswerTaken {
+    /// It passed, or failed often enough; or it does not matter any more.
+    Conclusive,
+    /// It failed, and one failure is no verdict.
+    Failure,
+    /// The agent was just started.
+    Starting,
+}
+
+impl AppSettings {
+    /// What the answer of a release has to show. `other` is the release that ran before.
+    pub(super) fn expectation(
+        &self,
+        release: Digest,
+        other: Option<Digest>,
+        instance: Instance,
+        process_too: bool,
+    ) -> Expectation {
+        let version = |digest: &Digest| self.slot_release(ReleaseSlot::Store, digest).version;
+        Expectation {
+            digest: release,
+            path: self.layout.release(&release),
+            version: version(&release),
+            old_version: other.as_ref().and_then(version),
+            instance,
+            process_too,
+        }
+    }
+}
