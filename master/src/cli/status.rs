@@ -63,7 +63,8 @@ fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -
             table.row([host.host.as_str(), "", "skipped", "", "", "", "", ""]);
             let _infallible = writeln!(notes, "{}: {reason}", host.host);
         } else if let Some(error) = &host.error {
-            table.row([host.host.as_str(), "", "unreachable", "", "", "", "", ""]);
+            let state = if host.reachable { "bad answer" } else { "unreachable" };
+            table.row([host.host.as_str(), "", state, "", "", "", "", ""]);
             let _infallible = writeln!(notes, "{}: {}", host.host, plain(error));
         }
         for warning in &host.warnings {

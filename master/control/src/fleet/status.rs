@@ -92,7 +92,8 @@ impl HostStatus {
     /// Whether it is as it should be. A host that is not addressed is no worry.
     pub fn is_well(&self) -> bool {
         let well = self.apps.iter().all(|app| app.healthy && !app.drift && !app.is_stopped());
-        self.skipped.is_some() || (self.reachable && well && self.warnings.is_empty())
+        let fine = self.error.is_none() && self.warnings.is_empty();
+        self.skipped.is_some() || (self.reachable && fine && well)
     }
 }
 
@@ -169,6 +170,9 @@ async fn ask_host(member: Member, desired: Vec<Desired>) -> HostStatus {
     match ask(client).await {
         Err(error) => HostStatus { error: Some(error.one_line()), ..blank },
         Ok((health, releases)) => HostStatus {
+            error: (health.host != blank.host).then(|| {
+                format!("it says that it is {}, and its certificate does not", health.host)
+            }),
             reachable: true,
             updater_version: Some(health.version.clone()),
             updater_digest: Some(health.digest),

@@ -150,8 +150,10 @@ impl Engine {
 
     /// A release that has no command to start it is refused while the one before still runs.
     fn refuse_without_command(&self) -> Result<(), Failure> {
-        let refused = |failure: Failure| {
-            Failure::host_problem(Problem { code: Code::NotSupported, ..*failure.problem })
+        let refused = |failure: Failure| match failure.problem.code {
+            // Its build has made something else of release.toml: that is the release's own fault.
+            Code::ArchiveRejected => failure,
+            _ => Failure::host_problem(Problem { code: Code::NotSupported, ..*failure.problem }),
         };
         self.app.agent.launch(&self.destination()?).map(drop).map_err(refused)
     }
