@@ -54,6 +54,9 @@ pub struct Health {
     pub uptime_seconds: u64,
     /// The highest epoch of a master that it has seen.
     pub epoch: u64,
+    /// The longest watch that an order may ask for; absent from an older updater.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_watch: Option<crate::Period>,
     /// The last drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<DrillReport>,

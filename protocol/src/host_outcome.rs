@@ -29,6 +29,8 @@ pub enum HostOutcome {
     Failed,
     /// The host could not be asked.
     Unreachable,
+    /// It has an order, and what becomes of that is not known: it may still go on there.
+    Unclear,
     /// Neither release could be proven there.
     Stranded,
     /// The host was left out, for the reason in its row.

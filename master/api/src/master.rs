@@ -3,6 +3,7 @@
 use control::home::Home;
 use control::init::Initialised;
 use pki::Fingerprint;
+use protocol::HostName;
 use serde::Serialize;
 
 /// A master that is there now.
@@ -31,6 +32,10 @@ impl<'a> MasterDocument<'a> {
 
 /// The epoch of a master that took over.
 #[derive(Debug, Serialize)]
-pub struct EpochDocument {
+pub struct EpochDocument<'a> {
     pub epoch: u64,
+    /// The highest epoch that a host has seen; absent where none could be asked.
+    pub seen: Option<u64>,
+    /// Hosts that did not say what they have seen.
+    pub silent: &'a [HostName],
 }

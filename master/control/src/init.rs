@@ -8,6 +8,7 @@ use serde_json::json;
 use store::{Event, EventType, Store, StoreError};
 use time::OffsetDateTime;
 
+use crate::fleet::SeenEpochs;
 use crate::home::{Home, HomeError};
 
 /// The master that is there now.
@@ -81,11 +82,18 @@ pub fn initialise(
     Ok(told(true, &authority, &store)?)
 }
 
-/// Raises the epoch, so that hosts refuse the orders of another copy of this master; gives it back.
-pub fn take_over(store: &Store, who: &str, now: OffsetDateTime) -> Result<u64, StoreError> {
-    let epoch = store.take_over(who, now)?;
+/// Raises the epoch above all that `seen` has, so that hosts refuse the orders of another copy of this
+/// master; gives it back.
+pub fn take_over(
+    store: &Store,
+    seen: &SeenEpochs,
+    who: &str,
+    now: OffsetDateTime,
+) -> Result<u64, StoreError> {
+    let highest = seen.highest.as_ref().map_or(0, |(_, epoch)| *epoch);
+    let epoch = store.take_over(highest, who, now)?;
     let event = Event::new(EventType::MasterTookOver, now, who);
-    store.record_event(&Event { data: json!({"epoch": epoch}), ..event })?;
+    store.record_event(&Event { data: json!({"epoch": epoch, "seen": highest}), ..event })?;
     Ok(epoch)
 }
 

@@ -30,9 +30,12 @@ pub(super) fn apply_request(
         (Request::Pause, _) => pause(state, Pause::Requested { who: who.to_owned() }, now, out),
         (Request::Interrupt, _) => pause(state, Pause::Interrupted, now, out),
         (Request::Resume | Request::Continue, Status::Paused(_)) => {
-            // An operator who only resumes has not judged the failures so far.
+            // An operator who only resumes has not judged the failures so far. One who goes on after
+            // the breaker tripped has: the batch needs no other proof.
             if *request == Request::Continue {
                 state.breaker.reset();
+                let tripped = matches!(state.status, Status::Paused(Pause::Tripped(_)));
+                state.needs_proof &= !tripped;
             }
             state.observations_since = now;
             state.enter(Status::Running, now);

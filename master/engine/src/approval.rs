@@ -11,12 +11,8 @@ pub(super) fn reach_gate(
     now: OffsetDateTime,
     out: &mut Vec<Command>,
 ) {
-    let after_canary = match gate {
-        Gate::Start => false,
-        Gate::Batch(number) => {
-            number == 2 && state.plan.batches.first().is_some_and(|batch| batch.canary)
-        }
-    };
+    let canary = state.plan.batches.get(state.batch).is_some_and(|batch| batch.canary);
+    let after_canary = canary && gate != Gate::Start;
     let needs_approval = match (state.plan.policy.approve, gate) {
         (Approve::Never, _) => false,
         (Approve::Start, gate) => gate == Gate::Start,

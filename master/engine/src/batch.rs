@@ -8,26 +8,38 @@ use crate::approval::reach_gate;
 use crate::host_check::{HostCheck, check_host};
 use crate::host_ended::finish_host;
 use crate::state::FIRST_PHASE;
-use crate::summary::all_as_requested;
-use crate::{Activity, Command, Gate, HostActivity, HostResult, Notice, NoticeBody, State, Status};
+use crate::summary::{all_as_requested, is_success};
+use crate::{
+    Action, Activity, Command, Gate, HostActivity, HostResult, MasterCode, Notice, NoticeBody,
+    State, Status,
+};
 
 /// How long an observation is good for, if no operator has answered since.
 const OBSERVATION_LIFETIME: Duration = Duration::seconds(5);
 /// How many hosts are observed at once, before the start: nothing is sent to them.
 const OBSERVATIONS_AT_ONCE: usize = 64;
 
-/// Observes all hosts before the first is touched. One that is not well ends the rollout. Like its
-/// neighbours, it says whether it came to its end.
+/// Observes all hosts before the first is touched, those too that the plan found current: a plan may be
+/// carried out long after it was made. A host that is to be changed and is not well ends the rollout.
+/// Like its neighbours, it says whether it came to its end.
 pub(super) fn preflight(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) -> bool {
-    let changed = state.batches.hosts();
-    while state.next_host < changed && state.under_way.len() < OBSERVATIONS_AT_ONCE {
-        if !is_fresh(state, state.next_host, now) {
-            state.dispatch(state.next_host, HostActivity::Observing, now, out);
+    let (changed, all) = (state.batches.hosts(), state.hosts.len());
+    while state.next_host < all && state.under_way.len() < OBSERVATIONS_AT_ONCE {
+        let index = state.next_host;
+        let awaited = state.hosts[index].activity == HostActivity::Pending;
+        if awaited && !is_fresh(state, index, now) {
+            state.dispatch(index, HostActivity::Observing, now, out);
         }
         state.next_host += 1;
     }
-    if state.next_host < changed || !state.under_way.is_empty() {
+    if state.next_host < all || !state.under_way.is_empty() {
         return false;
+    }
+    for index in changed..all {
+        if state.plan.hosts[index].action == Action::AlreadyCurrent {
+            let result = result_of_current(state, index);
+            state.record_result(index, result, now, out);
+        }
     }
     let unhealthy: Vec<_> =
         (0..changed).filter_map(|index| Some((index, unhealthy_result(state, index)?))).collect();
@@ -42,8 +54,8 @@ pub(super) fn preflight(state: &mut State, now: OffsetDateTime, out: &mut Vec<Co
     true
 }
 
-/// Orders the hosts of the batch, as many at once as the policy allows; then stages those of the
-/// next one.
+/// Orders the hosts of the batch, as many at once as the policy allows. Nothing is sent to a host
+/// before its turn: one that the rollout never reaches stays as it is.
 pub(super) fn update(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) -> bool {
     while state.status == Status::Running && state.is_below_parallel_limit() {
         let ready = |index: &&usize| state.hosts[**index].activity == HostActivity::Pending;
@@ -55,16 +67,13 @@ pub(super) fn update(state: &mut State, now: OffsetDateTime, out: &mut Vec<Comma
     }
     let hosts = state.batches.hosts_of(state.batch);
     if !state.waiting.is_empty() || state.under_way.range(hosts).next().is_some() {
-        if state.waiting.is_empty() {
-            stage_ahead(state, now, out);
-        }
         return false;
     }
     complete_batch(state, now, out);
     true
 }
 
-/// Stages hosts of the next batch until the delay is over, and then begins it.
+/// Begins the next batch once the delay is over.
 pub(super) fn between_batches(
     state: &mut State,
     until: OffsetDateTime,
@@ -72,11 +81,22 @@ pub(super) fn between_batches(
     out: &mut Vec<Command>,
 ) -> bool {
     if now < until {
-        stage_ahead(state, now, out);
         return false;
     }
-    begin_batch(state, state.batch + 1, now, out);
+    match state.next_batch() {
+        Some(next) => begin_batch(state, next, now, out),
+        None => finish(state, now, out),
+    }
     true
+}
+
+/// Waits for the answers of the hosts that were asked for their end, and ends the rollout.
+pub(super) fn close(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) -> bool {
+    let answered = state.under_way.is_empty();
+    if answered {
+        finish(state, now, out);
+    }
+    answered
 }
 
 fn begin_batch(state: &mut State, batch: usize, now: OffsetDateTime, out: &mut Vec<Command>) {
@@ -85,22 +105,47 @@ fn begin_batch(state: &mut State, batch: usize, now: OffsetDateTime, out: &mut V
     let hosts = state.batches.hosts_of(batch);
     state.batch = batch;
     state.activity = Activity::Batch;
-    state.next_host = hosts.end;
+    state.needs_proof = true;
     state.waiting = hosts.filter(|&index| state.hosts[index].result.is_none()).collect();
     out.push(Command::Announce(Notice::batch_started(&plan, batch + 1, *planned)));
 }
 
+/// A batch is through when a host of it took the release well. Hosts that could not try it, or on which
+/// it failed, open no gate: the next one takes their place, one at a time.
 fn complete_batch(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) {
-    let number = state.batch + 1;
-    out.push(Command::Announce(Notice::batch_completed(&state.plan, number)));
-    if number == state.plan.batches.len() {
-        return finish(state, now, out);
+    if state.needs_proof && !is_batch_proven(state) {
+        let Some(index) = state.batches.take_next(state.batch) else {
+            return finish(state, now, out);
+        };
+        state.waiting.insert(index);
+        out.push(Command::Announce(Notice::batch_extended(&state.plan, state.batch + 1)));
+        return;
     }
-    state.activity = Activity::BetweenBatches(now + state.plan.policy.delay.0);
-    reach_gate(state, Gate::Batch(number + 1), now, out);
+    out.push(Command::Announce(Notice::batch_completed(&state.plan, state.batch + 1)));
+    match state.next_batch() {
+        None => finish(state, now, out),
+        Some(next) => {
+            state.activity = Activity::BetweenBatches(now + state.plan.policy.delay.0);
+            reach_gate(state, Gate::Batch(next + 1), now, out);
+        }
+    }
 }
 
+fn is_batch_proven(state: &State) -> bool {
+    let proven = |index: usize| {
+        let result = state.hosts[index].result.as_ref();
+        result.is_some_and(|result| is_success(state.plan.kind, result.outcome))
+    };
+    state.batches.hosts_of(state.batch).any(proven)
+}
+
+/// Ends the rollout, after hosts of which it is not known what became of their order were asked once
+/// more.
 fn finish(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) {
+    if state.ask_unclear(false, now, out) {
+        state.activity = Activity::Closing;
+        return;
+    }
     let status = if all_as_requested(state) { Status::Completed } else { Status::Failed };
     state.enter(status, now);
     let body = NoticeBody::Completed { result: state.result() };
@@ -139,18 +184,18 @@ fn unhealthy_result(state: &State, index: usize) -> Option<HostResult> {
     }
 }
 
-/// Sends the archive ahead while there is nothing else to do. A host that refuses it keeps its turn.
-fn stage_ahead(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) {
-    let next_batch = state.batches.hosts_of(state.batch + 1);
-    while state.plan.has_archive
-        && next_batch.contains(&state.next_host)
-        && state.is_below_parallel_limit()
-    {
-        let index = state.next_host;
-        state.next_host += 1;
-        let pending = state.hosts[index].activity == HostActivity::Pending;
-        if pending && state.plan.hosts[index].bytes > 0 {
-            state.dispatch(index, HostActivity::Staging, now, out);
+/// The result of a host that ran the release already when the plan was made, by what it runs now.
+fn result_of_current(state: &State, index: usize) -> HostResult {
+    let planned = &state.plan.hosts[index];
+    let observed = state.hosts[index].observation.as_ref();
+    let check = observed.map(|(_, observation)| check_host(&state.plan, planned, observation));
+    match check {
+        Some(HostCheck::NotOrdered(result) | HostCheck::Unhealthy(result)) => result,
+        Some(HostCheck::Ready) | None => HostResult {
+            from: planned.from,
+            to: planned.from,
+            ..HostResult::new(&planned.host, protocol::HostOutcome::Failed)
         }
+        .with_reason(MasterCode::Unhealthy, "it has the release, and is not well"),
     }
 }

@@ -27,6 +27,7 @@ pub fn blame(result: &HostResult) -> Option<Blame> {
         HostOutcome::RolledBack if of_the_host => Some(Blame::Host),
         HostOutcome::RolledBack => code.map(|_| Blame::Release),
         HostOutcome::Stranded => Some(Blame::Release),
+        HostOutcome::Unclear => Some(Blame::Unclear),
         // A rollback that was ordered, and that the host itself took back.
         HostOutcome::Failed if is(Code::RolledBack) => Some(Blame::Release),
         HostOutcome::Failed | HostOutcome::Unreachable => {
@@ -144,6 +145,7 @@ mod tests {
             (O::Failed, Some("stale_master"), Some(Unclear)),
             (O::Failed, Some("unhealthy"), Some(Unclear)),
             (O::Failed, Some("of_the_future"), Some(Unclear)),
+            (O::Unclear, Some("deadline"), Some(Unclear)),
             (O::Failed, None, Some(Unclear)),
         ] {
             assert_eq!(of(outcome, code), blamed, "{outcome} {code:?}");

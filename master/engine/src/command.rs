@@ -9,8 +9,6 @@ use crate::{HostResult, Notice};
 pub enum Command {
     /// Ask a host for its `/health`.
     Observe { host: HostName },
-    /// Put the release on a host's disk, and activate nothing.
-    Stage { host: HostName },
     /// Give a host its order, and follow it to its end.
     Order {
         host: HostName,
@@ -19,8 +17,16 @@ pub enum Command {
         /// became of it.
         again: bool,
     },
+    /// Have a host end what it does for its order, and take it back. What comes of it, the order's own
+    /// result says.
+    Stop { host: HostName },
     /// Ask a host once what became of an order that has taken too long: that is its result then.
-    QueryOutcome { host: HostName, order: HostOrder },
+    QueryOutcome {
+        host: HostName,
+        order: HostOrder,
+        /// Whether the host is to end it first, and take it back.
+        stop: bool,
+    },
     /// Do not wait for a host any more.
     Abandon { host: HostName },
     /// Write it into the history, with what follows from it, show it and notify those who are to be

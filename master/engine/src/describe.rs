@@ -13,7 +13,7 @@ pub fn describe_host(state: &State, name: &HostName) -> Option<String> {
         HostActivity::Pending => return Some(describe_pending(state, index)),
         HostActivity::Done => return describe_finished(state, host),
         HostActivity::Observing => "it is ordered if it is well",
-        HostActivity::Staging => "it waits for its turn",
+        HostActivity::Querying => "what it says is its result",
         HostActivity::UpdatingSelf => "the new updater has to answer",
         HostActivity::Updating(_) => "the release is proven there, or taken back",
         HostActivity::RollingBack(_) => "the release before is proven there",
@@ -74,7 +74,11 @@ pub fn describe_rollout(state: &State) -> String {
             format!("batch {batch} of {batches}: {hosts} under way, {left}; next: {next}")
         }
         (Status::Running, Activity::BetweenBatches(until)) => {
-            format!("batch {} of {batches} begins {}", batch + 1, when(until))
+            let next = state.next_batch().map_or(batches, |next| next + 1);
+            format!("batch {next} of {batches} begins {}", when(until))
+        }
+        (Status::Running, Activity::Closing) => {
+            format!("asks {} what became of their orders; next: the end", hosts(under_way))
         }
         (Status::RollingBack, _) => {
             format!("rolls back since {since}, {} under way; next: the end", hosts(under_way))

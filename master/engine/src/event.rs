@@ -19,7 +19,8 @@ pub enum Event {
         #[serde(rename = "seen")]
         observation: Observation,
     },
-    /// The release is on the host's disk, or it is not, and why.
+    /// The release was put on the host's disk before its turn, or not, and why. Only older masters did
+    /// that, and stored it.
     Staged { host: HostName, error: Option<String> },
     /// A host's transaction entered a phase.
     #[serde(rename = "phase")]

@@ -1,6 +1,6 @@
 //! Whether a host may be ordered, as it is now.
 
-use protocol::{Code, Digest, HostOutcome, Phase};
+use protocol::{Code, Digest, HostOutcome, Kind, Phase};
 
 use crate::{Action, AppReport, HostResult, MasterCode, Observation, Plan, PlannedHost};
 
@@ -24,7 +24,7 @@ pub(super) enum HostCheck {
 /// | runs what it is to run, and is well | already current |
 /// | runs something else than when the plan was made | `moved` |
 /// | has no room for the archive | `no_space` |
-/// | is not well, or was stopped | `unhealthy`, unless that is allowed, or the same release is activated again |
+/// | is not well, or was stopped | `unhealthy`, unless that is allowed, the same release is activated again, or the host goes back: that is for hosts that are not well |
 pub(super) fn check_host(
     plan: &Plan,
     planned: &PlannedHost,
@@ -73,7 +73,7 @@ pub(super) fn check_host(
         return HostCheck::NotOrdered(failed(active).with_reason(Code::NoSpace, &detail));
     }
     let again = plan.policy.options.force || app.is_to_be_started();
-    let repair = again && active == planned.to;
+    let repair = (again && active == planned.to) || plan.kind == Kind::Rollback;
     if let Some(reason) = app.unwell().filter(|_| !plan.policy.allow_unhealthy && !repair) {
         let detail = format!("{reason}; --allow-unhealthy goes on all the same");
         return HostCheck::Unhealthy(failed(active).with_reason(MasterCode::Unhealthy, &detail));

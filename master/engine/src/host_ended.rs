@@ -17,20 +17,22 @@ pub(super) fn finish_host(
 ) {
     let (blamed, code) = (blame(&result), result.code.clone().unwrap_or_default());
     let (proven, host) = (result.outcome == HostOutcome::Updated, result.host.clone());
+    let canary = state.plan.batches.get(state.batch).is_some_and(|batch| batch.canary);
     // On a stranded host the old release was not proven either: the host, or its probe, may be at
     // fault.
     if blamed == Some(Blame::Release) && result.outcome != HostOutcome::Stranded {
-        state.quarantine(&result, out);
+        state.quarantine(&result, canary, out);
     }
     state.record_result(index, result, now, out);
     match blamed {
-        None if proven => state.breaker.record_success(),
+        None if proven => {
+            state.breaker.record_success();
+            state.forgive(&host, out);
+        }
         None | Some(Blame::Host) => {}
         Some(Blame::Unclear) => pause(state, Pause::Unclear { host, code }, now, out),
         Some(Blame::Release) => {
-            let plan = &state.plan;
-            let canary = plan.batches.get(state.batch).is_some_and(|batch| batch.canary);
-            if let Some(reason) = state.breaker.record_failure(index, canary, plan) {
+            if let Some(reason) = state.breaker.record_failure(index, canary, &state.plan) {
                 trip(state, reason, now, out);
             }
         }

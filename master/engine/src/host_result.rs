@@ -14,6 +14,9 @@ pub struct HostResult {
     pub code: Option<ResultCode>,
     pub from: Option<Digest>,
     pub to: Option<Digest>,
+    /// The release that it was ordered to run, where it got an order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Digest>,
     pub duration_ms: u64,
     pub detail: Option<String>,
     /// The last lines of what the build or the agent printed.
@@ -45,6 +48,7 @@ impl HostResult {
             code: None,
             from: None,
             to: None,
+            target: None,
             duration_ms: 0,
             detail: None,
             output: Vec::new(),

@@ -15,8 +15,8 @@ pub struct HostState {
     pub(super) due: Option<OffsetDateTime>,
     /// The last observation, and its time.
     pub observation: Option<(OffsetDateTime, Observation)>,
-    /// Whether the release was put on its disk ahead.
-    pub staged: bool,
+    /// Whether it was asked once more what became of an order that was left as unclear.
+    pub(super) asked_again: bool,
     /// What it came to, as far as that is known.
     pub result: Option<Box<HostResult>>,
 }
@@ -27,14 +27,14 @@ pub enum HostActivity {
     /// It waits for its turn.
     Pending,
     Observing,
-    /// It is sent the release ahead.
-    Staging,
     /// It is updated; its transaction is in this phase.
     Updating(Phase),
     /// The release is good there; its updater is being replaced.
     UpdatingSelf,
     /// It is taken back to what it ran before.
     RollingBack(Phase),
+    /// It is asked once more what became of its order, which nobody waits for any more.
+    Querying,
     /// It has its result.
     Done,
 }
@@ -47,14 +47,17 @@ impl HostActivity {
 
     /// Whether the host has its order.
     pub(super) const fn is_order(self) -> bool {
-        matches!(self, Self::Updating(_) | Self::UpdatingSelf | Self::RollingBack(_))
+        matches!(
+            self,
+            Self::Updating(_) | Self::UpdatingSelf | Self::RollingBack(_) | Self::Querying
+        )
     }
 
     /// What the host is doing for a command that changes something there.
     pub(super) fn name_of_order(self) -> Option<&'static str> {
         match self {
             Self::Pending | Self::Observing | Self::Done => None,
-            Self::Staging => Some("staging"),
+            Self::Querying => Some("asked for its end"),
             Self::Updating(phase) | Self::RollingBack(phase) => Some(phase.into_str()),
             Self::UpdatingSelf => Some("updating_self"),
         }
@@ -68,7 +71,7 @@ impl HostState {
         result: Option<Box<HostResult>>,
     ) -> Self {
         let activity = if result.is_some() { HostActivity::Done } else { HostActivity::Pending };
-        Self { activity, since, due: None, observation, staged: false, result }
+        Self { activity, since, due: None, observation, asked_again: false, result }
     }
 
     /// The phase of its transaction, where [`Self::name`] does not say it already.
@@ -83,10 +86,9 @@ impl HostState {
     /// The name on the wire and on the screen.
     pub fn name(&self) -> &'static str {
         match self.activity {
-            HostActivity::Pending if self.staged => "staged",
             HostActivity::Pending => "pending",
             HostActivity::Observing => "preflight",
-            HostActivity::Staging => "staging",
+            HostActivity::Querying => "querying",
             HostActivity::Updating(Phase::Watching) => "watching",
             HostActivity::Updating(_) => "updating",
             HostActivity::UpdatingSelf => "updating_self",

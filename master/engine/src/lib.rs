@@ -49,7 +49,7 @@ pub use event::{AppReport, Event, HostReport, Observation};
 pub use host_check::no_space_detail;
 pub use host_result::HostResult;
 pub use host_state::{HostActivity, HostState};
-pub use notice::{HostStep, Notice, NoticeBody, Question, UpdatingSelf};
+pub use notice::{HostStep, Notice, NoticeBody, QuarantineScope, Question, UpdatingSelf};
 pub use plan::{Action, Batch, Plan, PlannedHost};
 pub use policy::{Approve, Deadlines, OnTrip, Policy};
 pub use request::{Request, RequestError};

@@ -36,7 +36,15 @@ pub enum NoticeBody {
     },
     /// Batch `batch` of `of`, from 1, has begun.
     #[serde(rename = "rollout.batch_started")]
-    BatchStarted { batch: usize, of: usize, hosts: u32, canary: bool },
+    BatchStarted {
+        batch: usize,
+        of: usize,
+        hosts: u32,
+        canary: bool,
+        /// It has begun before, and nothing was proven there: one more host takes its turn in it.
+        #[serde(default, skip_serializing_if = "is_false")]
+        extended: bool,
+    },
     #[serde(rename = "rollout.batch_completed")]
     BatchCompleted { batch: usize, of: usize },
     /// The breaker tripped; these are the hosts on which the release failed.
@@ -70,9 +78,31 @@ pub enum NoticeBody {
     HostFailed(Box<HostResult>),
     #[serde(rename = "host.rolled_back")]
     HostRolledBack(Box<HostResult>),
-    /// The release failed on the host: it is sent to no host any more, until an operator forgives it.
+    /// The release failed on the host: it is not sent there any more, or nowhere, until an operator
+    /// forgives it.
     #[serde(rename = "release.quarantined")]
-    ReleaseQuarantined { why: String },
+    ReleaseQuarantined {
+        why: String,
+        #[serde(default)]
+        holds: QuarantineScope,
+        /// All hosts of the rollout on which it has failed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hosts: Vec<HostName>,
+    },
+    /// The release may go to all hosts again.
+    #[serde(rename = "release.forgiven")]
+    ReleaseForgiven { because: String },
+}
+
+/// Where a quarantine holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuarantineScope {
+    /// On all hosts.
+    #[default]
+    Fleet,
+    /// On the host where the release failed.
+    Host,
 }
 
 /// What an operator is asked.
@@ -141,7 +171,15 @@ impl Notice {
     pub(super) fn batch_started(plan: &Plan, number: usize, batch: Batch) -> Self {
         let Batch { hosts, canary } = batch;
         let of = plan.batches.len();
-        Self::of(plan, NoticeBody::BatchStarted { batch: number, of, hosts, canary })
+        let extended = false;
+        Self::of(plan, NoticeBody::BatchStarted { batch: number, of, hosts, canary, extended })
+    }
+
+    /// `number` counts from 1.
+    pub(super) fn batch_extended(plan: &Plan, number: usize) -> Self {
+        let canary = plan.batches.get(number - 1).is_some_and(|batch| batch.canary);
+        let (of, hosts, extended) = (plan.batches.len(), 1, true);
+        Self::of(plan, NoticeBody::BatchStarted { batch: number, of, hosts, canary, extended })
     }
 
     pub(super) fn batch_completed(plan: &Plan, number: usize) -> Self {
@@ -178,17 +216,30 @@ impl Notice {
         let body = match result.outcome {
             HostOutcome::Updated | HostOutcome::AlreadyCurrent => NoticeBody::HostUpdated(boxed()),
             HostOutcome::RolledBack => NoticeBody::HostRolledBack(boxed()),
-            HostOutcome::Failed | HostOutcome::Unreachable | HostOutcome::Stranded => {
-                NoticeBody::HostFailed(boxed())
-            }
+            HostOutcome::Failed
+            | HostOutcome::Unreachable
+            | HostOutcome::Unclear
+            | HostOutcome::Stranded => NoticeBody::HostFailed(boxed()),
             HostOutcome::Skipped => return None,
         };
         Some(Self { host: Some(result.host.clone()), release: result.to, body })
     }
 
-    pub(super) fn quarantined(release: Digest, host: HostName, why: String) -> Self {
-        let body = NoticeBody::ReleaseQuarantined { why };
+    pub(super) fn quarantined(
+        release: Digest,
+        host: HostName,
+        why: String,
+        holds: QuarantineScope,
+        hosts: Vec<HostName>,
+    ) -> Self {
+        let body = NoticeBody::ReleaseQuarantined { why, holds, hosts };
         Self { host: Some(host), release: Some(release), body }
+    }
+
+    pub(super) fn forgiven(release: Digest, host: &HostName) -> Self {
+        let because = format!("it was proven on {host} in the same rollout");
+        let body = NoticeBody::ReleaseForgiven { because };
+        Self { host: Some(host.clone()), release: Some(release), body }
     }
 
     /// What a host came to, if this says it.
@@ -209,4 +260,9 @@ impl Notice {
     fn of_host(plan: &Plan, host: &HostName, body: NoticeBody) -> Self {
         Self { host: Some(host.clone()), ..Self::of(plan, body) }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }

@@ -68,7 +68,7 @@ pub struct Deadlines {
     /// The observation of a host.
     #[serde(rename = "look")]
     pub observe: Period,
-    /// The staging of a host.
+    /// No host is staged before its turn any more; stored plans have it, and their digest is over it.
     pub stage: Period,
     /// A phase of a host that is updated or taken back.
     pub phase: Period,

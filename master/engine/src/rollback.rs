@@ -9,8 +9,8 @@ use crate::{
     Status, blame,
 };
 
-/// Waits for what was ordered before; then takes hosts back, the last in the plan's order first,
-/// as many at once as the policy allows. True once all were.
+/// Waits for what was ordered before; then takes hosts back, the last in the plan's order first: batch
+/// by batch with the policy's delay between them, and as many at once as it allows. True once all were.
 pub(super) fn roll_hosts_back(
     state: &mut State,
     now: OffsetDateTime,
@@ -21,18 +21,16 @@ pub(super) fn roll_hosts_back(
         None if state.under_way.is_empty() => hosts_to_roll_back(state),
         None => return false,
     };
-    while state.is_below_parallel_limit()
-        && let Some(index) = pending.left.pop()
-    {
-        if state.plan.hosts[index].from.is_some() {
-            state.dispatch(index, HostActivity::RollingBack(FIRST_PHASE), now, out);
-        } else {
-            pending.failed = true;
-            let result = result(state, index, HostOutcome::Failed);
-            let detail = "it had no release before this rollout: there is nothing to go back to";
-            let result = result.with_reason(Code::NoPreviousRelease, detail);
-            state.record_result(index, result, now, out);
+    loop {
+        begin_batch(state, &mut pending, now);
+        roll_batch_back(state, &mut pending, now, out);
+        let more = !pending.left.is_empty();
+        if !more || !state.under_way.is_empty() || pending.resumes_at.is_some() {
+            break;
         }
+        // The batch is through.
+        pending.batch = None;
+        pending.resumes_at = Some(now + state.plan.policy.delay.0);
     }
     let over = pending.left.is_empty() && state.under_way.is_empty();
     if over {
@@ -48,6 +46,39 @@ pub(super) fn roll_hosts_back(
     over
 }
 
+/// Goes on with the batch of the next host, unless that is not due yet.
+fn begin_batch(state: &State, pending: &mut PendingRollback, now: OffsetDateTime) {
+    if pending.resumes_at.is_some_and(|resumes_at| resumes_at <= now) {
+        pending.resumes_at = None;
+    }
+    if pending.batch.is_none() && pending.resumes_at.is_none() {
+        pending.batch = pending.left.last().and_then(|&index| state.batches.batch_of(index));
+    }
+}
+
+fn roll_batch_back(
+    state: &mut State,
+    pending: &mut PendingRollback,
+    now: OffsetDateTime,
+    out: &mut Vec<Command>,
+) {
+    while pending.resumes_at.is_none()
+        && state.is_below_parallel_limit()
+        && let Some(index) =
+            pending.left.pop_if(|index| state.batches.batch_of(*index) == pending.batch)
+    {
+        if state.plan.hosts[index].from.is_some() {
+            state.dispatch(index, HostActivity::RollingBack(FIRST_PHASE), now, out);
+        } else {
+            pending.failed = true;
+            let result = result(state, index, HostOutcome::Failed);
+            let detail = "it had no release before this rollout: there is nothing to go back to";
+            let result = result.with_reason(Code::NoPreviousRelease, detail);
+            state.record_result(index, result, now, out);
+        }
+    }
+}
+
 /// The hosts that were updated. A host of which it is not known what it runs cannot be taken back.
 fn hosts_to_roll_back(state: &State) -> PendingRollback {
     let results = || {
@@ -56,13 +87,15 @@ fn hosts_to_roll_back(state: &State) -> PendingRollback {
     };
     let updated = results().filter(|(_, result)| result.outcome == HostOutcome::Updated);
     let in_doubt = |(_, result): (usize, &HostResult)| match result.outcome {
-        HostOutcome::Stranded => true,
+        HostOutcome::Stranded | HostOutcome::Unclear => true,
         HostOutcome::Unreachable => blame(result) == Some(Blame::Unclear),
         _ => false,
     };
     PendingRollback {
         left: updated.map(|(index, _)| index).collect(),
         failed: results().any(in_doubt),
+        batch: None,
+        resumes_at: None,
     }
 }
 

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::breaker::Breaker;
 use crate::{
     Action, Activity, BatchRanges, Command, HostActivity, HostOrder, HostResult, HostState, Notice,
-    Observation, Plan, PlannedHost, Status,
+    Observation, Plan, PlannedHost, QuarantineScope, Status,
 };
 
 /// The phase in which a host is until its updater says another.
@@ -33,8 +33,10 @@ pub struct State {
     pub(super) deadlines: BTreeSet<(OffsetDateTime, usize)>,
     /// Hosts of the batch that have not been ordered yet.
     pub(super) waiting: BTreeSet<usize>,
-    /// The next host to be observed before the start, or to be staged ahead.
+    /// The next host to be observed before the start.
     pub(super) next_host: usize,
+    /// Whether the batch is through only when a host of it took the release well.
+    pub(super) needs_proof: bool,
     /// Observations from before this are stale: an operator has answered since.
     pub(super) observations_since: OffsetDateTime,
     pub(super) breaker: Breaker,
@@ -44,6 +46,7 @@ pub struct State {
     pub(super) driver: Option<(String, u64)>,
     /// Why the rollout was aborted, or the operator who asked for the rollback.
     pub(super) reason: Option<String>,
+    /// Whether this rollout has the release quarantined for the fleet.
     quarantined: bool,
 }
 
@@ -54,6 +57,10 @@ pub(super) struct PendingRollback {
     pub(super) left: Vec<usize>,
     /// Whether a host could not be taken back.
     pub(super) failed: bool,
+    /// The batch whose hosts are taken back now.
+    pub(super) batch: Option<usize>,
+    /// When the batch before it is taken back.
+    pub(super) resumes_at: Option<OffsetDateTime>,
 }
 
 impl State {
@@ -61,8 +68,9 @@ impl State {
     pub fn new(plan: Arc<Plan>, at: OffsetDateTime) -> Self {
         let host = |planned: &PlannedHost| {
             let seen = planned.observation.clone().map(|observation| (plan.made_at, observation));
-            let result =
-                (!planned.action.changes_host()).then(|| Box::new(unchanged_result(planned)));
+            // What ran the release when the plan was made is looked at again.
+            let awaited = planned.action.changes_host() || planned.action == Action::AlreadyCurrent;
+            let result = (!awaited).then(|| Box::new(unchanged_result(planned)));
             HostState::new(at, seen, result)
         };
         let hosts: Vec<_> = plan.hosts.iter().map(host).collect();
@@ -79,6 +87,7 @@ impl State {
             deadlines: BTreeSet::new(),
             waiting: BTreeSet::new(),
             next_host: 0,
+            needs_proof: true,
             observations_since: plan.made_at,
             breaker: Breaker::default(),
             pending_rollback: None,
@@ -142,6 +151,9 @@ impl State {
                 Some(self.since + self.plan.policy.deadlines.answer.0)
             }
             (Status::Running, Activity::BetweenBatches(until)) => Some(until),
+            (Status::RollingBack, _) => {
+                self.pending_rollback.as_ref().and_then(|pending| pending.resumes_at)
+            }
             _ => None,
         };
         of_hosts.into_iter().chain(of_rollout).min()
@@ -172,8 +184,19 @@ impl State {
         let is_observed = |index: &usize| self.hosts[*index].activity == HostActivity::Observing;
         self.activity == Activity::Preflight
             || !self.waiting.is_empty()
-            || self.batch + 1 < self.plan.batches.len()
+            || self.next_batch().is_some()
             || self.under_way.keys().any(is_observed)
+    }
+
+    /// The next batch that has hosts, from 0.
+    pub(super) fn next_batch(&self) -> Option<usize> {
+        let later = self.batch + 1..self.plan.batches.len();
+        later.into_iter().find(|&batch| !self.batches.hosts_of(batch).is_empty())
+    }
+
+    /// Whether hosts were taken back, or are.
+    pub const fn is_taken_back(&self) -> bool {
+        self.pending_rollback.is_some()
     }
 
     pub(super) fn is_below_parallel_limit(&self) -> bool {
@@ -207,7 +230,6 @@ impl State {
         let deadlines = &self.plan.policy.deadlines;
         let host = &self.hosts[index];
         let until = match (host.activity, host.due) {
-            (HostActivity::Staging, _) => now + deadlines.stage.0,
             (_, Some(due)) => due.min(now + deadlines.phase.0),
             (_, None) => now + deadlines.observe.0,
         };
@@ -255,7 +277,10 @@ impl State {
         match self.hosts[index].activity {
             HostActivity::Pending | HostActivity::Done => None,
             HostActivity::Observing => Some(Command::Observe { host }),
-            HostActivity::Staging => Some(Command::Stage { host }),
+            HostActivity::Querying => {
+                let stop = self.status == Status::RollingBack;
+                self.order_for(index).map(|order| Command::QueryOutcome { host, order, stop })
+            }
             HostActivity::Updating(_)
             | HostActivity::UpdatingSelf
             | HostActivity::RollingBack(_) => {
@@ -267,7 +292,7 @@ impl State {
     /// The order that belongs to the present activity of a host.
     pub(super) fn order_for(&self, index: usize) -> Option<HostOrder> {
         match self.hosts[index].activity {
-            HostActivity::Updating(_) | HostActivity::UpdatingSelf => {
+            HostActivity::Updating(_) | HostActivity::UpdatingSelf | HostActivity::Querying => {
                 Some(self.forward_order(index))
             }
             HostActivity::RollingBack(_) => {
@@ -283,15 +308,58 @@ impl State {
         HostOrder::Forward { to, updater }
     }
 
-    /// Quarantines the release, once in a rollout.
-    pub(super) fn quarantine(&mut self, result: &HostResult, out: &mut Vec<Command>) {
-        let Some(release) = self.plan.target else { return };
-        if self.plan.kind == Kind::Update && !self.quarantined {
-            self.quarantined = true;
-            let why = result.detail.clone().unwrap_or_else(|| result.outcome.into_str().to_owned());
-            let notice = Notice::quarantined(release, result.host.clone(), why);
-            out.push(Command::Announce(notice));
+    /// Asks each host once more what became of an order that was left as unclear, or has it `stop`
+    /// what it does for it; whether there was one.
+    pub(super) fn ask_unclear(
+        &mut self,
+        stop: bool,
+        now: OffsetDateTime,
+        out: &mut Vec<Command>,
+    ) -> bool {
+        let unclear = |host: &HostState| {
+            let outcome = host.result.as_ref().map(|result| result.outcome);
+            host.activity == HostActivity::Done
+                && outcome == Some(HostOutcome::Unclear)
+                && (stop || !host.asked_again)
+        };
+        let asked: Vec<_> =
+            (0..self.hosts.len()).filter(|&index| unclear(&self.hosts[index])).collect();
+        for &index in &asked {
+            self.hosts[index].asked_again = true;
+            self.dispatch(index, HostActivity::Querying, now, out);
         }
+        !asked.is_empty()
+    }
+
+    /// The release failed on a host: it is quarantined there, and for the fleet if it failed on a canary
+    /// or on two hosts and was proven on none in this rollout.
+    pub(super) fn quarantine(&mut self, result: &HostResult, canary: bool, out: &mut Vec<Command>) {
+        let Some(release) = self.plan.target else { return };
+        if self.plan.kind != Kind::Update || self.quarantined {
+            return;
+        }
+        let mut hosts = self.failed();
+        hosts.push(result.host.clone());
+        self.quarantined = (canary || hosts.len() > 1) && !self.is_proven();
+        let holds = if self.quarantined { QuarantineScope::Fleet } else { QuarantineScope::Host };
+        let why = result.detail.clone().unwrap_or_else(|| result.outcome.into_str().to_owned());
+        let notice = Notice::quarantined(release, result.host.clone(), why, holds, hosts);
+        out.push(Command::Announce(notice));
+    }
+
+    /// The release was proven on a host: what it failed of on others was theirs.
+    pub(super) fn forgive(&mut self, host: &HostName, out: &mut Vec<Command>) {
+        if let Some(release) = self.plan.target.filter(|_| self.quarantined) {
+            self.quarantined = false;
+            out.push(Command::Announce(Notice::forgiven(release, host)));
+        }
+    }
+
+    fn is_proven(&self) -> bool {
+        let updated = |host: &HostState| {
+            host.result.as_ref().is_some_and(|result| result.outcome == HostOutcome::Updated)
+        };
+        self.hosts.iter().any(updated)
     }
 }
 

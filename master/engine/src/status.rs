@@ -41,6 +41,8 @@ pub enum Activity {
     Batch,
     /// The next batch is due at this time.
     BetweenBatches(OffsetDateTime),
+    /// Hosts of which it is not known what became of their order are asked once more.
+    Closing,
 }
 
 /// What an operator approves.

@@ -5,8 +5,9 @@
 //! | planned | nothing | a driver starts |
 //! | awaiting approval, paused | nothing | an operator answers, or the answer's deadline |
 //! | running, preflight | observes all hosts | all were: then the first batch, or the end |
-//! | running, batch | orders hosts, stages the next batch | all of the batch have their results |
-//! | running, between batches | stages the next batch | the delay is over |
+//! | running, batch | orders hosts | all of the batch have their results, and one is good |
+//! | running, between batches | nothing | the delay is over |
+//! | running, closing | asks hosts whose end is not known | all have answered: then the end |
 //! | rolling back | takes hosts back | all were |
 //! | completed, failed, aborted, rolled back | nothing | – |
 
@@ -17,7 +18,7 @@ use time::OffsetDateTime;
 
 use crate::apply_request::apply_request;
 use crate::host_ended::finish_host;
-use crate::transition::abort;
+use crate::transition::{abort, leave_watched, stop_updates};
 use crate::{
     Activity, Command, Event, Gate, HostActivity, HostResult, MasterCode, Notice, NoticeBody,
     Observation, Plan, State, Status, approval, batch, rollback,
@@ -42,11 +43,13 @@ impl State {
         match event {
             Event::DriverStarted { who, epoch } => driver_started(self, who, epoch, now, &mut out),
             Event::Observed { host, observation } => observed(self, &host, observation, now),
-            Event::Staged { host, error } => staged(self, &host, error.is_none(), now),
-            Event::PhaseEntered { host, phase, .. } => phase_entered(self, &host, phase, now),
+            Event::PhaseEntered { host, phase, .. } => {
+                phase_entered(self, &host, phase, now, &mut out);
+            }
             Event::UpdatingSelf { host } => updating_self(self, &host, now),
             Event::OrderEnded { result } => order_ended(self, *result, now, &mut out),
-            Event::DeadlineReached => {}
+            // An older master staged hosts before their turn.
+            Event::Staged { .. } | Event::DeadlineReached => {}
             Event::Requested { who, request } => {
                 apply_request(self, &who, &request, now, &mut out);
             }
@@ -74,6 +77,7 @@ fn advance(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) -> bo
         (Status::Running, Activity::BetweenBatches(until)) => {
             batch::between_batches(state, until, now, out)
         }
+        (Status::Running, Activity::Closing) => batch::close(state, now, out),
         (Status::RollingBack, _) => rollback::roll_hosts_back(state, now, out),
         _ => false,
     }
@@ -95,17 +99,16 @@ fn expire_hosts(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) 
                     Observation::Unreachable { code: MasterCode::TimedOut.into(), detail };
                 observed(state, &host, observation, now);
             }
-            HostActivity::Staging => staged(state, &host, false, now),
             _ if state.hosts[index].due.is_some_and(|due| due <= deadline) => {
                 state.hosts[index].due = None;
                 state.restart_deadline(index, now);
                 let order = state.order_for(index);
-                out.extend(order.map(|order| Command::QueryOutcome { host, order }));
+                let query = |order| Command::QueryOutcome { host, order, stop: false };
+                out.extend(order.map(query));
             }
             _ => {
                 let from = state.plan.hosts[index].from;
-                let result =
-                    HostResult { from, ..HostResult::new(&host, HostOutcome::Unreachable) };
+                let result = HostResult { from, ..HostResult::new(&host, HostOutcome::Unclear) };
                 order_ended(state, result.with_reason(MasterCode::Deadline, &detail), now, out);
             }
         }
@@ -136,6 +139,9 @@ fn driver_started(
         state.start_deadlines(index, now);
         out.extend(state.command_for(index, true));
     }
+    if state.status == Status::RollingBack {
+        stop_updates(state, out);
+    }
     match state.status {
         Status::Planned => {
             let unchanged = state.hosts.iter().filter_map(|host| host.result.as_deref());
@@ -158,16 +164,13 @@ fn observed(state: &mut State, host: &HostName, observation: Observation, now: O
     state.hosts[index].observation = Some((now, observation));
 }
 
-/// A host that could not be staged is no failure: its order will tell.
-fn staged(state: &mut State, host: &HostName, there: bool, now: OffsetDateTime) {
-    let Some(index) = state.find_in(host, |activity| activity == HostActivity::Staging) else {
-        return;
-    };
-    state.requeue(index, now);
-    state.hosts[index].staged = there;
-}
-
-fn phase_entered(state: &mut State, host: &HostName, phase: Phase, now: OffsetDateTime) {
+fn phase_entered(
+    state: &mut State,
+    host: &HostName,
+    phase: Phase,
+    now: OffsetDateTime,
+    out: &mut Vec<Command>,
+) {
     let Some(index) = state.find_ordered(host) else { return };
     match &mut state.hosts[index].activity {
         HostActivity::Updating(before) | HostActivity::RollingBack(before) => *before = phase,
@@ -175,6 +178,9 @@ fn phase_entered(state: &mut State, host: &HostName, phase: Phase, now: OffsetDa
     }
     state.hosts[index].since = now;
     state.restart_deadline(index, now);
+    if state.status == Status::Aborted {
+        leave_watched(state, now, out);
+    }
 }
 
 fn updating_self(state: &mut State, host: &HostName, now: OffsetDateTime) {
@@ -187,7 +193,7 @@ fn updating_self(state: &mut State, host: &HostName, now: OffsetDateTime) {
 fn order_ended(state: &mut State, result: HostResult, now: OffsetDateTime, out: &mut Vec<Command>) {
     let Some(&index) = state.indices.get(&result.host) else { return };
     match state.hosts[index].activity {
-        HostActivity::Updating(_) | HostActivity::UpdatingSelf => {
+        HostActivity::Updating(_) | HostActivity::UpdatingSelf | HostActivity::Querying => {
             finish_host(state, index, result, now, out);
         }
         HostActivity::RollingBack(_) => rollback::finish_host(state, index, result, now, out),

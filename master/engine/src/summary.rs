@@ -20,7 +20,7 @@ pub fn host_results(state: &State) -> Vec<HostResult> {
 fn unfinished_result(state: &State, index: usize) -> HostResult {
     let planned = &state.plan.hosts[index];
     if let Some(activity) = state.hosts[index].activity.name_of_order() {
-        let result = HostResult::new(&planned.host, HostOutcome::Unreachable);
+        let result = HostResult::new(&planned.host, HostOutcome::Unclear);
         let result = HostResult { from: planned.from, ..result };
         let detail = format!("left while {activity}: it goes on there");
         return result.with_reason(Code::Interrupted, &detail);
@@ -117,12 +117,13 @@ pub(super) fn all_as_requested(state: &State) -> bool {
 
 /// Whether the host runs what it was asked to run. In an update, a host that is back on its old
 /// release does not.
-const fn is_success(kind: Kind, outcome: HostOutcome) -> bool {
+pub(super) const fn is_success(kind: Kind, outcome: HostOutcome) -> bool {
     match outcome {
         HostOutcome::Updated | HostOutcome::AlreadyCurrent => true,
         HostOutcome::RolledBack => matches!(kind, Kind::Rollback),
         HostOutcome::Failed
         | HostOutcome::Unreachable
+        | HostOutcome::Unclear
         | HostOutcome::Stranded
         | HostOutcome::Skipped => false,
     }

@@ -20,19 +20,18 @@ pub struct WorstCase {
 ///
 /// When one host's failure trips it, the others of its batch that were started beside it may fail
 /// as well: `parallel - 1` at most, and no more than the batch has left. Before that, the most harm is
-/// done when just so many hosts succeed that no limit is reached.
+/// done when just so many hosts succeed that no limit is reached. A host that takes its turn in a batch
+/// that proved nothing is started alone, so it adds nothing to this.
 pub fn worst_case(plan: &Plan) -> WorstCase {
     let policy = &plan.policy;
     let in_a_row = policy.max_consecutive_failures.get();
     let in_all = plan.total_failure_limit().unwrap_or(u32::MAX);
     let beside = policy.parallel.get() - 1;
-    let (mut harmed, mut everywhere, mut before) = (0, None, 0);
+    let (mut harmed, mut before) = (0, 0);
     for batch in &plan.batches {
         if batch.canary {
             // Any failure trips it. If there is none, the next batches begin with a clean record.
-            let first = batch.hosts.min(1 + beside);
-            harmed = harmed.max(first);
-            everywhere.get_or_insert(first);
+            harmed = harmed.max(batch.hosts.min(1 + beside));
             continue;
         }
         for ended in 1..=batch.hosts {
@@ -43,11 +42,7 @@ pub fn worst_case(plan: &Plan) -> WorstCase {
                 None if so_far >= in_all => in_all,
                 None => continue,
             };
-            let late = beside.min(batch.hosts - ended);
-            harmed = harmed.max(at_trip + late);
-            if so_far >= in_a_row.min(in_all) {
-                everywhere.get_or_insert(in_a_row.min(in_all).min(so_far) + late);
-            }
+            harmed = harmed.max(at_trip + beside.min(batch.hosts - ended));
         }
         before += batch.hosts;
     }
@@ -55,7 +50,17 @@ pub fn worst_case(plan: &Plan) -> WorstCase {
     let without = (before - before / in_a_row).min(in_all.saturating_sub(1));
     WorstCase {
         harmed: harmed.max(without),
-        if_bad_everywhere: everywhere.unwrap_or(before),
+        if_bad_everywhere: if_bad_everywhere(plan, in_a_row.min(in_all), beside),
         hosts: plan.changed_hosts(),
+    }
+}
+
+/// Only hosts of the first batch are started side by side then: none proves the release, so that each
+/// further one takes its turn alone.
+fn if_bad_everywhere(plan: &Plan, limit: u32, beside: u32) -> u32 {
+    match plan.batches.first() {
+        Some(canary) if canary.canary => canary.hosts.min(1 + beside),
+        Some(first) if first.hosts >= limit => limit + beside.min(first.hosts - limit),
+        _ => limit.min(plan.changed_hosts()),
     }
 }

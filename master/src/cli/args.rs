@@ -6,11 +6,12 @@ use clap::{Args, Parser, Subcommand};
 use control::home::Home;
 use control::updater_client::Timeouts;
 use explain::{Exit, Failure};
-use protocol::{Period, QuantityError};
+use protocol::Period;
 use time::OffsetDateTime;
 
 use crate::cli::context::Context;
 use crate::cli::pack::PackArgs;
+use crate::cli::period::more_than_nothing;
 use crate::cli::release::ReleaseCommand;
 use crate::cli::rollback::RollbackArgs;
 use crate::cli::rollout::RolloutCommand;
@@ -167,12 +168,6 @@ pub enum FleetCommand {
     Log(log::LogArgs),
     /// Show the rollouts, and how they ended
     History(history::HistoryArgs),
-}
-
-/// A deadline that is over before it begins would give up every host.
-fn more_than_nothing(text: &str) -> Result<Period, String> {
-    let period: Period = text.parse().map_err(|error: QuantityError| error.to_string())?;
-    if period.0.is_zero() { Err("it must be more than zero".to_owned()) } else { Ok(period) }
 }
 
 impl Command {

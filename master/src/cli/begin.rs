@@ -6,10 +6,10 @@ use control::fleet::{Fleet, Member};
 use control::interrupt::Interrupt;
 use control::rollout::{
     Archives, ReleaseNames, RolloutError, RolloutRequest, Sources, Summary, UpdaterClients, build,
-    inspect,
+    inspect, seen_above,
 };
 use control::updater_client::ClientError;
-use engine::Plan;
+use engine::{Action, Plan};
 use explain::{Exit, Explain as _, Failure};
 use protocol::{Digest, HostName, Period};
 use store::RolloutId;
@@ -54,7 +54,12 @@ impl Begin<'_> {
         let rollouts = self.context.rollouts();
         let until = self.until();
         let id = loop {
-            let plan = build(request, inspect(&members, &request.app).await, (self.context.now)())?;
+            let inspected = inspect(&members, &request.app).await;
+            let epoch = self.context.store.epoch()?;
+            if let Some((host, seen)) = seen_above(&inspected, epoch) {
+                return Err(RolloutError::Superseded { host, seen, epoch }.into());
+            }
+            let plan = build(request, inspected, (self.context.now)())?;
             rollouts.check(&plan)?;
             if self.how != How::Done {
                 return self.shown(&plan, sources);
@@ -63,7 +68,10 @@ impl Begin<'_> {
                 return self.go_on(id, archives, &plan).await;
             }
             match rollouts.begin(&plan, sources) {
-                Ok(id) => break id,
+                Ok(id) => {
+                    self.tell_ways(&plan);
+                    break id;
+                }
                 Err(error) => self.wait(error, until).await?,
             }
             if self.interrupt.is_asked() {
@@ -97,6 +105,14 @@ impl Begin<'_> {
             }
         };
         self.drive(id, archives, clients(self.context, &plan)?).await
+    }
+
+    /// Says where a host goes, where that is not what would be expected.
+    fn tell_ways(&self, plan: &Plan) {
+        let goes = plan.hosts.iter().filter(|host| host.action == Action::Rollback);
+        for (host, detail) in goes.filter_map(|host| Some((&host.host, host.detail.as_ref()?))) {
+            self.context.output.note(&format!("{host}: {detail}"));
+        }
     }
 
     fn until(&self) -> Option<time::OffsetDateTime> {

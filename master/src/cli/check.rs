@@ -105,6 +105,7 @@ mod tests {
             prev: None,
             desired: None,
             drift: false,
+            missed: None,
             last: None,
             warnings: Vec::new(),
             start_refused: None,
@@ -120,6 +121,7 @@ mod tests {
             error: None,
             updater_version: Some("0.1.0".to_owned()),
             updater_digest: None,
+            rollout: None,
             warnings: Vec::new(),
             apps: vec![app(AgentState::Running, true)],
         }

@@ -3,10 +3,12 @@
 use api::{PastRollout, past_rollouts};
 use clap::Args;
 use control::rollout::ReleaseNames;
+use engine::NoticeBody;
 use explain::{Exit, Failure, when};
-use store::HostResultRecord;
+use store::{Event, EventType, HostResultRecord};
 
 use crate::cli::Context;
+use crate::cli::log::line;
 use crate::output::Table;
 
 /// The words of `swarm history`.
@@ -27,8 +29,13 @@ impl HistoryArgs {
         } else if past.is_empty() {
             context.output.note("no rollouts yet");
         } else {
-            let columns = context.output.columns();
-            context.output.data(&table(&past, &ReleaseNames::read(store)?, columns));
+            let (columns, names) = (context.output.columns(), ReleaseNames::read(store)?);
+            context.output.data(&table(&past, &names, columns));
+            let forgiven = store.events_of(&[EventType::ReleaseForgiven], self.limit)?;
+            if !forgiven.is_empty() {
+                let lines: Vec<_> = forgiven.iter().map(|event| line(event, &names)).collect();
+                context.output.data(&format!("\n{}", lines.join("\n")));
+            }
         }
         Ok(Exit::Success)
     }
@@ -37,16 +44,26 @@ impl HistoryArgs {
 fn table(past: &[PastRollout], names: &ReleaseNames, columns: Option<usize>) -> String {
     let headings = ["ROLLOUT", "STARTED", "RESULT", "WHAT"];
     let mut table = Table::new(headings).within(columns);
-    for PastRollout { rollout, hosts } in past {
+    for PastRollout { rollout, hosts, decisions } in past {
         let results = if hosts.is_empty() { String::new() } else { format!(": {}", counts(hosts)) };
         table.row([
             &rollout.id.short(),
             &when(rollout.started_at),
             rollout.result.map_or(&*rollout.state, |result| result.into_str()),
-            &format!("{}{results}", names.asked(rollout)),
+            &format!("{}{results}{}", names.asked(rollout), decided(decisions)),
         ]);
     }
     table.render()
+}
+
+/// `; eve approved batch 2`, for each that an operator decided.
+fn decided(decisions: &[Event]) -> String {
+    let words = |event: &Event| match event.notice()?.body {
+        NoticeBody::Approved { gate, .. } => Some(format!("; {} approved {gate}", event.who)),
+        NoticeBody::Aborted { why } => Some(format!("; ended: {why}")),
+        _ => None,
+    };
+    decisions.iter().filter_map(words).collect()
 }
 
 /// `2 updated, 1 rolled_back`, in the order in which they come first.
@@ -101,8 +118,10 @@ mod tests {
             state: "running".to_owned(),
             ..rollout.clone()
         };
-        let past =
-            [PastRollout { rollout: killed, hosts: Vec::new() }, PastRollout { rollout, hosts }];
+        let past = [
+            PastRollout { rollout: killed, hosts: Vec::new(), decisions: Vec::new() },
+            PastRollout { rollout, hosts, decisions: Vec::new() },
+        ];
         let text = table(&past, &ReleaseNames::default(), Some(80));
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         insta::assert_snapshot!(text);

@@ -2,14 +2,17 @@
 
 use api::{EpochDocument, MasterDocument};
 use clap::Args;
+use control::fleet::{Fleet, seen_epochs};
 use control::home::Home;
 use control::init;
 use control::init::Initialised;
+use control::select::Selected;
 use explain::{Exit, Failure};
-use pki::Fleet;
+use pki::Fleet as FleetName;
 use time::OffsetDateTime;
 
 use crate::cli::context::{Context, caller};
+use crate::cli::runtime::block_on;
 use crate::environment::Environment;
 use crate::output::Output;
 
@@ -18,7 +21,7 @@ use crate::output::Output;
 pub struct InitArgs {
     /// The fleet's name; it stands in every certificate
     #[arg(long, value_name = "NAME", default_value = "swarm")]
-    fleet: Fleet,
+    fleet: FleetName,
 
     /// Take over from another copy of this master, after a restore from a backup: from now on the
     /// hosts refuse the other one's orders
@@ -57,13 +60,33 @@ impl InitArgs {
 }
 
 fn take_over(context: &Context) -> Result<Exit, Failure> {
-    let Context { store, who, now, .. } = context;
-    let epoch = init::take_over(store, who, now())?;
-    if context.output.json() {
-        context.output.document(&EpochDocument { epoch });
-    } else {
-        context.output.data(&format!("took over: the epoch is {epoch} now"));
-        context.output.note("a host refuses the other master once it had one order from this one");
+    let Context { home, store, output, who, now, .. } = context;
+    let before = store.epoch()?;
+    let selected: Vec<_> = store
+        .hosts()?
+        .into_iter()
+        .map(|host| Selected { skip: host.skip_reason(), host })
+        .collect();
+    let members = Fleet::open(home, store, context.timeouts)?.members(&selected);
+    let seen = block_on(seen_epochs(members))?;
+    let epoch = init::take_over(store, &seen, who, now())?;
+    if output.json() {
+        let (highest, silent) = (seen.highest.map(|(_, epoch)| epoch), &seen.silent);
+        output.document(&EpochDocument { epoch, seen: highest, silent });
+        return Ok(Exit::Success);
     }
+    output.data(&format!("took over: the epoch is {epoch} now"));
+    match &seen.highest {
+        Some((host, highest)) => output.note(&format!(
+            "the highest epoch that a host has seen was {highest} (of {host}, {} asked), and this \
+             master's {before}",
+            seen.asked
+        )),
+        None => output.note(&format!("no host could be asked; this master's epoch was {before}")),
+    }
+    for host in &seen.silent {
+        output.note(&format!("{host} did not answer: what it has seen is not known"));
+    }
+    output.note("a host refuses the other master once it had one order from this one");
     Ok(Exit::Success)
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use control::rollout::ReleaseNames;
 use explain::{Exit, Failure, plain, when};
-use protocol::HostName;
+use protocol::{Digest, HostName};
 use serde_json::Value;
 use store::{Event, Events};
 
@@ -49,7 +49,7 @@ pub(super) fn line(event: &Event, names: &ReleaseNames) -> String {
         let short = |(key, value): &(&String, &Value)| {
             !["output", "report"].contains(&key.as_str()) && !is_empty(value)
         };
-        words.extend(data.iter().filter(short).map(word));
+        words.extend(data.iter().filter(short).map(|(key, value)| word(key, value, names)));
     }
     plain(&words.join("  "))
 }
@@ -64,8 +64,10 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-fn word((key, value): (&String, &Value)) -> String {
+fn word(key: &str, value: &Value, names: &ReleaseNames) -> String {
+    let digest = value.as_str().and_then(|text| text.parse::<Digest>().ok());
     match value {
+        Value::String(_) if digest.is_some() => format!("{key}={}", names.of(digest.as_ref())),
         Value::String(text) => format!("{key}={text}"),
         other => format!("{key}={other}"),
     }
@@ -82,7 +84,7 @@ mod tests {
     #[test]
     fn an_event_is_one_line_whatever_a_host_said() {
         let event = Event {
-            release: Some(protocol::Digest::from_bytes([7; 32])),
+            release: Some(Digest::from_bytes([7; 32])),
             data: json!({
                 "code": "build_failed", "detail": "no such module\n\u{1b}[31mfoo", "from": null,
                 "duration_ms": 1200, "output": ["a", "b"],

@@ -22,6 +22,7 @@ mod log;
 mod main;
 mod man;
 mod pack;
+mod period;
 mod plan_view;
 mod policy_args;
 mod release;

@@ -1,5 +1,6 @@
 //! How an update or a rollback is to be carried out, as the command line says it.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use engine::{Amount, Approve, Deadlines, OnTrip, Policy};
 use protocol::{AppName, OrderOptions, Period};
 
 use crate::cli::choice::Choice;
+use crate::cli::period::more_than_nothing;
 
 /// The policy of a rollout.
 #[derive(Debug, Args)]
@@ -28,10 +30,11 @@ pub struct PolicyArgs {
     #[arg(long, value_name = "TIME", help_heading = "Policy")]
     pub watch: Option<Period>,
     /// How long a host may take for all of its order, whatever it says meanwhile, besides --watch
-    #[arg(long, value_name = "TIME", default_value = "6h", help_heading = "Policy")]
+    #[arg(long, value_name = "TIME", default_value = "6h", value_parser = more_than_nothing,
+        help_heading = "Policy")]
     pub order_timeout: Period,
     /// If another rollout has some of the hosts, wait so long for it: 10m
-    #[arg(long, value_name = "TIME", help_heading = "Policy")]
+    #[arg(long, value_name = "TIME", value_parser = more_than_nothing, help_heading = "Policy")]
     pub wait: Option<Period>,
     /// Do it again on hosts that have the release already
     #[arg(long, help_heading = "Policy")]
@@ -99,6 +102,8 @@ impl PolicyArgs {
             policy: self.policy(),
             selection: selection.describe(),
             by_name: selection.is_by_name(),
+            each: false,
+            quarantined: BTreeSet::new(),
         }
     }
 
@@ -170,6 +175,7 @@ mod tests {
         assert_eq!(policy("--delay 0").delay.0, Duration::ZERO);
         assert_eq!(policy("--delay 90s").delay.0, Duration::from_secs(90));
         assert!(Words::try_parse_from(["swarm", "--delay", "5"]).is_err(), "five what?");
+        assert!(Words::try_parse_from(["swarm", "--order-timeout", "0"]).is_err());
     }
 
     #[test]

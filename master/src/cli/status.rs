@@ -1,11 +1,14 @@
 //! `swarm status`: what runs where, and whether it should.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use clap::Args;
-use control::fleet::{AppStatus, Fleet, HostStatus, status};
-use control::rollout::ReleaseNames;
+use control::fleet::{AppStatus, Fleet, HostStatus, Missed, known, status};
+use control::rollout::{ReleaseNames, rollout_status};
+use engine::describe_rollout;
 use explain::{Exit, Failure, plain};
+use store::RolloutId;
 
 use crate::cli::Context;
 use crate::cli::renew::announce;
@@ -24,20 +27,22 @@ pub struct StatusArgs {
 /// Asks the hosts. Exits with 1 if one is not as it should be.
 pub(super) fn run(arguments: &StatusArgs, context: &Context) -> Result<Exit, Failure> {
     let Context { home, store, output, .. } = context;
-    let known = store.hosts()?;
-    let selected = arguments.selection.resolve(&known)?;
+    let all = store.hosts()?;
+    let selected = arguments.selection.resolve(&all)?;
     let members = Fleet::open(home, store, context.timeouts)?.members(&selected);
-    let mut desired = Vec::new();
-    for selected in &selected {
-        desired.extend(store.desired(&selected.host.name)?);
-    }
-    let hosts = block_on(status(members, desired))?;
+    let known = known(store, selected.iter().map(|selected| &selected.host.name))?;
+    let hosts = block_on(status(members, known))?;
     if output.json() {
         output.document(&hosts);
     } else {
         output.data(&text(&hosts, ReleaseNames::read(store)?, output.columns()));
+        let open: BTreeSet<_> =
+            hosts.iter().filter_map(|host| host.rollout.as_ref()).map(|held| held.id).collect();
+        for id in open {
+            output.data(&open_rollout(context, id)?);
+        }
     }
-    warn_of_names(context, &known);
+    warn_of_names(context, &all);
     announce(context)?;
     Ok(exit(&hosts))
 }
@@ -45,6 +50,15 @@ pub(super) fn run(arguments: &StatusArgs, context: &Context) -> Result<Exit, Fai
 /// A host that is not as it should be, for whatever reason, fails the command.
 fn exit(hosts: &[HostStatus]) -> Exit {
     if hosts.iter().all(HostStatus::is_well) { Exit::Success } else { Exit::Failed }
+}
+
+/// Where a rollout stands that is not over.
+fn open_rollout(context: &Context, id: RolloutId) -> Result<String, Failure> {
+    let Context { store, now, .. } = context;
+    let status = rollout_status(store, store.rollout(id)?, now())?;
+    let stands = status.abandoned().unwrap_or_else(|| describe_rollout(&status.state));
+    let asked = ReleaseNames::read(store)?.asked(&status.rollout);
+    Ok(plain(&format!("rollout {} ({asked}): {stands}", id.short())))
 }
 
 fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -> String {
@@ -64,15 +78,23 @@ fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -
             let _infallible = writeln!(notes, "{}: {reason}", host.host);
         } else if let Some(error) = &host.error {
             let state = if host.reachable { "bad answer" } else { "unreachable" };
-            table.row([host.host.as_str(), "", state, "", "", "", "", ""]);
+            let should: Vec<_> =
+                host.apps.iter().map(|app| names.of(app.desired.as_ref())).collect();
+            let should = should.join(", ");
+            table.row([host.host.as_str(), "", state, "", "", "", &should, ""]);
             let _infallible = writeln!(notes, "{}: {}", host.host, plain(error));
         }
         for warning in &host.warnings {
             let _infallible = writeln!(notes, "{}: {}", host.host, plain(warning));
         }
-        let updater = host.updater_version.as_deref().unwrap_or_default();
+        let updater = updater(host, hosts);
         for app in &host.apps {
-            row(&mut table, host, app, updater, &names);
+            if host.reachable {
+                row(&mut table, host, app, &updater, &names);
+            }
+            if let Some(line) = missed(host, app, &names) {
+                let _infallible = writeln!(notes, "{line}");
+            }
             if app.is_stopped() {
                 let how = plain(&app.why_stopped());
                 let _infallible = writeln!(notes, "{} {}: {how}", host.host, app.app);
@@ -85,6 +107,34 @@ fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -
     }
     let gap = if notes.is_empty() { "" } else { "\n" };
     format!("{}{gap}{notes}", table.render())
+}
+
+/// The updater's version, and its digest where other hosts run another one of the same version.
+fn updater(host: &HostStatus, hosts: &[HostStatus]) -> String {
+    let version = host.updater_version.clone().unwrap_or_default();
+    let same = |other: &&HostStatus| other.updater_version == host.updater_version;
+    let differs =
+        hosts.iter().filter(same).any(|other| other.updater_digest != host.updater_digest);
+    match host.updater_digest {
+        Some(digest) if differs => format!("{version} ({})", digest.short()),
+        _ => version,
+    }
+}
+
+/// Why an app does not run what was asked of it; nothing, where that is not known or it does.
+fn missed(host: &HostStatus, app: &AppStatus, names: &ReleaseNames) -> Option<String> {
+    let Missed { rollout, outcome, code } = app.missed.as_ref()?;
+    let runs = match &app.active {
+        Some(active) => format!("runs {}, ", names.of(Some(&active.digest))),
+        None if host.reachable => "runs nothing, ".to_owned(),
+        None => String::new(),
+    };
+    let should = names.of(app.desired.as_ref());
+    let code = code.as_deref().filter(|code| *code != outcome.into_str());
+    let why: Vec<_> = [Some(outcome.into_str()), code].into_iter().flatten().collect();
+    let (why, rollout) = (why.join(", "), rollout.short());
+    let line = format!("{runs}should run {should}: missed in {rollout}, {why}");
+    Some(format!("{} {}: {}", host.host, app.app, plain(&line)))
 }
 
 fn row(table: &mut Table, host: &HostStatus, app: &AppStatus, updater: &str, names: &ReleaseNames) {
@@ -116,6 +166,7 @@ mod tests {
             error: error.map(str::to_owned),
             updater_version: None,
             updater_digest: None,
+            rollout: None,
             warnings: Vec::new(),
             apps: Vec::new(),
         };
@@ -127,5 +178,24 @@ mod tests {
             shown.contains("\nweb-1: failed to ask this host: swarm itself failed\n"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn an_updater_is_told_from_another_of_its_version() {
+        let status = |name: &str, version: &str, digest: u8| HostStatus {
+            host: name.parse().unwrap(),
+            skipped: None,
+            reachable: true,
+            error: None,
+            updater_version: Some(version.to_owned()),
+            updater_digest: Some(protocol::Digest::from_bytes([digest; 32])),
+            held: None,
+            warnings: Vec::new(),
+            rollout: None,
+            apps: Vec::new(),
+        };
+        let hosts = [status("a", "1.0", 1), status("b", "1.0", 2), status("c", "1.1", 3)];
+        let shown = hosts.each_ref().map(|host| updater(host, &hosts));
+        assert_eq!(shown, ["1.0 (01010101)", "1.0 (02020202)", "1.1"]);
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use control::rollout::{Estimate, Observer, ReleaseNames};
-use engine::{HostStep, Notice, NoticeBody, Question};
+use engine::{HostStep, Notice, NoticeBody, QuarantineScope, Question};
 use explain::plain;
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use protocol::HostName;
@@ -104,9 +104,14 @@ fn line(notice: &Notice, who: &str, names: &ReleaseNames) -> Option<Line> {
         | NoticeBody::HostFailed(result)
         | NoticeBody::HostRolledBack(result) => {
             let runs = if release.is_empty() { release } else { format!(", runs {release}") };
-            format!("{}{runs}", result.outcome)
+            let failed = result.target.filter(|target| Some(*target) != notice.release);
+            let failed = failed.map(|failed| format!(", not {}", names.of(Some(&failed))));
+            format!("{}{runs}{}", result.outcome, failed.unwrap_or_default())
         }
-        NoticeBody::BatchStarted { batch, of, hosts, canary } if *of > 1 => {
+        NoticeBody::BatchStarted { batch, of, extended: true, .. } => {
+            format!("batch {batch} of {of} has proved nothing so far: the next host takes its turn")
+        }
+        NoticeBody::BatchStarted { batch, of, hosts, canary, .. } if *of > 1 => {
             let canary = if *canary { " (the canary)" } else { "" };
             format!("batch {batch} of {of}{canary}: hosts {hosts}")
         }
@@ -117,9 +122,22 @@ fn line(notice: &Notice, who: &str, names: &ReleaseNames) -> Option<Line> {
         NoticeBody::Approved { .. } => format!("{who} approved it"),
         NoticeBody::RollingBack => "taking back what was done".to_owned(),
         NoticeBody::Aborted { why } => because("aborted", why),
-        // It is about the whole fleet, though it was seen on one host.
-        NoticeBody::ReleaseQuarantined { .. } => {
-            let words = format!("{release} is quarantined for the whole fleet: it failed here");
+        // It is about more than the host on which it was seen.
+        NoticeBody::ReleaseQuarantined { holds, hosts, .. } => {
+            let (place, hosts) = (notice.host.as_ref().map(ToString::to_string), listed(hosts));
+            let words = match holds {
+                QuarantineScope::Fleet => {
+                    format!("{release} is quarantined for the whole fleet: it failed on {hosts}")
+                }
+                QuarantineScope::Host => {
+                    let place = place.unwrap_or_default();
+                    format!("{release} is quarantined on {place}: it failed there")
+                }
+            };
+            return Some(Line { host: None, words, done: false });
+        }
+        NoticeBody::ReleaseForgiven { because } => {
+            let words = format!("{release} is not quarantined any more: {because}");
             return Some(Line { host: None, words, done: false });
         }
         NoticeBody::Planned { .. }
@@ -130,6 +148,12 @@ fn line(notice: &Notice, who: &str, names: &ReleaseNames) -> Option<Line> {
         | NoticeBody::RolledBack => return None,
     };
     Some(Line { host: notice.host.clone(), words, done: notice.result().is_some() })
+}
+
+/// Names of hosts, one after the other.
+fn listed(hosts: &[HostName]) -> String {
+    let names: Vec<_> = hosts.iter().map(HostName::as_str).collect();
+    if names.is_empty() { "a host".to_owned() } else { names.join(", ") }
 }
 
 fn because(words: &str, why: &str) -> String {

@@ -43,12 +43,22 @@ fn text(summary: &Summary, names: &ReleaseNames, columns: Option<usize>) -> Stri
             &names.of(row.from.as_ref()),
             &names.of(row.to.as_ref()),
             &span(row.duration_ms),
-            &row.reason(),
+            &why(row, names),
         ]);
     }
     let outputs = summary.hosts.iter().filter(|row| !row.output.is_empty()).map(output);
     let outputs: String = outputs.collect();
     format!("{}{outputs}\n{}\n", table.render(), counts(&summary.hosts))
+}
+
+/// Why a host is as it is, with the release that failed there: TO has what runs.
+fn why(row: &HostResult, names: &ReleaseNames) -> String {
+    let failed = row.target.filter(|target| row.to != Some(*target));
+    match (failed, row.reason()) {
+        (None, reason) => reason,
+        (Some(failed), reason) if reason.is_empty() => names.of(Some(&failed)),
+        (Some(failed), reason) => format!("{}: {reason}", names.of(Some(&failed))),
+    }
 }
 
 fn output(row: &HostResult) -> String {
@@ -105,6 +115,7 @@ mod tests {
         };
         let bad = HostResult {
             to: Some(old),
+            target: Some(new),
             code: Some(Code::RolledBack.into()),
             detail: Some("its agent \u{1b}[31mdied\nat once".to_owned()),
             output: vec!["Traceback:".to_owned(), "\u{1b}]0;boom\u{7}".to_owned()],
@@ -130,7 +141,7 @@ mod tests {
         insta::assert_snapshot!(text(&summary(), &names, None), @r"
         HOST   OUTCOME      FROM            TO              TIME      WHY
         db-1   updated      1.0 (01010101)  02020202        1.2 s     -
-        web-1  rolled_back  1.0 (01010101)  1.0 (01010101)  1 m 15 s  its agent \u{1b}[31mdied\nat once
+        web-1  rolled_back  1.0 (01010101)  1.0 (01010101)  1 m 15 s  02020202: its agent \u{1b}[31mdied\nat once
 
         web-1: the last lines of its output
           | Traceback:

@@ -24,8 +24,11 @@ pub enum StoreError {
         /// The version of its format.
         format: u32,
     },
+    /// SQLite says it in many ways, none of which an operator would take for this.
+    #[error("use the store: its disk is full")]
+    DiskFull(#[source] rusqlite::Error),
     #[error("use the store")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(#[source] rusqlite::Error),
     /// No host has this name.
     #[error("find a host named {name}")]
     UnknownHost {
@@ -53,9 +56,29 @@ pub enum StoreError {
     UnknownPlan(Digest),
 }
 
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        if is_disk_full(&error) { Self::DiskFull(error) } else { Self::Sqlite(error) }
+    }
+}
+
+/// Whether a write failed for want of room: beside `SQLITE_FULL`, the I/O errors of writing and of growing
+/// a file say so.
+fn is_disk_full(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{
+        SQLITE_FULL, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE,
+    };
+    let codes = [SQLITE_FULL, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE];
+    matches!(
+        error,
+        rusqlite::Error::SqliteFailure(failure, _) if codes.contains(&failure.extended_code)
+    )
+}
+
 impl Explain for StoreError {
     fn hint(&self) -> Option<String> {
         match self {
+            Self::DiskFull(_) => Some("make room on the disk of the master's home".to_owned()),
             Self::Newer { .. } => Some("use the swarm that wrote it, or a newer one".to_owned()),
             Self::UnknownHost { nearest: Some(name), .. } => Some(format!("is it {name}?")),
             Self::UnknownHost { nearest: None, .. } => Some("run: swarm list".to_owned()),
@@ -79,6 +102,21 @@ impl Explain for StoreError {
                 Exit::Usage
             }
             _ => Exit::Failed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_however_sqlite_says_it() {
+        // As SQLite numbers them: FULL, IOERR_WRITE, IOERR_SHMSIZE, and two of another kind.
+        for (code, full) in [(13, true), (778, true), (4874, true), (266, false), (5, false)] {
+            let failure = rusqlite::ffi::Error::new(code);
+            let error = StoreError::from(rusqlite::Error::SqliteFailure(failure, None));
+            assert_eq!(matches!(error, StoreError::DiskFull(_)), full, "{code}");
         }
     }
 }

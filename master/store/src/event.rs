@@ -183,6 +183,7 @@ impl EventType {
             NoticeBody::HostFailed(_) => Self::HostFailed,
             NoticeBody::HostRolledBack(_) => Self::HostRolledBack,
             NoticeBody::ReleaseQuarantined { .. } => Self::ReleaseQuarantined,
+            NoticeBody::ReleaseForgiven { .. } => Self::ReleaseForgiven,
         }
     }
 }
@@ -236,6 +237,19 @@ impl Store {
         )?;
         let event = statement.query_row(params![host.as_str(), Text(kind)], read).optional()?;
         Ok(event)
+    }
+
+    /// The last `limit` events of these kinds, the oldest of them first.
+    pub fn events_of(&self, kinds: &[EventType], limit: u32) -> Result<Vec<Event>, StoreError> {
+        let names: Vec<_> = kinds.iter().map(|kind| format!("'{}'", kind.name())).collect();
+        let connection = self.connection();
+        let mut statement = connection.prepare(&format!(
+            "SELECT * FROM (SELECT * FROM events WHERE type IN ({}) ORDER BY sequence DESC LIMIT ?1)
+             ORDER BY sequence",
+            names.join(", ")
+        ))?;
+        let events = statement.query_map([limit], read)?;
+        Ok(events.collect::<Result<_, _>>()?)
     }
 
     /// The events of a rollout after this one, each with its place.

@@ -27,6 +27,8 @@ pub struct Entry {
     pub desired: Vec<Desired>,
     /// A release that failed, where, and how.
     pub quarantined: Option<(Digest, HostName, String)>,
+    /// A release that this rollout had quarantined, and that was proven after that.
+    pub forgiven: Option<Digest>,
     /// The name of the rollout's state after it.
     pub state: &'static str,
     /// How the rollout ended, if it is over now: then its hosts are free.
@@ -118,6 +120,9 @@ fn keep(
     }
     if let Some((release, host, why)) = &entry.quarantined {
         quarantine::keep(transaction, rollout, release, host, why, entry.time)?;
+    }
+    if let Some(release) = &entry.forgiven {
+        quarantine::lift(transaction, rollout, release)?;
     }
     transaction
         .prepare_cached("UPDATE rollouts SET state = ?2 WHERE id = ?1 AND state <> ?2")?

@@ -27,15 +27,16 @@ impl Store {
         Ok(self.connection().query_row("SELECT epoch FROM lease", [], |row| row.get(0))?)
     }
 
-    /// Raises the epoch, so that no other copy of this store can give orders any more, and tells
-    /// the new one. A store restored from a backup does not know what its lost original had come
-    /// to; so the new epoch is at least the time in seconds, which no count of take-overs reaches.
-    pub fn take_over(&self, who: &str, now: OffsetDateTime) -> Result<u64, StoreError> {
+    /// Raises the epoch above `seen`, the highest that a host has seen, so that no other copy of this
+    /// store can give orders any more, and tells the new one. A store restored from a backup does not
+    /// know what its lost original had come to, nor what hosts have seen that do not answer now; so the
+    /// new epoch is at least the time in seconds, which no count of take-overs reaches.
+    pub fn take_over(&self, seen: u64, who: &str, now: OffsetDateTime) -> Result<u64, StoreError> {
         let seconds = u64::try_from(now.unix_timestamp()).unwrap_or(0);
         self.write(|transaction| {
             let old: u64 =
                 transaction.query_row("SELECT epoch FROM lease", [], |row| row.get(0))?;
-            let new = seconds.max(old + 1);
+            let new = seconds.max(old.max(seen).saturating_add(1));
             transaction.execute(
                 "UPDATE lease SET epoch = ?1, holder = ?2, since = ?3",
                 params![new, who, Stamp(now)],

@@ -60,6 +60,15 @@ impl Store {
         holder_of(&self.connection(), host)
     }
 
+    /// The hosts that a rollout has.
+    pub fn locked_hosts(&self, rollout: RolloutId) -> Result<Vec<HostName>, StoreError> {
+        let connection = self.connection();
+        let mut statement =
+            connection.prepare("SELECT host FROM locks WHERE rollout = ?1 ORDER BY host")?;
+        let hosts = statement.query_map([Text(rollout)], |row| Ok(row.get::<_, Text<_>>(0)?.0))?;
+        Ok(hosts.collect::<Result<_, _>>()?)
+    }
+
     /// What a rollout was begun with. One that format 1 wrote has nothing of the kind.
     pub fn planned(&self, rollout: RolloutId) -> Result<Option<Planned>, StoreError> {
         let sql = "SELECT planned, sources FROM rollouts WHERE id = ?1";

@@ -232,8 +232,8 @@ mod tests {
     fn the_epoch_only_grows() {
         let (_directory, store) = path_and_store();
         assert_eq!(store.epoch().unwrap(), 1);
-        let first = store.take_over("ada", at(5)).unwrap();
-        let second = store.take_over("ada", at(5)).unwrap();
+        let first = store.take_over(0, "ada", at(5)).unwrap();
+        let second = store.take_over(u64::from(u32::MAX), "ada", at(5)).unwrap();
         assert!(1 < first && first < second);
         assert_eq!(store.epoch().unwrap(), second);
     }

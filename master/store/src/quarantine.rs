@@ -1,5 +1,7 @@
 //! Releases that failed somewhere: they are sent nowhere until they are forgiven.
 
+use std::collections::BTreeSet;
+
 use protocol::{Digest, HostName};
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use serde::Serialize;
@@ -24,6 +26,14 @@ impl Store {
     pub fn quarantined(&self, release: &Digest) -> Result<Option<Quarantined>, StoreError> {
         let sql = "SELECT * FROM quarantine WHERE digest = ?1";
         Ok(self.connection().query_row(sql, [Text(release)], read).optional()?)
+    }
+
+    /// The releases that are quarantined.
+    pub fn quarantined_releases(&self) -> Result<BTreeSet<Digest>, StoreError> {
+        let connection = self.connection();
+        let mut statement = connection.prepare("SELECT digest FROM quarantine")?;
+        let digests = statement.query_map([], |row| Ok(row.get::<_, Text<_>>(0)?.0))?;
+        Ok(digests.collect::<Result<_, _>>()?)
     }
 
     /// Lifts a quarantine; false if there was none. The event says who did, and why.
@@ -52,6 +62,17 @@ pub(super) fn keep(
          ON CONFLICT (digest) DO NOTHING",
         params![Text(release), Text(rollout), Text(host), why, Stamp(now)],
     )?;
+    Ok(())
+}
+
+/// Lifts the quarantine of a release, if it is of this rollout's making.
+pub(super) fn lift(
+    transaction: &Transaction<'_>,
+    rollout: RolloutId,
+    release: &Digest,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM quarantine WHERE digest = ?1 AND rollout = ?2";
+    transaction.execute(sql, params![Text(release), Text(rollout)])?;
     Ok(())
 }
 

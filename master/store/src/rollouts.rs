@@ -164,6 +164,20 @@ impl Store {
     }
 }
 
+impl Store {
+    /// What a host came to in a rollout; none if it was not in it.
+    pub fn host_result(
+        &self,
+        id: RolloutId,
+        host: &HostName,
+    ) -> Result<Option<HostResultRecord>, StoreError> {
+        let connection = self.connection();
+        let sql = "SELECT * FROM host_results WHERE rollout = ?1 AND host = ?2";
+        let found = connection.query_row(sql, params![Text(id), Text(host)], read_result);
+        Ok(found.optional()?)
+    }
+}
+
 fn read_rollout(row: &Row<'_>) -> rusqlite::Result<Rollout> {
     Ok(Rollout {
         id: row.get::<_, Text<_>>("id")?.0,

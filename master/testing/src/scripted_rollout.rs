@@ -100,6 +100,8 @@ pub enum HostScript {
     Bad,
     Full,
     Lost,
+    /// It says nothing of itself, and on being asked that it is good.
+    Late,
     Never,
 }
 
@@ -115,7 +117,8 @@ pub struct ScriptedRollout {
     /// What went out, and has not been answered.
     pub out: Vec<Command>,
     pub orders: Vec<HostName>,
-    pub staged: Vec<HostName>,
+    /// Hosts that were told to end what they do.
+    pub stopped: Vec<HostName>,
     plan: Arc<Plan>,
     scripts: BTreeMap<HostName, HostScript>,
 }
@@ -134,7 +137,7 @@ impl ScriptedRollout {
             runs,
             out: Vec::new(),
             orders: Vec::new(),
-            staged: Vec::new(),
+            stopped: Vec::new(),
             plan,
             scripts: scripts.iter().map(|(number, script)| (name(*number), *script)).collect(),
         }
@@ -188,12 +191,11 @@ impl ScriptedRollout {
             match command {
                 Command::Announce(notice) => self.told.push(notice),
                 Command::RecordSkipped(_) => {}
+                Command::Stop { host } => self.stopped.push(host),
                 Command::Abandon { host } => self.out.retain(|out| of(out) != Some(&host)),
                 other => {
-                    match &other {
-                        Command::Order { host, .. } => self.orders.push(host.clone()),
-                        Command::Stage { host } => self.staged.push(host.clone()),
-                        _ => {}
+                    if let Command::Order { host, .. } = &other {
+                        self.orders.push(host.clone());
                     }
                     self.out.push(other);
                 }
@@ -235,7 +237,6 @@ impl ScriptedRollout {
                 let observation = here(self.runs[&host], true);
                 Some(Event::Observed { host, observation })
             }
-            Command::Stage { .. } => Some(Event::Staged { host, error: None }),
             Command::Order { order: HostOrder::Back { to }, .. } => {
                 ended(result(HostOutcome::RolledBack, Some(*to)))
             }
@@ -251,8 +252,11 @@ impl ScriptedRollout {
                 HostScript::Lost => ended(
                     result(HostOutcome::Unreachable, None).with_reason(MasterCode::Lost, "gone"),
                 ),
-                HostScript::Never => None,
+                HostScript::Late | HostScript::Never => None,
             },
+            Command::QueryOutcome { .. } if script == HostScript::Late => {
+                ended(result(HostOutcome::Updated, Some(NEW)))
+            }
             _ => None,
         }
     }
@@ -267,7 +271,7 @@ impl ScriptedRollout {
     }
 
     /// The outcomes by name, one letter a host: `u`pdated, `r`olled back, `f`ailed, un`x`reachable,
-    /// `s`kipped, `c`urrent, s`t`randed.
+    /// unclear (`?`), `s`kipped, `c`urrent, s`t`randed.
     pub fn outcomes(&self) -> String {
         let letter = |result: HostResult| match result.outcome {
             HostOutcome::Updated => 'u',
@@ -275,6 +279,7 @@ impl ScriptedRollout {
             HostOutcome::RolledBack => 'r',
             HostOutcome::Failed => 'f',
             HostOutcome::Unreachable => 'x',
+            HostOutcome::Unclear => '?',
             HostOutcome::Stranded => 't',
             HostOutcome::Skipped => 's',
         };
@@ -292,8 +297,8 @@ impl ScriptedRollout {
 fn of(command: &Command) -> Option<&HostName> {
     match command {
         Command::Observe { host }
-        | Command::Stage { host }
         | Command::Order { host, .. }
+        | Command::Stop { host }
         | Command::QueryOutcome { host, .. }
         | Command::Abandon { host } => Some(host),
         Command::Announce(_) | Command::RecordSkipped(_) => None,

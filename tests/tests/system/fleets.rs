@@ -48,14 +48,14 @@ fn the_reason_of_a_failure_is_on_the_screen() -> Result<()> {
     assert_eq!(output.code, 1);
     assert_snapshot!(wording(&format!("{}{}", output.stdout, output.stderr)), @r"
     HOST  OUTCOME  FROM  TO  TIME  WHY
-    web-1  rolled_back  -  -  DURATION  the agent exited with status 3
+    web-1  rolled_back  -  -  DURATION  SHORT: the agent exited with status 3; nothing was here before, so nothing runs
 
     web-1: the last lines of its output
       | agent 
       | no such table: users
 
     1 host: 1 rolled back
-    note: TEMPORARY is no git work tree and its release.toml has no [pack]: everything in it is packed but what looks like a secret
+    note: TEMPORARY is no git work tree and its release.toml has no [pack]: everything in it is packed but what looks like a secret, and what builds leave lying about
     packed SHORT: 2 files, SIZE
     web-1: receiving
     web-1: verifying
@@ -65,8 +65,8 @@ fn the_reason_of_a_failure_is_on_the_screen() -> Result<()> {
     web-1: restarting
     web-1: probing
     web-1: reversing: the agent exited with status 3
-    SHORT is quarantined for the whole fleet: it failed here
-    web-1: rolled_back
+    SHORT is quarantined on web-1: it failed there
+    web-1: rolled_back, not SHORT
     ");
     Ok(())
 }

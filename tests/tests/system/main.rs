@@ -58,6 +58,7 @@ mod pushes;
 mod recovery;
 mod reference_clients;
 mod rollouts;
+mod rollouts_back;
 mod rollouts_cut_off;
 mod rollouts_killed;
 mod rollouts_lessons;

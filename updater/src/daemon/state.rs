@@ -278,6 +278,7 @@ impl Daemon {
             sha: self.label.clone(),
             uptime_seconds: self.started.elapsed().as_secs(),
             epoch: self.epoch.highest(),
+            longest_watch: Some(self.config.limits.longest_watch),
             drill: self.last_drill(),
             warnings: self.left.iter().filter_map(LeftAgent::warning).collect(),
             apps: apps.map(|(name, app)| (name.clone(), app.status.get().health())).collect(),

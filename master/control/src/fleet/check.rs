@@ -6,7 +6,7 @@ use serde::Serialize;
 use store::{Store, StoreError};
 use time::OffsetDateTime;
 
-use crate::fleet::{AppStatus, HostStatus, Member, status};
+use crate::fleet::{AppStatus, HostStatus, Member, known, status};
 
 /// How a host was found.
 #[derive(Debug, Serialize)]
@@ -30,7 +30,8 @@ pub async fn check(
     members: Vec<Member>,
     now: fn() -> OffsetDateTime,
 ) -> Result<Vec<CheckedHost>, StoreError> {
-    let hosts = status(members, Vec::new()).await;
+    let known = known(store, members.iter().map(|member| &member.host))?;
+    let hosts = status(members, known).await;
     let checked = |host: HostStatus| {
         let until = certificate_until(store, &host.host)?;
         Ok(CheckedHost::of(host, until, now()))
@@ -53,18 +54,24 @@ impl CheckedHost {
         if let Some(until) = until.filter(|until| *until <= now) {
             wrong.push(format!("its certificate ended at {}", when(until)));
         }
+        let well = status.is_well();
         wrong.extend(status.error);
         wrong.extend(status.warnings);
-        for app in &status.apps {
+        for app in status.apps.iter().filter(|_| status.reachable) {
             if app.is_stopped() {
                 wrong.push(format!("{}: {}", app.app, app.why_stopped()));
+            }
+            if let (true, Some(desired)) = (app.drift, &app.desired) {
+                let runs = app.active.as_ref().map(|active| active.digest.short());
+                let runs = runs.as_deref().unwrap_or("nothing");
+                wrong.push(format!("{}: runs {runs}, should run {}", app.app, desired.short()));
             }
             let complaints = app.complaints().into_iter();
             wrong.extend(complaints.map(|complaint| format!("{}: {complaint}", app.app)));
         }
         let (fine, detail) = match status.skipped {
             Some(ref reason) => (true, Some(reason.clone())),
-            None if wrong.is_empty() => (true, status.held),
+            None if wrong.is_empty() && well => (true, status.held),
             None => (false, Some(wrong.join("; "))),
         };
         Self {

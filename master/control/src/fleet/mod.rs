@@ -6,7 +6,9 @@ mod ask;
 mod check;
 mod connect;
 mod drill;
+mod epochs;
 mod error;
+mod expected;
 mod status;
 mod why_text;
 
@@ -14,6 +16,8 @@ pub use ask::{TaskPanicked, ask_hosts};
 pub use check::{CheckedHost, check};
 pub use connect::{Fleet, Member};
 pub use drill::{HostDrill, drill, record_drill};
+pub use epochs::{SeenEpochs, seen_epochs};
 pub use error::FleetError;
+pub use expected::{Expected, HeldBy, Known, Missed, known};
 pub use status::{AppStatus, HostStatus, status};
 pub use why_text::{Why, why};

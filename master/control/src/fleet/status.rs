@@ -1,14 +1,16 @@
 //! What runs where, and whether it is what was asked for.
 
+use std::collections::BTreeMap;
+
 use protocol::{
     ActiveRelease, AgentDeath, AgentState, AppHealth, AppName, Digest, Health, HostName, LastProbe,
     LastTransaction, Phase, Releases,
 };
 use serde::Serialize;
-use store::{Desired, SkipReason};
+use store::SkipReason;
 use time::OffsetDateTime;
 
-use crate::fleet::{Member, TaskPanicked, ask_hosts};
+use crate::fleet::{Expected, HeldBy, Known, Member, Missed, TaskPanicked, ask_hosts};
 use crate::updater_client::{ClientError, UpdaterClient};
 
 /// How many hosts are asked at once.
@@ -28,6 +30,9 @@ pub struct HostStatus {
     pub updater_version: Option<String>,
     /// The digest of the release that the updater runs from.
     pub updater_digest: Option<Digest>,
+    /// The rollout that has it, if one has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<HeldBy>,
     /// What an operator should know of it beside its apps.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -64,6 +69,9 @@ pub struct AppStatus {
     pub desired: Option<Digest>,
     /// Whether something else runs than was asked for, and nothing is under way.
     pub drift: bool,
+    /// How it came out of the rollout that asked for it, where that did not bring it there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missed: Option<Missed>,
     /// How the last transaction ended.
     pub last: Option<LastTransaction>,
     /// What an operator should know.
@@ -84,20 +92,25 @@ impl HostStatus {
             error: None,
             updater_version: None,
             updater_digest: None,
+            rollout: None,
             warnings: Vec::new(),
             apps: Vec::new(),
         }
     }
 
-    /// Whether it is as it should be. A host that is not addressed is no worry.
+    /// Whether it is as it should be: `check` and `status` say the same of it. A host that is not
+    /// addressed is no worry.
     pub fn is_well(&self) -> bool {
-        let well = self.apps.iter().all(|app| app.healthy && !app.drift && !app.is_stopped());
-        let fine = self.error.is_none() && self.warnings.is_empty();
-        self.skipped.is_some() || (self.reachable && fine && well)
+        let well = self.reachable && self.error.is_none() && self.warnings.is_empty();
+        self.skipped.is_some() || (well && self.apps.iter().all(AppStatus::is_well))
     }
 }
 
 impl AppStatus {
+    fn is_well(&self) -> bool {
+        self.healthy && !self.drift && !self.is_stopped() && self.warnings.is_empty()
+    }
+
     /// Whether an operator stopped it on the host.
     pub fn is_stopped(&self) -> bool {
         self.agent == Some(AgentState::Stopped)
@@ -131,12 +144,11 @@ impl AppStatus {
     }
 }
 
-/// Asks all hosts at once. `desired` is what each should run.
-pub async fn status(members: Vec<Member>, desired: Vec<Desired>) -> Vec<HostStatus> {
+/// Asks all hosts at once. `known` is what the master knows of each.
+pub async fn status(members: Vec<Member>, mut known: BTreeMap<HostName, Known>) -> Vec<HostStatus> {
     let tasks = members.into_iter().map(|member| {
-        let of_host = desired.iter().filter(|desired| desired.host == member.host);
-        let desired: Vec<Desired> = of_host.cloned().collect();
-        (member.host.clone(), ask_host(member, desired))
+        let known = known.remove(&member.host).unwrap_or_default();
+        (member.host.clone(), ask_host(member, known))
     });
     rows(tasks).await
 }
@@ -157,18 +169,22 @@ where
     hosts
 }
 
-async fn ask_host(member: Member, desired: Vec<Desired>) -> HostStatus {
+async fn ask_host(member: Member, known: Known) -> HostStatus {
     let Member { host, skip, client, .. } = member;
+    let Known { expected, rollout } = known;
     let (held, skipped) = match skip {
         Some(held @ SkipReason::Held(_)) => (Some(held.to_string()), None),
         other => (None, other.map(|reason| reason.to_string())),
     };
-    let blank = HostStatus { skipped, held, ..HostStatus::unknown(host) };
+    let blank = HostStatus { skipped, held, rollout, ..HostStatus::unknown(host) };
     if blank.skipped.is_some() {
         return blank;
     }
     match ask(client).await {
-        Err(error) => HostStatus { error: Some(error.one_line()), ..blank },
+        Err(error) => {
+            let apps = expected.iter().map(of_silent).collect();
+            HostStatus { error: Some(error.one_line()), apps, ..blank }
+        }
         Ok((health, releases)) => HostStatus {
             error: (health.host != blank.host).then(|| {
                 format!("it says that it is {}, and its certificate does not", health.host)
@@ -177,7 +193,7 @@ async fn ask_host(member: Member, desired: Vec<Desired>) -> HostStatus {
             updater_version: Some(health.version.clone()),
             updater_digest: Some(health.digest),
             warnings: health.warnings.clone(),
-            apps: apps(health, releases.as_ref(), &desired),
+            apps: apps(health, releases.as_ref(), &expected),
             ..blank
         },
     }
@@ -192,17 +208,19 @@ async fn ask(
     Ok((health, client.releases().await.ok()))
 }
 
-fn apps(health: Health, releases: Option<&Releases>, desired: &[Desired]) -> Vec<AppStatus> {
-    let wanted = |app: &AppName| desired.iter().find(|desired| desired.app == *app);
-    let gone: Vec<_> =
-        desired.iter().filter(|desired| !health.apps.contains_key(&desired.app)).collect();
+fn apps(health: Health, releases: Option<&Releases>, expected: &[Expected]) -> Vec<AppStatus> {
+    let wanted = |app: &AppName| expected.iter().find(|expected| expected.desired.app == *app);
+    let gone: Vec<_> = expected
+        .iter()
+        .filter(|expected| !health.apps.contains_key(&expected.desired.app))
+        .collect();
     let mut apps: Vec<AppStatus> = health
         .apps
         .into_iter()
         .map(|(app, health)| {
             let prev = releases.and_then(|all| all.apps.get(&app)).and_then(|app| app.prev);
-            let desired = wanted(&app).map(|desired| desired.digest);
-            of_app(app, health, prev, desired)
+            let expected = wanted(&app);
+            of_app(app, health, prev, expected)
         })
         .collect();
     apps.extend(gone.into_iter().map(of_gone));
@@ -213,13 +231,15 @@ fn of_app(
     app: AppName,
     health: AppHealth,
     prev: Option<Digest>,
-    desired: Option<Digest>,
+    expected: Option<&Expected>,
 ) -> AppStatus {
     let runs = health.active.as_ref().map(|active| active.digest);
-    let other = desired.is_some() && runs != desired;
+    let desired = expected.map(|expected| expected.desired.digest);
+    let drift = desired.is_some() && runs != desired && health.state == Phase::Idle;
     AppStatus {
         app,
-        drift: other && health.state == Phase::Idle,
+        drift,
+        missed: expected.filter(|_| drift).and_then(|expected| expected.missed.clone()),
         state: Some(health.state),
         since: Some(health.since),
         agent: Some(health.agent),
@@ -236,28 +256,41 @@ fn of_app(
     }
 }
 
-fn of_gone(desired: &Desired) -> AppStatus {
+fn of_gone(expected: &Expected) -> AppStatus {
     AppStatus {
-        app: desired.app.clone(),
+        healthy: true,
+        drift: true,
+        warnings: vec!["the host has no such app any more".to_owned()],
+        ..of_silent(expected)
+    }
+}
+
+/// An app of a host that did not say anything of it: only what was asked for is known.
+fn of_silent(expected: &Expected) -> AppStatus {
+    AppStatus {
+        app: expected.desired.app.clone(),
         state: None,
         since: None,
         agent: None,
-        healthy: true,
+        healthy: false,
         reason: None,
         probe: None,
         died: None,
         active: None,
         prev: None,
-        desired: Some(desired.digest),
-        drift: true,
+        desired: Some(expected.desired.digest),
+        drift: false,
+        missed: expected.missed.clone(),
         last: None,
-        warnings: vec!["the host has no such app any more".to_owned()],
+        warnings: Vec::new(),
         start_refused: None,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use store::Desired;
+
     use super::*;
     use crate::fleet::ask::tests::broken_or;
     use crate::updater_client::testing::{digest, health};
@@ -266,14 +299,19 @@ mod tests {
         let mut health = health(state, None, &serde_json::Value::Null);
         health["apps"]["agent"]["active"]["digest"] = serde_json::json!(digest(runs));
         let health: Health = serde_json::from_value(health).unwrap();
-        let desired = desired.map(|desired| Desired {
+        let desired = desired.map(|desired| expected("agent", desired));
+        apps(health, None, desired.as_slice()).remove(0)
+    }
+
+    fn expected(app: &str, release: u8) -> Expected {
+        let desired = Desired {
             host: "web-1".parse().unwrap(),
-            app: "agent".parse().unwrap(),
-            digest: digest(desired),
+            app: app.parse().unwrap(),
+            digest: digest(release),
             rollout: None,
             since: OffsetDateTime::UNIX_EPOCH,
-        });
-        apps(health, None, desired.as_slice()).remove(0)
+        };
+        Expected { desired, missed: None }
     }
 
     #[tokio::test]
@@ -303,15 +341,8 @@ mod tests {
 
     #[test]
     fn an_app_that_vanished_is_drift() {
-        let desired = Desired {
-            host: "web-1".parse().unwrap(),
-            app: "other".parse().unwrap(),
-            digest: digest(2),
-            rollout: None,
-            since: OffsetDateTime::UNIX_EPOCH,
-        };
         let health = health("idle", None, &serde_json::Value::Null);
-        let found = apps(serde_json::from_value(health).unwrap(), None, &[desired]);
+        let found = apps(serde_json::from_value(health).unwrap(), None, &[expected("other", 2)]);
         assert_eq!(found.len(), 2);
         assert!(!found[0].drift && found[1].drift);
     }

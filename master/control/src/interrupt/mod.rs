@@ -1,4 +1,5 @@
-//! Ctrl-C: how it is heard, and how work that blocks is ended by it.
+//! Ctrl-C, and the signals that mean the same: how they are heard, and how work that blocks is ended by
+//! them.
 //!
 //! What is interrupted decides itself what it leaves; nothing here ends the process.
 

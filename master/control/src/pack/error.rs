@@ -82,6 +82,9 @@ pub enum PackError {
     /// Neither of the two that an updater reads.
     #[error("take {} as an archive: it is neither gzip nor zstd", .0.display())]
     NotAnArchive(PathBuf),
+    /// It would be sent to updaters in their own place.
+    #[error("take {} as the updaters' own release: it has no program bin/updater", .0.display())]
+    NotAnUpdater(PathBuf),
     /// There is no updater to pack.
     #[error("find an updater to send: {} is not there", .0.display())]
     NoUpdater(PathBuf),
@@ -117,6 +120,9 @@ impl Explain for PackError {
             }
             Self::Empty(_) => "name what to pack in [pack] include of release.toml",
             Self::Changed(_) => "try again when nothing writes to it",
+            Self::NotAnUpdater(_) => {
+                "leave --updater-archive out to send the updater beside this program"
+            }
             Self::NoUpdater(_) => "name one with --updater-archive FILE",
             _ => return None,
         };
@@ -126,7 +132,10 @@ impl Explain for PackError {
     fn exit(&self) -> Exit {
         match self {
             Self::Cancelled(_) => Exit::Interrupted,
-            Self::NotADirectory(_) | Self::Glob { .. } | Self::NotAnArchive(_) => Exit::Usage,
+            Self::NotADirectory(_)
+            | Self::Glob { .. }
+            | Self::NotAnArchive(_)
+            | Self::NotAnUpdater(_) => Exit::Usage,
             _ => Exit::Failed,
         }
     }

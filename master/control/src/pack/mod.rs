@@ -37,4 +37,4 @@ pub use listing::{LeftOut, Why};
 pub use manifest::manifest_in;
 pub use secrets::SECRET_NAMES;
 pub use tree::{Packed, Packing, pack};
-pub use updater_program::{beside_this_program, pack_updater};
+pub use updater_program::{beside_this_program, check_updater, pack_updater};

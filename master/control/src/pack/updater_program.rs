@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::interrupt::CancelToken;
 use crate::pack::archive::Archive;
 use crate::pack::item::Stamp;
-use crate::pack::{PackError, Packed};
+use crate::pack::{PackError, Packed, inflated};
 
 /// Where the program stands in the archive.
 const PROGRAM: &str = "bin/updater";
@@ -15,6 +15,21 @@ const PROGRAM: &str = "bin/updater";
 pub fn beside_this_program() -> Result<PathBuf, PackError> {
     let program = std::env::current_exe().map_err(PackError::read("/proc/self/exe"))?;
     Ok(program.with_file_name("updater"))
+}
+
+/// Looks whether an archive holds an updater: its program, where the updater looks for it.
+pub fn check_updater(archive: &Path, cancel: &CancelToken) -> Result<(), PackError> {
+    let mut entries = tar::Archive::new(inflated(archive, cancel)?);
+    for entry in entries.entries().map_err(PackError::read(archive))? {
+        let entry = entry.map_err(PackError::read(archive))?;
+        let name = entry.path_bytes();
+        let is_program = name.strip_prefix(b"./").unwrap_or(&name) == PROGRAM.as_bytes();
+        let executable = entry.header().mode().is_ok_and(|mode| mode & 0o111 != 0);
+        if is_program && executable && entry.header().entry_type().is_file() {
+            return Ok(());
+        }
+    }
+    Err(PackError::NotAnUpdater(archive.to_owned()))
 }
 
 /// Packs the program at `updater`, and nothing else.

@@ -1,12 +1,14 @@
 //! What can go wrong with a rollout as a whole. What goes wrong on a host is its row.
 
+use std::collections::BTreeMap;
+
 use engine::{Pause, RequestError};
 use explain::{Exit, Explain, when};
 use store::{Locked, Quarantined, RolloutId, StoreError};
 
 use crate::fleet::FleetError;
 use crate::rollout::SourceError;
-use protocol::Digest;
+use protocol::{Digest, HostName, Period};
 
 /// Why a rollout did not begin, or did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -44,10 +46,37 @@ pub enum RolloutError {
     Refused(#[from] RequestError),
     /// The release failed before.
     #[error(
-        "send {release}: it failed on {} ({}) in the rollout {}, and is quarantined since {}",
+        "send {release}: it failed on {} ({}) in the rollout {}, and is quarantined for the whole \
+         fleet since {}",
         .at.host, .at.why, .at.rollout, when(.at.since)
     )]
     Quarantined { release: Digest, at: Box<Quarantined> },
+    /// Hosts allow less.
+    #[error("watch for {watch}: {}", .hosts.iter().map(|(host, longest)| format!("{host} allows {longest} at most")).collect::<Vec<_>>().join(", "))]
+    WatchTooLong { watch: Period, hosts: Vec<(HostName, Period)> },
+    /// A plain rollback would take hosts to different releases.
+    #[error("go back: the hosts would go to different releases: {}", targets(.0))]
+    Uneven(BTreeMap<Digest, Vec<HostName>>),
+    /// Hosts took their last release back by themselves: a rollback would take them one further.
+    #[error("go back: {} of {of} already went back by {} ({})", .hosts.len(), themselves(.hosts), names(.hosts))]
+    WentBack { hosts: Vec<HostName>, of: usize },
+    /// Hosts went back before: what they ran before that is the way forward.
+    #[error("go back: {} went back before, and would go forward again", names(.0))]
+    Forward(Vec<HostName>),
+    /// Another copy of this master, or this one before it was restored, has given orders since.
+    #[error("give orders: {host} has seen the epoch {seen}, and this master's is {epoch}")]
+    Superseded { host: HostName, seen: u64, epoch: u64 },
+    /// The rollout changed no host.
+    #[error("undo the rollout {0}: it changed no host")]
+    NothingToUndo(RolloutId),
+    /// The store failed while hosts had their orders.
+    #[error("write down what happens in the rollout: {under_way}")]
+    CutShort {
+        rollout: RolloutId,
+        /// What goes on, on which hosts.
+        under_way: String,
+        source: StoreError,
+    },
     /// No host has the label.
     #[error("spread over {0:?}: no host that was selected has such a label")]
     NoDomains(String),
@@ -63,12 +92,28 @@ pub struct Holder {
 }
 
 fn named(locked: &Locked) -> String {
-    const SHOWN: usize = 5;
-    let names: Vec<_> = locked.hosts.iter().take(SHOWN).map(ToString::to_string).collect();
-    let more = locked.hosts.len().saturating_sub(SHOWN);
-    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     let verb = if locked.hosts.len() == 1 { "is" } else { "are" };
-    format!("{}{more} {verb}", names.join(", "))
+    format!("{} {verb}", names(&locked.hosts))
+}
+
+/// The first of them by their names, and how many more there are.
+fn names(hosts: &[HostName]) -> String {
+    const SHOWN: usize = 5;
+    let names: Vec<_> = hosts.iter().take(SHOWN).map(ToString::to_string).collect();
+    let more = hosts.len().saturating_sub(SHOWN);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!("{}{more}", names.join(", "))
+}
+
+const fn themselves(hosts: &[HostName]) -> &'static str {
+    if hosts.len() == 1 { "itself" } else { "themselves" }
+}
+
+fn targets(targets: &BTreeMap<Digest, Vec<HostName>>) -> String {
+    let target = |(digest, hosts): (&Digest, &Vec<HostName>)| {
+        format!("{} to {}", names(hosts), digest.short())
+    };
+    targets.iter().map(target).collect::<Vec<_>>().join("; ")
 }
 
 impl Explain for RolloutError {
@@ -91,6 +136,24 @@ impl Explain for RolloutError {
             Self::Refused(RequestError::NeedsDecision(
                 Pause::Tripped(_) | Pause::Unclear { .. },
             )) => Some("say how: swarm rollout continue, rollback or abort".to_owned()),
+            Self::WatchTooLong { .. } => {
+                Some("say less with --watch, or raise longest_watch in its [limits]".to_owned())
+            }
+            Self::Uneven(_) | Self::WentBack { .. } => Some(
+                "say where with --to RELEASE, or that each host goes back one further with --each; \
+                 to take back what a rollout did: swarm rollout undo ID"
+                    .to_owned(),
+            ),
+            Self::Superseded { .. } => Some(
+                "if this master was restored from a backup, and no other copy of it is in use, run: \
+                 swarm init --take-over"
+                    .to_owned(),
+            ),
+            Self::Forward(_) => Some("say where with --to RELEASE".to_owned()),
+            Self::CutShort { rollout, source, .. } => Some(format!(
+                "{}go on with: swarm rollout resume {rollout}",
+                source.hint().map(|hint| format!("{hint}; then ")).unwrap_or_default()
+            )),
             Self::Store(error) => error.hint(),
             Self::Source(error) => error.hint(),
             _ => None,
@@ -100,7 +163,7 @@ impl Explain for RolloutError {
     fn exit(&self) -> Exit {
         match self {
             Self::Locked(..) | Self::Driven { .. } => Exit::Locked,
-            Self::NoDomains(_) => Exit::Usage,
+            Self::NoDomains(_) | Self::WatchTooLong { .. } => Exit::Usage,
             Self::Source(error) => error.exit(),
             Self::Store(error) => error.exit(),
             _ => Exit::Failed,

@@ -1,12 +1,19 @@
 //! What a step of the engine means for everything beside the rollout itself: events, results, what hosts
 //! should run, the rollout's state.
 
-use engine::{Command, Event, HostOrder, HostResult, NoticeBody, Step, host_results};
-use protocol::{Digest, HostName, HostOutcome};
+use engine::{
+    Action, Command, Event, HostOrder, HostResult, HostState, NoticeBody, PlannedHost,
+    QuarantineScope, ResultCode, Status, Step, host_results,
+};
+use protocol::{Code, Digest, HostName, Kind};
 use store::{Desired, Entry, Event as StoredEvent, HostResultRecord, RolloutId};
 
+use crate::rollout::ledger::Record;
+use crate::rollout::message::describe;
+
 /// A step, as the store keeps it.
-pub(super) fn entry(rollout: RolloutId, step: &Step<'_>) -> Entry {
+pub(super) fn entry(record: &Record, step: &Step<'_>) -> Entry {
+    let rollout = record.rollout.id;
     let over = step.state.is_over();
     let mut entry = Entry {
         time: step.time,
@@ -16,28 +23,35 @@ pub(super) fn entry(rollout: RolloutId, step: &Step<'_>) -> Entry {
         results: Vec::new(),
         desired: Vec::new(),
         quarantined: None,
+        forgiven: None,
         state: step.state.status().0.into_str(),
         ended: over.then(|| step.state.result()),
     };
-    entry.desired.extend(refused(rollout, step));
     for command in step.commands {
         match command {
             Command::Announce(notice) => {
-                entry.results.extend(notice.result().map(record));
-                if let NoticeBody::ReleaseQuarantined { why } = &notice.body
-                    && let (Some(release), Some(host)) = (notice.release, &notice.host)
-                {
-                    entry.quarantined = Some((release, host.clone(), why.clone()));
+                entry.results.extend(notice.result().map(host_record));
+                match &notice.body {
+                    NoticeBody::ReleaseQuarantined {
+                        why, holds: QuarantineScope::Fleet, ..
+                    } => {
+                        let failed = notice.release.zip(notice.host.clone());
+                        entry.quarantined =
+                            failed.map(|(release, host)| (release, host, why.clone()));
+                    }
+                    NoticeBody::ReleaseForgiven { .. } => entry.forgiven = notice.release,
+                    _ => {}
                 }
-                entry.told.push(StoredEvent::of_rollout(rollout, notice, step.time, who(step)));
+                let told = StoredEvent::of_rollout(rollout, notice, step.time, who(step));
+                entry.told.push(describe(told, &notice.body, record, step));
             }
-            Command::RecordSkipped(result) => entry.results.push(record(result)),
+            Command::RecordSkipped(result) => entry.results.push(host_record(result)),
             Command::Order { host, order, again: false } => {
                 entry.desired.extend(ordered(rollout, step, host, order));
             }
             Command::Order { .. }
             | Command::Observe { .. }
-            | Command::Stage { .. }
+            | Command::Stop { .. }
             | Command::QueryOutcome { .. }
             | Command::Abandon { .. } => {}
         }
@@ -47,7 +61,12 @@ pub(super) fn entry(rollout: RolloutId, step: &Step<'_>) -> Entry {
             step.state.host(&result.host).is_some_and(|(_, host)| host.result.is_some())
         };
         let results = host_results(step.state);
-        entry.results.extend(results.iter().filter(|result| !known(result)).map(record));
+        entry.results.extend(results.iter().filter(|result| !known(result)).map(host_record));
+        let left = step.state.hosts().filter_map(|(planned, host)| {
+            let digest = left_with(step, planned, host)?;
+            Some(should_run(rollout, step, &planned.host, digest))
+        });
+        entry.desired.extend(left);
     }
     entry
 }
@@ -60,12 +79,26 @@ fn who<'a>(step: &Step<'a>) -> &'a str {
     }
 }
 
-/// A host that did not take its order should run what it runs.
-fn refused(rollout: RolloutId, step: &Step<'_>) -> Option<Desired> {
-    let Event::OrderEnded { result } = step.event else { return None };
-    let refused = result.outcome == HostOutcome::Failed && result.transaction.is_none();
-    let runs = result.to.filter(|_| refused && result.to == result.from)?;
-    Some(should_run(rollout, step, &result.host, runs))
+/// What a host should run once the rollout is over. That is what was asked for, also of a host that was
+/// down, refused, or was not reached; and what it was left with, where an operator ended the rollout or
+/// had it taken back.
+fn left_with(step: &Step<'_>, planned: &PlannedHost, host: &HostState) -> Option<Digest> {
+    let unknown_app = ResultCode::from(Code::UnknownApp);
+    let refused = planned.action == Action::Refuse;
+    // A host cannot be asked to go back to what it does not have, or what failed there.
+    let back = refused && step.state.plan().kind == Kind::Rollback;
+    let unknown = refused && planned.code.as_ref() == Some(&unknown_app);
+    if planned.action == Action::Skip || back || unknown {
+        return None;
+    }
+    if step.state.is_taken_back() {
+        return planned.from;
+    }
+    match (step.state.status().0, &host.result) {
+        (Status::Aborted, Some(result)) => result.to,
+        (Status::Aborted, None) => planned.from,
+        _ => planned.to,
+    }
 }
 
 /// A host should run what it is ordered to.
@@ -92,7 +125,7 @@ fn should_run(rollout: RolloutId, step: &Step<'_>, host: &HostName, digest: Dige
     }
 }
 
-fn record(result: &HostResult) -> HostResultRecord {
+fn host_record(result: &HostResult) -> HostResultRecord {
     HostResultRecord {
         host: result.host.clone(),
         outcome: result.outcome,

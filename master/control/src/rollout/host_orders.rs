@@ -49,22 +49,10 @@ impl HostOrders {
         Self { plan, rollout, archives, places }
     }
 
-    /// Puts the release on the host's disk; why not, if it is not there now.
-    pub(super) async fn stage(
-        &self,
-        host: &HostName,
-        client: &UpdaterClient,
-        progress: ProgressCallback,
-    ) -> Option<String> {
-        let Goal::Push(archive) = &self.archives.goal else { return None };
-        let (key, options) = (self.key(host, "stage"), &self.plan.policy.options);
-        match client.stage(&self.plan.app, &key, archive, options, progress).await {
-            Ok(answer) => match answer.status {
-                Status::Staged | Status::AlreadyCurrent => None,
-                _ => Some(answer.detail.or(answer.code.map(String::from)).unwrap_or_default()),
-            },
-            Err(error) => Some(error.one_line()),
-        }
+    /// Has the host end what it does for its order. What comes of it, the order's result says.
+    pub(super) async fn stop(&self, client: &UpdaterClient) {
+        // A host that cannot be told goes on, and is waited for.
+        let _ = client.stop(&self.plan.app).await;
     }
 
     /// Takes the host to its result. Whatever it answers, there is one. An order that may have been
@@ -103,18 +91,25 @@ impl HostOrders {
         host: &HostName,
         client: &UpdaterClient,
         order: HostOrder,
+        stop: bool,
     ) -> HostResult {
+        if stop {
+            self.stop(client).await;
+        }
         let limit = self.plan.policy.deadlines.order;
-        let late = format!("its order has not come to an end within {limit}");
+        let late = format!("its order has not come to an end within {limit}, and goes on there");
         let Some(pending) = self.pending_order(host, order) else {
-            return HostResult::new(host, HostOutcome::Failed)
+            return HostResult::new(host, HostOutcome::Unclear)
                 .with_reason(MasterCode::Deadline, &late);
         };
         let result = match client.outcome_if_ended(&self.plan.app, &pending.key).await {
             Ok(Some(answer)) => pending.result(host, answer),
             Ok(None) => {
-                let result =
-                    HostResult { from: pending.from, ..HostResult::new(host, HostOutcome::Failed) };
+                let result = HostResult {
+                    from: pending.from,
+                    target: Some(pending.to),
+                    ..HostResult::new(host, HostOutcome::Unclear)
+                };
                 result.with_reason(MasterCode::Deadline, &late)
             }
             Err(error) => {

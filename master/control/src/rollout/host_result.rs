@@ -49,6 +49,7 @@ pub(super) fn of_answer(
         output: answer.output,
         transaction: answer.transaction,
         from,
+        target: Some(asked),
         ..HostResult::new(host, HostOutcome::Failed)
     };
     let back = kind == Kind::Rollback;
@@ -63,6 +64,10 @@ pub(super) fn of_answer(
             (HostOutcome::RolledBack, answer.to)
         }
         Status::Stranded => (HostOutcome::Stranded, answer.to),
+        // What a host runs that contradicts itself is not known.
+        Status::Failed if result.code == Some(MasterCode::BadAnswer.into()) => {
+            (HostOutcome::Failed, None)
+        }
         Status::Failed | Status::Interrupted => (HostOutcome::Failed, answer.to.or(from)),
         Status::Staged | Status::Confirming | Status::SelfUpdateQueued => {
             result.code = Some(MasterCode::BadAnswer.into());
@@ -75,7 +80,23 @@ pub(super) fn of_answer(
     };
     result.outcome = outcome;
     result.to = to;
-    held_to(result, asked, back)
+    with_nothing(held_to(result, asked, back))
+}
+
+/// A first release that failed leaves a host on which nothing runs.
+fn with_nothing(result: HostResult) -> HostResult {
+    let failed = match result.outcome {
+        HostOutcome::RolledBack => true,
+        HostOutcome::Failed => result.code != Some(MasterCode::BadAnswer.into()),
+        _ => false,
+    };
+    // An updater says it itself; an older one does not.
+    let said = result.detail.as_ref().is_some_and(|detail| detail.contains("nothing runs"));
+    if !failed || said || result.from.is_some() || result.to.is_some() {
+        return result;
+    }
+    let why = result.detail.as_ref().map(|why| format!("{why}; ")).unwrap_or_default();
+    HostResult { detail: Some(format!("{why}nothing runs there")), ..result }
 }
 
 /// A host that says that all is well, and names another release than the one asked for, is

@@ -6,7 +6,8 @@ use engine::{AppendOutcome, Event, Ledger, Notice, Plan, State, Step, fold, step
 use protocol::HostName;
 use serde_json::Value;
 use store::{
-    Appended, Event as StoredEvent, Lease, Position, Rollout, Sequence, Store, StoreError,
+    Appended, Event as StoredEvent, KnownRelease, Lease, Position, Rollout, RolloutId, Sequence,
+    Store, StoreError,
 };
 use time::OffsetDateTime;
 
@@ -31,6 +32,8 @@ pub(super) struct StoreLedger<'a> {
 pub(super) struct Record {
     pub(super) rollout: Rollout,
     pub(super) plan: Arc<Plan>,
+    /// The release that it brings, if it brings one that is known.
+    pub(super) release: Option<KnownRelease>,
 }
 
 impl Record {
@@ -39,7 +42,8 @@ impl Record {
         let planned = store.planned(rollout.id)?;
         let planned = planned.ok_or(RolloutError::TooOld(rollout.id))?;
         let plan = Arc::new(parse(planned.plan)?);
-        Ok(Self { rollout, plan })
+        let release = rollout.release.as_ref().map(|digest| store.release(digest)).transpose()?;
+        Ok(Self { rollout, plan, release: release.flatten() })
     }
 
     /// The state after the first `events` events, or after all, and how many they were.
@@ -71,7 +75,7 @@ impl Record {
             let (state, commands) = step(state, event.clone(), now);
             let kept = Step { time: now, event, commands: &commands, state: &state };
             let position = Position { rollout: self.rollout.id, after, lease: None };
-            match store.append(position, &entry(self.rollout.id, &kept))? {
+            match store.append(position, &entry(self, &kept))? {
                 Appended::Done(_) => return Ok(state),
                 Appended::Behind | Appended::LeaseLost => {}
             }
@@ -100,9 +104,10 @@ impl Ledger for StoreLedger<'_> {
 
     fn append(&mut self, after: u64, step: &Step<'_>) -> Result<AppendOutcome, RolloutError> {
         let rollout = self.record.rollout.id;
-        let entry = entry(rollout, step);
+        let entry = entry(&self.record, step);
         let position = Position { rollout, after, lease: Some(&self.lease) };
-        match self.store.append(position, &entry)? {
+        let appended = self.store.append(position, &entry);
+        match appended.map_err(|source| cut_short(rollout, step, source))? {
             Appended::Done(sequence) => {
                 self.crash_point.kept_event();
                 self.shown = self.shown.max(sequence);
@@ -125,7 +130,7 @@ impl Ledger for StoreLedger<'_> {
     }
 
     fn progress(&mut self, now: OffsetDateTime, host: &HostName, bytes: u64, total: u64) {
-        let Record { rollout, plan } = &self.record;
+        let Record { rollout, plan, .. } = &self.record;
         let notice = Notice::progress(plan, host, bytes, total);
         let event = StoredEvent::of_rollout(rollout.id, &notice, now, &rollout.who);
         self.observer.happened(&event);
@@ -134,6 +139,19 @@ impl Ledger for StoreLedger<'_> {
     fn stop_requested(&mut self) {
         self.observer.stopping();
     }
+}
+
+/// What goes on while nothing can be written down any more.
+fn cut_short(rollout: RolloutId, step: &Step<'_>, source: StoreError) -> RolloutError {
+    let hosts = step.state.hosts().filter(|(_, host)| host.activity.is_under_way());
+    let words: Vec<_> =
+        hosts.map(|(planned, host)| format!("{} ({})", planned.host, host.name())).collect();
+    let under_way = match words.len() {
+        0 => "no host is under way".to_owned(),
+        1 => format!("it goes on at {}", words[0]),
+        _ => format!("it goes on at {}", words.join(", ")),
+    };
+    RolloutError::CutShort { rollout, under_way, source }
 }
 
 fn read(

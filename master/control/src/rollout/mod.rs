@@ -14,6 +14,7 @@ mod host_orders;
 mod host_result;
 mod kept_releases;
 mod ledger;
+mod message;
 mod observer;
 mod plan;
 mod process;
@@ -29,6 +30,7 @@ mod summary;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod undo;
 mod updaters;
 
 pub use archives::{Archives, Sources};
@@ -37,13 +39,14 @@ pub use kept_releases::{
     KeptRelease, RemoveError, kept_releases, remove_release, superfluous, sweep_half_packed,
 };
 pub use observer::Observer;
-pub use plan::{Estimate, build, estimate, inspect};
+pub use plan::{Estimate, build, estimate, inspect, seen_above};
 pub use process::RolloutEnvironment;
 pub use quarantine::forgive;
 pub use release_names::ReleaseNames;
-pub use rollout_request::{Goal, RolloutRequest};
+pub use rollout_request::{Change, Goal, RolloutRequest};
 pub use rollout_status::{RolloutStatus, rollout_status};
 pub use rollouts::Rollouts;
 pub use source::{Prepared, Source, SourceContext, SourceError, own_archive, resolve};
 pub use summary::Summary;
+pub use undo::{changes, undo_order, undo_policy};
 pub use updaters::UpdaterClients;

@@ -1,7 +1,9 @@
 //! What is wanted, before any host was asked.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use engine::Policy;
-use protocol::{AppName, Digest, Kind, Migrates};
+use protocol::{AppName, Digest, HostName, Kind, Migrates};
 
 use crate::updater_client::ReleaseArchive;
 
@@ -14,6 +16,17 @@ pub enum Goal {
     Activate(Digest),
     /// Go back: to this release, or to the one before.
     Back(Option<Digest>),
+    /// Go back to what each ran before a rollout that changed it.
+    Undo(BTreeMap<HostName, Change>),
+}
+
+/// What a rollout did to a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// What it ran before; none before its first release.
+    pub from: Option<Digest>,
+    /// What it runs since then, as far as that is known.
+    pub to: Option<Digest>,
 }
 
 /// A rollout, but for its hosts.
@@ -31,6 +44,11 @@ pub struct RolloutRequest {
     pub selection: String,
     /// Whether each host was asked for by its name: then one that is left out is a failure.
     pub by_name: bool,
+    /// Whether hosts that go back each go to their own release before, wherever that is, also those that
+    /// took their last one back by themselves.
+    pub each: bool,
+    /// Releases that are quarantined for the fleet: no host goes back to them by itself.
+    pub quarantined: BTreeSet<Digest>,
 }
 
 impl Goal {
@@ -38,7 +56,7 @@ impl Goal {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Push(_) | Self::Activate(_) => Kind::Update,
-            Self::Back(_) => Kind::Rollback,
+            Self::Back(_) | Self::Undo(_) => Kind::Rollback,
         }
     }
 
@@ -48,6 +66,7 @@ impl Goal {
             Self::Push(archive) => Some(archive.digest),
             Self::Activate(digest) => Some(*digest),
             Self::Back(digest) => *digest,
+            Self::Undo(_) => None,
         }
     }
 }

@@ -192,7 +192,12 @@ pub async fn own_archive(
 ) -> Result<(ReleaseArchive, Option<TempDir>), SourceError> {
     let SourceContext { home, interrupt, .. } = *context;
     if let Some(path) = named.map(Path::to_owned) {
-        let packed = beside(interrupt, move |cancel| pack::inspect(&path, cancel)).await?;
+        let look = move |cancel: &CancelToken| {
+            let packed = pack::inspect(&path, cancel)?;
+            pack::check_updater(&path, cancel)?;
+            Ok(packed)
+        };
+        let packed = beside(interrupt, look).await?;
         let signed = signed(&packed, None)?;
         return Ok((release_archive(&packed, signed)?, None));
     }

@@ -152,6 +152,8 @@ pub(super) fn request(goal: Goal) -> RolloutRequest {
         policy: Policy::default(),
         selection: "--all".to_owned(),
         by_name: false,
+        each: false,
+        quarantined: std::collections::BTreeSet::new(),
     }
 }
 

@@ -81,8 +81,8 @@ impl Updaters {
     /// A host that cannot be told from others, or is not in the fleet any more, is not spoken to.
     fn unknown(&self, command: &Command) -> Option<Event> {
         let (Command::Observe { host }
-        | Command::Stage { host }
         | Command::Order { host, .. }
+        | Command::Stop { host }
         | Command::QueryOutcome { host, .. }) = command
         else {
             return None;
@@ -94,7 +94,6 @@ impl Updaters {
         };
         let host = host.clone();
         Some(match (command, observation) {
-            (Command::Observe { .. }, observation) => Event::Observed { host, observation },
             (
                 Command::Order { .. } | Command::QueryOutcome { .. },
                 Observation::Unreachable { code, detail } | Observation::Refused { code, detail },
@@ -106,7 +105,7 @@ impl Updaters {
                     HostResult::new(&host, HostOutcome::Unreachable).with_reason(code, &detail);
                 Event::OrderEnded { result: Box::new(result) }
             }
-            _ => Event::Staged { host, error: None },
+            (_, observation) => Event::Observed { host, observation },
         })
     }
 }
@@ -130,19 +129,22 @@ impl Executor for Updaters {
                 };
                 Event::Observed { host, observation }
             }),
-            Command::Stage { host } => self.begin(host, |host, updater, progress| async move {
-                let error = orders.stage(&host, &updater, progress).await;
-                Event::Staged { host, error }
-            }),
+            // Its order is followed meanwhile, and has its own result.
+            Command::Stop { host } => {
+                if let Some(Ok(updater)) = self.clients.get(&host) {
+                    let updater = updater.clone();
+                    self.tasks.spawn(async move { orders.stop(&updater).await });
+                }
+            }
             Command::Order { host, order, again } => {
                 self.begin(host, |host, updater, progress| async move {
                     let result = orders.take(&host, &updater, order, again, progress).await;
                     Event::OrderEnded { result: Box::new(result) }
                 });
             }
-            Command::QueryOutcome { host, order } => {
-                self.begin(host, |host, updater, _| async move {
-                    let result = orders.ask(&host, &updater, order).await;
+            Command::QueryOutcome { host, order, stop } => {
+                self.begin(host, move |host, updater, _| async move {
+                    let result = orders.ask(&host, &updater, order, stop).await;
                     Event::OrderEnded { result: Box::new(result) }
                 });
             }
@@ -185,7 +187,7 @@ impl Updaters {
         let of = |(_, task): &(&HostName, &AbortHandle)| task.id() == broken.id();
         let host = self.by_host.iter().find(of)?.0.clone();
         // Not a code of the host's: what became of its order is not clear.
-        let result = HostResult::new(&host, HostOutcome::Unreachable)
+        let result = HostResult::new(&host, HostOutcome::Unclear)
             .with_reason(MasterCode::Defect, "swarm itself failed; ask with: swarm status");
         Some(Event::OrderEnded { result: Box::new(result) })
     }

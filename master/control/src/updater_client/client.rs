@@ -84,23 +84,13 @@ impl UpdaterClient {
         Ok(FailureEvidence::from_json(&value))
     }
 
-    /// `PUT /releases/{digest}`: puts an archive on the host's disk, and activates nothing.
-    pub async fn stage(
-        &self,
-        app: &AppName,
-        key: &str,
-        archive: &ReleaseArchive,
-        options: &OrderOptions,
-        progress: ProgressCallback,
-    ) -> Result<OrderResult, ClientError> {
-        let query = order_query(Some(app), options, archive.label.as_deref());
-        let target = format!("/releases/{}?{query}", archive.digest);
-        let body = OrderBody::Archive(archive);
-        self.send_order(OrderRequest {
-            method: Method::PUT,
-            ..OrderRequest::post(key, Some(app), target, body, progress)
-        })
-        .await
+    /// `DELETE /update`: the host ends what is under way for the app, and takes it back.
+    pub async fn stop(&self, app: &AppName) -> Result<OrderResult, ClientError> {
+        let progress: ProgressCallback = Arc::new(|_| {});
+        let target = format!("/update?app={app}");
+        let key = new_order_key();
+        let order = OrderRequest::post(&key, Some(app), target, OrderBody::Nothing, progress);
+        self.send_order(OrderRequest { method: Method::DELETE, ..order }).await
     }
 
     /// `POST /update` with an archive. A host that has it gets no bytes. `key` is the caller's own

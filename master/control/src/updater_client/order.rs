@@ -72,7 +72,7 @@ impl UpdaterClient {
         if !response.status().is_success() {
             return self.problem(response).await;
         }
-        let mut stream = OrderStream::new(&order.progress, transaction);
+        let mut stream = OrderStream::new(&order.progress, transaction).of_app(order.app);
         if media_type(&response) != header::NDJSON {
             return stream.read_result(&self.json(response).await?);
         }

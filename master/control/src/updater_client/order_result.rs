@@ -1,7 +1,7 @@
 //! How an order ended, by the updater's word. It is read leniently: what only a newer updater says
 //! must not cost the host its row.
 
-use engine::ResultCode;
+use engine::{MasterCode, ResultCode};
 use protocol::{Code, Digest, LastTransaction, Outcome, Status, TransactionId};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -40,7 +40,7 @@ impl OrderResult {
         let problem = value.get("problem").filter(|problem| problem.is_object());
         let problem = problem.map(|problem| Self::from_problem(problem, 500));
         let problem = problem.as_ref();
-        Ok(Self {
+        let answer = Self {
             status,
             code: code(value).or_else(|| problem?.code.clone()),
             detail: problem.and_then(|problem| problem.detail.clone()),
@@ -49,7 +49,24 @@ impl OrderResult {
             from: typed(value, "from"),
             to: typed(value, "to"),
             duration_ms: typed(value, "duration_ms"),
+        };
+        Ok(match contradiction(value, status) {
+            Some(what) => answer.contradictory(what),
+            None => answer,
         })
+    }
+
+    /// The answer of a host that says one thing and another: nothing of it is believed.
+    pub(super) fn contradictory(self, what: &str) -> Self {
+        let said = serde_json::to_value(self.status).unwrap_or_default();
+        let detail = format!("it answered {} {what}", shown(&said));
+        Self {
+            status: Status::Failed,
+            code: Some(MasterCode::BadAnswer.into()),
+            detail: Some(detail),
+            to: None,
+            ..self
+        }
     }
 
     /// From an `application/problem+json` body, or from whatever stands in its place.
@@ -115,6 +132,20 @@ impl OrderResult {
             to: last.to,
             duration_ms: u64::try_from(duration).ok(),
         }
+    }
+}
+
+/// What in a result speaks against its status, if anything does.
+fn contradiction(value: &Value, status: Status) -> Option<&'static str> {
+    let says = |key: &str| value.get(key).is_some_and(|said| !said.is_null());
+    let proven = || value.pointer("/probe/passed") == Some(&Value::Bool(true));
+    match status {
+        Status::Updated | Status::AlreadyCurrent if says("code") || says("problem") => {
+            Some("with an error")
+        }
+        Status::Updated if !says("probe") => Some("without a proof"),
+        Status::Updated if !proven() => Some("with a probe that did not pass"),
+        _ => None,
     }
 }
 

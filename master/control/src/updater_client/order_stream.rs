@@ -1,7 +1,7 @@
 //! Understands the lines that an updater sends while an order runs. A host may send anything: what it
 //! says of other transactions, and more than an honest updater has to say, is never passed on.
 
-use protocol::{Event, EventKind, TransactionId};
+use protocol::{AppName, Event, EventKind, TransactionId};
 use serde_json::Value;
 
 use crate::updater_client::host_json::{parse, shown};
@@ -14,13 +14,20 @@ const MOST_PHASES: u32 = 100;
 pub struct OrderStream<'a> {
     progress: &'a ProgressCallback,
     transaction: &'a mut Option<TransactionId>,
+    app: Option<&'a AppName>,
     phases: u32,
 }
 
 impl<'a> OrderStream<'a> {
     /// `transaction` is set as soon as the updater has named it.
     pub fn new(progress: &'a ProgressCallback, transaction: &'a mut Option<TransactionId>) -> Self {
-        Self { progress, transaction, phases: 0 }
+        Self { progress, transaction, app: None, phases: 0 }
+    }
+
+    /// The stream of an order about this app: a result of another one is none.
+    #[must_use]
+    pub(super) const fn of_app(self, app: Option<&'a AppName>) -> Self {
+        Self { app, ..self }
     }
 
     /// The order's transaction, once the updater has named it.
@@ -56,7 +63,13 @@ impl<'a> OrderStream<'a> {
             return Err(ClientError::Malformed(format!("it is about {said}, not {known}")));
         }
         answer.transaction = answer.transaction.or_else(|| self.transaction.clone());
-        Ok(answer)
+        let said = value.get("app").and_then(Value::as_str);
+        Ok(match (self.app, said) {
+            (Some(app), Some(said)) if said != app.as_str() => {
+                answer.contradictory(&format!("about the app {said}, and {app} was ordered"))
+            }
+            _ => answer,
+        })
     }
 
     fn pass_on(&mut self, event: Event) -> Result<(), ClientError> {
@@ -109,6 +122,30 @@ mod tests {
         assert!(stream.read_line(result("updated").to_string().as_bytes()).unwrap().is_some());
         assert_eq!(transaction.unwrap().as_str(), TRANSACTION);
         assert_eq!(heard.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_result_that_contradicts_itself_is_no_good_news() {
+        let app = crate::updater_client::testing::app();
+        let status = |change: &dyn Fn(&mut Value)| {
+            let (progress, mut transaction) = (record_progress().0, None);
+            let mut stream = OrderStream::new(&progress, &mut transaction).of_app(Some(&app));
+            let mut result = result("updated");
+            change(&mut result);
+            let answer = stream.read_line(result.to_string().as_bytes()).unwrap().unwrap();
+            answer.code.map_or_else(|| "good".to_owned(), |code| code.to_string())
+        };
+        assert_eq!(status(&|_| {}), "good");
+        for contradiction in [
+            &|result: &mut Value| result["probe"] = Value::Null,
+            &|result: &mut Value| result["probe"]["passed"] = json!(false),
+            &|result: &mut Value| result["code"] = json!("rolled_back"),
+            &|result: &mut Value| result["problem"] = json!({"detail": "it died"}),
+            &|result: &mut Value| result["app"] = json!("another"),
+        ] as [&dyn Fn(&mut Value); 5]
+        {
+            assert_eq!(status(contradiction), "bad_answer");
+        }
     }
 
     #[test]

@@ -247,11 +247,14 @@ pub(crate) fn event(id: u64, more: &Value) -> Value {
 }
 
 pub(crate) fn result(status: &str) -> Value {
+    let probe = (status == "updated").then(
+        || json!({"passed": true, "kind": "http", "proof": "echo", "attempts": 1, "detail": "200"}),
+    );
     event(
         99,
         &json!({
             "type": "result", "status": status, "code": null, "release": null,
-            "from": digest(1), "to": digest(2), "probe": null, "duration_ms": 5,
+            "from": digest(1), "to": digest(2), "probe": probe, "duration_ms": 5,
         }),
     )
 }

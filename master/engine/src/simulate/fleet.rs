@@ -8,7 +8,9 @@ use crate::simulate::host_behaviour::HostBehaviours;
 use crate::simulate::names::name;
 use crate::simulate::network::{MINUTE, Network, SECOND, Time};
 use crate::simulate::random::Purpose;
-use crate::simulate::simulated_host::{OrderKey, OrderRefusal, SimulatedHost, Transaction};
+use crate::simulate::simulated_host::{
+    OrderKey, OrderRefusal, REVERSAL, SimulatedHost, Transaction,
+};
 use crate::{Event, HostOrder, HostResult, MasterCode, Observation, ResultCode};
 
 /// What the client waits for, as in `updater_client::Timeouts`.
@@ -39,9 +41,6 @@ pub(super) struct ReplyTo {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Message {
     Look,
-    Stage {
-        release: Digest,
-    },
     Order {
         order: HostOrder,
         epoch: u64,
@@ -51,9 +50,15 @@ pub(super) enum Message {
     Follow {
         key: OrderKey,
     },
+    /// It is to end its order.
+    Stop {
+        key: OrderKey,
+    },
     /// Its order has taken too long: has it come to an end?
     End {
         order: HostOrder,
+        /// Whether it is to end it first.
+        stop: bool,
     },
     /// The stream broke: what became of the order?
     Ask {
@@ -100,7 +105,6 @@ impl Fleet {
                 };
                 Delivery::told(now + CONNECT, Event::Observed { host: name(host), observation })
             }
-            Message::Stage { release } => self.stage(host, release, reaches, now),
             // It may have been given before.
             Message::Order { order, again: true, .. } if !reaches => {
                 let key = key(reply_to, order);
@@ -113,7 +117,17 @@ impl Fleet {
             Message::End { .. } if !reaches => {
                 Delivery::told(now + CONNECT, ended(unreachable(host, MasterCode::Lost)))
             }
-            Message::End { order } => {
+            Message::Stop { key } => {
+                if reaches {
+                    self.hosts[host as usize].stop(now, key);
+                }
+                Delivery::default()
+            }
+            Message::End { order, stop: true } => {
+                self.hosts[host as usize].stop(now, key(reply_to, order));
+                Delivery::later(now + REVERSAL, Message::End { order, stop: false })
+            }
+            Message::End { order, stop: false } => {
                 Delivery::told(back, ended(self.end(host, key(reply_to, order), now)))
             }
             Message::Follow { key } => self.follow(host, key, reaches, now, back),
@@ -125,16 +139,6 @@ impl Fleet {
 
     fn reaches(&mut self, host: u32, now: Time) -> bool {
         self.network.reaches(host, now) && !self.hosts[host as usize].is_cut_off(now)
-    }
-
-    fn stage(&mut self, host: u32, release: Digest, reaches: bool, now: Time) -> Delivery {
-        let there = now + self.behaviours.transfer(host);
-        let arrived = reaches && self.reaches(host, there);
-        let error = (!arrived).then(|| MasterCode::ConnectFailed.to_string());
-        if arrived {
-            self.hosts[host as usize].staged = Some(release);
-        }
-        Delivery::told(there, Event::Staged { host: name(host), error })
     }
 
     fn order(
@@ -216,7 +220,7 @@ impl Fleet {
         let order = self.hosts[host as usize].of(now, key);
         match order.filter(|order| order.ends.is_some_and(|end| end <= now)) {
             Some(order) => result(host, &order),
-            None => HostResult::new(&name(host), HostOutcome::Failed)
+            None => HostResult::new(&name(host), HostOutcome::Unclear)
                 .with_reason(MasterCode::Deadline, "it goes on"),
         }
     }

@@ -4,7 +4,9 @@ use protocol::{Code, Digest, HostOutcome};
 
 use crate::simulate::network::{MINUTE, SECOND, Time};
 use crate::simulate::random::{Purpose, SeededRandom};
-use crate::simulate::simulated_host::{Ending, NEVER, OrderKey, SimulatedHost, Transaction};
+use crate::simulate::simulated_host::{
+    Ending, NEVER, OrderKey, REVERSAL, SimulatedHost, Transaction,
+};
 use crate::simulate::{Faults, Rate};
 
 /// How much longer a slow host takes.
@@ -49,7 +51,7 @@ impl HostBehaviours {
     }
 
     /// How long the bytes take.
-    pub(super) fn transfer(&self, number: u32) -> Time {
+    fn transfer(&self, number: u32) -> Time {
         self.takes(number, Purpose::Speed, 200..3 * SECOND)
     }
 
@@ -61,12 +63,10 @@ impl HostBehaviours {
         target: Digest,
         now: Time,
     ) -> Transaction {
-        let transfer = if host.staged == Some(target) { 1 } else { self.transfer(number) };
-        let building = now + transfer;
+        let building = now + self.transfer(number);
         let switching = building + self.takes(number, Purpose::Build, SECOND..30 * SECOND);
         let probing = switching + 100;
         let watching = probing + self.takes(number, Purpose::Probe, 300..5 * SECOND);
-        let reversal = 2 * SECOND;
         let in_the_watch = watching + self.within(number, 0..WATCH);
         let all = [building, switching, probing, watching];
         let ends = |outcome, code, switched, runs| Ending { outcome, code, switched, runs };
@@ -78,12 +78,12 @@ impl HostBehaviours {
         let (steps, end, ending) = match behaviour {
             Behaviour::Good | Behaviour::CutOff => (all, Some(watching + WATCH), updated),
             Behaviour::FailsAtOnce => {
-                ([building, switching, probing, NEVER], Some(watching + reversal), taken_back)
+                ([building, switching, probing, NEVER], Some(watching + REVERSAL), taken_back)
             }
-            Behaviour::FailsInTheWatch => (all, Some(in_the_watch + reversal), taken_back),
+            Behaviour::FailsInTheWatch => (all, Some(in_the_watch + REVERSAL), taken_back),
             Behaviour::Stranded => {
                 let stranded = ends(HostOutcome::Stranded, Some(&Code::RollbackFailed), true, old);
-                (all, Some(in_the_watch + reversal), stranded)
+                (all, Some(in_the_watch + REVERSAL), stranded)
             }
             Behaviour::NoSpace => ([NEVER; 4], Some(building), failed(&Code::NoSpace)),
             Behaviour::BuildFails => {
@@ -143,12 +143,13 @@ impl HostBehaviours {
         let nth = key.rollout as u64;
         let mut drawn = self.random.number(Purpose::Behaviour, number, nth) % Rate::ALWAYS;
         let detail = self.random.number(Purpose::Detail, number, nth) % 10;
+        // A release that is bad everywhere fails on all hosts that come so far as to try it.
         for (rate, behaviour) in [
-            (bad, [Behaviour::FailsAtOnce, Behaviour::FailsInTheWatch, Behaviour::Stranded]),
             (broken, [Behaviour::BuildFails, Behaviour::NoSpace, Behaviour::NoSpace]),
             (unclear, [Behaviour::Unclear; 3]),
             (hung, [Behaviour::Hangs, Behaviour::Oscillates, Behaviour::Oscillates]),
             (gone, [Behaviour::CutOff; 3]),
+            (bad, [Behaviour::FailsAtOnce, Behaviour::FailsInTheWatch, Behaviour::Stranded]),
         ] {
             match drawn.checked_sub(rate.parts()) {
                 Some(rest) => drawn = rest,

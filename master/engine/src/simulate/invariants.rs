@@ -14,6 +14,8 @@ pub(super) struct InvariantChecker {
     pub(super) holds: Vec<Option<usize>>,
     /// Of each rollout, what the hosts have begun for it.
     begun: Vec<Begun>,
+    /// Whether the release fails on every host that tries it.
+    bad_everywhere: bool,
     /// What was broken, and when.
     pub(super) broken: Vec<(Time, String)>,
 }
@@ -25,11 +27,14 @@ struct Begun {
     /// Hosts that were harmed since an operator last said to continue.
     harmed: u32,
     most_harmed: u32,
+    /// Whether an operator has said to continue.
+    continued: bool,
 }
 
 impl InvariantChecker {
-    pub(super) fn new(hosts: u32) -> Self {
-        Self { holds: vec![None; hosts as usize], begun: Vec::new(), broken: Vec::new() }
+    pub(super) fn new(hosts: u32, bad_everywhere: bool) -> Self {
+        let holds = vec![None; hosts as usize];
+        Self { holds, begun: Vec::new(), bad_everywhere, broken: Vec::new() }
     }
 
     /// A rollout begins, and holds the hosts that it changes. Not if another one holds one of them.
@@ -49,6 +54,7 @@ impl InvariantChecker {
             worst: worst_case(plan),
             harmed: 0,
             most_harmed: 0,
+            continued: false,
         });
         true
     }
@@ -71,7 +77,9 @@ impl InvariantChecker {
         let failed = matches!(ending.outcome, HostOutcome::RolledBack | HostOutcome::Stranded);
         begun.harmed += u32::from(!back && (transaction.cuts_off || (failed && ending.switched)));
         begun.most_harmed = begun.most_harmed.max(begun.harmed);
-        let (harmed, most) = (begun.harmed, begun.worst.harmed);
+        let WorstCase { harmed: most, if_bad_everywhere, .. } = begun.worst;
+        let most = if self.bad_everywhere && !begun.continued { if_bad_everywhere } else { most };
+        let harmed = begun.harmed;
         if again {
             self.report_violation(now, format!("h-{host} carried the same order out twice"));
         }
@@ -85,7 +93,9 @@ impl InvariantChecker {
 
     /// An operator has seen the harm so far, and said to continue.
     pub(super) fn continued(&mut self, rollout: usize) {
-        self.begun[rollout].harmed = 0;
+        let begun = &mut self.begun[rollout];
+        begun.harmed = 0;
+        begun.continued = true;
     }
 
     /// The worst case of a rollout, and how many hosts it has harmed at most.

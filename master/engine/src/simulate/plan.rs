@@ -7,7 +7,7 @@ use crate::simulate::names::{date, name};
 use crate::simulate::network::Time;
 use crate::{Action, Batch, Plan, PlannedHost, Policy};
 
-/// How large the release is, for staging ahead.
+/// How large the release is.
 const BYTES: u64 = 2 << 20;
 
 pub(super) fn of(fleet: &mut Fleet, policy: &Policy, release: Digest, now: Time) -> Plan {

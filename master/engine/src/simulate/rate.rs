@@ -20,6 +20,11 @@ impl Rate {
         Self(u32::try_from(parts.min(Self::ALWAYS)).unwrap_or(0))
     }
 
+    /// Whether nothing escapes it.
+    pub(super) fn is_always(self) -> bool {
+        self.parts() == Self::ALWAYS
+    }
+
     pub(super) fn parts(self) -> u64 {
         self.0.into()
     }

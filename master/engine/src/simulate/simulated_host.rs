@@ -3,7 +3,7 @@
 
 use protocol::{AgentState, Code, Digest, HostOutcome, Phase};
 
-use crate::simulate::network::{MINUTE, Time};
+use crate::simulate::network::{MINUTE, SECOND, Time};
 use crate::{AppReport, HostReport, Observation};
 
 /// Whose order it is: a host gets each at most once.
@@ -46,6 +46,9 @@ pub(super) struct Transaction {
 /// A step that is not come to.
 pub(super) const NEVER: Time = Time::MAX;
 
+/// How long a host takes to go back to the release before.
+pub(super) const REVERSAL: Time = 2 * SECOND;
+
 /// How long a transaction that oscillates stays in a phase.
 const OSCILLATION: Time = 30 * MINUTE;
 
@@ -57,8 +60,6 @@ pub(super) const STEPS: [Phase; 4] =
 pub(super) struct SimulatedHost {
     pub(super) active: Option<Digest>,
     pub(super) healthy: bool,
-    /// What lies on its disk besides.
-    pub(super) staged: Option<Digest>,
     /// The highest epoch that it has heard.
     pub(super) epoch: u64,
     pub(super) current: Option<Transaction>,
@@ -74,7 +75,7 @@ pub(super) enum OrderRefusal {
 
 impl SimulatedHost {
     pub(super) const fn new(active: Option<Digest>, healthy: bool) -> Self {
-        Self { active, healthy, staged: None, epoch: 0, current: None, last: None }
+        Self { active, healthy, epoch: 0, current: None, last: None }
     }
 
     /// Brings it to a time, which never goes back.
@@ -129,6 +130,25 @@ impl SimulatedHost {
         }
         host.current = Some(transaction);
         Ok(())
+    }
+
+    /// Ends the order of a rollout, and takes back what was switched to.
+    pub(super) fn stop(&mut self, now: Time, key: OrderKey) {
+        let under_way = |it: &&mut Transaction| it.key == key;
+        let Some(order) = self.at(now).current.as_mut().filter(under_way) else { return };
+        let end = now + REVERSAL;
+        if order.ends.is_some_and(|before| before <= end) {
+            return;
+        }
+        let switched = order.steps[1] <= now;
+        let outcome = if switched { HostOutcome::RolledBack } else { HostOutcome::Failed };
+        let code = Some(&Code::Interrupted);
+        order.ending = Ending { outcome, code, switched, runs: order.from };
+        order.ends = Some(end);
+        order.oscillates = false;
+        for step in order.steps.iter_mut().filter(|step| **step > now) {
+            *step = NEVER;
+        }
     }
 
     /// Whether a release has cut it off.

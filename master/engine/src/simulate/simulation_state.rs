@@ -14,7 +14,7 @@ use crate::simulate::names::{number, time};
 use crate::simulate::network::{MINUTE, Network, SECOND, Time};
 use crate::simulate::queue::Queue;
 use crate::simulate::random::{Purpose, SeededRandom};
-use crate::simulate::simulated_host::SimulatedHost;
+use crate::simulate::simulated_host::{OrderKey, SimulatedHost};
 use crate::{Command, DriverEvent, Event, Plan, State, Status};
 
 /// How long it takes until an operator answers.
@@ -117,7 +117,7 @@ impl SimulationState {
             fleet: Fleet { hosts: hosts.collect(), network, behaviours },
             queue: Queue::new(),
             rollouts: Vec::new(),
-            invariants: InvariantChecker::new(scenario.hosts),
+            invariants: InvariantChecker::new(scenario.hosts, faults.bad.is_always()),
             now: 0,
             events: 0,
             questions: 0,
@@ -126,16 +126,20 @@ impl SimulationState {
 
     /// Sends what the engine commands.
     pub(super) fn send(&mut self, rollout: usize, command: Command) {
-        let Rollout { plan, epoch, .. } = &self.rollouts[rollout];
-        let epoch = *epoch;
+        let epoch = self.rollouts[rollout].epoch;
         let (host, message) = match command {
             Command::Observe { host } => (host, Message::Look),
-            Command::Stage { host } => match plan.target {
-                Some(release) => (host, Message::Stage { release }),
-                None => return,
-            },
             Command::Order { host, order, again } => (host, Message::Order { order, epoch, again }),
-            Command::QueryOutcome { host, order } => (host, Message::End { order }),
+            Command::QueryOutcome { host, order, stop } => (host, Message::End { order, stop }),
+            Command::Stop { host } => {
+                // The answers to the order are waited for as before.
+                let (host, life) = (number(&host), self.rollouts[rollout].life);
+                let round = self.rollouts[rollout].rounds[host as usize];
+                let reply_to = ReplyTo { rollout, life, host, round };
+                let message = Message::Stop { key: OrderKey { rollout, back: false } };
+                self.queue.put(self.now + 1, Due::Arrives(reply_to, message));
+                return;
+            }
             Command::Abandon { host } => {
                 self.reply_to(rollout, number(&host));
                 return;

@@ -72,6 +72,28 @@ fn lesson_37_a_release_that_cuts_its_hosts_off_stops_with_those_under_way() {
     }
 }
 
+/// Hosts that cannot try it prove nothing: where the release is bad everywhere, a canary is all that it
+/// harms, whatever befell the hosts before.
+#[test]
+fn a_release_that_is_bad_everywhere_harms_what_the_plan_says_for_that() {
+    for seed in 0..100 {
+        let share = |percent: u64| Rate::of_million(percent * 10_000);
+        let faults = Faults {
+            bad: share(100),
+            broken: share(seed % 90),
+            unclear: share(seed % 7),
+            down: share(seed % 5),
+            ..Faults::default()
+        };
+        let canary = u32::try_from(seed % 3).unwrap();
+        let policy = Policy { canary, batch: "5".parse().ok(), ..Policy::default() };
+        let answer = Answer::Never;
+        let outcome = run(&Scenario { hosts: 30, seed, policy, faults, answer, busy: false });
+        assert!(outcome.broken.is_empty(), "{seed}\n{:#?}", outcome.broken);
+        assert!(outcome.harmed <= outcome.worst_case.if_bad_everywhere, "{seed}");
+    }
+}
+
 #[test]
 fn the_same_seed_comes_to_the_same() {
     for seed in 0..20 {

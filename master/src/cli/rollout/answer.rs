@@ -15,7 +15,11 @@ use crate::cli::rollout::args::Which;
 use crate::cli::runtime::block_on;
 
 /// Asks, and goes on if no other process does.
-pub(super) fn run(which: &Which, request: &Request, context: &Context) -> Result<Exit, Failure> {
+pub(in crate::cli) fn run(
+    which: &Which,
+    request: &Request,
+    context: &Context,
+) -> Result<Exit, Failure> {
     let Context { store, output, now, .. } = context;
     let rollout = store.find_rollout(&which.id)?;
     let (id, rollouts) = (rollout.id, context.rollouts());

@@ -6,7 +6,7 @@ use explain::{Exit, Failure};
 use protocol::Digest;
 
 use crate::cli::Context;
-use crate::cli::rollout::{answer, list, show, watch};
+use crate::cli::rollout::{answer, list, show, undo, watch};
 
 /// What can be done with rollouts.
 #[derive(Debug, Subcommand)]
@@ -34,10 +34,12 @@ pub enum RolloutCommand {
     Resume(Which),
     /// Go on though the breaker tripped: the failures so far do not count any more
     Continue(Which),
-    /// Take back every host that the rollout updated
+    /// Take back every host that the rollout updated; a watch is not waited for
     Rollback(Which),
-    /// End a rollout, and leave all hosts as they are
+    /// End a rollout, and leave all hosts as they are; a watch is not waited for
     Abort(Which),
+    /// Take the hosts that a rollout changed back to what each ran before, one that is over too
+    Undo(undo::UndoArgs),
 }
 
 /// One rollout.
@@ -54,6 +56,7 @@ impl RolloutCommand {
         let (which, request) = match self {
             Self::List(arguments) => return arguments.run(context),
             Self::Show(arguments) => return arguments.run(context),
+            Self::Undo(arguments) => return arguments.run(context),
             Self::Watch(which) => return watch::run(which, context),
             Self::Approve { which, digest } => (which, Request::Approve { digest: *digest }),
             Self::Reject(which) => (which, Request::Reject),

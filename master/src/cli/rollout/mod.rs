@@ -4,6 +4,8 @@ mod answer;
 mod args;
 mod list;
 mod show;
+mod undo;
 mod watch;
 
-pub(in crate::cli) use args::RolloutCommand;
+pub(in crate::cli) use answer::run as answer;
+pub(in crate::cli) use args::{RolloutCommand, Which};

@@ -5,8 +5,8 @@ use serde_json::json;
 use std::fmt::Write as _;
 
 use engine::{
-    Gate, HostResult, HostStep, Notice, NoticeBody, OnTrip, Question, RolloutResult, Trip,
-    UpdatingSelf,
+    Gate, HostResult, HostStep, Notice, NoticeBody, OnTrip, QuarantineScope, Question,
+    RolloutResult, Trip, UpdatingSelf,
 };
 use protocol::{Digest, HostName, HostOutcome, Kind, Phase};
 use store::{Event, EventType, Events, RolloutId};
@@ -66,7 +66,7 @@ fn notices() -> Vec<Notice> {
             batches: plan.batches.clone(),
             plan: digest,
         },
-        NoticeBody::BatchStarted { batch: 1, of: 2, hosts: 1, canary: true },
+        NoticeBody::BatchStarted { batch: 1, of: 2, hosts: 1, canary: true, extended: false },
         NoticeBody::BatchCompleted { batch: 1, of: 2 },
         NoticeBody::Tripped {
             why: Trip::Canary.to_string(),
@@ -87,7 +87,12 @@ fn notices() -> Vec<Notice> {
         NoticeBody::HostUpdated(result(HostOutcome::Updated)),
         NoticeBody::HostFailed(result(HostOutcome::Stranded)),
         NoticeBody::HostRolledBack(result(HostOutcome::RolledBack)),
-        NoticeBody::ReleaseQuarantined { why: "it died".to_owned() },
+        NoticeBody::ReleaseQuarantined {
+            why: "it died".to_owned(),
+            holds: QuarantineScope::Fleet,
+            hosts: Vec::new(),
+        },
+        NoticeBody::ReleaseForgiven { because: "it was proven on h-1".to_owned() },
     ];
     let about = |body| Notice { host: Some(host.clone()), release: Some(digest), body };
     let made = [Notice::planned(&plan), Notice::progress(&plan, &host, 4, 9)];

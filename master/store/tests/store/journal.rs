@@ -42,6 +42,7 @@ fn entry(host: &str, outcome: HostOutcome) -> Entry {
         results: vec![result],
         desired: Vec::new(),
         quarantined: None,
+        forgiven: None,
         state: "running",
         ended: None,
     }

@@ -1,14 +1,17 @@
 //! The plan that follows from a request and from how the hosts were found.
 
+use std::collections::BTreeMap;
+
 use engine::{
     Action, AppReport, Batch, HostReport, MasterCode, Observation, Plan, PlannedHost, ResultCode,
     no_space_detail,
 };
-use protocol::{AppReleases, Code, Digest, Phase};
+use protocol::{AppReleases, Code, Digest, HostName, Phase};
 use time::OffsetDateTime;
 
 use crate::rollout::plan::spread::spread;
-use crate::rollout::plan::{Inspected, InspectedHost};
+use crate::rollout::plan::way_back::{WayBack, way_back};
+use crate::rollout::plan::{Inspected, InspectedHost, way_back};
 use crate::rollout::{Goal, RolloutError, RolloutRequest};
 
 /// The version of a plan's format.
@@ -20,14 +23,19 @@ pub fn build(
     inspected: Vec<Inspected>,
     made_at: OffsetDateTime,
 ) -> Result<Plan, RolloutError> {
-    let RolloutRequest { app, goal, updater, migration, policy, selection, by_name } = request;
+    let RolloutRequest { app, goal, updater, migration, policy, selection, by_name, .. } = request;
     if let Some(label) = &policy.spread
         && !inspected.iter().any(|host| host.labels.contains_key(label))
     {
         return Err(RolloutError::NoDomains(label.clone()));
     }
-    let hosts = inspected.into_iter().map(|host| planned(request, host));
+    check_watch(request, &inspected)?;
+    let mut ways = BTreeMap::new();
+    let hosts = inspected.into_iter().map(|host| planned(request, host, &mut ways));
     let (changed, left): (Vec<_>, Vec<_>) = hosts.partition(|host| host.action.changes_host());
+    if matches!(goal, Goal::Back(None)) {
+        way_back::check(&changed, &ways, request.each)?;
+    }
     let changed = if policy.spread.is_some() { spread(changed) } else { changed };
     let count = u32::try_from(changed.len()).unwrap_or(u32::MAX);
     Ok(Plan {
@@ -47,7 +55,25 @@ pub fn build(
     })
 }
 
-fn planned(request: &RolloutRequest, inspected: Inspected) -> PlannedHost {
+/// Refuses a watch that is longer than hosts allow.
+fn check_watch(request: &RolloutRequest, inspected: &[Inspected]) -> Result<(), RolloutError> {
+    let Some(watch) = request.policy.options.watch else { return Ok(()) };
+    let longest = |host: &Inspected| match &host.found {
+        Ok(Ok(found)) => {
+            let longest = found.health.longest_watch.filter(|longest| *longest < watch)?;
+            Some((host.host.clone(), longest))
+        }
+        _ => None,
+    };
+    let hosts: Vec<_> = inspected.iter().filter_map(longest).collect();
+    if hosts.is_empty() { Ok(()) } else { Err(RolloutError::WatchTooLong { watch, hosts }) }
+}
+
+fn planned(
+    request: &RolloutRequest,
+    inspected: Inspected,
+    ways: &mut BTreeMap<HostName, WayBack>,
+) -> PlannedHost {
     let Inspected { host, labels, found } = inspected;
     let domain = request.policy.spread.as_ref().and_then(|label| labels.get(label).cloned());
     let blank = PlannedHost {
@@ -70,7 +96,7 @@ fn planned(request: &RolloutRequest, inspected: Inspected) -> PlannedHost {
             ..blank
         },
         Ok(Err(observation)) => of_silence(blank, observation),
-        Ok(Ok(found)) => of_found(request, blank, found),
+        Ok(Ok(found)) => of_found(request, blank, found, ways),
     }
 }
 
@@ -86,7 +112,12 @@ fn of_silence(blank: PlannedHost, observation: Observation) -> PlannedHost {
     PlannedHost { action, code, detail, observation: Some(observation), ..blank }
 }
 
-fn of_found(request: &RolloutRequest, blank: PlannedHost, found: InspectedHost) -> PlannedHost {
+fn of_found(
+    request: &RolloutRequest,
+    blank: PlannedHost,
+    found: InspectedHost,
+    ways: &mut BTreeMap<HostName, WayBack>,
+) -> PlannedHost {
     let InspectedHost { health, releases } = found;
     let report = HostReport::of(&health, &request.app);
     let seen = report.app.clone();
@@ -105,7 +136,27 @@ fn of_found(request: &RolloutRequest, blank: PlannedHost, found: InspectedHost) 
         return refuse(&blank, Code::UnknownApp.into(), detail);
     };
     let from = app.active.as_ref().map(|active| active.digest);
-    let to = request.goal.target().or_else(|| releases.as_ref().and_then(|kept| kept.prev));
+    let (to, note) = match &request.goal {
+        Goal::Push(_) | Goal::Activate(_) | Goal::Back(Some(_)) => (request.goal.target(), None),
+        Goal::Back(None) => {
+            let way = way_back(app, releases.as_ref(), &request.quarantined);
+            let found = (way.to, way.note.clone());
+            ways.insert(blank.host.clone(), way);
+            found
+        }
+        Goal::Undo(changes) => {
+            let change = changes.get(&blank.host);
+            let to = change.and_then(|change| change.from);
+            let known = [to, change.and_then(|change| change.to)];
+            if !known.contains(&from) {
+                let runs = from.map_or_else(|| "nothing".to_owned(), |from| from.short());
+                let detail = format!("it runs {runs} now, which that rollout did not leave there");
+                let blank = PlannedHost { from, to, ..blank };
+                return refuse(&blank, MasterCode::Moved.into(), detail);
+            }
+            (to, None)
+        }
+    };
     let blank = PlannedHost { from, to, ..blank };
     if app.state != Phase::Idle {
         let detail = format!("another transaction is {} there", app.state);
@@ -115,7 +166,7 @@ fn of_found(request: &RolloutRequest, blank: PlannedHost, found: InspectedHost) 
         return refuse(
             &blank,
             Code::NoPreviousRelease.into(),
-            "it has no release to go back to".to_owned(),
+            note.unwrap_or_else(|| "it has no release to go back to".to_owned()),
         );
     };
     let blank = PlannedHost { detail: to_be_started(&seen), ..blank };
@@ -141,9 +192,9 @@ fn of_found(request: &RolloutRequest, blank: PlannedHost, found: InspectedHost) 
     let (action, bytes) = match &request.goal {
         Goal::Push(archive) if !has => (Action::Update, archive.bytes),
         Goal::Push(_) | Goal::Activate(_) => (Action::Update, 0),
-        Goal::Back(_) => (Action::Rollback, 0),
+        Goal::Back(_) | Goal::Undo(_) => (Action::Rollback, 0),
     };
-    PlannedHost { action, bytes, updater, ..blank }
+    PlannedHost { action, bytes, updater, detail: note, ..blank }
 }
 
 /// What happens besides to a program that does not run, or was not proven.

@@ -57,6 +57,17 @@ pub async fn inspect(members: &[Member], app: &AppName) -> Vec<Inspected> {
     members.iter().zip(answers).map(inspected).collect()
 }
 
+/// A host that has seen a higher epoch than this, if one has: it takes no order of ours.
+pub fn seen_above(inspected: &[Inspected], epoch: u64) -> Option<(HostName, u64)> {
+    let seen = |host: &Inspected| match &host.found {
+        Ok(Ok(found)) if found.health.epoch > epoch => {
+            Some((host.host.clone(), found.health.epoch))
+        }
+        _ => None,
+    };
+    inspected.iter().filter_map(seen).max_by_key(|(_, epoch)| *epoch)
+}
+
 /// A host whose releases cannot be listed still says how it is.
 async fn ask(client: &UpdaterClient, app: &AppName) -> Result<InspectedHost, ClientError> {
     let health = client.fresh_health().await?;

@@ -6,8 +6,9 @@ mod inspect;
 mod spread;
 #[cfg(test)]
 mod tests;
+mod way_back;
 
 pub use build::build;
 pub use estimate::{Estimate, estimate};
-pub use inspect::inspect;
 pub(super) use inspect::{Inspected, InspectedHost};
+pub use inspect::{inspect, seen_above};
