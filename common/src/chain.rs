@@ -12,7 +12,17 @@ pub fn causes<'a>(
 
 /// The message of an error and of each of its causes, joined by `: `.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
-    causes(error).fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    let messages = std::iter::once(error).chain(causes(error));
+    messages
+        .map(|error| without_address(&error.to_string()).to_owned())
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+/// The message without the address of a page at its end: libraries name those of their own manual,
+/// which says nothing to an operator.
+fn without_address(message: &str) -> &str {
+    message.split_once(": https://docs.rs/").map_or(message, |(message, _)| message)
 }
 
 /// What an error and its causes kept from being done, as a sentence. Messages are fragments that fit
@@ -33,5 +43,7 @@ mod tests {
     fn causes_follow_in_their_order() {
         let inner = std::io::Error::other("no such file");
         assert_eq!(failed_to(&Outer(inner)), "failed to start the updater: no such file");
+        let inner = std::io::Error::other("it is gone: https://docs.rs/rustls/latest/#eof");
+        assert_eq!(failed_to(&Outer(inner)), "failed to start the updater: it is gone");
     }
 }

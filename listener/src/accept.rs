@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::connection::serve_connection;
+use crate::connection::{Refusal, serve_connection};
 use crate::connection_limit::ConnectionPool;
 use crate::limits::Limits;
 
@@ -42,6 +42,7 @@ struct Server<F> {
     router: Router,
     caller: F,
     limits: Limits,
+    refusal: Refusal,
     /// Connections without a whole hello, by their source: an idle crowd stays among themselves.
     silent: Arc<ConnectionPool<IpAddr>>,
     /// Connections that have not shown a certificate, by their source.
@@ -60,6 +61,7 @@ pub async fn serve<F, C>(
     router: Router,
     limits: Limits,
     switch: AcceptSwitch,
+    refusal: Refusal,
     caller: F,
 ) where
     F: Fn(Peer, u64) -> C + Send + Sync + 'static,
@@ -74,6 +76,7 @@ pub async fn serve<F, C>(
         router,
         caller,
         limits,
+        refusal,
         silent: ConnectionPool::new(size),
         strangers: ConnectionPool::new(size),
         masters: ConnectionPool::new(size),
@@ -129,7 +132,8 @@ where
         let Ok(Some((stream, peer))) = shaken else { return };
         let role = peer.role.clone();
         let caller = (self.caller)(peer, number);
-        let served = serve_connection(stream, self.router.clone(), caller, &self.limits);
+        let (router, limits) = (self.router.clone(), &self.limits);
+        let served = serve_connection(stream, router, caller, limits, self.refusal);
         if role == Role::Master {
             let mut permit = self.masters.admit((), number);
             tokio::select! { () = served => {}, () = permit.lost() => {} }

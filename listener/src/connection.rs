@@ -4,20 +4,31 @@ use std::future::poll_fn;
 use std::time::Duration;
 
 use axum::Router;
+use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
+use crate::http_stream::HttpStream;
 use crate::limits::Limits;
+
+/// What is answered where hyper refuses a request by itself, before the router could: the media type
+/// and the body that go with a status.
+pub type Refusal = fn(StatusCode) -> (&'static str, Vec<u8>);
 
 /// Bytes that a sender whose request was refused may still send before the connection is cut.
 const LINGER_BYTES: u64 = 512 << 20;
 
 /// Serves one connection to its end. Every request on it carries `caller` in its extensions.
-pub async fn serve_connection<S, C>(stream: S, router: Router, caller: C, limits: &Limits)
-where
+pub async fn serve_connection<S, C>(
+    stream: S,
+    router: Router,
+    caller: C,
+    limits: &Limits,
+    refusal: Refusal,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     C: Clone + Send + Sync + Unpin + 'static,
 {
@@ -28,11 +39,12 @@ where
     // hyper has no deadline for a reader who stops to read.
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.body_timeout));
+    let stream = HttpStream::new(Box::pin(stream), refusal);
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(64 << 10)
-        .serve_connection(TokioIo::new(Box::pin(stream)), service);
+        .serve_connection(TokioIo::new(stream), service);
     let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
     let answered = ended.as_ref().map_or_else(hyper::Error::is_parse, |()| true);
     if let Err(error) = ended {

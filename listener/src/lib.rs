@@ -8,8 +8,10 @@
 mod accept;
 mod connection;
 mod connection_limit;
+mod http_stream;
 mod limits;
+mod strict_head;
 
 pub use accept::{AcceptSwitch, serve};
-pub use connection::serve_connection;
+pub use connection::{Refusal, serve_connection};
 pub use limits::Limits;

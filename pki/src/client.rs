@@ -12,7 +12,7 @@ use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, DnsName, ServerName, UnixTime};
 
-use crate::handshake::{of_chain, refuse};
+use crate::handshake::{check_usage, of_chain, refuse};
 use crate::tls::{HTTP_1_1, VERSIONS, provider};
 use crate::{Fingerprint, HandshakeError, Identity, Peer, Role, RoleUri, TlsError};
 
@@ -69,14 +69,14 @@ impl ServerCertVerifier for UpdaterVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
+        _intermediates: &[CertificateDer<'_>],
         _dialled: &ServerName<'_>,
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let verdict = self
             .chain
-            .verify_server_cert(end_entity, intermediates, &self.name, ocsp_response, now)
+            .verify_server_cert(end_entity, &[], &self.name, ocsp_response, now)
             .map_err(of_chain);
         // The name is looked at last, and the role says more about who answered instead.
         if let Err(error) = &verdict
@@ -84,6 +84,7 @@ impl ServerCertVerifier for UpdaterVerifier {
         {
             return verdict;
         }
+        check_usage(end_entity, |usages| usages.server_auth)?;
         let peer = Peer::of(end_entity).map_err(|error| refuse(error.into()))?;
         let found = RoleUri { fleet: peer.fleet, role: peer.role };
         if found != self.expected {

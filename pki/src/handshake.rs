@@ -6,10 +6,12 @@ use std::error::Error;
 use std::io;
 
 use rustls::{AlertDescription, CertificateError, PeerIncompatible};
-use rustls_pki_types::UnixTime;
+use rustls_pki_types::{CertificateDer, UnixTime};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use x509_parser::extensions::ExtendedKeyUsage;
 
+use crate::peer::parse;
 use crate::{Fingerprint, Fleet, PeerError, RoleUri};
 
 /// Why a handshake failed.
@@ -216,6 +218,20 @@ pub(crate) fn of_chain(error: rustls::Error) -> rustls::Error {
         }
         other => other,
     }
+}
+
+/// Whether a certificate says that it is for this end of a connection. webpki takes one that says
+/// nothing of its usage for any.
+pub(crate) fn check_usage(
+    certificate: &CertificateDer<'_>,
+    is_for: impl FnOnce(&ExtendedKeyUsage<'_>) -> bool,
+) -> Result<(), rustls::Error> {
+    let parsed = parse(certificate).map_err(|error| refuse(error.into()))?;
+    let usages = parsed.extended_key_usage().ok().flatten();
+    if usages.is_some_and(|usages| is_for(usages.value)) {
+        return Ok(());
+    }
+    Err(CertificateError::InvalidPurpose.into())
 }
 
 /// A time as it stands in messages.

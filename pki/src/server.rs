@@ -11,7 +11,7 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use crate::handshake::{of_chain, refuse};
+use crate::handshake::{check_usage, of_chain, refuse};
 use crate::tls::{HTTP_1_1, VERSIONS, provider};
 use crate::{Fleet, HandshakeError, Identity, Peer, Role, TlsError};
 
@@ -51,11 +51,13 @@ impl ClientCertVerifier for MemberVerifier {
     fn verify_client_cert(
         &self,
         end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
+        _intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        let verified =
-            self.chain.verify_client_cert(end_entity, intermediates, now).map_err(of_chain)?;
+        // The CA signs no other one, and webpki does not look at the length of the path that its own
+        // certificate allows.
+        let verified = self.chain.verify_client_cert(end_entity, &[], now).map_err(of_chain)?;
+        check_usage(end_entity, |usages| usages.client_auth)?;
         let peer = Peer::of(end_entity).map_err(|error| refuse(error.into()))?;
         if peer.fleet != self.fleet {
             let (expected, found) = (self.fleet.clone(), peer.fleet);
@@ -133,6 +135,28 @@ mod tests {
             assert_eq!(peer.role.to_string(), role);
             assert_eq!(peer.fingerprint, issued.fingerprint);
         }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_says_nothing_of_its_usage_is_not_let_in() {
+        let world = TestPki::new();
+        let silent = world.odd("master", |params| params.extended_key_usages.clear());
+        assert!(matches!(at_client(&presented(&world, &silent).await), Refusal::WrongPurpose));
+    }
+
+    #[test]
+    fn a_certificate_below_another_one_than_the_cas_is_not_let_in() {
+        let world = TestPki::new();
+        let (leaf, above) = world.below_another("master");
+        let identity = world.member("updater/web-1");
+        let roots = identity.credentials().roots();
+        let chain = WebPkiClientVerifier::builder_with_provider(roots, provider());
+        let chain = chain.build().unwrap();
+        let now = UnixTime::now();
+        // It is webpki that would take it.
+        chain.verify_client_cert(&leaf, std::slice::from_ref(&above), now).unwrap();
+        let verifier = MemberVerifier { chain, fleet: Fleet::default() };
+        assert!(verifier.verify_client_cert(&leaf, &[above], now).is_err());
     }
 
     #[tokio::test]

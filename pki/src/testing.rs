@@ -5,11 +5,11 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
-use rcgen::{CertificateParams, SanType};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{PrivateKeyDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use time::OffsetDateTime;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -40,6 +40,25 @@ impl TestPki {
     pub(crate) fn issue(&self, role: &str) -> Issued {
         let request = Request::new(self.uri(role).role);
         self.authority.issue(&request, OffsetDateTime::now_utc()).unwrap()
+    }
+
+    /// A certificate that was signed by another CA below ours, and the certificate of that one.
+    pub(crate) fn below_another(
+        &self,
+        role: &str,
+    ) -> (CertificateDer<'static>, CertificateDer<'static>) {
+        let between = self.odd("agent/between", |params| {
+            params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+            params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+            params.extended_key_usages.clear();
+        });
+        let key = KeyPair::from_pem(between.key_pem.as_str()).unwrap();
+        let issuer = Issuer::from_ca_cert_der(&between.certificate(), key).unwrap();
+        let uri = self.uri(role);
+        let request = Request::new(uri.role.clone());
+        let parameters = parameters(&uri, &request, OffsetDateTime::now_utc()).unwrap();
+        let leaf = parameters.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
+        (leaf.der().clone(), between.certificate())
     }
 
     /// A certificate that the CA signed, though it would never issue it.

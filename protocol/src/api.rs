@@ -168,6 +168,22 @@ pub struct LastTransaction {
     pub caller: CallerKind,
 }
 
+impl LastTransaction {
+    /// How it ended, for people. What failed before its switch has no outcome of its own on the wire: it
+    /// is `interrupted` there, with the code of what failed.
+    pub fn ended(&self) -> &'static str {
+        ended(self.outcome, self.code.as_ref())
+    }
+}
+
+/// How a transaction ended, for people.
+pub fn ended(outcome: Outcome, code: Option<&Code>) -> &'static str {
+    match (outcome, code) {
+        (Outcome::Interrupted, Some(code)) if *code != Code::Interrupted => "failed",
+        _ => outcome.into_str(),
+    }
+}
+
 /// `GET /releases`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Releases {

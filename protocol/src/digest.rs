@@ -91,11 +91,11 @@ pub fn content_digest(digest: &Digest) -> String {
 /// Reads the `sha-256` member of a `Content-Digest` header. Members of other algorithms are
 /// skipped, as RFC 9530 asks.
 pub fn parse_content_digest(value: &str) -> Result<Digest, DigestError> {
-    value
-        .split(',')
-        .filter_map(|member| member.trim().split_once('='))
-        .find(|(algorithm, _)| algorithm.eq_ignore_ascii_case("sha-256"))
-        .and_then(|(_, bytes)| bytes.strip_prefix(':')?.strip_suffix(':'))
+    let members = value.split(',').filter_map(|member| member.trim().split_once('='));
+    let mut ours = members.filter(|(algorithm, _)| algorithm.eq_ignore_ascii_case("sha-256"));
+    // Of two, readers of such lists believe the last one, and others the first.
+    let only = ours.next().filter(|_| ours.next().is_none());
+    only.and_then(|(_, bytes)| bytes.strip_prefix(':')?.strip_suffix(':'))
         .and_then(|text| STANDARD.decode(text).ok())
         .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
         .map(Digest)

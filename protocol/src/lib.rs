@@ -27,7 +27,7 @@ pub use agent_health::{AgentDeath, LastProbe};
 pub use api::{
     ActiveRelease, AppHealth, AppReleases, Health, LastTransaction, OrderOptions, ProbeReport,
     Proof, Release, ReleaseState, Releases, RollbackOrder, SlotRelease, TransactionResult,
-    UpdateOrder, header,
+    UpdateOrder, ended, header,
 };
 pub use digest::{Digest, DigestError, content_digest, parse_content_digest};
 pub use drill::{DrillLine, DrillReport, DrillStatus, DrillStep};
@@ -45,7 +45,7 @@ pub use problem::{Holder, Problem, Space};
 pub use quantity::{Bytes, Period, QuantityError};
 pub use record::{RELEASE_RECORD, ReleaseRecord};
 pub use release_path::{
-    EntryName, LinkTarget, PART_BYTES, PATH_BYTES, PATH_DEPTH, PathRule, ReleasePath, normalised,
+    EntryName, LinkTarget, PART_BYTES, PATH_BYTES, PATH_PARTS, PathRule, ReleasePath, normalised,
 };
 pub use signed::{
     Highest, Offer, SignatureError, SignatureRule, SignedManifest, SignedManifestError,

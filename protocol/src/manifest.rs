@@ -197,10 +197,20 @@ impl ReleaseManifest {
     /// Parses the file's text. Unknown keys are errors.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let manifest: Self = toml::from_str(text)
-            .map_err(|error| ManifestError::Malformed(error.to_string().trim().to_owned()))?;
+            .map_err(|error| ManifestError::Malformed(in_one_line(&error, text)))?;
         check_line("name", manifest.name.as_deref())?;
         check_line("version", manifest.version.as_deref())?;
         Ok(manifest)
+    }
+}
+
+/// What the parser says, and of which line: it stands in answers and in tables.
+fn in_one_line(error: &toml::de::Error, text: &str) -> String {
+    let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+    let before = error.span().and_then(|span| text.get(..span.start));
+    match before.map(|before| before.matches('\n').count() + 1) {
+        Some(line) => format!("line {line}: {message}"),
+        None => message,
     }
 }
 
@@ -263,6 +273,16 @@ mod tests {
         let manifest = ReleaseManifest::parse("[units]\n'a.service' = 'units/a'").unwrap();
         let files = manifest.units.unwrap().files;
         assert_eq!(files.into_iter().collect::<Vec<_>>(), [("a.service".into(), "units/a".into())]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_one_line_with_its_number() {
+        let said = ReleaseManifest::parse("name = 'x'\n[build]\ncmd = 'make'\n").unwrap_err();
+        let said = said.to_string();
+        assert!(said.starts_with("read release.toml: line 3: unknown field `cmd`"), "{said}");
+        assert!(!said.contains('\n'), "{said}");
+        let said = ReleaseManifest::parse("name = 'x").unwrap_err().to_string();
+        assert!(said.contains("line 1: ") && !said.contains('\n'), "{said}");
     }
 
     #[test]

@@ -12,8 +12,8 @@ use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 pub const PATH_BYTES: usize = 1024;
 /// Bytes of one part of a path, at most.
 pub const PART_BYTES: usize = 255;
-/// Parts of a path, at most.
-pub const PATH_DEPTH: usize = 32;
+/// Parts of a path, at most, where a host's configuration does not say otherwise.
+pub const PATH_PARTS: usize = 64;
 
 macro_rules! path_rules {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $text:literal;)*) => {
@@ -36,16 +36,14 @@ macro_rules! path_rules {
 }
 
 path_rules! {
-    /// No name at all.
+    /// No name at all, or none between two `/`.
     Empty = "path_empty", "a name must not be empty";
     /// It starts with `/`.
     Absolute = "path_absolute", "a path must be relative";
     /// A part is `..`.
     Parent = "path_parent", "a path must not contain ..";
-    /// A part is `.`, other than one leading `./`.
+    /// A part is `.`, other than leading ones.
     Dot = "path_dot", "a path must not contain . as a part";
-    /// `//`.
-    DoubleSlash = "path_double_slash", "a path must not contain //";
     /// It ends in `/` and is not a directory's.
     TrailingSlash = "path_trailing_slash", "only a directory's name may end in /";
     /// Not UTF-8.
@@ -62,8 +60,8 @@ path_rules! {
     TooLong = "path_too_long", "a path has at most 1024 bytes";
     /// A part of more than [`PART_BYTES`].
     PartTooLong = "path_part_too_long", "a part of a path has at most 255 bytes";
-    /// More than [`PATH_DEPTH`] parts.
-    TooDeep = "path_too_deep", "a path has at most 32 parts";
+    /// More parts than the host's limit, which is [`PATH_PARTS`] unless it says otherwise.
+    TooDeep = "path_too_deep", "a path must not have more parts than limits.path_parts";
     /// A link to nothing.
     LinkEmpty = "link_empty", "a link's target must not be empty";
     /// A link to an absolute path.
@@ -93,13 +91,18 @@ pub enum EntryName {
 }
 
 impl EntryName {
-    /// Reads the name of an archive's entry. One leading `./` and one trailing `/` are fine.
+    /// Reads the name of an archive's entry. Every reader takes leading `./`, `//` after a name for
+    /// `/`, and one trailing `/`: the path is what is left of it.
     pub fn parse(raw: &[u8]) -> Result<Self, PathRule> {
-        let text = check_text(raw)?;
-        if matches!(text, "." | "./") {
+        let mut text = check_text(raw)?;
+        while let Some(rest) = text.strip_prefix("./") {
+            text = rest;
+        }
+        if matches!(text, "" | ".") {
             return Ok(Self::Root);
         }
-        let text = text.strip_prefix("./").unwrap_or(text);
+        let single = (!text.starts_with('/') && text.contains("//")).then(|| single_slashes(text));
+        let text = single.as_deref().unwrap_or(text);
         let (text, slash) = match text.strip_suffix('/') {
             Some(rest) if !rest.is_empty() => (rest, true),
             _ => (text, false),
@@ -143,16 +146,15 @@ impl FromStr for ReleasePath {
         if text.starts_with('/') {
             return Err(PathRule::Absolute);
         }
-        for (depth, part) in text.split('/').enumerate() {
+        for part in text.split('/') {
             match part {
                 "" if text.ends_with('/') && !text.contains("//") => {
                     return Err(PathRule::TrailingSlash);
                 }
-                "" => return Err(PathRule::DoubleSlash),
+                "" => return Err(PathRule::Empty),
                 "." => return Err(PathRule::Dot),
                 ".." => return Err(PathRule::Parent),
                 _ if part.len() > PART_BYTES => return Err(PathRule::PartTooLong),
-                _ if depth >= PATH_DEPTH => return Err(PathRule::TooDeep),
                 _ => {}
             }
         }
@@ -193,7 +195,6 @@ impl LinkTarget {
                 ".." if climbed == depth => return Err(PathRule::LinkOutside),
                 ".." => climbed += 1,
                 _ if part.len() > PART_BYTES => return Err(PathRule::PartTooLong),
-                _ if descended >= PATH_DEPTH => return Err(PathRule::TooDeep),
                 _ => descended += 1,
             }
         }
@@ -204,6 +205,16 @@ impl LinkTarget {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn single_slashes(text: &str) -> String {
+    let mut single = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character != '/' || !single.ends_with('/') {
+            single.push(character);
+        }
+    }
+    single
 }
 
 fn check_text(raw: &[u8]) -> Result<&str, PathRule> {
@@ -257,13 +268,15 @@ mod tests {
         assert_eq!(EntryName::parse(b"."), Ok(EntryName::Root));
         assert_eq!(EntryName::parse(b"./a/b"), Ok(inside("a/b", false)));
         assert_eq!(EntryName::parse(b"a/b/"), Ok(inside("a/b", true)));
+        assert_eq!(EntryName::parse(b"././"), Ok(EntryName::Root));
+        assert_eq!(EntryName::parse(b"././a"), Ok(inside("a", false)));
+        assert_eq!(EntryName::parse(b"a//b///c//"), Ok(inside("a/b/c", true)));
     }
 
     #[test]
     fn every_rule_of_names_is_held_to() {
         let long = "a".repeat(PATH_BYTES + 1);
         let part = "a".repeat(PART_BYTES + 1);
-        let deep = vec!["a"; PATH_DEPTH + 1].join("/");
         let cases: &[(&[u8], PathRule)] = &[
             (b"", PathRule::Empty),
             (b"/", PathRule::Absolute),
@@ -275,10 +288,10 @@ mod tests {
             (b"a/..", PathRule::Parent),
             (b"a/../b", PathRule::Parent),
             (b"a/./b", PathRule::Dot),
-            (b"././a", PathRule::Dot),
+            (b"././../a", PathRule::Parent),
+            (b"././/a", PathRule::Absolute),
+            (b"a//../b", PathRule::Parent),
             (b"a/.", PathRule::Dot),
-            (b"a//b", PathRule::DoubleSlash),
-            (b"a//", PathRule::TrailingSlash),
             (b"\xff", PathRule::NotUtf8),
             (b"a\0b", PathRule::Nul),
             (b"a\\b", PathRule::Backslash),
@@ -288,13 +301,14 @@ mod tests {
             ("a\u{202e}gpj".as_bytes(), PathRule::Bidirectional),
             (long.as_bytes(), PathRule::TooLong),
             (part.as_bytes(), PathRule::PartTooLong),
-            (deep.as_bytes(), PathRule::TooDeep),
         ];
         for (raw, rule) in cases {
             let parsed = EntryName::parse(raw);
             assert_eq!(parsed, Err(*rule), "{}", String::from_utf8_lossy(raw));
         }
         assert_eq!("a/".parse::<ReleasePath>(), Err(PathRule::TrailingSlash));
+        assert_eq!("a//b".parse::<ReleasePath>(), Err(PathRule::Empty));
+        assert_eq!("./a".parse::<ReleasePath>(), Err(PathRule::Dot));
     }
 
     #[test]

@@ -68,6 +68,7 @@ const fn is_of_the_host(code: &Code) -> bool {
         | Code::DigestMismatch
         | Code::DigestMissing
         | Code::DrillFailed
+        | Code::HeadTooLarge
         | Code::HookFailed
         | Code::MethodNotAllowed
         | Code::NotFound

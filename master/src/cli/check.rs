@@ -60,11 +60,20 @@ fn table(hosts: &[CheckedHost], columns: Option<usize>) -> String {
             verdict,
             host.updater_version.as_deref().unwrap_or_default(),
             &when_if(host.certificate_until),
-            &agents.join(", "),
+            &some_of(&agents),
             host.detail.as_deref().unwrap_or_default(),
         ]);
     }
     table.render()
+}
+
+/// The first of them, and how many there are besides: a host may have thousands.
+fn some_of(words: &[String]) -> String {
+    const MOST: usize = 10;
+    let more = words.len().saturating_sub(MOST);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let shown = words.iter().take(MOST).chain(&more).map(String::as_str);
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -74,6 +83,13 @@ mod tests {
     use testing::at;
 
     use super::*;
+
+    #[test]
+    fn a_cell_of_many_words_is_bounded() {
+        let words: Vec<String> = (0..3000).map(|number| format!("app-{number} running")).collect();
+        assert_eq!(some_of(&words[..2]), "app-0 running, app-1 running");
+        assert!(some_of(&words).ends_with("app-9 running, and 2990 more"));
+    }
 
     fn app(agent: AgentState, healthy: bool) -> AppStatus {
         AppStatus {

@@ -77,10 +77,11 @@ fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -
             table.row([host.host.as_str(), "", "skipped", "", "", "", "", ""]);
             let _infallible = writeln!(notes, "{}: {reason}", host.host);
         } else if let Some(error) = &host.error {
+            let state = if host.reachable { "bad answer" } else { "unreachable" };
             let should: Vec<_> =
                 host.apps.iter().map(|app| names.of(app.desired.as_ref())).collect();
             let should = should.join(", ");
-            table.row([host.host.as_str(), "", "unreachable", "", "", "", &should, ""]);
+            table.row([host.host.as_str(), "", state, "", "", "", &should, ""]);
             let _infallible = writeln!(notes, "{}: {}", host.host, plain(error));
         }
         for warning in &host.warnings {

@@ -8,8 +8,11 @@ use crate::{Packing, Release};
 pub fn tars() -> Vec<(&'static str, Tar)> {
     let mut all = names();
     all.extend(headers());
+    all.extend(habits());
     all.extend(trees());
-    all.into_iter().map(|(what, tar)| (what, tar.end())).collect()
+    let all = all.into_iter().map(|(what, tar)| (what, tar.end()));
+    let half = Tar::new().file("a", b"x").raw(&[0; 512]);
+    all.chain([("one block of zeros at the end", half)]).collect()
 }
 
 /// One tar in streams that are odd, with that tar.
@@ -40,6 +43,7 @@ pub fn streams() -> (Tar, Vec<(&'static str, Release)>) {
         ("a zstd window of 8 MiB", zst(zstd_frame(whole, 23))),
         ("a zstd window of 1 KiB", zst(zstd_frame(whole, 10))),
         ("gzip under another name", zst(gzip(whole))),
+        ("zeros after a gzip member", gz([gzip(whole), vec![0; 10_240]].concat())),
     ];
     (tar, streams)
 }
@@ -67,6 +71,7 @@ fn names() -> Vec<(&'static str, Tar)> {
     let two_parts = format!("{}/{}", "p".repeat(154), "n".repeat(100));
     let longest = format!("{}{}", "directory/".repeat(30), "n".repeat(255));
     let path = format!("{}/{}", vec!["d".repeat(200); 4].join("/"), "n".repeat(220));
+    let deepest = ("d/".repeat(63) + "f").into_bytes();
     let odd =
         ["-rf", " ", "a b ", "'\"", "$(id)", "*", "host:b", "a.", "...", "#", "~", "%2e%2e", "CON"];
     vec![
@@ -80,7 +85,16 @@ fn names() -> Vec<(&'static str, Tar)> {
         ("the longest part, PAX", Tar::new().pax(&[("path", &longest)]).file("short", b"x")),
         ("the longest path, GNU", Tar::new().long_name(path.as_bytes()).file("short", b"x")),
         ("the longest path, PAX", Tar::new().pax(&[("path", &path)]).file("short", b"x")),
-        ("the deepest path", Tar::new().file("d/".repeat(31) + "f", b"x")),
+        ("the deepest path", Tar::new().long_name(&deepest).file("short", b"x")),
+        (
+            "names that are not in their shortest form",
+            Tar::new()
+                .file("a//b", b"x")
+                .file("././c", b"x")
+                .directory("././d///e//")
+                .entry(&Header::new(kind::FILE, "g").prefix("f/").size(1), b"x")
+                .entry(&Header::new(kind::FILE, "/h").prefix("f").size(1), b"x"),
+        ),
         ("UTF-8", in_all("-sp\u{e4}\u{df}e-\u{65e5}\u{672c}-\u{1f980}")),
         // Not by PAX: bsdtar composes such a name, and GNU tar leaves it as it is, as we do.
         (
@@ -117,6 +131,9 @@ fn headers() -> Vec<(&'static str, Tar)> {
         ("uid", "4294967294"),
         ("gname", "wheel"),
         ("comment", "a\nb=c"),
+        ("NODETAR.type", "File"),
+        ("SUN.devmajor", "8"),
+        ("GOLANG.pkg", "tar"),
     ];
     let go = [
         pax_record("mtime", "1700000000.5"),
@@ -188,6 +205,34 @@ fn headers() -> Vec<(&'static str, Tar)> {
     ]
 }
 
+/// What packers write by habit, and every reader takes.
+fn habits() -> Vec<(&'static str, Tar)> {
+    let by_pax = Header::new(kind::FILE, "a").size(0);
+    let globals = [("SCHILY.archtype", "exustar"), ("GOLANG.pkg", "tar")];
+    vec![
+        ("a PAX size alone", Tar::new().pax(&[("size", "1")]).entry(&by_pax, b"x").file("b", b"y")),
+        ("a packer's own words for all", Tar::new().pax_global(&globals).file("a", b"x")),
+        (
+            "other versions of POSIX's magic",
+            [b"ustar\0\0\0", b"ustar\x000 ", b"ustar\x0001"].iter().enumerate().fold(
+                Tar::new(),
+                |tar, (number, magic)| {
+                    let header = Header::new(kind::FILE, number.to_string()).prefix("in").size(1);
+                    tar.entry(&header.magic(magic), b"x")
+                },
+            ),
+        ),
+        (
+            "a volume label",
+            Tar::new().entry(&Header::new(b'V', "label").gnu(), b"").file("a", b"x"),
+        ),
+        (
+            "a volume label by PAX",
+            Tar::new().pax_global(&[("GNU.volume.label", "label")]).file("a", b"x"),
+        ),
+    ]
+}
+
 fn trees() -> Vec<(&'static str, Tar)> {
     let base = || Tar::new().program("bin/run", b"#!/bin/sh\n").file("lib/a", b"a");
     vec![
@@ -221,6 +266,14 @@ fn trees() -> Vec<(&'static str, Tar)> {
                 .hardlink("copy", "bin/run")
                 .hardlink("lib/again", "./copy")
                 .hardlink("lib/b", "lib/a"),
+        ),
+        (
+            "hardlinks to links",
+            base()
+                .symlink("run", "bin/run")
+                .hardlink("again", "run")
+                .symlink("lib/up", "../bin/run")
+                .hardlink("bin/up", "lib/up"),
         ),
         (
             "a hardlink by PAX",

@@ -5,13 +5,18 @@ use std::path::Path;
 
 use archive::{UnpackLimits, unpack};
 use bytes::Bytes;
+use protocol::PATH_PARTS;
 
 use crate::archives::hostile::{families, family};
 use crate::archives::{Header, Tar, legitimate, zstd};
 use crate::{Entry, entries_below};
 
-const BOUNDS: UnpackLimits =
-    UnpackLimits { archive_bytes: 1 << 20, unpacked_bytes: 1 << 20, entries: 200 };
+const BOUNDS: UnpackLimits = UnpackLimits {
+    archive_bytes: 1 << 20,
+    unpacked_bytes: 1 << 20,
+    entries: 200,
+    path_parts: PATH_PARTS,
+};
 /// A longer seed says nothing that a short one does not.
 const SEED_BYTES: usize = 8 << 10;
 

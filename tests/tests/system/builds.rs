@@ -112,3 +112,15 @@ fn lesson_04_what_was_built_in_a_release_stays_in_it() -> Result<()> {
     assert_eq!(where_one.trim(), current.display().to_string());
     Ok(())
 }
+
+#[test]
+fn a_build_that_breaks_its_manifest_is_the_releases_fault() -> Result<()> {
+    let host = Host::alone(&setup())?;
+    for build in ["ln -s /etc/hostname release.toml", "head -c 70000 /dev/zero >release.toml"] {
+        let tree = with_script(&format!("rm -f release.toml\n{build}\n"))?;
+        let problem = host.push(&tree.pack(Packing::Zstd)?)?.problem()?;
+        assert_eq!(problem.code, Code::ArchiveRejected, "{problem:?}");
+        assert_eq!(problem.entry.as_deref(), Some("release.toml"));
+    }
+    Ok(())
+}

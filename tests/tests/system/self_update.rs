@@ -11,6 +11,7 @@ use fleet_tests::{
 };
 use insta::assert_snapshot;
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use protocol::{Code, Digest, Kind, LastTransaction, Outcome, Status};
 use reqwest::Method;
 use updater::release::Layout;
@@ -121,6 +122,22 @@ fn lesson_21_an_updater_that_never_answers_is_ended() -> Result<()> {
 /// One that starts, and never says a word. Its own file is in its arguments, by which it is found.
 fn silent() -> Result<Release> {
     impostor("[ $1 = check ] && exit 0\necho >\"$3.tried\"\nexec tail -n 0 -f \"$0\"")
+}
+
+#[test]
+fn what_a_new_updater_has_started_ends_with_it() -> Result<()> {
+    let host = Host::alone(&Setup::default().self_update("takeover_timeout", "'1s'"))?;
+    let pid = host.directory.join("left-behind");
+    let leaves = format!(
+        "[ $1 = check ] && exit 0\nsetsid sh -c 'echo $$ >{}; exec sleep 1000' &\nwait",
+        pid.display()
+    );
+    let _ = replace_by(&host, &impostor(&leaves)?)?;
+    assert_ne!(last_attempt(&host)?.outcome, Outcome::Updated);
+    let left: i32 = fs::read_to_string(&pid)?.trim().parse()?;
+    eventually("what it left to be gone", LONG, || {
+        kill(Pid::from_raw(left), None).is_err().then_some(())
+    })
 }
 
 #[test]

@@ -66,7 +66,8 @@ impl Blocks {
         mut take: impl FnMut(&[u8]) -> Result<(), ReadEnd>,
     ) -> Result<(), ReadEnd> {
         self.each(size, &mut take)?;
-        self.each(size.next_multiple_of(BLOCK as u64) - size, |_| Ok(()))
+        let padded = size.checked_next_multiple_of(BLOCK as u64).ok_or(Rule::UnpackedBytes)?;
+        self.each(padded - size, |_| Ok(()))
     }
 
     /// All that is left, which must be zeros.

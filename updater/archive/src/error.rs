@@ -50,6 +50,9 @@ impl UnpackError {
     }
 }
 
+/// What to do where another program takes the archive.
+const REPACK: &str = "; repack it: `tar x && swarm pack`";
+
 /// Why one thread of the pipeline stopped.
 #[derive(Debug)]
 pub(crate) enum ReadEnd {
@@ -62,7 +65,9 @@ impl ReadEnd {
     /// A broken rule, with what was found.
     pub(crate) fn rule(rule: impl Into<Rule>, found: &str) -> Self {
         let rule = rule.into();
-        Self::from(UnpackError::Rejected { rule, entry: None, detail: format!("{rule}; {found}") })
+        let repack = if rule.is_repackable() { REPACK } else { "" };
+        let detail = format!("{rule}; {found}{repack}");
+        Self::from(UnpackError::Rejected { rule, entry: None, detail })
     }
 
     /// Names the entry that this is about, if it is about one that has not been named.
@@ -82,7 +87,9 @@ impl From<PathRule> for ReadEnd {
 
 impl From<Rule> for ReadEnd {
     fn from(rule: Rule) -> Self {
-        Self::Failed(UnpackError::Rejected { rule, entry: None, detail: rule.to_string() })
+        let repack = if rule.is_repackable() { REPACK } else { "" };
+        let detail = format!("{rule}{repack}");
+        Self::Failed(UnpackError::Rejected { rule, entry: None, detail })
     }
 }
 

@@ -27,9 +27,22 @@ pub(super) struct Parsed {
 
 /// Reads a header block that is not all zeros.
 pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Parsed, ReadEnd> {
-    let header = Header::from_byte_slice(block);
+    // A name is read by its flavour: in two parts, or in one.
+    let plain = with_usual_version(block);
+    let header = Header::from_byte_slice(plain.as_ref().unwrap_or(block));
     let name = header.path_bytes().into_owned();
     read(block, header, name.clone()).map_err(|stop| stop.at(&name))
+}
+
+/// Ant, Maven and others write the magic of POSIX with versions of their own, which no reader looks
+/// at. Nothing if the block has another magic, or the usual version.
+fn with_usual_version(block: &[u8; BLOCK]) -> Option<[u8; BLOCK]> {
+    let odd = block[257..263] == *b"ustar\0" && block[263..265] != *b"00";
+    odd.then(|| {
+        let mut plain = *block;
+        plain[263..265].copy_from_slice(b"00");
+        plain
+    })
 }
 
 fn read(block: &[u8; BLOCK], header: &Header, name: Vec<u8>) -> Result<Parsed, ReadEnd> {

@@ -31,11 +31,10 @@ fn inflate_by_kind(chunks: &mut Chunks, sink: &InflatedSender) -> Result<(), Rea
     match first.as_ref() {
         [0x1f, 0x8b, ..] => {
             pump(&mut GzDecoder::new(&mut *chunks), sink)?;
-            match chunks.peek().as_ref() {
-                [] => {}
-                [0x1f, 0x8b, ..] => return Err(Rule::SecondMember.into()),
-                _ => return Err(Rule::TrailingData.into()),
+            if let [0x1f, 0x8b, ..] = chunks.peek().as_ref() {
+                return Err(Rule::SecondMember.into());
             }
+            chunks.only_zeros()?;
         }
         // A frame, or a skippable frame, with which parallel packers begin.
         [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
@@ -110,6 +109,18 @@ impl Chunks {
             Err(_) => self.end = End::Cut,
         }
         None
+    }
+
+    /// Takes all that is left, which must be zeros: some packers fill up a last block.
+    fn only_zeros(&mut self) -> Result<(), ReadEnd> {
+        loop {
+            let rest = std::mem::take(&mut self.current);
+            if rest.iter().any(|byte| *byte != 0) {
+                return Err(Rule::TrailingData.into());
+            }
+            let Some(chunk) = self.receive() else { return Ok(()) };
+            self.current = chunk;
+        }
     }
 
     /// The next four bytes, or as many as there are, however small the chunks.

@@ -23,6 +23,7 @@ mod unpack_tests;
 
 pub use error::UnpackError;
 pub use manifest::{manifest_of_archive, manifest_of_tree};
+pub use members::Notes;
 pub use rule::Rule;
 pub use staging::{EXECUTABLE, PLAIN};
 pub use unpack::{Progress, Received, UnpackLimits, unpack};

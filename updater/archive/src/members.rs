@@ -42,6 +42,23 @@ pub(crate) struct Members {
     pub(crate) blocks: Blocks,
     headers: u64,
     limit: u64,
+    notes: Notes,
+}
+
+/// What is odd about an archive, and no reason to refuse it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Notes {
+    half_end: bool,
+    volume_label: bool,
+}
+
+impl Notes {
+    /// In words.
+    pub fn iter(self) -> impl Iterator<Item = &'static str> {
+        let half_end = self.half_end.then_some("it ends with one block of zeros instead of two");
+        let volume_label = self.volume_label.then_some("its volume label is left out");
+        half_end.into_iter().chain(volume_label)
+    }
 }
 
 /// The extended headers that came for the next member.
@@ -55,7 +72,12 @@ struct Extensions {
 impl Members {
     /// Reads from `blocks`, up to `limit` headers of any kind.
     pub(crate) fn new(blocks: Blocks, limit: u64) -> Self {
-        Self { blocks, headers: 0, limit }
+        Self { blocks, headers: 0, limit, notes: Notes::default() }
+    }
+
+    /// What was odd so far.
+    pub(crate) const fn notes(&self) -> Notes {
+        self.notes
     }
 
     /// Headers of any kind so far.
@@ -76,6 +98,10 @@ impl Members {
             }
             let header = header::parse(&block)?;
             self.count(&header)?;
+            if extensions.is_empty() && is_volume_label(&header) {
+                self.notes.volume_label = true;
+                continue;
+            }
             if !self.extend(&header, &mut extensions).map_err(|stop| stop.at(&header.name))? {
                 return member(header, extensions).map(Some);
             }
@@ -91,11 +117,14 @@ impl Members {
     }
 
     fn end(&mut self, extensions: &Extensions) -> Result<Option<Member>, ReadEnd> {
-        let Extensions { name: None, link: None, pax: None } = extensions else {
+        if !extensions.is_empty() {
             return Err(Rule::ExtensionDangling.into());
-        };
+        }
         match self.blocks.block()? {
-            None => Err(Rule::NoEndMarker.into()),
+            None => {
+                self.notes.half_end = true;
+                Ok(None)
+            }
             Some(block) if block != [0; BLOCK] => Err(Rule::TrailingData.into()),
             Some(_) => self.blocks.only_zeros().map(|()| None),
         }
@@ -121,7 +150,7 @@ impl Members {
             EntryType::GNULongName => extensions.name = Some(long_name(data)),
             EntryType::GNULongLink => extensions.link = Some(long_name(data)),
             EntryType::XHeader => extensions.pax = Some(pax::parse(&data)?),
-            _ => pax::check_global(&data)?,
+            _ => self.notes.volume_label |= pax::check_global(&data)?,
         }
         Ok(true)
     }
@@ -139,6 +168,17 @@ impl Members {
     }
 }
 
+impl Extensions {
+    const fn is_empty(&self) -> bool {
+        matches!(self, Self { name: None, link: None, pax: None })
+    }
+}
+
+/// GNU tar's `--label`: a name for the volume, and nothing of the tree.
+fn is_volume_label(header: &Parsed) -> bool {
+    header.entry_type == EntryType::new(b'V') && header.flavour != Flavour::V7 && header.size == 0
+}
+
 /// A long name ends with one NUL, which is not a part of it.
 fn long_name(mut data: Vec<u8>) -> Vec<u8> {
     if data.last() == Some(&0) {
@@ -149,7 +189,15 @@ fn long_name(mut data: Vec<u8>) -> Vec<u8> {
 
 fn member(header: Parsed, extensions: Extensions) -> Result<Member, ReadEnd> {
     let pax = extensions.pax.unwrap_or_default();
-    let size = pax.size;
+    // Readers that apply the size to the next header, whatever it is, would lose their place.
+    let by_gnu_too = extensions.name.is_some() || extensions.link.is_some();
+    let size = match pax.size {
+        None => Ok(header.size),
+        // A size that the header has no room for.
+        Some(size) if header.size == 0 && !by_gnu_too => Ok(size),
+        Some(size) if size == header.size => Ok(size),
+        Some(_) => Err(Rule::PaxSize),
+    };
     let first_name = header.name.clone();
     let name = one_of(extensions.name, pax.name, header.name).map_err(|s| s.at(&first_name))?;
     let entry_type = match header.entry_type {
@@ -160,7 +208,7 @@ fn member(header: Parsed, extensions: Extensions) -> Result<Member, ReadEnd> {
         own => own,
     };
     let content = one_of(extensions.link, pax.link, header.link)
-        .and_then(|link| content(entry_type, header.size, header.executable, size, link))
+        .and_then(|link| content(entry_type, size, header.executable, link))
         .map_err(|stop| stop.at(&name))?;
     Ok(Member { name, content })
 }
@@ -174,13 +222,12 @@ fn one_of(long: Option<Vec<u8>>, pax: Option<Vec<u8>>, own: Vec<u8>) -> Result<V
 
 fn content(
     entry_type: EntryType,
-    size: u64,
+    size: Result<u64, Rule>,
     executable: bool,
-    pax_size: Option<u64>,
     link: Vec<u8>,
 ) -> Result<Content, ReadEnd> {
     let content = match entry_type {
-        EntryType::Regular => Content::File { size, executable },
+        EntryType::Regular => Content::File { size: size?, executable },
         EntryType::Directory => Content::Directory,
         EntryType::Symlink => Content::Symlink(link),
         EntryType::Link => Content::Hardlink(link),
@@ -190,10 +237,7 @@ fn content(
         EntryType::GNUSparse => return Err(Rule::Sparse.into()),
         _ => return Err(Rule::UnknownType.into()),
     };
-    if pax_size.is_some_and(|pax_size| pax_size != size) {
-        return Err(Rule::PaxSize.into());
-    }
-    if size > 0 && !matches!(content, Content::File { .. }) {
+    if size? > 0 && !matches!(content, Content::File { .. }) {
         return Err(Rule::UnexpectedData.into());
     }
     Ok(content)

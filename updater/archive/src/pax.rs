@@ -39,17 +39,41 @@ pub(super) fn parse(data: &[u8]) -> Result<Overrides, ReadEnd> {
     Ok(overrides)
 }
 
-/// Checks a header that is for all entries: `git archive` writes its commit there, as a comment.
-pub(super) fn check_global(data: &[u8]) -> Result<(), ReadEnd> {
+/// Checks a header that is for all entries: `git archive` writes its commit there, as a comment, and
+/// GNU tar the volume's label. True if that is there.
+pub(super) fn check_global(data: &[u8]) -> Result<bool, ReadEnd> {
+    let mut labelled = false;
     let mut rest = data;
     while !rest.is_empty() {
         let key;
         (key, _, rest) = record(rest)?;
-        if key != b"comment" {
+        let is_label = key == VOLUME_LABEL;
+        if !is_label && key != b"comment" && !changes_nothing(key) {
             return Err(Rule::PaxGlobal.into());
         }
+        labelled |= is_label;
     }
-    Ok(())
+    Ok(labelled)
+}
+
+/// GNU tar's label of a volume.
+const VOLUME_LABEL: &[u8] = b"GNU.volume.label";
+
+/// Keys of packers that say what is in a file: where its holes are, which directory's dump it is, or
+/// which part of it this volume has.
+const MEANINGFUL: [&[u8]; 7] = [
+    b"GNU.sparse.",
+    b"GNU.dumpdir",
+    b"GNU.volume.",
+    b"SCHILY.realsize",
+    b"SCHILY.offset",
+    b"SUN.holesdata",
+    b"SUN.holesize",
+];
+
+/// Whether a key is one of a packer's own, by the dot in it, that readers may skip.
+fn changes_nothing(key: &[u8]) -> bool {
+    key.contains(&b'.') && !MEANINGFUL.iter().any(|begin| key.starts_with(begin))
 }
 
 /// More than any packer writes; the look for duplicates is quadratic.
@@ -58,16 +82,16 @@ const MOST_RECORDS: usize = 256;
 /// Drops what does not change what is unpacked. A number must be one all the same: readers that use
 /// it give up at a malformed one.
 fn check_ignored(key: &[u8], value: &[u8]) -> Result<(), ReadEnd> {
-    const VENDORS: [&[u8]; 5] = [b"SCHILY.", b"LIBARCHIVE.", b"RHT.", b"APPLE.", b"MSWINDOWS."];
     if key.starts_with(b"GNU.sparse.") || key == b"SCHILY.realsize" {
         return Err(Rule::Sparse.into());
     }
     let well_formed = match key {
         b"charset" | b"comment" | b"gname" | b"uname" => true,
-        b"uid" | b"gid" => decimal(value).is_some(),
+        // Some readers keep them in 64 bits, with a sign.
+        b"uid" | b"gid" => decimal(value).is_some_and(|id| i64::try_from(id).is_ok()),
         b"atime" | b"ctime" | b"mtime" => is_time(value),
         b"hdrcharset" if value == b"ISO-IR 10646 2000 UTF-8" => true,
-        _ if VENDORS.iter().any(|vendor| key.starts_with(vendor)) => true,
+        _ if changes_nothing(key) => true,
         _ => return Err(Rule::PaxUnknown.into()),
     };
     if well_formed { Ok(()) } else { Err(Rule::PaxMalformed.into()) }
@@ -127,6 +151,7 @@ mod tests {
         data.extend(pax_record("mtime", "-1.5"));
         data.extend(pax_record("uid", "4294967296"));
         data.extend(pax_record("SCHILY.xattr.security.capability", "x\ny"));
+        data.extend(pax_record("NODETAR.type", "File"));
         data.extend(pax_record("size", "7"));
         let overrides = parse(&data).ok().unwrap();
         assert_eq!(overrides.name.as_deref(), Some(&b"a/b"[..]));
@@ -151,6 +176,7 @@ mod tests {
             b"10 size=+1\n",
             b"8 uid=x\n",
             b"9 gid=-1\n",
+            b"27 uid=9999999999999999999\n",
             b"9 mtime=\n",
             b"13 mtime=1e5\n",
             b"15 atime=1.5.6\n",

@@ -50,8 +50,8 @@ rules! {
     TrailingData = "trailing_data", "nothing may follow the archive's end";
     /// A zstd window of more than 8 MiB.
     Window = "window_too_large", "a zstd window has at most 8 MiB";
-    /// The two blocks of zeros are missing.
-    NoEndMarker = "no_end_marker", "an archive must end with two blocks of zeros";
+    /// No block of zeros at the end.
+    NoEndMarker = "no_end_marker", "an archive must end with blocks of zeros";
     /// No entry but the root.
     EmptyArchive = "empty_archive", "an archive must have an entry";
     /// More inflated bytes, or copies of hardlinks, than the limit.
@@ -78,10 +78,10 @@ rules! {
     PaxDuplicate = "pax_duplicate", "a PAX key may stand once in a header";
     /// A PAX key that might change what is unpacked, in a way that is not known here.
     PaxUnknown = "pax_unknown", "a PAX key must be a known one";
-    /// A global PAX header that says more than a comment.
-    PaxGlobal = "pax_global", "a global PAX header may only be a comment";
-    /// The PAX size is not the header's.
-    PaxSize = "pax_size", "the size in the PAX header must be that in the header";
+    /// A global PAX header that says something of the entries.
+    PaxGlobal = "pax_global", "a global PAX header must not say anything of the entries";
+    /// The PAX size is not the header's, which is not 0 either.
+    PaxSize = "pax_size", "the size in the PAX header must be that in the header, or that must be 0";
     Sparse = "sparse", "a file must not be sparse";
     /// A device, a FIFO or a socket.
     SpecialFile = "special_file", "an archive must not have devices, FIFOs or sockets";
@@ -99,13 +99,32 @@ rules! {
     ThroughLink = "through_link", "nothing may be written through a link";
     /// An entry whose directory is a file.
     BelowFile = "below_file", "an entry's directory must be a directory";
-    /// A hardlink to what is not an earlier file of this archive.
+    /// A hardlink to what is not an earlier file or symlink of this archive.
     HardlinkTarget = "hardlink_target", "a hardlink must be to an earlier file in the archive";
     /// A name that the updater or the host's configuration needs.
     Reserved = "reserved", "the name is reserved on this host";
 }
 
 impl Rule {
+    /// Whether other programs take such an archive, so that the same tree, packed again, is taken.
+    pub const fn is_repackable(self) -> bool {
+        matches!(
+            self,
+            Self::Path(PathRule::NotUtf8)
+                | Self::SecondMember
+                | Self::Window
+                | Self::NoEndMarker
+                | Self::HeaderMagic
+                | Self::HeaderNumber
+                | Self::ExtensionRepeated
+                | Self::PaxUnknown
+                | Self::PaxGlobal
+                | Self::Sparse
+                | Self::UnknownType
+                | Self::UnexpectedData
+        )
+    }
+
     /// Every rule, those of names first, for documentation and tests.
     pub fn all() -> impl Iterator<Item = Self> {
         PathRule::ALL.iter().copied().map(Self::Path).chain(Self::OWN.iter().copied())

@@ -10,7 +10,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use protocol::{EntryName, LinkTarget, RELEASE_RECORD, ReleasePath, normalised};
+use protocol::{EntryName, LinkTarget, PathRule, RELEASE_RECORD, ReleasePath, normalised};
 use sha2::{Digest as _, Sha256};
 use sys::{fs, printable_name};
 
@@ -38,6 +38,8 @@ pub(super) struct Staging {
     reserved: Vec<String>,
     /// How many there may be in `made`.
     limit: u64,
+    /// How many parts a path may have.
+    parts: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,11 +59,12 @@ struct Made {
 impl Staging {
     /// Opens `directory`, which exists and is empty. Nothing in it will be named as one of
     /// `reserved`, or lie below it, and there will be at most `limit` files, links and directories
-    /// in it, those among them that have no entry of their own.
+    /// in it, those among them that have no entry of their own, of at most `parts` parts each.
     pub(super) fn open(
         directory: &Path,
         reserved: &[String],
         limit: u64,
+        parts: usize,
     ) -> Result<Self, UnpackError> {
         let what = || format!("open {}", directory.display());
         let root = fs::open_directory(directory).map_err(|error| UnpackError::io(what(), error))?;
@@ -70,7 +73,7 @@ impl Staging {
             .chain(reserved)
             .map(|name| normalised(name.trim_end_matches('/')))
             .collect();
-        Ok(Self { root, made: HashMap::new(), last: None, reserved, limit })
+        Ok(Self { root, made: HashMap::new(), last: None, reserved, limit, parts })
     }
 
     /// How many files, links and directories it has.
@@ -87,8 +90,9 @@ impl Staging {
             (EntryName::Inside { path, slash }, _) => (path, slash),
         };
         if slash && member.content != Content::Directory {
-            return Err(protocol::PathRule::TrailingSlash.into());
+            return Err(PathRule::TrailingSlash.into());
         }
+        self.check_depth(path.as_str())?;
         self.check_reserved(&path, member.content == Content::Directory)?;
         match &member.content {
             Content::Directory => self.directory(path.as_str())?,
@@ -106,6 +110,11 @@ impl Staging {
             }
         }
         Ok(true)
+    }
+
+    fn check_depth(&self, path: &str) -> Result<(), ReadEnd> {
+        let parts = path.split('/').filter(|part| !matches!(*part, "" | "." | ".."));
+        if parts.count() > self.parts { Err(PathRule::TooDeep.into()) } else { Ok(()) }
     }
 
     fn check_reserved(&self, path: &ReleasePath, is_directory: bool) -> Result<(), ReadEnd> {
@@ -130,6 +139,7 @@ impl Staging {
 
     fn symlink(&mut self, path: &ReleasePath, target: &[u8]) -> Result<(), ReadEnd> {
         let target = LinkTarget::parse(target, path)?;
+        self.check_depth(target.as_str())?;
         let (parent, name) = path.split();
         self.open_parent(parent)?;
         self.claim(path.as_str(), What::Link)?;
@@ -137,7 +147,7 @@ impl Staging {
             .map_err(|error| failed("link", path.as_str(), error.into()))
     }
 
-    /// Copies an earlier file: two names of one inode would make a change of one a change of both.
+    /// Copies an earlier file or symlink: two names of one inode would make a change of one a change of both.
     fn hardlink(
         &mut self,
         path: &ReleasePath,
@@ -147,9 +157,20 @@ impl Staging {
         let EntryName::Inside { path: target, slash: false } = EntryName::parse(target)? else {
             return Err(Rule::HardlinkTarget.into());
         };
-        let is_file = |made: &Made| made.what == What::File && made.spelling == spelling(&target);
-        if !self.made.get(&key(target.as_str())).is_some_and(is_file) {
-            return Err(ReadEnd::rule(Rule::HardlinkTarget, &format!("it is to {target}")));
+        let made = self.made.get(&key(target.as_str()));
+        match made.filter(|made| made.spelling == spelling(&target)).map(|made| made.what) {
+            Some(What::File) => {}
+            // Another name of a link is a link with the same target.
+            Some(What::Link) => {
+                let (parent, name) = target.split();
+                let parent = self.directory_of(parent)?;
+                let same = rustix::fs::readlinkat(parent, name, Vec::new())
+                    .map_err(|error| failed("read", target.as_str(), error.into()))?;
+                return self.symlink(path, same.as_bytes());
+            }
+            Some(What::Directory) | None => {
+                return Err(ReadEnd::rule(Rule::HardlinkTarget, &format!("it is to {target}")));
+            }
         }
         let fail = |error| failed("copy", target.as_str(), error);
         let mut source = fs::open_file_at(&self.root, target.as_str()).map_err(fail)?;

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use crate::blocks::Blocks;
 use crate::error::{ReadEnd, UnpackError};
 use crate::inflate::inflate;
-use crate::members::Members;
+use crate::members::{Members, Notes};
 use crate::pipe::{Archived, Piece, pipes};
 use crate::rule::Rule;
 use crate::staging::Staging;
@@ -32,14 +32,19 @@ pub struct UnpackLimits {
     /// Entries, extended headers among them; and what they make, with the directories that have no
     /// entry of their own.
     pub entries: u64,
+    /// Parts of a path.
+    pub path_parts: usize,
 }
 
-impl From<&SignedManifest> for UnpackLimits {
-    fn from(manifest: &SignedManifest) -> Self {
+impl UnpackLimits {
+    /// What a manifest says, where that is within these.
+    #[must_use]
+    pub const fn signed(self, manifest: &SignedManifest) -> Self {
         Self {
             archive_bytes: manifest.archive_bytes,
             unpacked_bytes: manifest.unpacked_bytes,
             entries: manifest.entries,
+            ..self
         }
     }
 }
@@ -63,6 +68,8 @@ pub struct Received {
     pub entries: u64,
     /// What [`UnpackLimits::entries`] bounds: headers read, or things made, whichever are more.
     pub counted: u64,
+    /// What is odd about it.
+    pub notes: Notes,
 }
 
 /// How many archive bytes there are between two calls of `progress`.
@@ -81,7 +88,7 @@ pub fn unpack(
     reserved: &[String],
     progress: &dyn Fn(Progress),
 ) -> Result<Received, UnpackError> {
-    let staging = Staging::open(directory, reserved, bounds.entries)?;
+    let staging = Staging::open(directory, reserved, bounds.entries, bounds.path_parts)?;
     let entries = AtomicU64::new(0);
     let (chunks, chunk_source, buffers, inflated) = pipes();
     let members = Members::new(Blocks::new(inflated, bounds.unpacked_bytes), bounds.entries);
@@ -109,10 +116,10 @@ pub fn unpack(
         Ok((taken, join(inflating), join(writing)))
     })?;
     // What is further down the stream saw earlier bytes: its verdict comes first.
-    let (unpacked_bytes, counted) = first_failure(written, inflated, &taken)?;
+    let Written { unpacked_bytes, counted, notes } = first_failure(written, inflated, &taken)?;
     let (digest, archive_bytes) = taken.map_err(own_failure)?;
     let entries = entries.into_inner();
-    Ok(Received { digest, archive_bytes, unpacked_bytes, entries, counted })
+    Ok(Received { digest, archive_bytes, unpacked_bytes, entries, counted, notes })
 }
 
 /// Hashes and counts what comes, and passes it on.
@@ -144,13 +151,21 @@ fn take(
     Ok((Digest::from_bytes(hasher.finalize().into()), taken))
 }
 
-/// Writes every member, and reads the stream to its end. Gives the unpacked bytes and what counts
-/// as entries.
+/// What one thread found out about all members.
+#[derive(Default)]
+struct Written {
+    unpacked_bytes: u64,
+    /// What counts as entries.
+    counted: u64,
+    notes: Notes,
+}
+
+/// Writes every member, and reads the stream to its end.
 fn write(
     mut members: Members,
     mut staging: Staging,
     entries: &AtomicU64,
-) -> Result<(u64, u64), ReadEnd> {
+) -> Result<Written, ReadEnd> {
     while let Some(member) = members.next()? {
         let written = staging.write(&member, &mut members.blocks);
         if written.map_err(|stop| stop.at(&member.name))? {
@@ -160,7 +175,11 @@ fn write(
     if entries.load(Ordering::Relaxed) == 0 {
         return Err(Rule::EmptyArchive.into());
     }
-    Ok((members.blocks.used(), members.headers().max(staging.made())))
+    Ok(Written {
+        unpacked_bytes: members.blocks.used(),
+        counted: members.headers().max(staging.made()),
+        notes: members.notes(),
+    })
 }
 
 /// What a thread of the scope came to; its panic is this thread's.
@@ -172,14 +191,16 @@ pub(crate) fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
 }
 
 fn first_failure(
-    written: Result<(u64, u64), ReadEnd>,
+    written: Result<Written, ReadEnd>,
     inflated: Result<(), ReadEnd>,
     taken: &Result<(Digest, u64), ReadEnd>,
-) -> Result<(u64, u64), UnpackError> {
+) -> Result<Written, UnpackError> {
     match (written, inflated) {
         (Err(ReadEnd::Failed(error)), _) | (_, Err(ReadEnd::Failed(error))) => Err(error),
         // Both stopped because of their neighbours, so the first of the row has the reason.
-        (Err(ReadEnd::Neighbour), _) | (_, Err(ReadEnd::Neighbour)) if taken.is_err() => Ok((0, 0)),
+        (Err(ReadEnd::Neighbour), _) | (_, Err(ReadEnd::Neighbour)) if taken.is_err() => {
+            Ok(Written::default())
+        }
         (Err(ReadEnd::Neighbour), _) | (_, Err(ReadEnd::Neighbour)) => {
             Err(own_failure(ReadEnd::Neighbour))
         }

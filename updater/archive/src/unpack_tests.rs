@@ -14,7 +14,7 @@ use crate::sample::{Sample, gzip, pax_record, zstd};
 use crate::{Received, Rule, UnpackError, UnpackLimits, unpack};
 
 const BOUNDS: UnpackLimits =
-    UnpackLimits { archive_bytes: 1 << 20, unpacked_bytes: 4 << 20, entries: 100 };
+    UnpackLimits { archive_bytes: 1 << 20, unpacked_bytes: 4 << 20, entries: 100, path_parts: 40 };
 
 /// A staging directory with something beside it that must stay as it is.
 struct Place {
@@ -142,17 +142,46 @@ fn several_zstd_frames_are_one_stream() {
     Place::new().unpack(&archive).unwrap();
 }
 
+#[test]
+fn what_is_odd_and_means_one_thing_is_taken_with_a_note() {
+    let file = || Sample::default().file("a", b"x").symlink("dir/up", "../a");
+    let label = |sample: Sample| sample.gnu(EntryType::new(b'V'), b"label", b"");
+    let notes = |archive: &[u8]| Place::new().unpack(archive).unwrap().notes.iter().count();
+    assert_eq!(notes(&file().end().gzip()), 0);
+    assert_eq!(notes(&[&file().end().gzip()[..], &[0; 9000]].concat()), 0);
+    assert_eq!(notes(&file().raw(&[0; 512]).gzip()), 1);
+    assert_eq!(notes(&label(Sample::default()).file("a", b"x").end().gzip()), 1);
+    let place = Place::new();
+    let sized = [("size", "3"), ("NODETAR.depth", "1")];
+    let unsized_file = |header: &mut Header| {
+        header.set_size(0);
+        header.as_mut_bytes()[263..265].copy_from_slice(b"0 ");
+    };
+    let odd = file()
+        .hardlink("dir/again", "dir/up")
+        .pax(&sized)
+        .entry(EntryType::Regular, b"././b//c", b"", b"pax", unsized_file)
+        .end();
+    place.unpack(&odd.gzip()).unwrap();
+    assert_eq!(place.read("b/c"), "pax");
+    let again = fs::read_link(place.staging().join("dir/again")).unwrap();
+    assert_eq!(again, Path::new("../a"));
+}
+
 /// What one member breaks, and the name that the refusal gives.
 #[test]
 fn every_rule_of_members_is_held_to() {
     let base = || Sample::default().file("a", b"x").symlink("link", ".").directory("dir");
     let kind = |kind: EntryType| base().entry(kind, b"dev", b"", b"", |_| {});
     let long = "a".repeat(1025);
+    let deep = "d/".repeat(40) + "f";
     let chain = base().symlink("up", "dir").symlink("dir/out", "../up/../../secret");
     let cases = [
         (base().file("../secret", b"x"), PathRule::Parent.into(), "../secret"),
         (base().file("/tmp/x", b"x"), PathRule::Absolute.into(), "/tmp/x"),
-        (base().file("dir//x", b"x"), PathRule::DoubleSlash.into(), "dir//x"),
+        (base().file("dir//../x", b"x"), PathRule::Parent.into(), "dir//../x"),
+        (base().file(&deep, b"x"), PathRule::TooDeep.into(), &deep),
+        (base().symlink("deep", &deep), PathRule::TooDeep.into(), "deep"),
         (base().file("dir/./x", b"x"), PathRule::Dot.into(), "dir/./x"),
         (base().file("", b"x"), PathRule::Empty.into(), ""),
         (base().file("x\\y", b"x"), PathRule::Backslash.into(), "x\\y"),
@@ -178,14 +207,18 @@ fn every_rule_of_members_is_held_to() {
         (base().hardlink("h", "/etc/passwd"), PathRule::Absolute.into(), "h"),
         (base().hardlink("h", "../secret"), PathRule::Parent.into(), "h"),
         (base().hardlink("h", "absent"), Rule::HardlinkTarget, "h"),
-        (base().hardlink("h", "link"), Rule::HardlinkTarget, "h"),
+        (
+            base().symlink("dir/up", "../a").hardlink("h", "dir/up"),
+            PathRule::LinkOutside.into(),
+            "h",
+        ),
         (base().hardlink("h", "link/a"), Rule::HardlinkTarget, "h"),
         (base().hardlink("h", "dir"), Rule::HardlinkTarget, "h"),
         (kind(EntryType::Char), Rule::SpecialFile, "dev"),
         (kind(EntryType::Block), Rule::SpecialFile, "dev"),
         (kind(EntryType::Fifo), Rule::SpecialFile, "dev"),
         (kind(EntryType::GNUSparse), Rule::Sparse, "dev"),
-        (kind(EntryType::new(b'V')), Rule::UnknownType, "dev"),
+        (kind(EntryType::new(b'D')), Rule::UnknownType, "dev"),
         (kind(EntryType::Continuous), Rule::UnknownType, "dev"),
         (base().entry(EntryType::Directory, b"d", b"", b"x", |_| {}), Rule::UnexpectedData, "d"),
         (base().file(".release.json", b"{}"), Rule::Reserved, ".release.json"),
@@ -218,7 +251,10 @@ fn every_rule_of_headers_is_held_to() {
             file(|header| header.as_mut_bytes()[257..263].copy_from_slice(b"ustaR\0")),
             Rule::HeaderMagic,
         ),
-        (file(|header| header.as_mut_bytes()[263..265].copy_from_slice(b"01")), Rule::HeaderMagic),
+        (
+            file(|header| header.as_mut_bytes()[257..265].copy_from_slice(b"ustar 00")),
+            Rule::HeaderMagic,
+        ),
         (file(|header| header.as_mut_bytes()[124] = b'+'), Rule::HeaderNumber),
         (file(|header| header.as_mut_bytes()[108] = b'+'), Rule::HeaderNumber),
         (
@@ -277,11 +313,10 @@ fn every_rule_of_the_streams_end_is_held_to() {
         (wrong_checksum, Rule::Corrupt),
         ([whole.clone(), whole.clone()].concat(), Rule::SecondMember),
         ([whole.clone(), gzip(b"")].concat(), Rule::SecondMember),
-        ([&whole[..], b"\0"].concat(), Rule::TrailingData),
+        ([&whole[..], b"\0\0\0\0\0x"].concat(), Rule::TrailingData),
         ([&good().zstd()[..], b"more than that"].concat(), Rule::Corrupt),
         ([&good().zstd()[..], b"mo"].concat(), Rule::Corrupt),
         (file().gzip(), Rule::NoEndMarker),
-        (file().raw(&[0; 512]).gzip(), Rule::NoEndMarker),
         (file().raw(&[0; 512]).file("b", b"x").end().gzip(), Rule::TrailingData),
         (file().end().file("b", b"x").end().gzip(), Rule::TrailingData),
         (file().end().raw(b"x").gzip(), Rule::TrailingData),

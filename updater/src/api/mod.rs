@@ -10,6 +10,7 @@ mod events;
 mod extract;
 mod follow;
 mod form_stream;
+mod head;
 mod headers;
 mod health;
 mod label;
@@ -19,8 +20,10 @@ mod order_query;
 mod orders;
 mod parts;
 mod router;
+mod trust;
 mod upload;
 
 pub use error::ApiError;
 use extract::ApiQuery;
+pub use head::refusal;
 pub use router::{Route, local_router, router, routes};

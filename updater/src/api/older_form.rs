@@ -72,11 +72,13 @@ pub(super) fn is_asked_for(method: &Method, uri: &Uri, headers: &HeaderMap) -> b
 /// Puts the answer to a request of the older form into that form.
 pub(super) async fn answer(request: Request, next: Next) -> Response {
     let asked = is_asked_for(request.method(), request.uri(), request.headers());
+    // What its clients do with an answer to a rollback follows from 200 and 404 alone.
+    let pushed = Form::of(request.headers()).is_ok_and(|form| form == Form::Multipart);
     let response = next.run(request).await;
-    if asked { translated(response).await } else { response }
+    if asked { translated(response, pushed).await } else { response }
 }
 
-async fn translated(response: Response) -> Response {
+async fn translated(response: Response, pushed: bool) -> Response {
     let (mut head, body) = response.into_parts();
     let Ok(bytes) = to_bytes(body, ANSWER_BYTES).await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
@@ -90,7 +92,7 @@ async fn translated(response: Response) -> Response {
         answer.insert("probe".to_owned(), probe.into());
     } else {
         let rolled_back = answer.get("rolled_back") == Some(&Value::Bool(true));
-        if head.status == StatusCode::CONFLICT && !rolled_back {
+        if pushed && head.status == StatusCode::CONFLICT && !rolled_back {
             head.status = StatusCode::INTERNAL_SERVER_ERROR;
             answer.insert("status".to_owned(), head.status.as_u16().into());
         }
@@ -98,6 +100,9 @@ async fn translated(response: Response) -> Response {
         let lines: Vec<_> = lines.filter_map(Value::as_str).collect();
         let stderr = lines.join("\n");
         let error = answer.remove("detail").unwrap_or_default();
+        // Its command line reads them in `detail`, and its pages beside it.
+        answer.insert("error".to_owned(), error.clone());
+        answer.insert("stderr".to_owned(), stderr.clone().into());
         let detail = json!({ "error": error, "stderr": stderr, "rolled_back": rolled_back });
         answer.insert("detail".to_owned(), detail);
     }
@@ -150,7 +155,7 @@ mod tests {
     }
 
     async fn said(response: Response) -> (u16, Value) {
-        let response = translated(response).await;
+        let response = translated(response, true).await;
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         (status, serde_json::from_slice(&body).unwrap())
@@ -169,12 +174,15 @@ mod tests {
         assert_eq!(status, 409);
         let detail = json!({"error": "why", "stderr": "one\ntwo", "rolled_back": true});
         assert_eq!(body["detail"], detail);
+        assert_eq!((&body["error"], &body["stderr"]), (&json!("why"), &json!("one\ntwo")));
         assert_eq!(body["code"], "rolled_back");
         for code in [Code::Quarantined, Code::Interrupted, Code::Irreversible] {
             let (status, body) = said(problem(code, false)).await;
             assert_eq!((status, &body["status"]), (500, &json!(500)));
             assert_eq!(body["detail"]["rolled_back"], false);
         }
+        let refused = translated(problem(Code::Irreversible, false), false).await;
+        assert_eq!(refused.status(), StatusCode::CONFLICT);
     }
 
     #[tokio::test]

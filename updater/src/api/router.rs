@@ -11,7 +11,9 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use http::Method;
 use protocol::{Code, Problem};
 
-use crate::api::{ApiError, agent, drill, events, health, metrics, older_form, orders};
+use crate::api::{
+    ApiError, agent, drill, events, head, health, metrics, older_form, orders, trust,
+};
 use crate::daemon::Daemon;
 use crate::server::{Audience, Caller};
 
@@ -60,13 +62,16 @@ pub fn router(daemon: Arc<Daemon>) -> Router {
         })
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn(older_form::answer))
+        .layer(from_fn(head::check))
         .with_state(daemon)
 }
 
 /// What root on the host may do besides: the routes of the local socket.
 pub fn local_router(daemon: Arc<Daemon>) -> Router {
     let guard = from_fn_with_state(Arc::clone(&daemon), after_start);
-    let own = Router::new().route("/agent/{operation}", post(agent::operate).route_layer(guard));
+    let own = Router::new()
+        .route("/agent/{operation}", post(agent::operate).route_layer(guard))
+        .route("/trust/reset-counter", post(trust::reset_counter));
     router(Arc::clone(&daemon)).merge(own.with_state(daemon))
 }
 

@@ -44,6 +44,8 @@ pub enum Command {
     Start(AgentArgs),
     /// Stop a program and start it: the same release, no update
     Restart(AgentArgs),
+    /// Show the highest counter of a signed release that was taken, or forget it
+    Trust(TrustArgs),
     /// Write the manual pages
     Man(ManArgs),
 }
@@ -122,6 +124,20 @@ pub struct DrillActArgs {
     /// What it does.
     #[command(subcommand)]
     pub act: DrillAction,
+}
+
+/// `updater trust`.
+#[derive(Debug, Args)]
+pub struct TrustArgs {
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// Of which app; `updater` for the updater itself
+    #[arg(long, default_value = protocol::DEFAULT_APP)]
+    pub app: AppName,
+    /// Let the counter begin anew, after a key that leaked has driven it to its end: a release that is
+    /// older may then be taken, if a trusted key has signed it
+    #[arg(long)]
+    pub reset_counter: bool,
 }
 
 /// What is started beside each agent.

@@ -12,6 +12,7 @@ mod operate;
 mod rollback;
 mod run;
 mod status;
+mod trust;
 
 pub use args::{Arguments, Command};
 pub use errors::{CliError, exit_code, render};
@@ -44,6 +45,7 @@ pub fn main(arguments: &Arguments, environment: &Environment) -> ExitCode {
         Command::Stop(asked) => operate::operate(Operation::Stop, asked, systemd),
         Command::Start(asked) => operate::operate(Operation::Start, asked, systemd),
         Command::Restart(asked) => operate::operate(Operation::Restart, asked, systemd),
+        Command::Trust(asked) => trust::trust(asked),
         Command::Man(asked) => man::man(asked),
     };
     exit_code(done)

@@ -139,7 +139,7 @@ fn render_app(text: &mut String, name: &AppName, app: &ShownApp) {
     }
     if let Some(last) = &health.last {
         let when = last.ended_at.format(&Rfc3339).unwrap_or_default();
-        let _ = writeln!(text, "  last: {} {} at {when}", last.kind, last.outcome);
+        let _ = writeln!(text, "  last: {} {} at {when}", last.kind, last.ended());
         if let Some(detail) = &last.detail {
             let _ = writeln!(text, "        {detail}");
         }

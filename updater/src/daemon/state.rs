@@ -25,6 +25,9 @@ use crate::self_update::{OwnExecutable, Takeover};
 use crate::sys::{blocking, wall_clock};
 use crate::transaction::{App, AppError, Events, Failure, Recovery};
 
+/// Names of apps in an error; a host may have thousands.
+const MOST_NAMES: usize = 10;
+
 /// How long an answer waits for the disks to say how much room they have.
 const ROOM_LOOK: Duration = Duration::from_millis(200);
 
@@ -243,7 +246,11 @@ impl Daemon {
         let name = name.map_or(DEFAULT_APP, AppName::as_str);
         let found = self.apps.iter().find(|(known, _)| known.as_str() == name);
         found.map(|(_, app)| Arc::clone(app)).ok_or_else(|| {
-            let known: Vec<_> = self.apps.keys().map(AppName::as_str).collect();
+            let mut known: Vec<_> =
+                self.apps.keys().map(AppName::as_str).take(MOST_NAMES).collect();
+            let more = self.apps.len().saturating_sub(MOST_NAMES);
+            let more = (more > 0).then(|| format!("{more} more"));
+            known.extend(more.as_deref());
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             Problem::new(
                 Code::UnknownApp,

@@ -21,7 +21,7 @@ use nix::unistd::Pid;
 use crate::environment::Environment;
 use crate::release::{Layout, Slot};
 use crate::self_update::executable::OwnExecutable;
-use crate::self_update::start::{Start, StartError, start_updater};
+use crate::self_update::start::{CandidateMark, Start, StartError, Started, start_updater};
 use crate::self_update::{Channel, ChannelError, FromParent, ToParent};
 use crate::sys::Lifetime;
 
@@ -52,6 +52,8 @@ struct Updater {
     pid: Pid,
     channel: Channel,
     started: Instant,
+    /// Of a candidate, by which what it has started is known.
+    mark: Option<CandidateMark>,
 }
 
 struct Parent {
@@ -205,7 +207,8 @@ impl Parent {
                 updater.as_ref().is_some_and(|updater| Some(updater.pid) == status.pid())
             };
             if is(&self.candidate) {
-                self.candidate = None;
+                let mark = self.candidate.take().and_then(|candidate| candidate.mark);
+                mark.iter().for_each(CandidateMark::end_all);
                 self.handed_over = false;
                 self.tell_main(&FromParent::Failed(format!("it ended: {}", ending(status))));
             } else if is(&self.main) {
@@ -255,6 +258,7 @@ impl Parent {
     fn stop_candidate(&mut self) {
         if let Some(candidate) = self.candidate.take() {
             end_now(candidate.pid);
+            candidate.mark.iter().for_each(CandidateMark::end_all);
         }
     }
 
@@ -280,7 +284,8 @@ impl Parent {
         })?;
         // The standard library made a number without a sign of the system's own.
         let pid = Pid::from_raw(started.child.id().cast_signed());
-        Ok(Updater { pid, channel: started.channel, started: Instant::now() })
+        let Started { channel, mark, .. } = started;
+        Ok(Updater { pid, channel, started: Instant::now(), mark })
     }
 
     /// Ends everything. Agents live on: the next updater finds them.

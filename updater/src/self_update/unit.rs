@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::runner::SocketStore;
-use crate::self_update::start::{Start, StartError, start_updater};
+use crate::self_update::start::{CandidateMark, Start, StartError, start_updater};
 use crate::self_update::{Channel, ChannelError, FromParent, ToParent};
 use crate::sys::Lifetime;
 use crate::sys::process::{ProcessHandle, ProcessId};
@@ -36,6 +36,8 @@ pub struct Unit {
 struct Candidate {
     process: ProcessHandle,
     channel: Arc<Channel>,
+    /// By which what it has started is known.
+    mark: Option<CandidateMark>,
 }
 
 impl Unit {
@@ -63,6 +65,7 @@ impl Unit {
         let candidate = self.candidate.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(candidate) = candidate {
             let _ = candidate.process.signal(Signal::KILL);
+            candidate.mark.iter().for_each(CandidateMark::end_all);
         }
     }
 
@@ -95,7 +98,7 @@ impl Unit {
         let (hearing, said) = (Arc::clone(&channel), self.said.clone());
         let listening = move || hear(&hearing, started.child, &said);
         spawn_thread(Builder::new().name("successor".to_owned()), listening).map_err(prepare)?;
-        let candidate = Candidate { process, channel };
+        let candidate = Candidate { process, channel, mark: started.mark };
         *self.candidate.lock().unwrap_or_else(PoisonError::into_inner) = Some(candidate);
         Ok(())
     }

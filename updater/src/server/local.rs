@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
-use listener::{Limits, serve_connection};
+use listener::{Limits, Refusal, serve_connection};
 use tokio::net::UnixListener;
 use tokio::runtime::Handle;
 
@@ -22,7 +22,12 @@ pub const LOCAL_SOCKET: &str = "updater.sock";
 static NUMBERS: AtomicU64 = AtomicU64::new(1 << 62);
 
 /// Binds the socket and serves until the process ends.
-pub fn serve_local(state_dir: &Path, router: Router, limits: Limits) -> io::Result<()> {
+pub fn serve_local(
+    state_dir: &Path,
+    router: Router,
+    limits: Limits,
+    refusal: Refusal,
+) -> io::Result<()> {
     let listener = bind(&state_dir.join(LOCAL_SOCKET))?;
     spawn_task(&Handle::current(), "the local socket", async move {
         loop {
@@ -35,7 +40,7 @@ pub fn serve_local(state_dir: &Path, router: Router, limits: Limits) -> io::Resu
             let connection = NUMBERS.fetch_add(1, Ordering::Relaxed);
             tokio::spawn(async move {
                 let caller = Caller { who: Who::Local, connection };
-                serve_connection(stream, router, caller, &limits).await;
+                serve_connection(stream, router, caller, &limits, refusal).await;
             });
         }
     });

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::prepare::{Prepared, prepare};
 use super::{StartContext, StartError};
-use crate::api::{local_router, router};
+use crate::api::{local_router, refusal, router};
 use crate::daemon::Daemon;
 use crate::self_update::ToParent;
 use crate::server::{Caller, serve_local};
@@ -65,7 +65,7 @@ async fn updater(context: StartContext) -> Result<(), StartError> {
         tracing::warn!("the start waits for systemd or a disk; it is answered what is known");
     }
     let routes = router(Arc::clone(&daemon));
-    let serving = listener::serve(socket, tls, routes, limits, gate, Caller::of_peer);
+    let serving = listener::serve(socket, tls, routes, limits, gate, refusal, Caller::of_peer);
     let serving = spawn_task(&handle, "the network", serving);
     let tell_starter = |message| starter.as_ref().map_or(Ok(()), |starter| starter.send(&message));
     tell_starter(ToParent::Ready)?;
@@ -75,7 +75,7 @@ async fn updater(context: StartContext) -> Result<(), StartError> {
         takeover.in_charge().await?;
     }
     let local = local_router(Arc::clone(&daemon));
-    serve_local(&state_dir, local, limits).map_err(StartError::LocalSocket)?;
+    serve_local(&state_dir, local, limits, refusal).map_err(StartError::LocalSocket)?;
     if !has_looked {
         let _ = looking.await;
     }

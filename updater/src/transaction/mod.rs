@@ -7,6 +7,7 @@
 mod admission;
 mod app;
 mod archive;
+mod counter_reset;
 mod engine;
 mod events;
 mod failure;

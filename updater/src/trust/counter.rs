@@ -1,6 +1,8 @@
 //! `counter.json`: the highest counter that was taken of an app's signed releases. It lies in the
 //! state directory, beside the releases and not in one.
 
+use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 
 use common::{StateFileError, state_file};
@@ -20,6 +22,8 @@ pub enum CounterError {
     Damaged(StateFileError),
     #[error("keep the highest counter")]
     Write(#[source] StateFileError),
+    #[error("forget the highest counter")]
+    Reset(#[source] io::Error),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -44,10 +48,22 @@ pub fn raise_counter(path: &Path, to: Highest) -> Result<(), CounterError> {
     state_file::write_line(path, &stored).map_err(CounterError::Write)
 }
 
+/// Forgets the counter, durably: a signed release of any counter is taken next. What it was stays in
+/// a file beside it. `None` if there was none.
+pub fn reset_counter(path: &Path) -> Result<Option<Highest>, CounterError> {
+    let highest = read_counter(path)?;
+    if highest.is_some() {
+        let kept = path.with_extension("before-reset.json");
+        let failed = |source| CounterError::Reset(source);
+        fs::rename(path, kept).map_err(failed)?;
+        let directory = path.parent().unwrap_or(path);
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
+    }
+    Ok(highest)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use protocol::Digest;
 
     use super::*;
@@ -66,6 +82,21 @@ mod tests {
             format!(r#"{{"format":1,"counter":7,"digest":"sha256:{}"}}"#, "01".repeat(32));
         fs::write(&path, version_1).unwrap();
         assert_eq!(read_counter(&path).unwrap(), Some(highest(7)));
+    }
+
+    #[test]
+    fn a_counter_at_its_end_is_left_by_a_reset_and_by_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("counter.json");
+        assert_eq!(reset_counter(&path).unwrap(), None);
+        let highest = |counter| Highest { counter, digest: Digest::from_bytes([1; 32]) };
+        raise_counter(&path, highest(u64::MAX)).unwrap();
+        assert_eq!(reset_counter(&path).unwrap(), Some(highest(u64::MAX)));
+        assert_eq!(read_counter(&path).unwrap(), None);
+        let before = read_counter(&directory.path().join("counter.before-reset.json")).unwrap();
+        assert_eq!(before, Some(highest(u64::MAX)));
+        raise_counter(&path, highest(3)).unwrap();
+        assert_eq!(read_counter(&path).unwrap(), Some(highest(3)));
     }
 
     #[test]

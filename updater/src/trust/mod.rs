@@ -8,5 +8,5 @@ mod keys;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use counter::{CounterError, raise_counter, read_counter};
+pub use counter::{CounterError, raise_counter, read_counter, reset_counter};
 pub use keys::{KeyError, TrustedKeys, UnverifiedManifest, VerifiedManifest};

@@ -101,7 +101,7 @@ impl HostStatus {
     /// Whether it is as it should be: `check` and `status` say the same of it. A host that is not
     /// addressed is no worry.
     pub fn is_well(&self) -> bool {
-        let well = self.reachable && self.warnings.is_empty();
+        let well = self.reachable && self.error.is_none() && self.warnings.is_empty();
         self.skipped.is_some() || (well && self.apps.iter().all(AppStatus::is_well))
     }
 }
@@ -186,6 +186,9 @@ async fn ask_host(member: Member, known: Known) -> HostStatus {
             HostStatus { error: Some(error.one_line()), apps, ..blank }
         }
         Ok((health, releases)) => HostStatus {
+            error: (health.host != blank.host).then(|| {
+                format!("it says that it is {}, and its certificate does not", health.host)
+            }),
             reachable: true,
             updater_version: Some(health.version.clone()),
             updater_digest: Some(health.digest),

@@ -90,10 +90,9 @@ fn died(death: Option<&AgentDeath>) -> String {
 }
 
 fn last_words(last: &LastTransaction, now: OffsetDateTime) -> String {
-    let code = last.code.as_ref().map(Code::name).filter(|code| *code != last.outcome.into_str());
+    let code = last.code.as_ref().map(Code::name).filter(|code| *code != last.ended());
     let detail = last.detail.as_deref().filter(|_| last.code.is_some());
-    let words: Vec<_> =
-        [Some(last.outcome.into_str()), code, detail].into_iter().flatten().collect();
+    let words: Vec<_> = [Some(last.ended()), code, detail].into_iter().flatten().collect();
     format!("; last {}, {} ago: {}", last.kind, ago(now - last.ended_at), words.join(": "))
 }
 

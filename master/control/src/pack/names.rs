@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{LinkTarget, PathRule, RELEASE_RECORD, ReleasePath};
+use protocol::{LinkTarget, PATH_PARTS, PathRule, RELEASE_RECORD, ReleasePath};
 
 use crate::interrupt::CancelToken;
 use crate::pack::PackError;
@@ -15,6 +15,10 @@ pub(super) fn check(items: &BTreeMap<String, Item>, cancel: &CancelToken) -> Res
         cancel.check()?;
         let refused = |rule: PathRule| PackError::refused(text, &rule.to_string());
         let path: ReleasePath = text.parse().map_err(refused)?;
+        // A host may take more, and most do not.
+        if path.parts().count() > PATH_PARTS {
+            return Err(refused(PathRule::TooDeep));
+        }
         if let Item::Link(target) = item {
             LinkTarget::parse(target.as_bytes(), &path).map_err(refused)?;
         }

@@ -80,7 +80,12 @@ fn found(directory: &Path, entries: &Entries) {
 
 fn unpacked(archive: &Path, directory: &Path) {
     let bytes = Bytes::from(fs::read(archive).unwrap());
-    let limits = UnpackLimits { archive_bytes: 1 << 30, unpacked_bytes: 1 << 30, entries: 100_000 };
+    let limits = UnpackLimits {
+        archive_bytes: 1 << 30,
+        unpacked_bytes: 1 << 30,
+        entries: 100_000,
+        path_parts: protocol::PATH_PARTS,
+    };
     unpack([Ok(bytes)].into_iter(), directory, &limits, &[], &|_| {}).unwrap();
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::failed_to;
 use engine::{Event, Notice, Pause, Plan, Request, State, Status, describe_rollout, drive};
-use explain::{Failure, when};
+use explain::when;
 use protocol::Kind;
 use store::{
     Driver, Event as StoredEvent, Lease, Locked, Planned, Rollout, RolloutId, Sequence, Started,
@@ -215,10 +216,7 @@ impl Rollouts<'_> {
     fn notifier(&self) -> (Notifier, Vec<String>) {
         let (notifier, errors) =
             Notifier::start(self.hooks, self.environment.user_home.as_deref(), self.now);
-        let unusable = |error| {
-            let failure = Failure::from(error);
-            format!("nobody is told by this hook: {}", failure.text().trim_end())
-        };
+        let unusable = |error| format!("this hook tells nothing: {}", failed_to(&error));
         (notifier, errors.into_iter().map(unusable).collect())
     }
 

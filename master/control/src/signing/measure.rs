@@ -69,11 +69,12 @@ fn members(path: &Path, measured: &mut Measured, cancel: &CancelToken) -> Result
                 let target = entry.link_name_bytes().unwrap_or_default();
                 let target = inside(&target).map_err(refused)?;
                 let size =
-                    target.and_then(|target| made.get(&target).copied()?).ok_or_else(|| {
+                    target.and_then(|target| made.get(&target).copied()).ok_or_else(|| {
                         refused(format!("{name}: a hardlink must be to an earlier file"))
                     })?;
-                measured.unpacked_bytes += size;
-                Some(size)
+                // Of a link there are no bytes.
+                measured.unpacked_bytes += size.unwrap_or(0);
+                size
             }
             _ => None,
         };

@@ -2,7 +2,7 @@
 
 use protocol::Code;
 
-use super::super::{Header, Tar, gzip, kind, zstd, zstd_frame, zstd_skippable};
+use super::super::{Format, Header, Tar, gzip, kind, zstd, zstd_frame, zstd_skippable};
 use super::{Family, Hostile};
 use crate::{Packing, Release};
 
@@ -74,8 +74,12 @@ fn add_crowds(family: &mut Family) {
     let deep = |n: usize| format!("{n}{}/file", "/d".repeat(29));
     let implied = (0..40).fold(Tar::new(), |tar, n| tar.file(deep(n), b""));
     family.tar("directories that are implied", &implied, "entries", &deep(16));
-    let down = (1..=40).fold(Tar::new(), |tar, n| tar.directory("d/".repeat(n)));
-    family.tar("deeper and deeper", &down, "path_too_deep", &"d/".repeat(33));
+    let down = |tar: Tar, n| {
+        let name = "d/".repeat(n);
+        tar.written(Format::Gnu, kind::DIRECTORY, name.as_bytes(), b"")
+    };
+    let down = (1..=70).fold(Tar::new(), down);
+    family.tar("deeper and deeper", &down, "path_too_deep", &"d/".repeat(65));
     let long = |n: usize| "d/".repeat(n);
     let tar = Tar::new().long_name(long(3000).as_bytes()).directory("x");
     family.tar("three thousand levels", &tar, "path_too_long", &long(512));

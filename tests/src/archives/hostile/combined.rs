@@ -52,10 +52,10 @@ fn add_links(family: &mut Family) {
             "a",
         ),
         (
-            "a hardlink to a link that was a file's name",
-            Tar::new().symlink("a", "b").file("b", b"x").hardlink("c", "a"),
-            "hardlink_target",
-            "c",
+            "a file below a hardlink to a link",
+            Tar::new().symlink("a", "b").directory("b").hardlink("c", "a").file("c/x", b"x"),
+            "through_link",
+            "c/x",
         ),
         (
             "a hardlink over a PAX target out of the tree",

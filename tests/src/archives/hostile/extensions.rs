@@ -32,6 +32,7 @@ const RECORDS: &[Records] = &[
     (&[("uid", "root")], "pax_malformed", PAX),
     (&[("mtime", "soon")], "pax_malformed", PAX),
     (&[("hdrcharset", "BINARY")], "pax_unknown", PAX),
+    (&[("uid", "9999999999999999999")], "pax_malformed", PAX),
     (&[("nonsense", "1")], "pax_unknown", PAX),
     (&[("GNU.dumpdir", "Yx")], "pax_unknown", PAX),
     (&[("GNU.volume.filename", "x")], "pax_unknown", PAX),
@@ -72,6 +73,9 @@ const GLOBAL: &[(&str, &str)] = &[
     ("size", "1099511627776"),
     ("mtime", "0"),
     ("GNU.sparse.major", "1"),
+    ("GNU.volume.offset", "512"),
+    ("SCHILY.realsize", "1099511627776"),
+    ("nonsense", "1"),
 ];
 
 pub(super) fn add(family: &mut Family) {
@@ -183,6 +187,12 @@ fn add_misplaced(family: &mut Family) {
         .pax(&[("size", "0")])
         .entry(&Header::new(kind::FILE, "file").size(1024), hidden.bytes());
     family.tar("a PAX size that uncovers content", &tar, "pax_size", "file");
+    let directory = Header::new(kind::DIRECTORY, "odd");
+    let tar = Tar::new().pax(&[("size", "1024")]).entry(&directory, b"").raw(hidden.bytes());
+    family.tar("a PAX size for a directory", &tar, "unexpected_data", "odd");
+    let big = Header::new(kind::FILE, "file").size(0);
+    let tar = Tar::new().pax(&[("size", "18446744073709551615")]).entry(&big, b"");
+    family.tar("a PAX size without bounds", &tar, "unpacked_bytes", "file");
     let tar = Tar::new().written(Format::Pax, kind::DIRECTORY, b"../outside/", b"");
     family.tar("a directory renamed by PAX", &tar, "path_parent", "../outside/");
 }

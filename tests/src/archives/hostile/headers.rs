@@ -25,8 +25,6 @@ const SIZES: &[(&[u8], &str)] = &[
 
 const MAGICS: &[&[u8; 8]] = &[
     b"ustaR\x0000",
-    b"ustar\x0001",
-    b"ustar\0\0\0",
     b"ustar 00",
     b"ustar   ",
     b"USTAR\x0000",

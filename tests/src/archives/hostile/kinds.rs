@@ -17,7 +17,6 @@ pub(super) fn add(family: &mut Family) {
         (b'I', "unknown_type"),
         (b'M', "unknown_type"),
         (b'N', "unknown_type"),
-        (b'V', "unknown_type"),
         (b'X', "unknown_type"),
         (b'Z', "unknown_type"),
         (0xff, "unknown_type"),
@@ -33,6 +32,17 @@ pub(super) fn add(family: &mut Family) {
             Tar::new().pax(&[("path", "renamed")]).entry(&device(Header::new(kind, "x")), b"");
         family.tar(&format!("{what}, PAX"), &pax, rule, "renamed");
     }
+    let label = Header::new(b'V', "label").gnu();
+    let renamed = Tar::new().pax(&[("path", "renamed")]).entry(&label, b"");
+    family.tar("a volume label that is renamed", &renamed, "unknown_type", "renamed");
+    let full = Tar::new().entry(&label.clone().size(5), b"bytes");
+    family.tar("a volume label with content", &full, "unknown_type", "label");
+    family.tar(
+        "a volume label before POSIX",
+        &Tar::new().entry(&label.v7(), b""),
+        "unknown_type",
+        "label",
+    );
     let base = || Tar::new().file("file", b"x");
     for (what, kind) in
         [("symlink", kind::SYMLINK), ("hardlink", kind::HARDLINK), ("directory", kind::DIRECTORY)]

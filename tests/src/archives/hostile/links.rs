@@ -29,7 +29,7 @@ const HARDLINKS: &[(&str, &str)] = &[
     ("hard", "hardlink_target"),
     ("dir", "hardlink_target"),
     ("dir/", "hardlink_target"),
-    ("to-file", "hardlink_target"),
+    ("dir/to-above", "link_outside"),
     ("to-dir/file", "hardlink_target"),
     (".", "hardlink_target"),
 ];
@@ -110,4 +110,5 @@ fn tree() -> Tar {
         .symlink("chain", "to-dir/sub")
         .symlink("dangling", "not/there")
         .symlink("loop", "loop")
+        .symlink("dir/to-above", "../file")
 }

@@ -12,7 +12,7 @@ mod workload;
 
 use std::io::Write as _;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use fleet_tests::Sandbox;
 
 use crate::push::Bench;
@@ -22,7 +22,27 @@ use crate::workload::{Archives, Size};
 /// An odd number, at least five.
 const RUNS: usize = 5;
 
+/// The parts, and what each measures.
+const PARTS: [(&str, &str); 7] = [
+    ("small", "a push of SMALL, and one that crashes at once"),
+    ("large", "a push of LARGE to one host, against tar"),
+    ("health", "GET /health while LARGE comes in"),
+    ("memory", "what the programs have in memory"),
+    ("handover", "requests that are lost by handover and by restart"),
+    ("simulate", "1,000, 10,000 and 100,000 hosts that are made up"),
+    ("eight", "a push of LARGE to eight hosts, against tar"),
+];
+
 fn main() -> Result<()> {
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    if asked.iter().any(|word| matches!(word.as_str(), "--help" | "-h" | "help")) {
+        return Ok(std::io::stdout().write_all(help().as_bytes())?);
+    }
+    let unknown = asked.iter().find(|word| !PARTS.iter().any(|(part, _)| part == word));
+    if let Some(unknown) = unknown {
+        bail!("there is no part {unknown:?}\n\n{}", help());
+    }
+    let wanted = |part: &str| asked.is_empty() || asked.iter().any(|one| one == part);
     let place = Sandbox::new()?;
     let mut report = Report::default();
     let bench = Bench::new(RUNS);
@@ -65,10 +85,11 @@ fn main() -> Result<()> {
     report.write(std::path::Path::new("bench.json"))
 }
 
-/// Whether a part was asked for: `bench small memory` measures those two, and `bench` everything.
-fn wanted(part: &str) -> bool {
-    let mut asked = std::env::args().skip(1).peekable();
-    asked.peek().is_none() || asked.any(|one| one == part)
+fn help() -> String {
+    let begin = "Measures what an update costs. The table goes to stdout, and to bench.json.\n\n\
+                 bench [PART …]    without any: all of them\n\n";
+    let parts = PARTS.iter().map(|(part, what)| format!("  {part:<10}{what}\n"));
+    begin.to_owned() + &parts.collect::<String>()
 }
 
 /// What happens, for whoever waits; the table goes to stdout.

@@ -1,7 +1,7 @@
 //! `[limits]`: what is taken from outside, at most.
 
 use listener::Limits;
-use protocol::{Bytes, Period};
+use protocol::{Bytes, PATH_PARTS, Period};
 
 use super::section::{hours, minutes, seconds};
 
@@ -14,6 +14,8 @@ section! {
         pub unpacked_bytes: Bytes = Bytes(8 << 30),
         /// Entries in it, and what they make with the directories that they imply.
         pub entries: u64 = 200_000,
+        /// Parts of a path in it.
+        pub path_parts: usize = PATH_PARTS,
         /// Connections at a time, of each kind: those on which nothing was said yet, those without a
         /// certificate yet, those of masters, and all others.
         pub connections: usize = 200,

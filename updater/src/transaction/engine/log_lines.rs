@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use protocol::{BuildKind, Digest, Kind, Outcome, Phase, Problem, Proof};
+use protocol::{BuildKind, Digest, Kind, Outcome, Phase, Problem, Proof, ended};
 
 use super::Engine;
 use crate::release::read_record;
@@ -138,7 +138,8 @@ impl Engine {
         let (kind, took) = (self.journal.kind, shown(self.began.elapsed()));
         let code = problem.map(|problem| problem.code.name());
         let why = problem.map(|problem| format!(": {}", problem.detail)).unwrap_or_default();
-        let line = format!("{app}: {kind} ended after {took}: {outcome}{why}");
+        let ended = ended(outcome, problem.map(|problem| &problem.code));
+        let line = format!("{app}: {kind} ended after {took}: {ended}{why}");
         let outcome_is = outcome.into_str();
         if outcome == Outcome::Stranded {
             tracing::error!(message_id = ENDED, outcome = outcome_is, code, "{line}");

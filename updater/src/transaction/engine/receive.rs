@@ -31,8 +31,8 @@ impl Engine {
         let staging = self.app.settings.layout.staging(self.transaction());
         fs::create_dir(&staging)?;
         // What a manifest says is within the limits: that was seen before.
-        let signed = self.manifest.as_ref().map(|signed| UnpackLimits::from(&signed.manifest));
-        let limits = signed.unwrap_or_else(|| unpack_limits(&self.app.settings.limits));
+        let own = unpack_limits(&self.app.settings.limits);
+        let limits = self.manifest.as_ref().map_or(own, |signed| own.signed(&signed.manifest));
         let reserved = self.app.settings.reserved_names();
         let told = Cell::new(Instant::now());
         let total = archive.length;
@@ -49,6 +49,9 @@ impl Engine {
         checkpoint("received");
         let received = received
             .map_err(|error| stop.reason().unwrap_or_else(|| self.unpack_failure(&error)))?;
+        for note in received.notes.iter() {
+            tracing::warn!("{}: the archive is odd: {note}", self.app.settings.name);
+        }
         self.publish(EventKind::Progress {
             bytes: received.archive_bytes,
             total: Some(received.archive_bytes),
@@ -143,5 +146,6 @@ fn unpack_limits(limits: &LimitsConfig) -> UnpackLimits {
         archive_bytes: limits.archive_bytes.0,
         unpacked_bytes: limits.unpacked_bytes.0,
         entries: limits.entries,
+        path_parts: limits.path_parts,
     }
 }

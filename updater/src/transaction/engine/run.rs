@@ -155,8 +155,10 @@ impl Engine {
     /// A release that cannot be started is refused while the one before still runs, as far as the tree and
     /// the host can tell.
     fn refuse_unstartable(&self) -> Result<(), Failure> {
-        let refused = |failure: Failure| {
-            Failure::host_problem(Problem { code: Code::NotSupported, ..*failure.problem })
+        let refused = |failure: Failure| match failure.problem.code {
+            // Its build has made something else of release.toml: that is the release's own fault.
+            Code::ArchiveRejected => failure,
+            _ => Failure::host_problem(Problem { code: Code::NotSupported, ..*failure.problem }),
         };
         let launch = self.app.agent.launch(&self.destination()?).map_err(refused)?;
         let run = &self.app.settings.config.run;
