@@ -83,7 +83,7 @@ impl Story {
 
     fn rollback(&self) -> Result<(), DemoError> {
         self.chapter("Going back by hand")?;
-        self.swarm(&["rollback", "--all"], 0)
+        self.swarm(&["rollback", "--all", "--each"], 0)
     }
 
     fn update_the_updater(&self) -> Result<(), DemoError> {

@@ -27,7 +27,7 @@ pub enum Scenario {
     FailedProbe,
     /// A release whose agent ends at once.
     FailedStart,
-    /// A release whose agent cannot even be started.
+    /// A release whose agent cannot even be started: it is refused before the switch.
     NoProgram,
     /// A release that fails in its watch.
     FailedWatch,
@@ -134,7 +134,9 @@ impl Scenario {
             None => host.master().post("/rollback"),
         };
         let answer = call.send()?;
-        ensure!(answer.status < 300 || answer.status == 409, "it was refused: {answer:?}");
+        let told = answer.status < 300 || answer.status == 409;
+        let refused = self == Self::NoProgram && answer.status == 422;
+        ensure!(told || refused, "it was refused: {answer:?}");
         Ok(())
     }
 
@@ -148,6 +150,7 @@ impl Scenario {
             | Self::Migration
             | Self::SelfUpdate => &[Outcome::Updated, Outcome::Interrupted],
             Self::Stage => &[Outcome::Staged, Outcome::Interrupted],
+            Self::NoProgram => &[Outcome::Interrupted],
             _ => &[Outcome::RolledBack, Outcome::Interrupted],
         };
         ensure!(expected.contains(&last.outcome), "{self:?} ended as {last:?}");

@@ -55,7 +55,7 @@ fn the_reason_of_a_failure_is_on_the_screen() -> Result<()> {
       | no such table: users
 
     1 host: 1 rolled back
-    note: TEMPORARY is no git work tree and its release.toml has no [pack]: everything in it is packed but what looks like a secret, and what builds leave lying about
+    note: TEMPORARY is no git work tree and its release.toml has no [pack]: everything in it is packed, except what looks like a secret and what builds leave behind
     packed SHORT: 2 files, SIZE
     web-1: receiving
     web-1: verifying

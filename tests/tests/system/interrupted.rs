@@ -132,8 +132,9 @@ fn one_signal_ends_packing_at_once_and_leaves_no_file() -> Result<()> {
 fn a_git_that_does_not_end_is_ended_with_the_packing() -> Result<()> {
     let place = Sandbox::new()?;
     let (tree, programs) = (place.path().join("tree"), place.path().join("bin"));
-    fs::create_dir_all(tree.join(".git"))?;
     fs::create_dir(&programs)?;
+    let made = Command::new("git").args(["init", "--quiet"]).arg(&tree).status()?;
+    ensure!(made.success(), "git init: {made}");
     let (git, pid) = (programs.join("git"), place.path().join("pid"));
     let script = format!("#!/bin/sh\necho $$ > '{}'\nexec sleep 100000\n", pid.display());
     fs::write(&git, script)?;

@@ -115,7 +115,7 @@ fn lesson_04_a_python_service_is_rolled_back_with_its_dependencies() -> Result<(
     assert!(row["output"].to_string().contains("no database"), "{row}");
     runs("welcome", "1.16.0")?;
 
-    fleet.swarm(["rollback", "--all"])?.good()?;
+    fleet.swarm(["rollback", "--all", "--each"])?.good()?;
     runs("hello", "1.15.0")
 }
 
@@ -165,7 +165,7 @@ fn a_compiled_service_is_built_on_its_host() -> Result<()> {
         (Some("failed"), Some("build_failed"))
     );
     assert!(row["output"].to_string().contains("mismatched types"), "{row}");
-    fleet.swarm(["rollback", "--all"])?.good()?;
+    fleet.swarm(["rollback", "--all", "--each"])?.good()?;
     assert_eq!(version()?, "1.0.0");
     Ok(())
 }
@@ -224,7 +224,7 @@ fn a_server_is_kept_up_to_date(kind: &str, probe: &str) -> Result<()> {
     let row = undone(&fleet, &release(18, "no-such-directive yes")?)?;
     assert!(row["output"].to_string().contains("no-such-directive"), "{row}");
     databases(host, 17)?;
-    fleet.swarm(["rollback", "--all"])?.good()?;
+    fleet.swarm(["rollback", "--all", "--each"])?.good()?;
     databases(host, 16)?;
     assert_eq!(ask(host, "GET note")?, "kept");
     Ok(())

@@ -59,7 +59,7 @@ fn lesson_45_a_master_that_was_killed_is_gone_on_with_to_the_same_end() -> Resul
             let mut waits = fleet.command(["update", "--all", "--batch", "1", "--wait", "1ms"])?;
             let waits = Output::of(waits.arg("--root").arg(tree.path()))?;
             assert_snapshot!(wording(&waits.stderr), @r"
-            note: TEMPORARY is no git work tree and its release.toml has no [pack]: everything in it is packed but what looks like a secret
+            note: TEMPORARY is no git work tree and its release.toml has no [pack]: everything in it is packed, except what looks like a secret and what builds leave behind
             packed SHORT: 2 files, SIZE
             waiting for the rollout ID: USER started it TIME; batch 1 of 2: 1 host under way, 1 waits; next: batch 2 of 2; expected to be done about TIME; whoever drove it is gone
             go on with it: swarm rollout resume ID; or take back what it did: swarm rollout rollback ID; or leave all as it is: swarm rollout abort ID

@@ -45,7 +45,7 @@ fn a_release_is_signed_here_or_where_the_key_is_and_minisign_agrees() -> Result<
     let refused = update(&fleet, &here)?;
     let row = refused.row("web-1")?;
     assert_eq!((refused.code, row["code"].as_str()), (1, Some("signature_rejected")), "{row}");
-    assert_snapshot!(wording(row["detail"].as_str().context("why")?), @"this host takes only signed releases, and the archive came without a signed manifest: sign it with swarm release sign, and send both files with it (in a form, before the part tarball)");
+    assert_snapshot!(wording(row["detail"].as_str().context("why")?), @"this host takes only signed releases, and the archive came without a signed manifest: sign it with swarm release sign, and send both files with it (in a form, before the part tarball); nothing runs there");
 
     let signed = fleet.swarm(["--json", "release", "sign", &here, "--key", &secret])?.good()?;
     assert_eq!(signed.json()?["key"], key.line()?);

@@ -1,6 +1,6 @@
 //! Bad releases: each is undone, and what was there before is there again.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use fleet_tests::{Behaviour, Host, Setup, Tree, host, with_more_and_more_time, wording};
 use insta::assert_snapshot;
 use protocol::{Code, Phase, ReleaseState, Status};
@@ -80,12 +80,15 @@ fn lesson_03_prev_survives_an_update_that_fails() -> Result<()> {
 }
 
 #[test]
-fn lesson_05_a_command_that_cannot_be_started_is_undone() -> Result<()> {
+fn lesson_05_a_command_that_cannot_be_started_is_refused_before_the_switch() -> Result<()> {
     let host = host()?;
     let good = host.installs("good")?;
     let tree = Tree::agent(&Behaviour::default())?;
     tree.program("bin/agent", "#!/no/such/interpreter\n")?;
-    host.undoes(&tree.pack(fleet_tests::Packing::Zstd)?)?;
+    let problem = host.push(&tree.pack(fleet_tests::Packing::Zstd)?)?.problem()?;
+    // The host lacks the interpreter: the release is not to blame.
+    assert_eq!((&problem.code, problem.rolled_back), (&Code::Internal, Some(false)));
+    ensure!(problem.detail.contains("/no/such/interpreter is not there"), "{problem:?}");
     host.keeps(&good, None)
 }
 

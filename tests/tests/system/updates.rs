@@ -204,7 +204,7 @@ fn what_cannot_be_removed_is_named_and_everything_else_goes() -> Result<()> {
     let host = host()?;
     let first = host.installs("one")?;
     let held = host.install().join("releases/store").join(first.hex()).join("held");
-    let volume = Volume::small(&held, 1 << 20, 16)?;
+    let volume = Volume::small(&held, 4 << 20, 64)?;
     for message in ["two", "three", "four", "five"] {
         host.installs(message)?;
     }

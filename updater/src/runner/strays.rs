@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use protocol::Digest;
 
 use super::members::{MARK, Signs};
+use super::transient::UNIT_PREFIX;
 use crate::sys::proc::{self, Stat};
 use crate::sys::process::ProcessId;
 
@@ -55,7 +56,18 @@ fn ours(pid: u32, store: &Path, users: &[u32]) -> Option<(String, PathBuf)> {
     let release = PathBuf::from(variables.get("RELEASE_PATH")?);
     let is_in_store = release.parent() == Some(store);
     let is_users = proc::user(pid).is_some_and(|user| users.contains(&user));
-    (is_in_store && is_users && runs_in(pid, &release)).then_some((mark, release))
+    let is_ours = is_in_store && is_users && runs_in(pid, &release) && !is_of_another_service(pid);
+    is_ours.then_some((mark, release))
+}
+
+/// Whether systemd started it as a part of a service that is neither the updater nor one of its agents.
+fn is_of_another_service(pid: u32) -> bool {
+    let own = proc::control_groups(std::process::id());
+    let is_ours = |group: &String| {
+        let unit = group.rsplit('/').next().unwrap_or_default();
+        own.contains(group) || unit.starts_with(UNIT_PREFIX) || !unit.ends_with(".service")
+    };
+    !proc::control_groups(pid).iter().all(is_ours)
 }
 
 /// Whether its program, its directory or what it was started with lies in this release.

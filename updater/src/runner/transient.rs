@@ -19,6 +19,9 @@ use crate::systemd::{
     Bus, BusConnection, JobResult, SystemdError, Variables, command_properties, micros,
 };
 
+/// What the name of an agent's unit begins with.
+pub(super) const UNIT_PREFIX: &str = "updater-";
+
 /// How agents of one app are started and ended.
 #[derive(Debug, Clone)]
 pub(super) struct Transient {
@@ -58,7 +61,7 @@ impl Transient {
     /// The name of the unit of one start.
     pub(super) fn unit(&self, mark: &str) -> String {
         let (short, _) = mark.split_once('-').unwrap_or((mark, ""));
-        format!("updater-{}-{short}.service", self.app)
+        format!("{UNIT_PREFIX}{}-{short}.service", self.app)
     }
 
     /// The control group that it will be in.

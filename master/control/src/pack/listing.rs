@@ -197,8 +197,8 @@ impl Rules<'_> {
 
     fn everything(&self) -> String {
         format!(
-            "{} is no git work tree and its release.toml has no [pack]: everything in it is packed \
-             but what looks like a secret, and what builds leave lying about",
+            "{} is no git work tree and its release.toml has no [pack]: everything in it is packed, \
+             except what looks like a secret and what builds leave behind",
             self.root.display()
         )
     }

@@ -12,6 +12,9 @@ use crate::sys::{BootTime, checkpoint};
 use crate::transaction::machine::Direction;
 use crate::transaction::{Evidence, Failure, StatusBoard};
 
+/// How long the program that runs is asked whether the probe is wrong in itself.
+const MISTAKE_LOOK: Duration = Duration::from_secs(3);
+
 impl Engine {
     /// Asks until the release has shown that it is the one that answers.
     pub(super) fn prove(&mut self) -> Result<(), Failure> {
@@ -47,7 +50,9 @@ impl Engine {
         if probe.kind() == ProbeKind::None || probe.kind() == ProbeKind::Command {
             return Ok(());
         }
-        let answer = self.app.handle.block_on(probe.ask(&expected));
+        // A program that does not answer says nothing of the probe, and keeps no update waiting.
+        let asked = async { tokio::time::timeout(MISTAKE_LOOK, probe.ask(&expected)).await };
+        let Ok(answer) = self.app.handle.block_on(asked) else { return Ok(()) };
         let Some(mistake) = answer.mistake else { return Ok(()) };
         let detail = format!(
             "the probe of this host fails on the program that runs, and no release could pass it: {mistake} \

@@ -35,6 +35,19 @@ pub struct AgentControl {
     taken: AtomicU64,
 }
 
+/// The agent in the hands of a transaction or an operator. It counts as taken at the end once more: a
+/// look that began in between sees that too.
+pub(crate) struct AgentHold<'a> {
+    taken: &'a AtomicU64,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl Drop for AgentHold<'_> {
+    fn drop(&mut self) {
+        self.taken.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 impl AgentControl {
     /// Of an app as the configuration has it. Nothing is touched yet, and systemd is not asked.
     pub(in crate::transaction) fn new(
@@ -153,10 +166,10 @@ impl AgentControl {
 
     /// Waits until no other part of the updater starts or stops the agent, and takes it: what becomes of
     /// it from now on is no death.
-    pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
-        let held = self.wait_for_turn();
+    pub(crate) fn hold(&self) -> AgentHold<'_> {
+        let turn = self.wait_for_turn();
         self.taken.fetch_add(1, Ordering::SeqCst);
-        held
+        AgentHold { taken: &self.taken, _turn: turn }
     }
 
     /// As [`Self::hold`], for what only looks after the agent.

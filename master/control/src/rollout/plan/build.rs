@@ -194,7 +194,8 @@ fn of_found(
         Goal::Push(_) | Goal::Activate(_) => (Action::Update, 0),
         Goal::Back(_) | Goal::Undo(_) => (Action::Rollback, 0),
     };
-    PlannedHost { action, bytes, updater, detail: note, ..blank }
+    let detail = note.or_else(|| blank.detail.clone());
+    PlannedHost { action, bytes, updater, detail, ..blank }
 }
 
 /// What happens besides to a program that does not run, or was not proven.
