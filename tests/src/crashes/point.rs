@@ -109,7 +109,9 @@ impl Point {
         self.scenario.may_end(run, last)?;
         let first = killed.first().map_or("", String::as_str);
         let early = killed.is_empty() || !BEFORE_THE_SWITCH.contains(&first);
-        if early && last.outcome == Outcome::Interrupted && self.scenario != Scenario::SelfUpdate {
+        // The first has no switch of its own, and what has no program never comes to one.
+        let switches = !matches!(self.scenario, Scenario::SelfUpdate | Scenario::NoProgram);
+        if early && last.outcome == Outcome::Interrupted && switches {
             bail!("it was past the switch, and ended as interrupted");
         }
         crashed.host.data_fits()?;
