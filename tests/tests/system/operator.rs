@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{Host, LONG, Output, Tree, eventually, host, program, wording};
+use fleet_tests::{Host, LONG, Output, eventually, host, program, wording};
 use insta::assert_snapshot;
 use protocol::AgentState;
 
