@@ -15,8 +15,9 @@ use tokio::sync::watch;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::connection::{Refusal, serve_connection};
+use crate::connection::serve_connection;
 use crate::connection_limit::ConnectionPool;
+use crate::http_stream::Refusal;
 use crate::limits::Limits;
 
 /// Opens and closes the listening side without closing the socket: connections then wait in the

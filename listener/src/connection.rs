@@ -4,19 +4,14 @@ use std::future::poll_fn;
 use std::time::Duration;
 
 use axum::Router;
-use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
-use crate::http_stream::HttpStream;
+use crate::http_stream::{HttpStream, Refusal};
 use crate::limits::Limits;
-
-/// What is answered where hyper refuses a request by itself, before the router could: the media type
-/// and the body that go with a status.
-pub type Refusal = fn(StatusCode) -> (&'static str, Vec<u8>);
 
 /// Bytes that a sender whose request was refused may still send before the connection is cut.
 const LINGER_BYTES: u64 = 512 << 20;

@@ -8,7 +8,6 @@ use std::task::{Context, Poll, ready};
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::connection::Refusal;
 use crate::strict_head::StrictHeads;
 
 /// The statuses that hyper answers by itself, all of them about the head of a request.
@@ -20,6 +19,10 @@ const BY_HYPER: [StatusCode; 3] = [
 
 /// What stands in such an answer, and in none of the program's.
 const NO_BODY: &[u8] = b"\r\ncontent-length: 0\r\n";
+
+/// What is answered where hyper refuses a request by itself, before the router could: the media type
+/// and the body that go with a status.
+pub type Refusal = fn(StatusCode) -> (&'static str, Vec<u8>);
 
 /// A connection under hyper.
 pub(crate) struct HttpStream<S> {

@@ -13,5 +13,6 @@ mod limits;
 mod strict_head;
 
 pub use accept::{AcceptSwitch, serve};
-pub use connection::{Refusal, serve_connection};
+pub use connection::serve_connection;
+pub use http_stream::Refusal;
 pub use limits::Limits;

@@ -19,6 +19,8 @@ mod sample;
 mod staging;
 mod unpack;
 #[cfg(test)]
+mod unpack_place;
+#[cfg(test)]
 mod unpack_tests;
 
 pub use error::UnpackError;

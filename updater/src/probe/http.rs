@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
+use super::connect::connect;
 use super::owner::{Standing, standing, taken};
 use super::target::HttpTarget;
 use super::{Answer, Expectation, ProbeMistake, echo, mistake};
@@ -256,15 +257,6 @@ async fn beginning(mut body: Incoming) -> Bytes {
     // What came until then is shown.
     let _ = tokio::time::timeout(BEGINNING, reading).await;
     bytes.freeze()
-}
-
-pub(super) async fn connect(address: &str) -> io::Result<TcpStream> {
-    let connection = TcpStream::connect(address).await?;
-    // Connecting to a port of one's own range may connect a socket to itself.
-    if connection.local_addr()? == connection.peer_addr()? {
-        return Err(io::Error::from(io::ErrorKind::ConnectionRefused));
-    }
-    Ok(connection)
 }
 
 /// Both ends of a connection.

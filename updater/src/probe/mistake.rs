@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::ProbeMistake;
-use super::http::connect;
+use super::connect::connect;
 use super::owner::listens_elsewhere;
 use super::target::HttpTarget;
 use crate::runner::Instance;

@@ -7,6 +7,7 @@
 mod answer;
 mod ask;
 mod command;
+mod connect;
 mod drive;
 mod echo;
 mod http;

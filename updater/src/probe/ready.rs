@@ -12,7 +12,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::ProbeError;
-use super::http::{Ends, connect, exchange};
+use super::connect::connect;
+use super::http::{Ends, exchange};
 use super::target::Target;
 use crate::config::AppConfig;
 use crate::runner::Instance;

@@ -8,8 +8,8 @@ use engine::{
 use protocol::{Code, Digest, HostName, Kind};
 use store::{Desired, Entry, Event as StoredEvent, HostResultRecord, RolloutId};
 
-use crate::rollout::ledger::Record;
 use crate::rollout::message::describe;
+use crate::rollout::record::Record;
 
 /// A step, as the store keeps it.
 pub(super) fn entry(record: &Record, step: &Step<'_>) -> Entry {

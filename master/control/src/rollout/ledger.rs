@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use engine::{AppendOutcome, Event, Ledger, Notice, Plan, State, Step, fold, step};
+use engine::{AppendOutcome, Event, Ledger, Notice, State, Step, fold, step};
 use protocol::HostName;
-use serde_json::Value;
 use store::{
-    Appended, Event as StoredEvent, KnownRelease, Lease, Position, Rollout, RolloutId, Sequence,
-    Store, StoreError,
+    Appended, Event as StoredEvent, Lease, Position, Rollout, RolloutId, Sequence, Store,
+    StoreError,
 };
 use time::OffsetDateTime;
 
 use crate::notify::Notifier;
 use crate::rollout::history::entry;
 use crate::rollout::process::CrashPoint;
+use crate::rollout::record::{Record, parse};
 use crate::rollout::{Observer, RolloutError};
 
 /// The ledger of the process that holds the lease.
@@ -28,24 +28,7 @@ pub(super) struct StoreLedger<'a> {
     pub(super) crash_point: CrashPoint,
 }
 
-/// A rollout as the store has it, before its events are read.
-pub(super) struct Record {
-    pub(super) rollout: Rollout,
-    pub(super) plan: Arc<Plan>,
-    /// The release that it brings, if it brings one that is known.
-    pub(super) release: Option<KnownRelease>,
-}
-
 impl Record {
-    /// Reads it. A rollout that an older swarm wrote has no plan, and is over.
-    pub(super) fn read(store: &Store, rollout: Rollout) -> Result<Self, RolloutError> {
-        let planned = store.planned(rollout.id)?;
-        let planned = planned.ok_or(RolloutError::TooOld(rollout.id))?;
-        let plan = Arc::new(parse(planned.plan)?);
-        let release = rollout.release.as_ref().map(|digest| store.release(digest)).transpose()?;
-        Ok(Self { rollout, plan, release: release.flatten() })
-    }
-
     /// The state after the first `events` events, or after all, and how many they were.
     pub(super) fn state(
         &self,
@@ -161,11 +144,6 @@ fn read(
 ) -> Result<Vec<(OffsetDateTime, Event)>, RolloutError> {
     let entries = store.journal(rollout.id, after)?;
     entries.into_iter().map(|(time, event)| Ok((time, parse(event)?))).collect()
-}
-
-/// What a newer swarm wrote is not guessed at.
-pub(super) fn parse<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, RolloutError> {
-    serde_json::from_value(value).map_err(RolloutError::Unreadable)
 }
 
 /// The last event of a rollout that was told before.

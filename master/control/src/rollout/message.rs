@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use store::Event;
 
-use crate::rollout::ledger::Record;
+use crate::rollout::record::Record;
 
 /// What ended or tripped, and what came of it.
 #[derive(Serialize)]

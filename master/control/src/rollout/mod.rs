@@ -19,6 +19,7 @@ mod observer;
 mod plan;
 mod process;
 mod quarantine;
+mod record;
 mod release_names;
 mod rollout_request;
 mod rollout_status;

@@ -5,7 +5,7 @@ use explain::span;
 use store::{Driver, Rollout, Store};
 use time::OffsetDateTime;
 
-use crate::rollout::ledger::Record;
+use crate::rollout::record::Record;
 use crate::rollout::{Estimate, RolloutError, process};
 
 /// A rollout, its state, and who drives it.

@@ -18,8 +18,9 @@ use crate::interrupt::Interrupt;
 use crate::notify::{Hook, Notifier};
 use crate::rollout::error::Holder;
 use crate::rollout::host_orders::HostOrders;
-use crate::rollout::ledger::{Record, StoreLedger, last_shown, parse};
+use crate::rollout::ledger::{StoreLedger, last_shown};
 use crate::rollout::process::CrashPoint;
+use crate::rollout::record::{Record, parse};
 use crate::rollout::updaters::{UpdaterClients, Updaters};
 use crate::rollout::{
     Archives, Estimate, Observer, RolloutEnvironment, RolloutError, Sources, Summary, estimate,
