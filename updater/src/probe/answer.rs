@@ -35,8 +35,19 @@ pub struct Answer {
     pub detail: String,
     /// The beginning of the answer's body, or the end of the command's output.
     pub body: Option<String>,
-    /// What is wrong with the probe itself, where that is known.
-    pub mistake: Option<ProbeMistake>,
+    /// Why the probe itself may be wrong.
+    pub suspicion: Option<Suspicion>,
+}
+
+/// What an answer says of the probe; it takes more to know ([`super::Probe::mistake`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspicion {
+    /// It is known already.
+    Known(ProbeMistake),
+    /// What came is no answer in clear.
+    NotUnderstood,
+    /// The connection was refused.
+    Refused,
 }
 
 /// Why no program could pass a probe, whatever release it is of.
@@ -59,15 +70,15 @@ impl Answer {
     }
 
     pub(super) fn silence(detail: String) -> Self {
-        Self { answered: false, healthy: false, proof: None, detail, body: None, mistake: None }
+        Self { answered: false, healthy: false, proof: None, detail, body: None, suspicion: None }
     }
 
     pub(super) fn failure(detail: String) -> Self {
         Self { answered: true, ..Self::silence(detail) }
     }
 
-    pub(super) fn because(self, mistake: Option<ProbeMistake>) -> Self {
-        Self { mistake, ..self }
+    pub(super) fn because(self, suspicion: Option<Suspicion>) -> Self {
+        Self { suspicion, ..self }
     }
 
     pub(super) fn healthy(detail: String, proof: Result<Proof, String>) -> Self {
@@ -75,6 +86,6 @@ impl Answer {
             Ok(proof) => (Some(proof), detail),
             Err(why) => (None, format!("{detail}, but {why}")),
         };
-        Self { answered: true, healthy: true, proof, detail, body: None, mistake: None }
+        Self { answered: true, healthy: true, proof, detail, body: None, suspicion: None }
     }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use protocol::ProbeKind;
 
+use super::answer::Suspicion;
 use super::command::{self, Setting};
 use super::target::Target;
-use super::{Answer, Expectation, Plan, ProbeError, http};
+use super::{Answer, Expectation, Plan, ProbeError, ProbeMistake, http, mistake};
 use crate::config::AppConfig;
 
 /// How an app is asked whether it is healthy.
@@ -56,6 +57,27 @@ impl Probe {
                 // There is nothing to ask: to have stayed up is the answer.
                 tokio::time::sleep(self.plan.interval).await;
                 command::ask_process(expected)
+            }
+        }
+    }
+
+    /// What is wrong with the probe itself, as an answer of a program that runs and was proven shows.
+    pub async fn mistake(&self, answer: &Answer, expected: &Expectation) -> Option<ProbeMistake> {
+        let address = match &self.target {
+            Target::Http(target) => target.address(),
+            Target::Tcp(address) => address.clone(),
+            Target::Command(_) | Target::Nothing => return None,
+        };
+        match (answer.suspicion?, &self.target) {
+            (Suspicion::Known(mistake), _) => Some(mistake),
+            (Suspicion::NotUnderstood, Target::Http(target)) => {
+                mistake::of_clear_text(target).await
+            }
+            (Suspicion::NotUnderstood, _) => None,
+            (Suspicion::Refused, _) => {
+                mistake::listens_only_elsewhere(&address, &expected.instance)
+                    .await
+                    .then_some(ProbeMistake::ListensElsewhere)
             }
         }
     }

@@ -20,10 +20,11 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
+use super::answer::Suspicion;
 use super::connect::connect;
 use super::owner::{Standing, standing, taken};
 use super::target::HttpTarget;
-use super::{Answer, Expectation, ProbeMistake, echo, mistake};
+use super::{Answer, Expectation, echo, mistake};
 use crate::runner::Instance;
 use crate::sys::output::printable;
 
@@ -38,7 +39,7 @@ const EXCERPT: usize = 400;
 pub(super) async fn ask_tcp(address: &str, expected: &Expectation) -> Answer {
     let connection = match connect(address).await {
         Ok(connection) => connection,
-        Err(error) => return refused(address, &error, expected).await,
+        Err(error) => return refused(address, &error),
     };
     let ends = match Ends::of(&connection) {
         Ok(ends) => ends,
@@ -61,7 +62,7 @@ pub(super) async fn ask_http(target: &HttpTarget, expected: &Expectation) -> Ans
     let address = target.address();
     let connection = match connect(&address).await {
         Ok(connection) => connection,
-        Err(error) => return refused(&address, &error, expected).await,
+        Err(error) => return refused(&address, &error),
     };
     let ends = match Ends::of(&connection) {
         Ok(ends) => ends,
@@ -78,8 +79,8 @@ pub(super) async fn ask_http(target: &HttpTarget, expected: &Expectation) -> Ans
     let exchange = match exchange(connection, target, &mut driver).await {
         Ok(exchange) => exchange,
         Err(error) => {
-            let mistake = error.mistake(target).await;
-            return Answer::failure(format!("{}: {}", target.uri, error.why)).because(mistake);
+            let answer = Answer::failure(format!("{}: {}", target.uri, error.why));
+            return answer.because(error.suspicion);
         }
     };
     let status = exchange.status;
@@ -126,37 +127,21 @@ fn prove(
     }
 }
 
-async fn refused(address: &str, error: &io::Error, expected: &Expectation) -> Answer {
-    let mistake = mistake::of_refusal(error, address, &expected.instance).await;
-    Answer::silence(format!("connect to {address}: {error}")).because(mistake)
+fn refused(address: &str, error: &io::Error) -> Answer {
+    let refused = error.kind() == io::ErrorKind::ConnectionRefused;
+    Answer::silence(format!("connect to {address}: {error}"))
+        .because(refused.then_some(Suspicion::Refused))
 }
 
 /// Why there was no answer.
 pub(super) struct ExchangeError {
     pub(super) why: String,
-    kind: ExchangeErrorKind,
-}
-
-enum ExchangeErrorKind {
-    Handshake(Option<ProbeMistake>),
-    /// What came is no answer in clear.
-    NotUnderstood,
-    Other,
+    suspicion: Option<Suspicion>,
 }
 
 impl ExchangeError {
-    const fn other(why: String) -> Self {
-        Self { why, kind: ExchangeErrorKind::Other }
-    }
-
-    async fn mistake(&self, target: &HttpTarget) -> Option<ProbeMistake> {
-        match self.kind {
-            ExchangeErrorKind::Handshake(mistake) => mistake,
-            ExchangeErrorKind::NotUnderstood if target.tls.is_none() => {
-                mistake::of_clear_text(target).await
-            }
-            ExchangeErrorKind::NotUnderstood | ExchangeErrorKind::Other => None,
-        }
+    const fn new(why: String) -> Self {
+        Self { why, suspicion: None }
     }
 }
 
@@ -183,7 +168,7 @@ pub(super) async fn exchange(
         Ok(connection) => exchange_over(connection, target, driver).await,
         Err(error) => Err(ExchangeError {
             why: format!("the TLS handshake failed: {}", chain(&error)),
-            kind: ExchangeErrorKind::Handshake(mistake::of_handshake(&error)),
+            suspicion: mistake::of_handshake(&error).map(Suspicion::Known),
         }),
     }
 }
@@ -194,25 +179,21 @@ async fn exchange_over(
     driver: &mut JoinSet<()>,
 ) -> Result<Exchange, ExchangeError> {
     let path = target.uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut request = Request::get(path)
-        .body(Empty::new())
-        .map_err(|error| ExchangeError::other(chain(&error)))?;
+    let mut request =
+        Request::get(path).body(Empty::new()).map_err(|error| ExchangeError::new(chain(&error)))?;
     request.headers_mut().clone_from(&target.headers);
     let (mut sender, connection) = http1::handshake(TokioIo::new(connection))
         .await
-        .map_err(|error| ExchangeError::other(chain(&error)))?;
+        .map_err(|error| ExchangeError::new(chain(&error)))?;
     driver.spawn(async move {
         // Its error is the request's too.
         let _ = connection.await;
     });
     let response = sender.send_request(request).await.map_err(|error| {
-        let not_understood = error.is_parse() || error.is_incomplete_message();
-        let kind = if not_understood {
-            ExchangeErrorKind::NotUnderstood
-        } else {
-            ExchangeErrorKind::Other
-        };
-        ExchangeError { why: chain(&error), kind }
+        let not_understood =
+            target.tls.is_none() && (error.is_parse() || error.is_incomplete_message());
+        let suspicion = not_understood.then_some(Suspicion::NotUnderstood);
+        ExchangeError { why: chain(&error), suspicion }
     })?;
     let (status, redirect) = (response.status(), redirect(&response));
     let body = match (&target.pointer, status.is_success()) {
@@ -221,7 +202,7 @@ async fn exchange_over(
             .await
             .map_err(|error| {
                 let why = format!("answered {status}, and then: {}", chain(error.as_ref()));
-                ExchangeError::other(why)
+                ExchangeError::new(why)
             })?
             .to_bytes(),
         // The status is the answer. The body may be as long as it likes, and need not end.

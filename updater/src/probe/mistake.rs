@@ -1,7 +1,6 @@
 //! What is wrong with a probe itself, seen on a program that runs and was proven otherwise.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use pki::{ProbeTrust, probe_client_config};
@@ -46,18 +45,10 @@ pub(super) async fn of_clear_text(target: &HttpTarget) -> Option<ProbeMistake> {
     timeout(HANDSHAKE, handshake).await.ok().flatten()
 }
 
-/// Why a connection was refused: the program takes them, and elsewhere.
-pub(super) async fn of_refusal(
-    error: &io::Error,
-    address: &str,
-    agent: &Instance,
-) -> Option<ProbeMistake> {
-    let asked: SocketAddr = address.parse().ok()?;
-    if error.kind() != io::ErrorKind::ConnectionRefused {
-        return None;
-    }
+/// Whether the program takes connections, and not where it is asked.
+pub(super) async fn listens_only_elsewhere(address: &str, agent: &Instance) -> bool {
+    let Ok(asked) = address.parse() else { return false };
     let agent = agent.clone();
     let look = move || listens_elsewhere(&agent, asked);
-    let elsewhere = tokio::task::spawn_blocking(look).await.unwrap_or(false);
-    elsewhere.then_some(ProbeMistake::ListensElsewhere)
+    tokio::task::spawn_blocking(look).await.unwrap_or(false)
 }

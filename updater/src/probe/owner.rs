@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use crate::runner::Instance;
 use crate::sys::proc;
-use crate::sys::tcp::{Socket, table};
+use crate::sys::tcp::{Socket, Wanted, table};
 
 /// Which process is at the other end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +41,10 @@ pub(super) fn standing(instance: &Instance, local: SocketAddr, peer: SocketAddr)
 /// Whether the accepted end of each of these connections, which have to be open still, is an
 /// agent's own, or another process's; `None` while none has accepted it.
 pub(super) fn taken(agent: &Instance, ends: &[(SocketAddr, SocketAddr)]) -> Vec<Option<bool>> {
+    // All of them lead to one port.
+    let Some(port) = ends.first().map(|(_, peer)| peer.port()) else { return Vec::new() };
     let members = agent.members();
-    let tables = networks(&members);
+    let tables = networks(&members, Wanted::At(port));
     let held: BTreeSet<u64> = members.iter().flat_map(|pid| proc::sockets(*pid)).collect();
     let own = |(local, peer): &(SocketAddr, SocketAddr)| {
         let accepted = accepted(&tables, canonical(*local), canonical(*peer))?;
@@ -55,8 +57,8 @@ pub(super) fn taken(agent: &Instance, ends: &[(SocketAddr, SocketAddr)]) -> Vec<
 pub(super) fn listens_elsewhere(agent: &Instance, asked: SocketAddr) -> bool {
     let members = agent.members();
     let held: BTreeSet<u64> = members.iter().flat_map(|pid| proc::sockets(*pid)).collect();
-    let tables = networks(&members);
-    let own = |socket: &&Socket| socket.listens && held.contains(&socket.inode);
+    let tables = networks(&members, Wanted::Listeners);
+    let own = |socket: &&Socket| held.contains(&socket.inode);
     let own: Vec<&Socket> = tables.iter().flatten().filter(own).collect();
     !own.is_empty() && !own.iter().any(|socket| is_listener(socket, canonical(asked)))
 }
@@ -64,7 +66,7 @@ pub(super) fn listens_elsewhere(agent: &Instance, asked: SocketAddr) -> bool {
 /// One look; `None` if things moved.
 fn look(instance: &Instance, local: SocketAddr, peer: SocketAddr) -> Option<Standing> {
     let members = instance.members();
-    let tables = networks(&members);
+    let tables = networks(&members, Wanted::At(peer.port()));
     // After the tables: what was accepted before them is held by now.
     let held: BTreeSet<u64> = members.iter().flat_map(|pid| proc::sockets(*pid)).collect();
     let accepted = accepted(&tables, local, peer);
@@ -120,13 +122,13 @@ fn is_listener(socket: &Socket, peer: SocketAddr) -> bool {
 }
 
 /// The tables of the networks that the agent is in, each once, and then of the updater's own.
-fn networks(members: &[u32]) -> Vec<Vec<Socket>> {
+fn networks(members: &[u32], wanted: Wanted) -> Vec<Vec<Socket>> {
     let network = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/net"));
     let mut seen = BTreeSet::new();
     let candidates = members.iter().map(u32::to_string).chain(["self".to_owned()]);
     candidates
         .filter(|pid| network(pid).is_ok_and(|network| seen.insert(network)))
-        .map(|pid| table(&pid))
+        .map(|pid| table(&pid, wanted))
         .collect()
 }
 

@@ -118,7 +118,7 @@ impl Sockets {
 fn copy(address: SocketAddr, members: &[u32]) -> Result<Option<OwnedFd>, SocketError> {
     // In this network: what listens there in another one is not what people connect to here.
     let listens = |socket: &tcp::Socket| socket.listens && socket.local == address;
-    let socket = tcp::table("self").into_iter().find(listens);
+    let socket = tcp::table("self", tcp::Wanted::Listeners).into_iter().find(listens);
     for pid in members {
         let number = socket.as_ref().and_then(|socket| proc::descriptor_of(*pid, socket.inode));
         let Some(number) = number else { continue };

@@ -145,7 +145,19 @@ fn socket_descriptors(pid: u32) -> Vec<(i32, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::process::{Child, Command, Stdio};
+
     use super::*;
+
+    /// A `cat` that has begun: the kernel may write down what a process was given only after its parent
+    /// has gone on.
+    fn running(command: &mut Command) -> Child {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.as_mut().unwrap().write_all(b"it runs").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0; 7]).unwrap();
+        child
+    }
 
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {
@@ -157,14 +169,14 @@ mod tests {
 
     #[test]
     fn a_process_says_what_it_was_started_with() {
-        let mut child =
-            std::process::Command::new("sleep").arg("600").env("A", "b=c").spawn().unwrap();
+        let mut command = Command::new("cat");
+        let mut child = running(command.args(["-", "/dev/null"]).env("A", "b=c"));
         let (environment, arguments) = (environment(child.id()), arguments(child.id()));
         let users = (user(child.id()), user(std::process::id()));
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(environment.get("A").map(String::as_str), Some("b=c"));
-        assert!(arguments.iter().any(|word| word == "600"), "{arguments:?}");
+        assert!(arguments.iter().any(|word| word == "/dev/null"), "{arguments:?}");
         assert!(users.0.is_some() && users.0 == users.1);
     }
 
@@ -178,10 +190,9 @@ mod tests {
     #[test]
     fn an_environment_is_not_read_without_end() {
         let long = "x".repeat(100 << 10);
-        let mut command = std::process::Command::new("cat");
-        command.env_clear().env("A", "1").stdin(std::process::Stdio::piped());
-        command.envs([("B", &long), ("C", &long), ("D", &long)]).env("Z", "1");
-        let mut child = command.spawn().unwrap();
+        let mut command = Command::new("cat");
+        command.env_clear().env("A", "1").envs([("B", &long), ("C", &long), ("D", &long)]);
+        let mut child = running(command.env("Z", "1"));
         assert!(was_given(child.id(), "A=1"));
         assert!(!was_given(child.id(), "Z=1"), "all of it was read");
         drop(child.stdin.take());

@@ -1,10 +1,13 @@
 //! The kernel's table of TCP sockets (proc(5), `/proc/<pid>/net/tcp` and `tcp6`).
 
-use std::fs;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The state of a socket that listens.
-const LISTEN: u8 = 0x0a;
+/// The state of a socket that listens, as the kernel writes it.
+const LISTENS: &[u8] = b"0A";
+/// That of a connection that has ended, and that no process has any more.
+const TIME_WAIT: &[u8] = b"06";
 
 /// A line of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,11 +20,57 @@ pub struct Socket {
     pub inode: u64,
 }
 
+/// Which lines of the table are read. A busy host has tens of thousands, most of them of connections
+/// that have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// What listens.
+    Listeners,
+    /// What listens at a port, or is connected to it.
+    At(u16),
+}
+
 /// The table of the network that a process is in.
-pub fn table(pid: &str) -> Vec<Socket> {
-    let read = |name| fs::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
-    let (four, six) = (read("tcp"), read("tcp6"));
-    four.lines().chain(six.lines()).filter_map(Socket::parse).collect()
+pub fn table(pid: &str, wanted: Wanted) -> Vec<Socket> {
+    let read = |name, digits| read(&format!("/proc/{pid}/net/{name}"), digits, wanted);
+    let mut sockets = read("tcp", 8);
+    sockets.extend(read("tcp6", 32));
+    sockets
+}
+
+/// `digits`: how long an address is, as the kernel writes it.
+fn read(path: &str, digits: usize, wanted: Wanted) -> Vec<Socket> {
+    let Ok(file) = File::open(path) else { return Vec::new() };
+    let mut file = BufReader::with_capacity(64 << 10, file);
+    let (mut line, mut sockets) = (Vec::new(), Vec::new());
+    while file.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+        if wanted.is_in(&line, digits) {
+            sockets.extend(std::str::from_utf8(&line).ok().and_then(Socket::parse));
+        }
+        line.clear();
+    }
+    sockets
+}
+
+impl Wanted {
+    /// Looks at the few bytes of a line that tell: `  12: 0100007F:1F90 00000000:0000 0A …`.
+    fn is_in(self, line: &[u8], digits: usize) -> bool {
+        let Some(number) = line.iter().position(|byte| *byte == b':') else { return false };
+        let port = number + 2 + digits + 1;
+        let state = port + 4 + 1 + digits + 5 + 1;
+        let (port, state) = (line.get(port..port + 4), line.get(state..state + 2));
+        match self {
+            Self::Listeners => state == Some(LISTENS),
+            Self::At(wanted) => {
+                state != Some(TIME_WAIT) && port == Some(hexadecimal(wanted).as_slice())
+            }
+        }
+    }
+}
+
+fn hexadecimal(port: u16) -> [u8; 4] {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    [12, 8, 4, 0].map(|shift| DIGITS[usize::from(port >> shift & 0xf)])
 }
 
 impl Socket {
@@ -29,9 +78,9 @@ impl Socket {
         let mut fields = line.split_ascii_whitespace().skip(1);
         let local = address(fields.next()?)?;
         let remote = address(fields.next()?)?;
-        let state = u8::from_str_radix(fields.next()?, 16).ok()?;
+        let listens = fields.next()?.as_bytes() == LISTENS;
         let inode = fields.nth(5)?.parse().ok()?;
-        Some(Self { local, remote, listens: state == LISTEN, inode })
+        Some(Self { local, remote, listens, inode })
     }
 }
 
@@ -67,8 +116,12 @@ mod tests {
             let address = listener.local_addr().unwrap();
             let client = std::net::TcpStream::connect(address).unwrap();
             let (_server, _) = listener.accept().unwrap();
-            let table = table("self");
+            let listeners = table("self", Wanted::Listeners);
+            assert!(listeners.iter().any(|one| one.local == address));
+            assert!(listeners.iter().all(|one| one.listens));
+            let table = table("self", Wanted::At(address.port()));
             assert!(table.iter().any(|one| one.listens && one.local == address));
+            assert!(table.iter().all(|one| one.local.port() == address.port()));
             let local = client.local_addr().unwrap();
             let accepted = table.iter().find(|one| one.local == address && one.remote == local);
             assert!(accepted.unwrap().inode > 0);

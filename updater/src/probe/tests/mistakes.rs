@@ -5,17 +5,22 @@ use super::*;
 #[test]
 fn a_probe_that_no_program_could_pass_is_known_as_such() {
     let running = Running::server();
-    let ask = |health| running.runtime.block_on(probe(health).ask(&running.expectation()));
+    let mistake = |running: &Running, health| {
+        let (probe, expected) = (probe(health), running.expectation());
+        running.runtime.block_on(async {
+            let answer = probe.ask(&expected).await;
+            probe.mistake(&answer, &expected).await
+        })
+    };
     let secure = format!("https://127.0.0.1:{}/health", running.port);
     let secure = HealthConfig { url: Some(secure), verify: false, anonymous: true, ..quick() };
-    assert_eq!(ask(secure).mistake, Some(ProbeMistake::SpeaksNoTls));
+    assert_eq!(mistake(&running, secure), Some(ProbeMistake::SpeaksNoTls));
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let elsewhere = HealthConfig { tcp: Some(free.to_string()), ..quick() };
-    assert_eq!(ask(elsewhere).mistake, Some(ProbeMistake::ListensElsewhere));
-    assert_eq!(ask(running.http()).mistake, None);
+    assert_eq!(mistake(&running, elsewhere), Some(ProbeMistake::ListensElsewhere));
+    assert_eq!(mistake(&running, running.http()), None);
     // What listens nowhere is ill, and the probe may be right.
     let deaf = Running::new("tell(1)\ntime.sleep(1000)");
     let refused = HealthConfig { tcp: Some(free.to_string()), ..quick() };
-    let answer = deaf.runtime.block_on(probe(refused).ask(&deaf.expectation()));
-    assert_eq!((answer.answered, answer.mistake), (false, None));
+    assert_eq!(mistake(&deaf, refused), None);
 }

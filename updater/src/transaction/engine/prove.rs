@@ -51,9 +51,13 @@ impl Engine {
             return Ok(());
         }
         // A program that does not answer says nothing of the probe, and keeps no update waiting.
-        let asked = async { tokio::time::timeout(MISTAKE_LOOK, probe.ask(&expected)).await };
-        let Ok(answer) = self.app.handle.block_on(asked) else { return Ok(()) };
-        let Some(mistake) = answer.mistake else { return Ok(()) };
+        let looking = async {
+            let answer = probe.ask(&expected).await;
+            let mistake = probe.mistake(&answer, &expected).await;
+            mistake.map(|mistake| (mistake, answer))
+        };
+        let looked = async { tokio::time::timeout(MISTAKE_LOOK, looking).await };
+        let Ok(Some((mistake, answer))) = self.app.handle.block_on(looked) else { return Ok(()) };
         let detail = format!(
             "the probe of this host fails on the program that runs, and no release could pass it: {mistake} \
              ({}); mend [app.{}.health] there, or say force",
