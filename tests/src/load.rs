@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow, ensure};
 
 /// Clients of each kind.
-const CLIENTS: u32 = 4;
+const CLIENTS: u32 = 3;
 /// Between two requests of a client. Each has a rhythm of its own, so that none is in step with
 /// what happens.
-const PAUSE: Duration = Duration::from_millis(7);
+const PAUSE: Duration = Duration::from_millis(20);
 /// An answer that takes longer will not come.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -43,7 +43,7 @@ impl Load {
         let end = Arc::new(AtomicBool::new(false));
         let client = |number: u32| {
             let (ended, keeps) = (Arc::clone(&end), number.is_multiple_of(2));
-            let pause = PAUSE + Duration::from_micros(300) * number;
+            let pause = PAUSE + Duration::from_micros(700) * number;
             thread::spawn(move || {
                 let mut waits = LoadReport::default();
                 let mut connection = None;

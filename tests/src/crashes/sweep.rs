@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
+use strum::VariantArray as _;
 
 use super::{CrashedHost, Point, Scenario};
 
@@ -77,13 +78,21 @@ pub fn checkpoints_passed(scenario: Scenario) -> Result<BTreeSet<String>> {
 /// # Errors
 /// When the machine refuses; what does not hold is no error, but in the answer.
 pub fn sweep_once(scenario: Scenario) -> Result<SweepResult> {
+    Ok(sweep_some(scenario, (1..MAX_CHECKPOINTS).collect())?.0)
+}
+
+/// Kills the updater once at each of these checkpoints, as far as they are reached; and says which was the
+/// last that was.
+fn sweep_some(scenario: Scenario, firsts: Vec<u32>) -> Result<(SweepResult, u32)> {
     let (mut swept, mut crashed) = (SweepResult::default(), CrashedHost::new(scenario)?);
-    for first in 1..MAX_CHECKPOINTS {
+    let mut reached = 0;
+    for first in firsts {
         if !swept.attempt(Point { scenario, first, second: None }, &mut crashed)? {
             break;
         }
+        reached = first;
     }
-    Ok(swept)
+    Ok((swept, reached))
 }
 
 /// Kills the updater at a checkpoint of a scenario, and the next one at every checkpoint of its recovery.
@@ -100,17 +109,18 @@ pub fn sweep_recovery(scenario: Scenario, first: u32) -> Result<SweepResult> {
     Ok(swept)
 }
 
-/// Kills the updater once at every checkpoint of a scenario, and twice at `pairs` points, which are
-/// the same for the same `seed`.
+/// Kills the updater once at one of so many checkpoints of a scenario, beginning with another one in each
+/// scenario; and twice at `pairs` points, which are the same for the same `seed`.
 ///
 /// # Errors
 /// When the machine refuses; what does not hold is no error, but in the answer.
-pub fn sample(scenario: Scenario, pairs: u32, seed: u64) -> Result<SweepResult> {
-    let mut swept = sweep_once(scenario)?;
-    let mut crashed = CrashedHost::new(scenario)?;
-    let (checkpoints, mut random) = (swept.tried, SplitMix(seed));
+pub fn sample(scenario: Scenario, one_of: usize, pairs: u32, seed: u64) -> Result<SweepResult> {
+    let index = Scenario::VARIANTS.iter().position(|other| *other == scenario).unwrap_or(0);
+    let firsts = (1..MAX_CHECKPOINTS).skip(index % one_of).step_by(one_of).collect();
+    let (mut swept, last) = sweep_some(scenario, firsts)?;
+    let (mut crashed, mut random) = (CrashedHost::new(scenario)?, SplitMix(seed));
     for _ in 0..pairs {
-        let (first, second) = (random.up_to(checkpoints), random.up_to(RECOVERY_CHECKPOINTS));
+        let (first, second) = (random.up_to(last), random.up_to(RECOVERY_CHECKPOINTS));
         swept.attempt(Point { scenario, first, second: Some(second) }, &mut crashed)?;
     }
     Ok(swept)

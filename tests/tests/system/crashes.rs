@@ -1,7 +1,7 @@
-//! The updater is killed at every checkpoint of everything that it does, and sometimes once more
-//! while the next one recovers. What must hold, holds; and the next release works.
+//! The updater is killed at checkpoints of everything that it does, and sometimes once more while the next
+//! one recovers. What must hold, holds; and the next release works.
 //!
-//! `make crash` tries every pair of checkpoints; here it is a sample, the same each time.
+//! `make crash` tries every checkpoint and every pair; here it is a sample, the same each time.
 
 use std::collections::BTreeSet;
 
@@ -9,92 +9,93 @@ use anyhow::Result;
 use fleet_tests::crashes::{CrashedHost, Point, Scenario, checkpoints_passed, sample};
 use strum::VariantArray as _;
 
+/// One of so many checkpoints of each scenario is tried.
+const ONE_OF: usize = 3;
 /// Points of each scenario at which two updaters are killed.
-const PAIRS: u32 = 6;
+const PAIRS: u32 = 3;
 const SEED: u64 = 20_261_124;
 
 fn holds(scenario: Scenario) -> Result<()> {
-    sample(scenario, PAIRS, SEED)?.held()
+    sample(scenario, ONE_OF, PAIRS, SEED)?.held()
 }
 
 #[test]
-fn lesson_07_a_first_install_survives_its_updater_at_every_checkpoint() -> Result<()> {
+fn lesson_07_a_first_install_survives_the_death_of_its_updater() -> Result<()> {
     holds(Scenario::FirstInstall)
 }
 
 #[test]
-fn lesson_01_a_bad_first_install_survives_its_updater_at_every_checkpoint() -> Result<()> {
+fn lesson_01_a_bad_first_install_survives_the_death_of_its_updater() -> Result<()> {
     holds(Scenario::BadFirstInstall)
 }
 
 #[test]
-fn a_staging_survives_its_updater_at_every_checkpoint() -> Result<()> {
+fn a_staging_survives_the_death_of_its_updater() -> Result<()> {
     holds(Scenario::Stage)
 }
 
 #[test]
-fn lesson_07_an_update_survives_its_updater_at_every_checkpoint() -> Result<()> {
+fn lesson_07_an_update_survives_the_death_of_its_updater() -> Result<()> {
     holds(Scenario::Update)
 }
 
 #[test]
-fn an_update_to_what_runs_survives_its_updater_at_every_checkpoint() -> Result<()> {
+fn an_update_to_what_runs_survives_the_death_of_its_updater() -> Result<()> {
     holds(Scenario::Again)
 }
 
 #[test]
-fn an_unconfirmed_update_survives_its_updater_at_every_checkpoint() -> Result<()> {
+fn an_unconfirmed_update_survives_the_death_of_its_updater() -> Result<()> {
     holds(Scenario::Unconfirmed)
 }
 
 #[test]
-fn the_reversal_of_a_failed_probe_survives_its_updater_at_every_checkpoint() -> Result<()> {
+fn the_reversal_of_a_failed_probe_survives_the_death_of_its_updater() -> Result<()> {
     holds(Scenario::FailedProbe)
 }
 
 #[test]
-fn lesson_05_the_reversal_of_a_failed_start_survives_its_updater_at_every_checkpoint() -> Result<()>
-{
+fn lesson_05_the_reversal_of_a_failed_start_survives_the_death_of_its_updater() -> Result<()> {
     holds(Scenario::NoProgram)
 }
 
 #[test]
-fn the_reversal_of_a_crashing_agent_survives_its_updater_at_every_checkpoint() -> Result<()> {
+fn the_reversal_of_a_crashing_agent_survives_the_death_of_its_updater() -> Result<()> {
     holds(Scenario::FailedStart)
 }
 
 #[test]
-fn the_reversal_of_a_failed_watch_survives_its_updater_at_every_checkpoint() -> Result<()> {
+fn the_reversal_of_a_failed_watch_survives_the_death_of_its_updater() -> Result<()> {
     holds(Scenario::FailedWatch)
 }
 
 #[test]
-fn a_handover_survives_its_updater_at_every_checkpoint() -> Result<()> {
+fn a_handover_survives_the_death_of_its_updater() -> Result<()> {
     holds(Scenario::Handover)
 }
 
 #[test]
-fn a_handover_that_never_gets_ready_survives_its_updater_at_every_checkpoint() -> Result<()> {
+fn a_handover_that_never_gets_ready_survives_the_death_of_its_updater() -> Result<()> {
     holds(Scenario::NeverReady)
 }
 
 #[test]
-fn lesson_24_a_handing_back_survives_its_updater_at_every_checkpoint() -> Result<()> {
+fn lesson_24_a_handing_back_survives_the_death_of_its_updater() -> Result<()> {
     holds(Scenario::HandedBack)
 }
 
 #[test]
-fn a_migration_survives_its_updater_at_every_checkpoint() -> Result<()> {
+fn a_migration_survives_the_death_of_its_updater() -> Result<()> {
     holds(Scenario::Migration)
 }
 
 #[test]
-fn the_way_back_from_a_migration_survives_its_updater_at_every_checkpoint() -> Result<()> {
+fn the_way_back_from_a_migration_survives_the_death_of_its_updater() -> Result<()> {
     holds(Scenario::FailedMigration)
 }
 
 #[test]
-fn a_rollback_survives_its_updater_at_every_checkpoint() -> Result<()> {
+fn a_rollback_survives_the_death_of_its_updater() -> Result<()> {
     holds(Scenario::Rollback)
 }
 
