@@ -6,39 +6,42 @@
 #![warn(missing_docs)]
 
 mod agent_health;
-mod api;
 mod digest;
 mod drill;
 mod error_code;
 mod event;
+pub mod header;
+mod health;
 mod host_outcome;
+mod last_transaction;
 mod manifest;
 mod name;
+mod order;
 mod outcome;
 mod phase;
 mod problem;
 mod quantity;
 mod record;
 mod release_path;
+mod releases;
 mod signed;
+mod transaction_result;
 mod words;
 
 pub use agent_health::{AgentDeath, LastProbe};
-pub use api::{
-    ActiveRelease, AppHealth, AppReleases, Health, LastTransaction, OrderOptions, ProbeReport,
-    Proof, Release, ReleaseState, Releases, RollbackOrder, SlotRelease, TransactionResult,
-    UpdateOrder, ended, header,
-};
 pub use digest::{Digest, DigestError, content_digest, parse_content_digest};
 pub use drill::{DrillLine, DrillReport, DrillStatus, DrillStep};
 pub use error_code::{Code, CodeError, UnknownCode};
 pub use event::{Event, EventKind};
+pub use health::{ActiveRelease, AppHealth, Health};
 pub use host_outcome::HostOutcome;
+pub use last_transaction::{LastTransaction, ended};
 pub use manifest::{
     BuildSection, Command, HooksSection, ManifestError, Migrates, MigrationsSection, PackSection,
     ReleaseManifest, RunSection, UnitsSection,
 };
 pub use name::{AppName, HostName, LabelError, NameError, TransactionId, parse_label};
+pub use order::{OrderOptions, RollbackOrder, UpdateOrder};
 pub use outcome::{Outcome, Status};
 pub use phase::{Kind, Phase};
 pub use problem::{Holder, Problem, Space};
@@ -47,9 +50,11 @@ pub use record::{RELEASE_RECORD, ReleaseRecord};
 pub use release_path::{
     EntryName, LinkTarget, PART_BYTES, PATH_BYTES, PATH_PARTS, PathRule, ReleasePath, normalised,
 };
+pub use releases::{AppReleases, Release, ReleaseState, Releases};
 pub use signed::{
     Highest, Offer, SignatureError, SignatureRule, SignedManifest, SignedManifestError,
 };
+pub use transaction_result::{ProbeReport, Proof, SlotRelease, TransactionResult};
 pub use words::{AgentState, BuildKind, CallerKind, ProbeKind, ReleaseSlot, UpdaterState};
 
 /// The version of every stored format and of `/health`. A program that meets a higher one says so

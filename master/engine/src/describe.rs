@@ -47,7 +47,7 @@ pub fn describe_rollout(state: &State) -> String {
     match (&state.status, state.activity) {
         (Status::Planned, _) => format!("planned since {since}; next: it is begun"),
         (Status::AwaitingApproval(gate), _) => format!(
-            "waits since {since} for somebody to approve {gate}; next: it goes on, or ends if it is \
+            "waits since {since} for an operator to approve {gate}; next: it goes on, or ends if it is \
              rejected; without an answer it ends {}",
             answer_deadline(state)
         ),

@@ -41,7 +41,7 @@ pub enum RequestError {
     #[error("{request} it: it is {state}")]
     NotNow { request: &'static str, state: &'static str },
     /// The rollout cannot simply be resumed: an operator has to decide how it goes on.
-    #[error("resume it: {0}, and somebody has to decide how it goes on")]
+    #[error("resume it: {0}, and an operator has to decide how it goes on")]
     NeedsDecision(Pause),
     /// The approval is of another plan.
     #[error("approve the plan {named}: this rollout's is {plan}")]

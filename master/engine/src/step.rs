@@ -119,7 +119,7 @@ fn expire_hosts(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) 
 fn expire_question(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) {
     let answer = state.since + state.plan.policy.deadlines.answer.0;
     if state.status.awaits_operator() && answer <= now {
-        let why = format!("nobody answered within {}", state.plan.policy.deadlines.answer);
+        let why = format!("no operator answered within {}", state.plan.policy.deadlines.answer);
         abort(state, why, now, out);
     }
 }

@@ -38,8 +38,10 @@ fn unfinished_result(state: &State, index: usize) -> HostResult {
             MasterCode::NotStarted,
             "another host was not well, so no host was touched",
         ),
-        Status::AwaitingApproval(gate) => result
-            .with_reason(MasterCode::AwaitingApproval, &format!("somebody has to approve {gate}")),
+        Status::AwaitingApproval(gate) => result.with_reason(
+            MasterCode::AwaitingApproval,
+            &format!("an operator has to approve {gate}"),
+        ),
         Status::Paused(why) if !why.needs_decision() => {
             result.with_reason(Code::Interrupted, "the rollout was stopped before its turn")
         }

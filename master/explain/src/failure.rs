@@ -1,7 +1,7 @@
 //! The one place where errors become text.
 //!
 //! A message is a fragment that fits after "failed to"; its sources follow as `caused by:` lines,
-//! and what to do about it as a `hint:`.
+//! and what to do about it as a `hint:`, whose words stand in `fn hint` beside the type of the error.
 
 use std::error::Error;
 use std::fmt::Write as _;

@@ -83,7 +83,7 @@ impl Choices for Answer {
 
     fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::Never => ("never", "Nobody answers"),
+            Self::Never => ("never", "No answer"),
             Self::Continue => ("continue", "Go on"),
             Self::Rollback => ("rollback", "Take back what it did"),
             Self::Abort => ("abort", "Leave everything as it is"),

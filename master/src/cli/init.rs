@@ -52,7 +52,7 @@ impl InitArgs {
             if created { "made the master of" } else { "nothing to do: here is a master of" };
         output.data(&format!("{what} fleet {fleet} in {root}\nCA fingerprint {fingerprint}"));
         if created {
-            output.note("keep ca/ca.key safe: whoever has it can speak for every host");
+            output.note("keep ca/ca.key safe: its holder can speak for every host");
             output.note("next: swarm enroll --name NAME --address ADDRESS --updater --out-dir DIR");
         }
         Ok(Exit::Success)

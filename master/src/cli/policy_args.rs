@@ -77,7 +77,7 @@ pub struct CourseArgs {
     /// What is done when the breaker trips
     #[arg(long, value_name = "WHAT", value_enum, default_value = "pause", help_heading = "Policy")]
     on_trip: Choice<OnTrip>,
-    /// Where somebody has to agree before it goes on
+    /// Where an operator has to agree before it goes on
     #[arg(
         long,
         value_name = "WHERE",

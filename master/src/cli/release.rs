@@ -84,7 +84,7 @@ pub(super) fn sign(
 ) -> Result<Exit, Failure> {
     let key = ReleaseKey::load(&arguments.key, arguments.password_file.as_deref())?;
     if !key.has_password {
-        output.note("note: the key has no password: whoever can read its file can sign");
+        output.note("note: the key has no password: every user that can read its file can sign");
     }
     let described = arguments.manifest.describe(now)?;
     let path = arguments.manifest.path();

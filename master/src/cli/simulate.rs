@@ -25,11 +25,11 @@ pub struct SimulateArgs {
     /// Run so many, each with the next seed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u64).range(1..))]
     seeds: u64,
-    /// Let the seed decide on policy, faults and answers, too; meanwhile somebody begins a second
+    /// Let the seed decide on policy, faults and answers, too; meanwhile another operator begins a second
     /// rollout of the same hosts, and presses Ctrl-C
     #[arg(long, conflicts_with_all = ["answer"])]
     any: bool,
-    /// What somebody says when it asks how to go on
+    /// What the operator answers when it asks how to go on
     #[arg(long, value_enum, value_name = "ANSWER", default_value_t, help_heading = "Policy")]
     answer: Choice<Answer>,
     /// How.

@@ -31,7 +31,7 @@ impl TryFrom<String> for ListenSocket {
             format!("{address:?} is not an address with a port, such as 127.0.0.1:8765")
         })?;
         if address.port() == 0 {
-            return Err(format!("{address} leaves the port open: nobody would find it"));
+            return Err(format!("{address} leaves the port open: no client would find it"));
         }
         Ok(Self { name: name.to_owned(), address })
     }

@@ -185,7 +185,7 @@ mod tests {
             ("url = 'https://x/'", "line 2: on_event: a url needs a secret to sign with"),
             (
                 "events = []\ncommand = 'x'",
-                "line 2: on_event: events is empty: nobody would be told of anything",
+                "line 2: on_event: events is empty: the hook would never be called",
             ),
             (
                 "url = 'http://10.0.0.1/'\nsecret = 'y'",

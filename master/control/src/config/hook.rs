@@ -40,7 +40,7 @@ pub(super) enum Fault {
     NotForACommand,
     #[error("a url needs a secret to sign with")]
     NoSecret,
-    #[error("events is empty: nobody would be told of anything")]
+    #[error("events is empty: the hook would never be called")]
     NoEvents,
     #[error("url: {0}")]
     Url(#[from] UrlError),

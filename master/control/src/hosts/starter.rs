@@ -43,8 +43,8 @@ state_dir = "/var/lib/updater"
 [app.agent]
 # Releases are kept below it; /opt/agent/current is the one that runs.
 install_dir = "/opt/agent"
-# Who may sign its releases: the .pub file of `minisign -G`, beside this one. Without it, whoever is
-# the master decides what runs here. It is then needed for the updater itself, too: see [self].
+# Who may sign its releases: the .pub file of `minisign -G`, beside this one. Without it, the
+# master alone decides what runs here. It is then needed for the updater itself, too: see [self].
 # trusted_keys = ["release.pub"]
 # Who builds and runs it; without this, the updater's own user.
 # user = "agent"

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::archive::Archive;
 use super::item::Item;
-use super::listing::list;
+use super::left_out::list;
 use super::testing::{Tree, left_out, packing};
 use super::{PackError, Why, pack};
 use crate::interrupt::{cancellation, undisturbed};

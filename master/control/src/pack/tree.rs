@@ -10,7 +10,7 @@ use crate::interrupt::CancelToken;
 use crate::pack::PackError;
 use crate::pack::archive::Archive;
 use crate::pack::item::Item;
-use crate::pack::listing::{LeftOut, list};
+use crate::pack::left_out::{LeftOut, list};
 
 /// What is to be packed.
 #[derive(Debug, Clone)]

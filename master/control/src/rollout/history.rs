@@ -8,7 +8,7 @@ use engine::{
 use protocol::{Code, Digest, HostName, Kind};
 use store::{Desired, Entry, Event as StoredEvent, HostResultRecord, RolloutId};
 
-use crate::rollout::message::describe;
+use crate::rollout::end_message::describe;
 use crate::rollout::record::Record;
 
 /// A step, as the store keeps it.

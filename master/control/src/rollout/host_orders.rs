@@ -11,7 +11,7 @@ use protocol::{Code, Digest, HostName, HostOutcome, Kind, OrderOptions, Status};
 use store::RolloutId;
 use tokio::time::{Instant, sleep};
 
-use crate::rollout::{Archives, Goal, host_result, self_update};
+use crate::rollout::{Archives, Goal, answered, self_update};
 use crate::updater_client::{ClientError, OrderResult, ProgressCallback, UpdaterClient};
 
 /// How often a host that still waits for its confirmation is confirmed again, and after how long.
@@ -38,7 +38,7 @@ struct PendingOrder {
 
 impl PendingOrder {
     fn result(&self, host: &HostName, answer: OrderResult) -> HostResult {
-        host_result::of_answer(host, self.kind, self.to, self.from, answer)
+        answered::of_answer(host, self.kind, self.to, self.from, answer)
     }
 }
 
@@ -69,7 +69,7 @@ impl HostOrders {
         let result = if let Some(pending) = self.pending_order(host, order) {
             match self.answer(client, &pending, again, Arc::clone(&progress)).await {
                 Ok(answer) => pending.result(host, answer),
-                Err(error) => host_result::of_error(host, pending.from, &error),
+                Err(error) => answered::of_error(host, pending.from, &error),
             }
         } else {
             let from = self.planned(host).and_then(|planned| planned.from);
@@ -81,7 +81,7 @@ impl HostOrders {
             }
             HostOrder::Back { .. } => result,
         };
-        host_result::lasted(result, begun.elapsed())
+        answered::lasted(result, begun.elapsed())
     }
 
     /// Asks once what became of an order that has taken too long. One that has not come to an end by
@@ -113,10 +113,10 @@ impl HostOrders {
                 result.with_reason(MasterCode::Deadline, &late)
             }
             Err(error) => {
-                host_result::of_error(host, pending.from, &ClientError::Lost(Box::new(error)))
+                answered::of_error(host, pending.from, &ClientError::Lost(Box::new(error)))
             }
         };
-        host_result::lasted(result, limit.0)
+        answered::lasted(result, limit.0)
     }
 
     /// What a host has to do; nothing, where only its updater is replaced.

@@ -7,14 +7,14 @@
 //! Everything that happens is in the store before anybody is shown it and before anything follows
 //! from it, and no host is ever reported as something that was not seen.
 
+mod answered;
 mod archives;
+mod end_message;
 mod error;
 mod history;
 mod host_orders;
-mod host_result;
 mod kept_releases;
 mod ledger;
-mod message;
 mod observer;
 mod plan;
 mod process;

@@ -50,7 +50,10 @@ impl RolloutStatus {
     pub fn abandoned(&self) -> Option<String> {
         let left = self.driver.is_none() && !self.state.is_idle();
         left.then(|| {
-            format!("nobody drives it; to go on: swarm rollout resume {}", self.rollout.id.short())
+            format!(
+                "no swarm drives it; to go on: swarm rollout resume {}",
+                self.rollout.id.short()
+            )
         })
     }
 }

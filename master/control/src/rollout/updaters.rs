@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::interrupt::Interrupt;
+use crate::rollout::answered::{defect, unreachable};
 use crate::rollout::host_orders::HostOrders;
-use crate::rollout::host_result::{defect, unreachable};
 use crate::updater_client::{ClientError, OrderProgress, ProgressCallback, UpdaterClient};
 
 /// Progress is told this often, at most, of one archive.

@@ -365,9 +365,9 @@ fn a_host_that_was_current_when_the_plan_was_made_is_looked_at_again() {
 #[test]
 fn every_state_says_what_it_waits_for() {
     let scripted = run(4, "canary=1 batch=2 approve=canary", &[]);
-    insta::assert_snapshot!(describe_rollout(&scripted.state), @"waits since 2026-01-02 03:04:06Z for somebody to approve batch 2; next: it goes on, or ends if it is rejected; without an answer it ends 2026-01-09 03:04:06Z");
+    insta::assert_snapshot!(describe_rollout(&scripted.state), @"waits since 2026-01-02 03:04:06Z for an operator to approve batch 2; next: it goes on, or ends if it is rejected; without an answer it ends 2026-01-09 03:04:06Z");
     insta::assert_snapshot!(describe_host(&scripted.state, &name(0)).unwrap(), @"updated at 2026-01-02 03:04:06Z; nothing more is done there");
-    insta::assert_snapshot!(describe_host(&scripted.state, &name(2)).unwrap(), @"waits for its turn in batch 2 of 3 since 2026-01-02 03:04:05Z: the rollout waits since 2026-01-02 03:04:06Z for somebody to approve batch 2; next: it goes on, or ends if it is rejected; without an answer it ends 2026-01-09 03:04:06Z");
+    insta::assert_snapshot!(describe_host(&scripted.state, &name(2)).unwrap(), @"waits for its turn in batch 2 of 3 since 2026-01-02 03:04:05Z: the rollout waits since 2026-01-02 03:04:06Z for an operator to approve batch 2; next: it goes on, or ends if it is rejected; without an answer it ends 2026-01-09 03:04:06Z");
     let mut scripted = ScriptedRollout::new(plan_of(4, policy("parallel=1")), &[]);
     scripted.send(Event::DriverStarted { who: "ada".to_owned(), epoch: 1 });
     insta::assert_snapshot!(describe_rollout(&scripted.state), @"batch 1 of 1: 1 host under way, 3 wait; next: the end");

@@ -152,7 +152,7 @@ fn validate_tls(section: &str, health: &HealthConfig, findings: &mut Vec<Finding
     if https && !health.verify {
         findings.push(Finding::warning(
             format!("{section}.verify"),
-            "whoever has the port may answer for the agent",
+            "any process that has the port may answer for the agent",
         ));
     }
 }

@@ -7,10 +7,9 @@ pub(super) fn validate(config: &Config, findings: &mut Vec<Finding>) {
     let Some((asking, _)) = asks else { return };
     let message = || format!("is empty, while app.{asking} takes only signed releases");
     if config.self_update.trusted_keys.is_empty() {
-        findings.push(
-            Finding::error("self.trusted_keys", message())
-                .hint("whoever may replace the updater decides what it takes: name keys here too"),
-        );
+        findings.push(Finding::error("self.trusted_keys", message()).hint(
+            "a master that may replace the updater decides what it takes: name keys here too",
+        ));
     }
     let signed = || config.apps.values().filter(|app| !app.trusted_keys.is_empty());
     for (name, app) in config.apps.iter().filter(|(_, app)| app.trusted_keys.is_empty()) {
@@ -19,8 +18,7 @@ pub(super) fn validate(config: &Config, findings: &mut Vec<Finding>) {
         // What runs as the updater or as the other app can do whatever that one can.
         let apart = user.is_some() && signed().all(|other| other.user.as_deref() != user);
         findings.push(if apart {
-            Finding::warning(key, message())
-                .hint("whoever is the master can run anything as this app's user")
+            Finding::warning(key, message()).hint("the master can run anything as this app's user")
         } else {
             Finding::error(key, message())
                 .hint("name keys here too, or give this app a user of its own")

@@ -26,7 +26,7 @@ pub(super) fn of_service(variables: &Path) -> String {
 /// The drop-in of a template, each unit of which has a file of its own in this directory.
 pub(super) fn of_template(state: &Path) -> String {
     let limit = "# A unit that meets its start limit would take its sockets down with it, \
-                 and whoever serves\n# on them with them.\nStartLimitIntervalSec=0\n";
+                 and the agents that\n# serve on them.\nStartLimitIntervalSec=0\n";
     service(limit, &format!("{}/release@%i.env", escaped(state)))
 }
 

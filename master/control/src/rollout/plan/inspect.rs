@@ -7,7 +7,7 @@ use protocol::{AppName, AppReleases, Health, HostName};
 use store::SkipReason;
 
 use crate::fleet::{Member, ask_hosts};
-use crate::rollout::host_result::{defect, unreachable};
+use crate::rollout::answered::{defect, unreachable};
 use crate::updater_client::{ClientError, UpdaterClient};
 
 /// How many hosts are asked at once.
