@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::{
     AgentDeath, AgentState, AppName, Digest, DrillReport, HostName, LastProbe, LastTransaction,
-    Phase, TransactionId, UpdaterState,
+    Period, Phase, TransactionId, UpdaterState,
 };
 
 /// `GET /health`.
@@ -32,7 +32,7 @@ pub struct Health {
     pub epoch: u64,
     /// The longest watch that an order may ask for; absent from an older updater.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub longest_watch: Option<crate::Period>,
+    pub longest_watch: Option<Period>,
     /// The last drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<DrillReport>,
@@ -78,6 +78,9 @@ pub struct AppHealth {
     /// the disk does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room: Option<u64>,
+    /// How long it watches a new release, unless an order asks for longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Period>,
     /// The release that `active` names.
     pub active: Option<ActiveRelease>,
     /// How the last transaction ended.

@@ -1,6 +1,6 @@
 //! What happens to a rollout. Stored in this form: a change of it is a change of a stored format.
 
-use protocol::{AgentState, AppHealth, AppName, Digest, Health, HostName, Phase};
+use protocol::{AgentState, AppHealth, AppName, Digest, Health, HostName, Period, Phase};
 use serde::{Deserialize, Serialize};
 
 use crate::{HostResult, Request, ResultCode};
@@ -86,6 +86,9 @@ pub struct AppReport {
     /// How many bytes an archive may have there; absent if the host does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room: Option<u64>,
+    /// How long it watches a new release unless it is asked for longer; absent if the host does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Period>,
 }
 
 impl HostReport {
@@ -107,6 +110,7 @@ impl AppReport {
             stranded: app.stranded,
             agent: app.agent.clone(),
             room: app.room,
+            watch: app.watch,
         }
     }
 

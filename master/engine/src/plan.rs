@@ -1,6 +1,8 @@
 //! What a rollout is going to do: the engine's input, and what is approved.
 
-use protocol::{AppName, Digest, HostName, Kind, Migrates};
+use std::time::Duration;
+
+use protocol::{AppName, Digest, HostName, Kind, Migrates, Period};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use time::OffsetDateTime;
@@ -74,6 +76,30 @@ pub struct PlannedHost {
     /// How it was when the plan was made; absent if it was not asked.
     #[serde(default, rename = "seen", skip_serializing_if = "Option::is_none")]
     pub observation: Option<Observation>,
+}
+
+impl Plan {
+    /// How much longer a host of this place watches, by its own configuration, than the policy asks for:
+    /// the master waits for so much longer.
+    pub fn longer_watch(&self, place: usize) -> Duration {
+        let own = self.hosts.get(place).and_then(PlannedHost::own_watch);
+        let asked = self.policy.options.watch.map_or(Duration::ZERO, |watch| watch.0);
+        own.map_or(Duration::ZERO, |own| own.0.saturating_sub(asked))
+    }
+
+    /// How long the order of a host of this place may take.
+    pub fn order_limit(&self, place: usize) -> Period {
+        Period(self.policy.deadlines.order.0.saturating_add(self.longer_watch(place)))
+    }
+}
+
+impl PlannedHost {
+    fn own_watch(&self) -> Option<Period> {
+        match self.observation.as_ref()? {
+            Observation::Reported(report) => report.app.as_ref()?.watch,
+            Observation::Refused { .. } | Observation::Unreachable { .. } => None,
+        }
+    }
 }
 
 /// What is done on a host.

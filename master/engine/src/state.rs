@@ -219,7 +219,7 @@ impl State {
 
     /// Starts the time for the whole order of a host, and the deadline of its silence.
     pub(super) fn start_deadlines(&mut self, index: usize, now: OffsetDateTime) {
-        let limit = self.plan.policy.deadlines.order.0;
+        let limit = self.plan.order_limit(index).0;
         let host = &mut self.hosts[index];
         host.due = host.activity.is_order().then(|| now + limit);
         self.restart_deadline(index, now);
@@ -228,9 +228,10 @@ impl State {
     /// The host gave a sign of life: the deadline of its silence starts again.
     pub(super) fn restart_deadline(&mut self, index: usize, now: OffsetDateTime) {
         let deadlines = &self.plan.policy.deadlines;
+        let phase = deadlines.phase.0.saturating_add(self.plan.longer_watch(index));
         let host = &self.hosts[index];
         let until = match (host.activity, host.due) {
-            (_, Some(due)) => due.min(now + deadlines.phase.0),
+            (_, Some(due)) => due.min(now + phase),
             (_, None) => now + deadlines.observe.0,
         };
         self.clear_deadline(index);

@@ -21,7 +21,7 @@ pub(super) async fn operate(
     let app = daemon.app(query.app.as_ref())?;
     let health = blocking(move || {
         app.operate(operation)?;
-        Ok(app.status.get().health())
+        Ok(app.health())
     });
     Ok(Json(health.await?))
 }

@@ -59,5 +59,5 @@ fn alone(
         Recovery::Blocked(why) => return Err(why.into()),
     }
     app.operate(operation).map_err(|failure| failure.problem.detail)?;
-    Ok(app.status.get().health())
+    Ok(app.health())
 }

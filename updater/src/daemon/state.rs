@@ -295,7 +295,7 @@ impl Daemon {
             longest_watch: Some(self.config.limits.longest_watch),
             drill: self.last_drill(),
             warnings: self.left.iter().filter_map(LeftAgent::warning).collect(),
-            apps: apps.map(|(name, app)| (name.clone(), app.status.get().health())).collect(),
+            apps: apps.map(|(name, app)| (name.clone(), app.health())).collect(),
         }
     }
 

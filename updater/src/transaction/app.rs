@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use common::{failed_to, state_file};
 use protocol::{
-    ActiveRelease, AppName, CallerKind, FORMAT, Kind, LastTransaction, Phase, ProbeKind,
+    ActiveRelease, AppHealth, AppName, CallerKind, FORMAT, Kind, LastTransaction, Phase, ProbeKind,
     SlotRelease, TransactionId,
 };
 use tokio::runtime::Handle;
@@ -91,6 +91,12 @@ impl App {
         let signals = Signals::new();
         let spare = SpareThread::start(format!("spare-{}", settings.name)).ok();
         Self { settings, status, agent, signals, self_update, spare, unwritten, handle }
+    }
+
+    /// For `GET /health`.
+    pub fn health(&self) -> AppHealth {
+        let watch = Some(self.settings.config.health.watch);
+        AppHealth { watch, ..self.status.get().health() }
     }
 
     /// Reads again what `/health` tells: from the disk, and whether the agent runs.

@@ -96,7 +96,8 @@ impl HostOrders {
         if stop {
             self.stop(client).await;
         }
-        let limit = self.plan.policy.deadlines.order;
+        let place = self.places.get(host).copied();
+        let limit = place.map_or(self.plan.policy.deadlines.order, |at| self.plan.order_limit(at));
         let late = format!("its order has not come to an end within {limit}, and goes on there");
         let Some(pending) = self.pending_order(host, order) else {
             return HostResult::new(host, HostOutcome::Unclear)

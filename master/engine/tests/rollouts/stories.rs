@@ -1,7 +1,7 @@
 //! What a rollout does, told as stories.
 
 use engine::*;
-use protocol::{AgentState, Code, HostOutcome, Phase};
+use protocol::{AgentState, Code, HostOutcome, Period, Phase};
 use testing::{HostScript, NEW, OLD, ScriptedRollout, at, here, name, plan_of, policy, run};
 use time::Duration;
 
@@ -261,6 +261,21 @@ fn a_host_that_comes_to_no_end_is_asked_for_it_and_then_has_its_row() {
     assert_eq!((scripted.code(0).as_str(), scripted.outcomes().as_str()), ("deadline", "?s"));
 }
 
+/// How long a host watches a release is its own affair, and is no time that it takes for the order.
+#[test]
+fn a_host_that_watches_longer_than_asked_is_waited_for() {
+    let mut plan = plan_of(2, policy("parallel=1"));
+    let Some(Observation::Reported(report)) = &mut plan.hosts[0].observation else { panic!() };
+    report.app.as_mut().unwrap().watch = Some(Period(std::time::Duration::from_hours(9)));
+    let mut scripted = ScriptedRollout::new(plan, &[(0, HostScript::Never)]);
+    scripted.send(Event::DriverStarted { who: "ada".to_owned(), epoch: 1 });
+    scripted.send(Event::PhaseEntered { host: name(0), phase: Phase::Watching, detail: None });
+    assert_eq!(scripted.state.deadline(), Some(at(0) + Duration::hours(2 + 9)), "of its silence");
+    scripted.now += Duration::hours(10);
+    scripted.send(Event::PhaseEntered { host: name(0), phase: Phase::Watching, detail: None });
+    assert_eq!(scripted.state.deadline(), Some(at(0) + Duration::hours(6 + 9)), "of its order");
+}
+
 #[test]
 fn a_host_whose_updater_is_replaced_says_so_until_it_has_its_row() {
     let mut scripted = ScriptedRollout::new(plan_of(1, policy("")), &[(0, HostScript::Never)]);
@@ -318,6 +333,7 @@ fn a_first_install_cannot_be_taken_back_and_is_reported() {
         stranded: false,
         agent,
         room: None,
+        watch: None,
     };
     let observation = Observation::Reported(HostReport { app: Some(app), updater: OLD });
     scripted.out.clear();

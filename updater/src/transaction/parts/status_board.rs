@@ -176,6 +176,7 @@ impl Status {
             agent,
             pid,
             room: self.room,
+            watch: None,
             active: self.active.clone(),
             last: self.last.clone(),
             warnings: self.blocked.iter().chain(&self.warnings).cloned().collect(),
