@@ -54,6 +54,10 @@ pub struct AppHealth {
     /// The transaction that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction: Option<TransactionId>,
+    /// Where a rollback takes it at once: what ran before the update that is under way, from its switch to the
+    /// end of its watch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes_to: Option<Digest>,
     /// Whether its program is well: false while its agent should run and does not, or dies again and
     /// again, while its own probe fails, and where no release could be proven.
     pub healthy: bool,

@@ -86,6 +86,9 @@ pub struct AppReport {
     /// How many bytes an archive may have there; absent if the host does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room: Option<u64>,
+    /// What a rollback takes it to at once, while an update is under way that can be undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes_to: Option<Digest>,
     /// How long it watches a new release unless it is asked for longer; absent if the host does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<Period>,
@@ -110,8 +113,14 @@ impl AppReport {
             stranded: app.stranded,
             agent: app.agent.clone(),
             room: app.room,
+            undoes_to: app.undoes_to,
             watch: app.watch,
         }
+    }
+
+    /// Whether a rollback to this release has a transaction under way end there, and need not wait for it.
+    pub fn can_be_undone_to(&self, to: Option<Digest>) -> bool {
+        to.is_some() && self.undoes_to == to
     }
 
     /// Whether the program was stopped on the host, on purpose.

@@ -52,7 +52,9 @@ pub(super) fn check_host(
         return HostCheck::NotOrdered(failed(None).with_reason(Code::UnknownApp, &detail));
     };
     let active = app.active;
-    if app.phase != Phase::Idle {
+    if app.phase != Phase::Idle
+        && !(plan.kind == Kind::Rollback && app.can_be_undone_to(planned.to))
+    {
         let detail = format!("another transaction is {} there", app.phase);
         return HostCheck::NotOrdered(failed(active).with_reason(Code::UpdateInProgress, &detail));
     }

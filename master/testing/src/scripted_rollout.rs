@@ -89,6 +89,7 @@ pub fn here(active: Digest, healthy: bool) -> Observation {
         stranded: false,
         agent,
         room: None,
+        undoes_to: None,
         watch: None,
     };
     Observation::Reported(HostReport { app: Some(app), updater: OLD })

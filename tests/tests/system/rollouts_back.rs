@@ -71,6 +71,23 @@ fn a_rollback_in_the_watch_takes_the_release_back_at_once() -> Result<()> {
     Ok(())
 }
 
+/// What is watched need not be of a rollout that is open: it may have been aborted, or ordered elsewhere.
+#[test]
+fn a_rollback_in_the_watch_of_no_rollout_takes_the_release_back_too() -> Result<()> {
+    let fleet = Fleet::of(1, &Setup::default())?;
+    fleet.update(&Tree::saying("one")?, &[])?.good()?;
+    let two = Tree::healthy("two")?;
+    let watched = fleet.hosts[0].order_until_watched(&two)?;
+    let shown = fleet.swarm(["--json", "rollback", "--all", "--dry-run"])?.good()?;
+    let why = format!("it takes back its update to {}", two.digest.short());
+    assert!(shown.stdout.contains(&why), "{shown:?}");
+    let back = fleet.swarm(["--json", "rollback", "--all"])?.good()?;
+    assert_eq!(back.row("web-1")?["outcome"], "rolled_back");
+    say(&fleet, "one")?;
+    drop(watched);
+    Ok(())
+}
+
 #[test]
 fn a_terminal_that_goes_away_pauses_the_rollout_and_hooks_are_told() -> Result<()> {
     let fleet = Fleet::of(2, &Setup::default().patient())?;

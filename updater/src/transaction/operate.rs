@@ -5,11 +5,10 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
-use protocol::{CallerKind, EventKind, Kind, TransactionId};
+use protocol::{CallerKind, EventKind, TransactionId};
 use serde::Deserialize;
 
 use super::{App, EventFilter, Failure, Journal};
-use crate::transaction::machine;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, strum::Display, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
@@ -58,12 +57,7 @@ impl App {
     pub(crate) fn undoable(&self) -> Option<Journal> {
         self.status.get().running?;
         let journal = Journal::read(&self.settings.files.journal()).ok().flatten()?;
-        let state = journal.state();
-        let undoable = matches!(state.kind, Kind::Update | Kind::Rollback)
-            && journal.outcome.is_none()
-            && machine::after_switch(state.phase)
-            && !machine::is_one_way(state.data, state.phase);
-        undoable.then_some(journal)
+        journal.is_undoable().then_some(journal)
     }
 
     fn undo_and_wait(&self, transaction: &TransactionId) {

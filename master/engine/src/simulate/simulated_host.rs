@@ -101,6 +101,7 @@ impl SimulatedHost {
             stranded: false,
             agent,
             room: None,
+            undoes_to: None,
             watch: None,
         };
         Observation::Reported(HostReport { app: Some(app), updater })

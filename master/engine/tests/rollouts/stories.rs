@@ -333,6 +333,7 @@ fn a_first_install_cannot_be_taken_back_and_is_reported() {
         stranded: false,
         agent,
         room: None,
+        undoes_to: None,
         watch: None,
     };
     let observation = Observation::Reported(HostReport { app: Some(app), updater: OLD });

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use super::MigrationPlan;
 use crate::sys::BootTime;
 use crate::transaction::Failure;
-use crate::transaction::machine::{Data, Direction, State};
+use crate::transaction::machine::{self, Data, Direction, State};
 
 /// Everything that the next updater needs to finish a transaction that this one began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,6 +78,15 @@ impl Journal {
     /// Ends the transaction: what it did is in the history by now.
     pub fn remove(path: &Path) -> Result<(), StateFileError> {
         state_file::remove(path)
+    }
+
+    /// Whether the transaction is past its switch and can be undone: that is, watched mostly.
+    pub fn is_undoable(&self) -> bool {
+        let state = self.state();
+        matches!(state.kind, Kind::Update | Kind::Rollback)
+            && self.outcome.is_none()
+            && machine::after_switch(state.phase)
+            && !machine::is_one_way(state.data, state.phase)
     }
 
     /// The part that decisions are made from.

@@ -27,6 +27,8 @@ pub struct Status {
     /// The number of the connection that its order came on.
     pub connection: u64,
     pub to: Option<Digest>,
+    /// Where the running transaction goes if it is asked to end now, where that undoes an update.
+    pub undoes_to: Option<Digest>,
     /// What its agent is doing.
     pub agent: AgentProcess,
     /// What its probe was answered last.
@@ -97,6 +99,8 @@ impl StatusBoard {
             status.began = journal.started_at;
             status.running = Some((journal.transaction.clone(), journal.kind));
             status.to = journal.to;
+            let undoes = journal.kind == Kind::Update && journal.is_undoable();
+            status.undoes_to = journal.from.filter(|_| undoes);
         });
     }
 
@@ -133,6 +137,7 @@ impl Status {
             began: now,
             connection: 0,
             to: None,
+            undoes_to: None,
             agent: AgentProcess::None,
             probe: None,
             deaths: None,
@@ -168,6 +173,7 @@ impl Status {
             state: self.phase,
             since: self.since,
             transaction: self.running.as_ref().map(|(transaction, _)| transaction.clone()),
+            undoes_to: self.undoes_to.filter(|_| self.running.is_some()),
             healthy: reason.is_none(),
             reason,
             probe: self.probe.as_ref().map(|probe| probe.last.clone()),

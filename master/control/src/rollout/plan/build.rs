@@ -158,7 +158,8 @@ fn of_found(
         }
     };
     let blank = PlannedHost { from, to, ..blank };
-    if app.state != Phase::Idle {
+    let undone = matches!(request.goal, Goal::Back(_) | Goal::Undo(_)) && seen.can_be_undone_to(to);
+    if app.state != Phase::Idle && !undone {
         let detail = format!("another transaction is {} there", app.state);
         return refuse(&blank, Code::UpdateInProgress.into(), detail);
     }

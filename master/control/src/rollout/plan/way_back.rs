@@ -21,7 +21,7 @@ pub(super) struct WayBack {
     pub(super) went_back_itself: bool,
 }
 
-/// The release before; where that is quarantined or failed, the newest proven one before it.
+/// Of an update that is under way, what it came from. Else the release before; where that is quarantined or failed, the newest proven one before it.
 pub(super) fn way_back(
     app: &AppHealth,
     kept: Option<&AppReleases>,
@@ -29,6 +29,10 @@ pub(super) fn way_back(
 ) -> WayBack {
     let active = app.active.as_ref().map(|active| active.digest);
     let last = app.last.as_ref();
+    if let Some(to) = app.undoes_to {
+        let note = active.map(|active| format!("it takes back its update to {}", active.short()));
+        return WayBack { to: Some(to), note, ..WayBack::default() };
+    }
     let went_back_itself = last.is_some_and(|last| is_reversal(last, Kind::Update));
     let Some(kept) = kept else { return WayBack { went_back_itself, ..WayBack::default() } };
     let forward = last.is_some_and(|last| {
