@@ -97,3 +97,22 @@ fn a_damaged_release_is_mended_by_its_archive_and_not_gone_back_to() -> Result<(
     assert_eq!((all.active, all.prev), (Some(one.digest), Some(two.digest)));
     host.rests().context("it is at rest")
 }
+
+/// No release could be proven there, and none is to blame.
+#[test]
+fn a_port_that_another_program_has_is_told_before_the_first_byte() -> Result<()> {
+    let host = host()?;
+    let stranger = std::net::TcpListener::bind(host.agent)?;
+    let release = Tree::healthy("new")?;
+    let problem = host.push(&release)?.problem()?;
+    ensure!(problem.code == Code::Internal, "{problem:?}");
+    let pid = std::process::id();
+    ensure!(problem.detail.starts_with(&format!("pid {pid} (")), "{problem:?}");
+    ensure!(problem.detail.contains(&format!("listens at {}", host.agent)), "{problem:?}");
+    ensure!(host.store().is_empty() && host.incoming().is_empty(), "something was touched");
+    drop(stranger);
+    ensure!(host.push(&release)?.result()?.status == Status::Updated);
+    // What listens there now is its own agent.
+    host.installs("newer")?;
+    host.rests()
+}

@@ -79,7 +79,11 @@ fn a_connection_is_proven_by_the_process_that_took_it() -> Result<()> {
     let address = elsewhere.local_addr()?;
     let setup = Setup::default().without_echo().health("tcp", &format!("'{address}'"));
     let host = Host::alone(&setup)?;
-    undone(&host, &Tree::healthy("one")?)?;
+    let one = Tree::healthy("one")?;
+    let refused = host.push(&one)?.problem()?;
+    assert_eq!(refused.code, Code::Internal, "{refused:?}");
+    let forced = host.order("/update?force=true", &one).send()?.problem()?;
+    assert_eq!(forced.code, Code::RolledBack, "{forced:?}");
     Ok(())
 }
 

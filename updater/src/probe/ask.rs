@@ -7,9 +7,11 @@ use protocol::ProbeKind;
 
 use super::answer::Suspicion;
 use super::command::{self, Setting};
+use super::owner::stranger_at;
 use super::target::Target;
 use super::{Answer, Expectation, Plan, ProbeError, ProbeMistake, http, mistake};
 use crate::config::AppConfig;
+use crate::runner::Instance;
 
 /// How an app is asked whether it is healthy.
 #[derive(Debug, Clone)]
@@ -80,6 +82,19 @@ impl Probe {
                     .then_some(ProbeMistake::ListensElsewhere)
             }
         }
+    }
+
+    /// A process that listens where the probe asks, and is neither of `agent` nor any other of ours; in words.
+    pub fn stranger(&self, agent: Option<&Instance>) -> Option<String> {
+        let address = match &self.target {
+            Target::Http(target) => target.address(),
+            Target::Tcp(address) => address.clone(),
+            Target::Command(_) | Target::Nothing => return None,
+        };
+        // A name is not asked for: it may lead to another host.
+        let asked = address.parse().ok()?;
+        let stranger = stranger_at(agent, asked)?;
+        Some(format!("{stranger} listens at {asked}"))
     }
 
     async fn within(&self, answer: impl Future<Output = Answer>) -> Answer {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 
-use crate::runner::Instance;
+use crate::runner::{Instance, MARK};
 use crate::sys::proc;
 use crate::sys::tcp::{Socket, Wanted, table};
 
@@ -61,6 +61,22 @@ pub(super) fn listens_elsewhere(agent: &Instance, asked: SocketAddr) -> bool {
     let own = |socket: &&Socket| held.contains(&socket.inode);
     let own: Vec<&Socket> = tables.iter().flatten().filter(own).collect();
     !own.is_empty() && !own.iter().any(|socket| is_listener(socket, canonical(asked)))
+}
+
+/// A process that listens where a probe asks and is none of ours: no agent could be proven there. `agent` is
+/// the one that runs now, if one does.
+pub(super) fn stranger_at(agent: Option<&Instance>, asked: SocketAddr) -> Option<String> {
+    let members = agent.map(Instance::members).unwrap_or_default();
+    let held: BTreeSet<u64> = members.iter().flat_map(|pid| proc::sockets(*pid)).collect();
+    let tables = networks(&members, Wanted::At(asked.port()));
+    let theirs =
+        |socket: &&Socket| is_listener(socket, canonical(asked)) && !held.contains(&socket.inode);
+    // An agent that no file names is found again, and ended; that of another host is for the proof to tell.
+    let ours = |pid: &u32| keeps(*pid) || proc::environment(*pid).contains_key(MARK);
+    tables.iter().flatten().filter(theirs).find_map(|socket| {
+        let holders = holders(socket.inode);
+        holders.first().filter(|_| !holders.iter().any(ours)).map(|pid| describe(*pid))
+    })
 }
 
 /// One look; `None` if things moved.

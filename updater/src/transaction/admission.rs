@@ -99,6 +99,20 @@ impl App {
         Ok(Admission::Started { transaction, receives })
     }
 
+    /// Refuses an update while a process that is none of ours has the port at which the agent would be
+    /// asked: no release could be proven, and it is not to blame.
+    fn refuse_taken_port(&self) -> Result<(), Failure> {
+        let active = self.settings.layout.slot(Slot::Active)?;
+        let agent = active.and_then(|active| self.agent.running_instance(&active));
+        let Some(stranger) = self.agent.probe.stranger(agent.as_ref()) else { return Ok(()) };
+        let detail = format!(
+            "{stranger}, where [app.{}.health] asks, and is no agent of this updater: end it, or mend the address; \
+             or say force",
+            self.settings.name
+        );
+        Err(Failure::host_problem(Problem::new(Code::Internal, detail)))
+    }
+
     /// Decides what an order comes to. The lock is held; nothing has been touched.
     fn plan(&self, order: &Order) -> Result<Plan, Failure> {
         self.settings.refuse_obstacles()?;
@@ -110,6 +124,9 @@ impl App {
             // So is a socket that cannot be passed on.
             let prepared = self.agent.handover()?.1.prepare();
             prepared.map_err(|error| Problem::new(Code::NotSupported, failed_to(&error)))?;
+        }
+        if order.kind == Kind::Update && !order.options.force {
+            self.refuse_taken_port()?;
         }
         let settings = &self.settings;
         let states = settings.release_states()?;
