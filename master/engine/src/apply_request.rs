@@ -6,21 +6,29 @@ use crate::approval::pass_gate;
 use crate::transition::{abort, pause, roll_back};
 use crate::{Command, Notice, NoticeBody, Pause, Request, State, Status};
 
+/// A request, who made it, and why.
+pub(super) struct Asked<'a> {
+    pub(super) who: &'a str,
+    pub(super) request: &'a Request,
+    pub(super) because: Option<&'a str>,
+}
+
 /// Does what was requested, if the rollout's present status allows it.
 pub(super) fn apply_request(
     state: &mut State,
-    who: &str,
-    request: &Request,
+    asked: &Asked<'_>,
     now: OffsetDateTime,
     out: &mut Vec<Command>,
 ) {
+    let Asked { who, request, because } = *asked;
     if state.check(request, now).is_err() {
         return;
     }
-    let by = |what: &str| format!("{who} {what} it");
+    let why = because.map(|why| format!(": {why}")).unwrap_or_default();
+    let by = |what: &str| format!("{who} {what} it{why}");
     match (request, &state.status) {
         (Request::Approve { .. }, &Status::AwaitingApproval(gate)) => {
-            out.push(Command::Announce(Notice::approved(&state.plan, gate)));
+            out.push(Command::Announce(Notice::approved(&state.plan, gate, because)));
             state.observations_since = now;
             pass_gate(state, gate, now, out);
         }

@@ -107,7 +107,11 @@ pub async fn drive<X: Executor, L: Ledger>(
                 stop_requested = true;
                 driver.ledger.stop_requested();
                 let who = driver.state.driver().to_owned();
-                driver.take(&Event::Requested { who, request: Request::Interrupt })?;
+                driver.take(&Event::Requested {
+                    who,
+                    request: Request::Interrupt,
+                    because: None,
+                })?;
             }
             DriverEvent::TimeReached => {}
         }

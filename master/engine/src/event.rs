@@ -42,7 +42,13 @@ pub enum Event {
     DeadlineReached,
     /// An operator requests something.
     #[serde(rename = "asked")]
-    Requested { who: String, request: Request },
+    Requested {
+        who: String,
+        request: Request,
+        /// Why, in the operator's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    },
 }
 
 /// What came of asking a host for its `/health`. Codes are stable names.

@@ -24,7 +24,13 @@ pub enum NoticeBody {
     #[serde(rename = "rollout.planned")]
     Planned { plan: Digest, hosts: usize, changes: u32 },
     #[serde(rename = "rollout.approved")]
-    Approved { gate: Gate, plan: Digest },
+    Approved {
+        gate: Gate,
+        plan: Digest,
+        /// Why, in the operator's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    },
     #[serde(rename = "rollout.started")]
     Started {
         kind: Kind,
@@ -151,8 +157,9 @@ impl Notice {
         Self::of(plan, NoticeBody::Paused(question))
     }
 
-    pub(super) fn approved(plan: &Plan, gate: Gate) -> Self {
-        Self::of(plan, NoticeBody::Approved { gate, plan: plan.digest() })
+    pub(super) fn approved(plan: &Plan, gate: Gate, because: Option<&str>) -> Self {
+        let because = because.map(str::to_owned);
+        Self::of(plan, NoticeBody::Approved { gate, plan: plan.digest(), because })
     }
 
     pub(super) fn started(plan: &Plan) -> Self {

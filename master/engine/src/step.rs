@@ -16,7 +16,7 @@ use std::sync::Arc;
 use protocol::{HostName, HostOutcome, Phase};
 use time::OffsetDateTime;
 
-use crate::apply_request::apply_request;
+use crate::apply_request::{Asked, apply_request};
 use crate::host_ended::finish_host;
 use crate::transition::{abort, leave_watched, stop_updates};
 use crate::{
@@ -50,8 +50,9 @@ impl State {
             Event::OrderEnded { result } => order_ended(self, *result, now, &mut out),
             // An older master staged hosts before their turn.
             Event::Staged { .. } | Event::DeadlineReached => {}
-            Event::Requested { who, request } => {
-                apply_request(self, &who, &request, now, &mut out);
+            Event::Requested { who, request, because } => {
+                let asked = Asked { who: &who, request: &request, because: because.as_deref() };
+                apply_request(self, &asked, now, &mut out);
             }
         }
         while advance(self, now, &mut out) {}

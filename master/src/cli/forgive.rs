@@ -6,6 +6,7 @@ use control::rollout::{forgive, resolve};
 use explain::{Exit, Failure};
 
 use crate::cli::Context;
+use crate::cli::reason::reason;
 
 /// The words of `swarm release forgive`.
 #[derive(Debug, Args)]
@@ -14,7 +15,7 @@ pub struct ForgiveArgs {
     #[arg(value_name = "RELEASE")]
     pub release: String,
     /// Why, for the history
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub because: String,
 }
 

@@ -59,7 +59,10 @@ fn table(past: &[PastRollout], names: &ReleaseNames, columns: Option<usize>) -> 
 /// `; eve approved batch 2`, for each that an operator decided.
 fn decided(decisions: &[Event]) -> String {
     let words = |event: &Event| match event.notice()?.body {
-        NoticeBody::Approved { gate, .. } => Some(format!("; {} approved {gate}", event.who)),
+        NoticeBody::Approved { gate, because, .. } => {
+            let why = because.map(|why| format!(": {why}")).unwrap_or_default();
+            Some(format!("; {} approved {gate}{why}", event.who))
+        }
         NoticeBody::Aborted { why } => Some(format!("; ended: {why}")),
         _ => None,
     };

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::cli::Context;
+use crate::cli::reason::reason;
 
 /// The words of `swarm hold`.
 #[derive(Debug, Args)]
@@ -19,7 +20,7 @@ pub struct HoldArgs {
     host: HostName,
 
     /// Why; it stands in every row and list that the host is in
-    #[arg(long, value_name = "TEXT", value_parser = said)]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     because: String,
 
     /// When the hold ends by itself: a time as 2026-12-01T06:00:00Z, or how long it lasts: 12h, 3d
@@ -50,12 +51,6 @@ impl std::str::FromStr for Until {
         let expected = "expected a time (2026-12-01T06:00:00Z), or how long (12h, 3d)";
         time.or_else(|_| text.parse().map(Self::For).map_err(|_| expected.to_owned()))
     }
-}
-
-/// A reason that says something.
-fn said(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() { Err("say why".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 /// A hold that would be over before it begins.

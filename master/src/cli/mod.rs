@@ -25,6 +25,7 @@ mod pack;
 mod period;
 mod plan_view;
 mod policy_args;
+mod reason;
 mod release;
 mod release_list;
 mod renew;

@@ -91,10 +91,10 @@ fn take_back(id: RolloutId, context: &Context) -> Result<Exit, Failure> {
     let rollouts = context.rollouts();
     output.note(&format!("the rollout {id} has these hosts: taking it back"));
     if rollouts.driver(id)?.is_none() {
-        return answer(&Which { id: id.to_string() }, &Request::Rollback, context);
+        return answer(&Which { id: id.to_string() }, &Request::Rollback, None, context);
     }
     let hosts = store.locked_hosts(id)?;
-    rollouts.ask(store.rollout(id)?, &Request::Rollback)?;
+    rollouts.ask(store.rollout(id)?, &Request::Rollback, None)?;
     let interrupted = block_on(async {
         let interrupt = Interrupt::listen()?;
         let locked = Locked { rollout: id, hosts };

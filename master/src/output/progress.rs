@@ -119,7 +119,10 @@ fn line(notice: &Notice, who: &str, names: &ReleaseNames) -> Option<Line> {
         NoticeBody::Paused(Question::Answer { why }) => because("paused", why),
         NoticeBody::Paused(Question::Approval { .. }) => "paused".to_owned(),
         NoticeBody::Resumed { .. } => format!("{who} goes on with it"),
-        NoticeBody::Approved { .. } => format!("{who} approved it"),
+        NoticeBody::Approved { because: Some(why), .. } => {
+            because(&format!("{who} approved it"), why)
+        }
+        NoticeBody::Approved { because: None, .. } => format!("{who} approved it"),
         NoticeBody::RollingBack => "taking back what was done".to_owned(),
         NoticeBody::Aborted { why } => because("aborted", why),
         // It is about more than the host on which it was seen.

@@ -152,7 +152,7 @@ impl ScriptedRollout {
     }
 
     pub fn ask(&mut self, request: Request) -> &mut Self {
-        self.send(Event::Requested { who: "eve".to_owned(), request });
+        self.send(Event::Requested { who: "eve".to_owned(), request, because: None });
         self.go_on()
     }
 

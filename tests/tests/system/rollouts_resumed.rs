@@ -218,8 +218,12 @@ fn a_host_that_was_decommissioned_meanwhile_is_told_as_one() -> Result<()> {
     let waits = fleet.update(&Tree::saying("one")?, &["--approve", "start"])?;
     assert_eq!(waits.code, 3, "{waits:?}");
     fleet.swarm(["decommission", "web-2"])?.good()?;
-    let approved = fleet.swarm(["--json", "rollout", "approve", &last(&fleet)?])?;
+    let because = ["--because", "change 4711"];
+    let approve = ["--json", "rollout", "approve", &last(&fleet)?];
+    let approved = fleet.swarm(approve.into_iter().chain(because))?;
     assert_eq!(approved.code, 1, "{approved:?}");
+    let history = fleet.swarm(["history"])?.good()?;
+    assert!(history.stdout.contains("approved the start: change 4711"), "{history:?}");
     let row = approved.row("web-2")?;
     assert_eq!((&row["outcome"], &row["code"]), (&"unreachable".into(), &"not_in_fleet".into()));
     assert!(row["detail"].as_str().is_some_and(|why| why.ends_with("decommissioned")), "{row}");

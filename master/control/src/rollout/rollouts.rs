@@ -117,7 +117,7 @@ impl Rollouts<'_> {
             match record.state(self.store, None)?.0.status().0 {
                 Status::Planned | Status::Running => {}
                 Status::Paused(Pause::Interrupted) => {
-                    self.ask(record.rollout, &Request::Resume)?;
+                    self.ask(record.rollout, &Request::Resume, None)?;
                 }
                 _ => continue,
             }
@@ -222,9 +222,16 @@ impl Rollouts<'_> {
     }
 
     /// Asks something of a rollout. It is kept at once, whichever process drives.
-    pub fn ask(&self, rollout: Rollout, request: &Request) -> Result<State, RolloutError> {
+    pub fn ask(
+        &self,
+        rollout: Rollout,
+        request: &Request,
+        because: Option<&str>,
+    ) -> Result<State, RolloutError> {
         let now = (self.now)();
-        let event = Event::Requested { who: self.who.to_owned(), request: request.clone() };
+        let because = because.map(str::to_owned);
+        let (who, request_made) = (self.who.to_owned(), request.clone());
+        let event = Event::Requested { who, request: request_made, because };
         let record = Record::read(self.store, rollout)?;
         record.add(self.store, &event, now, |state| Ok(state.check(request, now)?))
     }

@@ -207,7 +207,7 @@ impl Simulation {
             if request == Request::Continue {
                 shared.invariants.continued(rollout);
             }
-            let event = Event::Requested { who: "eve".to_owned(), request };
+            let event = Event::Requested { who: "eve".to_owned(), request, because: None };
             of.journal.add(date(shared.now), &event);
             let state = of.journal.state(None);
             shared.stepped(rollout, &state);

@@ -83,7 +83,11 @@ fn a_rollback_waits_for_no_watch_and_keeps_batches_and_delay() {
         scripted.one();
     }
     scripted.send(Event::PhaseEntered { host: name(3), phase: Phase::Watching, detail: None });
-    scripted.send(Event::Requested { who: "eve".to_owned(), request: Request::Rollback });
+    scripted.send(Event::Requested {
+        who: "eve".to_owned(),
+        request: Request::Rollback,
+        because: None,
+    });
     assert_eq!(scripted.stopped, [name(3), name(4)]);
     let back = HostResult { to: Some(OLD), ..HostResult::new(&name(3), HostOutcome::RolledBack) };
     let back = back.with_reason(Code::Interrupted, "it was asked to stop");
@@ -103,7 +107,11 @@ fn an_abort_waits_for_no_watch() {
     let mut scripted = ScriptedRollout::new(plan_of(3, policy("parallel=2")), &scripts);
     scripted.send(Event::DriverStarted { who: "ada".to_owned(), epoch: 1 });
     scripted.send(Event::PhaseEntered { host: name(0), phase: Phase::Watching, detail: None });
-    scripted.send(Event::Requested { who: "eve".to_owned(), request: Request::Abort });
+    scripted.send(Event::Requested {
+        who: "eve".to_owned(),
+        request: Request::Abort,
+        because: None,
+    });
     assert_eq!((scripted.code(0).as_str(), scripted.outcomes().as_str()), ("aborted", "??s"));
     assert!(!scripted.state.is_over(), "h-1 has not switched yet");
     scripted.send(Event::PhaseEntered { host: name(1), phase: Phase::Watching, detail: None });

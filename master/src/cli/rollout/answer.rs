@@ -18,6 +18,7 @@ use crate::cli::runtime::block_on;
 pub(in crate::cli) fn run(
     which: &Which,
     request: &Request,
+    because: Option<&str>,
     context: &Context,
 ) -> Result<Exit, Failure> {
     let Context { store, output, now, .. } = context;
@@ -29,7 +30,7 @@ pub(in crate::cli) fn run(
         return Err(RolloutError::Driven { rollout: id, driver }.into());
     }
     let before = rollouts.last_shown(&rollout)?;
-    let state = rollouts.ask(rollout.clone(), request)?;
+    let state = rollouts.ask(rollout.clone(), request, because)?;
     let driver = rollouts.driver(id)?;
     if state.is_idle() && driver.is_none() {
         for fault in block_on(rollouts.announce(id, before))?? {

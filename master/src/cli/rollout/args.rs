@@ -6,6 +6,7 @@ use explain::{Exit, Failure};
 use protocol::Digest;
 
 use crate::cli::Context;
+use crate::cli::reason::reason;
 use crate::cli::rollout::{answer, list, show, undo, watch};
 
 /// What can be done with rollouts.
@@ -21,23 +22,23 @@ pub enum RolloutCommand {
     Approve {
         /// Which rollout.
         #[command(flatten)]
-        which: Which,
+        decided: Decided,
         /// Only if this is its plan
         #[arg(long, value_name = "DIGEST")]
         digest: Option<Digest>,
     },
     /// Do not agree: the rollout ends, and hosts stay as they are
-    Reject(Which),
+    Reject(Decided),
     /// Start no further host; those under way are waited for
     Pause(Which),
     /// Go on with a rollout that was paused, interrupted or killed
     Resume(Which),
     /// Go on though the breaker tripped: the failures so far do not count any more
-    Continue(Which),
+    Continue(Decided),
     /// Take back every host that the rollout updated; a watch is not waited for
-    Rollback(Which),
+    Rollback(Decided),
     /// End a rollout, and leave all hosts as they are; a watch is not waited for
-    Abort(Which),
+    Abort(Decided),
     /// Take the hosts that a rollout changed back to what each ran before, one that is over too
     Undo(undo::UndoArgs),
 }
@@ -50,22 +51,33 @@ pub struct Which {
     pub id: String,
 }
 
+/// What is decided of a rollout.
+#[derive(Debug, Args)]
+pub struct Decided {
+    /// Which one.
+    #[command(flatten)]
+    which: Which,
+    /// Why, for the log and the history
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    because: Option<String>,
+}
+
 impl RolloutCommand {
     /// Opens the door.
     pub(in crate::cli) fn run(&self, context: &Context) -> Result<Exit, Failure> {
-        let (which, request) = match self {
+        let (decided, request) = match self {
             Self::List(arguments) => return arguments.run(context),
             Self::Show(arguments) => return arguments.run(context),
             Self::Undo(arguments) => return arguments.run(context),
             Self::Watch(which) => return watch::run(which, context),
-            Self::Approve { which, digest } => (which, Request::Approve { digest: *digest }),
-            Self::Reject(which) => (which, Request::Reject),
-            Self::Pause(which) => (which, Request::Pause),
-            Self::Resume(which) => (which, Request::Resume),
-            Self::Continue(which) => (which, Request::Continue),
-            Self::Rollback(which) => (which, Request::Rollback),
-            Self::Abort(which) => (which, Request::Abort),
+            Self::Pause(which) => return answer::run(which, &Request::Pause, None, context),
+            Self::Resume(which) => return answer::run(which, &Request::Resume, None, context),
+            Self::Approve { decided, digest } => (decided, Request::Approve { digest: *digest }),
+            Self::Reject(decided) => (decided, Request::Reject),
+            Self::Continue(decided) => (decided, Request::Continue),
+            Self::Rollback(decided) => (decided, Request::Rollback),
+            Self::Abort(decided) => (decided, Request::Abort),
         };
-        answer::run(which, &request, context)
+        answer::run(&decided.which, &request, decided.because.as_deref(), context)
     }
 }

@@ -33,7 +33,7 @@ impl UndoArgs {
         let Context { home, store, .. } = context;
         let rollout = store.find_rollout(&self.which.id)?;
         if rollout.finished_at.is_none() && !self.dry_run {
-            return answer::run(&self.which, &Request::Rollback, context);
+            return answer::run(&self.which, &Request::Rollback, None, context);
         }
         let (plan, _) = context.rollouts().begun(rollout.id)?;
         let changes = changes(store, &rollout)?;

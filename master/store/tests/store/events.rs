@@ -57,7 +57,7 @@ fn notices() -> Vec<Notice> {
     let result = |outcome| Box::new(HostResult::new(&host, outcome));
     let (phase, detail) = (Phase::BackingUp, Some("it cannot be undone".to_owned()));
     let bodies = [
-        NoticeBody::Approved { gate: Gate::Batch(2), plan: digest },
+        NoticeBody::Approved { gate: Gate::Batch(2), plan: digest, because: None },
         NoticeBody::Started {
             kind: Kind::Update,
             selection: "--all".to_owned(),
