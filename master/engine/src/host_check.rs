@@ -4,6 +4,10 @@ use protocol::{Code, Digest, HostOutcome, Kind, Phase};
 
 use crate::{Action, AppReport, HostResult, MasterCode, Observation, Plan, PlannedHost};
 
+/// Why a host is left out, whatever it says itself.
+const LEFT_OUT: [MasterCode; 3] =
+    [MasterCode::Held, MasterCode::Decommissioned, MasterCode::EnrolledWithoutAnUpdater];
+
 /// What an observation of a host means for its order.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum HostCheck {
@@ -18,6 +22,7 @@ pub(super) enum HostCheck {
 ///
 /// | the host | |
 /// |---|---|
+/// | is left out of rollouts by now | skipped |
 /// | does not answer, or refuses to | unreachable, or failed |
 /// | has no such app | `unknown_app` |
 /// | is in another transaction | `update_in_progress` |
@@ -37,9 +42,9 @@ pub(super) fn check_host(
     let report = match observation {
         Observation::Reported(report) => report,
         Observation::Refused { code, detail } => {
-            return HostCheck::NotOrdered(
-                result(HostOutcome::Failed).with_reason(code.clone(), detail),
-            );
+            let left_out = LEFT_OUT.iter().any(|left_out| *code == (*left_out).into());
+            let outcome = if left_out { HostOutcome::Skipped } else { HostOutcome::Failed };
+            return HostCheck::NotOrdered(result(outcome).with_reason(code.clone(), detail));
         }
         Observation::Unreachable { code, detail } => {
             return HostCheck::NotOrdered(

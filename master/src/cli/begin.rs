@@ -12,7 +12,7 @@ use control::updater_client::ClientError;
 use engine::{Action, Plan};
 use explain::{Exit, Explain as _, Failure};
 use protocol::{Digest, HostName, Period};
-use store::RolloutId;
+use store::{RolloutId, SkipReason};
 
 use crate::cli::Context;
 use crate::cli::plan_view::show_plan;
@@ -195,8 +195,9 @@ pub(super) fn clients(context: &Context, plan: &Plan) -> Result<UpdaterClients, 
     let known: HashMap<_, _> = hosts.iter().map(|host| (&host.name, host)).collect();
     let client = |name: &HostName| {
         let host = known.get(name).ok_or(ClientError::NotInFleet("not enrolled".to_owned()))?;
-        host.skip_reason()
-            .map_or(Ok(()), |reason| Err(ClientError::NotInFleet(reason.to_string())))?;
+        // One that is held is asked about what it has begun; it is given nothing new.
+        let gone = host.skip_reason().filter(|reason| !matches!(reason, SkipReason::Held(_)));
+        gone.map_or(Ok(()), |reason| Err(ClientError::NotInFleet(reason.to_string())))?;
         fleet.client(host)
     };
     Ok(plan.hosts.iter().map(|planned| (planned.host.clone(), client(&planned.host))).collect())

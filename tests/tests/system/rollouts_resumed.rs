@@ -213,6 +213,21 @@ fn a_plan_that_was_kept_is_carried_out_as_it_was_made() -> Result<()> {
 }
 
 #[test]
+fn a_host_that_is_held_before_its_turn_is_left_out() -> Result<()> {
+    let fleet = Fleet::of(2, &Setup::default())?;
+    let waits = fleet.update(&Tree::saying("one")?, &["--approve", "start"])?;
+    assert_eq!(waits.code, 3, "{waits:?}");
+    fleet.swarm(["hold", "web-2", "--because", "its disk is swapped"])?.good()?;
+    let approved = fleet.swarm(["--json", "rollout", "approve", &last(&fleet)?])?;
+    let row = approved.row("web-2")?;
+    assert_eq!((&row["outcome"], &row["code"]), (&"skipped".into(), &"held".into()), "{row}");
+    assert!(row["detail"].as_str().is_some_and(|why| why.contains("its disk is swapped")), "{row}");
+    assert_eq!(approved.row("web-1")?["outcome"], "updated");
+    assert!(fleet.hosts[1].running().is_none());
+    Ok(())
+}
+
+#[test]
 fn a_host_that_was_decommissioned_meanwhile_is_told_as_one() -> Result<()> {
     let fleet = Fleet::of(2, &Setup::default())?;
     let waits = fleet.update(&Tree::saying("one")?, &["--approve", "start"])?;

@@ -182,7 +182,7 @@ impl Rollouts<'_> {
         let orders = HostOrders::new(id, plan, archives);
         let of_epoch = |client: UpdaterClient| client.of_epoch(lease.epoch);
         let clients = clients.into_iter().map(|(host, client)| (host, client.map(of_epoch)));
-        let mut executor = Updaters::new(orders, clients.collect(), now, interrupt);
+        let mut executor = Updaters::new(store, orders, clients.collect(), now, interrupt);
         let crash_point = CrashPoint::after(self.environment.crash_after_event);
         let mut ledger =
             StoreLedger { store, lease, record, observer, notifier, shown, crash_point };

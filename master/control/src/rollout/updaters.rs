@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::{
-    Command, DriverEvent, Event, Executor, HostReport, HostResult, MasterCode, Observation,
+    Command, DriverEvent, Event, Executor, HostOrder, HostReport, HostResult, MasterCode,
+    Observation, ResultCode,
 };
 use protocol::{EventKind, HostName, HostOutcome};
+use store::Store;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -26,7 +28,9 @@ pub type UpdaterClients = BTreeMap<HostName, Result<UpdaterClient, ClientError>>
 
 /// The hosts of a rollout, and what is under way there. Dropped, nothing is waited for any more;
 /// the hosts finish what they have begun.
-pub(super) struct Updaters {
+pub(super) struct Updaters<'a> {
+    /// Asked of each host at its turn: an operator may hold it, or take it out of the fleet, meanwhile.
+    store: &'a Store,
     orders: Arc<HostOrders>,
     clients: UpdaterClients,
     now: fn() -> OffsetDateTime,
@@ -38,8 +42,9 @@ pub(super) struct Updaters {
     receiver: mpsc::UnboundedReceiver<DriverEvent>,
 }
 
-impl Updaters {
+impl<'a> Updaters<'a> {
     pub(super) fn new(
+        store: &'a Store,
         orders: HostOrders,
         clients: UpdaterClients,
         now: fn() -> OffsetDateTime,
@@ -47,6 +52,7 @@ impl Updaters {
     ) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         Self {
+            store,
             orders: Arc::new(orders),
             clients,
             now,
@@ -76,6 +82,26 @@ impl Updaters {
             drop(sender.send(DriverEvent::Event(work.await)));
         });
         self.by_host.insert(host, task);
+    }
+
+    /// A host that is left out of rollouts by now, and has had no order of this one.
+    fn left_out(&self, command: &Command) -> Option<Event> {
+        let (Command::Observe { host }
+        | Command::Order { host, order: HostOrder::Forward { .. }, again: false }) = command
+        else {
+            return None;
+        };
+        // A store that cannot be read ends the rollout where it is written to.
+        let reason = self.store.host(host).ok()?.skip_reason()?;
+        let (code, detail) = (ResultCode::from(reason.code().to_owned()), reason.to_string());
+        let host = host.clone();
+        Some(match command {
+            Command::Order { .. } => {
+                let result = HostResult::new(&host, HostOutcome::Skipped);
+                Event::OrderEnded { result: Box::new(result.with_reason(code, &detail)) }
+            }
+            _ => Event::Observed { host, observation: Observation::Refused { code, detail } },
+        })
     }
 
     /// A host that cannot be told from others, or is not in the fleet any more, is not spoken to.
@@ -110,13 +136,13 @@ impl Updaters {
     }
 }
 
-impl Executor for Updaters {
+impl Executor for Updaters<'_> {
     fn now(&self) -> OffsetDateTime {
         (self.now)()
     }
 
     fn carry_out(&mut self, command: Command) {
-        if let Some(event) = self.unknown(&command) {
+        if let Some(event) = self.unknown(&command).or_else(|| self.left_out(&command)) {
             drop(self.sender.send(DriverEvent::Event(event)));
             return;
         }
@@ -179,7 +205,7 @@ impl Executor for Updaters {
     }
 }
 
-impl Updaters {
+impl Updaters<'_> {
     fn defect(&mut self, broken: &tokio::task::JoinError) -> Option<Event> {
         if broken.is_cancelled() {
             return None;
