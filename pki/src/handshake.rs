@@ -21,10 +21,10 @@ pub enum HandshakeError {
     #[error("trust the other side's certificate: it is not signed by this fleet's CA")]
     ForeignAuthority,
     /// The certificate holds no longer.
-    #[error("trust the other side's certificate: it has expired{}", when(" on ", *.0))]
+    #[error("trust the other side's certificate: it has expired{}, by this machine's clock", when(" on ", *.0))]
     Expired(Option<OffsetDateTime>),
     /// The certificate does not hold yet.
-    #[error("trust the other side's certificate: it does not hold yet{}", when(", but from ", *.0))]
+    #[error("trust the other side's certificate: it does not hold yet{}, by this machine's clock", when(", but from ", *.0))]
     NotYetValid(Option<OffsetDateTime>),
     /// The certificate was revoked.
     #[error("trust the other side's certificate: it was revoked")]
@@ -89,7 +89,7 @@ pub enum Refusal {
     #[error("asks for a certificate")]
     NoCertificate,
     /// Ours holds no longer, or not yet, by its clock.
-    #[error("finds our certificate expired, or not yet valid")]
+    #[error("finds our certificate expired, or not yet valid, by its clock")]
     NotValidNow,
     /// Ours was signed by a CA that it does not trust.
     #[error("does not trust the CA of our certificate")]
@@ -286,7 +286,7 @@ mod tests {
         let date = date(UnixTime::since_unix_epoch(std::time::Duration::from_hours(24)));
         assert_eq!(
             HandshakeError::Expired(date).to_string(),
-            "trust the other side's certificate: it has expired on 1970-01-02T00:00:00Z"
+            "trust the other side's certificate: it has expired on 1970-01-02T00:00:00Z, by this machine's clock"
         );
         assert_eq!(
             HandshakeError::Refused(AlertDescription::UnknownCA.into()).to_string(),

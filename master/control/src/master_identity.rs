@@ -61,13 +61,31 @@ pub struct RenewedMaster {
     pub not_after: OffsetDateTime,
 }
 
-/// Until when the master's certificate holds.
-pub fn certificate_until(home: &Home) -> Result<OffsetDateTime, RenewError> {
-    Ok(Identity::load(&Paths::master(home.root()))?.peer().not_after)
+/// From when, and until when, the master's certificate holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Validity {
+    pub from: OffsetDateTime,
+    pub until: OffsetDateTime,
 }
 
-/// How it stands at `now` with one that holds until then, and what to tell an operator.
-pub fn standing(until: OffsetDateTime, now: OffsetDateTime) -> (Standing, Option<String>) {
+/// From when, and until when, the master's certificate holds.
+pub fn certificate_validity(home: &Home) -> Result<Validity, RenewError> {
+    let identity = Identity::load(&Paths::master(home.root()))?;
+    Ok(Validity { from: identity.peer().not_before, until: identity.peer().not_after })
+}
+
+/// How it stands with the master's certificate at `now`, and what to tell an operator.
+pub fn standing(validity: Validity, now: OffsetDateTime) -> (Standing, Option<String>) {
+    let Validity { from, until } = validity;
+    if now < from {
+        let said = format!(
+            "this machine's clock says {}, and this master's certificate begins at {}: hosts are not \
+             trusted, and do not trust it, until the clock is set",
+            when(now),
+            when(from)
+        );
+        return (Standing::Urgent, Some(said));
+    }
     let left = until - now;
     let (standing, said) = if left > ANNOUNCED {
         return (Standing::Good, None);
@@ -76,7 +94,8 @@ pub fn standing(until: OffsetDateTime, now: OffsetDateTime) -> (Standing, Option
     } else if left > Duration::ZERO {
         (Standing::Urgent, format!("ends in {} days, at {}", left.whole_days(), when(until)))
     } else {
-        (Standing::Urgent, format!("ended at {}: hosts refuse it", when(until)))
+        let ended = when(until);
+        (Standing::Urgent, format!("ended at {ended}, by this machine's clock: hosts refuse it"))
     };
     (standing, Some(format!("this master's certificate {said}; run: swarm renew --master")))
 }
@@ -115,8 +134,8 @@ mod tests {
 
     #[test]
     fn the_end_is_announced_for_three_weeks_and_is_urgent_in_the_last() {
-        let until = at(90 * 86_400);
-        let at_day = |day: i64| standing(until, at(day * 86_400));
+        let validity = Validity { from: at(0), until: at(90 * 86_400) };
+        let at_day = |day: i64| standing(validity, at(day * 86_400));
         assert_eq!(at_day(60), (Standing::Good, None));
         for (day, expected) in [
             (69, Standing::Due),
@@ -129,6 +148,9 @@ mod tests {
             assert!(said.unwrap().contains("swarm renew --master"), "{day}");
         }
         assert!(at_day(91).1.unwrap().contains("hosts refuse it"));
+        let (early, said) = at_day(-1);
+        assert_eq!(early, Standing::Urgent);
+        assert!(said.unwrap().contains("this machine's clock"));
     }
 
     #[test]
@@ -138,7 +160,7 @@ mod tests {
         let home = Home::locate(Some(&path), &HomeEnvironment::default()).unwrap();
         let fleet: Fleet = "north".parse().unwrap();
         initialise(&home, &fleet, "ada", at(0)).unwrap();
-        let before = certificate_until(&home).unwrap();
+        let before = certificate_validity(&home).unwrap().until;
         let store = Store::open(&home.store()).unwrap();
         let late = at(100 * 86_400);
         let renewed = renew_master(&home, &store, "ada", late).unwrap();
@@ -147,7 +169,7 @@ mod tests {
         assert_eq!(identity.peer().fleet, fleet);
         assert_eq!(identity.peer().fingerprint, renewed.fingerprint);
         assert!(before < late && late < renewed.not_after);
-        assert_eq!(certificate_until(&home).unwrap(), renewed.not_after);
-        assert_eq!(standing(renewed.not_after, late).0, Standing::Good);
+        assert_eq!(certificate_validity(&home).unwrap().until, renewed.not_after);
+        assert_eq!(standing(certificate_validity(&home).unwrap(), late).0, Standing::Good);
     }
 }

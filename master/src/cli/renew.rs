@@ -1,7 +1,7 @@
 //! `swarm renew`: a new certificate for the master itself.
 
 use clap::Args;
-use control::master_identity::{Standing, certificate_until, renew_master, standing};
+use control::master_identity::{Standing, certificate_validity, renew_master, standing};
 use explain::{Exit, Failure, when};
 
 use crate::cli::Context;
@@ -33,8 +33,8 @@ impl RenewArgs {
 
 /// Says when the master's certificate ends, if that is soon.
 pub(super) fn announce(context: &Context) -> Result<Standing, Failure> {
-    let until = certificate_until(&context.home)?;
-    let (standing, said) = standing(until, (context.now)());
+    let validity = certificate_validity(&context.home)?;
+    let (standing, said) = standing(validity, (context.now)());
     if let Some(said) = said {
         context.output.note(&format!("warning: {said}"));
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use fleet_tests::{Host, Release, Setup, Tree, host, with_more_and_more_time};
+use fleet_tests::{Fleet, Host, Output, Release, Setup, Tree, host, with_more_and_more_time};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use protocol::{Event, EventKind, Outcome, Phase, Status};
@@ -116,5 +116,27 @@ fn a_running_updaters_clock_that_jumps_a_year_ends_no_watch_and_blinds_none() ->
         })?;
         assert_eq!((status, year), (Status::Updated, now + years), "a jump by {by}");
     }
+    Ok(())
+}
+
+/// What a certificate is held against is a clock, and which one that is, is said on both ends.
+#[test]
+fn a_master_whose_clock_is_wrong_says_that_it_may_be() -> Result<()> {
+    let fleet = Fleet::of(1, &Setup::default())?;
+    let library = faketime()?;
+    let check = |clock: &str| {
+        let mut command = fleet.command(["check", "--all"])?;
+        Output::of(command.env("LD_PRELOAD", &library).env("FAKETIME", clock))
+    };
+    let late = check("+400d")?;
+    assert_eq!(late.code, 1, "{late:?}");
+    assert!(late.stderr.contains("by this machine's clock: hosts refuse it"), "{late:?}");
+    let early = check("-400d")?;
+    assert_eq!(early.code, 1, "{early:?}");
+    assert!(early.stderr.contains("until the clock is set"), "{early:?}");
+    for checked in [&late, &early] {
+        assert!(checked.stdout.contains("by this machine's clock"), "{checked:?}");
+    }
+    fleet.swarm(["check", "--all"])?;
     Ok(())
 }

@@ -53,7 +53,7 @@ fn check_dates(peer: &Peer, now: OffsetDateTime, findings: &mut Vec<Finding>) {
     } else if left.is_negative() {
         findings.push(
             Finding::error("identity", format!("the certificate ended at {}", peer.not_after))
-                .hint("enroll this host again"),
+                .hint("enroll this host again; or, if this machine's clock is wrong, set it"),
         );
     } else if left < life / 3 {
         findings.push(
