@@ -179,6 +179,7 @@ fn units_that_fail_in_every_way_are_told_and_undone() -> Result<()> {
 #[test]
 fn lesson_19_a_process_is_a_unit_of_its_own_and_dies_as_a_whole() -> Result<()> {
     let setup = Setup::default().app("user", "'daemon'").run("transient", "true").without_echo();
+    let setup = setup.run("tasks", "512").run("memory", "'1GiB'");
     let Some(fleet) = BootedFleet::of(1, &setup)? else { return Ok(()) };
     let host = &fleet.members[0];
     let machine = &host.machine;
@@ -189,6 +190,8 @@ fn lesson_19_a_process_is_a_unit_of_its_own_and_dies_as_a_whole() -> Result<()> 
         .ask("systemctl list-units --plain --no-legend 'updater-agent-*' | cut -d' ' -f1")?;
     ensure!(unit.ends_with(".service") && !unit.contains('\n'), "{unit}");
     assert_eq!(machine.show(&unit, "User")?, "daemon");
+    assert_eq!(machine.show(&unit, "TasksMax")?, "512");
+    assert_eq!(machine.show(&unit, "MemoryMax")?, (1_u64 << 30).to_string());
     // Nothing that confines the updater confines it.
     let pid = machine.show(&unit, "MainPID")?;
     let status = machine.ask(&format!("grep NoNewPrivs /proc/{pid}/status"))?;

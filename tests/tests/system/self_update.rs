@@ -99,6 +99,10 @@ fn an_updater_that_does_not_start_replaces_nobody() -> Result<()> {
     assert!(problem.output.iter().any(|line| line.contains("broken")), "{problem:?}");
     assert_eq!(host.health()?.digest, before);
     let good = Tree::healthy("service")?;
+    // What is meant for the other of the two.
+    let problem = replace_by(&host, &good)?.problem()?;
+    assert_eq!((problem.code.status(), &problem.code), (422, &Code::ArchiveRejected));
+    assert_eq!(problem.entry.as_deref(), Some(PROGRAM), "{problem:?}");
     host.push(&good)?.result()?;
     assert_eq!(host.running(), Some(good.digest));
     Ok(())

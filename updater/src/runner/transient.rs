@@ -13,7 +13,7 @@ use common::failed_to;
 use zbus::Fd;
 
 use super::RunnerError;
-use crate::config::{AppConfig, Strategy};
+use crate::config::AppConfig;
 use crate::sys::spawn::Spawn;
 use crate::systemd::{
     Bus, BusConnection, JobResult, SystemdError, Variables, command_properties, micros,
@@ -21,6 +21,13 @@ use crate::systemd::{
 
 /// What the name of an agent's unit begins with.
 pub(super) const UNIT_PREFIX: &str = "updater-";
+
+/// What one agent may have, all of it together.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    tasks: Option<u64>,
+    memory: Option<u64>,
+}
 
 /// How agents of one app are started and ended.
 #[derive(Debug, Clone)]
@@ -31,6 +38,7 @@ pub(super) struct Transient {
     app: String,
     /// The app's own directory, for a file that is there while one starts.
     state: PathBuf,
+    limits: Limits,
     start_timeout: Duration,
     stop_grace: Duration,
     kill_timeout: Duration,
@@ -38,7 +46,7 @@ pub(super) struct Transient {
 
 impl Transient {
     /// None where systemd does not run, cannot be told or would not obey. It is not wanted where the
-    /// configuration forbids it, and where the updater has sockets to pass on, which systemd cannot.
+    /// configuration says so ([`RunConfig::wants_unit`](crate::config::RunConfig::wants_unit)).
     pub(super) fn for_app(
         config: &AppConfig,
         app: String,
@@ -46,9 +54,9 @@ impl Transient {
         connection: &BusConnection,
     ) -> Option<Self> {
         let run = &config.run;
-        let passes_on = run.strategy == Strategy::Handover || !run.sockets.is_empty();
         connection.makes_units().then(|| Self {
-            wanted: run.transient && !passes_on,
+            wanted: run.wants_unit(),
+            limits: Limits { tasks: run.tasks, memory: run.memory.map(|bytes| bytes.0) },
             bus: connection.bus(run.bus_timeout.0),
             app,
             state: state.to_owned(),
@@ -93,6 +101,9 @@ impl Transient {
         properties.extend(names.into_iter().zip(streams.map(|stream| Fd::from(stream).into())));
         properties
             .extend([variables.property(), ("TimeoutStopUSec", micros(self.stop_grace).into())]);
+        let limits = [("TasksMax", self.limits.tasks), ("MemoryMax", self.limits.memory)];
+        properties
+            .extend(limits.into_iter().filter_map(|(name, limit)| Some((name, limit?.into()))));
         let deadline = self.start_timeout;
         let name = unit.clone();
         let started = self.bus.ask_once(move |systemd| async move {

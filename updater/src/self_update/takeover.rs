@@ -1,5 +1,6 @@
 //! The old updater's side of its own replacement.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::environment::LISTENING;
-use crate::self_update::executable::{Foreign, foreign_machine};
+use crate::self_update::executable::{Foreign, PROGRAM, foreign_machine};
 use crate::self_update::{ChannelError, FromParent, SuccessorStarter};
 use crate::sys::bounds::CommandBounds;
 use crate::sys::run::run_bounded;
@@ -31,6 +32,9 @@ pub struct Takeover {
 /// Why a new updater did not take over.
 #[derive(Debug, thiserror::Error)]
 pub enum TakeoverError {
+    /// The archive is one of something else.
+    #[error("find {PROGRAM} in the archive: it is no release of the updater")]
+    NoProgram,
     /// It cannot be looked at.
     #[error("look at the new updater")]
     Look(#[source] std::io::Error),
@@ -82,8 +86,13 @@ impl Takeover {
     /// Whether the new program is for this machine, starts, reads the configuration, has its identity,
     /// and would listen where this updater does when it is started next.
     pub fn check(&self, program: &Path, window: Duration) -> Result<(), TakeoverError> {
-        if let Some(foreign) = foreign_machine(program).map_err(TakeoverError::Look)? {
-            return Err(TakeoverError::Foreign(foreign));
+        match foreign_machine(program) {
+            Ok(None) => {}
+            Ok(Some(foreign)) => return Err(TakeoverError::Foreign(foreign)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(TakeoverError::NoProgram);
+            }
+            Err(error) => return Err(TakeoverError::Look(error)),
         }
         let words = [program, Path::new("check"), Path::new("--running"), Path::new("--config")];
         let words = words.into_iter().chain([self.config.as_path()]);

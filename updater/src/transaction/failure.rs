@@ -7,6 +7,7 @@ use std::error::Error;
 use std::io;
 
 use common::{StateFileError, causes, chain};
+use nix::errno::Errno;
 use protocol::{Code, Problem, SignatureError};
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +39,11 @@ impl Failure {
     pub fn host(error: &(dyn Error + 'static)) -> Self {
         let code = if is_no_space(error) { Code::NoSpace } else { Code::Internal };
         // What the system says alone does not say what was tried.
-        let act = if error.is::<io::Error>() { "use the disk: " } else { "" };
+        let act = match error.downcast_ref::<io::Error>() {
+            Some(error) if is_out_of_resources(error) => "get a task, a descriptor or memory: ",
+            Some(_) => "use the disk: ",
+            None => "",
+        };
         Self::host_problem(Problem::new(code, format!("failed to {act}{}", chain(error))))
     }
 
@@ -88,6 +93,12 @@ macro_rules! faults_of_the_host {
 
 faults_of_the_host!(io::Error, StateFileError, TreeError, RunnerError, CounterError);
 
+/// Whether the system has no more of what a process needs (fork(2), open(2)).
+fn is_out_of_resources(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE))
+}
+
 /// Whether a full disk is behind it.
 fn is_no_space(error: &(dyn Error + 'static)) -> bool {
     std::iter::once(error).chain(causes(error)).any(|error| {
@@ -112,5 +123,13 @@ mod tests {
         }
         let other = Failure::from(io::Error::other("it is gone"));
         assert_eq!(other.problem.detail, "failed to use the disk: it is gone");
+        for errno in [Errno::EAGAIN, Errno::ENOMEM, Errno::EMFILE, Errno::ENFILE] {
+            let failure = Failure::from(io::Error::from(errno));
+            let detail = failure.problem.detail;
+            assert!(
+                detail.starts_with("failed to get a task, a descriptor or memory: "),
+                "{detail}"
+            );
+        }
     }
 }

@@ -19,6 +19,10 @@ section! {
         pub units: Vec<String> = Vec::new(),
         /// Where systemd runs, start a process as a unit of its own.
         pub transient: bool = true,
+        /// Processes and threads that it may have together, as a unit of its own.
+        pub tasks: Option<u64> = None,
+        /// Bytes of memory that it may have together, as a unit of its own.
+        pub memory: Option<Bytes> = None,
         /// Unit files that a release may ship.
         pub unit_files: Vec<String> = Vec::new(),
         /// How long a unit may take to start.
@@ -43,6 +47,15 @@ section! {
         pub backoff: Period = seconds(1),
         /// The longest such pause.
         pub backoff_max: Period = minutes(1),
+    }
+}
+
+impl RunConfig {
+    /// Whether each start is wanted as a unit made for it: not where the updater has sockets to pass on,
+    /// which systemd cannot.
+    pub fn wants_unit(&self) -> bool {
+        let passes_on = self.strategy == Strategy::Handover || !self.sockets.is_empty();
+        self.kind == RunnerKind::Process && self.transient && !passes_on
     }
 }
 

@@ -106,6 +106,7 @@ fn validate_run(section: &str, run: &RunConfig, findings: &mut Vec<Finding>) {
         }
         Some(_) => {}
     }
+    validate_limits(section, run, findings);
     refuse_zero(format!("{section}.log_bytes"), run.log_bytes.0 == 0, findings);
     refuse_zero(format!("{section}.kill_timeout"), run.kill_timeout.0.is_zero(), findings);
     refuse_zero(format!("{section}.backoff"), run.backoff.0.is_zero(), findings);
@@ -113,6 +114,30 @@ fn validate_run(section: &str, run: &RunConfig, findings: &mut Vec<Finding>) {
         findings.push(Finding::error(format!("{section}.backoff_max"), "is less than backoff"));
     }
     validate_environment(&format!("{section}.env"), &run.env, findings);
+}
+
+fn validate_limits(section: &str, run: &RunConfig, findings: &mut Vec<Finding>) {
+    let limits = [
+        ("tasks", "TasksMax=", run.tasks, 16),
+        ("memory", "MemoryMax=", run.memory.map(|bytes| bytes.0), 1 << 20),
+    ];
+    for (key, in_unit, limit, least) in limits {
+        let Some(limit) = limit else { continue };
+        let key = format!("{section}.{key}");
+        if run.kind == RunnerKind::Systemd {
+            findings.push(
+                Finding::error(key, "means nothing for units that are not the updater's own")
+                    .hint(format!("write {in_unit} into the unit")),
+            );
+        } else if limit < least {
+            findings.push(Finding::error(key, "is too little for any program"));
+        } else if !run.wants_unit() {
+            findings.push(
+                Finding::warning(key, "is not held: the agent is no unit of its own")
+                    .hint("that takes transient = true, and no sockets"),
+            );
+        }
+    }
 }
 
 fn validate_environment(
@@ -175,6 +200,20 @@ mod tests {
         ] {
             assert_said(&found, expected);
         }
+    }
+
+    #[test]
+    fn limits_that_nothing_holds_are_told() {
+        let run = |keys: &str| said_of_app(&format!("[app.agent.run]\ntasks = 64\n{keys}\n"));
+        assert!(!run("").iter().any(|said| said.contains("run.tasks")), "{:?}", run(""));
+        assert_said(&run("transient = false"), "warning: app.agent.run.tasks: is not held");
+        assert_said(&run("sockets = ['127.0.0.1:1']"), "warning: app.agent.run.tasks: is not held");
+        let units = run("kind = 'systemd'\nunits = ['a.service']\nmemory = '1GiB'");
+        assert_said(&units, "error: app.agent.run.tasks: means nothing");
+        assert_said(&units, "error: app.agent.run.memory: means nothing");
+        let few = said_of_app("[app.agent.run]\ntasks = 3\nmemory = '1KiB'\n");
+        assert_said(&few, "error: app.agent.run.tasks: is too little");
+        assert_said(&few, "error: app.agent.run.memory: is too little");
     }
 
     #[test]

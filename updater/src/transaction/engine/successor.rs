@@ -65,7 +65,14 @@ impl Engine {
 
 impl From<TakeoverError> for Failure {
     fn from(error: TakeoverError) -> Self {
-        let problem = Problem::new(Code::SelfUpdateFailed, failed_to(&error));
+        let detail = failed_to(&error);
+        let problem = match error {
+            TakeoverError::NoProgram => {
+                let (entry, rule) = (Some(PROGRAM.to_owned()), Some("no_updater".to_owned()));
+                Problem { entry, rule, ..Problem::new(Code::ArchiveRejected, detail) }
+            }
+            _ => Problem::new(Code::SelfUpdateFailed, detail),
+        };
         let output = match error {
             TakeoverError::Refused { output } => output,
             _ => Vec::new(),
