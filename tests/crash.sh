@@ -3,23 +3,25 @@
 # or, after the word `checkpoints`, the scenarios or points that follow.
 set -eu
 
-run() { # run PROGRAM ARGUMENT...
-    program=$1
-    shift
-    cargo run --release --locked --quiet --package fleet-tests --bin "$program" -- "$@"
-}
+# All packages at once: the same features, so that nothing is compiled twice.
+cargo build --release --locked --quiet --workspace --bins
+target=$(cargo metadata --locked --no-deps --format-version 1 |
+    sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+FLEET_PROGRAMS=$target/release
+export FLEET_PROGRAMS
 
 case ${1-} in
 '')
     lost=0
-    run checkpoints || lost=1
-    run crash || lost=1
+    "$FLEET_PROGRAMS/checkpoints" || lost=1
+    "$FLEET_PROGRAMS/crash" || lost=1
     exit $lost
     ;;
 checkpoints)
-    run "$@"
+    shift
+    exec "$FLEET_PROGRAMS/checkpoints" "$@"
     ;;
 *)
-    run crash "$@"
+    exec "$FLEET_PROGRAMS/crash" "$@"
     ;;
 esac
