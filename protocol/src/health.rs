@@ -54,8 +54,8 @@ pub struct AppHealth {
     /// The transaction that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction: Option<TransactionId>,
-    /// Where a rollback takes it at once: what ran before the update that is under way, from its switch to the
-    /// end of its watch.
+    /// Where a rollback takes it at once: what ran before the update that is under way, while its release is
+    /// probed and watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes_to: Option<Digest>,
     /// Whether its program is well: false while its agent should run and does not, or dies again and

@@ -19,7 +19,7 @@ pub struct PastRollout {
 
 /// The last `limit` rollouts, the newest first.
 pub fn past_rollouts(store: &Store, limit: u32) -> Result<Vec<PastRollout>, StoreError> {
-    let kinds = [EventType::RolloutApproved, EventType::RolloutAborted];
+    let kinds = [EventType::RolloutApproved, EventType::RolloutAborted, EventType::RolloutResumed];
     let decisions = store.events_of(&kinds, DECISIONS)?;
     let with_hosts = |rollout: Rollout| {
         let hosts = store.host_results(rollout.id)?;

@@ -79,8 +79,8 @@ pub fn standing(validity: Validity, now: OffsetDateTime) -> (Standing, Option<St
     let Validity { from, until } = validity;
     if now < from {
         let said = format!(
-            "this machine's clock says {}, and this master's certificate begins at {}: hosts are not \
-             trusted, and do not trust it, until the clock is set",
+            "this machine's clock says {}, before this master's certificate begins ({}): set the clock; or, if \
+             it is right, run: swarm renew --master",
             when(now),
             when(from)
         );
@@ -94,8 +94,13 @@ pub fn standing(validity: Validity, now: OffsetDateTime) -> (Standing, Option<St
     } else if left > Duration::ZERO {
         (Standing::Urgent, format!("ends in {} days, at {}", left.whole_days(), when(until)))
     } else {
-        let ended = when(until);
-        (Standing::Urgent, format!("ended at {ended}, by this machine's clock: hosts refuse it"))
+        let said = format!(
+            "this master's certificate ended at {}, and this machine's clock says {}: if that is right, hosts \
+             refuse it; run: swarm renew --master. If it is wrong, set the clock",
+            when(until),
+            when(now)
+        );
+        return (Standing::Urgent, Some(said));
     };
     (standing, Some(format!("this master's certificate {said}; run: swarm renew --master")))
 }

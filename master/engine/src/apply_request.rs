@@ -47,7 +47,10 @@ pub(super) fn apply_request(
             }
             state.observations_since = now;
             state.enter(Status::Running, now);
-            let body = NoticeBody::Resumed { continued: *request == Request::Continue };
+            let body = NoticeBody::Resumed {
+                continued: *request == Request::Continue,
+                because: because.map(str::to_owned),
+            };
             out.push(Command::Announce(Notice::of(&state.plan, body)));
         }
         _ => {}

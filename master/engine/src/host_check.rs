@@ -2,11 +2,9 @@
 
 use protocol::{Code, Digest, HostOutcome, Kind, Phase};
 
-use crate::{Action, AppReport, HostResult, MasterCode, Observation, Plan, PlannedHost};
-
-/// Why a host is left out, whatever it says itself.
-const LEFT_OUT: [MasterCode; 3] =
-    [MasterCode::Held, MasterCode::Decommissioned, MasterCode::EnrolledWithoutAnUpdater];
+use crate::{
+    Action, AppReport, HostResult, MasterCode, Observation, Plan, PlannedHost, ResultCode,
+};
 
 /// What an observation of a host means for its order.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,8 +40,8 @@ pub(super) fn check_host(
     let report = match observation {
         Observation::Reported(report) => report,
         Observation::Refused { code, detail } => {
-            let left_out = LEFT_OUT.iter().any(|left_out| *code == (*left_out).into());
-            let outcome = if left_out { HostOutcome::Skipped } else { HostOutcome::Failed };
+            let outcome =
+                if is_left_out(code) { HostOutcome::Skipped } else { HostOutcome::Failed };
             return HostCheck::NotOrdered(result(outcome).with_reason(code.clone(), detail));
         }
         Observation::Unreachable { code, detail } => {
@@ -86,6 +84,13 @@ pub(super) fn check_host(
         return HostCheck::Unhealthy(failed(active).with_reason(MasterCode::Unhealthy, &detail));
     }
     HostCheck::Ready
+}
+
+/// Whether a code says that the master leaves a host out, whatever that says itself.
+pub fn is_left_out(code: &ResultCode) -> bool {
+    [MasterCode::Held, MasterCode::Decommissioned, MasterCode::EnrolledWithoutAnUpdater]
+        .into_iter()
+        .any(|left_out| *code == left_out.into())
 }
 
 /// The detail of a host that has too little space for the archive.

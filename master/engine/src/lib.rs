@@ -46,6 +46,7 @@ pub use command::{Command, HostOrder};
 pub use describe::{describe_host, describe_rollout};
 pub use driver::{AppendOutcome, DriverEvent, Executor, HEARTBEAT, Ledger, Step, drive};
 pub use event::{AppReport, Event, HostReport, Observation};
+pub use host_check::is_left_out;
 pub use host_check::no_space_detail;
 pub use host_row::HostResult;
 pub use host_state::{HostActivity, HostState};

@@ -61,7 +61,12 @@ pub enum NoticeBody {
     /// Another driver goes on with it, or an operator let it go on: `continued` says that the failures
     /// so far do not count any more.
     #[serde(rename = "rollout.resumed")]
-    Resumed { continued: bool },
+    Resumed {
+        continued: bool,
+        /// Why, in the operator's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    },
     #[serde(rename = "rollout.rolling_back")]
     RollingBack,
     /// Every host has its result.

@@ -9,6 +9,9 @@ use time::OffsetDateTime;
 
 use crate::{Observation, Policy, ResultCode};
 
+/// The longest watch that a host is believed.
+const LONGEST_WATCH: Duration = Duration::from_hours(7 * 24);
+
 /// A plan. It is never changed once it is made: its digest is what is approved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -80,11 +83,12 @@ pub struct PlannedHost {
 
 impl Plan {
     /// How much longer a host of this place watches, by its own configuration, than the policy asks for:
-    /// the master waits for so much longer.
+    /// the master waits for so much longer, but not for ever because a host says so.
     pub fn longer_watch(&self, place: usize) -> Duration {
         let own = self.hosts.get(place).and_then(PlannedHost::own_watch);
+        let own = own.map_or(Duration::ZERO, |own| own.0.min(LONGEST_WATCH));
         let asked = self.policy.options.watch.map_or(Duration::ZERO, |watch| watch.0);
-        own.map_or(Duration::ZERO, |own| own.0.saturating_sub(asked))
+        own.saturating_sub(asked)
     }
 
     /// How long the order of a host of this place may take.

@@ -228,8 +228,14 @@ impl State {
     /// The host gave a sign of life: the deadline of its silence starts again.
     pub(super) fn restart_deadline(&mut self, index: usize, now: OffsetDateTime) {
         let deadlines = &self.plan.policy.deadlines;
-        let phase = deadlines.phase.0.saturating_add(self.plan.longer_watch(index));
         let host = &self.hosts[index];
+        let phase = match host.activity {
+            HostActivity::Updating(Phase::Watching)
+            | HostActivity::RollingBack(Phase::Watching) => {
+                deadlines.phase.0.saturating_add(self.plan.longer_watch(index))
+            }
+            _ => deadlines.phase.0,
+        };
         let until = match (host.activity, host.due) {
             (_, Some(due)) => due.min(now + phase),
             (_, None) => now + deadlines.observe.0,

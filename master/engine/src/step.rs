@@ -150,7 +150,7 @@ fn driver_started(
             approval::reach_gate(state, Gate::Start, now, out);
         }
         Status::Running | Status::RollingBack => {
-            let body = NoticeBody::Resumed { continued: false };
+            let body = NoticeBody::Resumed { continued: false, because: None };
             out.push(Command::Announce(Notice::of(&state.plan, body)));
         }
         _ => {}

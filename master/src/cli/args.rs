@@ -126,7 +126,7 @@ pub enum FleetCommand {
     Set(set::SetArgs),
     /// Keep a host out of rollouts for a while
     ///
-    /// No rollout that begins takes it; its rows, `swarm list`, `status` and `why` say by whom and why.
+    /// No rollout gives it a new release, not one under way either; its rows, `swarm list`, `status` and `why` say by whom and why.
     Hold(hold::HoldArgs),
     /// Let a host take part in rollouts again
     Unhold(hold::UnholdArgs),

@@ -63,6 +63,10 @@ fn decided(decisions: &[Event]) -> String {
             let why = because.map(|why| format!(": {why}")).unwrap_or_default();
             Some(format!("; {} approved {gate}{why}", event.who))
         }
+        NoticeBody::Resumed { continued: true, because } => {
+            let why = because.map(|why| format!(": {why}")).unwrap_or_default();
+            Some(format!("; {} went on with it{why}", event.who))
+        }
         NoticeBody::Aborted { why } => Some(format!("; ended: {why}")),
         _ => None,
     };

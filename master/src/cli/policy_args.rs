@@ -29,7 +29,7 @@ pub struct PolicyArgs {
     /// Watch the release at least so long, if the host's own configuration says less: 2m
     #[arg(long, value_name = "TIME", help_heading = "Policy")]
     pub watch: Option<Period>,
-    /// How long a host may take for all of its order, whatever it says meanwhile, besides its watch
+    /// How long a host's whole order may take, not counting its watch
     #[arg(long, value_name = "TIME", default_value = "6h", value_parser = more_than_nothing,
         help_heading = "Policy")]
     pub order_timeout: Period,

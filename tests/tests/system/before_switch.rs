@@ -116,3 +116,24 @@ fn a_port_that_another_program_has_is_told_before_the_first_byte() -> Result<()>
     host.installs("newer")?;
     host.rests()
 }
+
+/// That it could be an agent's, is for the updater to say, and not for the process.
+#[test]
+fn a_stranger_that_says_that_it_is_an_agent_is_told_all_the_same() -> Result<()> {
+    let host = host()?;
+    let serve = "import socket, sys, time\n\
+        s = socket.create_server((sys.argv[1], int(sys.argv[2])))\nprint(flush=True)\ntime.sleep(600)";
+    let mut stranger = Command::new("python3");
+    stranger.args(["-c", serve, &host.agent.ip().to_string(), &host.agent.port().to_string()]);
+    stranger.env("RELEASE_INSTANCE", "x").stdout(std::process::Stdio::piped());
+    let mut stranger = stranger.spawn()?;
+    let mut printed = stranger.stdout.take().context("its output")?;
+    std::io::Read::read_exact(&mut printed, &mut [0])?;
+    let problem = host.push(&Tree::healthy("new")?)?.problem();
+    stranger.kill()?;
+    stranger.wait()?;
+    let problem = problem?;
+    ensure!(problem.detail.contains(&format!("pid {}", stranger.id())), "{problem:?}");
+    host.installs("new")?;
+    host.rests()
+}

@@ -26,6 +26,15 @@ fn proven(host: &Host, release: &Release) -> Result<ProbeReport> {
     result.probe.context("a probe")
 }
 
+/// What has the port is told at once, and found out by the proof where it is passed over.
+fn undone_by_force(host: &Host, release: &Release) -> Result<()> {
+    let refused = host.push(release)?.problem()?;
+    assert_eq!(refused.code, Code::Internal, "{refused:?}");
+    let forced = host.order("/update?force=true", release).send()?.problem()?;
+    assert_eq!(forced.code, Code::RolledBack, "{forced:?}");
+    Ok(())
+}
+
 fn undone(host: &Host, release: &Release) -> Result<String> {
     let problem = host.push(release)?.problem()?;
     assert_eq!(problem.code, Code::RolledBack, "{problem:?}");
@@ -79,12 +88,7 @@ fn a_connection_is_proven_by_the_process_that_took_it() -> Result<()> {
     let address = elsewhere.local_addr()?;
     let setup = Setup::default().without_echo().health("tcp", &format!("'{address}'"));
     let host = Host::alone(&setup)?;
-    let one = Tree::healthy("one")?;
-    let refused = host.push(&one)?.problem()?;
-    assert_eq!(refused.code, Code::Internal, "{refused:?}");
-    let forced = host.order("/update?force=true", &one).send()?.problem()?;
-    assert_eq!(forced.code, Code::RolledBack, "{forced:?}");
-    Ok(())
+    undone_by_force(&host, &Tree::healthy("one")?)
 }
 
 #[test]
@@ -111,8 +115,8 @@ fn lesson_09_an_answer_from_somebody_else_proves_nothing() -> Result<()> {
     other.push(&Tree::healthy("other")?)?.result()?;
     let url = format!("'http://{}/health'", other.agent);
     let echo = Host::alone(&Setup::default().health("url", &url))?;
-    undone(&echo, &Tree::healthy("one")?)?;
+    undone_by_force(&echo, &Tree::healthy("one")?)?;
     let process = Host::alone(&Setup::default().without_echo().health("url", &url))?;
-    undone(&process, &Tree::healthy("two")?)?;
+    undone_by_force(&process, &Tree::healthy("two")?)?;
     Ok(())
 }

@@ -54,17 +54,17 @@ fn lesson_45_a_master_that_was_killed_is_gone_on_with_to_the_same_end() -> Resul
             let id = last(&fleet)?;
             let other = fleet.update(&tree, &["--batch", "1"])?;
             assert_eq!(other.code, 4, "{other:?}");
-            assert_snapshot!(wording(&other.stderr), @r#"{"error":{"causes":["USER started it TIME; batch 1 of 2: 1 host under way, 1 waits; next: batch 2 of 2; expected to be done about TIME; the swarm that drove it is gone"],"exit":4,"hint":"go on with it: swarm rollout resume ID; or take back what it did: swarm rollout rollback ID; or leave all as it is: swarm rollout abort ID","message":"failed to begin: web-1, web-2, web-3, web-4 are in the rollout ID"}}"#);
+            assert_snapshot!(wording(&other.stderr), @r#"{"error":{"causes":["USER started it TIME; batch 1 of 2: 1 host under way, 1 waits; next: batch 2 of 2; expected to be done about TIME; the swarm process that drove it is gone"],"exit":4,"hint":"go on with it: swarm rollout resume ID; or take back what it did: swarm rollout rollback ID; or leave all as it is: swarm rollout abort ID","message":"failed to begin: web-1, web-2, web-3, web-4 are in the rollout ID"}}"#);
             // Who waits for it is told at once what there is to do.
             let mut waits = fleet.command(["update", "--all", "--batch", "1", "--wait", "1ms"])?;
             let waits = Output::of(waits.arg("--root").arg(tree.path()))?;
             assert_snapshot!(wording(&waits.stderr), @r"
             note: TEMPORARY is no git work tree and its release.toml has no [pack]: everything in it is packed, except what looks like a secret and what builds leave behind
             packed SHORT: 2 files, SIZE
-            waiting for the rollout ID: USER started it TIME; batch 1 of 2: 1 host under way, 1 waits; next: batch 2 of 2; expected to be done about TIME; the swarm that drove it is gone
+            waiting for the rollout ID: USER started it TIME; batch 1 of 2: 1 host under way, 1 waits; next: batch 2 of 2; expected to be done about TIME; the swarm process that drove it is gone
             go on with it: swarm rollout resume ID; or take back what it did: swarm rollout rollback ID; or leave all as it is: swarm rollout abort ID
             error: failed to begin: web-1, web-2, web-3, web-4 are in the rollout ID
-            caused by: USER started it TIME; batch 1 of 2: 1 host under way, 1 waits; next: batch 2 of 2; expected to be done about TIME; the swarm that drove it is gone
+            caused by: USER started it TIME; batch 1 of 2: 1 host under way, 1 waits; next: batch 2 of 2; expected to be done about TIME; the swarm process that drove it is gone
             hint: go on with it: swarm rollout resume ID; or take back what it did: swarm rollout rollback ID; or leave all as it is: swarm rollout abort ID
             ");
             let again = fleet.update(&tree, &policy)?;

@@ -84,16 +84,22 @@ impl Probe {
         }
     }
 
-    /// A process that listens where the probe asks, and is neither of `agent` nor any other of ours; in words.
-    pub fn stranger(&self, agent: Option<&Instance>) -> Option<String> {
+    /// A process that listens where the probe asks, and is neither of `agent` nor another one that `is_ours`;
+    /// in words.
+    pub fn stranger(
+        &self,
+        agent: Option<&Instance>,
+        is_ours: &dyn Fn(u32) -> bool,
+    ) -> Option<String> {
         let address = match &self.target {
             Target::Http(target) => target.address(),
             Target::Tcp(address) => address.clone(),
             Target::Command(_) | Target::Nothing => return None,
         };
-        // A name is not asked for: it may lead to another host.
-        let asked = address.parse().ok()?;
-        let stranger = stranger_at(agent, asked)?;
+        let own = address.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+        // Another name is not asked for: it may lead to another host.
+        let asked = own.unwrap_or(address).parse().ok()?;
+        let stranger = stranger_at(agent, asked, is_ours)?;
         Some(format!("{stranger} listens at {asked}"))
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 
-use crate::runner::{Instance, MARK};
+use crate::runner::Instance;
 use crate::sys::proc;
 use crate::sys::tcp::{Socket, Wanted, table};
 
@@ -63,20 +63,29 @@ pub(super) fn listens_elsewhere(agent: &Instance, asked: SocketAddr) -> bool {
     !own.is_empty() && !own.iter().any(|socket| is_listener(socket, canonical(asked)))
 }
 
-/// A process that listens where a probe asks and is none of ours: no agent could be proven there. `agent` is
-/// the one that runs now, if one does.
-pub(super) fn stranger_at(agent: Option<&Instance>, asked: SocketAddr) -> Option<String> {
+/// A process that listens where a probe asks, and is neither of the agent that runs now, if one does, nor
+/// another one that `is_ours`: no release could be proven there.
+pub(super) fn stranger_at(
+    agent: Option<&Instance>,
+    asked: SocketAddr,
+    is_ours: &dyn Fn(u32) -> bool,
+) -> Option<String> {
     let members = agent.map(Instance::members).unwrap_or_default();
-    let held: BTreeSet<u64> = members.iter().flat_map(|pid| proc::sockets(*pid)).collect();
     let tables = networks(&members, Wanted::At(asked.port()));
-    let theirs =
-        |socket: &&Socket| is_listener(socket, canonical(asked)) && !held.contains(&socket.inode);
-    // An agent that no file names is found again, and ended; that of another host is for the proof to tell.
-    let ours = |pid: &u32| keeps(*pid) || proc::environment(*pid).contains_key(MARK);
-    tables.iter().flatten().filter(theirs).find_map(|socket| {
-        let holders = holders(socket.inode);
-        holders.first().filter(|_| !holders.iter().any(ours)).map(|pid| describe(*pid))
-    })
+    // After the tables: what was opened before them is held by now.
+    let held: BTreeSet<u64> = members.iter().flat_map(|pid| proc::sockets(*pid)).collect();
+    let mut theirs: BTreeSet<u64> =
+        listeners(&tables, canonical(asked)).iter().map(|socket| socket.inode).collect();
+    theirs.retain(|inode| !held.contains(inode));
+    if theirs.is_empty() {
+        return None;
+    }
+    // In one pass, however many sockets there are.
+    let all = proc::all().unwrap_or_default();
+    let holds = |pid: &u32| proc::sockets(*pid).iter().any(|inode| theirs.contains(inode));
+    let holders: Vec<u32> = all.into_iter().map(|stat| stat.pid).filter(holds).collect();
+    let ours = |pid: &u32| keeps(*pid) || members.contains(pid) || is_ours(*pid);
+    holders.first().filter(|_| !holders.iter().any(ours)).map(|pid| describe(*pid))
 }
 
 /// One look; `None` if things moved.
@@ -91,12 +100,7 @@ fn look(instance: &Instance, local: SocketAddr, peer: SocketAddr) -> Option<Stan
         let text = format!("{peer} is answered by {who}, which is not of the new release");
         return Some(Standing::Foreign(text));
     }
-    // Those of another network than the answer's do not matter.
-    let listening: Vec<&Socket> = tables
-        .iter()
-        .find(|table| table.iter().any(|socket| is_listener(socket, peer)))
-        .map(|table| table.iter().filter(|socket| is_listener(socket, peer)).collect())
-        .unwrap_or_default();
+    let listening = listeners(&tables, peer);
     if let Some(other) = listening.iter().find(|socket| !held.contains(&socket.inode)) {
         let who = stranger(instance, other.inode)?;
         let text = format!("{who} listens at {} and is not of the new release", other.local);
@@ -129,7 +133,21 @@ fn accepted(tables: &[Vec<Socket>], local: SocketAddr, peer: SocketAddr) -> Opti
     tables.iter().flatten().find(other_end).copied()
 }
 
-/// What would be given a connection to `peer`.
+/// What would be given a connection to `peer`, in the first of these networks that has such a thing: those
+/// of another network than the answer's do not matter.
+fn listeners(tables: &[Vec<Socket>], peer: SocketAddr) -> Vec<&Socket> {
+    let table = tables.iter().find(|table| table.iter().any(|socket| is_listener(socket, peer)));
+    let mut all: Vec<_> =
+        table.into_iter().flatten().filter(|socket| is_listener(socket, peer)).collect();
+    // One of the address's own family is given the connection, and not one for both.
+    let own = |socket: &&Socket| socket.local.is_ipv4() == peer.is_ipv4();
+    if all.iter().any(own) {
+        all.retain(own);
+    }
+    all
+}
+
+/// Whether a socket may be given a connection to `peer`.
 fn is_listener(socket: &Socket, peer: SocketAddr) -> bool {
     let host = socket.local.ip();
     socket.listens

@@ -14,7 +14,7 @@ use crate::sys::proc::{self, Stat};
 use crate::sys::process::{ProcessId, boot_id};
 
 /// The variable that marks the processes of one start.
-pub const MARK: &str = "RELEASE_INSTANCE";
+pub(super) const MARK: &str = "RELEASE_INSTANCE";
 
 /// What tells the processes of one start from all others.
 #[derive(Debug, Clone, PartialEq, Eq)]

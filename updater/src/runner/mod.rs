@@ -32,7 +32,6 @@ pub use instance::{ExitReport, Instance};
 pub use launch::{Launch, command_of, release_path_variable};
 pub use left_agents::{LeftAgent, left_agents};
 pub use log_writer::write_log;
-pub use members::MARK;
 pub use process::{Runner, for_app};
 pub use resources::RunnerResources;
 pub use socket_store::SocketStore;

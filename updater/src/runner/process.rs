@@ -50,6 +50,9 @@ pub trait Runner: Debug + Send + Sync {
     /// The agent that runs, started by this updater, an earlier one, or systemd.
     fn find(&self) -> Result<Option<Instance>, RunnerError>;
 
+    /// Whether a process is of an agent of this app, also of one that is not written down.
+    fn owns(&self, pid: u32) -> bool;
+
     /// Takes over an agent of ours that is not written down, if it is of the active release and none is
     /// known; others are ended. Of every release there is one start.
     fn adopt_stray(&self, _active: &Digest, _grace: Duration) -> Result<(), RunnerError> {
@@ -181,6 +184,10 @@ impl Runner for ProcessRunner {
             self.sockets.share(instance);
         }
         Ok(found)
+    }
+
+    fn owns(&self, pid: u32) -> bool {
+        strays::is_ours(pid, &self.store, &self.users())
     }
 
     fn remove_host_files(&self) -> Result<(), RunnerError> {
@@ -329,10 +336,13 @@ impl ProcessRunner {
     fn strays(&self) -> Result<Vec<Stray>, RunnerError> {
         let written = [self.serving.read()?, self.beside.read()?];
         let known: Vec<_> = written.into_iter().flatten().map(|record| record.mark).collect();
-        // A user that is gone must not keep an agent from being stopped.
+        strays::find(&self.store, &known, &self.users()).map_err(RunnerError::Follow)
+    }
+
+    /// Which users its agents may be of. One that is gone must not keep an agent from being stopped.
+    fn users(&self) -> Vec<u32> {
         let user = self.user.as_deref().and_then(|name| User::by_name(name).ok());
-        let users: Vec<_> = User::current().into_iter().chain(user).map(|user| user.uid).collect();
-        strays::find(&self.store, &known, &users).map_err(RunnerError::Follow)
+        User::current().into_iter().chain(user).map(|user| user.uid).collect()
     }
 
     fn end_stray(&self, stray: &Stray, grace: Duration) -> Result<(), RunnerError> {

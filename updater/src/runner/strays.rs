@@ -49,6 +49,11 @@ pub(super) fn find(store: &Path, known: &[String], users: &[u32]) -> io::Result<
     Ok(strays)
 }
 
+/// Whether a process is of an agent that was started from this store.
+pub(super) fn is_ours(pid: u32, store: &Path, users: &[u32]) -> bool {
+    ours(pid, store, users).is_some()
+}
+
 /// The mark of a process and its release, if it is an agent's that was started from this store.
 fn ours(pid: u32, store: &Path, users: &[u32]) -> Option<(String, PathBuf)> {
     let variables = proc::environment(pid);

@@ -104,10 +104,14 @@ impl App {
     fn refuse_taken_port(&self) -> Result<(), Failure> {
         let active = self.settings.layout.slot(Slot::Active)?;
         let agent = active.and_then(|active| self.agent.running_instance(&active));
-        let Some(stranger) = self.agent.probe.stranger(agent.as_ref()) else { return Ok(()) };
+        let Some(stranger) =
+            self.agent.probe.stranger(agent.as_ref(), &|pid| self.agent.runner().owns(pid))
+        else {
+            return Ok(());
+        };
         let detail = format!(
             "{stranger}, where [app.{}.health] asks, and is no agent of this updater: end it, or mend the address; \
-             or say force",
+             --force goes on all the same",
             self.settings.name
         );
         Err(Failure::host_problem(Problem::new(Code::Internal, detail)))

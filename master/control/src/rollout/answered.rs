@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::{HostResult, MasterCode, Observation};
+use engine::{HostResult, MasterCode, Observation, is_left_out};
 use protocol::{Code, Digest, HostName, HostOutcome, Kind, Status};
 
 use crate::updater_client::{ClientError, OrderResult};
@@ -10,6 +10,8 @@ use crate::updater_client::{ClientError, OrderResult};
 /// How a host is found that gave no answer.
 pub(super) fn unreachable(error: &ClientError) -> Observation {
     let (code, detail) = (error.code(), error.one_line());
+    // Whether a host is left out is for the master to say.
+    let code = if is_left_out(&code) { MasterCode::Refused.into() } else { code };
     if error.was_reached() {
         Observation::Refused { code, detail }
     } else {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Backoff, random};
-use engine::{HostOrder, HostResult, MasterCode, Plan, PlannedHost};
+use engine::{HostOrder, HostResult, MasterCode, Plan, PlannedHost, ResultCode};
 use protocol::{Code, Digest, HostName, HostOutcome, Kind, OrderOptions, Status};
-use store::RolloutId;
+use store::{RolloutId, SkipReason};
 use tokio::time::{Instant, sleep};
 
 use crate::rollout::{Archives, Goal, answered, self_update};
@@ -80,6 +80,30 @@ impl HostOrders {
                 self.then_its_updater(client, updater, result, progress).await
             }
             HostOrder::Back { .. } => result,
+        };
+        answered::lasted(result, begun.elapsed())
+    }
+
+    /// What became of an order that may have been given before, of a host that is left out by now. One that it
+    /// never got is not given again.
+    pub(super) async fn take_if_given(
+        &self,
+        host: &HostName,
+        client: &UpdaterClient,
+        order: HostOrder,
+        reason: &SkipReason,
+        progress: ProgressCallback,
+    ) -> HostResult {
+        let begun = Instant::now();
+        let skipped = || {
+            HostResult::new(host, HostOutcome::Skipped)
+                .with_reason(ResultCode::from(reason.code().to_owned()), &reason.to_string())
+        };
+        let Some(pending) = self.pending_order(host, order) else { return skipped() };
+        let result = match client.recover_outcome(&self.plan.app, &pending.key, progress).await {
+            Ok(Some(answer)) => pending.result(host, answer),
+            Ok(None) => skipped(),
+            Err(error) => answered::of_error(host, pending.from, &error),
         };
         answered::lasted(result, begun.elapsed())
     }

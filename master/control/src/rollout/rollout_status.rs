@@ -51,7 +51,7 @@ impl RolloutStatus {
         let left = self.driver.is_none() && !self.state.is_idle();
         left.then(|| {
             format!(
-                "no swarm drives it; to go on: swarm rollout resume {}",
+                "no swarm process drives it; to go on: swarm rollout resume {}",
                 self.rollout.id.short()
             )
         })

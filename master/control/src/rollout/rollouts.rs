@@ -281,7 +281,7 @@ impl Rollouts<'_> {
         let left = driver.is_none() && !state.is_idle();
         let driver = match driver {
             Some(driver) => format!("; driven by {driver}"),
-            None if left => "; the swarm that drove it is gone".to_owned(),
+            None if left => "; the swarm process that drove it is gone".to_owned(),
             None => String::new(),
         };
         let words = format!(

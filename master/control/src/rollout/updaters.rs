@@ -10,7 +10,7 @@ use engine::{
     Observation, ResultCode,
 };
 use protocol::{EventKind, HostName, HostOutcome};
-use store::Store;
+use store::{SkipReason, Store};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -91,8 +91,7 @@ impl<'a> Updaters<'a> {
         else {
             return None;
         };
-        // A store that cannot be read ends the rollout where it is written to.
-        let reason = self.store.host(host).ok()?.skip_reason()?;
+        let reason = self.skip_reason(host)?;
         let (code, detail) = (ResultCode::from(reason.code().to_owned()), reason.to_string());
         let host = host.clone();
         Some(match command {
@@ -102,6 +101,12 @@ impl<'a> Updaters<'a> {
             }
             _ => Event::Observed { host, observation: Observation::Refused { code, detail } },
         })
+    }
+
+    /// Why a host is left out of rollouts by now. A store that cannot be read ends the rollout where it is
+    /// written to.
+    fn skip_reason(&self, host: &HostName) -> Option<SkipReason> {
+        self.store.host(host).ok()?.skip_reason()
     }
 
     /// A host that cannot be told from others, or is not in the fleet any more, is not spoken to.
@@ -161,6 +166,16 @@ impl Executor for Updaters<'_> {
                     let updater = updater.clone();
                     self.tasks.spawn(async move { orders.stop(&updater).await });
                 }
+            }
+            Command::Order { host, order: order @ HostOrder::Forward { .. }, again: true }
+                if self.skip_reason(&host).is_some() =>
+            {
+                let Some(reason) = self.skip_reason(&host) else { return };
+                self.begin(host, |host, updater, progress| async move {
+                    let result =
+                        orders.take_if_given(&host, &updater, order, &reason, progress).await;
+                    Event::OrderEnded { result: Box::new(result) }
+                });
             }
             Command::Order { host, order, again } => {
                 self.begin(host, |host, updater, progress| async move {

@@ -48,7 +48,7 @@ pub(in crate::cli) fn run(
         });
         return Ok(Exit::Success);
     }
-    output.note("no swarm drives it: going on with it from here");
+    output.note("no swarm process drives it: going on with it from here");
     block_on(async {
         let interrupt = Interrupt::listen()?;
         let (plan, sources) = rollouts.begun(id)?;

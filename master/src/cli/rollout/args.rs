@@ -36,7 +36,7 @@ pub enum RolloutCommand {
     /// Go on though the breaker tripped: the failures so far do not count any more
     Continue(Decided),
     /// Take back every host that the rollout updated; a watch is not waited for
-    Rollback(Decided),
+    Rollback(Which),
     /// End a rollout, and leave all hosts as they are; a watch is not waited for
     Abort(Decided),
     /// Take the hosts that a rollout changed back to what each ran before, one that is over too
@@ -57,7 +57,7 @@ pub struct Decided {
     /// Which one.
     #[command(flatten)]
     which: Which,
-    /// Why, for the log and the history
+    /// Why, for the history
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     because: Option<String>,
 }
@@ -70,12 +70,14 @@ impl RolloutCommand {
             Self::Show(arguments) => return arguments.run(context),
             Self::Undo(arguments) => return arguments.run(context),
             Self::Watch(which) => return watch::run(which, context),
+            Self::Rollback(which) => {
+                return answer::run(which, &Request::Rollback, None, context);
+            }
             Self::Pause(which) => return answer::run(which, &Request::Pause, None, context),
             Self::Resume(which) => return answer::run(which, &Request::Resume, None, context),
             Self::Approve { decided, digest } => (decided, Request::Approve { digest: *digest }),
             Self::Reject(decided) => (decided, Request::Reject),
             Self::Continue(decided) => (decided, Request::Continue),
-            Self::Rollback(decided) => (decided, Request::Rollback),
             Self::Abort(decided) => (decided, Request::Abort),
         };
         answer::run(&decided.which, &request, decided.because.as_deref(), context)

@@ -76,7 +76,7 @@ fn notices() -> Vec<Notice> {
         },
         NoticeBody::Paused(Question::Approval { gate: Gate::Start, plan: digest }),
         NoticeBody::Paused(Question::Answer { why: "ada asked for it".to_owned() }),
-        NoticeBody::Resumed { continued: true },
+        NoticeBody::Resumed { continued: true, because: None },
         NoticeBody::RollingBack,
         NoticeBody::Completed { result: RolloutResult::Completed },
         NoticeBody::Aborted { why: "ada aborted it".to_owned() },

@@ -118,10 +118,10 @@ fn validate_run(section: &str, run: &RunConfig, findings: &mut Vec<Finding>) {
 
 fn validate_limits(section: &str, run: &RunConfig, findings: &mut Vec<Finding>) {
     let limits = [
-        ("tasks", "TasksMax=", run.tasks, 16),
-        ("memory", "MemoryMax=", run.memory.map(|bytes| bytes.0), 1 << 20),
+        ("tasks", "TasksMax=", run.tasks, 16, "16"),
+        ("memory", "MemoryMax=", run.memory.map(|bytes| bytes.0), 1 << 20, "1MiB"),
     ];
-    for (key, in_unit, limit, least) in limits {
+    for (key, in_unit, limit, least, said) in limits {
         let Some(limit) = limit else { continue };
         let key = format!("{section}.{key}");
         if run.kind == RunnerKind::Systemd {
@@ -130,7 +130,8 @@ fn validate_limits(section: &str, run: &RunConfig, findings: &mut Vec<Finding>) 
                     .hint(format!("write {in_unit} into the unit")),
             );
         } else if limit < least {
-            findings.push(Finding::error(key, "is too little for any program"));
+            findings
+                .push(Finding::error(key, format!("is too little: it has to be {said} at least")));
         } else if !run.wants_unit() {
             findings.push(
                 Finding::warning(key, "is not held: the agent is no unit of its own")

@@ -16,6 +16,7 @@ use super::control::{Control, Start, is_of_this_boot};
 use super::environment_file;
 use super::files::UnitFiles;
 use super::handover_obstacles::handover_obstacles;
+use super::own_processes::is_of_units;
 use super::shipped::kept_units;
 use super::template_instance::TemplateInstance;
 use crate::config::{AppConfig, RunConfig};
@@ -105,6 +106,10 @@ impl Runner for HandoverUnitsRunner {
         );
         self.control.end(&units, grace)?;
         self.serving.clear(grace)
+    }
+
+    fn owns(&self, pid: u32) -> bool {
+        is_of_units(pid, &self.config.units)
     }
 
     fn find(&self) -> Result<Option<Instance>, RunnerError> {

@@ -11,6 +11,7 @@ mod follow;
 mod handover_obstacles;
 mod handover_runner;
 mod order;
+mod own_processes;
 mod runner;
 mod shipped;
 mod started;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::control::{Control, is_of_this_boot};
 use super::environment_file;
 use super::files::UnitFiles;
+use super::own_processes::is_of_units;
 use super::shipped::kept_units;
 use crate::config::RunConfig;
 use crate::runner::instance::Record;
@@ -64,6 +65,10 @@ impl Runner for UnitsRunner {
         self.files.bring_about(&wanted, || self.control.reload())?;
         checkpoint("units_placed");
         self.control.start(&self.seat, &self.units, launch, Record::of_units(launch, None))
+    }
+
+    fn owns(&self, pid: u32) -> bool {
+        is_of_units(pid, &self.units)
     }
 
     fn stop(&self, _instance: &Instance, grace: Duration) -> Result<(), RunnerError> {

@@ -59,6 +59,7 @@ impl Engine {
             status.since = wall_clock();
             status.running = None;
             status.to = None;
+            status.undoes_to = None;
         });
         // The lock goes before the result is told: a caller that waited for it may begin the next
         // transaction at once.

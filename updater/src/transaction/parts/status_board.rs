@@ -99,7 +99,10 @@ impl StatusBoard {
             status.began = journal.started_at;
             status.running = Some((journal.transaction.clone(), journal.kind));
             status.to = journal.to;
-            let undoes = journal.kind == Kind::Update && journal.is_undoable();
+            // From here on the new release is the one that is active.
+            let proving =
+                matches!(journal.phase, Phase::Probing | Phase::Confirming | Phase::Watching);
+            let undoes = journal.kind == Kind::Update && proving && journal.is_undoable();
             status.undoes_to = journal.from.filter(|_| undoes);
         });
     }
