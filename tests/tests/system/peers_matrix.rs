@@ -45,7 +45,7 @@ const ANSWERS: [(&str, [&str; 8]); 14] = [
                                       FORBIDDEN,                 FORBIDDEN, FORBIDDEN, FORBIDDEN]),
     ("DELETE /update",               ["404 unknown_transaction", FORBIDDEN, FORBIDDEN, FORBIDDEN,
                                       FORBIDDEN,                 FORBIDDEN, FORBIDDEN, FORBIDDEN]),
-    ("POST /update-self",            ["500 self_update_failed",  FORBIDDEN, FORBIDDEN, FORBIDDEN,
+    ("POST /update-self",            ["422 archive_rejected",    FORBIDDEN, FORBIDDEN, FORBIDDEN,
                                       FORBIDDEN,                 FORBIDDEN, FORBIDDEN, FORBIDDEN]),
     ("POST /rollback",               ["404 no_previous_release", FORBIDDEN, FORBIDDEN, FORBIDDEN,
                                       FORBIDDEN,                 FORBIDDEN, FORBIDDEN, FORBIDDEN]),
