@@ -7,6 +7,8 @@ pub const EPOCH: &str = "swarm-epoch";
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// With `GET /health`: ask the apps' own probes anew first, and wait for so long at most (`8s`).
 pub const PROBE: &str = "swarm-probe";
+/// On the local socket: the login name of the operator who typed the command.
+pub const OPERATOR: &str = "swarm-operator";
 /// The transaction that an answer is about.
 pub const TRANSACTION: &str = "swarm-transaction";
 /// The archive's digest (RFC 9530).

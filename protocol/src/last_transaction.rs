@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{CallerKind, Code, Digest, Kind, Outcome, TransactionId};
+use crate::{CallerKind, Code, Digest, Kind, OperatorName, Outcome, TransactionId};
 
 /// A transaction that ended: a line of `history.jsonl`, and `last` in `GET /health`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +42,9 @@ pub struct LastTransaction {
     pub order: Option<String>,
     /// What ordered it.
     pub caller: CallerKind,
+    /// The operator on the host who ordered it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<OperatorName>,
 }
 
 impl LastTransaction {

@@ -12,6 +12,7 @@ mod error_code;
 mod event;
 pub mod header;
 mod health;
+mod host_history;
 mod host_outcome;
 mod last_transaction;
 mod manifest;
@@ -34,13 +35,16 @@ pub use drill::{DrillLine, DrillReport, DrillStatus, DrillStep};
 pub use error_code::{Code, CodeError, UnknownCode};
 pub use event::{Event, EventKind};
 pub use health::{ActiveRelease, AppHealth, Health};
+pub use host_history::{HostHistory, HostHistoryEntry, HostOperation, OperationKind};
 pub use host_outcome::HostOutcome;
 pub use last_transaction::{LastTransaction, ended};
 pub use manifest::{
     BuildSection, Command, HooksSection, ManifestError, Migrates, MigrationsSection, PackSection,
     ReleaseManifest, RunSection, UnitsSection,
 };
-pub use name::{AppName, HostName, LabelError, NameError, TransactionId, parse_label};
+pub use name::{
+    AppName, HostName, LabelError, NameError, OperatorName, TransactionId, parse_label,
+};
 pub use order::{OrderOptions, RollbackOrder, UpdateOrder};
 pub use outcome::{Outcome, Status};
 pub use phase::{Kind, Phase};

@@ -77,11 +77,28 @@ name_type!(
     check_transaction
 );
 
+name_type!(
+    /// A user of a host who typed a command there: a login name.
+    OperatorName,
+    check_operator
+);
+
 impl TransactionId {
     /// Wraps a UUID.
     pub fn new(id: uuid::Uuid) -> Self {
         Self(id.to_string())
     }
+}
+
+fn check_operator(text: &str) -> Result<(), NameError> {
+    let error = |rule| Err(NameError { text: shown(text), what: "a login name", rule });
+    if text.is_empty() || text.chars().count() > 64 {
+        return error("it must have 1 to 64 characters");
+    }
+    if text.chars().any(char::is_control) {
+        return error("no control characters are allowed");
+    }
+    Ok(())
 }
 
 fn check_host(text: &str) -> Result<(), NameError> {

@@ -26,6 +26,8 @@ macro_rules! words {
     )*};
 }
 
+pub(crate) use words;
+
 words! {
     /// How the updater itself is: it says this only as long as it answers.
     UpdaterState {

@@ -29,6 +29,8 @@ const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 const BUS_ADDRESS: &str = "DBUS_SYSTEM_BUS_ADDRESS";
 /// The user that has typed a command by way of sudo(8).
 const SUDO_UID: &str = "SUDO_UID";
+/// That user's name.
+const SUDO_USER: &str = "SUDO_USER";
 
 /// What is for one process and none that it starts: sockets and watchdog by `sd_listen_fds(3)` and
 /// `sd_watchdog_enabled(3)`, and what this program itself says so.
@@ -103,6 +105,11 @@ impl Environment {
     /// The number of the user that has typed this command by way of sudo.
     pub fn sudo_user(&self) -> Option<u32> {
         self.text(SUDO_UID)?.parse().ok()
+    }
+
+    /// The name of the user that has typed this command by way of sudo.
+    pub fn sudo_name(&self) -> Option<&str> {
+        self.text(SUDO_USER)
     }
 
     /// What a successor inherits: all but what is for this process alone.

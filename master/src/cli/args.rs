@@ -165,6 +165,9 @@ pub enum FleetCommand {
     /// Say what a host is waiting for, or why it is as it is
     Why(WhyArgs),
     /// Show who did what to a host, when, with what result
+    ///
+    /// What was done on the host itself (`updater stop`, `start`, `restart`, `rollback`) is told by the
+    /// host, at the time of its clock. One that cannot be asked is noted, and the rest is shown.
     Log(log::LogArgs),
     /// Show the rollouts, and how they ended
     History(history::HistoryArgs),

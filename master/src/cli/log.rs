@@ -1,13 +1,23 @@
 //! `swarm log`: who did what to a host, when, with what result.
 
+use std::time::Duration;
+
 use clap::Args;
+use common::failed_to;
+use control::fleet::{Fleet, LogEntry, host_history, host_log};
 use control::rollout::ReleaseNames;
+use control::updater_client::Timeouts;
 use explain::{Exit, Failure, plain, when};
-use protocol::{Digest, HostName};
+use protocol::{AppName, Digest, HostHistoryEntry, HostName};
 use serde_json::Value;
-use store::{Event, Events};
+use store::{Event, Events, Host, SkipReason};
 
 use crate::cli::Context;
+use crate::cli::on_host_line::on_host_line;
+use crate::cli::runtime::block_on;
+
+/// How long a host is waited for: what the master has kept is shown without it too.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The words of `swarm log`.
 #[derive(Debug, Args)]
@@ -22,20 +32,53 @@ pub struct LogArgs {
 }
 
 impl LogArgs {
-    /// Shows a host's events, the last one at the end.
+    /// Shows a host's events, and what was done on it besides, the last one at the end.
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let store = &context.store;
         let host = store.host(&self.host)?;
         let events = store.events(Events::Host(&host.name), self.limit)?;
+        let history = done_on(&host, context)?;
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let log = host_log(events, history, limit);
         if context.output.json() {
-            context.output.document(&events);
+            let events = log.into_iter().map(|entry| entry.into_event(&host.name));
+            context.output.document(&events.collect::<Vec<_>>());
             return Ok(Exit::Success);
         }
         let names = ReleaseNames::read(store)?;
-        let lines: Vec<_> = events.iter().map(|event| line(event, &names)).collect();
+        let lines: Vec<_> = log
+            .iter()
+            .map(|entry| match entry {
+                LogEntry::Kept(event) => line(event, &names),
+                LogEntry::OnHost(app, entry) => on_host_line(app, entry, &names),
+            })
+            .collect();
         context.output.data(&lines.join("\n"));
         Ok(Exit::Success)
     }
+}
+
+/// What the host tells of what was done on it. One that cannot be asked is noted.
+fn done_on(host: &Host, context: &Context) -> Result<Vec<(AppName, HostHistoryEntry)>, Failure> {
+    if matches!(host.skip_reason(), Some(SkipReason::Decommissioned | SkipReason::NoUpdater)) {
+        return Ok(Vec::new());
+    }
+    let patience = context.timeouts.answer.min(PATIENCE);
+    let fleet = Fleet::open(&context.home, &context.store, Timeouts::of(patience));
+    let asked = match fleet.map(|fleet| fleet.client(host)) {
+        Err(error) => Err(failed_to(&error)),
+        Ok(Err(error)) => Err(error.one_line()),
+        Ok(Ok(client)) => {
+            block_on(host_history(&client, patience))?.map_err(|error| error.one_line())
+        }
+    };
+    Ok(asked.unwrap_or_else(|why| {
+        let name = &host.name;
+        context.output.note(&format!(
+            "what was done on {name} itself is not in this log, as it could not be asked: {why}"
+        ));
+        Vec::new()
+    }))
 }
 
 /// One event on one line: time, type, who, release, and the rest as `key=value`.

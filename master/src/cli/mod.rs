@@ -21,6 +21,7 @@ mod list;
 mod log;
 mod main;
 mod man;
+mod on_host_line;
 mod pack;
 mod period;
 mod plan_view;

@@ -64,6 +64,8 @@ event_types! {
     HostDrifted = "host.drifted";
     /// A host tried on itself that updates work.
     HostDrilled = "host.drilled";
+    /// Something was done on a host itself. Never kept here: the host has it.
+    HostOperated = "host.operated";
     /// A host joined the fleet.
     HostEnrolled = "host.enrolled";
     /// Where a host is reached, or what is noted of it, changed.

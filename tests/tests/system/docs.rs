@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use protocol::{Code, Outcome, Phase, SignatureRule};
 use strum::VariantArray as _;
+use updater::server::Audience;
 
 fn page(name: &str) -> Result<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
@@ -30,6 +31,24 @@ fn every_code_is_in_the_table_with_its_status() -> Result<()> {
     }
     let codes = rows.values().filter(|status| status.parse::<u16>().is_ok()).count();
     assert_eq!(codes, Code::ALL.len(), "the table has a code that does not exist");
+    Ok(())
+}
+
+#[test]
+fn every_route_is_in_the_table_with_whom_it_is_for() -> Result<()> {
+    let page = page("docs/api.md")?;
+    let bare = |cell: &str| cell.split(['?', '`']).next().unwrap_or_default().to_owned();
+    let rows: BTreeMap<_, _> =
+        rows(&page).into_iter().map(|(route, who)| (bare(&route), who)).collect();
+    for route in updater::api::routes() {
+        let who = match route.audience {
+            Audience::Masters => "master",
+            Audience::Monitors => "master, monitor",
+            Audience::Readers => "master, monitor, the host's own agent",
+        };
+        let name = format!("{} {}", route.method, route.path);
+        assert_eq!(rows.get(&name).map(String::as_str), Some(who), "{name}");
+    }
     Ok(())
 }
 

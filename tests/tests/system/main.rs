@@ -34,6 +34,7 @@ mod fuzzed;
 mod handover;
 mod health;
 mod hooks;
+mod host_log;
 mod hostile_archives;
 mod hostile_builds;
 mod hung_bus;

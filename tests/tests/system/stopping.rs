@@ -7,7 +7,10 @@ use fleet_tests::{
     Answer, Behaviour, Host, LONG, Lines, Output, Packing, Setup, Tree, eventually, host,
     processes_of, program,
 };
-use protocol::{AgentState, Code, Outcome, Phase, Status, TransactionResult, header};
+use protocol::{
+    AgentState, CallerKind, Code, HostHistory, HostHistoryEntry, OperationKind, Outcome, Phase,
+    Status, TransactionResult, header,
+};
 use reqwest::Method;
 
 fn stop(host: &Host) -> Result<Answer> {
@@ -227,6 +230,14 @@ fn a_rollback_ends_a_watch_at_once_and_takes_the_release_back() -> Result<()> {
     drop(host.order_until_watched(&next)?);
     updater(&host, "rollback")?.good()?;
     host.keeps(&good, None)?;
+    let history: HostHistory = host.master().get("/history")?.json()?;
+    let by_hand = history.entries.iter().find_map(|entry| match entry {
+        HostHistoryEntry::Operation(by_hand) => Some(by_hand),
+        HostHistoryEntry::Transaction(_) => None,
+    });
+    let by_hand = by_hand.context("what was typed on the host")?;
+    assert_eq!(by_hand.operation, OperationKind::Rollback);
+    assert_eq!((by_hand.release, by_hand.caller.clone()), (Some(next.digest), CallerKind::Local));
     host.rests()
 }
 

@@ -5,22 +5,28 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use http::HeaderMap;
 use protocol::AppHealth;
 
 use crate::api::blocking::blocking;
+use crate::api::operator::operator;
 use crate::api::order_query::AppQuery;
 use crate::api::{ApiError, ApiQuery};
 use crate::daemon::Daemon;
+use crate::server::Caller;
 use crate::transaction::Operation;
 
 pub(super) async fn operate(
     State(daemon): State<Arc<Daemon>>,
     Path(operation): Path<Operation>,
     ApiQuery(query): ApiQuery<AppQuery>,
+    caller: Caller,
+    headers: HeaderMap,
 ) -> Result<Json<AppHealth>, ApiError> {
     let app = daemon.app(query.app.as_ref())?;
+    let by = operator(&caller, &headers);
     let health = blocking(move || {
-        app.operate(operation)?;
+        app.operate(operation, by)?;
         Ok(app.health())
     });
     Ok(Json(health.await?))

@@ -18,6 +18,7 @@ use crate::api::body_deadline::BodyDeadline;
 use crate::api::follow::Follow;
 use crate::api::headers::{number, only};
 use crate::api::label::label;
+use crate::api::operator::operator;
 use crate::api::order_query::{AppQuery, NoQuery, RollbackQuery, SelfUpdateQuery, UpdateQuery};
 use crate::api::parts::{Parts, Sent};
 use crate::api::upload::Upload;
@@ -146,9 +147,11 @@ pub(super) async fn rollback(
     let options = query.merged(&order.options)?;
     let head = Head { caller, headers: parts.headers, kind: Kind::Rollback, options };
     let follow = Follow::new(&head.headers, false, daemon.events.last());
-    let (looked_at, target, by) = (Arc::clone(&app), target, head.caller.kind());
+    let (looked_at, caller) = (Arc::clone(&app), head.caller.kind());
+    let by = operator(&head.caller, &head.headers);
     check_order(&daemon, &head.headers).await?;
-    let (taken, target) = blocking(move || Ok((looked_at.take_back(&target, by), target))).await?;
+    let (taken, target) =
+        blocking(move || Ok((looked_at.take_back(&target, caller, by), target))).await?;
     match taken {
         Some(taken) if taken.back_there => Ok(follow.taken_back(&app, taken.transaction).await),
         // What is ordered is another one than the release before: that is gone to from there.
@@ -268,6 +271,7 @@ async fn begin(
         target,
         options: head.options,
         caller: head.caller.kind(),
+        by: operator(&head.caller, &head.headers),
         connection: head.caller.connection,
         epoch,
         order: key,

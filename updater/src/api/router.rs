@@ -12,7 +12,7 @@ use http::Method;
 use protocol::{Code, Problem};
 
 use crate::api::{
-    ApiError, agent, drill, events, head, health, metrics, older_form, orders, trust,
+    ApiError, agent, drill, events, head, health, history, metrics, older_form, orders, trust,
 };
 use crate::daemon::Daemon;
 use crate::server::{Audience, Caller};
@@ -34,6 +34,7 @@ pub fn routes() -> Vec<Route> {
         route(Method::GET, "/health", Readers, get(health::health)),
         route(Method::GET, "/metrics", Monitors, get(metrics::metrics)),
         route(Method::GET, "/releases", Masters, get(health::releases)),
+        route(Method::GET, "/history", Masters, get(history::history)),
         route(Method::PUT, "/releases/{digest}", Masters, put(orders::stage)),
         route(Method::POST, "/update", Masters, post(orders::update)),
         route(Method::DELETE, "/update", Masters, delete(orders::stop)),

@@ -5,19 +5,24 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use protocol::{Highest, SELF_APP};
+use http::HeaderMap;
+use protocol::Highest;
 
 use crate::api::blocking::blocking;
+use crate::api::operator::operator;
 use crate::api::order_query::AppQuery;
 use crate::api::{ApiError, ApiQuery};
 use crate::daemon::Daemon;
+use crate::server::Caller;
 
 /// Answers with what the counter was.
 pub(super) async fn reset_counter(
     State(daemon): State<Arc<Daemon>>,
     ApiQuery(query): ApiQuery<AppQuery>,
+    caller: Caller,
+    headers: HeaderMap,
 ) -> Result<Json<Option<Highest>>, ApiError> {
-    let own = query.app.as_ref().is_some_and(|app| app.as_str() == SELF_APP);
-    let app = if own { Arc::clone(&daemon.updater_app) } else { daemon.app(query.app.as_ref())? };
-    blocking(move || Ok(app.reset_counter()?)).await.map(Json)
+    let app = daemon.app_or_own(query.app.as_ref())?;
+    let by = operator(&caller, &headers);
+    blocking(move || Ok(app.reset_counter(by)?)).await.map(Json)
 }

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use protocol::{Problem, header};
+use protocol::{OperatorName, Problem, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
@@ -47,25 +47,29 @@ pub(super) async fn ask_again<T: DeserializeOwned>(
     state_dir: &Path,
     method: Method,
     path: &str,
+    by: Option<&OperatorName>,
 ) -> Result<T, ClientError> {
     for _ in 1..TRIES {
-        match ask::<(), T>(state_dir, method.clone(), path, None).await {
+        match ask::<(), T>(state_dir, method.clone(), path, by, None).await {
             Err(ClientError::Http(_)) => tokio::time::sleep(PAUSE).await,
             answered => return answered,
         }
     }
-    ask::<(), T>(state_dir, method, path, None).await
+    ask::<(), T>(state_dir, method, path, by, None).await
 }
 
-/// Asks the daemon whose state is in `state_dir`.
+/// Asks the daemon whose state is in `state_dir`, for the operator who typed the command.
 pub(super) async fn ask<B: Serialize + Sync, T: DeserializeOwned>(
     state_dir: &Path,
     method: Method,
     path: &str,
+    by: Option<&OperatorName>,
     body: Option<&B>,
 ) -> Result<T, ClientError> {
     let body = body.map(serde_json::to_vec).transpose()?.unwrap_or_default();
-    let request = request(method, path, body)?;
+    let mut request = request(method, path, body)?;
+    let by = by.and_then(|by| HeaderValue::from_bytes(by.as_str().as_bytes()).ok());
+    request.headers_mut().extend(by.map(|by| (HeaderName::from_static(header::OPERATOR), by)));
     let response = send(state_dir, request).await?;
     let bytes = response.into_body().collect().await?.to_bytes();
     Ok(serde_json::from_slice(&bytes)?)

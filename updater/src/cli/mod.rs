@@ -9,6 +9,7 @@ mod errors;
 mod logging;
 mod man;
 mod operate;
+mod operator;
 mod rollback;
 mod run;
 mod status;
@@ -36,16 +37,18 @@ pub fn main(arguments: &Arguments, environment: &Environment) -> ExitCode {
         Command::Check(asked) => check::check(asked, environment, &systemd),
         Command::Enroll(asked) => enroll::enroll_host(asked, environment, &systemd),
         Command::Status(asked) => status::status(asked, systemd),
-        Command::Rollback(asked) => rollback::rollback(asked, systemd),
+        Command::Rollback(asked) => rollback::rollback(asked, environment, systemd),
         Command::Drill(asked) => drill::drill(asked, &systemd),
         Command::DrillAct(asked) => drill::act(asked, &systemd),
         Command::LogWriter(asked) => {
             write_log(asked.log.clone(), asked.limit).map(|()| true).map_err(CliError::from)
         }
-        Command::Stop(asked) => operate::operate(Operation::Stop, asked, systemd),
-        Command::Start(asked) => operate::operate(Operation::Start, asked, systemd),
-        Command::Restart(asked) => operate::operate(Operation::Restart, asked, systemd),
-        Command::Trust(asked) => trust::trust(asked),
+        Command::Stop(asked) => operate::operate(Operation::Stop, asked, environment, systemd),
+        Command::Start(asked) => operate::operate(Operation::Start, asked, environment, systemd),
+        Command::Restart(asked) => {
+            operate::operate(Operation::Restart, asked, environment, systemd)
+        }
+        Command::Trust(asked) => trust::trust(asked, environment),
         Command::Man(asked) => man::man(asked),
     };
     exit_code(done)

@@ -4,12 +4,14 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use http::Method;
-use protocol::AppHealth;
+use protocol::{AppHealth, OperatorName};
 
 use crate::cli::args::AgentArgs;
 use crate::cli::client::{ClientError, ask_again};
 use crate::cli::errors::CliError;
+use crate::cli::operator::operator;
 use crate::config::Config;
+use crate::environment::Environment;
 use crate::runner::RunnerResources;
 use crate::systemd::BusConnection;
 use crate::transaction::{App, Events, Operation, Recovery};
@@ -17,15 +19,17 @@ use crate::transaction::{App, Events, Operation, Recovery};
 pub(super) fn operate(
     operation: Operation,
     asked: &AgentArgs,
+    environment: &Environment,
     systemd: BusConnection,
 ) -> Result<bool, CliError> {
     let config = Config::load(&asked.common.config)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let by = operator(environment);
     let path = format!("/agent/{}?app={}", operation.into_str(), asked.app);
     let health: AppHealth = runtime.block_on(async {
-        match ask_again(&config.state_dir, Method::POST, &path).await {
-            Err(ClientError::NotRunning(_)) => alone(&config, operation, asked, systemd),
+        match ask_again(&config.state_dir, Method::POST, &path, by.as_ref()).await {
+            Err(ClientError::NotRunning(_)) => alone(&config, operation, asked, by, systemd),
             answered => Ok(answered?),
         }
     })?;
@@ -46,6 +50,7 @@ fn alone(
     config: &Config,
     operation: Operation,
     asked: &AgentArgs,
+    by: Option<OperatorName>,
     systemd: BusConnection,
 ) -> Result<AppHealth, CliError> {
     let resources = RunnerResources { systemd, ..RunnerResources::default() };
@@ -58,6 +63,6 @@ fn alone(
         Recovery::Locked => return Err("take this app's lock: another updater has it".into()),
         Recovery::Blocked(why) => return Err(why.into()),
     }
-    app.operate(operation).map_err(|failure| failure.problem.detail)?;
+    app.operate(operation, by).map_err(|failure| failure.problem.detail)?;
     Ok(app.health())
 }

@@ -5,26 +5,33 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use http::Method;
-use protocol::{CallerKind, Kind, OrderOptions, RollbackOrder, TransactionResult};
+use protocol::{CallerKind, Kind, OperatorName, OrderOptions, RollbackOrder, TransactionResult};
 
 use crate::cli::args::RollbackArgs;
 use crate::cli::client::{ClientError, ask};
 use crate::cli::errors::CliError;
+use crate::cli::operator::operator;
 use crate::config::Config;
+use crate::environment::Environment;
 use crate::runner::RunnerResources;
 use crate::systemd::BusConnection;
 use crate::transaction::{App, Events, Order, Recovery, Target, run_without_daemon};
 
-pub(super) fn rollback(asked: &RollbackArgs, systemd: BusConnection) -> Result<bool, CliError> {
+pub(super) fn rollback(
+    asked: &RollbackArgs,
+    environment: &Environment,
+    systemd: BusConnection,
+) -> Result<bool, CliError> {
     let config = Config::load(&asked.common.config)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let options = OrderOptions { irreversible: asked.irreversible, ..OrderOptions::default() };
     let order = RollbackOrder { digest: asked.to, options: options.clone() };
     let path = format!("/rollback?app={}", asked.app);
+    let by = operator(environment);
     let result = runtime.block_on(async {
-        match ask(&config.state_dir, Method::POST, &path, Some(&order)).await {
-            Err(ClientError::NotRunning(_)) => alone(&config, asked, options, systemd).await,
+        match ask(&config.state_dir, Method::POST, &path, by.as_ref(), Some(&order)).await {
+            Err(ClientError::NotRunning(_)) => alone(&config, asked, options, by, systemd).await,
             answered => Ok(answered?),
         }
     })?;
@@ -39,6 +46,7 @@ async fn alone(
     config: &Config,
     asked: &RollbackArgs,
     options: OrderOptions,
+    by: Option<OperatorName>,
     systemd: BusConnection,
 ) -> Result<TransactionResult, CliError> {
     let resources = RunnerResources { systemd, ..RunnerResources::default() };
@@ -58,6 +66,7 @@ async fn alone(
         target: asked.to.map_or(Target::Previous, Target::Digest),
         options,
         caller: CallerKind::Local,
+        by,
         connection: 0,
         epoch: None,
         order: None,

@@ -36,10 +36,10 @@ pub(super) fn status(asked: &StatusArgs, systemd: BusConnection) -> Result<bool,
     let config = Config::load(&asked.common.config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let shown = runtime.block_on(async {
-        match ask_again::<Health>(&config.state_dir, Method::GET, "/health").await {
+        match ask_again::<Health>(&config.state_dir, Method::GET, "/health", None).await {
             Ok(health) => {
                 let releases: Releases =
-                    ask_again(&config.state_dir, Method::GET, "/releases").await?;
+                    ask_again(&config.state_dir, Method::GET, "/releases", None).await?;
                 Ok(from_daemon(health, releases))
             }
             Err(ClientError::NotRunning(_)) => from_disk(&config, systemd, runtime.handle()),

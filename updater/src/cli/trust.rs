@@ -8,17 +8,20 @@ use protocol::Highest;
 use crate::cli::args::TrustArgs;
 use crate::cli::client::ask;
 use crate::cli::errors::CliError;
+use crate::cli::operator::operator;
 use crate::config::Config;
+use crate::environment::Environment;
 use crate::transaction::AppFiles;
 use crate::trust::read_counter;
 
-pub(super) fn trust(asked: &TrustArgs) -> Result<bool, CliError> {
+pub(super) fn trust(asked: &TrustArgs, environment: &Environment) -> Result<bool, CliError> {
     let config = Config::load(&asked.common.config)?;
     let app = &asked.app;
     let said = if asked.reset_counter {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let path = format!("/trust/reset-counter?app={app}");
-        let reset = ask::<(), Option<Highest>>(&config.state_dir, Method::POST, &path, None);
+        let (state, by) = (&config.state_dir, operator(environment));
+        let reset = ask::<(), Option<Highest>>(state, Method::POST, &path, by.as_ref(), None);
         match runtime.block_on(reset)? {
             None => format!("{app}: no signed release was taken yet; there is nothing to reset\n"),
             Some(Highest { counter, digest }) => format!(

@@ -11,7 +11,7 @@ use common::{chain, failed_to, sweep_unfinished};
 use futures_util::future::join_all;
 use protocol::{
     AppName, Code, DEFAULT_APP, Digest, DrillReport, FORMAT, Health, HostName, Problem,
-    ReleaseSlot, UpdaterState,
+    ReleaseSlot, SELF_APP, UpdaterState,
 };
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -257,6 +257,14 @@ impl Daemon {
                 format!("no app is called {name}; this host has {known}"),
             )
         })
+    }
+
+    /// The app that is meant, or the updater's own.
+    pub fn app_or_own(&self, name: Option<&AppName>) -> Result<Arc<App>, Problem> {
+        if name.is_some_and(|name| name.as_str() == SELF_APP) {
+            return Ok(Arc::clone(&self.updater_app));
+        }
+        self.app(name)
     }
 
     /// Asks the probes of all apps anew, each for at most so long.

@@ -98,6 +98,7 @@ fn order(kind: Kind, target: Target) -> Order {
         target,
         options: OrderOptions::default(),
         caller: CallerKind::Drill,
+        by: None,
         connection: 0,
         epoch: None,
         order: None,

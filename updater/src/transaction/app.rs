@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex};
 
 use common::{failed_to, state_file};
 use protocol::{
-    ActiveRelease, AppHealth, AppName, CallerKind, FORMAT, Kind, LastTransaction, Phase, ProbeKind,
-    SlotRelease, TransactionId,
+    ActiveRelease, AppHealth, AppName, CallerKind, FORMAT, Kind, LastTransaction, OperationKind,
+    OperatorName, Phase, ProbeKind, SlotRelease, TransactionId,
 };
 use tokio::runtime::Handle;
 
 use super::parts::{AgentControl, AppError, AppSettings, SelfUpdate, Signals, StatusBoard};
-use super::{AgentProcess, Deaths, Events, Journal, Target, Unproven, UnprovenKind, read_history};
+use super::{
+    AgentProcess, Deaths, Events, Journal, Operations, Target, Unproven, UnprovenKind, read_history,
+};
 use crate::config::Config;
 use crate::release::Slot;
 use crate::runner::RunnerResources;
@@ -22,6 +24,8 @@ pub struct App {
     pub settings: Arc<AppSettings>,
     pub status: StatusBoard,
     pub agent: AgentControl,
+    /// What operators on the host did.
+    pub(super) operations: Operations,
     pub(super) signals: Signals,
     /// Of the updater's own app only.
     pub(super) self_update: Option<SelfUpdate>,
@@ -87,10 +91,11 @@ impl App {
         handle: Handle,
     ) -> Self {
         let status = StatusBoard::new(settings.name.clone(), events);
+        let operations = Operations::new(settings.files.operations());
         let unwritten = Mutex::new(None);
         let signals = Signals::new();
         let spare = SpareThread::start(format!("spare-{}", settings.name)).ok();
-        Self { settings, status, agent, signals, self_update, spare, unwritten, handle }
+        Self { settings, status, agent, operations, signals, self_update, spare, unwritten, handle }
     }
 
     /// For `GET /health`.
@@ -227,15 +232,29 @@ impl App {
 
     /// What a rollback comes to while an update is under way that can be undone: the update is asked to
     /// end, which is done at once, and takes its release back. `None` if there is none such.
-    pub fn take_back(&self, target: &Target, caller: CallerKind) -> Option<TakenBack> {
+    pub fn take_back(
+        &self,
+        target: &Target,
+        caller: CallerKind,
+        by: Option<OperatorName>,
+    ) -> Option<TakenBack> {
         let journal = self.undoable().filter(|journal| journal.kind == Kind::Update)?;
+        let local = caller == CallerKind::Local;
         let transaction = self.request_stop(caller)?;
         let back_there = match target {
             Target::Previous => true,
             Target::Digest(digest) => journal.from == Some(*digest),
             Target::Archive(_) => false,
         };
-        (transaction == journal.transaction).then_some(TakenBack { transaction, back_there })
+        if transaction != journal.transaction {
+            return None;
+        }
+        // Else the rollback goes on from there, with a transaction of its own.
+        if local && back_there {
+            let ended = Some(transaction.clone());
+            self.keep_operation(OperationKind::Rollback, by, ended, None);
+        }
+        Some(TakenBack { transaction, back_there })
     }
 
     /// What is asked whether its releases are healthy.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use protocol::Highest;
+use protocol::{Highest, OperationKind, OperatorName};
 
 use super::{App, Failure};
 use crate::trust::reset_counter;
@@ -11,7 +11,10 @@ use crate::trust::reset_counter;
 impl App {
     /// Forgets the highest counter that was taken, and says so in the log. Not while a transaction is
     /// under way: that may be about to raise it. `None` if no signed release was taken yet.
-    pub fn reset_counter(self: &Arc<Self>) -> Result<Option<Highest>, Failure> {
+    pub fn reset_counter(
+        self: &Arc<Self>,
+        by: Option<OperatorName>,
+    ) -> Result<Option<Highest>, Failure> {
         let _lock = self.lock_at_rest()?;
         let before = reset_counter(&self.settings.files.counter())?;
         if let Some(Highest { counter, digest }) = before {
@@ -21,6 +24,7 @@ impl App {
                 "{app}: root has reset the counter of signed releases, which was {counter} (taken \
                  with {digest}): a release that is older may be taken now"
             );
+            self.keep_operation(OperationKind::ResetCounter, by, None, None);
         }
         Ok(before)
     }

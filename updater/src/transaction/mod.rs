@@ -12,6 +12,7 @@ mod engine;
 mod events;
 mod failure;
 mod files;
+mod host_history;
 mod look;
 pub mod machine;
 mod manifest;
@@ -31,7 +32,7 @@ pub use events::{EventFilter, Events};
 pub use failure::{Failure, FailureOrigin};
 pub use files::{
     AppFiles, AppLock, Applied, Deaths, Evidence, Journal, MigrationPlan, MigrationState,
-    Migrations, Next, RecordedState, ReleaseStates, Unproven, UnprovenKind, add_line,
+    Migrations, Next, Operations, RecordedState, ReleaseStates, Unproven, UnprovenKind, add_line,
     evidence_file, has_line, read_history, try_lock,
 };
 pub use operate::Operation;

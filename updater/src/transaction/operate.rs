@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
-use protocol::{CallerKind, EventKind, TransactionId};
+use protocol::{CallerKind, EventKind, OperationKind, OperatorName, TransactionId};
 use serde::Deserialize;
 
 use super::{App, EventFilter, Failure, Journal};
@@ -22,10 +22,24 @@ pub enum Operation {
     Restart,
 }
 
+impl From<Operation> for OperationKind {
+    fn from(operation: Operation) -> Self {
+        match operation {
+            Operation::Stop => Self::Stop,
+            Operation::Start => Self::Start,
+            Operation::Restart => Self::Restart,
+        }
+    }
+}
+
 impl App {
     /// Does it, and returns when it is done. While a transaction is under way, that has the agent in
     /// its hands: a stop ends one that can be undone, and waits until it is; all else is refused.
-    pub fn operate(self: &Arc<Self>, operation: Operation) -> Result<(), Failure> {
+    pub fn operate(
+        self: &Arc<Self>,
+        operation: Operation,
+        by: Option<OperatorName>,
+    ) -> Result<(), Failure> {
         if operation == Operation::Stop
             && let Some(journal) = self.undoable()
         {
@@ -49,6 +63,7 @@ impl App {
         let app = &self.settings.name;
         tracing::info!(%app, "{app}: {detail}");
         self.status.publish(None, EventKind::Agent { detail });
+        self.keep_operation(operation.into(), by, None, done.as_ref().err());
         done
     }
 

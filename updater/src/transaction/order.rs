@@ -1,6 +1,6 @@
 //! An order as it comes to an app.
 
-use protocol::{CallerKind, Digest, Kind, OrderOptions};
+use protocol::{CallerKind, Digest, Kind, OperatorName, OrderOptions};
 
 use super::Archive;
 
@@ -13,6 +13,8 @@ pub struct Order {
     pub options: OrderOptions,
     /// `master`, or `local`.
     pub caller: CallerKind,
+    /// The operator on the host who gives it, where that is known.
+    pub by: Option<OperatorName>,
     /// The number of the connection that it came on.
     pub connection: u64,
     pub epoch: Option<u64>,

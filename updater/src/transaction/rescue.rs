@@ -37,6 +37,7 @@ impl AppSettings {
                 epoch: None,
                 order: None,
                 caller: CallerKind::Rescue,
+                by: None,
             };
             add_line(&self.files.history(), &line)?;
         }

@@ -9,6 +9,7 @@ mod drill;
 mod epochs;
 mod error;
 mod expected;
+mod host_log;
 mod status;
 mod why_text;
 
@@ -19,5 +20,6 @@ pub use drill::{HostDrill, drill, record_drill};
 pub use epochs::{SeenEpochs, seen_epochs};
 pub use error::FleetError;
 pub use expected::{Expected, HeldBy, Known, Missed, known};
+pub use host_log::{LogEntry, host_history, host_log};
 pub use status::{AppStatus, HostStatus, status};
 pub use why_text::{Why, why};

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use engine::ResultCode;
 use http::header::{ACCEPT, HOST};
 use http::request::Builder;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use protocol::{
-    AppName, Digest, FORMAT, Health, HostName, OrderOptions, Period, Releases, RollbackOrder,
-    TransactionId, UpdateOrder, header,
+    AppName, Code, Digest, FORMAT, Health, HostHistory, HostHistoryEntry, HostName, OrderOptions,
+    Period, Releases, RollbackOrder, TransactionId, UpdateOrder, header,
 };
 use rustls::ClientConfig;
 use serde::Serialize;
@@ -73,6 +74,21 @@ impl UpdaterClient {
     /// `GET /releases`.
     pub async fn releases(&self) -> Result<Releases, ClientError> {
         self.get("/releases").await
+    }
+
+    /// `GET /history`: what was done to an app on its host. None of it from an updater that does not know
+    /// the route yet; what this version does not know is passed over.
+    pub async fn history(&self, app: &AppName) -> Result<Vec<HostHistoryEntry>, ClientError> {
+        let answer = self.get::<HostHistory<Value>>(&format!("/history?app={app}")).await;
+        let entries = match answer {
+            Err(ClientError::Refused {
+                code: Some(ResultCode::Updater(Code::NotFound)), ..
+            }) => {
+                return Ok(Vec::new());
+            }
+            answer => answer?.entries.into_iter(),
+        };
+        Ok(entries.filter_map(|entry| serde_json::from_value(entry).ok()).collect())
     }
 
     /// `GET /evidence/{transaction}`.
@@ -295,6 +311,29 @@ mod tests {
             let error = client.health().await.unwrap_err();
             assert_eq!(error.kind(), code, "{error:?}");
             assert!(error.one_line().starts_with("failed to "));
+        }
+    }
+
+    #[tokio::test]
+    async fn of_a_history_what_is_known_is_read_and_an_older_updater_has_none() {
+        let operation = json!({
+            "format": 1, "id": TRANSACTION, "operation": "polish", "caller": "local",
+            "ended_at": "2026-01-02T03:04:05Z",
+        });
+        let entries = json!([{"of": "the future"}, operation, 7]);
+        let known = json!({"format": 1, "app": "agent", "entries": entries});
+        let no_route = json!({"code": "not_found", "detail": "there is no such route"});
+        let no_app = json!({"code": "unknown_app", "detail": "no app is called agent"});
+        for (status, answer, entries) in
+            [(200, known, Some(1)), (404, no_route, Some(0)), (404, no_app, None)]
+        {
+            let client = scripted_peer(move |mut call| {
+                let answer = answer.clone();
+                async move { call.json(status, &answer).await }
+            })
+            .await;
+            let history = client.history(&app()).await.ok();
+            assert_eq!(history.map(|history| history.len()), entries);
         }
     }
 

@@ -93,6 +93,7 @@ impl Engine {
             epoch: self.journal.epoch,
             order: self.journal.order.clone(),
             caller: self.journal.caller.clone(),
+            by: self.journal.by.clone(),
         }
     }
 

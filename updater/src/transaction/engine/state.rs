@@ -120,6 +120,7 @@ impl Engine {
             order: order.order,
             epoch: order.epoch,
             caller: order.caller,
+            by: order.by,
         };
         let archive = match order.target {
             Target::Archive(archive) => Some(archive),

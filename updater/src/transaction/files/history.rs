@@ -1,30 +1,16 @@
 //! `history.jsonl`: every transaction that ended, and how; one line each.
 
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
 use std::path::Path;
 
 use common::append_durably;
 use protocol::{LastTransaction, TransactionId};
 
-/// How much of the end of the file is looked at. A line has less than 2 KiB.
-const TAIL_BYTES: u64 = 256 << 10;
+use super::lines::read_lines;
 
-/// The latest transactions, the newest last. Lines that cannot be read (a torn last one) are
-/// passed over.
+/// The latest transactions, the newest last.
 pub fn read_history(path: &Path) -> io::Result<Vec<LastTransaction>> {
-    let mut file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        file => file?,
-    };
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
-    let mut text = Vec::new();
-    file.take(TAIL_BYTES).read_to_end(&mut text)?;
-    Ok(text
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice(line).ok())
-        .collect())
+    read_lines(path)
 }
 
 /// Whether a transaction is in the history already: a crash may come between its line and the end

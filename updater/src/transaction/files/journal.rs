@@ -6,7 +6,9 @@
 use std::path::Path;
 
 use common::{StateFileError, state_file};
-use protocol::{CallerKind, Digest, FORMAT, Kind, Outcome, Period, Phase, TransactionId};
+use protocol::{
+    CallerKind, Digest, FORMAT, Kind, OperatorName, Outcome, Period, Phase, TransactionId,
+};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -62,6 +64,9 @@ pub struct Journal {
     pub order: Option<String>,
     pub epoch: Option<u64>,
     pub caller: CallerKind,
+    /// The operator on the host who ordered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<OperatorName>,
 }
 
 impl Journal {

@@ -31,6 +31,11 @@ impl AppFiles {
         self.directory.join("history.jsonl")
     }
 
+    /// What an operator on the host did that is no transaction.
+    pub fn operations(&self) -> PathBuf {
+        self.directory.join("operations.jsonl")
+    }
+
     /// What this host found out about each release.
     pub fn release_states(&self) -> PathBuf {
         self.directory.join("releases.json")
