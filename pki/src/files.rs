@@ -75,6 +75,11 @@ pub struct IdentityFiles {
 }
 
 impl IdentityFiles {
+    /// Whether both come with the same CA's certificate.
+    pub fn have_the_same_authority(&self, other: &Self) -> bool {
+        self.ca == other.ca
+    }
+
     /// Of files that were read elsewhere. `paths` is for errors only.
     pub fn new(paths: Paths, ca: Vec<u8>, certificate: Vec<u8>, key: Vec<u8>) -> Self {
         Self { paths, ca, certificate, key: Zeroizing::new(key) }

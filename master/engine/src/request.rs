@@ -35,19 +35,19 @@ pub enum Request {
 /// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    #[error("{request} it: it is {state}")]
+    #[error("{request} the rollout: it is {state}")]
     AlreadyOver { request: &'static str, state: &'static str },
     /// The rollout's present status does not allow it.
-    #[error("{request} it: it is {state}")]
+    #[error("{request} the rollout: it is {state}")]
     NotNow { request: &'static str, state: &'static str },
     /// The rollout cannot simply be resumed: an operator has to decide how it goes on.
-    #[error("resume it: {0}, and an operator has to decide how it goes on")]
+    #[error("resume the rollout: {0}, and an operator has to decide how it goes on")]
     NeedsDecision(Pause),
     /// The approval is of another plan.
     #[error("approve the plan {named}: this rollout's is {plan}")]
     OtherPlan { named: Digest, plan: Digest },
     /// The rollout waited for longer than the policy's deadline.
-    #[error("{request} it: its question has expired")]
+    #[error("{request} the rollout: its question has expired")]
     Expired { request: &'static str },
 }
 

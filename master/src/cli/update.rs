@@ -1,13 +1,13 @@
 //! `swarm update` and `swarm plan`: a release goes to hosts, or would.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
 use control::fleet::Fleet;
 use control::interrupt::Interrupt;
 use control::rollout;
 use control::rollout::{Archives, RolloutRequest, Source, Sources};
-use explain::{Exit, Failure};
+use explain::{Exit, Explain, Failure};
 use protocol::Digest;
 
 use crate::cli::Context;
@@ -144,7 +144,7 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
         } else {
             None
         };
-        let source = arguments.source.source();
+        let source = arguments.source.source()?;
         let keep = how != How::Shown;
         let prepared = source.prepare(&sources, keep).await?;
         if let Some(packed) = &prepared.packed {
@@ -164,9 +164,31 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
     })?
 }
 
+/// The working directory is packed where nothing else is named, and only if it says that it is a release.
+#[derive(Debug, thiserror::Error)]
+#[error("find what to send: there is no release.toml in the working directory")]
+struct NoRelease;
+
+impl Explain for NoRelease {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(
+            "name a tree with --root DIR, or what is kept here with --release NAME@VERSION"
+                .to_owned(),
+        )
+    }
+}
+
 impl SourceArgs {
-    fn source(&self) -> Source {
-        match (&self.archive, &self.release) {
+    fn source(&self) -> Result<Source, NoRelease> {
+        let is_named = self.root.is_some() || self.archive.is_some() || self.release.is_some();
+        if !is_named && !Path::new("release.toml").exists() {
+            return Err(NoRelease);
+        }
+        Ok(match (&self.archive, &self.release) {
             (Some(archive), _) => {
                 Source::Archive { path: archive.clone(), manifest: self.manifest.clone() }
             }
@@ -176,6 +198,6 @@ impl SourceArgs {
                 include: self.include.clone(),
                 exclude: self.exclude.clone(),
             },
-        }
+        })
     }
 }

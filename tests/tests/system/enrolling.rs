@@ -122,6 +122,21 @@ fn another_identity_is_replaced_only_by_force_and_kept() -> Result<()> {
 }
 
 #[test]
+fn renewed_certificates_of_the_same_updater_need_no_force() -> Result<()> {
+    let fixture = BundleFixture::new()?;
+    fixture.enroll("web-1", &["--no-start"])?.good()?;
+    let bundle = fixture.bundled("web-1");
+    fs::remove_dir_all(&bundle)?;
+    let renew = ["enroll", "--renew", "web-1", "--out-dir"].map(OsStr::new);
+    fixture.fleet.swarm(renew.into_iter().chain([bundle.as_os_str()]))?.good()?;
+    let said = fixture.enroll("web-1", &["--no-start"])?.good()?.stdout;
+    assert!(said.contains("the old one is"), "{said}");
+    let key = |directory: &Path| fs::read(directory.join("updater/updater.key"));
+    assert_eq!(key(fixture.config().parent().expect("etc"))?, key(&bundle)?);
+    Ok(())
+}
+
+#[test]
 fn a_bundle_that_does_not_hold_together_puts_nothing_in_place() -> Result<()> {
     type Break = fn(&BundleFixture) -> Result<()>;
     let breaks: [(Break, &str); 10] = [

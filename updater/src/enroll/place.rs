@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use common::write_durably;
-use pki::{Identity, Paths, Peer, place_updater};
+use pki::{Identity, IdentityFiles, Paths, place_updater};
 use protocol::HostName;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -73,7 +73,7 @@ pub fn enroll(
         Placed::Written => missing_keys(&parsed, &bundle)?,
         _ => Vec::new(),
     };
-    let identity_placed = judge_place(&identity, &bundle.peer, force, now)?;
+    let identity_placed = judge_place(&identity, &bundle, force, now)?;
     match &identity_placed {
         Placed::Kept => {}
         Placed::Written => place_updater(&bundle.files, &identity, None)?,
@@ -99,7 +99,7 @@ pub fn enroll(
 /// What is to be done with the identity's place.
 fn judge_place(
     path: &Path,
-    new: &Peer,
+    bundle: &Bundle,
     force: bool,
     now: OffsetDateTime,
 ) -> Result<Placed, EnrollError> {
@@ -110,19 +110,36 @@ fn judge_place(
     if is_empty {
         return Ok(Placed::Written);
     }
-    let there = match Identity::load(&Paths::updater(path)) {
-        Ok(identity) if identity.peer().fingerprint == new.fingerprint => return Ok(Placed::Kept),
-        Ok(identity) => {
+    let new = &bundle.peer;
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".replaced-{}", now.unix_timestamp()));
+    let files = IdentityFiles::read(&Paths::updater(path)).ok();
+    let identity = files.and_then(|files| Some((Identity::of(&files).ok()?, files)));
+    let there = match identity {
+        Some((identity, _)) if identity.peer().fingerprint == new.fingerprint => {
+            return Ok(Placed::Kept);
+        }
+        Some((identity, files)) if renews(&identity, &files, bundle) => {
+            return Ok(Placed::Replaced(aside.into()));
+        }
+        Some((identity, _)) => {
             format!("{} ({})", identity.role(), identity.peer().fingerprint)
         }
-        Err(_) => "something that is no identity".to_owned(),
+        None => "something that is no identity".to_owned(),
     };
     if force {
-        let mut aside = path.as_os_str().to_owned();
-        aside.push(format!(".replaced-{}", now.unix_timestamp()));
         return Ok(Placed::Replaced(aside.into()));
     }
     Err(EnrollError::Other { path: path.to_owned(), new: new.role.clone(), there })
+}
+
+/// Whether a bundle has a later certificate of the same updater, from the same CA.
+fn renews(there: &Identity, files: &IdentityFiles, bundle: &Bundle) -> bool {
+    let (old, new) = (there.peer(), &bundle.peer);
+    old.role == new.role
+        && old.fleet == new.fleet
+        && old.not_after <= new.not_after
+        && files.have_the_same_authority(&bundle.files)
 }
 
 /// Keys that the configuration names in a file, that are missing, and that lie in the bundle.

@@ -139,7 +139,7 @@ impl AppStatus {
 
     /// What its agent died of, where it runs again.
     pub fn survived(&self) -> Option<String> {
-        let death = self.died.as_ref().filter(|_| self.healthy)?;
+        let death = self.died.as_ref().filter(|_| self.healthy && !self.is_stopped())?;
         Some(format!("its agent {death}; it runs again"))
     }
 }

@@ -278,10 +278,12 @@ impl Rollouts<'_> {
             None => "; when it will be done is not known, no host has been measured yet".to_owned(),
         };
         let driver = self.driver(locked.rollout)?;
-        let left = driver.is_none() && !state.is_idle();
+        let is_gone = driver.is_none() && !state.is_idle();
+        // A rollout that is paused waits for an operator, and for nothing else.
+        let left = is_gone || (driver.is_none() && matches!(state.status().0, Status::Paused(_)));
         let driver = match driver {
             Some(driver) => format!("; driven by {driver}"),
-            None if left => "; the swarm process that drove it is gone".to_owned(),
+            None if is_gone => "; the swarm process that drove it is gone".to_owned(),
             None => String::new(),
         };
         let words = format!(

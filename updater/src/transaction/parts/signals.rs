@@ -105,7 +105,11 @@ impl StopSignal {
         let (transaction, caller) = request.as_ref()?;
         let meant = self.transaction.as_ref() == Some(transaction);
         meant.then(|| {
-            let detail = format!("it was asked to stop by the {caller}, in {}", self.phase);
+            let by = match caller {
+                CallerKind::Local => "an operator on the host".to_owned(),
+                other => format!("the {other}"),
+            };
+            let detail = format!("it was asked to stop by {by}, in {}", self.phase);
             Problem::new(Code::Interrupted, detail).into()
         })
     }
