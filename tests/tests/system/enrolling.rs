@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use fleet_tests::{Daemon, Fleet, Output, eventually, program, wording};
 use insta::assert_snapshot;
+use updater::release::remove_tree;
 
 /// A fleet, with the bundle of a host that is not there yet, and where its files will be.
 struct BundleFixture {
@@ -126,7 +127,7 @@ fn renewed_certificates_of_the_same_updater_need_no_force() -> Result<()> {
     let fixture = BundleFixture::new()?;
     fixture.enroll("web-1", &["--no-start"])?.good()?;
     let bundle = fixture.bundled("web-1");
-    fs::remove_dir_all(&bundle)?;
+    remove_tree(&bundle)?;
     let renew = ["enroll", "--renew", "web-1", "--out-dir"].map(OsStr::new);
     fixture.fleet.swarm(renew.into_iter().chain([bundle.as_os_str()]))?.good()?;
     let said = fixture.enroll("web-1", &["--no-start"])?.good()?.stdout;
