@@ -54,8 +54,9 @@ fn what_an_agent_died_of_is_kept_and_a_crash_loop_does_not_run() -> Result<()> {
     ensure!(host.log().contains("SIGKILL"), "{}", host.log());
 
     dies(&host, 2)?;
-    let app = until(&host, "the next start", |app| app.pid.is_some())?;
-    assert_eq!((app.agent, app.healthy), (AgentState::Crashing, false));
+    let starts = |app: &AppHealth| app.pid.is_some() && app.agent == AgentState::Crashing;
+    let app = until(&host, "the next start", starts)?;
+    assert!(!app.healthy, "{app:?}");
     ensure!(app.reason.is_some_and(|reason| reason.contains("SIGKILL")), "it says why");
     let metrics = host.master().get("/metrics")?.text();
     ensure!(metrics.contains("updater_app_agent_deaths{app=\"agent\"} 2\n"), "{metrics}");

@@ -19,7 +19,7 @@ fn crash(arguments: &[&str]) -> Result<(Output, String)> {
 #[test]
 fn lesson_12_what_was_reported_is_on_the_disk_when_the_power_goes() -> Result<()> {
     for fault in ["power-ext4", "power-xfs"] {
-        let (output, told) = crash(&["--fault", fault, "--sample", "16"])?;
+        let (output, told) = crash(&["--fault", fault, "--sample", "10"])?;
         ensure!(output.status.success(), "{told}");
     }
     Ok(())

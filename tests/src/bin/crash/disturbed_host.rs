@@ -45,6 +45,8 @@ impl DisturbedHost {
         let volume = disk.map(|disk| Volume::on_disk(&sandbox.path().join("web-1"), disk));
         let volume = volume.transpose()?;
         let setup = Setup::default().health("watch", "'20ms'").health("attempts", "2");
+        // A look at who answers is hundreds of calls, each of which is held up here.
+        let setup = setup.health("timeout", "'20s'");
         let setup = setup.stores_data().self_update("takeover_timeout", "'10s'");
         let host = Host::alone_in(sandbox, &setup)?;
         let interceptor = CallInterceptor::new(&host.config(), &host.directory);
