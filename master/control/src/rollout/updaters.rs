@@ -167,19 +167,16 @@ impl Executor for Updaters<'_> {
                     self.tasks.spawn(async move { orders.stop(&updater).await });
                 }
             }
-            Command::Order { host, order: order @ HostOrder::Forward { .. }, again: true }
-                if self.skip_reason(&host).is_some() =>
-            {
-                let Some(reason) = self.skip_reason(&host) else { return };
-                self.begin(host, |host, updater, progress| async move {
-                    let result =
-                        orders.take_if_given(&host, &updater, order, &reason, progress).await;
-                    Event::OrderEnded { result: Box::new(result) }
-                });
-            }
             Command::Order { host, order, again } => {
+                let may_have_it = again && matches!(order, HostOrder::Forward { .. });
+                let left_out = self.skip_reason(&host).filter(|_| may_have_it);
                 self.begin(host, |host, updater, progress| async move {
-                    let result = orders.take(&host, &updater, order, again, progress).await;
+                    let result = match &left_out {
+                        Some(reason) => {
+                            orders.take_if_given(&host, &updater, order, reason, progress).await
+                        }
+                        None => orders.take(&host, &updater, order, again, progress).await,
+                    };
                     Event::OrderEnded { result: Box::new(result) }
                 });
             }
