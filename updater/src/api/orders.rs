@@ -349,12 +349,8 @@ async fn json<T: for<'de> Deserialize<'de>>(
 
 /// The answer for a release that is on the disk already.
 fn ready(app: &App, digest: Digest) -> Result<Option<TransactionResult>, Problem> {
-    let whole = app
-        .settings
-        .is_ready(&digest)
-        .map_err(Failure::from)
-        .and_then(|ready| Ok(ready && app.settings.damage(&digest)?.is_none()));
-    if !whole.map_err(Problem::from)? {
+    let ready = app.settings.is_ready(&digest).map_err(Failure::from).map_err(Problem::from)?;
+    if !ready || !app.settings.is_undamaged(&digest) {
         return Ok(None);
     }
     Ok(Some(TransactionResult {

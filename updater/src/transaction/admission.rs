@@ -166,15 +166,14 @@ impl App {
         if self.self_update.is_some() || !self.settings.is_kept(digest)? {
             return Ok(false);
         }
-        let Some(lost) = self.settings.damage(digest)? else { return Ok(false) };
-        let app = &self.settings.name;
-        let detail = format!("{digest} is damaged here: {lost} is not as it was after its build");
-        tracing::warn!(%app, "{app}: {detail}");
         if matches!(target, Target::Archive(_)) {
-            return Ok(true);
+            return Ok(!self.settings.is_undamaged(digest));
         }
-        let problem =
-            Problem::new(Code::UnknownRelease, format!("{detail}; push its archive again"));
+        let Some(lost) = self.settings.damage(digest)? else { return Ok(false) };
+        let detail = format!(
+            "{digest} is damaged here: {lost} is not as it was after its build; push its archive again"
+        );
+        let problem = Problem::new(Code::UnknownRelease, detail);
         Err(Problem { target: Some(*digest), ..problem }.into())
     }
 

@@ -47,6 +47,9 @@ struct Arguments {
     /// Which ones
     #[arg(long, default_value_t = 1)]
     seed: usize,
+    /// Print the calls, and disturb none
+    #[arg(long)]
+    list: bool,
     /// Hosts at the same time
     #[arg(long, default_value_t = fleet_tests::lanes())]
     jobs: usize,
@@ -65,6 +68,12 @@ fn main() -> Result<ExitCode> {
         // Asked for by name, it fails later, and says so.
         say(&format!("LEFT OUT: no power is cut, since no disk can be mounted: {error:#}"))?;
         asked.fault.retain(|kind| kind.disk().is_none());
+    }
+    if asked.list {
+        for point in sweep::points(&asked)? {
+            writeln!(std::io::stdout(), "{:?} {:?} {}", point.scenario, point.kind, point.at)?;
+        }
+        return Ok(ExitCode::SUCCESS);
     }
     let report = sweep::sweep(&asked)?;
     report.print()?;

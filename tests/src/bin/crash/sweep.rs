@@ -79,7 +79,8 @@ fn attempt(used: &mut Option<Used>, point: &Point, lies: &[FalseSync]) -> Result
     Ok(Verdict::NotReached)
 }
 
-fn points(asked: &Arguments) -> Result<Vec<Point>> {
+/// Every point that is asked for, as one undisturbed run of each scenario shows it.
+pub(crate) fn points(asked: &Arguments) -> Result<Vec<Point>> {
     let some = |given: &[Scenario]| !given.is_empty();
     let scenarios = if some(&asked.scenario) { &asked.scenario } else { Scenario::ALL };
     let kinds = &asked.fault;

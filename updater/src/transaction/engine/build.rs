@@ -27,7 +27,7 @@ impl Engine {
         let digest = self.ordered_release()?;
         let settings = &self.app.settings;
         let release = settings.layout.release(&digest);
-        if settings.is_kept(&digest)? && settings.damage(&digest)?.is_none() {
+        if settings.is_kept(&digest)? && settings.is_undamaged(&digest) {
             // It may be what runs. What was received is swept at the end.
             return Ok(());
         }

@@ -2,6 +2,7 @@
 //! there is for another one.
 
 use common::StateFileError;
+use nix::errno::Errno;
 use protocol::{
     ActiveRelease, AppReleases, Code, Digest, Problem, RELEASE_RECORD, Release, ReleaseRecord,
     ReleaseSlot, ReleaseState, SlotRelease, Space,
@@ -64,6 +65,7 @@ impl AppSettings {
 
     /// What of a release is not as it was after its build, if anything: the first such path. What was
     /// added since does not count: a program that runs as root may leave something beside its own files.
+    /// What the disk does not say is an error, and no damage.
     /// Nothing is said of one of which no list was kept.
     pub fn damage(&self, digest: &Digest) -> Result<Option<String>, Failure> {
         let states = self.release_states()?;
@@ -80,10 +82,27 @@ impl AppSettings {
         };
         match found {
             Ok(found) => Ok(found.first_lost(&list)),
-            Err(TreeError::Io { path, .. }) => Ok(Some(path)),
+            Err(TreeError::Io { path, source, .. }) if is_of_the_tree(&source) => Ok(Some(path)),
+            Err(error @ TreeError::Io { .. }) => Err(error.into()),
             // Something was added that no release has.
             Err(_) => Ok(None),
         }
+    }
+
+    /// Whether a release reads as it was after its build. One that does not read is no better than a damaged
+    /// one where its archive is at hand.
+    pub fn is_undamaged(&self, digest: &Digest) -> bool {
+        let app = &self.name;
+        match self.damage(digest) {
+            Ok(None) => return true,
+            Ok(Some(lost)) => {
+                tracing::warn!(%app, "{app}: {digest} is damaged: {lost} is not as it was after its build");
+            }
+            Err(failure) => {
+                tracing::warn!(%app, "{app}: {digest} cannot be looked through: {}", failure.problem.detail);
+            }
+        }
+        false
     }
 
     /// Whether a release is whole on the disk. Its own record is not enough: a build could have
@@ -217,4 +236,10 @@ impl AppSettings {
             path: path.display().to_string(),
         }
     }
+}
+
+/// Whether a name of a tree could not be read because something else is there now, or nothing.
+fn is_of_the_tree(error: &std::io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::ENOENT | Errno::ENOTDIR | Errno::EISDIR | Errno::ELOOP))
 }
