@@ -72,6 +72,7 @@ async fn alone(
         Recovery::Blocked(why) => return Err(why.into()),
     }
     if asked.to.is_none() {
+        app.refresh();
         refuse_forward(&app.health())?;
     }
     let order = Order {
