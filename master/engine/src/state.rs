@@ -88,7 +88,8 @@ impl State {
             waiting: BTreeSet::new(),
             next_host: 0,
             needs_proof: true,
-            observations_since: plan.made_at,
+            // Of a plan that was kept, what it saw is not so any more.
+            observations_since: at,
             breaker: Breaker::default(),
             pending_rollback: None,
             driver: None,

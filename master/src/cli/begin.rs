@@ -69,7 +69,8 @@ impl Begin<'_> {
             if let Some((id, plan)) = rollouts.left_half_way(&plan)? {
                 return self.go_on(id, archives, &plan).await;
             }
-            match rollouts.begin(&plan, sources) {
+            // What the plan saw of the hosts is of this moment.
+            match rollouts.begin(&plan, sources, plan.made_at) {
                 Ok(id) => {
                     self.tell_ways(&plan);
                     break id;
@@ -98,7 +99,7 @@ impl Begin<'_> {
         }
         let until = self.until();
         let id = loop {
-            match rollouts.begin(&plan, &sources) {
+            match rollouts.begin(&plan, &sources, (self.context.now)()) {
                 Ok(id) => break id,
                 Err(error) => self.wait(error, until).await?,
             }

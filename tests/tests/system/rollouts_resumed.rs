@@ -212,6 +212,23 @@ fn a_plan_that_was_kept_is_carried_out_as_it_was_made() -> Result<()> {
     Ok(())
 }
 
+/// However soon after it was made: what it saw of the hosts need not be so any more.
+#[test]
+fn a_plan_that_was_kept_looks_at_every_host_again() -> Result<()> {
+    let fleet = Fleet::of(2, &Setup::default())?;
+    let root = Tree::saying("one")?;
+    let root = root.path().display().to_string();
+    let planned = fleet.swarm(["--json", "plan", "--all", "--root", &root])?.good()?.json()?;
+    let digest = planned["plan"].as_str().context("a digest")?;
+    let moved = Tree::healthy("by another hand")?;
+    fleet.hosts[1].push(&moved)?.result()?;
+    let done = fleet.swarm(["--json", "update", "--plan", digest])?;
+    assert_eq!(done.row("web-2")?["code"], "moved");
+    assert_eq!(fleet.hosts[1].running(), Some(moved.digest));
+    assert_eq!(done.row("web-1")?["outcome"], "updated");
+    Ok(())
+}
+
 #[test]
 fn a_host_that_is_held_before_its_turn_is_left_out() -> Result<()> {
     let fleet = Fleet::of(2, &Setup::default())?;

@@ -77,8 +77,12 @@ impl Rollouts<'_> {
     }
 
     /// Writes a rollout down and locks its hosts. Nothing is ordered yet.
-    pub fn begin(&self, plan: &Plan, sources: &Sources) -> Result<RolloutId, RolloutError> {
-        let now = (self.now)();
+    pub fn begin(
+        &self,
+        plan: &Plan,
+        sources: &Sources,
+        begun_at: OffsetDateTime,
+    ) -> Result<RolloutId, RolloutError> {
         let rollout = Rollout {
             id: RolloutId::new(),
             kind: plan.kind,
@@ -88,13 +92,13 @@ impl Rollouts<'_> {
             who: self.who.to_owned(),
             epoch: self.store.epoch()?,
             policy: serde_json::to_value(&plan.policy).map_err(RolloutError::Unreadable)?,
-            started_at: now,
+            started_at: begun_at,
             finished_at: None,
             result: None,
             state: "planned".to_owned(),
             plan: Some(plan.digest()),
         };
-        let told = StoredEvent::of_rollout(rollout.id, &Notice::planned(plan), now, self.who);
+        let told = StoredEvent::of_rollout(rollout.id, &Notice::planned(plan), begun_at, self.who);
         let addressed = plan.hosts.iter().filter(|host| host.action.host_answered());
         let hosts: Vec<_> = addressed.map(|host| host.host.clone()).collect();
         match self.store.start_rollout(&rollout, &planned(plan, sources)?, &hosts, &told)? {

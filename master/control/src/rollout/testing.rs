@@ -132,7 +132,7 @@ impl Fleet {
             now,
             who: "ada",
         };
-        let id = rollouts.begin(&plan, &Sources::default()).unwrap();
+        let id = rollouts.begin(&plan, &Sources::default(), plan.made_at).unwrap();
         rollouts.drive(id, archives, clients, interrupt, &self.shown).await.unwrap()
     }
 
