@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use common::sync_directory;
-use protocol::Digest;
+use protocol::{Digest, ReleaseState};
 use rustix::io::Errno;
 
 use super::AppSettings;
@@ -118,11 +118,10 @@ impl AppSettings {
             .into_iter()
             .filter(|digest| self.is_kept(digest).unwrap_or(true))
             .collect();
-        let failed = latest(&whole, |digest| states.get(digest)?.failed_at);
+        let of = |digest: &Digest, kind| states.get(digest).filter(|state| state.state() == kind);
+        let failed = latest(&whole, |digest| of(digest, ReleaseState::Failed)?.failed_at);
         kept.extend(failed.iter().take(FAILED_KEPT));
-        let proven = latest(&whole, |digest| {
-            states.get(digest).filter(|state| state.failed_at.is_none())?.proven_at
-        });
+        let proven = latest(&whole, |digest| of(digest, ReleaseState::Proven)?.proven_at);
         let mut room = self
             .config
             .keep
@@ -134,8 +133,7 @@ impl AppSettings {
         }
         let staged = latest(&whole, |digest| {
             let state = states.get(digest);
-            let unused =
-                state.is_none_or(|state| state.failed_at.is_none() && state.proven_at.is_none());
+            let unused = state.is_none_or(|state| state.state() == ReleaseState::Staged);
             unused.then(|| state.map(|state| state.staged_at))
         });
         kept.extend(staged.iter().take(self.config.keep));
