@@ -102,8 +102,8 @@ fn litter(app: &AppSnapshot<'_>, wrong: &mut Vec<String>) {
     stray(layout.install(), &|name| {
         links.contains(&name) || ["shared", "releases"].contains(&name)
     });
-    stray(&releases, &|name| ["active", "prev", "store", "incoming"].contains(&name));
-    stray(&layout.store(), &|name| name.parse::<Digest>().is_ok());
+    stray(&releases, &|name| ["active", "prev", "store", "incoming", "digests"].contains(&name));
+    stray(&layout.store(), &|name| layout.digest_named(name).is_some());
     stray(&layout.incoming(), &|_| false);
     // Whatever the updater keeps there has a name; what is half written has none yet.
     let state = app.installed.files.directory();

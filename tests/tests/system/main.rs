@@ -69,6 +69,7 @@ mod self_update;
 mod signatures;
 mod signing;
 mod stopping;
+mod store_names;
 mod sweep;
 mod undoing;
 mod updates;

@@ -45,6 +45,9 @@ pub struct RecordedState {
     /// The rescue unit came back from it: it has failed, though it was proven.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rescued_from: bool,
+    /// Of a release of the updater: it finds releases by their short names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub knows_short_names: bool,
 }
 
 impl Default for ReleaseStates {
@@ -166,6 +169,14 @@ impl ReleaseStates {
         self.entry(digest, now).rescued_from = true;
     }
 
+    /// This release of the updater has said that it knows short names. Nothing is noted of one that is not
+    /// kept.
+    pub fn knows_short_names(&mut self, digest: &Digest) {
+        if let Some(state) = self.releases.get_mut(digest) {
+            state.knows_short_names = true;
+        }
+    }
+
     /// Its directory is gone. A quarantine outlives it.
     pub fn removed(&mut self, digest: &Digest) {
         match self.releases.get_mut(digest) {
@@ -194,6 +205,7 @@ impl ReleaseStates {
             signed_by: None,
             quarantined: false,
             rescued_from: false,
+            knows_short_names: false,
         })
     }
 }

@@ -9,7 +9,7 @@ use protocol::{Digest, ReleaseState};
 use rustix::io::Errno;
 
 use super::AppSettings;
-use crate::release::{Slot, remove_release, remove_tree};
+use crate::release::{Slot, remove_tree};
 use crate::transaction::{Failure, ReleaseStates};
 
 /// Failed releases that are kept for diagnosis.
@@ -34,7 +34,7 @@ impl AppSettings {
         let mut failed = None;
         for digest in &old {
             let path = self.layout.release(digest);
-            let removed = remove_release(&path).or_else(|error| self.stays(&path, error));
+            let removed = self.layout.remove(digest).or_else(|error| self.stays(&path, error));
             failed = failed.or(removed.err());
         }
         if !old.is_empty() {
