@@ -57,6 +57,7 @@ mod power;
 mod probes;
 mod programs;
 mod pushes;
+mod real_programs;
 mod recovery;
 mod reference_clients;
 mod rollouts;
