@@ -81,7 +81,11 @@ pub fn describe_rollout(state: &State) -> String {
             format!("asks {} what became of their orders; next: the end", hosts(under_way))
         }
         (Status::RollingBack, _) => {
-            format!("rolls back since {since}, {} under way; next: the end", hosts(under_way))
+            let delay = state.pending_rollback.as_ref().and_then(|pending| pending.resumes_at);
+            let next = delay.map_or("the end".to_owned(), |delay| {
+                format!("the batch before is taken back after the delay, {}", when(delay))
+            });
+            format!("rolls back since {since}, {} under way; next: {next}", hosts(under_way))
         }
         (status, _) => {
             let why = state.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
@@ -105,6 +109,13 @@ fn describe_pending(state: &State, index: usize) -> String {
         let status = state.status.into_str();
         return format!("the rollout was {status} before its turn; nothing is done there");
     } else if state.status != Status::Running || state.activity == Activity::Preflight {
+        format!("the rollout {}", describe_rollout(state))
+    } else if let Activity::BetweenBatches(until) = state.activity {
+        let next = state.next_batch();
+        let begins = next.map_or(number, |next| next + 1);
+        let through = if batch == next { "" } else { ", and has to be through before" };
+        format!("batch {begins} begins after the delay, {}{through}", when(until))
+    } else if state.activity == Activity::Closing {
         format!("the rollout {}", describe_rollout(state))
     } else if batch == Some(state.batch) {
         format!("at most {} at a time", hosts(state.plan.policy.parallel.get() as usize))

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use control::fleet::{Fleet, Member};
+use control::fleet::{Fleet, Member, MetCertificates};
 use control::interrupt::Interrupt;
 use control::rollout::{
     Archives, ReleaseNames, RolloutError, RolloutRequest, Sources, Summary, UpdaterClients, build,
@@ -55,7 +55,9 @@ impl Begin<'_> {
         let until = self.until();
         let id = loop {
             let inspected = inspect(&members, &request.app).await;
-            let epoch = self.context.store.epoch()?;
+            let Context { store, who, now, .. } = self.context;
+            MetCertificates::of(&members).keep(store, who, now())?;
+            let epoch = store.epoch()?;
             if let Some((host, seen)) = seen_above(&inspected, epoch) {
                 return Err(RolloutError::Superseded { host, seen, epoch }.into());
             }

@@ -26,7 +26,7 @@ impl CheckArgs {
         let known = store.hosts()?;
         let selected = self.selection.resolve(&known)?;
         let members = Fleet::open(home, store, context.timeouts)?.members(&selected);
-        let hosts = block_on(check(store, members, context.now))??;
+        let hosts = block_on(check(store, members, (&context.who, context.now)))??;
         if output.json() {
             output.document(&hosts);
         } else {
@@ -104,7 +104,9 @@ mod tests {
             active: None,
             prev: None,
             desired: None,
+            desired_version: None,
             drift: false,
+            drift_reason: None,
             missed: None,
             last: None,
             warnings: Vec::new(),

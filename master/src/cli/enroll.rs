@@ -208,7 +208,15 @@ fn renewed(context: &Context, name: &HostName, out_dir: &Path) -> Result<Exit, F
     output.data(&text(&renewed, "new certificates for"));
     let dir = out_dir.display();
     output.note(&format!("next: copy {dir} to {name}, and there, as root: updater enroll {dir}"));
-    output.note("until then, its updater is known by the certificate that it has, too");
+    let between = match renewed.host.pinned.between.len() {
+        0 => String::new(),
+        1 => ", and by that of the renewal before".to_owned(),
+        renewals => format!(", and by those of the {renewals} renewals before"),
+    };
+    output.note(&format!(
+        "until its updater shows the new one, it is known by the certificate that it has, \
+         too{between}"
+    ));
     Ok(Exit::Success)
 }
 
@@ -245,8 +253,8 @@ fn lost(before: &Host, host: &Host) -> Option<String> {
 fn text(enrolled: &Enrolled, done: &str) -> String {
     let mut lines = vec![format!("{done} {} at {}", enrolled.host.name, enrolled.host.address)];
     lines.extend(enrolled.files.iter().map(|path| format!("  {}", path.display())));
-    let Pinned { current, next } = enrolled.host.pinned;
-    if let Some(fingerprint) = next.or(current) {
+    let Pinned { current, next, .. } = &enrolled.host.pinned;
+    if let Some(fingerprint) = next.as_ref().or(current.as_ref()) {
         lines.push(format!("the updater's certificate is pinned: {fingerprint}"));
     }
     lines.join("\n")

@@ -10,7 +10,7 @@ use control::updater_client::Timeouts;
 use explain::{Exit, Failure, plain, when};
 use protocol::{AppName, Digest, HostHistoryEntry, HostName};
 use serde_json::Value;
-use store::{Event, Events, Host, SkipReason};
+use store::{Event, EventType, Events, Host, SkipReason};
 
 use crate::cli::Context;
 use crate::cli::on_host_line::on_host_line;
@@ -29,6 +29,10 @@ pub struct LogArgs {
     /// How many of the last events
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: u32,
+
+    /// Show each phase that an update went through as well
+    #[arg(long, short = 'v')]
+    phases: bool,
 }
 
 impl LogArgs {
@@ -36,7 +40,7 @@ impl LogArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let store = &context.store;
         let host = store.host(&self.host)?;
-        let events = store.events(Events::Host(&host.name), self.limit)?;
+        let events = self.events(&host, context)?;
         let history = done_on(&host, context)?;
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let log = host_log(events, history, limit);
@@ -55,6 +59,21 @@ impl LogArgs {
             .collect();
         context.output.data(&lines.join("\n"));
         Ok(Exit::Success)
+    }
+}
+
+impl LogArgs {
+    /// What the store has: a line an operation unless more is asked for, and the last phase of one that is
+    /// under way. Programs get all of it.
+    fn events(&self, host: &Host, context: &Context) -> Result<Vec<Event>, Failure> {
+        let (store, name) = (&context.store, &host.name);
+        if self.phases || context.output.json() {
+            return Ok(store.events(Events::Host(name), self.limit)?);
+        }
+        let mut events = store.events(Events::HostOperations(name), self.limit)?;
+        let last = store.events(Events::Host(name), 1)?;
+        events.extend(last.into_iter().filter(|event| event.kind == EventType::HostPhase));
+        Ok(events)
     }
 }
 
@@ -119,7 +138,6 @@ fn word(key: &str, value: &Value, names: &ReleaseNames) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use store::EventType;
     use testing::at;
 
     use super::*;

@@ -2,12 +2,10 @@
 
 use std::fmt::Write as _;
 
+use control::fleet::{operation_words, transaction_words};
 use control::rollout::ReleaseNames;
 use explain::{plain, when};
-use protocol::{
-    AppName, CallerKind, DEFAULT_APP, HostHistoryEntry, HostOperation, Kind, LastTransaction,
-    OperationKind, OperatorName, Outcome,
-};
+use protocol::{AppName, DEFAULT_APP, HostHistoryEntry};
 
 /// `2026-11-30 02:00:00Z  stopped on the host by ada  1.7.0 (9f86d081)`
 pub(super) fn on_host_line(
@@ -26,51 +24,19 @@ pub(super) fn on_host_line(
             if let Some(target) = line.target.filter(|_| line.target != line.to) {
                 let _infallible = write!(release, "  target={}", names.of(Some(&target)));
             }
-            (transaction(line), release, line.detail.as_ref())
+            (transaction_words(line), release, line.detail.as_ref())
         }
         HostHistoryEntry::Operation(line) => {
             let mut names = names.clone();
             if let Some(release) = line.release {
                 names.learn(release, line.version.as_deref());
             }
-            (operation(line), names.of(line.release.as_ref()), line.detail.as_ref())
+            (operation_words(line), names.of(line.release.as_ref()), line.detail.as_ref())
         }
     };
     let app = if app.as_str() == DEFAULT_APP { String::new() } else { format!("app={app}") };
     let words = [when(entry.ended_at()), done, release, app, detail.cloned().unwrap_or_default()];
     plain(&words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("  "))
-}
-
-fn operation(line: &HostOperation) -> String {
-    let place = place(&line.caller, line.by.as_ref());
-    if line.code.is_some() {
-        return format!("{} {place} failed", line.operation);
-    }
-    match &line.operation {
-        OperationKind::Stop => format!("stopped {place}"),
-        OperationKind::Start => format!("started {place}"),
-        OperationKind::Restart => format!("restarted {place}"),
-        OperationKind::Rollback => format!("update taken back {place}"),
-        OperationKind::ResetCounter => format!("counter of signed releases reset {place}"),
-        OperationKind::Unknown(word) => format!("{word} {place}"),
-    }
-}
-
-fn transaction(line: &LastTransaction) -> String {
-    let place = place(&line.caller, line.by.as_ref());
-    match (line.kind, line.outcome, &line.code) {
-        (Kind::Rollback, Outcome::RolledBack, None) => format!("rolled back {place}"),
-        (Kind::Update, Outcome::Updated, None) => format!("updated {place}"),
-        (kind, ..) => format!("{kind} {place}: {}", line.ended()),
-    }
-}
-
-fn place(caller: &CallerKind, by: Option<&OperatorName>) -> String {
-    match (by, caller) {
-        (Some(by), _) => format!("on the host by {by}"),
-        (None, CallerKind::Rescue) => "on the host by its rescue unit".to_owned(),
-        (None, _) => "on the host".to_owned(),
-    }
 }
 
 #[cfg(test)]

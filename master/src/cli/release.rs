@@ -34,8 +34,8 @@ pub enum ReleaseCommand {
     List(release_list::ListArgs),
     /// Remove releases that no host should run
     ///
-    /// What was left half packed goes, too. A release that a host should run, or that a rollout which
-    /// has not ended sends, stays, and is named.
+    /// What was left half packed goes, too. A release that a host runs, should run or would go back to,
+    /// as far as is known here, or that a rollout which has not ended sends, stays, and is named.
     Rm(release_list::RemoveArgs),
     /// Let a release go out again that failed on a host
     Forgive(ForgiveArgs),

@@ -135,6 +135,9 @@ fn table(kept: &[KeptRelease], columns: Option<usize>) -> String {
             more => format!(" and {more} more"),
         };
         let mut notes = Vec::new();
+        if kept.hosts.is_empty() && !kept.kept_for.is_empty() {
+            notes.push("a host runs it or would go back to it");
+        }
         if kept.quarantined {
             notes.push("quarantined");
         }
@@ -147,7 +150,7 @@ fn table(kept: &[KeptRelease], columns: Option<usize>) -> String {
         table.row([
             release.name.as_deref().unwrap_or_default(),
             release.version.as_deref().unwrap_or_default(),
-            &release.digest.hex()[..12],
+            &release.digest.short(),
             &HumanBytes(release.size).to_string(),
             &when(release.packed_at),
             &format!("{}{more}", shown.join(", ")),

@@ -1,4 +1,4 @@
-//! `--all`, `--host`, `--select` and `--order`, as every command that addresses hosts takes them.
+//! Names, `--all`, `--host`, `--select` and `--order`, as every command that addresses hosts takes them.
 
 use clap::{ArgGroup, ArgMatches, Args, Command, FromArgMatches};
 use control::select::{Chosen, HostOrder, SelectError, Selected, Selection, reserved_warning};
@@ -14,8 +14,11 @@ const CHOICE: &str = "selection";
 /// The hosts that a command is for.
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
-#[command(group = ArgGroup::new(CHOICE).required(true).args(["all", "host", "select"]))]
+#[command(group = ArgGroup::new(CHOICE).required(true).args(["names", "all", "host", "select"]))]
 pub struct SelectionArgs {
+    /// These hosts, as with --host
+    #[arg(value_name = "HOST")]
+    names: Vec<HostName>,
     /// Every host of the fleet
     #[arg(long, help_heading = "Selection")]
     all: bool,
@@ -36,7 +39,7 @@ impl SelectionArgs {
         let chosen = match &self.select {
             Some(pattern) => Chosen::Pattern(pattern.clone()),
             None if self.all => Chosen::All,
-            None => Chosen::Named(self.host.clone()),
+            None => Chosen::Named([&*self.names, &*self.host].concat()),
         };
         Selection { chosen, order: self.order.0 }
     }
@@ -55,8 +58,8 @@ impl SelectionOrAll {
 
     /// Whether nothing was said of which hosts are meant.
     pub(super) fn is_unsaid(&self) -> bool {
-        let Self(SelectionArgs { all, host, select, .. }) = self;
-        !all && host.is_empty() && select.is_none()
+        let Self(SelectionArgs { names, all, host, select, .. }) = self;
+        !all && names.is_empty() && host.is_empty() && select.is_none()
     }
 
     fn not_required(command: Command) -> Command {
@@ -112,7 +115,8 @@ mod tests {
 
     #[test]
     fn there_is_exactly_one_selection() {
-        for words in [&["swarm"][..], &["swarm", "--all", "--host", "a"]] {
+        let two = [&["swarm", "--all", "--host", "a"][..], &["swarm", "a", "--host", "b"]];
+        for words in [&["swarm"][..], &["swarm", "a", "--all"]].into_iter().chain(two) {
             assert!(Words::try_parse_from(words).is_err());
         }
     }
@@ -124,6 +128,8 @@ mod tests {
             let selection = Words::try_parse_from(all).unwrap().selection.selection();
             assert_eq!(selection.describe(), words);
         }
+        let named = Words::try_parse_from(["swarm", "a", "b"]).unwrap().selection.selection();
+        assert_eq!(named.describe(), "--host a --host b");
     }
 
     #[test]
@@ -136,6 +142,7 @@ mod tests {
         assert_eq!(looks(&["swarm"]), 4);
         assert_eq!(looks(&["swarm", "--all"]), 4);
         assert_eq!(looks(&["swarm", "--host", "web-1"]), 1);
+        assert_eq!(looks(&["swarm", "web-1", "web-2"]), 2);
         assert_eq!(looks(&["swarm", "--select", "web*"]), 2);
         assert!(Looks::try_parse_from(["swarm", "--all", "--host", "web-1"]).is_err());
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use clap::Args;
-use control::fleet::{AppStatus, Fleet, HostStatus, Missed, known, status};
+use control::fleet::{AppStatus, Fleet, HostStatus, MetCertificates, known, status};
 use control::rollout::{ReleaseNames, rollout_status};
 use engine::describe_rollout;
 use explain::{Exit, Failure, plain};
@@ -31,7 +31,9 @@ pub(super) fn run(arguments: &StatusArgs, context: &Context) -> Result<Exit, Fai
     let selected = arguments.selection.resolve(&all)?;
     let members = Fleet::open(home, store, context.timeouts)?.members(&selected);
     let known = known(store, selected.iter().map(|selected| &selected.host.name))?;
+    let met = MetCertificates::of(&members);
     let hosts = block_on(status(members, known))?;
+    met.keep(store, &context.who, (context.now)())?;
     if output.json() {
         output.document(&hosts);
     } else {
@@ -92,8 +94,8 @@ fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -
             if host.reachable {
                 row(&mut table, host, app, &updater, &names);
             }
-            if let Some(line) = missed(host, app, &names) {
-                let _infallible = writeln!(notes, "{line}");
+            if let Some(drift) = app.drift_words() {
+                let _infallible = writeln!(notes, "{} {}: {}", host.host, app.app, plain(&drift));
             }
             if app.is_stopped() {
                 let how = plain(&app.why_stopped());
@@ -121,25 +123,13 @@ fn updater(host: &HostStatus, hosts: &[HostStatus]) -> String {
     }
 }
 
-/// Why an app does not run what was asked of it; nothing, where that is not known or it does.
-fn missed(host: &HostStatus, app: &AppStatus, names: &ReleaseNames) -> Option<String> {
-    let Missed { rollout, outcome, code } = app.missed.as_ref()?;
-    let runs = match &app.active {
-        Some(active) => format!("runs {}, ", names.of(Some(&active.digest))),
-        None if host.reachable => "runs nothing, ".to_owned(),
-        None => String::new(),
-    };
-    let should = names.of(app.desired.as_ref());
-    let code = code.as_deref().filter(|code| *code != outcome.into_str());
-    let why: Vec<_> = [Some(outcome.into_str()), code].into_iter().flatten().collect();
-    let (why, rollout) = (why.join(", "), rollout.short());
-    let line = format!("{runs}should run {should}: missed in {rollout}, {why}");
-    Some(format!("{} {}: {}", host.host, app.app, plain(&line)))
-}
-
 fn row(table: &mut Table, host: &HostStatus, app: &AppStatus, updater: &str, names: &ReleaseNames) {
     let desired = names.of(app.desired.as_ref());
-    let should = if app.drift { format!("{desired} (drift)") } else { desired };
+    let should = match (app.drift, &host.held) {
+        (true, None) => format!("{desired} (drift)"),
+        (true, Some(_)) => format!("{desired} (held)"),
+        (false, _) => desired,
+    };
     table.row([
         host.host.as_str(),
         app.app.as_str(),

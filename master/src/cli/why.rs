@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use control::fleet::{Fleet, Why, why};
+use control::fleet::{Fleet, MetCertificates, Why, known, why};
 use control::rollout::rollout_status;
 use engine::describe_host;
 use explain::{Exit, Failure, plain};
@@ -25,7 +25,10 @@ pub(super) fn run(arguments: &WhyArgs, context: &Context) -> Result<Exit, Failur
     let Context { home, store, output, now, .. } = context;
     let host = store.host(&arguments.host)?;
     let client = Fleet::open(home, store, context.timeouts)?.client(&host);
-    let mut answers = block_on(why(&host.name, client, now()))?;
+    let met = client.as_ref().ok().map(|client| MetCertificates::of_client(&host.name, client));
+    let known = known(store, [&host.name])?.remove(&host.name).unwrap_or_default();
+    let mut answers = block_on(why(&host.name, client, &known.expected, now()))?;
+    met.map_or(Ok(()), |met| met.keep(store, &context.who, now()))?;
     if let Some(line) = in_its_rollout(context, &host.name)? {
         let why = Why { host: host.name.clone(), app: None, line, output: Vec::new() };
         answers.insert(0, why);

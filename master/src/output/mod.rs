@@ -1,6 +1,7 @@
 //! What a person or a program sees: data on stdout, all else on stderr.
 
 mod frame;
+mod outcome_words;
 mod printer;
 mod progress;
 mod summary_table;

@@ -14,6 +14,7 @@ use protocol::HostName;
 use store::Event;
 
 use crate::output::Output;
+use crate::output::outcome_words::outcome_word;
 
 /// The screen of a rollout that this process drives.
 pub(crate) struct Progress<'a> {
@@ -106,7 +107,9 @@ fn line(notice: &Notice, who: &str, names: &ReleaseNames) -> Option<Line> {
             let runs = if release.is_empty() { release } else { format!(", runs {release}") };
             let failed = result.target.filter(|target| Some(*target) != notice.release);
             let failed = failed.map(|failed| format!(", not {}", names.of(Some(&failed))));
-            format!("{}{runs}{}", result.outcome, failed.unwrap_or_default())
+            let way = (result.from, result.to);
+            let word = outcome_word(result.outcome, result.code.is_some(), way, names);
+            format!("{word}{runs}{}", failed.unwrap_or_default())
         }
         NoticeBody::BatchStarted { batch, of, extended: true, .. } => {
             format!("batch {batch} of {of} has proved nothing so far: the next host takes its turn")

@@ -1,6 +1,7 @@
 //! The end of a rollout: a table with a row for each host, the last lines of what failed, one line that
 //! sums it up, and what has to be typed next. With `--json`, one line.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use control::rollout::{ReleaseNames, Summary};
@@ -9,6 +10,7 @@ use explain::{plain, span};
 use protocol::{Code, HostOutcome};
 use strum::VariantArray as _;
 
+use crate::output::outcome_words::outcome_word;
 use crate::output::{Output, Table};
 
 /// Lines of output that are shown of one host.
@@ -39,7 +41,7 @@ fn text(summary: &Summary, names: &ReleaseNames, columns: Option<usize>) -> Stri
     for row in &summary.hosts {
         table.row([
             row.host.as_str(),
-            row.outcome.into_str(),
+            word(row, names),
             &names.of(row.from.as_ref()),
             &names.of(row.to.as_ref()),
             &span(row.duration_ms),
@@ -48,7 +50,7 @@ fn text(summary: &Summary, names: &ReleaseNames, columns: Option<usize>) -> Stri
     }
     let outputs = summary.hosts.iter().filter(|row| !row.output.is_empty()).map(output);
     let outputs: String = outputs.collect();
-    format!("{}{outputs}\n{}\n", table.render(), counts(&summary.hosts))
+    format!("{}{outputs}\n{}\n", table.render(), counts(&summary.hosts, names))
 }
 
 /// Why a host is as it is, with the release that failed there: TO has what runs.
@@ -70,13 +72,22 @@ fn output(row: &HostResult) -> String {
     text
 }
 
-fn counts(rows: &[HostResult]) -> String {
-    let counted = HostOutcome::VARIANTS.iter().filter_map(|kind| {
-        let count = rows.iter().filter(|row| row.outcome == *kind).count();
-        (count > 0).then(|| format!("{count} {}", kind.into_str().replace('_', " ")))
-    });
+fn word(row: &HostResult, names: &ReleaseNames) -> &'static str {
+    outcome_word(row.outcome, row.code.is_some(), (row.from, row.to), names)
+}
+
+fn counts(rows: &[HostResult], names: &ReleaseNames) -> String {
+    let mut counted = Vec::new();
+    for kind in HostOutcome::VARIANTS {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.outcome == *kind) {
+            *counts.entry(word(row, names)).or_default() += 1;
+        }
+        let words = |(word, count): (&str, usize)| format!("{count} {}", word.replace('_', " "));
+        counted.extend(counts.into_iter().map(words));
+    }
     let hosts = if rows.len() == 1 { "host" } else { "hosts" };
-    format!("{} {hosts}: {}", rows.len(), counted.collect::<Vec<_>>().join(", "))
+    format!("{} {hosts}: {}", rows.len(), counted.join(", "))
 }
 
 /// What has to be typed next, if the rollout is not over.
@@ -149,6 +160,28 @@ mod tests {
 
         2 hosts: 1 updated, 1 rolled back
         ");
+    }
+
+    #[test]
+    fn a_rollback_to_a_newer_release_is_called_what_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let now = time::OffsetDateTime::UNIX_EPOCH;
+        let store = store::Store::create(&directory.path().join("db"), "ada", now).unwrap();
+        for digest in [1, 2] {
+            let digest = Digest::from_bytes([digest; 32]);
+            let (name, version, sha) = (None, None, None);
+            let release =
+                store::KnownRelease { digest, name, version, sha, size: 1, packed_at: now };
+            store.add_release(&release).unwrap();
+        }
+        let row = HostResult { outcome: HostOutcome::RolledBack, ..summary().hosts.remove(0) };
+        let back = HostResult { from: row.to, to: row.from, ..row.clone() };
+        let went = Summary { hosts: vec![row, back], ..summary() };
+        let shown = text(&went, &ReleaseNames::read(&store).unwrap(), None);
+        assert_eq!(shown.matches("went_forward").count(), 1, "{shown}");
+        assert!(shown.contains("1 rolled back, 1 went forward"), "{shown}");
+        let unknown = text(&went, &ReleaseNames::default(), None);
+        assert!(unknown.contains("2 rolled back"), "{unknown}");
     }
 
     #[test]

@@ -196,6 +196,8 @@ pub enum Events<'a> {
     All,
     /// Those of a host.
     Host(&'a HostName),
+    /// Those of a host, but for the phases that its transactions went through.
+    HostOperations(&'a HostName),
     /// Those of a rollout.
     Rollout(RolloutId),
 }
@@ -214,6 +216,9 @@ impl Store {
         let (filter, value) = match which {
             Events::All => ("?1 IS NULL", None),
             Events::Host(name) => ("host = ?1", Some(name.to_string())),
+            Events::HostOperations(name) => {
+                ("host = ?1 AND type <> 'host.phase'", Some(name.to_string()))
+            }
             Events::Rollout(id) => ("rollout = ?1", Some(id.to_string())),
         };
         let connection = self.connection();

@@ -41,20 +41,25 @@ pub struct Host {
     pub held: Option<Hold>,
 }
 
-/// SHA-256 fingerprints (of the DER form) of the updater's certificates. Both are good while a
-/// certificate is renewed; a host with neither is refused.
+/// SHA-256 fingerprints (of the DER form) of the updater's certificates. All are good while a certificate
+/// is renewed; a host with none is refused. Once the host shows one of them, those that were issued before
+/// it are not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Pinned {
     /// The one in use.
     pub current: Option<Fingerprint>,
     /// The one that was issued and not yet seen.
     pub next: Option<Fingerprint>,
+    /// Those that were issued between these two, the newest first: any of them may have been brought to
+    /// the host.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub between: Vec<Fingerprint>,
 }
 
 impl Pinned {
     /// All that are good.
     pub fn all(&self) -> impl Iterator<Item = &Fingerprint> {
-        self.current.iter().chain(&self.next)
+        self.current.iter().chain(&self.next).chain(&self.between)
     }
 }
 

@@ -68,6 +68,31 @@ impl Store {
         })
     }
 
+    /// The updater has shown this certificate: it is the one in use, and those before it are not taken any
+    /// more. False where nothing changes by that.
+    pub fn use_certificate(
+        &self,
+        name: &HostName,
+        shown: &Fingerprint,
+        event: &Event,
+    ) -> Result<bool, StoreError> {
+        self.write(|transaction| {
+            // One that another process has seen replaced since does not come back.
+            let sql = "UPDATE hosts SET fingerprint_current = ?2,
+                       fingerprint_next = nullif(fingerprint_next, ?2)
+                       WHERE name = ?1 AND decommissioned_at IS NULL AND EXISTS (
+                           SELECT 1 FROM certificates AS shown JOIN certificates AS used
+                           ON used.fingerprint = hosts.fingerprint_current
+                           WHERE shown.fingerprint = ?2 AND shown.host = ?1
+                           AND shown.role = 'updater' AND shown.rowid > used.rowid)";
+            let changed = transaction.execute(sql, params![Text(name), Text(shown)])? == 1;
+            if changed {
+                event::insert(transaction, event)?;
+            }
+            Ok(changed)
+        })
+    }
+
     fn addressed(&self, name: &HostName) -> Result<(), StoreError> {
         match self.host(name)?.decommissioned_at {
             Some(_) => Err(StoreError::Decommissioned(name.clone())),

@@ -13,6 +13,10 @@ use time::OffsetDateTime;
 use crate::column::{Json, Stamp, Text};
 use crate::{Event, Host, Pinned, Store, StoreError, event};
 
+/// How many certificates that were issued before the last one, and that the host has not shown yet, are
+/// taken.
+const RENEWALS_BETWEEN: usize = 3;
+
 /// A certificate that was issued to a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Certificate {
@@ -52,8 +56,10 @@ impl Store {
         while let Some(row) = rows.next()? {
             labels.entry(row.get(0)?).or_default().insert(row.get(1)?, row.get(2)?);
         }
+        let mut between = issued_between(&connection, None)?;
         for host in &mut hosts {
             host.labels = labels.remove(host.name.as_str()).unwrap_or_default();
+            host.pinned.between = between.remove(host.name.as_str()).unwrap_or_default();
         }
         Ok(hosts)
     }
@@ -207,7 +213,34 @@ fn find(connection: &Connection, name: &HostName) -> Result<Option<Host>, StoreE
     let mut statement = connection.prepare("SELECT key, value FROM labels WHERE host = ?1")?;
     let labels = statement.query_map([Text(name)], |row| Ok((row.get(0)?, row.get(1)?)))?;
     host.labels = labels.collect::<Result<_, _>>()?;
+    let between = issued_between(connection, Some(name))?.remove(name.as_str());
+    host.pinned.between = between.unwrap_or_default();
     Ok(Some(host))
+}
+
+/// The certificates that were issued to updaters since the one in use, without the last one, by host; of
+/// this host, or of all.
+fn issued_between(
+    connection: &Connection,
+    name: Option<&HostName>,
+) -> Result<BTreeMap<String, Vec<Fingerprint>>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT issued.host, issued.fingerprint FROM certificates AS issued
+         JOIN hosts ON hosts.name = issued.host
+         JOIN certificates AS used ON used.fingerprint = hosts.fingerprint_current
+         WHERE (?1 IS NULL OR issued.host = ?1) AND issued.role = 'updater'
+         AND issued.rowid > used.rowid AND issued.fingerprint IS NOT hosts.fingerprint_next
+         ORDER BY issued.rowid DESC",
+    )?;
+    let mut rows = statement.query([name.map(Text)])?;
+    let mut between: BTreeMap<String, Vec<Fingerprint>> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let of_host = between.entry(row.get(0)?).or_default();
+        if of_host.len() < RENEWALS_BETWEEN {
+            of_host.push(row.get::<_, Text<_>>(1)?.0);
+        }
+    }
+    Ok(between)
 }
 
 fn names(connection: &Connection) -> Result<Vec<String>, StoreError> {
@@ -228,6 +261,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Host> {
         pinned: Pinned {
             current: row.get::<_, Option<Text<_>>>("fingerprint_current")?.map(|text| text.0),
             next: row.get::<_, Option<Text<_>>>("fingerprint_next")?.map(|text| text.0),
+            between: Vec::new(),
         },
         enrolled_at: row.get::<_, Stamp>("enrolled_at")?.0,
         decommissioned_at: row.get::<_, Option<Stamp>>("decommissioned_at")?.map(|stamp| stamp.0),

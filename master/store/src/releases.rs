@@ -40,12 +40,14 @@ pub struct Desired {
 }
 
 impl Store {
-    /// Remembers a release. What was known of that digest stays.
+    /// Remembers a release. What was known of that digest stays; what was not is filled in.
     pub fn add_release(&self, release: &KnownRelease) -> Result<(), StoreError> {
         self.write(|transaction| {
             transaction.execute(
                 "INSERT INTO releases (digest, name, version, sha, size, packed_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (digest) DO NOTHING",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (digest) DO UPDATE SET
+                 name = coalesce(name, excluded.name), sha = coalesce(sha, excluded.sha),
+                 version = coalesce(version, excluded.version)",
                 params![
                     Text(release.digest),
                     release.name,

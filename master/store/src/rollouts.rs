@@ -165,6 +165,28 @@ impl Store {
 }
 
 impl Store {
+    /// What each host of the fleet runs and ran by the rollouts that it was in, the last one first; the
+    /// same release more than once.
+    pub fn releases_on_hosts(&self) -> Result<Vec<(HostName, AppName, Digest)>, StoreError> {
+        let connection = self.connection();
+        let mut statement = connection.prepare(
+            "SELECT host, app, to_digest, from_digest FROM host_results
+             JOIN rollouts ON rollout = rollouts.id
+             JOIN hosts ON hosts.name = host AND decommissioned_at IS NULL
+             ORDER BY rollouts.rowid DESC",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (host, app): (Text<HostName>, Text<AppName>) = (row.get(0)?, row.get(1)?);
+            for release in [row.get(2)?, row.get(3)?] {
+                let release: Option<Text<Digest>> = release;
+                found.extend(release.map(|release| (host.0.clone(), app.0.clone(), release.0)));
+            }
+        }
+        Ok(found)
+    }
+
     /// What a host came to in a rollout; none if it was not in it.
     pub fn host_result(
         &self,

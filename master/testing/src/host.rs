@@ -17,7 +17,7 @@ pub fn host(name: &str, labels: &[&str]) -> Host {
         agent_port: None,
         sans: Vec::new(),
         labels: labels.iter().map(|label| parse_label(label).unwrap()).collect(),
-        pinned: Pinned { current: Some(fingerprint), next: None },
+        pinned: Pinned { current: Some(fingerprint), ..Pinned::default() },
         enrolled_at: at(0),
         decommissioned_at: None,
         notes: None,

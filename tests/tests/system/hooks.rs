@@ -224,7 +224,7 @@ fn what_cannot_be_undone_is_said_before_and_not_gone_back_over() -> Result<()> {
 
     let refused = host.rollback()?.problem()?;
     assert_eq!((refused.code.status(), &refused.code), (409, &Code::Irreversible));
-    assert_snapshot!(wording(&refused.detail), @"the migration of SHORT cannot be undone, its backup said: data/backup-2; `irreversible` goes back over that all the same, and leaves the data as it is");
+    assert_snapshot!(wording(&refused.detail), @"the migration of SHORT cannot be undone, its backup said: data/backup-2; --irreversible goes back over that all the same, and leaves the data as it is");
     assert_eq!(noted(&host), Vec::<String>::new());
     host.keeps(&two.digest, Some(&one.digest))?;
 

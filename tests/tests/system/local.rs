@@ -28,12 +28,20 @@ fn a_host_is_rolled_back_on_the_spot_whether_its_updater_runs_or_not() -> Result
 
     updater(&host, &["rollback"])?.good()?;
     host.runs(&one.digest)?;
+    let forward = |output: &Output| {
+        output.code == 1 && output.stderr.contains(&format!("updater rollback --to {}", two.digest))
+    };
+    let again = updater(&host, &["rollback"])?;
+    assert!(forward(&again), "{again:?}");
     let last = host.idle()?.last.context("a last transaction")?;
     assert_eq!(last.caller, CallerKind::Local);
 
     host.kill()?;
     let json: Value = updater(&host, &["status", "--json"])?.json()?;
     assert_eq!(json["updater"], Value::Null);
+    let again = updater(&host, &["rollback"])?;
+    assert!(forward(&again), "{again:?}");
+    host.runs(&one.digest)?;
     assert_eq!(json["apps"]["agent"]["active"]["digest"], one.digest.to_string());
     updater(&host, &["rollback", "--to", &two.digest.to_string()])?.good()?;
     host.runs(&two.digest)?;

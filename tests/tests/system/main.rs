@@ -67,6 +67,7 @@ mod rollouts_killed;
 mod rollouts_lessons;
 mod rollouts_resumed;
 mod self_update;
+mod should_run;
 mod signatures;
 mod signing;
 mod stopping;

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::account::{self, Account};
 use super::permissions::others_may_write;
 use super::{directories, identity, keys, machine, units};
-use crate::config::{Config, ConfigError, Finding, validate};
+use crate::config::{Config, ConfigError, Finding, Rest, validate};
 use crate::systemd::BusConnection;
 
 /// All that is wrong, and the configuration if the file has one.
@@ -44,6 +44,9 @@ pub fn check_file(
         }
         Err(ConfigError::Faults(faults)) => {
             findings.extend(faults);
+            if let Some(rest) = Config::rest_of(&text, path) {
+                findings.extend(look_at_rest(&rest, now, daemon_runs, systemd));
+            }
             Checked { config: None, findings }
         }
         Err(error @ ConfigError::Read { .. }) => {
@@ -51,6 +54,19 @@ pub fn check_file(
             Checked { config: None, findings }
         }
     }
+}
+
+/// What else is wrong beside what could not be read.
+fn look_at_rest(
+    rest: &Rest,
+    now: OffsetDateTime,
+    daemon_runs: bool,
+    systemd: &BusConnection,
+) -> Vec<Finding> {
+    let mut findings = validate(&rest.config);
+    look_at_machine(&rest.config, now, daemon_runs, systemd, &mut findings);
+    findings.retain(|finding| rest.is_said(&finding.key));
+    findings
 }
 
 /// A user that can write the file decides what the updater runs.
@@ -153,6 +169,40 @@ mod tests {
             assert!(checked.findings.iter().any(said), "{key}: {part}: {:#?}", checked.findings);
         }
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "nothing was made");
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_read_hides_no_other_fault() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("updater.toml");
+        let here = directory.path().display();
+        let text = format!(
+            "lisen = '192.0.2.1:1'\nidentity = '{here}/none'\nstate_dir = '{here}/state'\n\
+             [self]\ninstall_dir = 7\n[app.web]\nkeep = 1\n[app.agent]\n\
+             install_dir = '{here}/updater.toml/x'\nuser = 'nobody-of-this-name'\nkeep = 'many'\n"
+        );
+        fs::write(&path, text).unwrap();
+        let checked = check(&path);
+        assert!(checked.config.is_none());
+        let keys: Vec<_> = checked.findings.iter().map(|finding| finding.key.as_str()).collect();
+        let expected = [
+            "lisen",
+            "self.install_dir",
+            "app.web.install_dir",
+            "app.agent.keep",
+            "identity",
+            "app.agent.user",
+            "app.agent.install_dir",
+        ];
+        for key in expected {
+            assert!(keys.contains(&key), "{key}: {:#?}", checked.findings);
+        }
+        // Of what is not known, nothing is claimed.
+        for key in ["listen", "app.web.keep"] {
+            assert!(!keys.contains(&key), "{key}: {:#?}", checked.findings);
+        }
+        fs::write(&path, "listen = '1\n").unwrap();
+        assert_eq!(check(&path).findings.len(), 1);
     }
 
     #[test]

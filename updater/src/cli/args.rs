@@ -29,6 +29,9 @@ pub enum Command {
     /// Show what runs here, and how the last update ended
     Status(StatusArgs),
     /// Go back to the previous release, or to another one that is kept here
+    ///
+    /// After a rollback the previous release is the one that was left: a second one is refused without
+    /// --to.
     Rollback(RollbackArgs),
     /// Try on this machine, beside the real programs, that updates, recovery and rollback work
     Drill(AgentArgs),

@@ -44,10 +44,13 @@ fn moved(config: &Config, now: SocketAddr) -> Option<Finding> {
     })
 }
 
-/// Whether our own daemon has the port: it answers on its local socket.
-pub(super) fn daemon_runs(config: &Path) -> bool {
-    let config = Config::load(config);
-    config.is_ok_and(|config| UnixStream::connect(config.state_dir.join(LOCAL_SOCKET)).is_ok())
+/// Whether our own daemon has the port: it answers on its local socket, whatever else is wrong in the
+/// file. Where its place is not known, no other program is accused.
+pub(super) fn daemon_runs(path: &Path) -> bool {
+    let text = std::fs::read_to_string(path).ok();
+    let Some(rest) = text.and_then(|text| Config::rest_of(&text, path)) else { return false };
+    let socket = rest.config.state_dir.join(LOCAL_SOCKET);
+    !rest.is_said("state_dir") || UnixStream::connect(socket).is_ok()
 }
 
 pub(super) fn render(findings: &[Finding]) -> String {

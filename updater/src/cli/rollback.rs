@@ -5,10 +5,13 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use http::Method;
-use protocol::{CallerKind, Kind, OperatorName, OrderOptions, RollbackOrder, TransactionResult};
+use protocol::{
+    AppHealth, CallerKind, Health, Kind, OperatorName, OrderOptions, Outcome, RollbackOrder,
+    TransactionResult,
+};
 
 use crate::cli::args::RollbackArgs;
-use crate::cli::client::{ClientError, ask};
+use crate::cli::client::{ClientError, ask, ask_again};
 use crate::cli::errors::CliError;
 use crate::cli::operator::operator;
 use crate::config::Config;
@@ -30,6 +33,13 @@ pub(super) fn rollback(
     let path = format!("/rollback?app={}", asked.app);
     let by = operator(environment);
     let result = runtime.block_on(async {
+        if asked.to.is_none()
+            && let Ok(health) =
+                ask_again::<Health>(&config.state_dir, Method::GET, "/health", None).await
+            && let Some(app) = health.apps.get(&asked.app)
+        {
+            refuse_forward(app)?;
+        }
         match ask(&config.state_dir, Method::POST, &path, by.as_ref(), Some(&order)).await {
             Err(ClientError::NotRunning(_)) => alone(&config, asked, options, by, systemd).await,
             answered => Ok(answered?),
@@ -61,6 +71,10 @@ async fn alone(
         Recovery::Locked => return Err("take this app's lock: another updater has it".into()),
         Recovery::Blocked(why) => return Err(why.into()),
     }
+    if asked.to.is_none() {
+        app.refresh();
+        refuse_forward(&app.health())?;
+    }
     let order = Order {
         kind: Kind::Rollback,
         target: asked.to.map_or(Target::Previous, Target::Digest),
@@ -74,6 +88,23 @@ async fn alone(
     let ended =
         run_without_daemon(&app, order, |_| {}).await.map_err(|failure| failure.problem.detail)?;
     ended.ok_or_else(|| "learn how the rollback ended".into())
+}
+
+/// After a rollback, a plain one would go forward again: the release before is the one that was left.
+fn refuse_forward(app: &AppHealth) -> Result<(), CliError> {
+    let last = app.last.as_ref().filter(|_| app.undoes_to.is_none());
+    let went_back = last.filter(|last| {
+        last.kind == Kind::Rollback && last.outcome == Outcome::RolledBack && last.code.is_none()
+    });
+    let Some(left) = went_back.and_then(|last| last.from) else { return Ok(()) };
+    Err(CliError::hint(
+        format!(
+            "roll back: this host went back from {left} before, and would go forward to it again"
+        ),
+        format!(
+            "to do that: updater rollback --to {left}; the others that are kept here: updater status"
+        ),
+    ))
 }
 
 fn render(result: &TransactionResult) -> String {

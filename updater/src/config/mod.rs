@@ -20,6 +20,7 @@ pub use keys::{
     Strategy,
 };
 pub use parse::ConfigError;
+pub(crate) use parse::Rest;
 pub use socket::ListenSocket;
 #[cfg(test)]
 pub(crate) use trusted_key::testing;

@@ -26,11 +26,28 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// What is left of the text of the file `path` without the keys that are wrong, so that the rest can
+    /// be looked at as well; none where it is no TOML.
+    pub(crate) fn rest_of(text: &str, path: &Path) -> Option<Rest> {
+        let (document, errors) = DeTable::parse_recoverable(text);
+        let mut walk = Walk::of(text);
+        if errors.is_empty()
+            && let Some(whole) = Section::find("")
+        {
+            walk.section(whole, "", document.get_ref());
+        }
+        let mut table: toml::Table = text.parse().ok()?;
+        prune(&mut table, "", &walk.left_out);
+        let mut config: Self = table.try_into().ok()?;
+        config.find_files_beside(path).ok()?;
+        Some(Rest { config, left_out: walk.left_out })
+    }
+
     /// Reads a text. Unknown keys are errors; so are values of a wrong type. What the values mean
     /// is for [`validate`] to judge.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let (document, errors) = DeTable::parse_recoverable(text);
-        let mut walk = Walk { text, findings: Vec::new() };
+        let mut walk = Walk::of(text);
         if errors.is_empty()
             && let Some(whole) = Section::find("")
         {
@@ -93,18 +110,53 @@ impl Config {
     }
 }
 
+/// A configuration without what is wrong in it.
+pub(crate) struct Rest {
+    pub(crate) config: Config,
+    /// The keys that are wrong, and those that were probably meant: what has their place says nothing.
+    left_out: Vec<String>,
+}
+
+impl Rest {
+    /// Whether what is found about a key is so.
+    pub(crate) fn is_said(&self, key: &str) -> bool {
+        let covers = |left: &String| {
+            key.strip_prefix(left.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        !self.left_out.iter().any(covers)
+    }
+}
+
+/// Takes the keys away whose paths these are.
+fn prune(table: &mut toml::Table, path: &str, left_out: &[String]) {
+    table.retain(|key, _| !left_out.contains(&join(path, key)));
+    for (key, value) in table.iter_mut() {
+        if let toml::Value::Table(inner) = value {
+            prune(inner, &join(path, key), left_out);
+        }
+    }
+}
+
 struct Walk<'t> {
     text: &'t str,
     findings: Vec<Finding>,
+    /// See [`Rest`].
+    left_out: Vec<String>,
 }
 
-impl Walk<'_> {
+impl<'t> Walk<'t> {
+    const fn of(text: &'t str) -> Self {
+        Self { text, findings: Vec::new(), left_out: Vec::new() }
+    }
+
     /// `shown` is the section's path in the file, with the app's name.
-    fn section(&mut self, section: &Section, shown: &str, table: &DeTable<'_>) {
+    fn section(&mut self, section: &Section, parent: &str, table: &DeTable<'_>) {
         for (key, value) in table {
             let (name, line) = (key.get_ref().as_ref(), self.line(key.span().start));
-            let (path, shown) = (join(section.path, name), join(shown, name));
+            let (path, shown) = (join(section.path, name), join(parent, name));
             if !section.names().contains(&name) {
+                self.left_out.extend(section.nearest(name).map(|meant| join(parent, &meant)));
                 self.unknown(section, name, &shown, line);
             } else if !is_section(&path) {
                 if let Err(message) = section.check(key, value) {
@@ -140,12 +192,14 @@ impl Walk<'_> {
         if !table.iter().any(|(key, _)| key.get_ref() == "install_dir") {
             let finding = Finding::error(join(shown, "install_dir"), "is missing");
             let hint = format!("every app needs one: install_dir = \"/opt/{name}\"");
+            self.left_out.push(shown.to_owned());
             self.findings.push(finding.hint(hint));
         }
     }
 
     fn unknown(&mut self, section: &Section, name: &str, shown: &str, line: usize) {
         let finding = Finding::error(shown, "unknown key").line(line);
+        self.left_out.push(shown.to_owned());
         self.findings.push(match section.nearest(name) {
             Some(known) => finding.hint(format!("did you mean {known}?")),
             None => finding,
@@ -158,6 +212,7 @@ impl Walk<'_> {
     }
 
     fn add(&mut self, line: usize, key: &str, message: impl Into<String>) {
+        self.left_out.extend((!key.is_empty()).then(|| key.to_owned()));
         self.findings.push(Finding::error(key, one_line(&message.into())).line(line));
     }
 

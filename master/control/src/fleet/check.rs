@@ -6,7 +6,7 @@ use serde::Serialize;
 use store::{Store, StoreError};
 use time::OffsetDateTime;
 
-use crate::fleet::{AppStatus, HostStatus, Member, known, status};
+use crate::fleet::{AppStatus, HostStatus, Member, MetCertificates, known, status};
 
 /// How a host was found.
 #[derive(Debug, Serialize)]
@@ -28,10 +28,12 @@ pub struct CheckedHost {
 pub async fn check(
     store: &Store,
     members: Vec<Member>,
-    now: fn() -> OffsetDateTime,
+    (who, now): (&str, fn() -> OffsetDateTime),
 ) -> Result<Vec<CheckedHost>, StoreError> {
     let known = known(store, members.iter().map(|member| &member.host))?;
+    let met = MetCertificates::of(&members);
     let hosts = status(members, known).await;
+    met.keep(store, who, now())?;
     let checked = |host: HostStatus| {
         let until = certificate_until(store, &host.host)?;
         Ok(CheckedHost::of(host, until, now()))
@@ -39,7 +41,7 @@ pub async fn check(
     hosts.into_iter().map(checked).collect()
 }
 
-/// Until when the updater's pinned certificate holds; of two, the one in use.
+/// Until when the updater's certificate holds: the one that it has shown last.
 fn certificate_until(store: &Store, name: &HostName) -> Result<Option<OffsetDateTime>, StoreError> {
     let pinned = store.host(name)?.pinned.current;
     let certificates = store.certificates(name)?;
@@ -51,6 +53,7 @@ impl CheckedHost {
     /// A host, by what it said of itself, and until when its certificate holds.
     pub fn of(status: HostStatus, until: Option<OffsetDateTime>, now: OffsetDateTime) -> Self {
         let mut wrong = Vec::new();
+        let mut held = Vec::from_iter(status.held.clone());
         if let Some(until) = until.filter(|until| *until <= now) {
             wrong.push(format!("its certificate ended at {}", when(until)));
         }
@@ -61,18 +64,18 @@ impl CheckedHost {
             if app.is_stopped() {
                 wrong.push(format!("{}: {}", app.app, app.why_stopped()));
             }
-            if let (true, Some(desired)) = (app.drift, &app.desired) {
-                let runs = app.active.as_ref().map(|active| active.digest.short());
-                let runs = runs.as_deref().unwrap_or("nothing");
-                wrong.push(format!("{}: runs {runs}, should run {}", app.app, desired.short()));
+            if let Some(drift) = app.drift_words() {
+                let drift = format!("{}: {drift}", app.app);
+                // It is kept out on purpose.
+                if status.held.is_some() { held.push(drift) } else { wrong.push(drift) }
             }
             let complaints = app.complaints().into_iter();
             wrong.extend(complaints.map(|complaint| format!("{}: {complaint}", app.app)));
         }
         let (fine, detail) = match status.skipped {
             Some(ref reason) => (true, Some(reason.clone())),
-            None if wrong.is_empty() && well => (true, status.held),
-            None => (false, Some(wrong.join("; "))),
+            None if wrong.is_empty() && well => (true, (!held.is_empty()).then(|| held.join("; "))),
+            None => (false, Some(wrong.into_iter().chain(held).collect::<Vec<_>>().join("; "))),
         };
         Self {
             host: status.host,

@@ -3,9 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{HostName, HostOutcome};
+use explain::when;
+use protocol::{CallerKind, HostName, HostOutcome, LastTransaction};
 use serde::Serialize;
 use store::{Desired, RolloutId, Store, StoreError};
+
+use crate::fleet::transaction_words;
+
+/// The code in the row of a host that an operator holds.
+const HELD: &str = "held";
 
 /// What is known of a host.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +24,8 @@ pub struct Known {
 #[derive(Debug, Clone)]
 pub struct Expected {
     pub desired: Desired,
+    /// The release's version, where this master knows it.
+    pub version: Option<String>,
     /// How the host came out of the rollout that asked for it, where that did not bring it there.
     pub missed: Option<Missed>,
 }
@@ -28,6 +36,32 @@ pub struct Missed {
     pub rollout: RolloutId,
     pub outcome: HostOutcome,
     pub code: Option<String>,
+}
+
+impl Expected {
+    /// Why something else runs: it was done on the host itself, or what was asked for was missed there.
+    pub(super) fn drift_reason(&self, last: Option<&LastTransaction>) -> Option<String> {
+        let Self { desired, missed, .. } = self;
+        let on_host = last.filter(|last| {
+            let is_local = matches!(last.caller, CallerKind::Local | CallerKind::Rescue);
+            is_local && (missed.is_none() || last.ended_at > desired.since)
+        });
+        let done = |last| format!("{} {}", transaction_words(last), when(last.ended_at));
+        on_host.map(done).or_else(|| missed.as_ref().map(Missed::words))
+    }
+}
+
+impl Missed {
+    /// `missed in 3f9a61c2, unreachable`
+    pub fn words(&self) -> String {
+        let Self { rollout, outcome, code } = self;
+        let rollout = rollout.short();
+        match code.as_deref().filter(|code| *code != outcome.into_str()) {
+            Some(HELD) => format!("held during {rollout}"),
+            Some(code) => format!("missed in {rollout}, {outcome}, {code}"),
+            None => format!("missed in {rollout}, {outcome}"),
+        }
+    }
 }
 
 /// The rollout that has a host.
@@ -49,7 +83,8 @@ pub fn known<'a>(
 fn known_of(store: &Store, host: &HostName) -> Result<Known, StoreError> {
     let expected = store.desired(host)?.into_iter().map(|desired| {
         let missed = missed(store, host, &desired)?;
-        Ok(Expected { desired, missed })
+        let version = store.release(&desired.digest)?.and_then(|release| release.version);
+        Ok(Expected { desired, version, missed })
     });
     let expected = expected.collect::<Result<_, StoreError>>()?;
     let rollout = store.holder(host)?.map(|id| store.rollout(id)).transpose()?;

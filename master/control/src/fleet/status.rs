@@ -67,8 +67,14 @@ pub struct AppStatus {
     pub prev: Option<Digest>,
     /// What the last update or rollback asked for.
     pub desired: Option<Digest>,
+    /// Its version, where this master knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub desired_version: Option<String>,
     /// Whether something else runs than was asked for, and nothing is under way.
     pub drift: bool,
+    /// Why it does not run what it should, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift_reason: Option<String>,
     /// How it came out of the rollout that asked for it, where that did not bring it there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missed: Option<Missed>,
@@ -99,16 +105,18 @@ impl HostStatus {
     }
 
     /// Whether it is as it should be: `check` and `status` say the same of it. A host that is not
-    /// addressed is no worry.
+    /// addressed is no worry, and neither is that a held one runs something else: it is kept out on purpose.
     pub fn is_well(&self) -> bool {
         let well = self.reachable && self.error.is_none() && self.warnings.is_empty();
-        self.skipped.is_some() || (well && self.apps.iter().all(AppStatus::is_well))
+        self.skipped.is_some()
+            || (well && self.apps.iter().all(|app| app.is_well(self.held.is_some())))
     }
 }
 
 impl AppStatus {
-    fn is_well(&self) -> bool {
-        self.healthy && !self.drift && !self.is_stopped() && self.warnings.is_empty()
+    fn is_well(&self, held: bool) -> bool {
+        let runs_what_it_may = held || !self.drift;
+        self.healthy && runs_what_it_may && !self.is_stopped() && self.warnings.is_empty()
     }
 
     /// Whether an operator stopped it on the host.
@@ -236,10 +244,13 @@ fn of_app(
     let runs = health.active.as_ref().map(|active| active.digest);
     let desired = expected.map(|expected| expected.desired.digest);
     let drift = desired.is_some() && runs != desired && health.state == Phase::Idle;
+    let drifts = expected.filter(|_| drift);
     AppStatus {
         app,
         drift,
-        missed: expected.filter(|_| drift).and_then(|expected| expected.missed.clone()),
+        drift_reason: drifts.and_then(|expected| expected.drift_reason(health.last.as_ref())),
+        desired_version: expected.and_then(|expected| expected.version.clone()),
+        missed: drifts.and_then(|expected| expected.missed.clone()),
         state: Some(health.state),
         since: Some(health.since),
         agent: Some(health.agent),
@@ -279,7 +290,9 @@ fn of_silent(expected: &Expected) -> AppStatus {
         active: None,
         prev: None,
         desired: Some(expected.desired.digest),
+        desired_version: expected.version.clone(),
         drift: false,
+        drift_reason: expected.missed.as_ref().map(Missed::words),
         missed: expected.missed.clone(),
         last: None,
         warnings: Vec::new(),
@@ -311,7 +324,7 @@ mod tests {
             rollout: None,
             since: OffsetDateTime::UNIX_EPOCH,
         };
-        Expected { desired, missed: None }
+        Expected { desired, version: None, missed: None }
     }
 
     #[tokio::test]
@@ -337,6 +350,48 @@ mod tests {
         assert!(!of("idle", 2, None).drift);
         // It is on its way.
         assert!(!of("building", 1, Some(2)).drift);
+    }
+
+    #[test]
+    fn a_held_host_may_run_something_else() {
+        let host = |held: bool, app: AppStatus| HostStatus {
+            reachable: true,
+            held: held.then(|| "held by ada: new disk".to_owned()),
+            apps: vec![app],
+            ..HostStatus::unknown("web-1".parse().unwrap())
+        };
+        let drifts = of("idle", 1, Some(2));
+        assert!(host(true, drifts.clone()).is_well() && !host(false, drifts.clone()).is_well());
+        assert!(!host(true, AppStatus { healthy: false, ..drifts }).is_well());
+    }
+
+    #[test]
+    fn drift_that_was_made_on_the_host_says_by_whom() {
+        let ended = |caller: &str| {
+            let mut ended = crate::updater_client::testing::last("x", "rolled_back");
+            ended["kind"] = serde_json::json!("rollback");
+            ended["caller"] = serde_json::json!(caller);
+            ended["by"] = serde_json::json!("ada");
+            ended["ended_at"] = serde_json::json!("2026-11-30T02:00:00Z");
+            serde_json::from_value::<LastTransaction>(ended).unwrap()
+        };
+        let missed = Missed {
+            rollout: store::RolloutId::new(),
+            outcome: protocol::HostOutcome::Skipped,
+            code: Some("held".to_owned()),
+        };
+        let was_held = format!("held during {}", missed.rollout.short());
+        let arrived = expected("agent", 2);
+        let mut absent = Expected { missed: Some(missed), ..expected("agent", 2) };
+        let by_hand = "rolled back on the host by ada 2026-11-30 02:00:00Z";
+        let why = |expected: &Expected, caller| expected.drift_reason(Some(&ended(caller)));
+        assert_eq!(why(&arrived, "local").as_deref(), Some(by_hand));
+        assert_eq!(why(&arrived, "master"), None);
+        assert_eq!(why(&absent, "local").as_deref(), Some(by_hand));
+        assert_eq!(why(&absent, "master"), Some(was_held.clone()));
+        // What was done there before has nothing to do with it.
+        absent.desired.since = time::macros::datetime!(2026-12-01 00:00 UTC);
+        assert_eq!(why(&absent, "local"), Some(was_held));
     }
 
     #[test]

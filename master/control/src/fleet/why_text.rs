@@ -6,6 +6,8 @@ use protocol::{
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
+use crate::fleet::Expected;
+use crate::fleet::drift::named;
 use crate::updater_client::{ClientError, UpdaterClient};
 
 /// The answer for one app.
@@ -19,13 +21,17 @@ pub struct Why {
     pub output: Vec<String>,
 }
 
+/// Asks the host. `expected` is what its apps should run.
 pub async fn why(
     host: &HostName,
     client: Result<UpdaterClient, ClientError>,
+    expected: &[Expected],
     now: OffsetDateTime,
 ) -> Vec<Why> {
+    let unasked = |line| Why { host: host.clone(), app: None, line, output: Vec::new() };
     let failed = |error: &ClientError| {
-        vec![Why { host: host.clone(), app: None, line: error.one_line(), output: Vec::new() }]
+        let missed = expected.iter().filter_map(missed);
+        std::iter::once(error.one_line()).chain(missed).map(unasked).collect()
     };
     let client = match client {
         Ok(client) => client,
@@ -45,7 +51,8 @@ pub async fn why(
             }
             _ => Vec::new(),
         };
-        let line = line(&health, now);
+        let expected = expected.iter().find(|expected| expected.desired.app == app);
+        let line = line(&health, expected, now);
         answers.push(Why { host: host.clone(), app: Some(app), line, output });
     }
     answers
@@ -58,15 +65,21 @@ async fn output(client: &UpdaterClient, last: &LastTransaction) -> Vec<String> {
     evidence.build_output.into_iter().chain(evidence.agent_output).chain(exit).collect()
 }
 
-fn line(app: &AppHealth, now: OffsetDateTime) -> String {
+/// What a host that does not answer should run, where it has missed that.
+fn missed(expected: &Expected) -> Option<String> {
+    let missed = expected.missed.as_ref()?.words();
+    let app = &expected.desired.app;
+    Some(format!("{app} should run {}: {missed}", named_desired(expected)))
+}
+
+fn line(app: &AppHealth, expected: Option<&Expected>, now: OffsetDateTime) -> String {
     if app.state != Phase::Idle {
         let since = ago(now - app.since);
         return format!("{} for {since}; next: {}", app.state, next(app.state));
     }
     let runs = match &app.active {
         Some(active) => {
-            let version = active.version.as_ref().map(|version| format!("{version} "));
-            format!("runs {}({})", version.unwrap_or_default(), active.digest.short())
+            format!("runs {}", named(&active.digest, active.version.as_deref()))
         }
         None => "has no release".to_owned(),
     };
@@ -82,7 +95,22 @@ fn line(app: &AppHealth, now: OffsetDateTime) -> String {
         },
     };
     let last = app.last.as_ref().map_or_else(String::new, |last| last_words(last, now));
-    format!("idle, waits for nothing; {runs}{agent}{last}")
+    let drift = expected.and_then(|expected| drift(app, expected)).unwrap_or_default();
+    format!("idle, waits for nothing; {runs}{drift}{agent}{last}")
+}
+
+fn drift(app: &AppHealth, expected: &Expected) -> Option<String> {
+    let runs = app.active.as_ref().map(|active| active.digest);
+    if runs == Some(expected.desired.digest) {
+        return None;
+    }
+    let reason = expected.drift_reason(app.last.as_ref());
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    Some(format!(", and should run {}{reason}", named_desired(expected)))
+}
+
+fn named_desired(expected: &Expected) -> String {
+    named(&expected.desired.digest, expected.version.as_deref())
 }
 
 fn died(death: Option<&AgentDeath>) -> String {
@@ -146,7 +174,7 @@ mod tests {
 
     fn of(health: &Value) -> String {
         let app = serde_json::from_value(health["apps"]["agent"].clone()).unwrap();
-        line(&app, NOW)
+        line(&app, None, NOW)
     }
 
     #[test]
@@ -183,7 +211,7 @@ mod tests {
             call.json(200, &evidence).await;
         })
         .await;
-        let answers = why(&"web-1".parse().unwrap(), Ok(client), NOW).await;
+        let answers = why(&"web-1".parse().unwrap(), Ok(client), &[], NOW).await;
         assert_eq!(answers[0].app, Some(app()));
         assert_eq!(answers[0].output, ["boom", "the agent ended: exit status 3"]);
     }
@@ -197,7 +225,7 @@ mod tests {
         let host: HostName = "web-1".parse().unwrap();
         let tls = peers.tls("web-1", &issued);
         let client = UpdaterClient::new(host.clone(), address, tls, 1, short_timeouts());
-        let answers = why(&host, Ok(client), NOW).await;
+        let answers = why(&host, Ok(client), &[], NOW).await;
         assert!(answers[0].line.starts_with("failed to "), "{}", answers[0].line);
     }
 }

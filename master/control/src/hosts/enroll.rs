@@ -151,7 +151,7 @@ fn record(wanted: &Enrollment, updater: Option<&Issued>, now: OffsetDateTime) ->
         agent_port: wanted.agent_port,
         sans: wanted.sans.iter().map(ToString::to_string).collect(),
         labels: wanted.labels.clone(),
-        pinned: Pinned { current: updater.map(|issued| issued.fingerprint), next: None },
+        pinned: Pinned { current: updater.map(|issued| issued.fingerprint), ..Pinned::default() },
         enrolled_at: now,
         decommissioned_at: None,
         notes: wanted.notes.clone(),
@@ -394,14 +394,17 @@ mod tests {
         };
         let second = renew("second", 60).unwrap();
         let issued = second.certificates[1].fingerprint;
-        let pinned = Pinned { current: first.host.pinned.current, next: Some(issued) };
+        let current = first.host.pinned.current;
+        let pinned = Pinned { current, next: Some(issued), ..Pinned::default() };
         let host = master.store.host(&wanted.name).unwrap();
         assert_eq!(host, Host { pinned, ..first.host });
         assert!(master.directory.path().join("second/updater/updater.key").is_file());
-        // Once the first is over, the host must have the second.
+        // Whichever of the two the host gets, it is known by it.
         let third = renew("third", 100).unwrap();
-        assert_eq!(third.host.pinned.current, Some(issued));
-        assert_eq!(third.host.pinned.next, Some(third.certificates[1].fingerprint));
+        let pinned = &third.host.pinned;
+        let last = third.certificates[1].fingerprint;
+        assert_eq!((pinned.current, pinned.next), (current, Some(last)));
+        assert_eq!(pinned.between, [issued]);
         let error = renew("third", 101).unwrap_err();
         assert!(error.hint().unwrap().contains("--out-dir"));
         assert_eq!(master.store.host(&wanted.name).unwrap(), third.host, "nothing half done");

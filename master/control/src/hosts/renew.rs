@@ -11,8 +11,8 @@ use time::OffsetDateTime;
 use crate::home::Home;
 use crate::hosts::enroll::{EnrollError, Enrolled, Files, certificate, issue};
 
-/// Issues new certificates and writes them to `out_dir`. Until they are on the host, its updater is known
-/// by the certificate that it has, too.
+/// Issues new certificates and writes them to `out_dir`. Until its updater shows the new one, it is known
+/// by the certificate that it has, too, and by those of renewals before that it has not shown yet.
 pub fn renew(
     home: &Home,
     store: &Store,
@@ -26,10 +26,9 @@ pub fn renew(
     let issued = |role| issue(&authority, role, &host.address, &sans, now);
     let agent = issued(Role::Agent(name.clone()))?;
     let updater = if host.has_updater { Some(issued(Role::Updater(name.clone()))?) } else { None };
-    let pinned = Pinned {
-        current: in_use(store, &host, now)?,
-        next: updater.as_ref().map(|issued| issued.fingerprint),
-    };
+    let issued = updater.as_ref().map(|issued| issued.fingerprint);
+    let next = issued.filter(|_| host.pinned.current.is_some());
+    let pinned = Pinned { current: host.pinned.current.or(issued), next, ..Pinned::default() };
     let certificates: Vec<_> = [("agent", Some(&agent)), ("updater", updater.as_ref())]
         .into_iter()
         .filter_map(|(role, issued)| Some(certificate(role, issued?, now)))
@@ -44,19 +43,5 @@ pub fn renew(
     let files = Files { authority: &authority, agent, updater, host: &host, out_dir };
     files.in_one_act(|write| store.renew_host(name, &host.pinned, &certificates, &event, write))?;
     let files = files.paths();
-    Ok(Enrolled { host, certificates, files })
-}
-
-/// The certificate that the updater has now: one that was issued later, where the one before is over.
-fn in_use(
-    store: &Store,
-    host: &Host,
-    now: OffsetDateTime,
-) -> Result<Option<pki::Fingerprint>, EnrollError> {
-    let known = store.certificates(&host.name)?;
-    let is_over = |fingerprint: &pki::Fingerprint| {
-        known.iter().any(|known| known.fingerprint == *fingerprint && known.not_after <= now)
-    };
-    let Pinned { current, next } = &host.pinned;
-    Ok(if current.as_ref().is_none_or(is_over) { next.or(*current) } else { *current })
+    Ok(Enrolled { host: store.host(name)?, certificates, files })
 }

@@ -1,6 +1,7 @@
 //! The releases that this master knows: which of them are needed, and which may go.
 //!
-//! What a host should run, and what a rollout sends that has not ended, always stays.
+//! What a host runs, should run or would go back to, and what a rollout sends that has not ended, always
+//! stays.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use explain::{Exit, Explain};
-use protocol::{Digest, HostName};
+use protocol::{AppName, Digest, HostName};
 use serde::Serialize;
 use store::{Event, EventType, KnownRelease, Store, StoreError};
 use time::{Duration, OffsetDateTime};
@@ -31,6 +32,8 @@ pub struct KeptRelease {
     pub archive: bool,
     /// The hosts that should run it.
     pub hosts: Vec<HostName>,
+    /// The hosts that run it, or would go back to it, by what their last rollouts came to.
+    pub kept_for: Vec<HostName>,
     /// Whether a rollout that has not ended sends it.
     pub in_rollout: bool,
     /// Whether it failed somewhere, and is sent nowhere.
@@ -41,10 +44,11 @@ impl KeptRelease {
     /// Whether nothing needs it.
     pub fn check_removable(&self) -> Result<(), RemoveError> {
         let release = self.release.digest;
-        match self.hosts.as_slice() {
-            [] if self.in_rollout => Err(RemoveError::InRollout(release)),
-            [] => Ok(()),
-            hosts => Err(RemoveError::Needed { release, hosts: hosts.to_vec() }),
+        match (self.hosts.as_slice(), self.kept_for.as_slice()) {
+            ([], []) if self.in_rollout => Err(RemoveError::InRollout(release)),
+            ([], []) => Ok(()),
+            ([], hosts) => Err(RemoveError::KeptFor { release, hosts: hosts.to_vec() }),
+            (hosts, _) => Err(RemoveError::Needed { release, hosts: hosts.to_vec() }),
         }
     }
 }
@@ -54,6 +58,8 @@ impl KeptRelease {
 pub enum RemoveError {
     #[error("remove {}: {} should run it", .release, listed(.hosts))]
     Needed { release: Digest, hosts: Vec<HostName> },
+    #[error("remove {}: {} runs it, or would go back to it", .release, listed(.hosts))]
+    KeptFor { release: Digest, hosts: Vec<HostName> },
     #[error("remove {0}: a rollout that has not ended sends it")]
     InRollout(Digest),
     #[error("remove the archive of {release}")]
@@ -65,7 +71,9 @@ pub enum RemoveError {
 impl Explain for RemoveError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Needed { .. } => Some("put another release there first".to_owned()),
+            Self::Needed { .. } | Self::KeptFor { .. } => {
+                Some("put another release there first".to_owned())
+            }
             Self::InRollout(_) => Some("run: swarm rollout list".to_owned()),
             Self::Archive { .. } => None,
             Self::Store(error) => error.hint(),
@@ -83,18 +91,39 @@ pub fn kept_releases(home: &Home, store: &Store) -> Result<Vec<KeptRelease>, Sto
     for desired in store.all_desired()? {
         hosts.entry(desired.digest).or_default().insert(desired.host);
     }
+    let mut kept_for: BTreeMap<Digest, BTreeSet<HostName>> = BTreeMap::new();
+    for (host, release) in on_hosts(store)? {
+        kept_for.entry(release).or_default().insert(host);
+    }
     let open = store.rollouts(true, ROLLOUTS)?;
     let sent: BTreeSet<_> = open.iter().filter_map(|rollout| rollout.release).collect();
     let kept = |release: KnownRelease| {
         Ok(KeptRelease {
             archive: home.archive(&release.digest).is_file(),
             hosts: hosts.get(&release.digest).into_iter().flatten().cloned().collect(),
+            kept_for: kept_for.get(&release.digest).into_iter().flatten().cloned().collect(),
             in_rollout: sent.contains(&release.digest),
             quarantined: store.quarantined(&release.digest)?.is_some(),
             release,
         })
     };
     store.releases()?.into_iter().map(kept).collect()
+}
+
+/// What each host runs, and the release that it ran before: where a rollback goes.
+fn on_hosts(store: &Store) -> Result<Vec<(HostName, Digest)>, StoreError> {
+    const RUNS_AND_RAN: usize = 2;
+    let mut seen: BTreeMap<(HostName, AppName), Vec<Digest>> = BTreeMap::new();
+    for (host, app, release) in store.releases_on_hosts()? {
+        let seen = seen.entry((host, app)).or_default();
+        if seen.len() < RUNS_AND_RAN && !seen.contains(&release) {
+            seen.push(release);
+        }
+    }
+    let releases = seen.into_iter().flat_map(|((host, _), releases)| {
+        releases.into_iter().map(move |release| (host.clone(), release))
+    });
+    Ok(releases.collect())
 }
 
 /// Forgets a release, and removes its archive.
@@ -123,7 +152,7 @@ pub fn superfluous(kept: Vec<KeptRelease>, keep: usize) -> Vec<KeptRelease> {
         .filter(|kept| {
             let seen = seen.entry(kept.release.name.clone()).or_default();
             *seen += 1;
-            *seen > keep && kept.hosts.is_empty() && !kept.in_rollout
+            *seen > keep && kept.check_removable().is_ok()
         })
         .collect()
 }
@@ -173,6 +202,7 @@ mod tests {
             },
             archive: true,
             hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
+            kept_for: Vec::new(),
             in_rollout: false,
             quarantined: false,
         }
@@ -185,6 +215,7 @@ mod tests {
             kept(4, "web", &["web-1"]),
             kept(3, "web", &[]),
             KeptRelease { in_rollout: true, ..kept(2, "web", &[]) },
+            KeptRelease { kept_for: vec!["web-2".parse().unwrap()], ..kept(9, "web", &[]) },
             kept(1, "db", &[]),
         ];
         let gone = superfluous(all, 1);

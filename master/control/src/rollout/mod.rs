@@ -9,6 +9,7 @@
 
 mod answered;
 mod archives;
+mod asked_for;
 mod end_message;
 mod error;
 mod history;
@@ -26,6 +27,8 @@ mod rollout_status;
 mod rollouts;
 mod self_update;
 mod source;
+#[cfg(test)]
+mod source_tests;
 mod summary;
 #[cfg(test)]
 mod testing;

@@ -7,13 +7,18 @@ use store::{Rollout, Store, StoreError};
 
 /// The names of the releases that this master knows.
 #[derive(Debug, Clone, Default)]
-pub struct ReleaseNames(BTreeMap<Digest, String>);
+pub struct ReleaseNames {
+    versions: BTreeMap<Digest, String>,
+    /// Those that this master has had in hand, the newest first.
+    seen: Vec<Digest>,
+}
 
 impl ReleaseNames {
     /// Those in the store.
     pub fn read(store: &Store) -> Result<Self, StoreError> {
         let mut names = Self::default();
         for release in store.releases()? {
+            names.seen.push(release.digest);
             names.learn(release.digest, release.version.as_deref());
         }
         Ok(names)
@@ -22,8 +27,14 @@ impl ReleaseNames {
     /// Learns what a host calls a release.
     pub fn learn(&mut self, digest: Digest, version: Option<&str>) {
         if let Some(version) = version {
-            self.0.entry(digest).or_insert_with(|| version.to_owned());
+            self.versions.entry(digest).or_insert_with(|| version.to_owned());
         }
+    }
+
+    /// Whether this master has had the one in hand later than the other, as far as it knows both.
+    pub fn is_newer(&self, one: &Digest, other: &Digest) -> bool {
+        let place = |digest| self.seen.iter().position(|seen| seen == digest);
+        place(one).zip(place(other)).is_some_and(|(one, other)| one < other)
     }
 
     /// What a rollout was begun for, and by whom: `update of --all to 1.2 (9f86d081), by ada`.
@@ -39,7 +50,7 @@ impl ReleaseNames {
     /// `1.2 (9f86d081)`, or `9f86d081`; nothing for none.
     pub fn of(&self, digest: Option<&Digest>) -> String {
         let Some(digest) = digest else { return String::new() };
-        match self.0.get(digest) {
+        match self.versions.get(digest) {
             Some(version) => format!("{version} ({})", digest.short()),
             None => digest.short(),
         }

@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use explain::{Exit, Explain};
-use protocol::{Digest, Migrates, MigrationsSection};
+use protocol::{Digest, Migrates, MigrationsSection, ReleaseManifest};
 use store::{KnownRelease, Store, StoreError};
 use tempfile::TempDir;
 use time::OffsetDateTime;
@@ -151,7 +151,7 @@ impl Source {
             }
             Self::Archive { path, manifest } => {
                 let path = path.clone();
-                let packed = beside(interrupt, move |cancel| pack::inspect(&path, cancel)).await?;
+                let packed = beside(interrupt, move |cancel| named_archive(&path, cancel)).await?;
                 let signed = signed(&packed, manifest.as_deref())?;
                 if keep {
                     remember(store, &packed, now)?;
@@ -215,6 +215,16 @@ pub fn resolve(store: &Store, name: &str) -> Result<Digest, SourceError> {
         Ok(digest) => Ok(digest),
         Err(_) => find(store, name).map(|release| release.digest),
     }
+}
+
+/// An archive with what the release in it calls itself. What cannot be read of that, the hosts say when
+/// they get it.
+fn named_archive(path: &Path, cancel: &CancelToken) -> Result<Packed, PackError> {
+    let packed = pack::inspect(path, cancel)?;
+    let manifest = pack::manifest_in(path, cancel);
+    cancel.check()?;
+    let ReleaseManifest { name, version, .. } = manifest.unwrap_or_default();
+    Ok(Packed { name, version, ..packed })
 }
 
 /// Runs what blocks beside the event loop.
@@ -306,129 +316,4 @@ fn remember(store: &Store, packed: &Packed, now: OffsetDateTime) -> Result<(), S
         size: packed.bytes,
         packed_at: now,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use super::*;
-
-    struct Master {
-        _directory: TempDir,
-        home: Home,
-        store: Store,
-        root: PathBuf,
-    }
-
-    impl Master {
-        fn new() -> Self {
-            let directory = tempfile::tempdir().unwrap();
-            let named = directory.path().join("home");
-            let home =
-                Home::locate(Some(&named), &crate::home::HomeEnvironment::default()).unwrap();
-            home.create().unwrap();
-            let store = Store::create(&home.store(), "ada", OffsetDateTime::UNIX_EPOCH).unwrap();
-            let root = directory.path().join("tree");
-            std::fs::create_dir(&root).unwrap();
-            std::fs::write(root.join("release.toml"), "name = 'web'\nversion = '1.2'").unwrap();
-            Self { _directory: directory, home, store, root }
-        }
-
-        async fn prepare(&self, source: &Source, keep: bool) -> Result<Prepared, SourceError> {
-            source.prepare(&self.context(&Interrupt::none()), keep).await
-        }
-
-        fn context<'a>(&'a self, interrupt: &'a Interrupt) -> SourceContext<'a> {
-            let (home, store, now) = (&self.home, &self.store, OffsetDateTime::UNIX_EPOCH);
-            SourceContext { home, store, now, git_variables: &[], interrupt }
-        }
-
-        fn tree(&self) -> Source {
-            Source::Root { root: self.root.clone(), include: Vec::new(), exclude: Vec::new() }
-        }
-
-        fn archives(&self) -> usize {
-            std::fs::read_dir(self.home.archives()).unwrap().count()
-        }
-    }
-
-    #[tokio::test(flavor = "current_thread")]
-    async fn lesson_50_packing_does_not_hold_up_the_event_loop() {
-        let master = Master::new();
-        let done = AtomicBool::new(false);
-        let source = master.tree();
-        let packing = async {
-            let prepared = master.prepare(&source, true).await;
-            done.store(true, Ordering::Relaxed);
-            prepared
-        };
-        let beside = async { !done.load(Ordering::Relaxed) };
-        let (prepared, went_on) = tokio::join!(packing, beside);
-        prepared.unwrap();
-        assert!(went_on);
-    }
-
-    #[tokio::test]
-    async fn a_release_that_was_packed_is_found_again() {
-        let master = Master::new();
-        let packed = master.prepare(&master.tree(), true).await.unwrap();
-        let digest = packed.goal.target().unwrap();
-        drop(packed);
-        assert_eq!(master.archives(), 1);
-        let hex = digest.hex();
-        for name in ["web@1.2", &hex[..8], &hex, &digest.to_string()] {
-            let source = Source::Release(name.to_owned());
-            let found = master.prepare(&source, true).await.unwrap();
-            assert!(
-                matches!(found.goal, Goal::Push(archive) if archive.digest == digest),
-                "{name}"
-            );
-        }
-        std::fs::remove_file(master.home.archive(&digest)).unwrap();
-        let source = Source::Release("web@1.2".to_owned());
-        let found = master.prepare(&source, true).await.unwrap();
-        assert!(matches!(found.goal, Goal::Activate(found) if found == digest));
-        for name in ["web@1.3", "web", "@", "", "zzzzzz", &hex[..5]] {
-            let source = Source::Release(name.to_owned());
-            let unknown = master.prepare(&source, true).await;
-            assert!(matches!(unknown, Err(SourceError::Unknown(_))), "{name}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_name_that_means_two_releases_names_their_digests() {
-        let master = Master::new();
-        let mut digests = Vec::new();
-        for text in ["1", "2"] {
-            std::fs::write(master.root.join("a"), text).unwrap();
-            let prepared = master.prepare(&master.tree(), true).await.unwrap();
-            digests.push(prepared.goal.target().unwrap().to_string());
-        }
-        let source = Source::Release("web@1.2".to_owned());
-        let said = master.prepare(&source, true).await.unwrap_err().to_string();
-        assert!(digests.iter().all(|digest| said.contains(digest)), "{said}");
-    }
-
-    #[tokio::test]
-    async fn lesson_39_what_is_packed_for_a_plan_does_not_stay() {
-        let master = Master::new();
-        let prepared = master.prepare(&master.tree(), false).await.unwrap();
-        assert_eq!(master.archives(), 1);
-        drop(prepared);
-        assert_eq!(master.archives(), 0);
-        assert!(master.store.releases().unwrap().is_empty());
-    }
-
-    #[tokio::test]
-    async fn an_interrupted_packing_leaves_nothing() {
-        let master = Master::new();
-        let interrupt = Interrupt::none();
-        interrupt.ask();
-        let ended = master.tree().prepare(&master.context(&interrupt), true).await;
-        let error = ended.unwrap_err();
-        assert!(matches!(error, SourceError::Blocking(BlockingError::Cancelled(_))), "{error:?}");
-        assert_eq!((error.exit(), master.archives()), (Exit::Interrupted, 0));
-        assert!(master.store.releases().unwrap().is_empty());
-    }
 }

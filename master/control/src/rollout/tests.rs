@@ -130,6 +130,50 @@ async fn lesson_36_a_host_that_answers_nonsense_does_not_cost_the_others_their_r
 }
 
 #[tokio::test]
+async fn what_a_host_was_asked_for_stays_unless_it_refuses_the_order_itself() {
+    let mut fleet = Fleet::new();
+    good(&mut fleet, "good-1").await;
+    let mut refusing = Vec::new();
+    for (name, status, code) in [
+        ("busy-1", 423, "update_in_progress"),
+        ("broken-1", 422, "archive_rejected"),
+        ("forged-1", 422, "signature_rejected"),
+        ("other-1", 422, "platform_mismatch"),
+    ] {
+        let refuses = move |mut call: PeerRequest| async move {
+            if looked(&mut call, OLD, None).await {
+                return;
+            }
+            call.json(status, &json!({"code": code, "detail": "no"})).await;
+        };
+        refusing.push(fleet.host(name, refuses).await);
+    }
+    let hold = store::Hold {
+        because: "new disk".to_owned(),
+        who: "ada".to_owned(),
+        since: time::OffsetDateTime::UNIX_EPOCH,
+        until: None,
+    };
+    fleet.skip("held-1", store::SkipReason::Held(hold));
+    fleet.skip("left-1", store::SkipReason::Decommissioned);
+    let mut asked = request(fleet.archive());
+    asked.policy.max_consecutive_failures = NonZeroU32::MAX;
+    let summary = fleet.run(asked).await;
+    assert_eq!(summary.hosts.iter().filter(|row| row.outcome == HostOutcome::Failed).count(), 4);
+    for (name, expected) in [
+        ("good-1", Some(digest(NEW))),
+        ("busy-1", Some(digest(NEW))),
+        ("held-1", Some(digest(NEW))),
+        ("broken-1", None),
+        ("forged-1", None),
+        ("other-1", None),
+        ("left-1", None),
+    ] {
+        assert_eq!(fleet.desired(name), expected, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn lesson_43_a_host_on_the_target_is_not_updated_again() {
     let mut fleet = Fleet::new();
     let serve = |mut call: PeerRequest| async move {

@@ -1,6 +1,6 @@
 //! The calls of the updater's API.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use http::request::Builder;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
+use pki::Fingerprint;
 use protocol::{
     AppName, Code, Digest, FORMAT, Health, HostHistory, HostHistoryEntry, HostName, OrderOptions,
     Period, Releases, RollbackOrder, TransactionId, UpdateOrder, header,
@@ -39,6 +40,8 @@ pub struct UpdaterClient {
     pub(super) tls: Arc<ClientConfig>,
     pub(super) epoch: u64,
     pub(super) timeouts: Timeouts,
+    /// The certificate that the updater has shown last, to this client or to a copy of it.
+    shown: Arc<Mutex<Option<Fingerprint>>>,
 }
 
 impl UpdaterClient {
@@ -51,7 +54,7 @@ impl UpdaterClient {
         epoch: u64,
         timeouts: Timeouts,
     ) -> Self {
-        Self { host, address, tls, epoch, timeouts }
+        Self { host, address, tls, epoch, timeouts, shown: Arc::default() }
     }
 
     /// The same updater, ordered by a master of this epoch.
@@ -188,7 +191,15 @@ impl UpdaterClient {
     }
 
     pub(super) async fn connect(&self) -> Result<Connection, ClientError> {
-        Connection::open(&self.address, &self.host, &self.tls, &self.timeouts).await
+        let connection =
+            Connection::open(&self.address, &self.host, &self.tls, &self.timeouts).await?;
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = connection.shown;
+        Ok(connection)
+    }
+
+    /// The certificate that the updater has shown last; none before it was reached.
+    pub fn shown_certificate(&self) -> Option<Fingerprint> {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn command(

@@ -10,7 +10,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use pki::HandshakeError;
+use pki::{Fingerprint, HandshakeError};
 use protocol::HostName;
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
@@ -29,6 +29,8 @@ pub(super) struct Connection {
     sender: SendRequest<RequestBody>,
     driver: JoinHandle<()>,
     address: String,
+    /// The certificate that the updater has shown.
+    pub(super) shown: Option<Fingerprint>,
 }
 
 impl Connection {
@@ -55,6 +57,8 @@ impl Connection {
             }
             None => connect(error),
         })?;
+        let certificates = stream.get_ref().1.peer_certificates();
+        let shown = certificates.and_then(<[_]>::first).map(Fingerprint::of);
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(BUFFER)
             .handshake(TokioIo::new(stream))
@@ -62,7 +66,7 @@ impl Connection {
             .map_err(|error| ClientError::of_connection(address, error))?;
         // How it ended, the request's own future says.
         let driver = tokio::spawn(async { drop(connection.await) });
-        Ok(Self { sender, driver, address: address.to_owned() })
+        Ok(Self { sender, driver, address: address.to_owned(), shown })
     }
 
     /// Makes the request, and waits for the head of its answer.

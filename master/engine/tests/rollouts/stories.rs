@@ -149,6 +149,11 @@ fn an_unhealthy_fleet_is_not_touched_and_all_who_are_unwell_are_named() {
 fn a_host_is_looked_at_again_when_its_turn_comes_late() {
     let mut scripted = ScriptedRollout::new(plan_of(3, policy("canary=1 delay=1h")), &[]);
     scripted.send(Event::DriverStarted { who: "ada".to_owned(), epoch: 1 });
+    while !matches!(scripted.state.activity().0, Activity::BetweenBatches(_)) {
+        assert!(scripted.one());
+    }
+    let why = describe_host(&scripted.state, &name(1)).unwrap();
+    assert!(why.contains(": batch 2 begins after the delay, 2026-01-02 04:04:"), "{why}");
     // Meanwhile an operator changed h-2.
     scripted.runs.insert(name(2), NEW);
     let other = protocol::Digest::from_bytes([7; 32]);

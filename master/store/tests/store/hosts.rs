@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use store::{Event, EventType, Events, Host, Pinned, Store, StoreError};
+use pki::Fingerprint;
+use store::{Certificate, Event, EventType, Events, Host, Pinned, Store, StoreError};
 use testing::{at, host, path_and_store};
 
 fn enroll(store: &Store, host: &Host) -> Result<(), StoreError> {
@@ -58,6 +59,50 @@ fn a_name_is_taken_until_its_host_is_decommissioned() {
     enroll(&store, &host).unwrap();
     assert_eq!(store.host(&host.name).unwrap(), host);
     assert_eq!(store.events(Events::Host(&host.name), 10).unwrap().len(), 3);
+}
+
+#[test]
+fn each_certificate_of_a_renewal_is_good_until_a_later_one_is_shown() {
+    let (_directory, store) = path_and_store();
+    let fingerprint =
+        |fill: usize| format!("{fill:02x}").repeat(32).parse::<Fingerprint>().unwrap();
+    let certificate = |fill| Certificate {
+        fingerprint: fingerprint(fill),
+        role: "updater".to_owned(),
+        issued_at: at(0),
+        not_after: at(9),
+    };
+    let pinned = Pinned { current: Some(fingerprint(1)), ..Pinned::default() };
+    let host = Host { pinned, ..host("web-1", &[]) };
+    let event = Event::new(EventType::HostEnrolled, at(0), "ada");
+    let renewed = || Event::new(EventType::HostRenewed, at(1), "ada");
+    store.enroll(&host, &[certificate(1)], &event, || Ok::<_, StoreError>(())).unwrap();
+    let renew = |fill| {
+        let current = store.host(&host.name).unwrap().pinned.current;
+        let pinned = Pinned { current, next: Some(fingerprint(fill)), ..Pinned::default() };
+        let files = || Ok::<_, StoreError>(());
+        store.renew_host(&host.name, &pinned, &[certificate(fill)], &renewed(), files).unwrap();
+    };
+    let pins = || {
+        let host = store.host(&host.name).unwrap();
+        assert_eq!(store.hosts().unwrap()[0], host);
+        host.pinned.all().map(|it| it.to_string()[..2].to_owned()).collect::<Vec<_>>()
+    };
+    renew(2);
+    renew(3);
+    assert_eq!(pins(), ["01", "03", "02"]);
+    let shows = |fill| store.use_certificate(&host.name, &fingerprint(fill), &renewed()).unwrap();
+    assert!(!shows(1) && shows(2));
+    assert_eq!(pins(), ["02", "03"]);
+    // One that was never issued, or that is replaced, does not come back.
+    assert!(!shows(9) && !shows(1));
+    assert!(shows(3) && !shows(3));
+    assert_eq!(pins(), ["03"]);
+    // There is no end to renewals, but one to what is taken.
+    for fill in 4..=9 {
+        renew(fill);
+    }
+    assert_eq!(pins(), ["03", "09", "08", "07", "06"]);
 }
 
 #[test]

@@ -267,7 +267,7 @@ impl Engine {
     fn no_way_back(&self, blocked: &[&Applied]) -> Problem {
         let said: Vec<_> = blocked.iter().map(|one| describe(one)).collect();
         let detail = format!(
-            "{}; `irreversible` goes back over that all the same, and leaves the data as it is",
+            "{}; --irreversible goes back over that all the same, and leaves the data as it is",
             said.join("; ")
         );
         Problem {

@@ -20,7 +20,7 @@ impl AppSettings {
         }
         let detail = format!(
             "{}; push a release that takes the data as it is, or put the data back and go to a \
-             release with `irreversible`",
+             release with --irreversible",
             foreign_data(release)
         );
         Err(Failure::host_problem(Problem::new(Code::Irreversible, detail)))
