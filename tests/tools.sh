@@ -31,6 +31,16 @@ if [ "${1-}" != build ]; then
     need redis-server redis-server
     need npm npm
     need minisign minisign
+    # Real programs, as the examples have them.
+    need nginx nginx-light
+    need gunicorn gunicorn
+    need puma puma
+    need node nodejs
+    need php php-cli
+    need java default-jre-headless
+    need prometheus-node-exporter prometheus-node-exporter
+    [ -e /usr/share/java/h2.jar ] || packages="$packages libh2-java"
+    [ -d /usr/lib/python3/dist-packages/django ] || packages="$packages python3-django"
     # Clocks that jump.
     need faketime faketime
     # Builds run with the standard PATH, so it is the system's Python that counts.
@@ -46,6 +56,14 @@ if [ -n "$packages" ]; then
     fi
     sudo=''
     [ "$(id -u)" -eq 0 ] || sudo=sudo
+    # None of the servers among them is wanted as a service of this machine.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ]; then
+        printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
+        $sudo chmod 0755 $policy
+        # shellcheck disable=SC2064 # as it is now
+        trap "$sudo rm -f $policy" EXIT
+    fi
     $sudo apt-get update
     # shellcheck disable=SC2086 # the list is meant to be split
     DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y --no-install-recommends $packages

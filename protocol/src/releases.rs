@@ -35,7 +35,7 @@ pub enum ReleaseState {
     Staged,
     /// Proven here at least once.
     Proven,
-    /// Switched to, and could not be proven. Quarantined.
+    /// Switched to, could not be proven, and never was before. Quarantined.
     Failed,
 }
 
@@ -69,7 +69,7 @@ pub struct Release {
         skip_serializing_if = "Option::is_none"
     )]
     pub proven_at: Option<OffsetDateTime>,
-    /// When it last failed.
+    /// When it last failed. Of a proven release, it is the way to it that failed.
     #[serde(
         default,
         with = "time::serde::rfc3339::option",

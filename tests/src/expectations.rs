@@ -40,9 +40,8 @@ impl Host {
         let releases = self.releases()?;
         let slots = (releases.active.as_ref(), releases.prev.as_ref());
         ensure!(slots == (Some(active), prev), "the slots are {slots:?}");
-        let store = self.install().join("releases/store").join(active.hex());
-        let current = self.current();
-        ensure!(current == fs::canonicalize(store).ok(), "current leads to {current:?}");
+        let (release, current) = (self.release(active), self.current());
+        ensure!(current == fs::canonicalize(release).ok(), "current leads to {current:?}");
         ensure!(self.incoming().is_empty(), "there is litter: {:?}", self.incoming());
         let app = self.app()?;
         ensure!(app.state == Phase::Idle && app.healthy, "it is not at rest: {app:?}");

@@ -13,6 +13,7 @@ use pki::Paths;
 use protocol::{AppHealth, AppReleases, Digest, Health, Phase, Releases};
 use reqwest::Method;
 use serde_json::Value;
+use updater::release::Layout;
 
 use crate::authority::tls_as;
 use crate::faults::CallInterceptor;
@@ -371,9 +372,19 @@ impl Host {
         fs::canonicalize(self.install().join("current")).ok()
     }
 
-    /// The names in `releases/store`.
+    /// The digests of what is in `releases/store`, in hexadecimal digits.
     pub fn store(&self) -> Vec<String> {
-        names_in(&self.install().join("releases/store"))
+        let stored = self.layout().stored().unwrap_or_default();
+        stored.iter().map(Digest::hex).collect()
+    }
+
+    /// The directory of a release.
+    pub fn release(&self, digest: &Digest) -> PathBuf {
+        self.layout().release(digest)
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::new(self.install())
     }
 
     /// The names in `releases/incoming`.

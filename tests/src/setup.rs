@@ -5,6 +5,10 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use anyhow::{Context as _, Result};
+
+use crate::Example;
+
 /// The keys of each section, with their values as TOML has them. In a value, `{agent}`,
 /// `{agent_ip}` and `{agent_port}` stand for where the host's agent listens, and `{directory}` for the host's
 /// directory.
@@ -35,6 +39,31 @@ impl Default for Setup {
 }
 
 impl Setup {
+    /// Of a real program: what the release says is run, proven by its process, with the lines of a host's
+    /// `updater.toml` that an example has.
+    ///
+    /// # Errors
+    /// When the example cannot be read, or has other sections.
+    pub fn of_example(example: &Example) -> Result<Self> {
+        let mut setup =
+            Self::default().without_echo().run("stop_grace", "'10s'").health("attempts", "100");
+        setup.sections.entry("app.agent.run").or_default().remove("command");
+        let mut section = "";
+        for line in example.host_lines()?.lines() {
+            let line = line.trim();
+            if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+                let known = ["app.agent", "app.agent.run", "app.agent.health"];
+                let found = known.into_iter().find(|known| *known == name);
+                section = found.with_context(|| format!("{name} is no section of an example"))?;
+            } else if let Some((key, value)) =
+                line.split_once('=').filter(|_| !line.starts_with('#'))
+            {
+                setup = setup.set(section, key.trim(), value.trim());
+            }
+        }
+        Ok(setup)
+    }
+
     /// Sets a key at the top.
     #[must_use]
     pub fn top(self, key: &str, value: &str) -> Self {

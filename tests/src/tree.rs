@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
@@ -153,6 +153,16 @@ impl Tree {
     pub fn program(&self, path: &str, content: &str) -> Result<()> {
         self.file(path, content)?;
         Ok(fs::set_permissions(self.path().join(path), fs::Permissions::from_mode(0o755))?)
+    }
+
+    /// Replaces a part of a file that has it.
+    ///
+    /// # Errors
+    /// When it has not.
+    pub fn replace(&self, path: &str, part: &str, with: &str) -> Result<()> {
+        let text = fs::read_to_string(self.path().join(path))?;
+        ensure!(text.contains(part), "{path} has no {part:?}");
+        self.file(path, &text.replace(part, with))
     }
 
     /// Makes it ship unit files: their names, and what is in them.

@@ -13,6 +13,7 @@ const DIFFERENT: &[(&str, &str)] = &[
     (r"sha256:[0-9a-f]{64}", "DIGEST"),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "ID"),
     (r"\b[0-9a-f]{64}\b", "HEX"),
+    (r"\bstore/[0-9a-f]{12}\b", "store/HEX"),
     (r"\b[0-9a-f]{8}\b", "SHORT"),
     (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?", "TIME"),
     (r"\b127\.\d+\.\d+\.\d+(:\d+)?", "ADDRESS"),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use protocol::Digest;
+use protocol::{Digest, ReleaseState};
 use updater::release::{TreeList, read_record};
 use updater::transaction::machine::Direction;
 
@@ -102,8 +102,8 @@ fn litter(app: &AppSnapshot<'_>, wrong: &mut Vec<String>) {
     stray(layout.install(), &|name| {
         links.contains(&name) || ["shared", "releases"].contains(&name)
     });
-    stray(&releases, &|name| ["active", "prev", "store", "incoming"].contains(&name));
-    stray(&layout.store(), &|name| name.parse::<Digest>().is_ok());
+    stray(&releases, &|name| ["active", "prev", "store", "incoming", "digests"].contains(&name));
+    stray(&layout.store(), &|name| layout.digest_named(name).is_some());
     stray(&layout.incoming(), &|_| false);
     // Whatever the updater keeps there has a name; what is half written has none yet.
     let state = app.installed.files.directory();
@@ -114,18 +114,10 @@ fn litter(app: &AppSnapshot<'_>, wrong: &mut Vec<String>) {
 
 fn too_many(app: &AppSnapshot<'_>, whole: &BTreeSet<Digest>, wrong: &mut Vec<String>) {
     let spare = |digest: &&Digest| ![app.active, app.prev].contains(&Some(**digest));
-    let fact = |digest: &Digest| app.facts.get(digest);
-    let failed = whole
-        .iter()
-        .filter(spare)
-        .filter(|digest| fact(digest).is_some_and(|fact| fact.failed_at.is_some()))
-        .count();
-    let proven = whole
-        .iter()
-        .filter(|digest| {
-            fact(digest).is_some_and(|fact| fact.failed_at.is_none() && fact.proven_at.is_some())
-        })
-        .count();
+    let is = |digest: &Digest, kind| app.facts.get(digest).is_some_and(|fact| fact.state() == kind);
+    let failed =
+        whole.iter().filter(spare).filter(|digest| is(digest, ReleaseState::Failed)).count();
+    let proven = whole.iter().filter(|digest| is(digest, ReleaseState::Proven)).count();
     // The active and the previous one are kept whatever the configuration says.
     let keep = app.installed.keep.max(2);
     if failed > FAILED_KEPT || proven > keep {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use protocol::Digest;
+use protocol::{Digest, ReleaseState};
 
 use super::Moment;
 use super::app_snapshot::AppSnapshot;
@@ -53,8 +53,8 @@ fn active(app: &AppSnapshot<'_>, wrong: &mut Vec<String>) {
     }
 }
 
-/// It names a release that was once proven; one that failed since only until the transaction in
-/// which it failed ends.
+/// It names a release that was once proven. That the way to it failed since is a note, and takes nothing
+/// away.
 fn prev(app: &AppSnapshot<'_>, wrong: &mut Vec<String>) {
     let Some(prev) = app.prev else { return };
     let fact = app.facts.get(&prev);
@@ -62,7 +62,7 @@ fn prev(app: &AppSnapshot<'_>, wrong: &mut Vec<String>) {
         wrong.push(format!("prev is {prev}, which was never proven"));
     }
     if app.journal.is_none() {
-        if fact.is_some_and(|fact| fact.failed_at.is_some()) {
+        if fact.is_some_and(|fact| fact.state() == ReleaseState::Failed) {
             wrong.push(format!("prev is {prev}, which failed"));
         }
         if app.active == Some(prev) {

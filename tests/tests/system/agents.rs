@@ -106,7 +106,7 @@ fn an_agent_that_goes_into_the_background_is_undone_and_leaves_nothing() -> Resu
     let release = tree.pack(Packing::Zstd)?;
     let problem = host.undoes(&release)?;
     assert_snapshot!(wording(&problem.detail), @"the agent exited with status 0");
-    let store = host.install().join("releases/store").join(release.digest.hex());
+    let store = host.release(&release.digest);
     assert_eq!(fleet_tests::processes_of(&store), []);
     host.keeps(&good, None)?;
     host.rests()

@@ -73,13 +73,13 @@ fn a_damaged_release_is_mended_by_its_archive_and_not_gone_back_to() -> Result<(
     let (one, two) = (Tree::healthy("one")?, Tree::healthy("two")?);
     host.push(&one)?.result()?;
     host.push(&two)?.result()?;
-    let agent = |hex: String| host.install().join("releases/store").join(hex).join("bin/agent");
+    let agent = |digest| host.release(digest).join("bin/agent");
     // What was added since is no damage.
-    fs::write(agent(two.digest.hex()).with_file_name("added"), "x")?;
+    fs::write(agent(&two.digest).with_file_name("added"), "x")?;
     assert_eq!(host.push(&two)?.result()?.status, Status::AlreadyCurrent);
-    fs::remove_file(agent(two.digest.hex()).with_file_name("added"))?;
+    fs::remove_file(agent(&two.digest).with_file_name("added"))?;
 
-    fs::write(agent(one.digest.hex()), "#!/bin/sh\n")?;
+    fs::write(agent(&one.digest), "#!/bin/sh\n")?;
     let problem = host.rollback()?.problem()?;
     ensure!(problem.code == Code::UnknownRelease, "{problem:?}");
     ensure!(problem.detail.contains("bin/agent is not as it was"), "{problem:?}");
@@ -87,9 +87,9 @@ fn a_damaged_release_is_mended_by_its_archive_and_not_gone_back_to() -> Result<(
 
     // The one that runs.
     let before = host.app()?.pid;
-    fs::remove_file(agent(two.digest.hex()))?;
+    fs::remove_file(agent(&two.digest))?;
     assert_eq!(host.push(&two)?.result()?.status, Status::Updated);
-    ensure!(agent(two.digest.hex()).exists() && host.app()?.pid != before, "it was not mended");
+    ensure!(agent(&two.digest).exists() && host.app()?.pid != before, "it was not mended");
     host.stage(&one)?.result()?;
     host.rollback()?.result()?;
     host.runs(&one.digest)?;

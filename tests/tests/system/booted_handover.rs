@@ -308,7 +308,8 @@ fn rests(host: &Member, digest: &Digest) -> Result<()> {
          grep -h 'DIGEST\\|HANDOVER' release@a.env release@b.env",
     )?;
     let (hex, told) = (digest.hex(), format!("RELEASE_DIGEST=\"{digest}\""));
-    let rest = ["no", &hex, &hex, &told, &told].join("\n");
+    let name = &hex[..12];
+    let rest = ["no", name, name, &told, &told].join("\n");
     let serving =
         ["a", "b"].map(|side| format!("agent@{side}.service active\nagent.socket active"));
     let as_it_should = serving.map(|up| format!("{up}\n{rest}"));

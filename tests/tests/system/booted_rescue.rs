@@ -80,7 +80,7 @@ fn lesson_21_without_a_release_before_the_package_is_gone_back_to() -> Result<()
     let next = Tree::updater("next")?.pack(Packing::Zstd)?;
     replaced(member, &next)?;
     let prev = machine.ask("readlink /opt/updater/releases/prev")?;
-    assert_eq!(prev, format!("store/{}", packaged.hex()));
+    assert_eq!(prev, format!("store/{}", &packaged.hex()[..12]));
     machine.cut_power()?;
     machine.boot()?;
     member.is_now(&next.digest)?;

@@ -97,7 +97,8 @@ fn every_state_and_every_outcome_is_explained() -> Result<()> {
 #[test]
 fn every_link_leads_somewhere() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut pages = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
+    let mut pages =
+        ["README.md", "CONTRIBUTING.md", "examples/README.md"].map(|page| root.join(page)).to_vec();
     for entry in std::fs::read_dir(root.join("docs"))? {
         pages.push(entry?.path());
     }

@@ -109,6 +109,19 @@ fn a_new_agent_that_never_gets_ready_is_taken_away_and_the_old_one_never_notices
 }
 
 #[test]
+fn an_agent_that_opens_its_own_socket_is_told_so() -> Result<()> {
+    let host = handing_over()?;
+    let good = host.installs("good")?;
+    let tree = Tree::saying("deaf to what it was passed")?;
+    fs::rename(tree.path().join("bin/agent"), tree.path().join("bin/real"))?;
+    tree.program("bin/agent", "#!/bin/sh\nunset LISTEN_FDS LISTEN_PID\nexec bin/real\n")?;
+    let problem = host.undoes(&tree.pack(fleet_tests::Packing::Zstd)?)?;
+    assert_snapshot!(wording(&problem.detail), @"the agent exited with status 1 before it was ready; it did not take LISTEN_FDS: Address already in use (os error 98)");
+    host.keeps(&good, None)?;
+    host.rests()
+}
+
+#[test]
 fn a_release_that_fails_in_its_watch_is_handed_back() -> Result<()> {
     let host = handing_over()?;
     let good = host.installs("good")?;

@@ -84,7 +84,7 @@ fn leaves_daemons(then: &str) -> Result<Release> {
 
 /// Where the build of a release says that it is under way.
 fn up(host: &Host, release: &Release) -> PathBuf {
-    host.install().join("releases/store").join(release.digest.hex()).join("up")
+    host.release(&release.digest).join("up")
 }
 
 /// Kills the updater while it builds a release.

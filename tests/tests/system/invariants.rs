@@ -33,7 +33,7 @@ impl InspectedHost {
     }
 
     fn release(&self, digest: &Digest) -> std::path::PathBuf {
-        self.host.install().join("releases/store").join(digest.hex())
+        self.host.release(digest)
     }
 
     /// Looks whether exactly this is found, or nothing.
@@ -79,13 +79,17 @@ fn every_fault_is_found() -> Result<()> {
     let inspected = InspectedHost::new()?;
     let (install, state) = (inspected.host.install(), inspected.host.state());
     let (active, prev) = (inspected.release(&inspected.active), inspected.release(&inspected.prev));
-    let store = |digest: &Digest| Path::new("store").join(digest.hex());
+    let store = |digest: &Digest| {
+        let release = inspected.release(digest);
+        Path::new("store").join(release.file_name().unwrap_or_default())
+    };
 
     inspected.with_file(&active.join("agent.json"), b"{}", "was built as")?;
     inspected.with_file(&prev.join("new"), b"", "was built as")?;
     inspected.with_file(&active.join(".release.json"), b"{", "no readable record")?;
     inspected.with_file(&install.join("releases/incoming/x"), b"", "litter")?;
     inspected.with_file(&install.join("releases/store/x"), b"", "litter")?;
+    inspected.with_file(&install.join("releases/store/0123456789ab"), b"", "litter")?;
     inspected.with_file(&install.join("releases/active.new"), b"", "litter")?;
     inspected.with_file(&install.join("current.new"), b"", "litter")?;
     inspected.with_file(&state.join(".new-x"), b"", "litter")?;

@@ -20,7 +20,7 @@ fn agrees(host: &Host, release: &Release, tar: &[u8]) -> Result<()> {
     let before = tempfile::NamedTempFile::new_in(&host.directory)?;
     let answer = host.stage(release)?;
     ensure!(answer.status == 201, "it is not taken: {answer:?}");
-    let store = host.install().join("releases/store").join(release.digest.hex());
+    let store = host.release(&release.digest);
     let ours = entries_below(&store, &[store.join(RELEASE_RECORD)])?;
     for tool in ["tar", "bsdtar"] {
         let theirs = normalised(unpacked_by(tool, tar)?);

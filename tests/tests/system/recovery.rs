@@ -34,7 +34,7 @@ fn a_release_that_is_gone_is_not_known_though_nobody_lived_to_write_that_down() 
     host.answers()?;
     let gone = host.installs("one")?;
     host.installs("two")?;
-    let directory = host.install().join("releases/store").join(gone.hex());
+    let directory = host.release(&gone);
     let unsaid: CallFilter = Box::new(move |call| {
         call.act == Effect::Make && call.path.starts_with("state/apps/agent") && !directory.exists()
     });
@@ -107,7 +107,7 @@ fn lesson_08_a_damaged_record_breaks_no_answer() -> Result<()> {
     let host = host()?;
     let release = Tree::healthy("one")?;
     host.push(&release)?.result()?;
-    let record = host.install().join("releases/store").join(release.digest.hex());
+    let record = host.release(&release.digest);
     fs::write(record.join(".release.json"), "{ \"format\": ")?;
     let health = host.master().get("/health")?;
     assert_eq!(health.status, 200, "{health:?}");

@@ -1,6 +1,8 @@
 //! Bad releases: each is undone, and what was there before is there again.
 
-use anyhow::{Result, ensure};
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
 use fleet_tests::{Behaviour, Host, Setup, Tree, host, with_more_and_more_time, wording};
 use insta::assert_snapshot;
 use protocol::{Code, Phase, ReleaseState, Status};
@@ -168,6 +170,43 @@ fn lesson_27_what_a_rollback_needs_survives_a_failed_update() -> Result<()> {
     assert!(host.store().contains(&first.hex()), "{:?}", host.store());
     assert_eq!(host.rollback()?.result()?.to, Some(first));
     host.keeps(&first, Some(&second))
+}
+
+#[test]
+fn a_way_back_that_fails_stays_open() -> Result<()> {
+    let host = Host::alone(&Setup::default().app("links", "['data/']").app("keep", "2"))?;
+    let older = Tree::saying("older")?;
+    fs::rename(older.path().join("bin/agent"), older.path().join("bin/real"))?;
+    older.program(
+        "bin/agent",
+        "#!/bin/sh\n[ ! -e data/newer ] || { echo 'data of a newer format'; exit 5; }\nexec bin/real\n",
+    )?;
+    let older = older.pack(fleet_tests::Packing::Zstd)?;
+    assert_eq!(host.push(&older)?.result()?.status, Status::Updated);
+    let newer = host.installs("newer")?;
+    let unreadable = host.install().join("shared/data/newer");
+    fs::write(&unreadable, "")?;
+
+    // By an order to go back, and by an update to it.
+    assert_eq!(host.rollback()?.problem()?.code, Code::RolledBack);
+    host.keeps(&newer, Some(&older.digest))?;
+    host.undoes(&older)?;
+    let older = older.digest;
+    host.keeps(&newer, Some(&older))?;
+    // Nor is it one of the failed ones, of which the oldest go.
+    for number in 0..3 {
+        let crash = Some(format!("bad {number}"));
+        host.undoes(&Tree::release(&Behaviour { crash, ..Behaviour::default() })?)?;
+    }
+    let known = host.releases()?.releases.into_iter().find(|release| release.digest == older);
+    let known = known.context("it is kept")?;
+    assert_eq!((known.state, known.quarantined), (ReleaseState::Proven, false));
+    ensure!(known.failure.is_some_and(|why| why.contains("status 5")), "why is not kept");
+    fs::remove_file(unreadable)?;
+    assert_eq!(host.rollback()?.result()?.to, Some(older));
+    host.keeps(&older, Some(&newer))?;
+    host.stop()?;
+    host.holds()
 }
 
 #[test]

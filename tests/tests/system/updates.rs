@@ -1,6 +1,7 @@
 //! One host, one good release after the other.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::Result;
 use fleet_tests::volume::{Volume, alone_with_mounts};
@@ -203,14 +204,14 @@ fn what_cannot_be_removed_is_named_and_everything_else_goes() -> Result<()> {
     alone_with_mounts()?;
     let host = host()?;
     let first = host.installs("one")?;
-    let held = host.install().join("releases/store").join(first.hex()).join("held");
-    let volume = Volume::small(&held, 4 << 20, 64)?;
+    let first = host.release(&first).display().to_string();
+    let volume = Volume::small(&Path::new(&first).join("held"), 4 << 20, 64)?;
     for message in ["two", "three", "four", "five"] {
         host.installs(message)?;
     }
     // Three are kept, and nothing was removed of the one that is held.
     assert_eq!(host.store().len(), 4);
-    let named = |warning: &String| warning.contains(&first.hex());
+    let named = |warning: &String| warning.contains(&first);
     let app = host.app()?;
     assert!(app.warnings.iter().any(named), "{:?}", app.warnings);
     drop(volume);

@@ -26,7 +26,8 @@ pub(super) fn check_install(
     check_writable(key, path, findings);
     check_obstacles(key, path, findings);
     let path = &resolved(path);
-    let ours = [path.clone(), path.join("releases"), path.join("releases/store")];
+    let inside = ["releases", "releases/store", "releases/digests"].map(|name| path.join(name));
+    let ours = std::iter::once(path.clone()).chain(inside);
     let parents = path.ancestors().skip(1).map(Path::to_owned);
     for directory in parents.chain(ours) {
         let Ok(metadata) = fs::metadata(&directory) else { continue };

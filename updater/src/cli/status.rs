@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use http::Method;
-use protocol::{AppHealth, AppName, AppReleases, Health, Releases};
+use protocol::{AppHealth, AppName, AppReleases, Health, Release, ReleaseState, Releases};
 use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
@@ -135,6 +135,9 @@ fn render_app(text: &mut String, name: &AppName, app: &ShownApp) {
         };
         let version = release.version.as_deref().unwrap_or("-");
         let _ = writeln!(text, "  {slot:<7}{}  {version:<12} {state}", release.digest);
+        if let Some(failure) = way_that_failed(release) {
+            let _ = writeln!(text, "         the last way to it failed: {failure}");
+        }
     }
     if let Some(last) = &health.last {
         let when = last.ended_at.format(&Rfc3339).unwrap_or_default();
@@ -147,4 +150,9 @@ fn render_app(text: &mut String, name: &AppName, app: &ShownApp) {
     for warning in warnings.filter(|warning| Some(*warning) != health.reason.as_ref()) {
         let _ = writeln!(text, "  warning: {warning}");
     }
+}
+
+/// Why a release that was proven here could not be gone to again.
+fn way_that_failed(release: &Release) -> Option<&str> {
+    release.failure.as_deref().filter(|_| release.state == ReleaseState::Proven)
 }

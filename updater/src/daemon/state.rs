@@ -152,6 +152,13 @@ impl Daemon {
             let why = failure.problem.detail;
             tracing::warn!("what the rescue unit did could not be written down: {why}");
         }
+        if let Err(error) = self.updater_app.settings.note_short_names(self.digest) {
+            // New releases get whole names, which every updater knows.
+            tracing::warn!(
+                "that this updater knows short names is not noted: {}",
+                failed_to(&error)
+            );
+        }
         if let Err(error) = sweep_drill(&self.config, &self.resources.systemd) {
             tracing::warn!("what a drill left is still there: {}", failed_to(&error));
         }

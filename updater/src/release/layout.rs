@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use common::{remove_durably, sync_directory};
 use protocol::{Digest, TransactionId};
 
+use super::names::{NameLength, ReleaseNames, is_release_name};
 use super::obstacle::{is_current, named_in};
 use crate::sys::checkpoint;
 
@@ -55,7 +56,7 @@ impl Layout {
         self.install.join("shared")
     }
 
-    /// Where releases are, by their digest.
+    /// Where releases are: [`Layout::release`] says under which name.
     pub fn store(&self) -> PathBuf {
         self.releases().join("store")
     }
@@ -70,9 +71,31 @@ impl Layout {
         self.incoming().join(transaction.as_str())
     }
 
-    /// The directory of one release.
+    /// The directory of one release, whether it is there or not.
     pub fn release(&self, digest: &Digest) -> PathBuf {
-        self.store().join(digest.hex())
+        self.names().path(digest)
+    }
+
+    /// Gives a release its name in the store, durably, before its directory is made; gives that
+    /// directory's path. One that has a name keeps it.
+    pub fn name(&self, digest: &Digest, length: NameLength) -> io::Result<PathBuf> {
+        self.names().give(digest, length)
+    }
+
+    /// Removes a release, and its name after it. Idempotent.
+    pub fn remove(&self, digest: &Digest) -> io::Result<()> {
+        self.names().remove(digest)
+    }
+
+    /// The digests of all releases that have a name, whether their directory is there or not. Names that are
+    /// no release's are not ours.
+    pub fn stored(&self) -> io::Result<Vec<Digest>> {
+        self.names().all()
+    }
+
+    /// The release that a name in the store stands for.
+    pub fn digest_named(&self, name: &str) -> Option<Digest> {
+        self.names().digest(name)
     }
 
     /// Makes the directories that every release needs.
@@ -91,13 +114,20 @@ impl Layout {
     /// Which release a slot names; `None` if the link is not there or does not lead into the
     /// store.
     pub fn slot(&self, slot: Slot) -> io::Result<Option<Digest>> {
-        match fs::read_link(self.link(slot)) {
-            Ok(target) => {
-                Ok(target.strip_prefix("store").ok().and_then(|name| name.to_str()?.parse().ok()))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let link = self.link(slot);
+        let target = match fs::read_link(&link) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            target => target?,
+        };
+        let name = target.strip_prefix("store").ok().and_then(Path::to_str);
+        let Some(name) = name.filter(|name| is_release_name(name)) else { return Ok(None) };
+        let unknown = || {
+            let (link, name) = (link.display(), name.to_owned());
+            io::Error::other(format!(
+                "{link} leads to {name}, and nothing says which release it is"
+            ))
+        };
+        self.digest_named(name).map(Some).ok_or_else(unknown)
     }
 
     /// Points `active` to a release, and makes `current` if this is the first. Idempotent.
@@ -116,7 +146,7 @@ impl Layout {
     /// Points `current@<side>` to a release, for the unit of a template that has a side of this name.
     /// Idempotent.
     pub fn point_side(&self, side: &str, digest: &Digest) -> io::Result<()> {
-        self.link_to(&Path::new("releases").join(store_target(digest)), &self.side(side))
+        self.link_to(&Path::new("releases").join(self.store_target(digest)), &self.side(side))
     }
 
     /// Removes such a link. Idempotent.
@@ -141,7 +171,7 @@ impl Layout {
             return Ok(());
         }
         let temporary = self.releases().join("prev.new");
-        remake_link(&store_target(digest), &temporary)?;
+        remake_link(&self.store_target(digest), &temporary)?;
         fs::rename(temporary, self.link(Slot::Prev))?;
         sync_directory(&self.releases())
     }
@@ -160,19 +190,13 @@ impl Layout {
         if self.slot(Slot::Active)?.is_some() { self.make_current() } else { Ok(()) }
     }
 
-    /// The digests of all directories in the store. Names that are no digest are not ours.
-    pub fn stored(&self) -> io::Result<Vec<Digest>> {
-        let mut digests = Vec::new();
-        let entries = match fs::read_dir(self.store()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(digests),
-            entries => entries?,
-        };
-        for entry in entries {
-            let name = entry?.file_name();
-            digests.extend(name.to_str().and_then(|name| name.parse::<Digest>().ok()));
-        }
-        digests.sort_unstable();
-        Ok(digests)
+    /// What the short names of releases stand for.
+    pub(super) fn digests(&self) -> PathBuf {
+        self.releases().join("digests")
+    }
+
+    fn names(&self) -> ReleaseNames {
+        ReleaseNames { store: self.store(), digests: self.digests() }
     }
 
     fn releases(&self) -> PathBuf {
@@ -184,7 +208,12 @@ impl Layout {
     }
 
     fn point(&self, slot: Slot, digest: &Digest) -> io::Result<()> {
-        remake_link(&store_target(digest), &self.link(slot))
+        remake_link(&self.store_target(digest), &self.link(slot))
+    }
+
+    fn store_target(&self, digest: &Digest) -> PathBuf {
+        let release = self.release(digest);
+        Path::new("store").join(release.file_name().unwrap_or_default())
     }
 
     fn side(&self, side: &str) -> PathBuf {
@@ -213,10 +242,6 @@ impl Layout {
         fs::rename(temporary, link)?;
         sync_directory(&self.install)
     }
-}
-
-fn store_target(digest: &Digest) -> PathBuf {
-    Path::new("store").join(digest.hex())
 }
 
 /// What is no link of the updater's own is neither replaced nor removed.

@@ -2,12 +2,15 @@
 
 mod layout;
 mod links;
+mod names;
 mod obstacle;
 mod record;
 mod tree;
 
 pub use layout::{Layout, Slot};
 pub use links::{LinkError, make_links};
+pub use names::NameLength;
 pub use obstacle::Obstacle;
-pub use record::{RecordError, is_sealed, read_record, remove_release, write_record};
+use record::remove_release;
+pub use record::{RecordError, is_sealed, read_record, write_record};
 pub use tree::{Durability, TreeError, TreeList, make_durable, own_tree, remove_tree, seal_tree};

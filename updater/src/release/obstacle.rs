@@ -6,9 +6,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use protocol::Digest;
-
 use super::Layout;
+use super::names::is_release_name;
 
 /// One thing that is in the way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +32,7 @@ impl Layout {
         let directories =
             [self.install().to_owned(), releases.clone(), self.store(), self.incoming()];
         let mut found = Vec::new();
-        for directory in directories.iter().chain([&self.shared()]) {
+        for directory in directories.iter().chain([&self.digests(), &self.shared()]) {
             if fs::symlink_metadata(directory).is_ok() && !directory.is_dir() {
                 found.push(moved_away(directory, "not a directory".to_owned()));
             }
@@ -96,7 +95,7 @@ pub(super) fn is_current(target: &Path) -> bool {
 /// Whether a link's target is a release below `directory`.
 pub(super) fn named_in(target: &Path, directory: &Path) -> bool {
     let name = target.strip_prefix(directory).ok().and_then(Path::to_str);
-    name.is_some_and(|name| name.parse::<Digest>().is_ok())
+    name.is_some_and(is_release_name)
 }
 
 /// What is there instead of nothing, or of a link of the updater's own.
@@ -137,6 +136,8 @@ fn unescaped(text: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
+
+    use protocol::Digest;
 
     use super::*;
 

@@ -61,7 +61,7 @@ pub fn write_record(release: &Path, record: &ReleaseRecord) -> io::Result<()> {
 
 /// Removes a release. Its record goes first: what a crash leaves of it is litter, not a release
 /// with half of its files.
-pub fn remove_release(release: &Path) -> io::Result<()> {
+pub(super) fn remove_release(release: &Path) -> io::Result<()> {
     let record = release.join(RELEASE_RECORD);
     if fs::symlink_metadata(&record).is_ok() {
         // Sealed releases are read-only, which this knows how to deal with.

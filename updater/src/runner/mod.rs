@@ -25,6 +25,7 @@ pub(crate) mod testing;
 mod tests;
 mod transient;
 mod units;
+mod untaken_sockets;
 
 pub use beside::Handover;
 pub use error::RunnerError;
@@ -37,3 +38,4 @@ pub use resources::RunnerResources;
 pub use socket_store::SocketStore;
 pub use sockets::SocketError;
 pub use units::{HandoverObstacle, check_units, handover_obstacles, read_units};
+pub use untaken_sockets::untaken_sockets;

@@ -91,8 +91,13 @@ fn of_start((mark, mut processes): (String, Vec<(Stat, PathBuf)>)) -> Option<Str
         (stat.pid != stat.session, own.contains(&stat.parent), stat.start_time)
     });
     let (stat, release_path) = processes.into_iter().next()?;
-    let digest = format!("sha256:{}", release_path.file_name()?.to_str()?).parse().ok()?;
-    let version = proc::environment(stat.pid).remove("RELEASE_VERSION");
+    let mut variables = proc::environment(stat.pid);
+    let digest: Digest = variables.remove("RELEASE_DIGEST")?.parse().ok()?;
+    // The name of its directory is the digest's beginning, or all of it.
+    if !digest.hex().starts_with(release_path.file_name()?.to_str()?) {
+        return None;
+    }
+    let version = variables.remove("RELEASE_VERSION");
     let leader = ProcessId::from_stat(&stat);
     let version = version.filter(|version| !version.is_empty());
     Some(Stray { mark, digest, version, release_path, leader, started: stat.start_time })

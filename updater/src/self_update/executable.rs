@@ -10,7 +10,7 @@ use protocol::{BuildKind, Digest, FORMAT, ReleaseRecord};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
-use crate::release::{Layout, Slot, make_durable, write_record};
+use crate::release::{Layout, NameLength, Slot, make_durable, write_record};
 
 /// Where the program lies in a release of the updater.
 pub const PROGRAM: &str = "bin/updater";
@@ -46,6 +46,7 @@ impl OwnExecutable {
     pub fn seed(
         &self,
         layout: &Layout,
+        length: NameLength,
         now: OffsetDateTime,
         known: impl FnOnce() -> io::Result<()>,
     ) -> io::Result<()> {
@@ -57,7 +58,7 @@ impl OwnExecutable {
             return Ok(());
         }
         layout.create()?;
-        let release = layout.release(&self.digest);
+        let release = layout.name(&self.digest, length)?;
         let program = release.join(PROGRAM);
         fs::create_dir_all(release.join("bin"))?;
         fs::copy(&self.path, &program)?;
@@ -129,12 +130,13 @@ fn machine_name(machine: [u8; 4]) -> String {
     }
 }
 
-/// The release that a program is of: the name of its directory in the store, or its SHA-256.
+/// The release that a program is of: what the name of its directory in the store stands for, or its
+/// SHA-256.
 pub fn own_digest(layout: &Layout, program: &Path) -> io::Result<Digest> {
     let store = fs::canonicalize(layout.store()).ok();
     let inside = store.and_then(|store| {
         let name = program.strip_prefix(store).ok()?.components().next()?;
-        name.as_os_str().to_str()?.parse().ok()
+        layout.digest_named(name.as_os_str().to_str()?)
     });
     match inside {
         Some(digest) => Ok(digest),
@@ -199,7 +201,7 @@ mod tests {
                 assert!(read_record(&layout.release(&own.digest)).is_err());
                 Ok(())
             };
-            own.seed(&layout, OffsetDateTime::UNIX_EPOCH, known).unwrap();
+            own.seed(&layout, NameLength::Short, OffsetDateTime::UNIX_EPOCH, known).unwrap();
         }
         assert_eq!(seeds, 1);
         let active = OwnExecutable::in_slot(&layout, Slot::Active).unwrap();
@@ -210,7 +212,7 @@ mod tests {
         let newer = directory.path().join("newer");
         fs::write(&newer, "newer").unwrap();
         let newer = OwnExecutable { digest: hash_file(&newer).unwrap(), path: newer };
-        newer.seed(&layout, OffsetDateTime::UNIX_EPOCH, || Ok(())).unwrap();
+        newer.seed(&layout, NameLength::Whole, OffsetDateTime::UNIX_EPOCH, || Ok(())).unwrap();
         assert_eq!(layout.slot(Slot::Active).unwrap(), Some(newer.digest));
         assert_eq!(layout.slot(Slot::Prev).unwrap(), Some(own.digest));
     }

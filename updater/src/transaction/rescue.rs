@@ -19,7 +19,7 @@ impl AppSettings {
         // The power went before anything was changed.
         if active != Some(left) {
             let now = wall_clock();
-            self.change_release_states(|states| states.failed(left, WHY, now))?;
+            self.change_release_states(|states| states.rescued_from(left, WHY, now))?;
             let app = &self.name;
             tracing::warn!(%app, digest = %left, "{app}: {WHY}: {} was left", left.short());
             let line = LastTransaction {
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::systemd::BusConnection;
-    use crate::transaction::read_history;
+    use crate::transaction::{ReleaseStates, read_history};
 
     #[test]
     fn a_rescue_is_written_down_once() {
@@ -77,6 +77,9 @@ mod tests {
         settings.record_rescue().unwrap();
         assert!(!rescued.is_symlink() && history().is_empty());
 
+        // It was proven when it came.
+        let proven = |states: &mut ReleaseStates| states.proved(bad, wall_clock());
+        settings.change_release_states(proven).unwrap();
         symlink(format!("store/{}", bad.hex()), &rescued).unwrap();
         settings.record_rescue().unwrap();
         settings.record_rescue().unwrap();

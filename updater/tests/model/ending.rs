@@ -131,7 +131,8 @@ fn write_facts(host: &mut Host, journal: &Journal) {
     } else if journal.state.direction == Direction::Back
         || journal.outcome == Some(Outcome::Stranded)
     {
-        if journal.blamed && journal.from != Some(journal.to) {
+        // What was proven stays so: then it is the way that failed.
+        if journal.blamed && journal.from != Some(journal.to) && !host.proven.has(journal.to) {
             host.failed.add(journal.to);
         }
         if let (Some(Outcome::RolledBack), Some(from)) = (journal.outcome, journal.from) {

@@ -16,8 +16,7 @@ use super::Engine;
 use crate::build::{self, BuildError, BuildPlan, Conditions, Contents, PlanError, ReleaseFacts};
 use crate::config::AppConfig;
 use crate::release::{
-    LinkError, TreeList, make_durable, make_links, own_tree, remove_release, seal_tree,
-    write_record,
+    LinkError, TreeList, make_durable, make_links, own_tree, seal_tree, write_record,
 };
 use crate::sys::bounds::StopCheck;
 use crate::sys::fs::exchange;
@@ -29,11 +28,11 @@ impl Engine {
     pub(super) fn build(&mut self) -> Result<(), Failure> {
         let digest = self.ordered_release()?;
         let settings = &self.app.settings;
-        let release = settings.layout.release(&digest);
         if settings.is_kept(&digest)? && settings.damage(&digest)?.is_none() {
             // It may be what runs. What was received is swept at the end.
             return Ok(());
         }
+        let release = settings.layout.name(&digest, settings.name_length()?)?;
         let manifest = self.staged_manifest()?;
         let before = settings.release_states()?.get(&digest).cloned();
         let replaces = self.move_to_store(&release)?;
@@ -50,7 +49,7 @@ impl Engine {
             if replaces {
                 exchange(&settings.layout.staging(self.transaction()), &release)?;
                 sync_directory(&settings.layout.store())?;
-            } else if let Err(error) = remove_release(&release) {
+            } else if let Err(error) = settings.layout.remove(&digest) {
                 // Why it could not be built is what the caller has to know.
                 tracing::warn!("{} cannot be removed: {error}", release.display());
             }

@@ -7,7 +7,7 @@ use protocol::{Code, Digest, Problem};
 
 use super::Engine;
 use crate::hooks::Hook;
-use crate::runner::{Instance, RunnerError};
+use crate::runner::{Instance, RunnerError, untaken_sockets};
 use crate::sys::checkpoint;
 use crate::sys::executable::Fault;
 use crate::sys::output::TAIL_LINES;
@@ -98,8 +98,11 @@ impl Engine {
         if self.journal.direction == Direction::Forward {
             self.evidence.agent_exit = instance.exit().map(|exit| exit.describe());
         }
-        let problem = Problem::new(Code::RolledBack, detail);
-        Failure::release_problem(Problem { output: self.agent_output(), ..problem })
+        let output = self.agent_output();
+        let untaken = untaken_sockets(instance, &self.app.settings.config.run.sockets, &output);
+        let all = [Some(detail.to_owned()), untaken].into_iter().flatten().collect::<Vec<_>>();
+        let problem = Problem::new(Code::RolledBack, all.join("; "));
+        Failure::release_problem(Problem { output, ..problem })
     }
 
     /// Whether the old agent still runs because it was never stopped.

@@ -30,7 +30,8 @@ pub struct RecordedState {
     /// When it was last proven.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub proven_at: Option<OffsetDateTime>,
-    /// When it last failed after a switch.
+    /// When it last failed after a switch. Of one that was proven before, that is a note: the way to it
+    /// failed, and not the release.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub failed_at: Option<OffsetDateTime>,
     #[serde(default)]
@@ -41,6 +42,12 @@ pub struct RecordedState {
     /// Refused until a caller says otherwise, or it is proven.
     #[serde(default)]
     pub quarantined: bool,
+    /// The rescue unit came back from it: it has failed, though it was proven.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rescued_from: bool,
+    /// Of a release of the updater: it finds releases by their short names.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub knows_short_names: bool,
 }
 
 impl Default for ReleaseStates {
@@ -88,14 +95,14 @@ impl ReleaseStates {
         Err(Problem { target: Some(*digest), ..Problem::new(Code::Quarantined, detail) })
     }
 
-    /// Whether it was proven here, and did not fail since.
+    /// Whether it was proven here.
     pub fn proven(&self, digest: &Digest) -> bool {
-        self.get(digest).is_some_and(|state| state.proven_at.is_some() && state.failed_at.is_none())
+        self.get(digest).is_some_and(|state| state.state() == ReleaseState::Proven)
     }
 
-    /// Whether the last thing that is known of it is a failure.
+    /// Whether it failed here, and was never proven.
     pub fn failed_here(&self, digest: &Digest) -> bool {
-        self.get(digest).is_some_and(|state| state.failed_at.is_some())
+        self.get(digest).is_some_and(|state| state.state() == ReleaseState::Failed)
     }
 
     /// Whether it was whole on the disk, and its directory was not removed since.
@@ -144,15 +151,30 @@ impl ReleaseStates {
         state.failed_at = None;
         state.failure = None;
         state.quarantined = false;
+        state.rescued_from = false;
     }
 
-    /// It was switched to and could not be proven. One that was proven here before is not
+    /// It was switched to and could not be proven. One that was proven here before stays so, and is not
     /// quarantined: then the cause is elsewhere.
     pub fn failed(&mut self, digest: Digest, why: &str, now: OffsetDateTime) {
         let state = self.entry(digest, now);
         state.failed_at = Some(now);
         state.failure = Some(why.to_owned());
         state.quarantined = state.proven_at.is_none();
+    }
+
+    /// The rescue unit came back from it: it did not last, whatever was proven before.
+    pub fn rescued_from(&mut self, digest: Digest, why: &str, now: OffsetDateTime) {
+        self.failed(digest, why, now);
+        self.entry(digest, now).rescued_from = true;
+    }
+
+    /// This release of the updater has said that it knows short names. Nothing is noted of one that is not
+    /// kept.
+    pub fn knows_short_names(&mut self, digest: &Digest) {
+        if let Some(state) = self.releases.get_mut(digest) {
+            state.knows_short_names = true;
+        }
     }
 
     /// Its directory is gone. A quarantine outlives it.
@@ -182,16 +204,18 @@ impl ReleaseStates {
             failure: None,
             signed_by: None,
             quarantined: false,
+            rescued_from: false,
+            knows_short_names: false,
         })
     }
 }
 
 impl RecordedState {
     pub const fn state(&self) -> ReleaseState {
-        match (self.failed_at, self.proven_at) {
-            (Some(_), _) => ReleaseState::Failed,
-            (None, Some(_)) => ReleaseState::Proven,
-            (None, None) => ReleaseState::Staged,
+        match (self.proven_at, self.failed_at) {
+            (Some(_), _) if !self.rescued_from => ReleaseState::Proven,
+            (_, Some(_)) => ReleaseState::Failed,
+            (_, None) => ReleaseState::Staged,
         }
     }
 }
@@ -222,11 +246,18 @@ mod tests {
     }
 
     #[test]
-    fn a_release_that_was_proven_here_is_never_quarantined() {
+    fn a_release_that_was_proven_here_stays_so_when_the_way_back_to_it_fails() {
         let mut states = ReleaseStates::default();
         states.proved(DIGEST, NOW);
         states.failed(DIGEST, "the disk was full", NOW);
-        assert!(!states.quarantined(&DIGEST));
+        assert!(!states.quarantined(&DIGEST) && !states.failed_here(&DIGEST));
+        assert!(states.proven(&DIGEST));
+        assert_eq!(states.get(&DIGEST).unwrap().failure.as_deref(), Some("the disk was full"));
+
+        states.rescued_from(DIGEST, "it kept dying", NOW);
+        assert!(states.failed_here(&DIGEST) && !states.proven(&DIGEST));
+        states.proved(DIGEST, NOW);
+        assert!(states.proven(&DIGEST));
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use common::sync_directory;
-use protocol::Digest;
+use protocol::{Digest, ReleaseState};
 use rustix::io::Errno;
 
 use super::AppSettings;
-use crate::release::{Slot, remove_release, remove_tree};
+use crate::release::{Slot, remove_tree};
 use crate::transaction::{Failure, ReleaseStates};
 
 /// Failed releases that are kept for diagnosis.
@@ -34,7 +34,7 @@ impl AppSettings {
         let mut failed = None;
         for digest in &old {
             let path = self.layout.release(digest);
-            let removed = remove_release(&path).or_else(|error| self.stays(&path, error));
+            let removed = self.layout.remove(digest).or_else(|error| self.stays(&path, error));
             failed = failed.or(removed.err());
         }
         if !old.is_empty() {
@@ -118,11 +118,10 @@ impl AppSettings {
             .into_iter()
             .filter(|digest| self.is_kept(digest).unwrap_or(true))
             .collect();
-        let failed = latest(&whole, |digest| states.get(digest)?.failed_at);
+        let of = |digest: &Digest, kind| states.get(digest).filter(|state| state.state() == kind);
+        let failed = latest(&whole, |digest| of(digest, ReleaseState::Failed)?.failed_at);
         kept.extend(failed.iter().take(FAILED_KEPT));
-        let proven = latest(&whole, |digest| {
-            states.get(digest).filter(|state| state.failed_at.is_none())?.proven_at
-        });
+        let proven = latest(&whole, |digest| of(digest, ReleaseState::Proven)?.proven_at);
         let mut room = self
             .config
             .keep
@@ -134,8 +133,7 @@ impl AppSettings {
         }
         let staged = latest(&whole, |digest| {
             let state = states.get(digest);
-            let unused =
-                state.is_none_or(|state| state.failed_at.is_none() && state.proven_at.is_none());
+            let unused = state.is_none_or(|state| state.state() == ReleaseState::Staged);
             unused.then(|| state.map(|state| state.staged_at))
         });
         kept.extend(staged.iter().take(self.config.keep));

@@ -8,7 +8,7 @@ use protocol::{
 };
 
 use super::AppSettings;
-use crate::release::{RecordError, Slot, TreeError, TreeList, is_sealed, read_record};
+use crate::release::{NameLength, RecordError, Slot, TreeError, TreeList, is_sealed, read_record};
 use crate::sys::free_space;
 use crate::transaction::{Failure, RecordedState, ReleaseStates};
 
@@ -43,6 +43,20 @@ impl AppSettings {
         let mut states = before.clone();
         change(&mut states);
         if states == before { Ok(()) } else { states.write(&self.files.release_states()) }
+    }
+
+    /// How long the names of new releases are: short, unless an updater is kept here that knows only whole
+    /// ones. The rescue unit goes back to such a one without asking it, and it would find no release.
+    pub(in crate::transaction) fn name_length(&self) -> Result<NameLength, StateFileError> {
+        let updaters = ReleaseStates::read(&self.updaters)?;
+        let mut proven = updaters.iter().filter(|(_, state)| state.state() == ReleaseState::Proven);
+        let all_know = proven.all(|(_, state)| state.knows_short_names);
+        Ok(if all_know { NameLength::Short } else { NameLength::Whole })
+    }
+
+    /// Notes that the updater of this release, which runs, knows short names, if it is one that is kept.
+    pub(crate) fn note_short_names(&self, running: Digest) -> Result<(), StateFileError> {
+        self.change_release_states(|states| states.knows_short_names(&running))
     }
 
     /// Refuses an order where something lies in the way of releases that is not the updater's.

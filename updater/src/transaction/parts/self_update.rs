@@ -37,10 +37,13 @@ impl SelfUpdate {
     pub(in crate::transaction) fn seed(&self, settings: &AppSettings) -> io::Result<()> {
         let now = wall_clock();
         let first = settings.layout.slot(Slot::Active)?.is_none();
-        let seeded = self.program.seed(&settings.layout, now, || {
-            settings
-                .change_release_states(|states| states.proved(self.program.digest, now))
-                .map_err(io::Error::other)
+        let length = settings.name_length().map_err(io::Error::other)?;
+        let seeded = self.program.seed(&settings.layout, length, now, || {
+            let known = settings.change_release_states(|states| {
+                states.proved(self.program.digest, now);
+                states.knows_short_names(&self.program.digest);
+            });
+            known.map_err(io::Error::other)
         });
         if seeded.is_err() {
             // The order is refused, and nothing that is half made stays.

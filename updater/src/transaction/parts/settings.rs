@@ -1,6 +1,8 @@
 //! What never changes of an app while the updater runs: its name, its configuration, where its files
 //! are, its limits and the keys that are trusted for it.
 
+use std::path::PathBuf;
+
 use pki::Paths;
 use protocol::{AppName, SELF_APP};
 
@@ -28,6 +30,8 @@ pub struct AppSettings {
     /// there also where the configuration does not want any more of them.
     pub(in crate::transaction) build_units: Option<CommandUnits>,
     pub(in crate::transaction) hook_units: Option<CommandUnits>,
+    /// What is known of the updater's own releases.
+    pub(in crate::transaction) updaters: PathBuf,
 }
 
 /// Why an app cannot be kept up to date.
@@ -82,6 +86,8 @@ impl AppSettings {
 
     fn of(name: AppName, app: AppConfig, config: &Config) -> Result<Self, AppError> {
         let files = AppFiles::new(&config.state_dir, &name);
+        let updater = SELF_APP.parse().map_err(AppError::Name)?;
+        let updaters = AppFiles::new(&config.state_dir, &updater).release_states();
         let user = app.user.as_deref().map(User::by_name).transpose().map_err(AppError::User)?;
         let keys = TrustedKeys::load(&app.trusted_keys).map_err(AppError::Keys)?;
         Ok(Self {
@@ -94,6 +100,7 @@ impl AppSettings {
             files,
             keys,
             user,
+            updaters,
         })
     }
 

@@ -50,7 +50,7 @@ pub(super) fn way_back(
             };
             (to, Some(format!("its release before, {}, failed; {where_to}", prev.short())))
         }
-        (prev, _) => (prev, None),
+        (prev, place) => (prev, place.and_then(|place| failed_before(&kept.releases[place]))),
     };
     WayBack { to, note, forward, went_back_itself }
 }
@@ -59,6 +59,12 @@ fn is_good(release: &Release, quarantined: &BTreeSet<Digest>) -> bool {
     release.state == ReleaseState::Proven
         && !release.quarantined
         && !quarantined.contains(&release.digest)
+}
+
+/// What became of the last try to go to a release that was proven there.
+fn failed_before(release: &Release) -> Option<String> {
+    let why = release.failure.as_ref()?;
+    Some(format!("the last way to {} failed: {why}", release.digest.short()))
 }
 
 /// Whether a transaction of this kind ended on the release before.
@@ -147,6 +153,16 @@ mod tests {
         assert_eq!(to(&good, &[3]), Some(digest(2)));
         assert_eq!(to(&kept(4, 3, &[(4, false), (3, true), (2, false)]), &[]), Some(digest(2)));
         assert_eq!(to(&kept(4, 3, &[(4, false), (3, true)]), &[]), None);
+    }
+
+    #[test]
+    fn a_way_back_that_failed_before_is_told_and_stays() {
+        let mut kept = kept(2, 1, &[(2, false), (1, false)]);
+        kept.releases[1].failure = Some("exited with status 1".to_owned());
+        let way = way_back(&app(2, &Value::Null), Some(&kept), &BTreeSet::new());
+        assert_eq!(way.to, Some(digest(1)));
+        let note = way.note.unwrap();
+        assert!(note.ends_with("failed: exited with status 1"), "{note}");
     }
 
     #[test]

@@ -1,0 +1,1 @@
+<?php echo "release 1\n";

@@ -1,0 +1,1 @@
+run lambda { |environment| [200, { "content-type" => "text/plain" }, ["release 1\n"]] }
