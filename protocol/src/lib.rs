@@ -6,6 +6,8 @@
 #![warn(missing_docs)]
 
 mod agent_health;
+mod build_section;
+mod command;
 mod digest;
 mod drill;
 mod error_code;
@@ -30,6 +32,8 @@ mod transaction_result;
 mod words;
 
 pub use agent_health::{AgentDeath, LastProbe};
+pub use build_section::{BuildSection, LockUse, PythonSection, Requirements};
+pub use command::Command;
 pub use digest::{Digest, DigestError, content_digest, parse_content_digest};
 pub use drill::{DrillLine, DrillReport, DrillStatus, DrillStep};
 pub use error_code::{Code, CodeError, UnknownCode};
@@ -39,8 +43,8 @@ pub use host_history::{HostHistory, HostHistoryEntry, HostOperation, OperationKi
 pub use host_outcome::HostOutcome;
 pub use last_transaction::{LastTransaction, ended};
 pub use manifest::{
-    BuildSection, Command, HooksSection, ManifestError, Migrates, MigrationsSection, PackSection,
-    ReleaseManifest, RunSection, UnitsSection,
+    HooksSection, ManifestError, Migrates, MigrationsSection, PackSection, ReleaseManifest,
+    RunSection, UnitsSection,
 };
 pub use name::{
     AppName, HostName, LabelError, NameError, OperatorName, TransactionId, parse_label,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Period;
+use crate::{BuildSection, Command};
 
 /// Why a `release.toml` was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,61 +15,6 @@ pub enum ManifestError {
     /// A text that would not be one line on a screen.
     #[error("read release.toml: {0} must be one line of at most 128 printable characters")]
     Text(&'static str),
-}
-
-/// A command and its arguments: a list of words, or one line that is split at white space outside of
-/// quotes.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(from = "CommandForm")]
-pub struct Command(pub Vec<String>);
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum CommandForm {
-    Words(Vec<String>),
-    Line(String),
-}
-
-impl From<CommandForm> for Command {
-    fn from(form: CommandForm) -> Self {
-        match form {
-            CommandForm::Words(words) => Self(words),
-            CommandForm::Line(line) => Self(split(&line)),
-        }
-    }
-}
-
-/// The words of a line, as a shell would split it: quotes hold a word together and are not part of it.
-/// Nothing else that a shell knows has a meaning. A quote without its other one is a character like any.
-fn split(line: &str) -> Vec<String> {
-    quoted_words(line).unwrap_or_else(|| line.split_whitespace().map(str::to_owned).collect())
-}
-
-/// `None` where a quote is not ended.
-fn quoted_words(line: &str) -> Option<Vec<String>> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    let mut characters = line.chars();
-    while let Some(character) = characters.next() {
-        match (quote, character) {
-            (Some(open), _) if character == open => quote = None,
-            (Some('"'), '\\') => {
-                let next = characters.next()?;
-                let word = word.get_or_insert_default();
-                if !matches!(next, '"' | '\\') {
-                    word.push('\\');
-                }
-                word.push(next);
-            }
-            (None, '"' | '\'') => {
-                quote = Some(character);
-                word.get_or_insert_default();
-            }
-            (None, _) if character.is_whitespace() => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(character),
-        }
-    }
-    words.extend(word);
-    quote.is_none().then_some(words)
 }
 
 /// The whole file. What the host's configuration sets wins over it.
@@ -106,16 +51,6 @@ pub struct PackSection {
     pub include: Vec<String>,
     /// Globs of what is left out of that.
     pub exclude: Vec<String>,
-}
-
-/// `[build]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct BuildSection {
-    /// The command, run in the release. Empty builds nothing.
-    pub command: Option<Command>,
-    /// How long it may take.
-    pub timeout: Option<Period>,
 }
 
 /// `[run]`.
@@ -200,7 +135,10 @@ impl ReleaseManifest {
             .map_err(|error| ManifestError::Malformed(in_one_line(&error, text)))?;
         check_line("name", manifest.name.as_deref())?;
         check_line("version", manifest.version.as_deref())?;
-        Ok(manifest)
+        match manifest.build.as_ref().and_then(BuildSection::fault) {
+            Some(fault) => Err(ManifestError::Malformed(fault)),
+            None => Ok(manifest),
+        }
     }
 }
 
@@ -226,20 +164,6 @@ pub(crate) fn is_line(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_is_split_as_a_shell_would_but_for_what_only_a_shell_knows() {
-        for (line, words) in [
-            ("bin/agent  --port 8765", &["bin/agent", "--port", "8765"][..]),
-            ("sh -c 'exec  bin/agent $HOME'", &["sh", "-c", "exec  bin/agent $HOME"]),
-            (r#"a "b c"'d "e' "" "f\"g\\h\i""#, &["a", "b cd \"e", "", "f\"g\\h\\i"]),
-            (r"a\b c", &[r"a\b", "c"]),
-            ("echo it's", &["echo", "it's"]),
-            ("", &[]),
-        ] {
-            assert_eq!(split(line), words, "{line}");
-        }
-    }
 
     #[test]
     fn a_manifest_is_read() {

@@ -38,6 +38,18 @@ pub struct ReleaseRecord {
     pub entries: u64,
     /// How it was built.
     pub build: BuildKind,
+    /// What it was built with, and by which file: `uv from uv.lock`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built_with: Option<String>,
+    /// The lock file that its build passed over, because the release says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignored_lock: Option<String>,
+    /// The git commit that it was packed from, by its archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// What `git describe` says of that, by its archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub describe: Option<String>,
     /// The unit files that it ships, by their names on the host: the whole texts, as they came in the
     /// archive. In its tree, its build could have written them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -14,7 +14,7 @@ use crate::output::outcome_words::outcome_word;
 use crate::output::{Output, Table};
 
 /// Lines of output that are shown of one host.
-const OUTPUT_LINES: usize = 30;
+const OUTPUT_LINES: usize = 40;
 
 /// Shows what a rollout came to.
 pub(crate) fn show_summary(output: &Output, summary: &Summary, names: &ReleaseNames) {

@@ -75,11 +75,17 @@ pub(super) fn with_stable_names(path: &Path) -> PathBuf {
     let name = |component: Component<'_>| {
         let text = component.as_os_str().to_string_lossy().into_owned();
         match &*text {
-            text if text.parse::<Digest>().is_ok() => "DIGEST".to_owned(),
+            text if names_a_release(text) => "DIGEST".to_owned(),
             text if text.parse::<TransactionId>().is_ok() => "TRANSACTION".to_owned(),
             text if text.starts_with(".new-") => ".new".to_owned(),
             _ => text,
         }
     };
     path.components().map(name).collect()
+}
+
+/// Whether it is a digest, or the short name of one in `store/`.
+fn names_a_release(text: &str) -> bool {
+    let digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    text.parse::<Digest>().is_ok() || (digits && text.len() >= 12)
 }

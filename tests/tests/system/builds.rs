@@ -124,3 +124,71 @@ fn a_build_that_breaks_its_manifest_is_the_releases_fault() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn lesson_what_cannot_be_guessed_is_refused_before_the_switch() -> Result<()> {
+    let host = Host::alone(&Setup::default().app("build", "'auto'"))?;
+    let good = Tree::healthy("good")?;
+    host.push(&good)?.result()?;
+    let tree = Tree::saying("to be built")?;
+    tree.file("CMakeLists.txt", "project(x)\n")?;
+    let problem = host.push(&tree.pack(Packing::Zstd)?)?.problem()?;
+    assert_eq!(
+        (&problem.code, problem.rule.as_deref()),
+        (&Code::ArchiveRejected, Some("unknown_build"))
+    );
+    assert_eq!(problem.entry.as_deref(), Some("CMakeLists.txt"));
+    assert_snapshot!(problem.detail, @"failed to find out how to build the release: I see CMakeLists.txt: say `[build] command`, or `[]` to build nothing, in release.toml");
+    assert_eq!((host.running(), host.store()), (Some(good.digest), vec![good.digest.hex()]));
+    tree.file("release.toml", "[build]\ncommand = []\n")?;
+    host.push(&tree.pack(Packing::Zstd)?)?.result()?;
+    Ok(())
+}
+
+#[test]
+fn lesson_36_all_that_a_failed_build_printed_is_kept_and_its_cause_is_shown() -> Result<()> {
+    let host = Host::alone(&setup())?;
+    let tree = with_script("echo 'x.c:1: error: the cause'; seq 500; exit 1")?;
+    let problem = host.push(&tree.pack(Packing::Zstd)?)?.problem()?;
+    assert!(problem.output.iter().any(|line| line.contains("the cause")), "{problem:?}");
+    assert!(problem.output.len() <= 40 && problem.output.last().is_some_and(|line| line == "500"));
+    let transaction = problem.transaction.expect("a transaction");
+    let evidence = host.state().join("evidence").join(transaction.as_str());
+    let kept: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(evidence.join("evidence.json"))?)?;
+    let log = kept["build_log"].as_str().expect("a file");
+    assert_eq!(std::fs::read_to_string(evidence.join(log))?.lines().count(), 502);
+    Ok(())
+}
+
+/// Only root can make a network with nothing in it.
+#[test]
+fn a_failed_build_without_network_says_that_it_has_none() -> Result<()> {
+    if skip::skipped_without_root() {
+        return Ok(());
+    }
+    let host = Host::alone(&setup().app("build_network", "false"))?;
+    let tree = with_script("env | grep _OFFLINE; exit 1")?;
+    let problem = host.push(&tree.pack(Packing::Zstd)?)?.problem()?;
+    assert!(problem.detail.contains("build_network = false in [app.agent]"), "{problem:?}");
+    assert!(problem.output.contains(&"UV_OFFLINE=1".to_owned()), "{problem:?}");
+    Ok(())
+}
+
+#[test]
+fn a_lock_that_the_release_ignores_is_said_and_written_down() -> Result<()> {
+    let host = Host::alone(&Setup::default().app("build", "'auto'"))?;
+    let tree = Tree::saying("one")?;
+    tree.file("package.json", "{}")?;
+    tree.file("yarn.lock", "# yarn lockfile v1\n")?;
+    tree.file("junk/x", "")?;
+    tree.file("release.toml", "[build]\nlock = 'ignore'\nclean = ['junk']\n")?;
+    let result = host.push(&tree.pack(Packing::Zstd)?)?.result()?;
+    assert!(result.notes[0].starts_with("yarn.lock is ignored"), "{result:?}");
+    let current = host.install().join("current");
+    let record: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(current.join(".release.json"))?)?;
+    assert_eq!(record["ignored_lock"], "yarn.lock");
+    assert!(!current.join("junk").exists());
+    Ok(())
+}

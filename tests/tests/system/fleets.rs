@@ -60,7 +60,7 @@ fn the_reason_of_a_failure_is_on_the_screen() -> Result<()> {
     web-1: receiving
     web-1: verifying
     web-1: building
-    web-1: staged
+    web-1: staged: nothing to build
     web-1: switching
     web-1: restarting
     web-1: probing
@@ -273,5 +273,32 @@ fn keys_are_their_owners_alone_and_nothing_is_overwritten() -> Result<()> {
     let ca = fs::read(fleet.home().join("ca/ca.key"))?;
     fleet.swarm(["init"])?;
     assert_eq!(fs::read(fleet.home().join("ca/ca.key"))?, ca);
+    Ok(())
+}
+
+/// What the packer knows of a release reaches its build: `.git` is not packed.
+#[test]
+fn a_build_knows_the_commit_and_the_tag_that_it_builds() -> Result<()> {
+    let fleet = Fleet::of(1, &Setup::default().app("build", "'auto'"))?;
+    let tree = Tree::saying("one")?;
+    tree.file("Makefile", "all:\n\tenv > build.env\n")?;
+    for arguments in
+        [&["init", "-q"][..], &["add", "-A"], &["commit", "-qm", "x"], &["tag", "v1.4.0"]]
+    {
+        let git = ["-c", "user.name=x", "-c", "user.email=x@example.org"];
+        let mut command = std::process::Command::new("git");
+        let made = command.current_dir(tree.path()).args(git).args(arguments).status()?;
+        anyhow::ensure!(made.success(), "{arguments:?}");
+    }
+    let output = fleet.swarm(["update", "--all", "--root", &root(&tree)])?.good()?;
+    assert!(output.stderr.contains("staged: built with make from Makefile"), "{}", output.stderr);
+    let current = fleet.hosts[0].install().join("current");
+    let built = format!("\n{}", fs::read_to_string(current.join("build.env"))?);
+    assert!(built.contains("\nRELEASE_DESCRIBE=v1.4.0\n"), "{built}");
+    let record: Value = serde_json::from_slice(&fs::read(current.join(".release.json"))?)?;
+    let commit = record["commit"].as_str().context("a commit")?;
+    assert!(built.contains(&format!("\nRELEASE_COMMIT={commit}\n")), "{built}");
+    assert_eq!((&record["describe"], &record["sha"]), (&"v1.4.0".into(), &record["commit"]));
+    assert_eq!(record["built_with"], "make from Makefile");
     Ok(())
 }

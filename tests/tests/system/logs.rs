@@ -21,7 +21,7 @@ fn an_update_is_ten_plain_lines_without_fields() -> Result<()> {
     assert_snapshot!(wording(&log), @r"
     TIME  INFO agent: update to SHORT ordered by master; nothing is active
     TIME  INFO agent: received SHORT: SIZE, 3 entries, in DURATION
-    TIME  INFO agent: on the disk in DURATION
+    TIME  INFO agent: on the disk in DURATION: nothing to build
     TIME  INFO agent: switching from nothing to SHORT
     TIME  INFO agent: started as process PID in DURATION
     TIME  INFO agent: SHORT is proven by its echo, in DURATION

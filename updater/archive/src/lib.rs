@@ -25,7 +25,8 @@ mod unpack_tests;
 
 pub use error::UnpackError;
 pub use manifest::{manifest_of_archive, manifest_of_tree};
-pub use members::Notes;
+pub use members::{Notes, Origin};
+pub use pax::DESCRIBE;
 pub use rule::Rule;
 pub use staging::{EXECUTABLE, PLAIN};
 pub use unpack::{Progress, Received, UnpackLimits, unpack};

@@ -43,6 +43,30 @@ pub(crate) struct Members {
     headers: u64,
     limit: u64,
     notes: Notes,
+    origin: Origin,
+}
+
+/// Which commit an archive was made of, as its packer wrote into it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The commit's name, in hex.
+    pub commit: Option<String>,
+    /// What `git describe` said of it.
+    pub describe: Option<String>,
+}
+
+impl Origin {
+    /// What was said first counts.
+    fn add(&mut self, global: pax::Global) {
+        let commit = global.comment.filter(|comment| is_commit(comment));
+        self.commit = self.commit.take().or(commit);
+        self.describe = self.describe.take().or(global.describe);
+    }
+}
+
+/// Whether a comment is the name of a commit, by SHA-1 or SHA-256.
+fn is_commit(comment: &str) -> bool {
+    matches!(comment.len(), 40 | 64) && comment.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// What is odd about an archive, and no reason to refuse it.
@@ -72,12 +96,18 @@ struct Extensions {
 impl Members {
     /// Reads from `blocks`, up to `limit` headers of any kind.
     pub(crate) fn new(blocks: Blocks, limit: u64) -> Self {
-        Self { blocks, headers: 0, limit, notes: Notes::default() }
+        let (notes, origin) = (Notes::default(), Origin::default());
+        Self { blocks, headers: 0, limit, notes, origin }
     }
 
     /// What was odd so far.
     pub(crate) const fn notes(&self) -> Notes {
         self.notes
+    }
+
+    /// What it was made of, as far as it says so.
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin.clone()
     }
 
     /// Headers of any kind so far.
@@ -150,7 +180,11 @@ impl Members {
             EntryType::GNULongName => extensions.name = Some(long_name(data)),
             EntryType::GNULongLink => extensions.link = Some(long_name(data)),
             EntryType::XHeader => extensions.pax = Some(pax::parse(&data)?),
-            _ => self.notes.volume_label |= pax::check_global(&data)?,
+            _ => {
+                let global = pax::parse_global(&data)?;
+                self.notes.volume_label |= global.is_labelled;
+                self.origin.add(global);
+            }
         }
         Ok(true)
     }

@@ -39,21 +39,44 @@ pub(super) fn parse(data: &[u8]) -> Result<Overrides, ReadEnd> {
     Ok(overrides)
 }
 
-/// Checks a header that is for all entries: `git archive` writes its commit there, as a comment, and
-/// GNU tar the volume's label. True if that is there.
-pub(super) fn check_global(data: &[u8]) -> Result<bool, ReadEnd> {
-    let mut labelled = false;
+/// What a header that is for all entries says of the archive.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Global {
+    /// Whether it has the volume's label, which GNU tar writes there.
+    pub(super) is_labelled: bool,
+    /// The comment: `git archive` writes its commit there, and so does `swarm pack`.
+    pub(super) comment: Option<String>,
+    /// What `git describe` says of the commit, by `swarm pack`.
+    pub(super) describe: Option<String>,
+}
+
+/// Reads a header that is for all entries. What it says of the archive as a whole is kept, if it is one
+/// short line.
+pub(super) fn parse_global(data: &[u8]) -> Result<Global, ReadEnd> {
+    let mut global = Global::default();
     let mut rest = data;
     while !rest.is_empty() {
-        let key;
-        (key, _, rest) = record(rest)?;
-        let is_label = key == VOLUME_LABEL;
-        if !is_label && key != b"comment" && !changes_nothing(key) {
-            return Err(Rule::PaxGlobal.into());
+        let (key, value);
+        (key, value, rest) = record(rest)?;
+        match key {
+            VOLUME_LABEL => global.is_labelled = true,
+            b"comment" => global.comment = line(value),
+            _ if key == DESCRIBE.as_bytes() => global.describe = line(value),
+            _ if changes_nothing(key) => {}
+            _ => return Err(Rule::PaxGlobal.into()),
         }
-        labelled |= is_label;
     }
-    Ok(labelled)
+    Ok(global)
+}
+
+/// The key of what `git describe` says of the commit, in a global header.
+pub const DESCRIBE: &str = "SWARM.describe";
+
+/// A text that is one line on any screen, and short.
+fn line(value: &[u8]) -> Option<String> {
+    let is_line = !value.is_empty() && value.len() <= 128;
+    let plain = value.iter().all(u8::is_ascii_graphic);
+    (is_line && plain).then(|| String::from_utf8_lossy(value).into_owned())
 }
 
 /// GNU tar's label of a volume.
@@ -188,5 +211,18 @@ mod tests {
         assert_eq!(rule(&pax_record("GNU.sparse.major", "1")), Some(Rule::Sparse));
         assert_eq!(rule(&pax_record("hdrcharset", "BINARY")), Some(Rule::PaxUnknown));
         assert_eq!(rule(&pax_record("GNU.volume.filename", "x")), Some(Rule::PaxUnknown));
+    }
+
+    #[test]
+    fn what_is_said_of_the_whole_archive_is_kept() {
+        let commit = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+        let data = [pax_record("comment", commit), pax_record(DESCRIBE, "v1.4.0-3-g4b825dc642cb")];
+        let global = parse_global(&data.concat()).ok().unwrap();
+        assert_eq!(global.comment.as_deref(), Some(commit));
+        assert_eq!(global.describe.as_deref(), Some("v1.4.0-3-g4b825dc642cb"));
+        for odd in ["", "two words", "a\u{1b}[2J", &"x".repeat(129)] {
+            assert_eq!(parse_global(&pax_record("comment", odd)).ok().unwrap().comment, None);
+        }
+        assert!(parse_global(&pax_record("path", "a")).is_err());
     }
 }

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use crate::blocks::Blocks;
 use crate::error::{ReadEnd, UnpackError};
 use crate::inflate::inflate;
-use crate::members::{Members, Notes};
+use crate::members::{Members, Notes, Origin};
 use crate::pipe::{Archived, Piece, pipes};
 use crate::rule::Rule;
 use crate::staging::Staging;
@@ -57,7 +57,7 @@ pub struct Progress {
 }
 
 /// A whole archive, unpacked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
     /// The SHA-256 of all of its bytes.
     pub digest: Digest,
@@ -70,6 +70,8 @@ pub struct Received {
     pub counted: u64,
     /// What is odd about it.
     pub notes: Notes,
+    /// What it was made of, as far as it says so.
+    pub origin: Origin,
 }
 
 /// How many archive bytes there are between two calls of `progress`.
@@ -116,10 +118,11 @@ pub fn unpack(
         Ok((taken, join(inflating), join(writing)))
     })?;
     // What is further down the stream saw earlier bytes: its verdict comes first.
-    let Written { unpacked_bytes, counted, notes } = first_failure(written, inflated, &taken)?;
+    let Written { unpacked_bytes, counted, notes, origin } =
+        first_failure(written, inflated, &taken)?;
     let (digest, archive_bytes) = taken.map_err(own_failure)?;
     let entries = entries.into_inner();
-    Ok(Received { digest, archive_bytes, unpacked_bytes, entries, counted, notes })
+    Ok(Received { digest, archive_bytes, unpacked_bytes, entries, counted, notes, origin })
 }
 
 /// Hashes and counts what comes, and passes it on.
@@ -158,6 +161,7 @@ struct Written {
     /// What counts as entries.
     counted: u64,
     notes: Notes,
+    origin: Origin,
 }
 
 /// Writes every member, and reads the stream to its end.
@@ -179,6 +183,7 @@ fn write(
         unpacked_bytes: members.blocks.used(),
         counted: members.headers().max(staging.made()),
         notes: members.notes(),
+        origin: members.origin(),
     })
 }
 

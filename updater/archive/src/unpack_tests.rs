@@ -53,6 +53,8 @@ fn a_good_archive_is_unpacked_whatever_it_is_packed_with() {
         let digest = Digest::from_bytes(sha2::Sha256::digest(&archive).into());
         assert_eq!(received.digest, digest);
         assert_eq!(received.archive_bytes, archive.len() as u64);
+        let commit = received.origin.commit.as_deref();
+        assert_eq!(commit, Some("4b825dc642cb6eb9a060e54bf8d69288fbee4904"));
         assert_eq!(received.unpacked_bytes, good().0.len() as u64 + 10);
         assert_eq!(place.read("bin/agent"), "#!/bin/sh\n");
         assert_eq!(place.read("bin/copy"), "#!/bin/sh\n");

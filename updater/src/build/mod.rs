@@ -2,17 +2,21 @@
 //! environment of its own, in the release's directory, under a deadline and with its output
 //! bounded as it is read. It never runs in the updater's own environment.
 
+mod clean;
 mod confine;
-mod contents;
 mod environment;
+mod error;
+mod facts;
+mod output;
 mod plan;
-mod python;
 mod run;
 #[cfg(test)]
 mod tests;
 mod workspace;
 
-pub use contents::Contents;
-pub use plan::{BuildPlan, plan};
-pub use run::{BuildError, BuildReport, Conditions, run_build};
+pub use clean::clean;
+pub use error::BuildError;
+pub use facts::ReleaseFacts;
+pub use plan::{BuildPlan, Contents, PlanError, plan};
+pub use run::{BuildReport, Conditions, run_build};
 pub use workspace::forget_home;

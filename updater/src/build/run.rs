@@ -1,23 +1,26 @@
 //! Carrying a plan out: one command after the other, under one deadline and one bound of output.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use protocol::{Bytes, Period, Space};
+use protocol::{Period, Space};
 
 use super::confine::confinement;
-use super::environment::{environment, how_to_get};
-use super::plan::BuildPlan;
+use super::environment::{Surroundings, environment};
+use super::error::BuildError;
+use super::facts::ReleaseFacts;
+use super::output::BuildOutput;
+use super::plan::{BuildPlan, Tool, WantedVersion, version_in};
 use super::workspace::Workspace;
 use crate::config::AppConfig;
 use crate::sys::bounds::{Bound, CommandBounds, StopCheck};
 use crate::sys::job::RunError;
-use crate::sys::output::TAIL_LINES;
+use crate::sys::program::{STANDARD_PATH, resolve};
 use crate::sys::run::{describe, run_bounded};
 use crate::sys::spawn::Spawn;
-use crate::sys::user::{User, UserError};
+use crate::sys::user::User;
 use crate::sys::{Limits, SpawnError};
 use crate::systemd::CommandUnits;
 
@@ -26,111 +29,8 @@ use crate::systemd::CommandUnits;
 pub struct BuildReport {
     /// How long it took.
     pub duration: Duration,
-    /// The last lines of its output, each command before its own.
+    /// What is shown of its output, each command before its own.
     pub tail: Vec<String>,
-}
-
-/// Why a release could not be built.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// The directories around it could not be made.
-    #[error("make the directories of the build")]
-    Workspace(#[source] io::Error),
-    /// The updater's own user could not be looked up.
-    #[error("find the user of the build")]
-    User(#[source] UserError),
-    /// The host lacks a tool.
-    #[error("find {tool} in {path}: {hint}", hint = how_to_get(tool))]
-    NoTool {
-        tool: String,
-        /// Where it was looked for.
-        path: String,
-        /// What the commands before it said.
-        tail: Vec<String>,
-    },
-    /// A command ended, and not well.
-    #[error("build the release: `{command}` {how}")]
-    Failed {
-        command: String,
-        how: String,
-        /// The last lines of the output.
-        tail: Vec<String>,
-    },
-    /// The build took too long, and was ended.
-    #[error("build the release within {timeout}: `{command}` was ended")]
-    TimedOut {
-        /// The command that ran then.
-        command: String,
-        timeout: Period,
-        /// The last lines of the output.
-        tail: Vec<String>,
-    },
-    /// The build wrote too much, and was ended.
-    #[error("build the release within {limit} of output: `{command}` was ended")]
-    TooMuchOutput {
-        /// The command that ran then.
-        command: String,
-        limit: Bytes,
-        /// The last lines of the output.
-        tail: Vec<String>,
-    },
-    /// The build left no room on the disk, and was ended.
-    #[error("build the release and leave room on the disk: `{command}` was ended")]
-    NoRoom {
-        /// The command that ran then.
-        command: String,
-        /// What must stay free.
-        needed: Space,
-        free: Space,
-        /// The last lines of the output.
-        tail: Vec<String>,
-    },
-    /// The user has as many processes as it may have, before the build has any.
-    #[error(
-        "run `{command}`: the user {user} has {limit} processes and threads already, or more; \
-         raise build_processes"
-    )]
-    TooManyProcesses {
-        command: String,
-        /// The user of the build.
-        user: String,
-        limit: u64,
-        /// The last lines of the output.
-        tail: Vec<String>,
-    },
-    /// The caller asked for the build to be ended.
-    #[error("build the release: `{command}` was ended, as was asked for")]
-    Stopped {
-        /// The command that ran then.
-        command: String,
-        /// The last lines of the output.
-        tail: Vec<String>,
-    },
-    /// A command could not be started, or not followed to its end.
-    #[error("run `{command}`")]
-    Run {
-        command: String,
-        source: RunError,
-        /// The last lines of the output.
-        tail: Vec<String>,
-    },
-}
-
-impl BuildError {
-    /// The last lines of the build's output.
-    pub fn tail(&self) -> &[String] {
-        match self {
-            Self::Workspace(_) | Self::User(_) => &[],
-            Self::NoTool { tail, .. }
-            | Self::Failed { tail, .. }
-            | Self::TimedOut { tail, .. }
-            | Self::TooMuchOutput { tail, .. }
-            | Self::NoRoom { tail, .. }
-            | Self::TooManyProcesses { tail, .. }
-            | Self::Stopped { tail, .. }
-            | Self::Run { tail, .. } => tail,
-        }
-    }
 }
 
 /// What holds while a build goes on.
@@ -142,6 +42,10 @@ pub struct Conditions<'a> {
     pub until: StopCheck<'a>,
     /// Where systemd runs: each command is a unit of its own.
     pub units: Option<&'a CommandUnits>,
+    /// What is known of the release.
+    pub facts: &'a ReleaseFacts,
+    /// The file that all of its output goes into.
+    pub log: &'a Path,
 }
 
 /// Builds a release in its directory, which `user` owns meanwhile. `directory` is where the home
@@ -164,7 +68,16 @@ pub fn run_build(
         Some(user) => user.clone(),
         None => User::current().map_err(BuildError::User)?,
     };
+    let around = Surroundings {
+        home: &workspace.home,
+        temporary: &workspace.temporary,
+        facts: conditions.facts,
+        network: config.build_network,
+        cores: cores(),
+        configured: &config.build_env,
+    };
     let mut build = Build {
+        environment: environment(plan, around),
         plan,
         config,
         release,
@@ -173,12 +86,17 @@ pub fn run_build(
         conditions,
         begin,
         output_left: config.build_output.0,
-        tail: VecDeque::new(),
+        output: BuildOutput::kept_in(conditions.log),
     };
-    for command in &plan.commands {
-        build.run(command)?;
-    }
-    Ok(BuildReport { duration: begin.elapsed(), tail: build.tail.into() })
+    let done = build.all();
+    build.output.flush();
+    done.map(|()| BuildReport { duration: begin.elapsed(), tail: build.output.shown() })
+}
+
+/// How many things this process may do at once, by its processors and its control group.
+fn cores() -> u32 {
+    let cores = std::thread::available_parallelism();
+    cores.map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
 }
 
 struct Build<'a> {
@@ -190,13 +108,78 @@ struct Build<'a> {
     conditions: Conditions<'a>,
     begin: Instant,
     output_left: u64,
-    tail: VecDeque<String>,
+    output: BuildOutput,
+    /// Of each of its commands, over the standard one.
+    environment: BTreeMap<String, String>,
 }
 
 impl Build<'_> {
+    /// The whole build; nothing is begun where the host lacks something.
+    fn all(&mut self) -> Result<(), BuildError> {
+        for tool in &self.plan.tools {
+            self.look_for(tool)?;
+        }
+        for wanted in &self.plan.versions {
+            self.ask_version(wanted)?;
+        }
+        for command in &self.plan.commands {
+            self.run(command)?;
+        }
+        let has_program = |words: &&Vec<String>| {
+            words.first().is_some_and(|word| self.release.join(word).exists())
+        };
+        match self.plan.compile.as_ref().filter(has_program) {
+            Some(command) => self.run(command),
+            None => Ok(()),
+        }
+    }
+
+    fn look_for(&self, tool: &Tool) -> Result<(), BuildError> {
+        let path = self.environment.get("PATH").map_or(STANDARD_PATH, String::as_str);
+        match resolve(&tool.program, self.release, path) {
+            Err(SpawnError::NotInPath { program, path }) => {
+                let (lock, tail) = (tool.lock, self.output.shown());
+                Err(BuildError::NoTool { tool: program, path, lock, tail })
+            }
+            // What else is wrong with it, its start will tell.
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a version of a tool that the release does not take. A tool that does not tell its version
+    /// is left to the build.
+    fn ask_version(&mut self, wanted: &WantedVersion) -> Result<(), BuildError> {
+        let command = [wanted.program, "--version"].map(str::to_owned);
+        let mut said = String::new();
+        let asked = self.command(&command, |line, _| {
+            said.push_str(line);
+            said.push('\n');
+        });
+        let Some(found) = version_in(&said).filter(|_| asked.is_ok()) else { return Ok(()) };
+        if wanted.range.takes(&found) {
+            return Ok(());
+        }
+        Err(BuildError::WrongVersion {
+            program: wanted.program,
+            found: found.to_string(),
+            wanted: wanted.range.to_string(),
+            said: wanted.said,
+            tail: self.output.shown(),
+        })
+    }
+
     fn run(&mut self, command: &[String]) -> Result<(), BuildError> {
+        self.output.push(&format!("$ {}", shown(command)));
+        self.command(command, |line, output| output.push(line))
+    }
+
+    /// Runs a command to its end; `on_line` gets each line that it prints, and the output of the build.
+    fn command(
+        &mut self,
+        command: &[String],
+        mut on_line: impl FnMut(&str, &mut BuildOutput),
+    ) -> Result<(), BuildError> {
         let shown = shown(command);
-        keep(&mut self.tail, format!("$ {shown}"));
         let places = [self.release, &self.workspace.home];
         let bounds = CommandBounds {
             timeout: self.plan.timeout.saturating_sub(self.begin.elapsed()),
@@ -204,18 +187,18 @@ impl Build<'_> {
             room: Some((&places, self.conditions.reserve)),
             until: Some(self.conditions.until),
         };
-        let tail = &mut self.tail;
-        let spawned = Self::spawn(self.config, self.release, &self.user, &self.workspace, command);
+        let spawned = self.spawn(command);
+        let output = &mut self.output;
+        let on_line = |line: &str| on_line(line, output);
         let ran = spawned.map_err(RunError::Start).and_then(|spawn| match self.conditions.units {
-            None => run_bounded(spawn, bounds, |line| keep(tail, line.to_owned())),
+            None => run_bounded(spawn, bounds, on_line),
             Some(units) => {
                 let writable = [self.release, &self.workspace.home, &self.workspace.temporary];
                 let memory = self.config.build_memory.map(|bytes| bytes.0);
-                let confinement = confinement(&writable, memory);
-                units.run(&spawn, confinement, bounds, |line| keep(tail, line.to_owned()))
+                units.run(&spawn, confinement(&writable, memory), bounds, on_line)
             }
         });
-        let tail = Vec::from(self.tail.clone());
+        let tail = self.output.shown();
         match ran {
             Ok(finished) if finished.status.success() => {
                 self.output_left = self.output_left.saturating_sub(finished.output_bytes);
@@ -225,7 +208,7 @@ impl Build<'_> {
                 Err(BuildError::Failed { command: shown, how: describe(finished.status), tail })
             }
             Err(RunError::Start(SpawnError::NotInPath { program, path })) => {
-                Err(BuildError::NoTool { tool: program, path, tail })
+                Err(BuildError::NoTool { tool: program, path, lock: None, tail })
             }
             Err(RunError::Start(SpawnError::Start { source, user, .. }))
                 if source.kind() == io::ErrorKind::WouldBlock =>
@@ -251,15 +234,9 @@ impl Build<'_> {
         }
     }
 
-    fn spawn(
-        config: &AppConfig,
-        release: &Path,
-        user: &User,
-        workspace: &Workspace,
-        command: &[String],
-    ) -> Result<Spawn, SpawnError> {
-        let given = environment(&workspace.home, &workspace.temporary, &config.build_env);
-        let mut spawn = Spawn::new(command, release, user.clone(), &given)?;
+    fn spawn(&self, command: &[String]) -> Result<Spawn, SpawnError> {
+        let config = self.config;
+        let mut spawn = Spawn::new(command, self.release, self.user.clone(), &self.environment)?;
         spawn.limits = Limits {
             address_space: config.build_memory.map(|bytes| bytes.0),
             processes: Some(config.build_processes),
@@ -270,13 +247,6 @@ impl Build<'_> {
         spawn.no_network = !config.build_network;
         Ok(spawn)
     }
-}
-
-fn keep(tail: &mut VecDeque<String>, line: String) {
-    if tail.len() == TAIL_LINES {
-        tail.pop_front();
-    }
-    tail.push_back(line);
 }
 
 /// A command as one line; a word that would end a line, or is long, is cut.

@@ -8,9 +8,10 @@ use std::process::Command;
 
 use protocol::BuildKind;
 
-use super::{BuildError, BuildReport, Conditions, Contents, plan, run_build};
+use super::{BuildError, BuildReport, Conditions, Contents, ReleaseFacts, plan, run_build};
 use crate::config::{AppConfig, Config};
 use crate::sys::bounds::StopCheck;
+use crate::sys::program::STANDARD_PATH;
 use crate::sys::user::User;
 use protocol::{ReleaseManifest, Space};
 
@@ -18,6 +19,7 @@ use protocol::{ReleaseManifest, Space};
 struct Fixture {
     directory: tempfile::TempDir,
     config: AppConfig,
+    manifest: ReleaseManifest,
     reserve: Space,
 }
 
@@ -28,7 +30,8 @@ impl Fixture {
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
         let text = format!("[app.agent]\ninstall_dir = '/opt/agent'\n{lines}\n");
         let config = Config::parse(&text).unwrap().apps.into_values().next().unwrap();
-        Self { directory, config, reserve: Space { bytes: 0, inodes: 0 } }
+        let reserve = Space { bytes: 0, inodes: 0 };
+        Self { directory, config, manifest: ReleaseManifest::default(), reserve }
     }
 
     fn release(&self, name: &str, files: &[(&str, &str)]) -> PathBuf {
@@ -45,16 +48,32 @@ impl Fixture {
 
     fn build(&self, release: &Path, user: Option<&User>) -> Result<BuildReport, BuildError> {
         let contents = Contents::read(release).unwrap();
-        let plan = plan(&self.config, &ReleaseManifest::default(), &contents);
+        let plan = plan(&self.config, &self.manifest, &contents).unwrap();
         let cache = self.directory.path().join("cache");
-        let conditions =
-            Conditions { reserve: self.reserve, until: StopCheck(&|| false), units: None };
+        let conditions = Conditions {
+            reserve: self.reserve,
+            until: StopCheck(&|| false),
+            units: None,
+            facts: &ReleaseFacts::default(),
+            log: &self.log(),
+        };
         run_build(&plan, &self.config, release, user, &cache, conditions)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.path().join("build.log")
     }
 
     fn kind(&self, release: &Path) -> BuildKind {
         let contents = Contents::read(release).unwrap();
-        plan(&self.config, &ReleaseManifest::default(), &contents).kind
+        plan(&self.config, &self.manifest, &contents).unwrap().kind
+    }
+
+    /// A directory of tools that are no more than these scripts; the machine's own come after them.
+    fn tools(&mut self, scripts: &[(&str, &str)]) {
+        let directory = self.release("../tools", scripts);
+        let path = format!("{}:{STANDARD_PATH}", directory.display());
+        self.config.build_env.insert("PATH".to_owned(), path);
     }
 }
 
@@ -72,8 +91,10 @@ fn lesson_17_a_build_inherits_nothing_of_the_updater() {
     let mut names: Vec<&str> =
         report.tail.iter().filter_map(|line| Some(line.split_once('=')?.0)).collect();
     names.sort_unstable();
+    let jobs = ["CMAKE_BUILD_PARALLEL_LEVEL", "MAKEFLAGS", "npm_config_jobs"];
+    names.retain(|name| !jobs.contains(name));
     assert_eq!(names, ["HOME", "LANG", "LOGNAME", "PATH", "TMPDIR", "TOKEN", "USER"]);
-    let ours = |name: &String| !names.contains(&name.as_str());
+    let ours = |name: &String| !names.contains(&name.as_str()) && !jobs.contains(&name.as_str());
     assert!(std::env::vars().any(|(name, _)| ours(&name)), "this process has more than that");
 }
 
@@ -99,13 +120,52 @@ fn lesson_17_a_build_that_prints_without_end_is_ended() {
 }
 
 #[test]
-fn lesson_36_the_last_lines_of_a_failed_build_are_kept() {
-    let script = "#!/bin/sh\nseq 1 1000\necho the reason >&2\nexit 3\n";
+fn lesson_36_the_cause_and_the_end_of_a_failed_build_are_kept() {
+    let script = "#!/bin/sh\necho x.c: error: the cause\nseq 1 1000\necho the reason >&2\nexit 3\n";
     let fixture = Fixture::new("build = './build'");
     let error = fixture.build(&fixture.release("a", &[("build", script)]), None).unwrap_err();
     assert_eq!(error.to_string(), "build the release: `./build` exited with status 3");
     assert_eq!(error.tail().last().unwrap(), "the reason");
+    assert_eq!(error.tail()[1], "x.c: error: the cause");
     assert_eq!(error.tail().len(), 40);
+    assert_eq!(fs::read_to_string(fixture.log()).unwrap().lines().count(), 1003);
+}
+
+#[test]
+fn a_lock_file_is_read_by_its_own_tool_or_nothing_is_built() {
+    let mut fixture = Fixture::new("build_env = { PATH = '/bin:/usr/bin' }");
+    let release = fixture.release("a", &[("package.json", "{}"), ("pnpm-lock.yaml", "")]);
+    let error = fixture.build(&release, None).unwrap_err().to_string();
+    assert!(
+        error.starts_with("find pnpm in /bin:/usr/bin, which pnpm-lock.yaml asks for"),
+        "{error}"
+    );
+    assert!(error.contains("`lock = \"ignore\"`"), "{error}");
+    fixture.tools(&[("pnpm", "#!/bin/sh\necho \"$@\" >> asked\n")]);
+    fixture.build(&release, None).unwrap();
+    let asked = fs::read_to_string(release.join("asked")).unwrap();
+    assert!(asked.starts_with("install --frozen-lockfile"), "{asked}");
+}
+
+#[test]
+fn a_version_that_the_release_does_not_take_is_refused_before_anything_is_built() {
+    let mut fixture = Fixture::new("");
+    fixture.tools(&[("node", "#!/bin/sh\necho v16.20.0\n"), ("npm", "#!/bin/sh\ntouch built\n")]);
+    let release = |name, wanted: &str| {
+        let package = format!("{{\"engines\": {{\"node\": \"{wanted}\"}}}}");
+        fixture.release(name, &[("package.json", package.as_str())])
+    };
+    let newer = release("newer", ">=18");
+    let error = fixture.build(&newer, None).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "build the release: this host has node 16.20.0, and engines.node in package.json asks for \
+         >=18: install such a version on this host, or name its directory in build_env (PATH)"
+    );
+    assert!(!newer.join("built").exists());
+    let fitting = release("fitting", "^16.1 || 18");
+    fixture.build(&fitting, None).unwrap();
+    assert!(fitting.join("built").exists());
 }
 
 #[test]
@@ -317,4 +377,16 @@ fn a_project_that_lists_nothing_gets_a_bare_virtualenv() {
     fixture.build(&release, None).unwrap();
     let python = release.join(".venv/bin/python");
     assert_eq!(printed(&python, &["-c", "print(1 + 1)"]), "2");
+}
+
+#[test]
+fn a_setup_py_is_installed_as_pip_does() {
+    let fixture = Fixture::new("build_env = { PIP_NO_INDEX = '1', PIP_NO_BUILD_ISOLATION = '0' }");
+    let setup = "import setuptools\nsetuptools.setup(name='greeter', version='1.0', \
+                 py_modules=['greeter'])\n";
+    let files = [("setup.py", setup), ("greeter.py", "GREETING = 'hello'\n")];
+    let release = fixture.release("a", &files);
+    fixture.build(&release, None).unwrap();
+    let python = release.join(".venv/bin/python");
+    assert_eq!(printed(&python, &["-c", "import greeter; print(greeter.GREETING)"]), "hello");
 }

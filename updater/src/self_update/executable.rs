@@ -76,6 +76,10 @@ impl OwnExecutable {
             unpacked_bytes: bytes,
             entries: 1,
             build: BuildKind::None,
+            built_with: None,
+            ignored_lock: None,
+            commit: None,
+            describe: None,
             units: BTreeMap::new(),
         };
         write_record(&release, &record)?;

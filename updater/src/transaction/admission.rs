@@ -190,6 +190,7 @@ impl App {
             probe: None,
             duration_ms: 0,
             problem: None,
+            notes: Vec::new(),
         }
     }
 

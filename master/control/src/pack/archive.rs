@@ -39,6 +39,14 @@ impl<'a> Archive<'a> {
         Ok(Self { cancel, builder: Builder::new(sink), path: path.to_owned(), time, buffer })
     }
 
+    /// Says for the whole archive which commit it is of, as `git archive` does. It comes first.
+    pub(super) fn origin(&mut self, commit: &str, describe: Option<&str>) -> Result<(), PackError> {
+        let mut records = record("comment", commit);
+        records.extend(describe.into_iter().flat_map(|text| record(::archive::DESCRIBE, text)));
+        let written = self.extended(EntryType::XGlobalHeader, "pax_global_header", &records);
+        written.map_err(PackError::write(&self.path))
+    }
+
     /// Adds the file at `place`, which must still be what it was when it was listed, and stay so
     /// until it is read: else the archive would hold what never was on the disk at one time.
     pub(super) fn file(
@@ -129,18 +137,22 @@ impl<'a> Archive<'a> {
             header.set_link_name_literal(short(target, 100))?;
         }
         if !records.is_empty() {
-            // The crate writes this one without a mode, an owner and a time, which is no header to
-            // strict readers, the updater among them.
-            let mut extended = Header::new_ustar();
-            extended.set_path("PaxHeader")?;
-            self.fill(&mut extended, EntryType::XHeader, 0o644, records.len() as u64)?;
-            let sink = self.builder.get_mut();
-            sink.write_all(extended.as_bytes())?;
-            sink.write_all(&records)?;
-            sink.write_all(padding(records.len() as u64))?;
+            self.extended(EntryType::XHeader, "PaxHeader", &records)?;
         }
         self.fill(&mut header, kind, mode, size)?;
         self.builder.get_mut().write_all(header.as_bytes())
+    }
+
+    /// An extended header. The crate writes it without a mode, an owner and a time, which is no header to
+    /// strict readers, the updater among them.
+    fn extended(&mut self, kind: EntryType, name: &str, records: &[u8]) -> io::Result<()> {
+        let mut header = Header::new_ustar();
+        header.set_path(name)?;
+        self.fill(&mut header, kind, 0o644, records.len() as u64)?;
+        let sink = self.builder.get_mut();
+        sink.write_all(header.as_bytes())?;
+        sink.write_all(records)?;
+        sink.write_all(padding(records.len() as u64))
     }
 
     pub(super) fn fill(

@@ -335,3 +335,23 @@ fn a_tracked_directory_that_became_a_link_is_not_followed() {
     symlink(other.0.path(), tree.path("lib")).unwrap();
     assert!(matches!(tree.pack(&[]), Err(PackError::Missing { path, .. }) if path == "lib/a"));
 }
+
+#[test]
+fn what_git_says_of_the_commit_is_in_the_archive() {
+    let tree = Tree::git(&[("a", "1")]);
+    let commit = tree.pack(&[]).unwrap().0;
+    assert_eq!(commit.describe.as_deref(), Some(&commit.label.unwrap()[..12]));
+    tree.run(&["tag", "v1.4.0"]);
+    let tagged = tree.pack(&[]).unwrap().0;
+    assert_eq!(tagged.describe.as_deref(), Some("v1.4.0"));
+    assert_ne!(tagged.digest, commit.digest, "a build may read the tag");
+    assert_eq!(tree.pack(&[]).unwrap().0.digest, tagged.digest);
+    tree.write("a", "2");
+    assert_eq!(tree.pack(&[]).unwrap().0.describe.as_deref(), Some("v1.4.0-dirty"));
+    tree.run(&["add", "."]);
+    tree.commit();
+    let next = tree.pack(&[]).unwrap().0;
+    let short = &next.label.unwrap()[..12];
+    assert_eq!(next.describe, Some(format!("v1.4.0-1-g{short}")));
+    assert_eq!(Tree::new(&[("a", "1")]).pack(&[]).unwrap().0.describe, None);
+}

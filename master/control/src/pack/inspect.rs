@@ -45,6 +45,7 @@ pub fn inspect(path: &Path, cancel: &CancelToken) -> Result<Packed, PackError> {
         bytes,
         files: None,
         label: None,
+        describe: None,
         name: None,
         version: None,
         migration: None,

@@ -65,6 +65,8 @@ pub(super) struct Listing {
     missing: Vec<String>,
     pub(super) notices: Vec<String>,
     pub(super) label: Option<String>,
+    /// The commit, and what `git describe` says of what is packed.
+    pub(super) origin: Option<(String, Option<String>)>,
     pub(super) time: u64,
     pub(super) manifest: ReleaseManifest,
 }
@@ -99,6 +101,7 @@ pub(super) fn list(packing: &Packing<'_>, cancel: &CancelToken) -> Result<Listin
     }
     listing.time = git.as_ref().and_then(|git| git.commit.as_ref()).map_or(0, |commit| commit.time);
     listing.label = git.as_ref().and_then(|tree| label(tree, &listing));
+    listing.origin = git.and_then(|tree| origin(tree, listing.label.as_deref()));
     if listing.items.contains_key(ReleaseManifest::FILE) {
         listing.manifest = manifest;
     }
@@ -117,6 +120,14 @@ fn label(tree: &WorkTree, listing: &Listing) -> Option<String> {
     let added = listing.items.contains_key(file) && !tree.tracked.contains_key(file);
     let dirty = if tree.dirty || added { "-dirty" } else { "" };
     tree.commit.as_ref().map(|commit| format!("{}{dirty}", commit.name))
+}
+
+fn origin(tree: WorkTree, label: Option<&str>) -> Option<(String, Option<String>)> {
+    let commit = tree.commit?;
+    let is_dirty = label.is_some_and(|label| label.ends_with("-dirty"));
+    let dirty = if is_dirty { "-dirty" } else { "" };
+    let describe = commit.describe.map(|describe| format!("{describe}{dirty}"));
+    Some((commit.name, describe))
 }
 
 /// Where the archive lies in the tree, if it does. It need not be there yet.

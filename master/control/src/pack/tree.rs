@@ -38,6 +38,9 @@ pub struct Packed {
     pub files: Option<u64>,
     /// The git commit, with `-dirty` where the files are not those of the commit.
     pub label: Option<String>,
+    /// What `git describe --tags` says of it, with `-dirty` in the same way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub describe: Option<String>,
     /// The name in its `release.toml`.
     pub name: Option<String>,
     pub version: Option<String>,
@@ -51,11 +54,14 @@ pub struct Packed {
 }
 
 /// Packs a tree into a file. The same tree gives the same bytes, by whom, when and where ever it is
-/// packed. Cancelled, it leaves no file.
+/// packed; of a commit, its tags are a part of that, since builds read them. Cancelled, it leaves no file.
 pub fn pack(packing: &Packing<'_>, cancel: &CancelToken) -> Result<Packed, PackError> {
     let Packing { root, output, .. } = *packing;
     let listing = list(packing, cancel)?;
     let mut archive = Archive::create(output, listing.time, cancel)?;
+    if let Some((commit, describe)) = &listing.origin {
+        archive.origin(commit, describe.as_deref())?;
+    }
     let mut files = 0;
     for (path, item) in &listing.items {
         match item {
@@ -75,6 +81,7 @@ pub fn pack(packing: &Packing<'_>, cancel: &CancelToken) -> Result<Packed, PackE
         bytes: written.bytes,
         files: Some(files),
         label: listing.label,
+        describe: listing.origin.and_then(|(_, describe)| describe),
         name: listing.manifest.name,
         version: listing.manifest.version,
         migration: listing.manifest.migrations.and_then(|section| section.migrates()),

@@ -54,6 +54,7 @@ pub fn pack_updater(
         bytes: written.bytes,
         files: Some(1),
         label: None,
+        describe: None,
         name: None,
         version: None,
         migration: None,

@@ -62,6 +62,10 @@ fn members(path: &Path, measured: &mut Measured, cancel: &CancelToken) -> Result
     let mut archive = Archive::new(inflated(path, cancel)?);
     for entry in archive.entries().map_err(failed)? {
         let entry = entry.map_err(failed)?;
+        // It is of the whole archive, and makes nothing.
+        if entry.header().entry_type().is_pax_global_extensions() {
+            continue;
+        }
         let Some(name) = inside(&entry.path_bytes()).map_err(refused)? else { continue };
         let size = match entry.header().entry_type() {
             EntryType::Regular => Some(entry.size()),
@@ -168,6 +172,22 @@ mod tests {
     #[test]
     fn directories_without_an_entry_are_counted() {
         let found = measured(|archive| member(archive, "a/b/c/d", EntryType::Regular, ""));
+        assert_eq!(found.unwrap().entries, 4);
+    }
+
+    #[test]
+    fn a_header_of_the_whole_archive_makes_nothing() {
+        let found = measured(|archive| {
+            let mut header = tar::Header::new_ustar();
+            header.set_entry_type(EntryType::XGlobalHeader);
+            header.set_mode(0o644);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_mtime(0);
+            header.set_size(13);
+            archive.append_data(&mut header, "pax_global_header", &b"13 comment=x\n"[..]).unwrap();
+            member(archive, "a/b/c/d", EntryType::Regular, "");
+        });
         assert_eq!(found.unwrap().entries, 4);
     }
 

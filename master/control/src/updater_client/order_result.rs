@@ -43,7 +43,7 @@ impl OrderResult {
         let answer = Self {
             status,
             code: code(value).or_else(|| problem?.code.clone()),
-            detail: problem.and_then(|problem| problem.detail.clone()),
+            detail: problem.and_then(|problem| problem.detail.clone()).or_else(|| notes(value)),
             output: problem.map(|problem| problem.output.clone()).unwrap_or_default(),
             transaction: typed(value, "transaction").or_else(|| problem?.transaction.clone()),
             from: typed(value, "from"),
@@ -149,6 +149,12 @@ fn contradiction(value: &Value, status: Status) -> Option<&'static str> {
     }
 }
 
+/// What an operator may not expect of what went well, in one line.
+fn notes(value: &Value) -> Option<String> {
+    let notes: Vec<String> = typed(value, "notes")?;
+    (!notes.is_empty()).then(|| notes.join("; "))
+}
+
 /// The lines under `output`: a list, or one text.
 fn output(value: &Value) -> Vec<String> {
     let lines: Vec<String> = match value.get("output") {
@@ -213,6 +219,17 @@ mod tests {
         assert_eq!((answer.to, answer.duration_ms), (None, Some(12)));
         let text = json!({"status": "failed", "problem": {"output": "a\nb"}});
         assert_eq!(OrderResult::from_result(&text).unwrap().output, ["a", "b"]);
+    }
+
+    #[test]
+    fn what_is_noted_of_a_good_end_is_its_detail() {
+        let result = json!({
+            "status": "updated", "code": null, "probe": {"passed": true}, "duration_ms": 1,
+            "notes": ["yarn.lock is ignored", "Gemfile too"],
+        });
+        let answer = OrderResult::from_result(&result).unwrap();
+        assert_eq!(answer.detail.as_deref(), Some("yarn.lock is ignored; Gemfile too"));
+        assert_eq!(answer.code, None);
     }
 
     #[test]

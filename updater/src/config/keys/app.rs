@@ -26,8 +26,10 @@ section! {
         pub links: Vec<String> = Vec::new(),
         /// How a release is built.
         pub build: BuildSetting = BuildSetting::Auto,
-        /// How long a build may take. A release's own timeout can only shorten it.
+        /// How long a build may take, where its release does not say it.
         pub build_timeout: Period = minutes(10),
+        /// How long a release may ask for; absent for `build_timeout`.
+        pub build_timeout_limit: Option<Period> = None,
         /// Where systemd runs, build in a unit of its own.
         pub build_unit: bool = true,
         /// Whether a build may use the network.

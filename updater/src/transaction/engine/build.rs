@@ -1,17 +1,20 @@
 //! Building a release where it will run from, and making it one: sealed, linked, hashed, on the disk,
 //! and last of all with its record. Nothing here touches what runs.
 
+use std::error::Error;
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use common::{chain, sync_directory, write_durably};
+use common::{chain, failed_to, sync_directory, write_durably};
 use protocol::{
-    BuildKind, Code, Digest, FORMAT, Problem, RELEASE_RECORD, ReleaseManifest, ReleaseRecord, Space,
+    AppName, Code, Digest, FORMAT, Problem, RELEASE_RECORD, ReleaseManifest, ReleaseRecord, Space,
 };
 
 use super::Engine;
-use crate::build::{self, BuildError, Conditions, Contents};
+use crate::build::{self, BuildError, BuildPlan, Conditions, Contents, PlanError, ReleaseFacts};
+use crate::config::AppConfig;
 use crate::release::{
     LinkError, TreeList, make_durable, make_links, own_tree, seal_tree, write_record,
 };
@@ -34,9 +37,11 @@ impl Engine {
         let before = settings.release_states()?.get(&digest).cloned();
         let replaces = self.move_to_store(&release)?;
         checkpoint("moved_to_store");
-        let built = self.run_build(&manifest, &release).and_then(|kind| {
+        let built = self.run_build(&manifest, &release).and_then(|plan| {
             checkpoint("built");
-            self.complete(&release, digest, &manifest, kind)
+            self.complete(&release, digest, &manifest, &plan)?;
+            self.built = Some(plan);
+            Ok(())
         });
         if built.is_err() {
             // After a refusal nothing new is in the store, nor known of it.
@@ -77,14 +82,14 @@ impl Engine {
         &mut self,
         manifest: &ReleaseManifest,
         release: &Path,
-    ) -> Result<BuildKind, Failure> {
+    ) -> Result<BuildPlan, Failure> {
         let digest = self.ordered_release()?;
         let settings = &self.app.settings;
         let config = &settings.config;
         let contents = Contents::read(release)?;
-        let plan = build::plan(config, manifest, &contents);
+        let plan = build::plan(config, manifest, &contents).map_err(|error| unplanned(&error))?;
         if plan.commands.is_empty() {
-            return Ok(plan.kind);
+            return Ok(plan);
         }
         // What is being built is known not to be whole, before it is given away: a build can make a
         // tree that looks like a release, and the seal gives that back to the updater before the
@@ -102,17 +107,36 @@ impl Engine {
         let stop = self.stop_signal();
         let until = || stop.reason().is_some();
         let units = settings.build_units.as_ref().filter(|_| config.build_unit);
-        let conditions = Conditions { reserve, until: StopCheck(&until), units };
+        let (facts, log) = (self.facts(manifest), settings.files.build_log());
+        let until = StopCheck(&until);
+        let conditions = Conditions { reserve, until, units, facts: &facts, log: &log };
         let built = build::run_build(&plan, config, release, user, &cache, conditions);
         let report = built.map_err(|error| {
             self.evidence.build_output = error.tail().to_vec();
-            stop.reason().unwrap_or_else(|| build_failure(&error))
+            stop.reason().unwrap_or_else(|| build_failure(&error, config, &settings.name))
         })?;
+        // Only of a failure is the whole output kept.
+        let _ = fs::remove_file(&log);
         self.evidence.build_output = report.tail;
-        seal_tree(release).map_err(|error| Problem::new(Code::BuildFailed, chain(&error)))?;
+        let failed = |error: &(dyn Error + 'static)| Problem::new(Code::BuildFailed, chain(error));
+        seal_tree(release).map_err(|error| failed(&error))?;
+        build::clean(release, &plan.clean).map_err(|error| failed(&error))?;
         // After the seal: a process of the same user could put one in between.
         refuse_record(release)?;
-        Ok(plan.kind)
+        Ok(plan)
+    }
+
+    /// What its build is told of the release: what its archive says of the commit counts, else the
+    /// sender's label.
+    fn facts(&self, manifest: &ReleaseManifest) -> ReleaseFacts {
+        let origin = self.received.as_ref().map(|received| received.origin.clone());
+        let origin = origin.unwrap_or_default();
+        ReleaseFacts {
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            commit: origin.commit.or_else(|| self.label.as_deref().and_then(commit_of)),
+            describe: origin.describe,
+        }
     }
 
     /// The tree is whole: links, hash, disk, and last of all the record.
@@ -121,7 +145,7 @@ impl Engine {
         release: &Path,
         digest: Digest,
         manifest: &ReleaseManifest,
-        build: BuildKind,
+        plan: &BuildPlan,
     ) -> Result<(), Failure> {
         let settings = &self.app.settings;
         let owner = settings.user.as_ref().map(|user| (user.uid, user.gid));
@@ -152,6 +176,7 @@ impl Engine {
             .received
             .as_ref()
             .map_or((0, 0, 0), |got| (got.archive_bytes, got.unpacked_bytes, got.entries));
+        let ReleaseFacts { commit, describe, .. } = self.facts(manifest);
         let record = ReleaseRecord {
             format: FORMAT,
             digest,
@@ -162,7 +187,11 @@ impl Engine {
             archive_bytes,
             unpacked_bytes,
             entries,
-            build,
+            build: plan.kind.clone(),
+            built_with: plan.with.clone(),
+            ignored_lock: plan.ignored_lock.map(str::to_owned),
+            commit,
+            describe,
             units: std::mem::take(&mut self.units),
         };
         write_record(release, &record)?;
@@ -171,14 +200,35 @@ impl Engine {
     }
 }
 
-fn build_failure(error: &BuildError) -> Failure {
-    let mut problem = Problem::new(Code::BuildFailed, chain(error));
+/// A build that is not guessed is for the release to say, whatever the host.
+fn unplanned(error: &PlanError) -> Failure {
+    let PlanError::UnknownBuild { file } = error;
+    let (entry, rule) = (Some((*file).to_owned()), Some("unknown_build".to_owned()));
+    let problem = Problem::new(Code::ArchiveRejected, failed_to(error));
+    Problem { entry, rule, ..problem }.into()
+}
+
+fn build_failure(error: &BuildError, config: &AppConfig, app: &AppName) -> Failure {
+    let mut detail = chain(error);
+    if !config.build_network && error.may_lack_network() {
+        let key = format!("build_network = false in [app.{app}] of updater.toml");
+        let _infallible = write!(detail, "; this host gives its builds no network ({key})");
+    }
+    let mut problem = Problem::new(Code::BuildFailed, detail);
     if let BuildError::NoRoom { needed, free, .. } = error {
-        problem = Problem::new(Code::NoSpace, chain(error));
+        problem.code = Code::NoSpace;
         problem.needed = Some(*needed);
         problem.free = Some(*free);
     }
     Failure::host_problem(Problem { output: error.tail().to_vec(), ..problem })
+}
+
+/// The commit that a label names, as `swarm` sends it.
+fn commit_of(label: &str) -> Option<String> {
+    let name = label.strip_suffix("-dirty").unwrap_or(label);
+    let is_commit =
+        matches!(name.len(), 40 | 64) && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_commit.then(|| name.to_owned())
 }
 
 /// A release is whole when its record is there, so none may come from its build.

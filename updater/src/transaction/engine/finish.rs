@@ -99,7 +99,9 @@ impl Engine {
         }
         self.evidence.free = free_space(settings.layout.install()).ok();
         self.evidence.memory_available = memory_available();
-        if let Err(failure) = self.evidence.keep(&settings.files.evidence()) {
+        let directory = settings.files.evidence();
+        let moved = self.evidence.take_build_log(&settings.files.build_log(), &directory);
+        if let Err(failure) = moved.map_err(Failure::from).and(self.evidence.keep(&directory)) {
             let why = failure.into_detail();
             tracing::warn!("{}: the evidence could not be kept: {why}", settings.name);
         }

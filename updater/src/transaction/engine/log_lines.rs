@@ -6,10 +6,9 @@
 
 use std::time::Duration;
 
-use protocol::{BuildKind, Digest, Kind, Outcome, Phase, Problem, Proof, ended};
+use protocol::{Digest, Kind, Outcome, Phase, Problem, Proof, ended};
 
 use super::Engine;
-use crate::release::read_record;
 
 /// The `MESSAGE_ID`s of a transaction's first and last line in the journal. They are promises.
 const BEGAN: &str = "b94571289d5b4052aa1d2b6eae333fa0";
@@ -89,13 +88,10 @@ impl Engine {
                 format!("received {}: {bytes} bytes, {entries} entries, in {took}", self.to())
             }
             (Phase::Building, _) => {
-                let record =
-                    self.journal.to.map(|to| read_record(&self.app.settings.layout.release(&to)));
-                match record {
-                    Some(Ok(record)) if record.build != BuildKind::None => {
-                        format!("built ({}) and on the disk in {took}", record.build)
-                    }
-                    _ => format!("on the disk in {took}"),
+                match &self.built {
+                    Some(plan) => format!("on the disk in {took}: {}", plan.words()),
+                    // It was there before.
+                    None => format!("on the disk in {took}"),
                 }
             }
             (Phase::Staged, Kind::SelfUpdate) => {

@@ -160,6 +160,7 @@ impl Engine {
             probe: self.report.clone(),
             duration_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             problem,
+            notes: self.built.as_ref().map(|plan| plan.notes.clone()).unwrap_or_default(),
         }
     }
 

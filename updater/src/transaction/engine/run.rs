@@ -10,6 +10,7 @@ use protocol::{Code, EventKind, Kind, Phase, Problem};
 use super::Engine;
 use super::finish::Ended;
 use super::state::RETRY_PAUSES;
+use crate::build::BuildPlan;
 use crate::config::RunnerKind;
 use crate::release::Slot;
 use crate::runner::{Launch, RunnerError};
@@ -181,6 +182,7 @@ impl Engine {
         let detail = match phase {
             Phase::Reversing => journal.failure.as_ref().map(|why| why.problem.detail.clone()),
             Phase::BackingUp if one_way => Some(NO_WAY_BACK.to_owned()),
+            Phase::Staged => self.built.as_ref().map(BuildPlan::words),
             _ => None,
         };
         self.publish(EventKind::Phase { phase, kind: journal.kind, detail });

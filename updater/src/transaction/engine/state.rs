@@ -11,6 +11,7 @@ use protocol::{
 };
 use uuid::Uuid;
 
+use crate::build::BuildPlan;
 use crate::release::Slot;
 use crate::runner::Instance;
 use crate::sys::{BootTime, wall_clock};
@@ -38,6 +39,8 @@ pub(in crate::transaction) struct Engine {
     pub(super) received: Option<Received>,
     /// The unit files that came in the archive, by their names.
     pub(super) units: BTreeMap<String, String>,
+    /// How the release was built, where this updater has done that.
+    pub(super) built: Option<BuildPlan>,
     pub(super) report: Option<ProbeReport>,
     /// The agent that this updater has started for the transaction.
     pub(super) started: Option<Instance>,
@@ -146,6 +149,7 @@ impl Engine {
             label: None,
             received: None,
             units: BTreeMap::new(),
+            built: None,
             report: None,
             started: None,
             retry_quarantined: false,

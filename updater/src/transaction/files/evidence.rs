@@ -38,8 +38,11 @@ pub struct Evidence {
     /// Every hook and every command of a migration that was run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<Ran>,
-    /// The end of what the build printed.
+    /// The beginning of what the build printed, its lines that tell of an error, and its end.
     pub build_output: Vec<String>,
+    /// The file beside this one that has all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_log: Option<String>,
     /// The end of what the agent printed.
     pub agent_output: Vec<String>,
     /// How the agent's process ended, if it did.
@@ -81,6 +84,7 @@ impl Evidence {
             probes: Vec::new(),
             commands: Vec::new(),
             build_output: Vec::new(),
+            build_log: None,
             agent_output: Vec::new(),
             agent_exit: None,
             free: None,
@@ -109,15 +113,38 @@ impl Evidence {
         self.commands.push(ran);
     }
 
-    /// Puts it on the disk, and lets the oldest of its kind go.
-    pub fn keep(&self, directory: &Path) -> Result<(), Failure> {
+    /// Moves all that a failed build has printed beside it.
+    pub(in crate::transaction) fn take_build_log(
+        &mut self,
+        log: &Path,
+        directory: &Path,
+    ) -> io::Result<()> {
+        if self.build_output.is_empty() || !log.exists() {
+            return Ok(());
+        }
+        fs::rename(log, self.prepare(directory)?.join(BUILD_LOG))?;
+        self.build_log = Some(BUILD_LOG.to_owned());
+        Ok(())
+    }
+
+    /// The directory of its own.
+    fn prepare(&self, directory: &Path) -> io::Result<PathBuf> {
         let own = directory.join(self.transaction.as_str());
         fs::create_dir_all(&own)?;
         fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
+        Ok(own)
+    }
+
+    /// Puts it on the disk, and lets the oldest of its kind go.
+    pub fn keep(&self, directory: &Path) -> Result<(), Failure> {
+        self.prepare(directory)?;
         state_file::write(&evidence_file(directory, &self.transaction), self)?;
         Ok(drop_oldest(directory)?)
     }
 }
+
+/// The name of the file that has all that a failed build printed.
+const BUILD_LOG: &str = "build.log";
 
 /// Where the evidence of a transaction lies.
 pub fn evidence_file(directory: &Path, transaction: &TransactionId) -> PathBuf {

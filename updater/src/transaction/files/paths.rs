@@ -61,6 +61,11 @@ impl AppFiles {
         self.directory.join("cache")
     }
 
+    /// All that the build under way has printed.
+    pub fn build_log(&self) -> PathBuf {
+        self.builds().join("output.log")
+    }
+
     /// What each release consisted of after its build.
     pub fn tree_lists(&self) -> PathBuf {
         self.directory.join("trees")

@@ -44,6 +44,8 @@ pub(in crate::pack) struct Commit {
     pub(in crate::pack) name: String,
     /// When it was made, in seconds since 1970.
     pub(in crate::pack) time: u64,
+    /// What `git describe` says of it: its tag, or how far it is from one; else its name, cut short.
+    pub(in crate::pack) describe: Option<String>,
 }
 
 /// What git says of the directory; `None` if it is in no work tree. It does not get `variables`.
@@ -208,7 +210,16 @@ fn commit(git: &ClosedGit<'_>) -> Result<Option<Commit>, PackError> {
         .split_once(' ')
         .ok_or_else(|| git.error(format!("it names no commit but {text:?}")))?;
     // A commit from before 1970 has a negative time, which an archive cannot say.
-    Ok(Some(Commit { name: name.to_owned(), time: time.parse().unwrap_or(0) }))
+    let (name, time) = (name.to_owned(), time.parse().unwrap_or(0));
+    Ok(Some(Commit { name, time, describe: describe(git)? }))
+}
+
+/// The same in every clone that has the same tags: how much of a name is unique differs from one to another.
+fn describe(git: &ClosedGit<'_>) -> Result<Option<String>, PackError> {
+    let said = git.output(&["describe", "--tags", "--always", "--abbrev=12", "HEAD"])?;
+    let text = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+    let is_line = text.len() <= 96 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    Ok(Some(text).filter(|text| said.status.success() && !text.is_empty() && is_line))
 }
 
 fn is_executable(place: &Path) -> bool {

@@ -1,0 +1,77 @@
+//! A command in a configuration: its words.
+
+use serde::Deserialize;
+
+/// A command and its arguments: a list of words, or one line that is split at white space outside of
+/// quotes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "CommandForm")]
+pub struct Command(pub Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum CommandForm {
+    Words(Vec<String>),
+    Line(String),
+}
+
+impl From<CommandForm> for Command {
+    fn from(form: CommandForm) -> Self {
+        match form {
+            CommandForm::Words(words) => Self(words),
+            CommandForm::Line(line) => Self(split(&line)),
+        }
+    }
+}
+
+/// The words of a line, as a shell would split it: quotes hold a word together and are not part of it.
+/// Nothing else that a shell knows has a meaning. A quote without its other one is a character like any.
+fn split(line: &str) -> Vec<String> {
+    quoted_words(line).unwrap_or_else(|| line.split_whitespace().map(str::to_owned).collect())
+}
+
+/// `None` where a quote is not ended.
+fn quoted_words(line: &str) -> Option<Vec<String>> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        match (quote, character) {
+            (Some(open), _) if character == open => quote = None,
+            (Some('"'), '\\') => {
+                let next = characters.next()?;
+                let word = word.get_or_insert_default();
+                if !matches!(next, '"' | '\\') {
+                    word.push('\\');
+                }
+                word.push(next);
+            }
+            (None, '"' | '\'') => {
+                quote = Some(character);
+                word.get_or_insert_default();
+            }
+            (None, _) if character.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(character),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_split_as_a_shell_would_but_for_what_only_a_shell_knows() {
+        for (line, words) in [
+            ("bin/agent  --port 8765", &["bin/agent", "--port", "8765"][..]),
+            ("sh -c 'exec  bin/agent $HOME'", &["sh", "-c", "exec  bin/agent $HOME"]),
+            (r#"a "b c"'d "e' "" "f\"g\\h\i""#, &["a", "b cd \"e", "", "f\"g\\h\\i"]),
+            (r"a\b c", &[r"a\b", "c"]),
+            ("echo it's", &["echo", "it's"]),
+            ("", &[]),
+        ] {
+            assert_eq!(split(line), words, "{line}");
+        }
+    }
+}
