@@ -1,6 +1,11 @@
-//! A command in a configuration: its words.
+//! A command in a file of settings, and what stands for none.
+
+use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer};
+use serde::de::{Deserializer, Error as DeError, MapAccess, SeqAccess, Visitor};
 
 /// A command and its arguments: a list of words, or one line that is split at white space outside of
 /// quotes.
@@ -22,6 +27,51 @@ impl From<CommandForm> for Command {
             CommandForm::Line(line) => Self(split(&line)),
         }
     }
+}
+
+/// A command that starts a program. An empty list starts none; an empty line is a mistake, and stays one
+/// empty word.
+pub fn program_command<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Command>, D::Error> {
+    Ok(Some(match CommandForm::deserialize(from)? {
+        CommandForm::Line(line) if line.trim().is_empty() => Command(vec![String::new()]),
+        form => form.into(),
+    }))
+}
+
+/// A section `run`, or a command in its place, which is the section's `command`: `run = []`.
+pub fn run_or_command<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + From<Command>,
+{
+    from.deserialize_any(RunVisitor(PhantomData))
+}
+
+struct RunVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de> + From<Command>> Visitor<'de> for RunVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a section, or a command: [] for a release without a process")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, words: A) -> Result<T, A::Error> {
+        command(SeqAccessDeserializer::new(words))
+    }
+
+    fn visit_str<E: DeError>(self, line: &str) -> Result<T, E> {
+        command(StrDeserializer::new(line))
+    }
+}
+
+fn command<'de, T: From<Command>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    let command = program_command(from)?.map(T::from);
+    command.ok_or_else(|| D::Error::custom("a command is missing"))
 }
 
 /// The words of a line, as a shell would split it: quotes hold a word together and are not part of it.

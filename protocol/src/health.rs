@@ -85,6 +85,10 @@ pub struct AppHealth {
     /// How long it watches a new release, unless an order asks for longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<Period>,
+    /// Whether the host says how releases are started. Where it does not, each has to say it. Absent if the
+    /// host does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub has_run_command: Option<bool>,
     /// The release that `active` names.
     pub active: Option<ActiveRelease>,
     /// How the last transaction ended.

@@ -23,6 +23,7 @@ mod order;
 mod outcome;
 mod phase;
 mod problem;
+mod project;
 mod quantity;
 mod record;
 mod release_path;
@@ -33,7 +34,7 @@ mod words;
 
 pub use agent_health::{AgentDeath, LastProbe};
 pub use build_section::{BuildSection, LockUse, PythonSection, Requirements};
-pub use command::Command;
+pub use command::{Command, program_command, run_or_command};
 pub use digest::{Digest, DigestError, content_digest, parse_content_digest};
 pub use drill::{DrillLine, DrillReport, DrillStatus, DrillStep};
 pub use error_code::{Code, CodeError, UnknownCode};
@@ -43,8 +44,8 @@ pub use host_history::{HostHistory, HostHistoryEntry, HostOperation, OperationKi
 pub use host_outcome::HostOutcome;
 pub use last_transaction::{LastTransaction, ended};
 pub use manifest::{
-    HooksSection, ManifestError, Migrates, MigrationsSection, PackSection, ReleaseManifest,
-    RunSection, UnitsSection,
+    HooksSection, ManifestError, ManifestRead, Migrates, MigrationsSection, PackSection,
+    ReleaseManifest, RunSection, UnitsSection,
 };
 pub use name::{
     AppName, HostName, LabelError, NameError, OperatorName, TransactionId, parse_label,
@@ -53,6 +54,7 @@ pub use order::{OrderOptions, RollbackOrder, UpdateOrder};
 pub use outcome::{Outcome, Status};
 pub use phase::{Kind, Phase};
 pub use problem::{Holder, Problem, Space};
+pub use project::ProjectIdentity;
 pub use quantity::{Bytes, Period, QuantityError};
 pub use record::{RELEASE_RECORD, ReleaseRecord};
 pub use release_path::{

@@ -2,19 +2,38 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::command::{program_command, run_or_command};
 use crate::{BuildSection, Command};
 
 /// Why a `release.toml` was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
     /// Not TOML, or not of this shape.
-    #[error("read release.toml: {0}")]
-    Malformed(String),
+    #[error("read {file}: {what}")]
+    Malformed {
+        /// Which file.
+        file: &'static str,
+        /// What the parser says.
+        what: String,
+    },
+    /// It has keys of swarm's, and others.
+    #[error(
+        "read release.toml: {what}; if that is another tool's, write the keys of swarm into swarm-release.toml"
+    )]
+    Mixed {
+        /// What the parser says.
+        what: String,
+    },
     /// A text that would not be one line on a screen.
-    #[error("read release.toml: {0} must be one line of at most 128 printable characters")]
-    Text(&'static str),
+    #[error("read {file}: {key} must be one line of at most 128 printable characters")]
+    Text {
+        /// Which file.
+        file: &'static str,
+        /// Of which key.
+        key: &'static str,
+    },
 }
 
 /// The whole file. What the host's configuration sets wins over it.
@@ -33,7 +52,8 @@ pub struct ReleaseManifest {
     pub pack: Option<PackSection>,
     /// How it is built on the host.
     pub build: Option<BuildSection>,
-    /// How it is started.
+    /// How it is started; a command in its place is its `command`.
+    #[serde(deserialize_with = "run_section")]
     pub run: Option<RunSection>,
     /// Commands around the switch.
     pub hooks: Option<HooksSection>,
@@ -41,6 +61,10 @@ pub struct ReleaseManifest {
     pub migrations: Option<MigrationsSection>,
     /// Unit files that it ships.
     pub units: Option<UnitsSection>,
+}
+
+fn run_section<'de, D: Deserializer<'de>>(from: D) -> Result<Option<RunSection>, D::Error> {
+    run_or_command(from).map(Some)
 }
 
 /// `[pack]`.
@@ -57,8 +81,15 @@ pub struct PackSection {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunSection {
-    /// The command that starts it in the foreground.
+    /// The command that starts it in the foreground. An empty one: it has no process.
+    #[serde(deserialize_with = "program_command")]
     pub command: Option<Command>,
+}
+
+impl From<Command> for RunSection {
+    fn from(command: Command) -> Self {
+        Self { command: Some(command) }
+    }
 }
 
 /// `[hooks]`. Each runs in the release, as the app's user.
@@ -126,20 +157,134 @@ impl MigrationsSection {
 }
 
 impl ReleaseManifest {
-    /// The name of the file at the root of a release.
+    /// The name of the file at the root of a release. Other tools have one of this name, too.
     pub const FILE: &'static str = "release.toml";
+    /// The name that is nobody else's. Where it is there, the other file means nothing.
+    pub const OWN_FILE: &'static str = "swarm-release.toml";
 
-    /// Parses the file's text. Unknown keys are errors.
+    /// Its sections and keys.
+    const KEYS: [&'static str; 10] =
+        ["name", "version", "os", "arch", "pack", "build", "run", "hooks", "migrations", "units"];
+
+    /// Files at the root of a tree of which some tool makes a program.
+    const PROJECTS: [&'static str; 15] = [
+        "requirements.txt",
+        "pyproject.toml",
+        "setup.py",
+        "Cargo.toml",
+        "package.json",
+        "Makefile",
+        "makefile",
+        "GNUmakefile",
+        "configure",
+        "CMakeLists.txt",
+        "meson.build",
+        "go.mod",
+        "Gemfile",
+        "composer.json",
+        "pom.xml",
+    ];
+
+    /// Whether it neither says how it is started, nor that nothing is.
+    pub fn says_nothing_of_its_start(&self) -> bool {
+        self.run.as_ref().is_none_or(|run| run.command.is_none())
+    }
+
+    /// Whether a release that [says nothing of its start](Self::says_nothing_of_its_start) is files alone, of
+    /// which nothing can be started: none of them may be executed, and none is made of them.
+    pub fn is_files_alone(&self, executables: bool, has: impl Fn(&str) -> bool) -> bool {
+        let command = self.build.as_ref().and_then(|build| build.command.as_ref());
+        let built = match command {
+            Some(command) => !command.0.is_empty(),
+            None => Self::PROJECTS.iter().any(|name| has(name)),
+        };
+        !executables && !built
+    }
+
+    /// Parses the text of a `release.toml`. Unknown keys are errors.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        Self::parse_file(Self::FILE, text)
+    }
+
+    /// Reads the text of either file. A `release.toml` that has keys, and none of these, is another tool's.
+    pub fn read(file: &'static str, text: &str) -> Result<ManifestRead, ManifestError> {
+        if file == Self::FILE {
+            let (ours, others) = keys(text);
+            if ours.is_empty() && !others.is_empty() && !others.iter().any(|key| is_misspelt(key)) {
+                return Ok(ManifestRead::OfAnotherTool(others));
+            }
+            if let (false, Some(other)) = (ours.is_empty(), others.first()) {
+                let what = match toml::from_str::<Self>(text) {
+                    Err(error) => in_one_line(&error, text),
+                    Ok(_) => format!("unknown field `{other}`"),
+                };
+                return Err(ManifestError::Mixed { what });
+            }
+        }
+        Self::parse_file(file, text).map(|manifest| ManifestRead::Ours(Box::new(manifest)))
+    }
+
+    fn parse_file(file: &'static str, text: &str) -> Result<Self, ManifestError> {
         let manifest: Self = toml::from_str(text)
-            .map_err(|error| ManifestError::Malformed(in_one_line(&error, text)))?;
-        check_line("name", manifest.name.as_deref())?;
-        check_line("version", manifest.version.as_deref())?;
+            .map_err(|error| ManifestError::Malformed { file, what: in_one_line(&error, text) })?;
+        let texts = [("name", &manifest.name), ("version", &manifest.version)];
+        for (key, text) in texts {
+            if !text.as_deref().is_none_or(is_line) {
+                return Err(ManifestError::Text { file, key });
+            }
+        }
         match manifest.build.as_ref().and_then(BuildSection::fault) {
-            Some(fault) => Err(ManifestError::Malformed(fault)),
+            Some(what) => Err(ManifestError::Malformed { file, what }),
             None => Ok(manifest),
         }
     }
+}
+
+/// What a file that may be a release's own description came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ManifestRead {
+    /// A release's own description.
+    Ours(Box<ReleaseManifest>),
+    /// The keys of a `release.toml` that is another tool's.
+    OfAnotherTool(Vec<String>),
+}
+
+impl ManifestRead {
+    /// What it says of a release.
+    pub fn manifest(self) -> ReleaseManifest {
+        match self {
+            Self::Ours(manifest) => *manifest,
+            Self::OfAnotherTool(_) => ReleaseManifest::default(),
+        }
+    }
+}
+
+/// The keys of a text that are known here, and the others. One that is no TOML has none.
+fn keys(text: &str) -> (Vec<String>, Vec<String>) {
+    let table: toml::Table = text.parse().unwrap_or_default();
+    table
+        .into_iter()
+        .map(|(key, _)| key)
+        .partition(|key| ReleaseManifest::KEYS.contains(&key.as_str()))
+}
+
+/// Whether a key was meant to be a known one: of the same letters, or of one more or less.
+fn is_misspelt(key: &str) -> bool {
+    let letters = |key: &str| {
+        let mut letters: Vec<char> = key.to_lowercase().chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    let found = letters(key);
+    let lacks_one = |longer: &[char], shorter: &[char]| {
+        longer.len() == shorter.len() + 1
+            && (0..longer.len()).any(|at| [&longer[..at], &longer[at + 1..]].concat() == shorter)
+    };
+    key.len() > 3
+        && ReleaseManifest::KEYS
+            .iter()
+            .map(|known| letters(known))
+            .any(|known| found == known || lacks_one(&found, &known) || lacks_one(&known, &found))
 }
 
 /// What the parser says, and of which line: it stands in answers and in tables.
@@ -150,10 +295,6 @@ fn in_one_line(error: &toml::de::Error, text: &str) -> String {
         Some(line) => format!("line {line}: {message}"),
         None => message,
     }
-}
-
-fn check_line(what: &'static str, text: Option<&str>) -> Result<(), ManifestError> {
-    if text.is_none_or(is_line) { Ok(()) } else { Err(ManifestError::Text(what)) }
 }
 
 /// Whether a text is one line on any screen, and short.
@@ -176,6 +317,38 @@ mod tests {
         let build = manifest.build.unwrap();
         assert_eq!(build.command, Some(Command(vec!["make".into(), "all".into()])));
         assert_eq!(manifest.run.unwrap().command.unwrap().0.len(), 3);
+    }
+
+    #[test]
+    fn a_command_in_the_place_of_run_is_its_command() {
+        let command = |text: &str| ReleaseManifest::parse(text).unwrap().run.unwrap().command;
+        let words = |words: &[&str]| {
+            Some(Command(words.iter().copied().map(str::to_owned).collect::<Vec<_>>()))
+        };
+        assert_eq!(command("run = []"), words(&[]));
+        assert_eq!(command("[run]\ncommand = []"), words(&[]));
+        assert_eq!(command("run = ['bin/web', '-p']"), words(&["bin/web", "-p"]));
+        assert_eq!(command("run = 'bin/web -p'"), words(&["bin/web", "-p"]));
+        // A line without words was meant to have some.
+        assert_eq!(command("[run]\ncommand = ' '"), words(&[""]));
+        assert_eq!(command("[run]"), None);
+        for bad in ["run = 3", "run = [3]", "[run]\ncmd = 'x'"] {
+            assert!(ReleaseManifest::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn files_alone_are_those_of_which_nothing_can_be_started() {
+        let alone = |text: &str, executables, name: &str| {
+            let manifest = ReleaseManifest::parse(text).unwrap();
+            assert!(manifest.says_nothing_of_its_start(), "{text}");
+            manifest.is_files_alone(executables, |file| file == name)
+        };
+        assert!(alone("", false, "index.html"));
+        assert!(!alone("", true, "index.html"));
+        assert!(!alone("", false, "go.mod"));
+        assert!(!alone("[build]\ncommand = 'make'", false, "index.html"));
+        assert!(alone("[build]\ncommand = []", false, "package.json"));
     }
 
     #[test]
@@ -207,6 +380,36 @@ mod tests {
         assert!(!said.contains('\n'), "{said}");
         let said = ReleaseManifest::parse("name = 'x").unwrap_err().to_string();
         assert!(said.contains("line 1: ") && !said.contains('\n'), "{said}");
+    }
+
+    #[test]
+    fn a_release_toml_without_a_key_of_ours_is_another_tools() {
+        let read = |text: &str| ReleaseManifest::read(ReleaseManifest::FILE, text);
+        let others = "allow-branch = ['main']\n[[pre-release-replacements]]\nfile = 'x'\n";
+        let keys = ["allow-branch", "pre-release-replacements"].map(str::to_owned).to_vec();
+        assert_eq!(read(others), Ok(ManifestRead::OfAnotherTool(keys)));
+        for text in ["", "# nothing\n", "name = 'x'\n"] {
+            assert!(matches!(read(text), Ok(ManifestRead::Ours(_))), "{text}");
+        }
+        let mixed = read(&format!("name = 'x'\n{others}")).unwrap_err().to_string();
+        assert!(mixed.contains("line 2: unknown field `allow-branch`"), "{mixed}");
+        assert!(mixed.contains("swarm-release.toml"), "{mixed}");
+        // What was meant for us is ours, and wrong.
+        for text in ["nmae = 'x'", "versoin = '1'", "hook = 3", "[migration]", "name = ", "[biuld]"]
+        {
+            assert!(matches!(read(text), Err(ManifestError::Malformed { .. })), "{text}");
+        }
+        // Of the file that is ours alone, all must be.
+        let own = ReleaseManifest::read(ReleaseManifest::OWN_FILE, others).unwrap_err();
+        assert!(own.to_string().starts_with("read swarm-release.toml: line 1: "), "{own}");
+    }
+
+    #[test]
+    fn the_known_keys_are_those_of_the_struct() {
+        let said = ReleaseManifest::parse("unheard-of = 1").unwrap_err().to_string();
+        let (_, expected) = said.split_once("expected one of ").unwrap();
+        let expected: Vec<_> = expected.split(", ").map(|key| key.trim_matches('`')).collect();
+        assert_eq!(expected, ReleaseManifest::KEYS);
     }
 
     #[test]

@@ -38,6 +38,9 @@ pub struct ReleaseRecord {
     pub entries: u64,
     /// How it was built.
     pub build: BuildKind,
+    /// Whether it is files alone, of which nothing can be started, and says nothing of its start.
+    #[serde(default, skip_serializing_if = "crate::order::is_false")]
+    pub files_alone: bool,
     /// What it was built with, and by which file: `uv from uv.lock`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub built_with: Option<String>,

@@ -22,7 +22,8 @@ pub struct ProbeReport {
     pub passed: bool,
     /// What was asked.
     pub kind: ProbeKind,
-    /// Which proof was used; absent if none held.
+    /// Which proof was used; absent if none held, and for a release without a process, whose files and whose
+    /// probe's answer are all that there is.
     pub proof: Option<Proof>,
     /// How often it was asked.
     pub attempts: u32,

@@ -47,6 +47,8 @@ words! {
         Dead,
         /// It runs, and dies again and again.
         Crashing,
+        /// The active release has none, and needs none.
+        NoProcess,
     }
 
     /// Where a release is that an answer is about.

@@ -109,6 +109,15 @@ impl Setup {
         self
     }
 
+    /// Leaves it to each release to say how it is started.
+    #[must_use]
+    pub fn without_command(mut self) -> Self {
+        if let Some(run) = self.sections.get_mut("app.agent.run") {
+            run.remove("command");
+        }
+        self
+    }
+
     /// Hands one agent over to the next, on a socket that the updater opens.
     #[must_use]
     pub fn handover(self) -> Self {

@@ -8,6 +8,7 @@ use control::fleet::{AppStatus, Fleet, HostStatus, MetCertificates, known, statu
 use control::rollout::{ReleaseNames, rollout_status};
 use engine::describe_rollout;
 use explain::{Exit, Failure, plain};
+use protocol::AgentState;
 use store::RolloutId;
 
 use crate::cli::Context;
@@ -123,6 +124,13 @@ fn updater(host: &HostStatus, hosts: &[HostStatus]) -> String {
     }
 }
 
+fn agent_words(agent: &AgentState) -> String {
+    match agent {
+        AgentState::NoProcess => "no process".to_owned(),
+        agent => agent.to_string(),
+    }
+}
+
 fn row(table: &mut Table, host: &HostStatus, app: &AppStatus, updater: &str, names: &ReleaseNames) {
     let desired = names.of(app.desired.as_ref());
     let should = match (app.drift, &host.held) {
@@ -134,7 +142,7 @@ fn row(table: &mut Table, host: &HostStatus, app: &AppStatus, updater: &str, nam
         host.host.as_str(),
         app.app.as_str(),
         app.state.map_or("gone", |phase| phase.into_str()),
-        &app.agent.as_ref().map(ToString::to_string).unwrap_or_default(),
+        &app.agent.as_ref().map(agent_words).unwrap_or_default(),
         &names.of(app.active.as_ref().map(|active| &active.digest)),
         &names.of(app.prev.as_ref()),
         &should,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgGroup, Args};
 use control::fleet::Fleet;
 use control::interrupt::Interrupt;
+use control::pack::says_it_is_a_release;
 use control::rollout;
 use control::rollout::{Archives, RolloutRequest, Source, Sources};
 use explain::{Exit, Explain, Failure};
@@ -166,7 +167,9 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
 
 /// The working directory is packed where nothing else is named, and only if it says that it is a release.
 #[derive(Debug, thiserror::Error)]
-#[error("find what to send: there is no release.toml in the working directory")]
+#[error(
+    "find what to send: there is neither a release.toml nor a swarm-release.toml in the working directory"
+)]
 struct NoRelease;
 
 impl Explain for NoRelease {
@@ -185,7 +188,7 @@ impl Explain for NoRelease {
 impl SourceArgs {
     fn source(&self) -> Result<Source, NoRelease> {
         let is_named = self.root.is_some() || self.archive.is_some() || self.release.is_some();
-        if !is_named && !Path::new("release.toml").exists() {
+        if !is_named && !says_it_is_a_release(Path::new(".")) {
             return Err(NoRelease);
         }
         Ok(match (&self.archive, &self.release) {

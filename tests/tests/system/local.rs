@@ -60,7 +60,7 @@ fn a_check_says_all_that_is_wrong_at_once() -> Result<()> {
     let faults = [
         // What cannot be understood, and what cannot be meant.
         [("stop_grace", "stop_grase"), ("backoff", "back_off")],
-        [("attempts = 5", "attempts = 0"), ("['bin/agent']", "[]")],
+        [("attempts = 5", "attempts = 0"), ("['bin/agent']", "['']")],
     ];
     let mut told = Vec::new();
     for pair in faults {
@@ -75,7 +75,7 @@ fn a_check_says_all_that_is_wrong_at_once() -> Result<()> {
     assert_snapshot!(told.join("\n"), @r"
     error: line 21: app.agent.run.back_off: unknown key (did you mean backoff?)
     error: line 24: app.agent.run.stop_grase: unknown key (did you mean stop_grace?)
-    error: app.agent.run.command: is empty
+    error: app.agent.run.command: is empty (for releases without a process, say [])
     error: app.agent.health.attempts: must be more than zero
     error: app.agent.health.passes: is more than attempts: no release could pass
     ");

@@ -75,3 +75,4 @@ mod store_names;
 mod sweep;
 mod undoing;
 mod updates;
+mod without_process;

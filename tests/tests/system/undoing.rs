@@ -26,7 +26,11 @@ fn a_release_that_answers_500_is_undone() -> Result<()> {
     let good = host.installs("good")?;
     let bad = Tree::release(&Behaviour { status: Some(500), ..Behaviour::default() })?;
     let problem = host.undoes(&bad)?;
-    assert_snapshot!(wording(&problem.detail), @"http://ADDRESS/health answered 500 Internal Server Error");
+    let said = wording(&problem.detail);
+    assert!(
+        said.starts_with("http://ADDRESS/health answered 500 Internal Server Error: {"),
+        "{said}"
+    );
     host.keeps(&good, None)
 }
 
@@ -132,7 +136,10 @@ fn a_release_that_fails_in_the_watch_is_undone() -> Result<()> {
     let host = Host::alone(&setup)?;
     let bad = Tree::release(&Behaviour { fails_after: Some(2), ..Behaviour::default() })?;
     let problem = host.undoes(&bad)?;
-    assert_snapshot!(wording(&problem.detail), @"2 failures in a row during the watch, the last: http://ADDRESS/health answered 500 Internal Server Error; nothing was here before, so nothing runs");
+    let said = wording(&problem.detail);
+    let begins = "2 failures in a row during the watch, the last: http://ADDRESS/health answered 500 Internal Server Error: {";
+    assert!(said.starts_with(begins), "{said}");
+    assert!(said.ends_with("; nothing was here before, so nothing runs"), "{said}");
     Ok(())
 }
 

@@ -43,7 +43,7 @@ fn a_release_that_nobody_can_start_is_refused_before_the_old_one_is_stopped() ->
     let pid = host.app()?.pid;
     let problem = host.push(&Tree::healthy("without a command")?)?.problem()?;
     assert_eq!(problem.code, Code::NotSupported, "{problem:?}");
-    assert_snapshot!(wording(&problem.detail), @"failed to find the command that starts the release: write `command` under `[run]` in its release.toml, or under the app's `run` section in the updater's configuration");
+    assert_snapshot!(wording(&problem.detail), @"failed to find the command that starts the release: write `command` under `[run]` in its release.toml, or under the app's `run` section in the updater's configuration; `run = []` where it has no process");
     assert_eq!(host.app()?.pid, pid, "the old agent was touched");
     host.keeps(&good, None)
 }

@@ -24,7 +24,10 @@ mod unpack_place;
 mod unpack_tests;
 
 pub use error::UnpackError;
-pub use manifest::{manifest_of_archive, manifest_of_tree};
+pub use manifest::{
+    ManifestText, ManifestUnread, Outline, identity_of_tree, manifest_of_archive, manifest_of_tree,
+    outline_of_archive,
+};
 pub use members::{Notes, Origin};
 pub use pax::DESCRIBE;
 pub use rule::Rule;

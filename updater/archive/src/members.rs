@@ -30,6 +30,13 @@ pub(crate) enum Content {
     Hardlink(Vec<u8>),
 }
 
+impl Content {
+    /// Whether it is a file that may be executed.
+    pub(crate) const fn is_executable(&self) -> bool {
+        matches!(self, Self::File { executable: true, .. })
+    }
+}
+
 /// One member, with its name as the archive writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {

@@ -68,6 +68,8 @@ pub struct Received {
     pub entries: u64,
     /// What [`UnpackLimits::entries`] bounds: headers read, or things made, whichever are more.
     pub counted: u64,
+    /// How many of its files may be executed.
+    pub executables: u64,
     /// What is odd about it.
     pub notes: Notes,
     /// What it was made of, as far as it says so.
@@ -118,11 +120,20 @@ pub fn unpack(
         Ok((taken, join(inflating), join(writing)))
     })?;
     // What is further down the stream saw earlier bytes: its verdict comes first.
-    let Written { unpacked_bytes, counted, notes, origin } =
+    let Written { unpacked_bytes, counted, executables, notes, origin } =
         first_failure(written, inflated, &taken)?;
     let (digest, archive_bytes) = taken.map_err(own_failure)?;
     let entries = entries.into_inner();
-    Ok(Received { digest, archive_bytes, unpacked_bytes, entries, counted, notes, origin })
+    Ok(Received {
+        digest,
+        archive_bytes,
+        unpacked_bytes,
+        entries,
+        counted,
+        executables,
+        notes,
+        origin,
+    })
 }
 
 /// Hashes and counts what comes, and passes it on.
@@ -160,6 +171,7 @@ struct Written {
     unpacked_bytes: u64,
     /// What counts as entries.
     counted: u64,
+    executables: u64,
     notes: Notes,
     origin: Origin,
 }
@@ -170,7 +182,9 @@ fn write(
     mut staging: Staging,
     entries: &AtomicU64,
 ) -> Result<Written, ReadEnd> {
+    let mut executables = 0;
     while let Some(member) = members.next()? {
+        executables += u64::from(member.content.is_executable());
         let written = staging.write(&member, &mut members.blocks);
         if written.map_err(|stop| stop.at(&member.name))? {
             entries.fetch_add(1, Ordering::Relaxed);
@@ -182,6 +196,7 @@ fn write(
     Ok(Written {
         unpacked_bytes: members.blocks.used(),
         counted: members.headers().max(staging.made()),
+        executables,
         notes: members.notes(),
         origin: members.origin(),
     })

@@ -46,7 +46,9 @@ impl HealthAnswer {
 fn agent_status(agent: Option<&AppHealth>) -> String {
     match agent {
         None => AgentState::None.to_string(),
-        Some(agent) if agent.agent != AgentState::Running => agent.agent.to_string(),
+        Some(agent) if ![AgentState::Running, AgentState::NoProcess].contains(&agent.agent) => {
+            agent.agent.to_string()
+        }
         Some(agent) if agent.healthy => "ok".to_owned(),
         Some(_) => "unhealthy".to_owned(),
     }

@@ -5,7 +5,9 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use http::Method;
-use protocol::{AppHealth, AppName, AppReleases, Health, Release, ReleaseState, Releases};
+use protocol::{
+    AgentState, AppHealth, AppName, AppReleases, Health, Release, ReleaseState, Releases,
+};
 use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
@@ -104,7 +106,11 @@ fn render(shown: &Shown) -> String {
 fn render_app(text: &mut String, name: &AppName, app: &ShownApp) {
     let health = &app.health;
     let pid = health.pid.map(|pid| format!(", process {pid}")).unwrap_or_default();
-    let _ = writeln!(text, "\n{name}: {}, agent {}{pid}", health.state, health.agent);
+    let agent = match health.agent {
+        AgentState::NoProcess => "no process".to_owned(),
+        ref agent => format!("agent {agent}{pid}"),
+    };
+    let _ = writeln!(text, "\n{name}: {}, {agent}", health.state);
     if let Some(reason) = &health.reason {
         let _ = writeln!(text, "  not well: {reason}");
     }

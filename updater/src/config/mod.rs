@@ -9,6 +9,7 @@ mod keys;
 #[cfg(test)]
 mod manual;
 mod parse;
+mod probe_url;
 mod section_table;
 mod socket;
 mod trusted_key;
@@ -21,6 +22,7 @@ pub use keys::{
 };
 pub use parse::ConfigError;
 pub(crate) use parse::Rest;
+pub use probe_url::{UNIX, is_local, split_unix};
 pub use socket::ListenSocket;
 #[cfg(test)]
 pub(crate) use trusted_key::testing;

@@ -10,7 +10,7 @@ use serde::Deserialize as _;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::section_table::{APPS, Section, is_section, join};
+use super::section_table::{APPS, Section, is_command_or_section, is_section, join};
 use super::validate::validate;
 use super::{Config, Finding, TrustedKey, has_errors};
 
@@ -167,6 +167,10 @@ impl<'t> Walk<'t> {
                     Some(inner) => self.section(inner, &shown, table),
                     None => self.apps(table),
                 }
+            } else if is_command_or_section(&path) {
+                if let Err(message) = section.check(key, value) {
+                    self.add(line, &shown, message);
+                }
             } else {
                 self.no_section(&shown, line, value);
             }
@@ -298,6 +302,11 @@ mod tests {
     fn a_value_where_a_section_belongs_is_told() {
         assert!(faults("limits = 3\n")[0].contains("must be a section"));
         assert!(faults("[app]\nagent = '/opt/agent'\n")[0].contains("[app.agent]"));
+        let app = "[app.agent]\ninstall_dir = '/opt/agent'\n";
+        assert!(faults(&format!("{app}run = 3\n"))[0].contains("a section, or a command"));
+        let config = Config::parse(&format!("{app}run = []\n")).unwrap();
+        let command = config.apps.values().next().unwrap().run.command.clone();
+        assert_eq!(command.map(|command| command.0), Some(Vec::new()));
     }
 
     #[test]

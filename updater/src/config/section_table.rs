@@ -97,6 +97,11 @@ pub(super) fn is_section(path: &str) -> bool {
     path == APPS || Section::find(path).is_some()
 }
 
+/// Whether a section may be written as a command instead.
+pub(super) fn is_command_or_section(path: &str) -> bool {
+    path == "app.*.run"
+}
+
 /// What the sections of apps are in, each under its app's name.
 pub(super) const APPS: &str = "app";
 

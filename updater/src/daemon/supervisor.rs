@@ -140,7 +140,9 @@ fn start_if_wanted(app: &App) {
     }
     let launch = app.settings.refuse_foreign_data(&active).and_then(|()| app.agent.launch(&active));
     let launched = match launch {
-        Ok(launch) => runner.start(&launch).map_err(|error| failed_to(&error)),
+        // It has no process.
+        Ok(None) => return,
+        Ok(Some(launch)) => runner.start(&launch).map_err(|error| failed_to(&error)),
         Err(failure) => Err(failure.problem.detail.clone()),
     };
     let detail = match launched {

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use protocol::{Digest, Proof};
 
-use crate::runner::Instance;
+use crate::runner::{ExitReport, Instance};
+
+/// Characters of a body that stand in the same line as what was seen.
+const SHOWN: usize = 200;
 
 /// Which release has to answer.
 #[derive(Debug, Clone)]
@@ -15,11 +18,46 @@ pub struct Expectation {
     pub version: Option<String>,
     /// The version of the release before. Where both are the same, a version proves nothing.
     pub old_version: Option<String>,
-    /// The agent that was started after the switch.
-    pub instance: Instance,
+    /// The agent that was started after the switch; absent for a release without a process, whose probe
+    /// may be answered by any program that uses its files.
+    pub instance: Option<Instance>,
     /// An echo is not enough: the release that is activated ran before, so that the old process
     /// would answer with the right digest.
     pub process_too: bool,
+}
+
+impl Expectation {
+    /// Whether the agent has ended.
+    pub fn agent_is_gone(&self) -> bool {
+        self.instance.as_ref().is_some_and(|instance| !instance.is_alive())
+    }
+
+    /// Waits for the end of the agent, and for ever where there is none.
+    pub(super) async fn agent_exited(&self) -> ExitReport {
+        match &self.instance {
+            Some(instance) => instance.exited().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// What shows that an answer is the expected release's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// The agent gave it.
+    By(Proof),
+    /// The release has no process: its files are all that there is of it.
+    WithoutProcess,
+}
+
+impl Shown {
+    /// As it is told.
+    pub(super) const fn proof(self) -> Option<Proof> {
+        match self {
+            Self::By(proof) => Some(proof),
+            Self::WithoutProcess => None,
+        }
+    }
 }
 
 /// One answer, or the lack of one.
@@ -29,11 +67,11 @@ pub struct Answer {
     pub answered: bool,
     /// The answer itself was good, whichever process gave it.
     pub healthy: bool,
-    /// What proved that the expected release gave it; `None` if nothing did.
-    pub proof: Option<Proof>,
+    /// What shows that it is the expected release's; `None` if nothing does.
+    pub shown: Option<Shown>,
     /// What was seen, in words.
     pub detail: String,
-    /// The beginning of the answer's body, or the end of the command's output.
+    /// The beginning of the answer's body, or the end of the command's output, fit for a screen.
     pub body: Option<String>,
     /// Why the probe itself may be wrong.
     pub suspicion: Option<Suspicion>,
@@ -61,16 +99,30 @@ pub enum ProbeMistake {
     Untrusted,
     #[strum(serialize = "it listens elsewhere, and not where the probe asks")]
     ListensElsewhere,
+    #[strum(serialize = "it does not take the question (url, host, headers, method, expect)")]
+    QuestionRefused,
 }
 
 impl Answer {
     /// Whether the expected release answered, and answered well.
     pub fn passed(&self) -> bool {
-        self.healthy && self.proof.is_some()
+        self.healthy && self.shown.is_some()
+    }
+
+    /// What was seen, with how the answer's own words begin.
+    pub fn words(&self) -> String {
+        let body = self.body.as_ref().filter(|_| !self.passed());
+        let Some(body) = body.filter(|body| !self.detail.contains(body.as_str())) else {
+            return self.detail.clone();
+        };
+        let line = body.split_whitespace().collect::<Vec<_>>().join(" ");
+        let more = if line.chars().count() > SHOWN { "…" } else { "" };
+        let shown: String = line.chars().take(SHOWN).collect();
+        format!("{}: {shown}{more}", self.detail)
     }
 
     pub(super) fn silence(detail: String) -> Self {
-        Self { answered: false, healthy: false, proof: None, detail, body: None, suspicion: None }
+        Self { answered: false, healthy: false, shown: None, detail, body: None, suspicion: None }
     }
 
     pub(super) fn failure(detail: String) -> Self {
@@ -81,11 +133,11 @@ impl Answer {
         Self { suspicion, ..self }
     }
 
-    pub(super) fn healthy(detail: String, proof: Result<Proof, String>) -> Self {
-        let (proof, detail) = match proof {
-            Ok(proof) => (Some(proof), detail),
+    pub(super) fn healthy(detail: String, shown: Result<Shown, String>) -> Self {
+        let (shown, detail) = match shown {
+            Ok(shown) => (Some(shown), detail),
             Err(why) => (None, format!("{detail}, but {why}")),
         };
-        Self { answered: true, healthy: true, proof, detail, body: None, suspicion: None }
+        Self { answered: true, healthy: true, shown, detail, body: None, suspicion: None }
     }
 }

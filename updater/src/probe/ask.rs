@@ -57,7 +57,9 @@ impl Probe {
             Target::Command(words) => command::ask(words, &self.setting, expected).await,
             Target::Nothing => {
                 // There is nothing to ask: to have stayed up is the answer.
-                tokio::time::sleep(self.plan.interval).await;
+                if expected.instance.is_some() {
+                    tokio::time::sleep(self.plan.interval).await;
+                }
                 command::ask_process(expected)
             }
         }
@@ -77,9 +79,9 @@ impl Probe {
             }
             (Suspicion::NotUnderstood, _) => None,
             (Suspicion::Refused, _) => {
-                mistake::listens_only_elsewhere(&address, &expected.instance)
-                    .await
-                    .then_some(ProbeMistake::ListensElsewhere)
+                let agent = expected.instance.as_ref()?;
+                let elsewhere = mistake::listens_only_elsewhere(&address, agent).await;
+                elsewhere.then_some(ProbeMistake::ListensElsewhere)
             }
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use common::failed_to;
 use protocol::Proof;
 
+use super::answer::Shown;
 use super::{Answer, Expectation};
 use crate::config::AppConfig;
 use crate::runner::Launch;
@@ -96,11 +97,13 @@ pub(super) async fn ask(command: &[String], setting: &Setting, expected: &Expect
 
 /// Whether the agent's process is the one that was started, and lives.
 pub(super) fn ask_process(expected: &Expectation) -> Answer {
+    let Some(instance) = &expected.instance else {
+        let detail = "it has no process, and its files are whole".to_owned();
+        return Answer::healthy(detail, Ok(Shown::WithoutProcess));
+    };
+    let detail = format!("the agent runs as process {}", instance.process().pid);
     match alive(expected) {
-        Ok(proof) => Answer::healthy(
-            format!("the agent runs as process {}", expected.instance.process().pid),
-            Ok(proof),
-        ),
+        Ok(shown) => Answer::healthy(detail, Ok(shown)),
         Err(why) => Answer::failure(why),
     }
 }
@@ -125,10 +128,10 @@ fn run(launch: &Launch, setting: &Setting) -> Result<sys::run::Finished, Command
     Ok(run_bounded(spawn, bounds, |_| {})?)
 }
 
-fn alive(expected: &Expectation) -> Result<Proof, String> {
-    if expected.instance.is_alive() {
-        Ok(Proof::Process)
-    } else {
-        Err("the agent's process is gone".to_owned())
+fn alive(expected: &Expectation) -> Result<Shown, String> {
+    match &expected.instance {
+        None => Ok(Shown::WithoutProcess),
+        Some(instance) if instance.is_alive() => Ok(Shown::By(Proof::Process)),
+        Some(_) => Err("the agent's process is gone".to_owned()),
     }
 }

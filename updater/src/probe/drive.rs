@@ -6,6 +6,7 @@ use std::pin::pin;
 use protocol::ProbeReport;
 use tokio::time::{Instant, sleep_until};
 
+use super::answer::Shown;
 use super::{Answer, Expectation, Next, Probe, Verdict, Watch};
 use crate::runner::ExitReport;
 
@@ -55,7 +56,7 @@ pub async fn prove(
     };
     let started = Instant::now();
     let mut verdict = Verdict::new(probe.plan().clone(), started);
-    let mut exited = pin!(expected.instance.exited());
+    let mut exited = pin!(expected.agent_exited());
     let mut at = verdict.first(started);
     loop {
         let asked = async {
@@ -76,12 +77,12 @@ pub async fn prove(
         if report.attempts > 0 {
             on_answer(&answer);
         }
-        report.detail = answer.detail;
+        report.detail = answer.words();
         match next {
             Next::Ask(then) => at = then,
             Next::Passed => {
                 report.passed = true;
-                report.proof = answer.proof;
+                report.proof = answer.shown.and_then(Shown::proof);
                 return report;
             }
             Next::Failed => {
@@ -105,7 +106,7 @@ pub async fn watch(
     mut watch: Watch,
     mut on_answer: impl FnMut(&Answer),
 ) -> Result<(), WatchFailure> {
-    let mut exited = pin!(expected.instance.exited());
+    let mut exited = pin!(expected.agent_exited());
     let mut next = watch.first(Instant::now());
     loop {
         let Next::Ask(at) = next else { return Ok(()) };
@@ -129,7 +130,7 @@ pub async fn watch(
         next = watch.take(asked, Instant::now(), &answer);
         if next == Next::Failed {
             let failures = probe.plan().watch_failures;
-            return Err(WatchFailure::Unhealthy { failures, detail: answer.detail });
+            return Err(WatchFailure::Unhealthy { failures, detail: answer.words() });
         }
     }
 }

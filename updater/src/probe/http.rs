@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -16,24 +17,28 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use protocol::Proof;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
-use super::answer::Suspicion;
+use super::answer::{Shown, Suspicion};
 use super::connect::connect;
 use super::owner::{Standing, standing, taken};
+use super::place::{Place, connect_unix};
 use super::target::HttpTarget;
-use super::{Answer, Expectation, echo, mistake};
+use super::{Answer, Expectation, ProbeMistake, echo, mistake};
 use crate::runner::Instance;
 use crate::sys::output::printable;
+use crate::sys::proc;
 
 /// Bytes of a body that are read where the release stands in it.
 const BODY_BYTES: usize = 64 * 1024;
 /// How long the beginning of a body is waited for, where it only helps to understand a failure.
 const BEGINNING: Duration = Duration::from_millis(500);
-/// Characters of a body that are kept.
-const EXCERPT: usize = 400;
+/// Bytes of a body that are kept.
+const EXCERPT: usize = 1024;
+/// Characters of where a redirect leads.
+const LOCATION: usize = 400;
 
 /// A TCP connection is made, and its other end looked at.
 pub(super) async fn ask_tcp(address: &str, expected: &Expectation) -> Answer {
@@ -46,7 +51,8 @@ pub(super) async fn ask_tcp(address: &str, expected: &Expectation) -> Answer {
         Err(error) => return Answer::failure(format!("connect to {address}: {error}")),
     };
     let proof = match ends.look(expected).await {
-        Standing::Accepted | Standing::Listens => Ok(Proof::Process),
+        Standing::NotAsked => Ok(Shown::WithoutProcess),
+        Standing::Accepted | Standing::Listens => Ok(Shown::By(Proof::Process)),
         Standing::Foreign(who) | Standing::Unseen(who) => Err(who),
         Standing::Unknown => Err(UNKNOWN.to_owned()),
     };
@@ -57,8 +63,11 @@ pub(super) async fn ask_tcp(address: &str, expected: &Expectation) -> Answer {
 const UNKNOWN_NOTE: &str = "; the process that answers could not be established";
 const UNKNOWN: &str = "the process that answers could not be established";
 
-/// A GET is sent, and its answer looked at.
+/// A question is sent, and its answer looked at.
 pub(super) async fn ask_http(target: &HttpTarget, expected: &Expectation) -> Answer {
+    if let Place::Unix(socket) = &target.place {
+        return ask_socket(target, socket, expected).await;
+    }
     let address = target.address();
     let connection = match connect(&address).await {
         Ok(connection) => connection,
@@ -78,21 +87,79 @@ pub(super) async fn ask_http(target: &HttpTarget, expected: &Expectation) -> Ans
     let mut driver = JoinSet::new();
     let exchange = match exchange(connection, target, &mut driver).await {
         Ok(exchange) => exchange,
-        Err(error) => {
-            let answer = Answer::failure(format!("{}: {}", target.uri, error.why));
-            return answer.because(error.suspicion);
-        }
+        Err(error) => return broken_off(target, &error),
     };
-    let status = exchange.status;
-    let mut answer = if status.is_success() {
+    let mut shown = None;
+    if target.expects(exchange.status) {
         let after = ends.look(expected).await;
         // An echo may count where no process can be established; the result says so.
         let known = !matches!(after, Standing::Unknown | Standing::Unseen(_));
         let note = if process_counts || known { "" } else { UNKNOWN_NOTE };
-        let proof = prove(target, expected, &exchange.body, &before, after);
-        Answer::healthy(format!("{} answered {status}{note}", target.uri), proof)
+        shown = Some((prove(target, expected, &exchange.body, &before, after), note));
+    }
+    judge(target, exchange, shown)
+}
+
+/// Asks at a Unix socket, where the kernel says itself which process made it.
+async fn ask_socket(target: &HttpTarget, socket: &Path, expected: &Expectation) -> Answer {
+    let connection = match connect_unix(&expected.path, socket).await {
+        Ok(connection) => connection,
+        Err(error) => return Answer::silence(format!("connect to {}: {error}", target.place)),
+    };
+    let standing = standing_behind(&connection, expected);
+    let process_counts = target.pointer.is_none() || expected.process_too;
+    match &standing {
+        // A release may have put a link in its place: nothing is said to another program.
+        Standing::Foreign(who) => return Answer::failure(who.clone()),
+        Standing::Unseen(who) if process_counts => return Answer::failure(who.clone()),
+        _ => {}
+    }
+    let mut driver = JoinSet::new();
+    let exchange = match exchange_over(connection, target, &mut driver).await {
+        Ok(exchange) => exchange,
+        Err(error) => return broken_off(target, &error),
+    };
+    let passes = target.expects(exchange.status);
+    let shown =
+        passes.then(|| prove(target, expected, &exchange.body, &standing, standing.clone()));
+    judge(target, exchange, shown.map(|shown| (shown, "")))
+}
+
+/// Which process made the socket at the other end.
+fn standing_behind(connection: &UnixStream, expected: &Expectation) -> Standing {
+    let Some(instance) = &expected.instance else { return Standing::NotAsked };
+    let maker = connection.peer_cred().ok().and_then(|peer| peer.pid());
+    let Some(maker) = maker.and_then(|pid| u32::try_from(pid).ok()) else {
+        return Standing::Unseen(UNKNOWN.to_owned());
+    };
+    if instance.members().contains(&maker) {
+        return Standing::Accepted;
+    }
+    let name = proc::name(maker);
+    Standing::Foreign(format!(
+        "the socket was made by pid {maker} ({name}), which is not of the new release"
+    ))
+}
+
+fn broken_off(target: &HttpTarget, error: &ExchangeError) -> Answer {
+    let answer = Answer::failure(format!("{}: {}", target.url, error.why));
+    answer.because(error.suspicion)
+}
+
+/// `shown` is what an answer of an expected status proves, and a note to it.
+fn judge(
+    target: &HttpTarget,
+    exchange: Exchange,
+    shown: Option<(Result<Shown, String>, &str)>,
+) -> Answer {
+    let (status, url) = (exchange.status, &target.url);
+    let mut answer = if let Some((shown, note)) = shown {
+        Answer::healthy(format!("{url} answered {status}{note}"), shown)
     } else {
-        Answer::failure(format!("{} answered {status}{}", target.uri, exchange.redirect))
+        let refused = REFUSALS.contains(&status) || status.is_redirection();
+        let suspicion = Suspicion::Known(ProbeMistake::QuestionRefused);
+        Answer::failure(format!("{url} answered {status}{}", exchange.redirect))
+            .because(refused.then_some(suspicion))
     };
     answer.body = Some(excerpt(&exchange.body)).filter(|text| !text.is_empty());
     // Until here the connection was held open.
@@ -100,27 +167,39 @@ pub(super) async fn ask_http(target: &HttpTarget, expected: &Expectation) -> Ans
     answer
 }
 
+/// What a program answers that is well, and does not take the question.
+const REFUSALS: [StatusCode; 6] = [
+    StatusCode::BAD_REQUEST,
+    StatusCode::UNAUTHORIZED,
+    StatusCode::FORBIDDEN,
+    StatusCode::METHOD_NOT_ALLOWED,
+    StatusCode::MISDIRECTED_REQUEST,
+    StatusCode::UPGRADE_REQUIRED,
+];
+
 fn prove(
     target: &HttpTarget,
     expected: &Expectation,
     body: &[u8],
     before: &Standing,
     after: Standing,
-) -> Result<Proof, String> {
+) -> Result<Shown, String> {
     if let Some(pointer) = &target.pointer {
         echo::check(body, pointer, expected)?;
         match after {
             // What an echo says is no secret: a process that is known to be foreign proves nothing.
             Standing::Foreign(who) => return Err(who),
-            _ if !expected.process_too => return Ok(Proof::Echo),
+            _ if !expected.process_too => return Ok(Shown::By(Proof::Echo)),
+            Standing::NotAsked => return Ok(Shown::By(Proof::Echo)),
             _ => {}
         }
     }
     match after {
-        Standing::Accepted => Ok(Proof::Process),
+        Standing::NotAsked => Ok(Shown::WithoutProcess),
+        Standing::Accepted => Ok(Shown::By(Proof::Process)),
         // A server may close at once. Then what listened has to have been the agent's all the time.
         Standing::Listens if matches!(before, Standing::Accepted | Standing::Listens) => {
-            Ok(Proof::Process)
+            Ok(Shown::By(Proof::Process))
         }
         Standing::Foreign(who) | Standing::Unseen(who) => Err(who),
         Standing::Listens | Standing::Unknown => Err(UNKNOWN.to_owned()),
@@ -179,8 +258,11 @@ async fn exchange_over(
     driver: &mut JoinSet<()>,
 ) -> Result<Exchange, ExchangeError> {
     let path = target.uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut request =
-        Request::get(path).body(Empty::new()).map_err(|error| ExchangeError::new(chain(&error)))?;
+    let mut request = Request::builder()
+        .method(target.method.clone())
+        .uri(path)
+        .body(Empty::new())
+        .map_err(|error| ExchangeError::new(chain(&error)))?;
     request.headers_mut().clone_from(&target.headers);
     let (mut sender, connection) = http1::handshake(TokioIo::new(connection))
         .await
@@ -196,8 +278,9 @@ async fn exchange_over(
         ExchangeError { why: chain(&error), suspicion }
     })?;
     let (status, redirect) = (response.status(), redirect(&response));
-    let body = match (&target.pointer, status.is_success()) {
-        (Some(_), true) => Limited::new(response.into_body(), BODY_BYTES)
+    let whole = target.pointer.is_some() || !target.any_body;
+    let body = match (whole, target.expects(status)) {
+        (true, true) => Limited::new(response.into_body(), BODY_BYTES)
             .collect()
             .await
             .map_err(|error| {
@@ -206,7 +289,7 @@ async fn exchange_over(
             })?
             .to_bytes(),
         // The status is the answer. The body may be as long as it likes, and need not end.
-        (None, true) => Bytes::new(),
+        (false, true) => Bytes::new(),
         (_, false) => beginning(response.into_body()).await,
     };
     Ok(Exchange { status, redirect, body, sender })
@@ -218,7 +301,7 @@ fn redirect(response: &Response<Incoming>) -> String {
     }
     let location = response.headers().get(header::LOCATION);
     let location = location.map_or("nowhere".to_owned(), |to| printable(to.as_bytes()));
-    let location: String = location.chars().take(EXCERPT).collect();
+    let location: String = location.chars().take(LOCATION).collect();
     format!(", a redirect to {location}, which a probe does not follow")
 }
 
@@ -228,9 +311,9 @@ async fn beginning(mut body: Incoming) -> Bytes {
     let reading = async {
         while let Some(Ok(frame)) = body.frame().await {
             let Ok(data) = frame.into_data() else { return };
-            let left = (4 * EXCERPT).saturating_sub(bytes.len());
+            let left = EXCERPT.saturating_sub(bytes.len());
             bytes.extend_from_slice(data.get(..left).unwrap_or(&data));
-            if bytes.len() >= 4 * EXCERPT {
+            if bytes.len() >= EXCERPT {
                 return;
             }
         }
@@ -265,13 +348,15 @@ impl Ends {
 
     /// Reads `/proc`, which may take a while on a large host.
     async fn look(self, expected: &Expectation) -> Standing {
-        let instance = expected.instance.clone();
+        let Some(instance) = expected.instance.clone() else { return Standing::NotAsked };
         let look = move || standing(&instance, self.local, self.peer);
         tokio::task::spawn_blocking(look).await.unwrap_or(Standing::Unknown)
     }
 }
 
+/// What an operator is shown of a body, in lines.
 fn excerpt(body: &[u8]) -> String {
-    let text: String = String::from_utf8_lossy(body).trim().chars().take(EXCERPT).collect();
-    printable(text.as_bytes())
+    let body = body.get(..EXCERPT).unwrap_or(body).trim_ascii();
+    let lines = body.split(|byte| *byte == b'\n').map(printable);
+    lines.collect::<Vec<_>>().join("\n")
 }

@@ -12,6 +12,7 @@ use tokio_rustls::TlsConnector;
 use super::ProbeMistake;
 use super::connect::connect;
 use super::owner::listens_elsewhere;
+use super::place::Place;
 use super::target::HttpTarget;
 use crate::runner::Instance;
 
@@ -30,7 +31,8 @@ pub(super) fn of_handshake(error: &io::Error) -> Option<ProbeMistake> {
 /// Why a question in clear was not understood: another one is put by TLS.
 pub(super) async fn of_clear_text(target: &HttpTarget) -> Option<ProbeMistake> {
     let config = probe_client_config(None, ProbeTrust::Anyone).ok()?;
-    let name = ServerName::try_from(target.host.clone()).ok()?;
+    let Place::Tcp { host, .. } = &target.place else { return None };
+    let name = ServerName::try_from(host.clone()).ok()?;
     let handshake = async {
         let connection = connect(&target.address()).await.ok()?;
         match TlsConnector::from(config).connect(name, connection).await {

@@ -13,6 +13,7 @@ mod echo;
 mod http;
 mod mistake;
 mod owner;
+mod place;
 mod ready;
 mod target;
 #[cfg(test)]

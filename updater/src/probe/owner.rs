@@ -22,6 +22,8 @@ pub(super) enum Standing {
     Unseen(String),
     /// Nothing that listens there is to be seen.
     Unknown,
+    /// The release has no process, and any may answer for it.
+    NotAsked,
 }
 
 /// How often it is looked again where things moved meanwhile.

@@ -91,8 +91,12 @@ impl Readiness {
         let Target::Http(target) = &self.target else { return Ok(()) };
         let mut driver = JoinSet::new();
         let answer = exchange(connection, target, &mut driver).await;
-        let status = answer.map_err(|error| format!("{}: {}", target.uri, error.why))?.status;
-        if status.is_success() { Ok(()) } else { Err(format!("{} answered {status}", target.uri)) }
+        let status = answer.map_err(|error| format!("{}: {}", target.url, error.why))?.status;
+        if target.expects(status) {
+            Ok(())
+        } else {
+            Err(format!("{} answered {status}", target.url))
+        }
     }
 }
 

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderName};
 use http::uri::{Authority, Scheme};
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use pki::{Credentials, IdentityError, Paths, ProbeTrust, TlsError, probe_client_config};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use crate::config::{AppConfig, HealthConfig};
+use super::place::Place;
+use crate::config::{AppConfig, HealthConfig, is_local, split_unix};
 
 /// What a probe asks.
 #[derive(Debug, Clone)]
@@ -24,9 +25,15 @@ pub(super) enum Target {
 
 #[derive(Debug, Clone)]
 pub(super) struct HttpTarget {
+    /// As it was written.
+    pub(super) url: String,
     pub(super) uri: Uri,
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(super) place: Place,
+    pub(super) method: Method,
+    /// The statuses that pass; empty for those from 200 to 299.
+    expect: Vec<StatusCode>,
+    /// Whether the body of an answer that passes need not end.
+    pub(super) any_body: bool,
     /// Absent for plain HTTP.
     pub(super) tls: Option<(ServerName<'static>, Arc<ClientConfig>)>,
     pub(super) pointer: Option<String>,
@@ -40,6 +47,12 @@ pub enum ProbeError {
     /// Not a URL that can be asked.
     #[error("use {0:?} as the health url: expected http://host:port/path or https://…")]
     Url(String),
+    /// Not a method.
+    #[error("ask with the method {0:?}")]
+    Method(String),
+    /// Not a status.
+    #[error("expect the status {0}")]
+    Status(u16),
     /// Not a header that can be sent.
     #[error("send the header {0:?} with the probe")]
     Header(String),
@@ -81,7 +94,12 @@ impl Target {
 impl HttpTarget {
     fn read(url: &str, health: &HealthConfig, identity: &Path) -> Result<Self, ProbeError> {
         let wrong = || ProbeError::Url(url.to_owned());
-        let uri: Uri = url.parse().map_err(|_| wrong())?;
+        let socket = split_unix(url);
+        let asked = match socket {
+            Some((_, path)) => format!("http://localhost{path}"),
+            None => url.to_owned(),
+        };
+        let uri: Uri = asked.parse().map_err(|_| wrong())?;
         let host = uri.host().ok_or_else(wrong)?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let secure = match uri.scheme() {
@@ -90,20 +108,42 @@ impl HttpTarget {
             _ => return Err(wrong()),
         };
         let tls = if secure {
-            let name = ServerName::try_from(host.clone()).map_err(|_| wrong())?;
-            Some((name, client_config(health, identity)?))
+            let name = health.server_name.clone().unwrap_or_else(|| host.clone());
+            let name = ServerName::try_from(name).map_err(|_| wrong())?;
+            Some((name, client_config(health, is_local(&host), identity)?))
         } else {
             None
         };
         let headers = headers(health, &uri)?;
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        Ok(Self { host, port, tls, pointer: health.release_pointer.clone(), headers, uri })
+        let place = match socket {
+            Some((socket, _)) => Place::Unix(socket.into()),
+            None => Place::Tcp { host, port },
+        };
+        let no_method = |_| ProbeError::Method(health.method.clone());
+        let no_status =
+            |status: u16| StatusCode::from_u16(status).map_err(|_| ProbeError::Status(status));
+        Ok(Self {
+            url: url.to_owned(),
+            uri,
+            place,
+            method: Method::from_bytes(health.method.as_bytes()).map_err(no_method)?,
+            expect: health.expect.iter().copied().map(no_status).collect::<Result<_, _>>()?,
+            any_body: health.any_body,
+            tls,
+            pointer: health.release_pointer.clone(),
+            headers,
+        })
     }
 
     /// Where to connect to.
     pub(super) fn address(&self) -> String {
-        let Self { host, port, .. } = self;
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+        self.place.to_string()
+    }
+
+    /// Whether an answer of this status passes.
+    pub(super) fn expects(&self, status: StatusCode) -> bool {
+        if self.expect.is_empty() { status.is_success() } else { self.expect.contains(&status) }
     }
 }
 
@@ -125,16 +165,20 @@ fn headers(health: &HealthConfig, uri: &Uri) -> Result<HeaderMap, ProbeError> {
     Ok(headers)
 }
 
-fn client_config(health: &HealthConfig, identity: &Path) -> Result<Arc<ClientConfig>, ProbeError> {
-    if health.anonymous && !health.verify {
+fn client_config(
+    health: &HealthConfig,
+    local: bool,
+    identity: &Path,
+) -> Result<Arc<ClientConfig>, ProbeError> {
+    let verify = health.verify && !(local && health.insecure_localhost);
+    if health.anonymous && !verify {
         return Ok(probe_client_config(None, ProbeTrust::Anyone)?);
     }
     let credentials = match &health.identity {
         Some(directory) => Credentials::load(&Paths::client(directory))?,
         None => Credentials::load(&Paths::updater(identity))?,
     };
-    let trust =
-        if health.verify { ProbeTrust::Roots(credentials.roots()) } else { ProbeTrust::Anyone };
+    let trust = if verify { ProbeTrust::Roots(credentials.roots()) } else { ProbeTrust::Anyone };
     let shown = Some(&credentials).filter(|_| !health.anonymous);
     Ok(probe_client_config(shown, trust)?)
 }

@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 
 mod https;
 mod mistakes;
+mod questions;
 
 use super::*;
 use crate::config::{AppConfig, HealthConfig};
@@ -83,7 +84,7 @@ impl Running {
             path: self.launch.release_path.clone(),
             version: self.launch.version.clone(),
             old_version: None,
-            instance: self.instance.clone(),
+            instance: Some(self.instance.clone()),
             process_too: false,
         }
     }

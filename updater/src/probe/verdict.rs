@@ -162,6 +162,7 @@ impl Watch {
 mod tests {
     use protocol::{Period, Proof};
 
+    use super::super::answer::Shown;
     use super::*;
 
     fn plan(change: impl FnOnce(&mut HealthConfig)) -> Plan {
@@ -176,7 +177,7 @@ mod tests {
     }
 
     fn pass() -> Answer {
-        Answer::healthy(String::new(), Ok(Proof::Echo))
+        Answer::healthy(String::new(), Ok(Shown::By(Proof::Echo)))
     }
 
     fn failure() -> Answer {

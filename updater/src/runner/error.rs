@@ -32,7 +32,8 @@ pub enum RunnerError {
     /// Neither the release nor the host says how it is started.
     #[error(
         "find the command that starts the release: write `command` under `[run]` in its \
-         release.toml, or under the app's `run` section in the updater's configuration"
+         release.toml, or under the app's `run` section in the updater's configuration; `run = []` where it \
+         has no process"
     )]
     NoCommand,
     /// The app's user is not there.

@@ -27,17 +27,21 @@ pub struct Launch {
     pub environment: BTreeMap<String, String>,
 }
 
-/// The command that starts a release: the host's configuration wins over what the release says.
+/// The command that starts a release: the host's configuration wins over what the release says. `None`
+/// where it has no process, because that is said, or because it is `files_alone`.
 pub fn command_of(
     config: &RunConfig,
     manifest: Option<&RunSection>,
-) -> Result<Vec<String>, RunnerError> {
+    files_alone: bool,
+) -> Result<Option<Vec<String>>, RunnerError> {
     let configured = config.command.as_ref();
     let command = configured.or_else(|| manifest.and_then(|run| run.command.as_ref()));
-    command
-        .map(|command| command.0.clone())
-        .filter(|words| !words.is_empty())
-        .ok_or(RunnerError::NoCommand)
+    match command.map(|command| command.0.as_slice()) {
+        Some([]) => Ok(None),
+        None if files_alone => Ok(None),
+        Some(words @ [first, ..]) if !first.is_empty() => Ok(Some(words.to_vec())),
+        _ => Err(RunnerError::NoCommand),
+    }
 }
 
 /// The PATH of what runs in a release: its virtualenv's programs come first, if it has one.
@@ -76,18 +80,26 @@ mod tests {
 
     fn section(words: &[&str]) -> RunSection {
         let words = words.iter().copied().map(str::to_owned).collect();
-        RunSection { command: Some(Command(words)) }
+        RunSection::from(Command(words))
     }
 
     #[test]
     fn the_hosts_command_wins_and_none_says_what_to_write() {
         let config = RunConfig { command: section(&["a"]).command, ..RunConfig::default() };
-        assert_eq!(command_of(&config, Some(&section(&["b"]))).unwrap(), ["a"]);
+        let of = |config: &RunConfig, words: &[&str]| {
+            command_of(config, Some(&section(words)), false).map(Option::unwrap_or_default)
+        };
+        assert_eq!(of(&config, &["b"]).unwrap(), ["a"]);
         let config = RunConfig::default();
-        assert_eq!(command_of(&config, Some(&section(&["b"]))).unwrap(), ["b"]);
-        let error = command_of(&config, None).unwrap_err();
+        assert_eq!(of(&config, &["b"]).unwrap(), ["b"]);
+        let error = command_of(&config, None, false).unwrap_err();
         assert!(error.to_string().contains("release.toml"), "{error}");
-        assert!(command_of(&config, Some(&section(&[]))).is_err());
+        assert!(of(&config, &[""]).is_err());
+        // There is no process where that is said, or where nothing can be started.
+        assert_eq!(of(&config, &[]).unwrap(), [""; 0]);
+        assert_eq!(command_of(&config, None, true).unwrap(), None);
+        let nothing = RunConfig::from(Command(Vec::new()));
+        assert_eq!(of(&nothing, &["b"]).unwrap(), [""; 0]);
     }
 
     #[test]

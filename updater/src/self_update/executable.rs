@@ -76,6 +76,7 @@ impl OwnExecutable {
             unpacked_bytes: bytes,
             entries: 1,
             build: BuildKind::None,
+            files_alone: false,
             built_with: None,
             ignored_lock: None,
             commit: None,

@@ -101,7 +101,7 @@ impl App {
 
     /// Refuses an update while a process that is none of ours has the port at which the agent would be
     /// asked: no release could be proven, and it is not to blame.
-    fn refuse_taken_port(&self) -> Result<(), Failure> {
+    pub(super) fn refuse_taken_port(&self) -> Result<(), Failure> {
         let active = self.settings.layout.slot(Slot::Active)?;
         let agent = active.and_then(|active| self.agent.running_instance(&active));
         let Some(stranger) =
@@ -129,9 +129,6 @@ impl App {
             let prepared = self.agent.handover()?.1.prepare();
             prepared.map_err(|error| Problem::new(Code::NotSupported, failed_to(&error)))?;
         }
-        if order.kind == Kind::Update && !order.options.force {
-            self.refuse_taken_port()?;
-        }
         let settings = &self.settings;
         let states = settings.release_states()?;
         let manifest = settings.check_signature(&order.target, &states)?;
@@ -140,6 +137,15 @@ impl App {
             Target::Digest(digest) => Some(self.kept(*digest)?),
             Target::Previous => Some(self.previous()?),
         };
+        let known = digest.filter(|digest| settings.is_kept(digest).unwrap_or(false));
+        let may_be_without_process = match known {
+            Some(known) => !self.agent.has_process(&known).unwrap_or(true),
+            // What comes says itself whether it has one.
+            None => !settings.config.run.starts_each(),
+        };
+        if order.kind == Kind::Update && !order.options.force && !may_be_without_process {
+            self.refuse_taken_port()?;
+        }
         if let Some(digest) = digest {
             states.refuse_quarantined(&digest, order.options.retry_quarantined)?;
             if self.needs_mending(&digest, &order.target)? {
@@ -223,7 +229,9 @@ impl App {
             return own.release() == *digest;
         }
         let active = self.settings.layout.slot(Slot::Active).ok().flatten();
-        let runs = active == Some(*digest) && self.agent.running_instance(digest).is_some();
+        let stands = || self.agent.has_process(digest).is_ok_and(|has| !has);
+        let runs =
+            active == Some(*digest) && (self.agent.running_instance(digest).is_some() || stands());
         self.refresh();
         runs && states.proven(digest) && self.status.get().health().healthy
     }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use common::{failed_to, state_file};
 use protocol::{
-    ActiveRelease, AppHealth, AppName, CallerKind, FORMAT, Kind, LastTransaction, OperationKind,
-    OperatorName, Phase, ProbeKind, SlotRelease, TransactionId,
+    ActiveRelease, AppHealth, AppName, CallerKind, Digest, FORMAT, Kind, LastTransaction,
+    OperationKind, OperatorName, Phase, ProbeKind, SlotRelease, TransactionId,
 };
 use tokio::runtime::Handle;
 
@@ -55,6 +55,12 @@ struct SeenOnDisk {
     start_refused: Option<String>,
 }
 
+impl SeenOnDisk {
+    fn digest(&self) -> Option<&Digest> {
+        self.active.as_ref().map(|active| &active.digest)
+    }
+}
+
 impl App {
     /// An app as the configuration has it. Nothing is touched yet, and systemd is not asked.
     pub fn new(
@@ -101,13 +107,14 @@ impl App {
     /// For `GET /health`.
     pub fn health(&self) -> AppHealth {
         let watch = Some(self.settings.config.health.watch);
-        AppHealth { watch, ..self.status.get().health() }
+        let has_run_command = Some(self.settings.config.run.says_how());
+        AppHealth { watch, has_run_command, ..self.status.get().health() }
     }
 
     /// Reads again what `/health` tells: from the disk, and whether the agent runs.
     pub fn refresh(&self) {
         let seen = self.look_at_disk();
-        let agent = self.agent.state(seen.active.is_some(), seen.deaths.as_ref(), wall_clock());
+        let agent = self.agent.state(seen.digest(), seen.deaths.as_ref(), wall_clock());
         self.show(seen, agent);
     }
 
@@ -115,7 +122,7 @@ impl App {
     /// all.
     pub(crate) fn show_what_the_disk_says(&self) {
         let mut seen = self.look_at_disk();
-        let agent = self.agent.state_on_disk(seen.active.is_some());
+        let agent = self.agent.state_on_disk(seen.digest());
         if agent == AgentProcess::Dead {
             seen.warnings.push("whether the agent runs is not known yet".to_owned());
         }

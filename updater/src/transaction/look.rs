@@ -41,46 +41,52 @@ impl App {
             let asking = self.agent.probe.ask(&expected);
             let Ok(answer) = timeout_at(deadline, asking).await else { return };
             let plan = self.agent.probe.plan();
-            let pause = match self.take_answer(&expected.instance, answer) {
+            let pause = match self.take_answer(&expected, &answer) {
                 AnswerTaken::Conclusive => return,
                 AnswerTaken::Failure => plan.interval,
                 AnswerTaken::Starting => STARTING.min(plan.interval),
             };
             let next = Instant::now().max(asked + pause);
-            if next >= deadline || !expected.instance.is_alive() {
+            if next >= deadline || expected.agent_is_gone() {
                 return;
             }
             sleep_until(next).await;
         }
     }
 
-    /// What a passing answer has to show, where an agent of the active release runs and no transaction
-    /// has it in its hands.
+    /// What a passing answer has to show, where an agent of the active release runs, or it needs none, and
+    /// no transaction has it in its hands.
     fn expectation(&self) -> Option<Expectation> {
         if self.status.get().phase != Phase::Idle {
             return None;
         }
         let active = self.settings.layout.slot(Slot::Active).ok().flatten()?;
-        let instance = self.agent.running_instance(&active)?;
+        let instance = self.agent.running_instance(&active);
+        if instance.is_none() && self.agent.has_process(&active).unwrap_or(true) {
+            return None;
+        }
         Some(self.settings.expectation(active, None, instance, false))
     }
 
-    fn take_answer(&self, instance: &Instance, answer: Answer) -> AnswerTaken {
+    fn take_answer(&self, expected: &Expectation, answer: &Answer) -> AnswerTaken {
         let now = wall_clock();
         let plan = self.agent.probe.plan();
-        let young = now - instance.started_at() < plan.patience();
+        let instance = expected.instance.as_ref();
+        let young = instance.is_some_and(|it| now - it.started_at() < plan.patience());
         if !answer.answered && young {
             return AnswerTaken::Starting;
         }
         let status = self.status.get();
         // What began meanwhile has ended the program that was asked, or will.
-        if status.phase != Phase::Idle || !instance.is_alive() {
+        if status.phase != Phase::Idle || expected.agent_is_gone() {
             return AnswerTaken::Conclusive;
         }
-        let (passed, detail) = (answer.passed(), answer.detail);
+        let (passed, detail) = (answer.passed(), answer.words());
         let answer = LastProbe { at: now, passed, failures: 0, detail };
         let before = status.probe.as_ref();
-        let next = ProbeState::and(before, instance.mark(), answer, plan.watch_failures);
+        // Where nothing was started, the release is what answers.
+        let mark = instance.map_or_else(|| expected.digest.to_string(), |it| it.mark().to_owned());
+        let next = ProbeState::and(before, &mark, answer, plan.watch_failures);
         self.tell_change(before.is_some_and(|before| before.failing), &next);
         let conclusive = next.last.passed || next.failing;
         self.status.update(|status| status.probe = Some(next));
@@ -154,7 +160,7 @@ impl AppSettings {
         &self,
         release: Digest,
         other: Option<Digest>,
-        instance: Instance,
+        instance: Option<Instance>,
         process_too: bool,
     ) -> Expectation {
         let version = |digest: &Digest| self.slot_release(ReleaseSlot::Store, digest).version;

@@ -1,4 +1,4 @@
-//! Reading `release.toml` of a release, and saying whose fault it is if that fails.
+//! Reading what a release says of itself, and saying whose fault it is if that fails.
 //!
 //! A build may have put anything in its place: no link is followed, nothing but a file is opened, and
 //! only so much is read.
@@ -6,18 +6,32 @@
 use std::io;
 use std::path::Path;
 
+use archive::ManifestText;
 use common::{chain, failed_to};
 use protocol::{Code, Problem, ReleaseManifest};
 use rustix::io::Errno;
 
 use crate::transaction::Failure;
 
-/// Reads the manifest of a release's directory; one without any is an empty one.
+const RULE: &str = "manifest";
+
+/// Reads the manifest of a release's directory; one without any is an empty one. What it is called, its
+/// project says where the manifest does not.
 pub(super) fn read_manifest(release: &Path) -> Result<ReleaseManifest, Failure> {
-    let (file, rule) = (ReleaseManifest::FILE, "manifest");
-    let text = archive::manifest_of_tree(release).map_err(|error| unread(file, rule, &error))?;
-    let Some(text) = text else { return Ok(ReleaseManifest::default()) };
-    ReleaseManifest::parse(&text).map_err(|error| rejected(file, rule, failed_to(&error)))
+    let found = archive::manifest_of_tree(release)
+        .map_err(|error| unread(error.file, RULE, &error.source))?;
+    let mut manifest = match found {
+        None => ReleaseManifest::default(),
+        Some(ManifestText { file, text }) => ReleaseManifest::read(file, &text)
+            .map_err(|error| rejected(file, RULE, failed_to(&error)))?
+            .manifest(),
+    };
+    if manifest.name.is_none() || manifest.version.is_none() {
+        let identity = archive::identity_of_tree(release, |_| true);
+        manifest.name = manifest.name.or(identity.name);
+        manifest.version = manifest.version.or(identity.version);
+    }
+    Ok(manifest)
 }
 
 /// A file of a release that cannot be read. That it is there, is a file and no link, and holds text

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
-use protocol::{CallerKind, EventKind, OperationKind, OperatorName, TransactionId};
+use protocol::{AgentState, CallerKind, EventKind, OperationKind, OperatorName, TransactionId};
 use serde::Deserialize;
 
 use super::{App, EventFilter, Failure, Journal};
@@ -110,6 +110,7 @@ impl App {
         let health = self.status.get().health();
         match health.pid {
             Some(pid) => format!("it runs as process {pid}"),
+            None if health.agent == AgentState::NoProcess => "it has no process".to_owned(),
             None => format!("it is {}", health.agent),
         }
     }

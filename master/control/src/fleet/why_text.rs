@@ -62,7 +62,9 @@ pub async fn why(
 async fn output(client: &UpdaterClient, last: &LastTransaction) -> Vec<String> {
     let evidence = client.evidence(&last.transaction).await.unwrap_or_default();
     let exit = evidence.agent_exit.map(|exit| format!("the agent ended: {exit}"));
-    evidence.build_output.into_iter().chain(evidence.agent_output).chain(exit).collect()
+    let printed = evidence.build_output.into_iter().chain(evidence.agent_output).chain(exit);
+    let said = (!evidence.answer.is_empty()).then(|| "its answer to the probe began:".to_owned());
+    printed.chain(said).chain(evidence.answer).collect()
 }
 
 /// What a host that does not answer should run, where it has missed that.
@@ -79,7 +81,11 @@ fn line(app: &AppHealth, expected: Option<&Expected>, now: OffsetDateTime) -> St
     }
     let runs = match &app.active {
         Some(active) => {
-            format!("runs {}", named(&active.digest, active.version.as_deref()))
+            let has = match app.agent {
+                AgentState::NoProcess => "has, without a process,",
+                _ => "runs",
+            };
+            format!("{has} {}", named(&active.digest, active.version.as_deref()))
         }
         None => "has no release".to_owned(),
     };
@@ -207,13 +213,22 @@ mod tests {
                 ended["code"] = json!("rolled_back");
                 return call.json(200, &health("idle", None, &ended)).await;
             }
-            let evidence = json!({"agent_output": ["boom"], "agent_exit": "exit status 3"});
+            let evidence = json!({"agent_output": ["boom"], "answer": ["no such site"],
+                "agent_exit": "exit status 3"});
             call.json(200, &evidence).await;
         })
         .await;
         let answers = why(&"web-1".parse().unwrap(), Ok(client), &[], NOW).await;
         assert_eq!(answers[0].app, Some(app()));
-        assert_eq!(answers[0].output, ["boom", "the agent ended: exit status 3"]);
+        assert_eq!(
+            answers[0].output,
+            [
+                "boom",
+                "the agent ended: exit status 3",
+                "its answer to the probe began:",
+                "no such site"
+            ]
+        );
     }
 
     #[tokio::test]

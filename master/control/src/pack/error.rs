@@ -69,13 +69,9 @@ pub enum PackError {
     /// There is nothing to pack.
     #[error("pack {}: nothing in it is to be packed", .0.display())]
     Empty(PathBuf),
-    /// An updater would refuse the entry.
-    #[error("pack {path:?}: {rule}")]
-    Refused {
-        path: String,
-        /// The rule that it breaks.
-        rule: String,
-    },
+    /// An updater would refuse these entries.
+    #[error("pack {}", refusals(.0))]
+    Refused(Vec<Refusal>),
     /// A file was written to, or replaced, while it was packed.
     #[error("pack {}: it changed while it was read", .0.display())]
     Changed(PathBuf),
@@ -90,9 +86,48 @@ pub enum PackError {
     NoUpdater(PathBuf),
 }
 
+/// An entry that an updater would refuse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub path: String,
+    /// The rule that it breaks.
+    pub rule: String,
+}
+
+/// Refusals that are named.
+const NAMED: usize = 20;
+
+fn refusals(all: &[Refusal]) -> String {
+    let named = all.iter().take(NAMED).map(|Refusal { path, rule }| format!("{path:?}: {rule}"));
+    let named = named.collect::<Vec<_>>().join("; ");
+    match all.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named}; and {more} more"),
+    }
+}
+
+/// What would leave all of them out: the directory that they are in, or themselves.
+fn leave_out(all: &[Refusal]) -> String {
+    let parent = |refusal: &Refusal| refusal.path.split_once('/').map(|(top, _)| top.to_owned());
+    let parents: Vec<_> = all.iter().map(parent).collect();
+    match (parents.first(), all) {
+        (Some(Some(top)), [_, _, ..]) if parents.iter().all(|it| it.as_ref() == Some(top)) => {
+            format!("--exclude {top}")
+        }
+        (_, [one]) => format!("--exclude {}", one.path),
+        _ => "--exclude GLOB".to_owned(),
+    }
+}
+
 impl Explain for PackError {
     fn hint(&self) -> Option<String> {
         let words = match self {
+            Self::Refused(all) => {
+                return Some(format!(
+                    "leave out what does not belong to the release, with {} or [pack] exclude",
+                    leave_out(all)
+                ));
+            }
             Self::Git { root, message } if message.contains("dubious ownership") => {
                 return Some(format!(
                     "pack as the user who owns it, or trust it: git config --global --add \
@@ -166,6 +201,6 @@ impl PackError {
     }
 
     pub(super) fn refused(path: &str, rule: &str) -> Self {
-        Self::Refused { path: path.to_owned(), rule: rule.to_owned() }
+        Self::Refused(vec![Refusal { path: path.to_owned(), rule: rule.to_owned() }])
     }
 }

@@ -1,4 +1,4 @@
-//! How a file begins, by which it is known what it is.
+//! How a file begins, by which it is known what it is. No link is followed, and nothing waited for.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -7,27 +7,22 @@ use std::path::Path;
 
 use nix::libc;
 
-use crate::pack::secrets::{looks_secret, may_hold_a_key};
-
 /// What is read of every file.
 const HEAD: u64 = 4096;
-/// What is read of one that begins as a key or a certificate.
-const KEYS: u64 = 256 << 10;
 
-/// The first bytes of a file, or all of it. Never waits, and follows no link.
+/// The first bytes of a file, or all of it.
 pub(super) fn head(place: &Path) -> io::Result<Vec<u8>> {
     first(place, HEAD)
 }
 
-/// Whether it is a private key or a database; `head` is how it begins.
-pub(super) fn holds_secret(place: &Path, head: &[u8]) -> io::Result<bool> {
-    Ok(looks_secret(head) || (may_hold_a_key(head) && looks_secret(&first(place, KEYS)?)))
+/// So many bytes of a file, or all of it.
+pub(super) fn first(place: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_plain(place)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
-fn first(place: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+pub(super) fn open_plain(place: &Path) -> io::Result<File> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let file = File::options().read(true).custom_flags(flags).open(place)?;
-    file.take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    File::options().read(true).custom_flags(flags).open(place)
 }

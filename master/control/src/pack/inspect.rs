@@ -49,6 +49,7 @@ pub fn inspect(path: &Path, cancel: &CancelToken) -> Result<Packed, PackError> {
         name: None,
         version: None,
         migration: None,
+        needs_command: false,
         left_out: Vec::new(),
         notices: Vec::new(),
     })

@@ -11,14 +11,21 @@ use crate::interrupt::CancelToken;
 use crate::pack::clutter::clutter_part;
 use crate::pack::git::{Tracked, WorkTree};
 use crate::pack::globs::Globs;
-use crate::pack::head::{head, holds_secret};
+use crate::pack::head::head;
 use crate::pack::item::Item;
-use crate::pack::secrets::secret_part;
+use crate::pack::secret_content::is_secret;
+use crate::pack::secrets::{self, Named};
 use crate::pack::walk::walk;
-use crate::pack::{PackError, Packing, git, manifest, names};
+use crate::pack::{PackError, Packing, Refusal, git, manifest, names};
+
+/// The file by which Python knows a virtualenv.
+const VIRTUALENV: &str = "pyvenv.cfg";
 
 /// How a file begins that Git LFS keeps elsewhere.
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+
+const FILES_ALONE: &str = "it does not say how it is started, and nothing in it can be executed: hosts that \
+    have no command of their own for it take it for files alone; `run = []` in its release.toml says so";
 
 /// Something that was not packed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,7 +39,7 @@ pub struct LeftOut {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
-    /// It is, or looks like, a key, a certificate, an environment or a database.
+    /// It is, or looks like, a private key, a password, an environment or a database.
     Secret,
     /// A glob says so.
     Excluded,
@@ -63,6 +70,8 @@ pub(super) struct Listing {
     pub(super) left_out: BTreeMap<String, Why>,
     /// What git tracks and the disk does not have.
     missing: Vec<String>,
+    /// What no host takes.
+    refused: Vec<Refusal>,
     pub(super) notices: Vec<String>,
     pub(super) label: Option<String>,
     /// The commit, and what `git describe` says of what is packed.
@@ -77,15 +86,22 @@ pub(super) fn list(packing: &Packing<'_>, cancel: &CancelToken) -> Result<Listin
     if !root.metadata().map_err(PackError::absent(root))?.is_dir() {
         return Err(PackError::NotADirectory(root.to_owned()));
     }
-    let manifest = manifest::of_tree(root)?;
+    let manifest::OfTree { manifest, file, others } = manifest::of_tree(root)?;
     let PackSection { include, exclude: also } = manifest.pack.clone().unwrap_or_default();
     let (include, taken) = (Globs::anchored(&include)?, Globs::floating(packing.include)?);
     let exclude = Globs::floating(also.iter().chain(exclude))?;
     let git = git::look(root, git_variables, cancel)?;
     let output = within(root, output);
     let (include, taken) = (&include, &taken);
-    let rules = Rules { root, include, taken, exclude: &exclude, output, cancel };
+    let rules = Rules { root, file, include, taken, exclude: &exclude, output, cancel };
     let mut listing = Listing::default();
+    if !others.is_empty() {
+        listing.notices.push(format!(
+            "release.toml is left alone: it has keys of another tool ({}) and none of swarm's, which may stand \
+             in swarm-release.toml",
+            others.join(", ")
+        ));
+    }
     match &git {
         Some(tree) if include.is_empty() => rules.tracked(&mut listing, tree)?,
         Some(_) => rules.walked(&mut listing)?,
@@ -100,24 +116,28 @@ pub(super) fn list(packing: &Packing<'_>, cancel: &CancelToken) -> Result<Listin
         return Err(PackError::Missing { path: first.clone(), more: others.len() });
     }
     listing.time = git.as_ref().and_then(|git| git.commit.as_ref()).map_or(0, |commit| commit.time);
-    listing.label = git.as_ref().and_then(|tree| label(tree, &listing));
+    let file = file.filter(|file| listing.items.contains_key(*file));
+    listing.label = git.as_ref().and_then(|tree| label(tree, file));
     listing.origin = git.and_then(|tree| origin(tree, listing.label.as_deref()));
-    if listing.items.contains_key(ReleaseManifest::FILE) {
+    if file.is_some() {
         listing.manifest = manifest;
     }
+    listing.take_identity(root);
     if let Some(glob) = include.unused().chain(taken.unused()).next() {
         return Err(PackError::NotIncluded(glob.to_owned()));
     }
     let unused = exclude.unused().map(|glob| format!("the exclude {glob:?} matches nothing"));
     listing.notices.extend(unused);
+    if listing.manifest.says_nothing_of_its_start() && listing.is_files_alone() {
+        listing.notices.push(FILES_ALONE.to_owned());
+    }
     check(root, &listing, cancel)?;
     Ok(listing)
 }
 
 /// The commit's name; `-dirty` if what is packed is not what the commit says.
-fn label(tree: &WorkTree, listing: &Listing) -> Option<String> {
-    let file = ReleaseManifest::FILE;
-    let added = listing.items.contains_key(file) && !tree.tracked.contains_key(file);
+fn label(tree: &WorkTree, manifest: Option<&str>) -> Option<String> {
+    let added = manifest.is_some_and(|file| !tree.tracked.contains_key(file));
     let dirty = if tree.dirty || added { "-dirty" } else { "" };
     tree.commit.as_ref().map(|commit| format!("{}{dirty}", commit.name))
 }
@@ -140,13 +160,36 @@ fn within(root: &Path, output: &Path) -> Option<String> {
 }
 
 fn check(root: &Path, listing: &Listing, cancel: &CancelToken) -> Result<(), PackError> {
-    if !listing.items.values().any(|item| *item != Item::Directory) {
+    if listing.refused.is_empty() && !listing.items.values().any(|item| *item != Item::Directory) {
         return Err(PackError::Empty(root.to_owned()));
     }
-    names::check(&listing.items, cancel)
+    names::check(&listing.items, listing.refused.clone(), cancel)
 }
 
 impl Listing {
+    /// Where the release does not say its name or version, its project does, if that is packed.
+    fn take_identity(&mut self, root: &Path) {
+        let ReleaseManifest { name, version, .. } = &self.manifest;
+        if name.is_some() && version.is_some() {
+            return;
+        }
+        let packed = |file: &str| matches!(self.items.get(file), Some(Item::File { .. }));
+        let identity = archive::identity_of_tree(root, packed);
+        self.manifest.name = self.manifest.name.take().or(identity.name);
+        self.manifest.version = self.manifest.version.take().or(identity.version);
+    }
+
+    /// Whether it neither says how the release is started, nor is files alone.
+    pub(super) fn needs_command(&self) -> bool {
+        self.manifest.says_nothing_of_its_start() && !self.is_files_alone()
+    }
+
+    fn is_files_alone(&self) -> bool {
+        let executable = |item: &Item| matches!(item, Item::File { executable: true, .. });
+        let executables = self.items.values().any(executable);
+        self.manifest.is_files_alone(executables, |name| self.items.contains_key(name))
+    }
+
     /// Whether something of it is packed: a file, or one below a directory, whose path ends in `/`.
     fn has(&self, path: &str) -> bool {
         self.items.contains_key(path)
@@ -161,6 +204,8 @@ impl Listing {
 
 struct Rules<'a> {
     root: &'a Path,
+    /// The file in which the release says what it is, if there is one.
+    file: Option<&'static str>,
     /// What is packed instead of what git tracks.
     include: &'a Globs,
     /// What is packed besides, though it would be left out.
@@ -171,7 +216,7 @@ struct Rules<'a> {
 }
 
 impl Rules<'_> {
-    /// What git tracks, and `release.toml`, by which it was packed.
+    /// What git tracks, and the file by which it was packed.
     fn tracked(&self, listing: &mut Listing, tree: &WorkTree) -> Result<(), PackError> {
         if tree.tracked.is_empty() && self.taken.is_empty() {
             return Err(PackError::NothingTracked(self.root.to_owned()));
@@ -179,10 +224,9 @@ impl Rules<'_> {
         for (path, tracked) in &tree.tracked {
             self.consider(listing, path, Some(tracked))?;
         }
-        let manifest = ReleaseManifest::FILE;
         // Also where git ignores it, which each user can tell it to.
-        if !tree.tracked.contains_key(manifest) && self.root.join(manifest).exists() {
-            self.consider(listing, manifest, None)?;
+        if let Some(file) = self.file.filter(|file| !tree.tracked.contains_key(*file)) {
+            self.consider(listing, file, None)?;
         }
         if !self.taken.is_empty() {
             let untracked = walk(self.root, self.cancel, |path| {
@@ -223,7 +267,7 @@ impl Rules<'_> {
                 Why::Excluded
             } else if !all && is_of_git(path) {
                 return !self.taken.matches(path);
-            } else if all && self.taken.is_empty() && clutter_part(path).is_some() {
+            } else if all && self.taken.is_empty() && self.is_clutter(path) {
                 Why::Clutter
             } else {
                 return false;
@@ -236,7 +280,7 @@ impl Rules<'_> {
             let path = &found.path;
             let (included, taken) = (self.include.matches(path), self.taken.matches(path));
             let named = taken || (included && !is_of_git(path));
-            if !(all || named || path == ReleaseManifest::FILE) {
+            if !(all || named || self.file == Some(path)) {
                 continue;
             }
             if let Some(part) = clutter_part(path).filter(|_| all && !named) {
@@ -270,7 +314,8 @@ impl Rules<'_> {
             return Ok(());
         }
         let named = self.include.names(path);
-        if let Some(part) = secret_part(path).filter(|_| !named) {
+        let says = secrets::named(path);
+        if let (Named::Secret(part), false) = (says, named) {
             let end = if part == path { "" } else { "/" };
             leave_out(format!("{part}{end}"), Why::Secret);
             return Ok(());
@@ -288,10 +333,16 @@ impl Rules<'_> {
             }
             Err(source) => return Err(PackError::Read { path: place, source }),
         };
-        let item = Item::at(&place, path, &metadata, tracked)?;
+        let item = match Item::at(&place, path, &metadata, tracked) {
+            Err(PackError::Refused(refused)) => {
+                listing.refused.extend(refused);
+                return Ok(());
+            }
+            item => item?,
+        };
         if matches!(item, Item::File { .. }) && !named {
             let head = head(&place).map_err(PackError::read(&place))?;
-            if holds_secret(&place, &head).map_err(PackError::read(&place))? {
+            if is_secret(says, &place, &head).map_err(PackError::read(&place))? {
                 leave_out(path.to_owned(), Why::Secret);
                 return Ok(());
             }
@@ -303,6 +354,11 @@ impl Rules<'_> {
         }
         listing.items.insert(path.to_owned(), item);
         Ok(())
+    }
+
+    /// Whether a directory is what builds leave lying about; a virtualenv is, whatever it is called.
+    fn is_clutter(&self, path: &str) -> bool {
+        clutter_part(path).is_some() || self.root.join(path).join(VIRTUALENV).is_file()
     }
 
     fn is_output(&self, path: &str) -> bool {

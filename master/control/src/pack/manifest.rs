@@ -1,26 +1,50 @@
-//! What a release says of itself in its `release.toml`, read by the rules of the hosts.
+//! What a release says of itself, read by the rules of the hosts.
 
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use archive::ManifestText;
 use bytes::Bytes;
-use protocol::ReleaseManifest;
+use protocol::{ManifestRead, ReleaseManifest};
 
 use crate::interrupt::CancelToken;
 use crate::pack::PackError;
 
 const READ: usize = 128 * 1024;
 
+/// What a tree says of itself.
+#[derive(Default)]
+pub(super) struct OfTree {
+    pub(super) manifest: ReleaseManifest,
+    /// In which file it is; `None` where there is none.
+    pub(super) file: Option<&'static str>,
+    /// The keys of a `release.toml` that is another tool's.
+    pub(super) others: Vec<String>,
+}
+
 /// What a tree says of itself; nothing is said where there is no such file.
-pub(super) fn of_tree(root: &Path) -> Result<ReleaseManifest, PackError> {
-    let path = root.join(ReleaseManifest::FILE);
+pub(super) fn of_tree(root: &Path) -> Result<OfTree, PackError> {
     // A root that is named by a link is where the link leads.
     let directory = root.canonicalize().map_err(PackError::read(root))?;
-    match archive::manifest_of_tree(&directory) {
-        Ok(text) => parse(&path, text),
-        Err(source) => Err(PackError::ManifestFile { path, source }),
-    }
+    let found = archive::manifest_of_tree(&directory).map_err(|error| PackError::ManifestFile {
+        path: root.join(error.file),
+        source: error.source,
+    })?;
+    let Some(found) = found else { return Ok(OfTree::default()) };
+    let file = found.file;
+    Ok(match read(&root.join(file), &found)? {
+        ManifestRead::OfAnotherTool(others) => OfTree { others, ..OfTree::default() },
+        read @ ManifestRead::Ours(_) => {
+            OfTree { manifest: read.manifest(), file: Some(file), others: Vec::new() }
+        }
+    })
+}
+
+/// Whether a tree says that it is a release. One that cannot be read does: what is wrong is told when it is
+/// packed.
+pub fn says_it_is_a_release(root: &Path) -> bool {
+    of_tree(root).map_or(true, |found| found.file.is_some())
 }
 
 /// What an archive says of itself. Only so much is read as there is before it.
@@ -29,13 +53,30 @@ pub fn manifest_in(path: &Path, cancel: &CancelToken) -> Result<ReleaseManifest,
     cancel.check()?;
     let text =
         text.map_err(|source| PackError::Archive { path: path.to_owned(), source: source.into() })?;
-    parse(path, text)
+    let found = text.map(|found| read(path, &found)).transpose()?;
+    Ok(found.map(ManifestRead::manifest).unwrap_or_default())
 }
 
-fn parse(path: &Path, text: Option<String>) -> Result<ReleaseManifest, PackError> {
-    let manifest = text.map(|text| ReleaseManifest::parse(&text)).transpose();
-    let path = || path.to_owned();
-    Ok(manifest.map_err(|source| PackError::Manifest { path: path(), source })?.unwrap_or_default())
+/// Whether an archive says nothing of its release's start, and is more than files alone. What cannot be read
+/// says nothing: its hosts will say why.
+pub fn needs_command(path: &Path, cancel: &CancelToken) -> Result<bool, PackError> {
+    let Ok(manifest) = manifest_in(path, cancel) else {
+        return Ok(cancel.check().map(|()| false)?);
+    };
+    if !manifest.says_nothing_of_its_start() {
+        return Ok(false);
+    }
+    let chunks = chunks(path, cancel).map_err(PackError::read(path))?;
+    let outline = archive::outline_of_archive(chunks);
+    cancel.check()?;
+    Ok(outline.is_ok_and(|outline| {
+        !manifest.is_files_alone(outline.executables, |name| outline.root.contains(name))
+    }))
+}
+
+fn read(path: &Path, found: &ManifestText) -> Result<ManifestRead, PackError> {
+    let read = ReleaseManifest::read(found.file, &found.text);
+    read.map_err(|source| PackError::Manifest { path: path.to_owned(), source })
 }
 
 fn chunks<'a>(
@@ -105,6 +146,21 @@ mod tests {
         assert_eq!(version(with(|archive| file(archive, "other.toml", "version = '1'"))), None);
         let bad = with(|archive| file(archive, "release.toml", "versoin = '1'"));
         assert!(matches!(bad, Err(PackError::Manifest { .. })));
+        let foreign = with(|archive| file(archive, "release.toml", "allow-branch = ['main']"));
+        assert_eq!(foreign.unwrap(), ReleaseManifest::default());
+        // The one that is ours alone counts, wherever it stands.
+        let both = |first: &'static str, second: &'static str| {
+            with(move |archive| {
+                for name in [first, second] {
+                    file(archive, name, &format!("version = '{name}'"));
+                }
+            })
+        };
+        for (first, second) in
+            [("release.toml", "swarm-release.toml"), ("swarm-release.toml", "release.toml")]
+        {
+            assert_eq!(version(both(first, second)).as_deref(), Some("swarm-release.toml"));
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod names;
 mod program;
 #[cfg(test)]
 mod reader_tests;
+mod secret_content;
 mod secrets;
 mod sink;
 #[cfg(test)]
@@ -31,10 +32,10 @@ mod updater_program;
 mod walk;
 
 pub use clutter::CLUTTER_NAMES;
-pub use error::PackError;
+pub use error::{PackError, Refusal};
 pub use inspect::{inflated, inspect, is_gzip};
 pub use left_out::{LeftOut, Why};
-pub use manifest::manifest_in;
+pub use manifest::{manifest_in, needs_command, says_it_is_a_release};
 pub use secrets::SECRET_NAMES;
 pub use tree::{Packed, Packing, pack};
 pub use updater_program::{beside_this_program, check_updater, pack_updater};

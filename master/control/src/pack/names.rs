@@ -5,36 +5,54 @@ use std::collections::BTreeMap;
 use protocol::{LinkTarget, PATH_PARTS, PathRule, RELEASE_RECORD, ReleasePath};
 
 use crate::interrupt::CancelToken;
-use crate::pack::PackError;
 use crate::pack::item::Item;
+use crate::pack::{PackError, Refusal};
 
-/// Looks at the names and the links of all entries.
-pub(super) fn check(items: &BTreeMap<String, Item>, cancel: &CancelToken) -> Result<(), PackError> {
+/// Looks at the names and the links of all entries. `refused` are those that were found bad before: all are
+/// told at once.
+pub(super) fn check(
+    items: &BTreeMap<String, Item>,
+    mut refused: Vec<Refusal>,
+    cancel: &CancelToken,
+) -> Result<(), PackError> {
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
     for (text, item) in items {
         cancel.check()?;
-        let refused = |rule: PathRule| PackError::refused(text, &rule.to_string());
-        let path: ReleasePath = text.parse().map_err(refused)?;
-        // A host may take more, and most do not.
-        if path.parts().count() > PATH_PARTS {
-            return Err(refused(PathRule::TooDeep));
-        }
-        if let Item::Link(target) = item {
-            LinkTarget::parse(target.as_bytes(), &path).map_err(refused)?;
-        }
-        if path.parts().next() == Some(RELEASE_RECORD) {
-            return Err(PackError::refused(text, "the name is reserved on every host"));
-        }
+        let ruled = check_one(text, item).map_err(|rule| rule.to_string());
         // A directory and what is in it are two names; one of them may be spelled otherwise.
-        for (end, _) in text.match_indices('/').chain([(text.len(), "")]) {
+        let ends = text.match_indices('/').map(|(end, _)| end).chain([text.len()]);
+        let other = |end: usize| {
             let key = protocol::normalised(&text[..end]);
-            if seen.insert(key, &text[..end]).is_some_and(|other| other != &text[..end]) {
-                let rule = "names must differ in more than their normalisation";
-                return Err(PackError::refused(text, rule));
-            }
-        }
+            seen.insert(key, &text[..end]).is_some_and(|other| other != &text[..end])
+        };
+        // Each is looked at: those that follow are compared with all.
+        let others = ends.map(other).filter(|other| *other).count();
+        let rule = if path_is_reserved(text) {
+            Some("the name is reserved on every host".to_owned())
+        } else if others > 0 {
+            Some("names must differ in more than their normalisation".to_owned())
+        } else {
+            ruled.err()
+        };
+        refused.extend(rule.map(|rule| Refusal { path: text.clone(), rule }));
+    }
+    if refused.is_empty() { Ok(()) } else { Err(PackError::Refused(refused)) }
+}
+
+fn check_one(text: &str, item: &Item) -> Result<(), PathRule> {
+    let path: ReleasePath = text.parse()?;
+    // A host may take more, and most do not.
+    if path.parts().count() > PATH_PARTS {
+        return Err(PathRule::TooDeep);
+    }
+    if let Item::Link(target) = item {
+        LinkTarget::parse(target.as_bytes(), &path)?;
     }
     Ok(())
+}
+
+fn path_is_reserved(text: &str) -> bool {
+    text.split('/').next() == Some(RELEASE_RECORD)
 }
 
 #[cfg(test)]
@@ -49,7 +67,7 @@ mod tests {
 
     fn fails(entries: &[(&str, Item)]) -> bool {
         let items = entries.iter().map(|(path, item)| ((*path).to_owned(), item.clone()));
-        undisturbed(|cancel| check(&items.collect(), cancel)).is_err()
+        undisturbed(|cancel| check(&items.collect(), Vec::new(), cancel)).is_err()
     }
 
     #[test]

@@ -168,7 +168,7 @@ proptest! {
             };
             let one = BTreeMap::from([(path.clone(), item)]);
             // What no updater takes is refused before it is packed.
-            if undisturbed(|cancel| super::names::check(&one, cancel)).is_ok() {
+            if undisturbed(|cancel| super::names::check(&one, Vec::new(), cancel)).is_ok() {
                 entries.insert(path, content);
             }
         }

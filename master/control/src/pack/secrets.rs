@@ -1,6 +1,5 @@
-//! What must not leave the machine with a release: keys, certificates, passwords, databases.
-//!
-//! A file is judged by its name, and by its first bytes where they betray it.
+//! What must not leave the machine with a release, by its name: keys, passwords, databases. Of some names
+//! only the content can tell (`secret_content.rs`).
 
 /// The names that are never packed unless `[pack] include` names the file letter by letter. `*`
 /// stands for anything; case does not matter. One that names a directory means all that is in it.
@@ -11,8 +10,6 @@ pub const SECRET_NAMES: &[&str] = &[
     ".netrc",
     ".pgpass",
     ".htpasswd",
-    ".npmrc",
-    ".pypirc",
     ".git-credentials",
     ".dockercfg",
     ".ssh",
@@ -20,8 +17,6 @@ pub const SECRET_NAMES: &[&str] = &[
     ".aws",
     ".kube",
     // Private keys and stores of keys.
-    "*.key",
-    "*.pem",
     "*.p8",
     "*.p12",
     "*.pfx",
@@ -29,16 +24,10 @@ pub const SECRET_NAMES: &[&str] = &[
     "*.keystore",
     "*.ppk",
     "*.kdbx",
-    "*.gpg",
     "id_rsa",
     "id_dsa",
     "id_ecdsa",
     "id_ed25519",
-    // Certificates: those of one host are wrong on every other.
-    "*.crt",
-    "*.cer",
-    "*.der",
-    "*.csr",
     // Databases.
     "*.db",
     "*.db-wal",
@@ -57,17 +46,58 @@ pub const SECRET_NAMES: &[&str] = &[
     "*.dump",
 ];
 
-/// The first part of the path whose name is a secret's, with all before it.
-pub(super) fn secret_part(path: &str) -> Option<&str> {
+/// Certificates, and what else may be public in such files: packed unless a private key is in them.
+const CERTIFICATES: &[&str] = &["*.pem", "*.crt", "*.cer", "*.der", "*.csr"];
+
+/// Keys: packed if they are public ones.
+const KEYS: &[&str] = &["*.key", "*.gpg"];
+
+/// Settings of package managers, in which there may be a password.
+const SETTINGS: &[&str] = &[".npmrc", ".yarnrc", ".yarnrc.yml", ".pypirc"];
+
+/// What says of an environment that it is only an example of one.
+const EXAMPLES: &[&str] = &["example", "sample", "template", "dist", "tmpl"];
+
+/// What a path says of what lies there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named<'a> {
+    /// This part of it, or all of it, is a secret's name.
+    Secret(&'a str),
+    /// A certificate, or a key that comes with one.
+    Certificate,
+    /// A key, private or public.
+    Key,
+    /// A package manager's settings.
+    Settings,
+    /// Nothing.
+    Plain,
+}
+
+/// What a path says of what lies there, or of a directory above it.
+pub(super) fn named(path: &str) -> Named<'_> {
+    let is = |part: &str, names: &[&str]| names.iter().any(|name| fits(part, name));
     let mut start = 0;
     for part in path.split('/') {
         let end = start + part.len();
-        if SECRET_NAMES.iter().any(|name| fits(&part.to_ascii_lowercase(), name)) {
-            return Some(&path[..end]);
+        let part = part.to_ascii_lowercase();
+        if is(&part, SECRET_NAMES) && !is_example(&part) {
+            return Named::Secret(&path[..end]);
         }
         start = end + 1;
     }
-    None
+    let name = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
+    match name.as_str() {
+        name if is(name, CERTIFICATES) => Named::Certificate,
+        name if is(name, KEYS) => Named::Key,
+        name if is(name, SETTINGS) => Named::Settings,
+        _ => Named::Plain,
+    }
+}
+
+/// `.env.example`, `sample.env` and the like.
+fn is_example(name: &str) -> bool {
+    let parts: Vec<_> = name.split(['.', '-', '_']).collect();
+    parts.contains(&"env") && parts.iter().any(|part| EXAMPLES.contains(part))
 }
 
 fn fits(part: &str, name: &str) -> bool {
@@ -76,41 +106,6 @@ fn fits(part: &str, name: &str) -> bool {
         (None, Some(start)) => part.starts_with(start),
         (None, None) => part == name,
     }
-}
-
-/// Whether a file that begins so is a private key or an SQLite database, whatever it is called. A key
-/// may stand behind a byte order mark, blanks, certificates and the attributes that OpenSSL writes.
-pub(super) fn looks_secret(head: &[u8]) -> bool {
-    if head.starts_with(b"SQLite format 3\0") || head.starts_with(b"PuTTY-User-Key-File") {
-        return true;
-    }
-    let text = text(head);
-    // What `openssl pkcs12 -nodes` writes: keys and certificates, each with its attributes.
-    let exported =
-        ["Bag Attributes", "Key Attributes"].iter().any(|begins| text.starts_with(begins));
-    exported
-        || (text.starts_with(PEM)
-            && text
-                .lines()
-                .any(|line| line.trim_start().starts_with(PEM) && line.contains("PRIVATE KEY")))
-}
-
-/// How keys and certificates begin.
-const PEM: &str = "-----BEGIN ";
-
-/// Whether what comes later in a file that begins so may be a private key.
-pub(super) fn may_hold_a_key(head: &[u8]) -> bool {
-    text(head).starts_with(PEM)
-}
-
-/// The text without what editors put before it. In UTF-16 each ASCII letter has a NUL beside it.
-fn text(head: &[u8]) -> String {
-    let wide = head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff");
-    let narrow: Vec<u8> = head.iter().copied().filter(|byte| !wide || *byte != 0).collect();
-    let narrow = if wide { &narrow[2..] } else { &narrow[..] };
-    String::from_utf8_lossy(narrow)
-        .trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
-        .to_owned()
 }
 
 #[cfg(test)]
@@ -123,41 +118,35 @@ mod tests {
             ".env",
             "deploy/.env.production",
             "prod.env",
-            "tls/server.KEY",
-            "a/b.pem",
+            "tls/server.P12",
+            "prod-env/x.jks",
             "x.sqlite3",
             "data.db-wal",
             ".ssh/config",
             "id_ed25519",
-            "certs/ca.crt",
         ] {
-            assert!(secret_part(path).is_some(), "{path}");
+            assert!(matches!(named(path), Named::Secret(_)), "{path}");
         }
         for path in ["environment.py", "src/env.rs", "keys.rs", "id_rsa.pub", "db/schema.sql"] {
-            assert_eq!(secret_part(path), None, "{path}");
+            assert_eq!(named(path), Named::Plain, "{path}");
         }
-        assert_eq!(secret_part("a/.env/bin/python"), Some("a/.env"));
+        assert_eq!(named("a/.env/bin/python"), Named::Secret("a/.env"));
     }
 
     #[test]
-    fn lesson_33_a_private_key_is_known_by_its_first_line() {
-        assert!(looks_secret(b"-----BEGIN OPENSSH PRIVATE KEY-----\nabc"));
-        assert!(looks_secret(b"\n-----BEGIN PRIVATE KEY-----\nabc"));
-        assert!(looks_secret(b"SQLite format 3\0\x10\0"));
-        assert!(looks_secret(b"\xef\xbb\xbf-----BEGIN PRIVATE KEY-----\nabc"));
-        assert!(looks_secret(b" \t\r\n\n  -----BEGIN EC PRIVATE KEY-----\nabc"));
-        assert!(looks_secret(
-            b"Bag Attributes\n    localKeyID: 01\nKey Attributes: <No Attributes>\n"
-        ));
-        assert!(looks_secret(b"-----BEGIN CERTIFICATE-----\nx\n-----BEGIN PRIVATE KEY-----\n"));
-        let wide: Vec<u8> = "\u{feff}-----BEGIN PRIVATE KEY-----\r\n"
-            .encode_utf16()
-            .flat_map(u16::to_le_bytes)
-            .collect();
-        assert!(looks_secret(&wide));
-        assert!(!looks_secret(b"-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"));
-        assert!(!looks_secret(b"-----BEGIN PUBLIC KEY-----\nabc"));
-        assert!(!looks_secret(b"let head = \"-----BEGIN PRIVATE KEY-----\";"));
-        assert!(!looks_secret(b""));
+    fn what_may_be_public_is_for_its_content_to_say() {
+        for (path, says) in [
+            ("vendor/certifi/cacert.PEM", Named::Certificate),
+            ("certs/ca.crt", Named::Certificate),
+            ("tls/server.key", Named::Key),
+            ("usr/share/keyrings/debian.gpg", Named::Key),
+            (".npmrc", Named::Settings),
+            (".env.example", Named::Plain),
+            ("deploy/.env.sample", Named::Plain),
+            ("prod-example.env", Named::Plain),
+            (".env.local", Named::Secret(".env.local")),
+        ] {
+            assert_eq!(named(path), says, "{path}");
+        }
     }
 }

@@ -15,7 +15,13 @@ fn lesson_33_what_git_tracks_is_packed_and_secrets_never() {
         ("src/main.py", "print(1)"),
         ("bin/run", "#!/bin/sh"),
         (".env", "PASSWORD=x"),
-        ("tls/server.pem", "x"),
+        (
+            "tls/server.pem",
+            "-----BEGIN CERTIFICATE-----\nMIIB\n-----BEGIN PRIVATE KEY-----\nMIIE\n",
+        ),
+        ("tls/cacert.pem", "-----BEGIN CERTIFICATE-----\nMIIB\n"),
+        (".npmrc", "legacy-peer-deps=true\n"),
+        (".env.example", "PASSWORD="),
         ("tls/unsuspicious", "-----BEGIN RSA PRIVATE KEY-----\nx"),
         ("state.sqlite3", "x"),
     ]);
@@ -26,12 +32,15 @@ fn lesson_33_what_git_tracks_is_packed_and_secrets_never() {
     assert_eq!(
         entries.into_iter().collect::<Vec<_>>(),
         [
+            (".env.example".into(), "644 PASSWORD=".into()),
             (".gitignore".into(), "644 *.log\n".into()),
+            (".npmrc".into(), "644 legacy-peer-deps=true\n".into()),
             ("bin/run".into(), "755 #!/bin/sh".into()),
             ("src/main.py".into(), "644 print(1)".into()),
+            ("tls/cacert.pem".into(), "644 -----BEGIN CERTIFICATE-----\nMIIB\n".into()),
         ]
     );
-    assert_eq!(packed.files, Some(3));
+    assert_eq!(packed.files, Some(6));
     assert_eq!(
         left_out(&packed),
         [
@@ -55,7 +64,8 @@ fn lesson_33_a_secret_that_was_named_letter_by_letter_is_packed() {
     let names: Vec<_> = entries.into_keys().collect();
     assert_eq!(names, ["app/a.py", "release.toml", "tls/ca.crt", "tls/notes"]);
     assert_eq!(left_out(&packed), [("app/a.pyc", Why::Excluded), ("tls/ca.key", Why::Secret)]);
-    assert!(packed.notices.is_empty());
+    assert_eq!(packed.notices.len(), 1, "{:?}", packed.notices);
+    assert!(packed.notices[0].contains("files alone"), "{:?}", packed.notices);
 }
 
 #[test]
@@ -75,7 +85,7 @@ fn a_plain_folder_is_packed_whole_with_a_notice() {
     assert_eq!(entries.keys().collect::<Vec<_>>(), ["a/b", "a/link", "empty/"]);
     assert_eq!(entries["a/link"], "-> ../a/b");
     assert_eq!(left_out(&packed), [(".env", Why::Secret), ("skip/", Why::Excluded)]);
-    assert_eq!(packed.notices.len(), 2);
+    assert_eq!(packed.notices.len(), 3);
     assert!(packed.notices[0].contains("no git work tree"));
     assert_eq!(packed.notices[1], r#"the exclude "*.none" matches nothing"#);
 }
@@ -91,7 +101,9 @@ fn links_that_lead_out_and_special_files_are_refused() {
     let tree = Tree::new(&[("a/b", "1")]);
     symlink("../../etc", tree.path("a/out")).unwrap();
     let refused = |tree: &Tree| match tree.pack(&[]).unwrap_err() {
-        PackError::Refused { path, rule } => (path, rule),
+        PackError::Refused(all) => {
+            all.first().map(|it| (it.path.clone(), it.rule.clone())).unwrap()
+        }
         other => panic!("{other}"),
     };
     assert_eq!(refused(&tree).0, "a/out");
@@ -99,6 +111,77 @@ fn links_that_lead_out_and_special_files_are_refused() {
     nix::unistd::mkfifo(&tree.path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     assert_eq!(refused(&tree).0, "pipe");
     assert_eq!(tree.names(&["pipe"]), ["a/b"]);
+}
+
+#[test]
+fn all_that_no_host_takes_is_named_at_once_with_what_to_exclude() {
+    let tree = Tree::new(&[("a", "1"), ("root/b", "1")]);
+    for (link, target) in
+        [("root/etc", "/etc"), ("root/usr/lib", "/usr/lib"), ("root/out", "../..")]
+    {
+        fs::create_dir_all(tree.path("root/usr")).unwrap();
+        symlink(target, tree.path(link)).unwrap();
+    }
+    nix::unistd::mkfifo(&tree.path("root/pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let error = tree.pack(&[]).unwrap_err();
+    let said = error.to_string();
+    for path in ["root/etc", "root/usr/lib", "root/out", "root/pipe"] {
+        assert!(said.contains(&format!("{path:?}: ")), "{path}: {said}");
+    }
+    let hint = explain::Explain::hint(&error).unwrap();
+    assert!(hint.contains("--exclude root "), "{hint}");
+    assert_eq!(tree.names(&["root"]), ["a"]);
+}
+
+#[test]
+fn a_virtualenv_is_left_out_whatever_it_is_called() {
+    let tree = Tree::new(&[("app.py", "1"), ("env/pyvenv.cfg", "home = /usr/bin")]);
+    fs::create_dir(tree.path("env/bin")).unwrap();
+    symlink("/usr/bin/python3", tree.path("env/bin/python3")).unwrap();
+    let (packed, entries) = tree.pack(&[]).unwrap();
+    assert_eq!(entries.into_keys().collect::<Vec<_>>(), ["app.py"]);
+    assert_eq!(left_out(&packed), [("env/", Why::Clutter)]);
+}
+
+#[test]
+fn the_file_that_is_ours_alone_counts_and_another_tools_is_left_alone() {
+    let foreign = "allow-branch = ['main']\n";
+    let tree = Tree::new(&[("release.toml", foreign), ("a", "1")]);
+    let (packed, _) = tree.pack(&[]).unwrap();
+    let said = packed.notices.iter().find(|said| said.starts_with("release.toml is left alone"));
+    assert!(said.is_some_and(|said| said.contains("allow-branch")), "{:?}", packed.notices);
+    tree.write("swarm-release.toml", "version = '2'\n[pack]\ninclude = ['a']\n");
+    let (packed, entries) = tree.pack(&[]).unwrap();
+    assert_eq!(packed.version.as_deref(), Some("2"));
+    assert_eq!(entries.into_keys().collect::<Vec<_>>(), ["a", "swarm-release.toml"]);
+    fs::remove_file(tree.path("swarm-release.toml")).unwrap();
+    tree.write("release.toml", "name = 'x'\nallow-branch = ['main']\n");
+    let error = tree.pack(&[]).unwrap_err();
+    assert!(matches!(error, PackError::Manifest { .. }), "{error}");
+    // Git tracks neither: ours is packed all the same, since the hosts read it.
+    let tree = Tree::git(&[("a", "1")]);
+    tree.write("release.toml", foreign);
+    assert_eq!(tree.names(&[]), ["a"]);
+    tree.write("swarm-release.toml", "version = '3'\n");
+    assert_eq!(tree.names(&[]), ["a", "swarm-release.toml"]);
+}
+
+#[test]
+fn the_project_says_what_the_release_does_not() {
+    let npm = r#"{"name": "web", "version": "1.2.3"}"#;
+    let tree = Tree::new(&[("package.json", npm), ("a", "1")]);
+    let called = |tree: &Tree, exclude: &[&str]| {
+        let (packed, _) = tree.pack(exclude).unwrap();
+        (packed.name, packed.version)
+    };
+    let says = |name: &str, version: &str| (Some(name.to_owned()), Some(version.to_owned()));
+    assert_eq!(called(&tree, &[]), says("web", "1.2.3"));
+    tree.write("release.toml", "name = 'shop'\n");
+    assert_eq!(called(&tree, &[]), says("shop", "1.2.3"));
+    // Hosts see only what is packed.
+    assert_eq!(called(&tree, &["package.json"]), (Some("shop".to_owned()), None));
+    tree.write("pyproject.toml", "[project]\nname = 'py'\nversion = '2.0'\n");
+    assert_eq!(called(&tree, &[]), says("shop", "2.0"));
 }
 
 #[test]

@@ -47,6 +47,10 @@ pub struct Packed {
     /// What the release does to stored data, by its `release.toml`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub migration: Option<Migrates>,
+    /// Whether it says nothing of its start, and is more than files alone; of an archive that another program
+    /// made, this is not looked at.
+    #[serde(skip)]
+    pub needs_command: bool,
     /// What was not packed.
     pub left_out: Vec<LeftOut>,
     /// What the operator should know.
@@ -74,6 +78,7 @@ pub fn pack(packing: &Packing<'_>, cancel: &CancelToken) -> Result<Packed, PackE
         files += u64::from(*item != Item::Directory);
     }
     let written = archive.finish()?;
+    let needs_command = listing.needs_command();
     let left_out = listing.left_out.into_iter().map(|(path, why)| LeftOut { path, why });
     Ok(Packed {
         path: output.to_owned(),
@@ -85,6 +90,7 @@ pub fn pack(packing: &Packing<'_>, cancel: &CancelToken) -> Result<Packed, PackE
         name: listing.manifest.name,
         version: listing.manifest.version,
         migration: listing.manifest.migrations.and_then(|section| section.migrates()),
+        needs_command,
         left_out: left_out.collect(),
         notices: listing.notices,
     })

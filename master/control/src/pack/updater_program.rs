@@ -58,6 +58,7 @@ pub fn pack_updater(
         name: None,
         version: None,
         migration: None,
+        needs_command: false,
         left_out: Vec::new(),
         notices: Vec::new(),
     })

@@ -7,6 +7,7 @@ use protocol::Kind;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
+use crate::pack::LeftOut;
 use crate::rollout::{Goal, Prepared, Source, SourceContext, SourceError, own_archive};
 use crate::updater_client::ReleaseArchive;
 
@@ -15,6 +16,8 @@ use crate::updater_client::ReleaseArchive;
 pub struct Archives {
     pub goal: Goal,
     pub updater: Option<ReleaseArchive>,
+    /// What was not packed of the release, where that is known.
+    pub(super) left_out: Vec<LeftOut>,
     /// Goes with this: archives that are not kept.
     pub(super) _temporary: Vec<TempDir>,
 }
@@ -22,14 +25,20 @@ pub struct Archives {
 impl Archives {
     /// The archives of a source, and of the updaters' own release.
     pub fn of(prepared: Prepared, updater: Option<(ReleaseArchive, Option<TempDir>)>) -> Self {
-        let Prepared { goal, temporary: release, .. } = prepared;
+        let Prepared { goal, packed, temporary: release } = prepared;
         let (updater, kept) = updater.unzip();
-        Self { goal, updater, _temporary: release.into_iter().chain(kept.flatten()).collect() }
+        let left_out = packed.map(|packed| packed.left_out).unwrap_or_default();
+        Self {
+            goal,
+            updater,
+            left_out,
+            _temporary: release.into_iter().chain(kept.flatten()).collect(),
+        }
     }
 
     /// None: the hosts have what they go to.
     pub const fn none(goal: Goal) -> Self {
-        Self { goal, updater: None, _temporary: Vec::new() }
+        Self { goal, updater: None, left_out: Vec::new(), _temporary: Vec::new() }
     }
 }
 
@@ -93,6 +102,6 @@ impl Sources {
                 Some(archive)
             }
         };
-        Ok(Archives { goal, updater, _temporary: temporary })
+        Ok(Archives { goal, updater, left_out: Vec::new(), _temporary: temporary })
     }
 }

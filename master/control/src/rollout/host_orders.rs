@@ -11,7 +11,7 @@ use protocol::{Code, Digest, HostName, HostOutcome, Kind, OrderOptions, Status};
 use store::{RolloutId, SkipReason};
 use tokio::time::{Instant, sleep};
 
-use crate::rollout::{Archives, Goal, answered, self_update};
+use crate::rollout::{Archives, Goal, answered, left_out, self_update};
 use crate::updater_client::{ClientError, OrderResult, ProgressCallback, UpdaterClient};
 
 /// How often a host that still waits for its confirmation is confirmed again, and after how long.
@@ -68,7 +68,7 @@ impl HostOrders {
         let begun = Instant::now();
         let result = if let Some(pending) = self.pending_order(host, order) {
             match self.answer(client, &pending, again, Arc::clone(&progress)).await {
-                Ok(answer) => pending.result(host, answer),
+                Ok(answer) => left_out::tell(pending.result(host, answer), &self.archives.left_out),
                 Err(error) => answered::of_error(host, pending.from, &error),
             }
         } else {

@@ -16,6 +16,7 @@ mod history;
 mod host_orders;
 mod kept_releases;
 mod ledger;
+mod left_out;
 mod observer;
 mod plan;
 mod process;

@@ -161,7 +161,15 @@ impl Source {
             }
             Self::Release(name) => {
                 let release = find(store, name)?;
-                let goal = from_home(home, &release)?;
+                let goal = match from_home(home, &release)? {
+                    Goal::Push(archive) => {
+                        let path = archive.path.clone();
+                        let look = move |cancel: &CancelToken| pack::needs_command(&path, cancel);
+                        let needs_command = beside(interrupt, look).await?;
+                        Goal::Push(Box::new(ReleaseArchive { needs_command, ..*archive }))
+                    }
+                    goal => goal,
+                };
                 Ok(Prepared { goal, packed: None, temporary: None })
             }
         }
@@ -224,7 +232,8 @@ fn named_archive(path: &Path, cancel: &CancelToken) -> Result<Packed, PackError>
     let manifest = pack::manifest_in(path, cancel);
     cancel.check()?;
     let ReleaseManifest { name, version, .. } = manifest.unwrap_or_default();
-    Ok(Packed { name, version, ..packed })
+    let needs_command = pack::needs_command(path, cancel)?;
+    Ok(Packed { name, version, needs_command, ..packed })
 }
 
 /// Runs what blocks beside the event loop.
@@ -271,7 +280,9 @@ fn from_home(home: &Home, release: &KnownRelease) -> Result<Goal, SourceError> {
     let gzip = pack::is_gzip(&path)?;
     let (bytes, digest, label) = (release.size, release.digest, release.sha.clone());
     let signed = SignedFiles::of_archive(&path, None, &digest, bytes)?;
-    Ok(Goal::Push(Box::new(ReleaseArchive { path, bytes, digest, label, gzip, signed })))
+    let needs_command = false;
+    let archive = ReleaseArchive { path, bytes, digest, label, gzip, needs_command, signed };
+    Ok(Goal::Push(Box::new(archive)))
 }
 
 fn signed(packed: &Packed, named: Option<&Path>) -> Result<Option<SignedFiles>, SigningError> {
@@ -288,6 +299,7 @@ fn release_archive(
         bytes: packed.bytes,
         digest: packed.digest,
         label: packed.label.clone(),
+        needs_command: packed.needs_command,
         signed,
     })
 }

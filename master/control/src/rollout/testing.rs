@@ -102,7 +102,15 @@ impl Fleet {
         let path = self.directory.path().join("x.tar.zst");
         std::fs::write(&path, vec![7; 500_000]).unwrap();
         let digest = digest(NEW);
-        ReleaseArchive { path, bytes: 500_000, digest, label: None, gzip: false, signed: None }
+        ReleaseArchive {
+            path,
+            bytes: 500_000,
+            digest,
+            label: None,
+            gzip: false,
+            needs_command: false,
+            signed: None,
+        }
     }
 
     pub(super) async fn plan(&self, request: &RolloutRequest) -> Result<Plan, RolloutError> {

@@ -13,6 +13,8 @@ pub struct FailureEvidence {
     pub build_output: Vec<String>,
     /// The end of what the agent printed.
     pub agent_output: Vec<String>,
+    /// How the last answer to the probe began that did not pass.
+    pub answer: Vec<String>,
     /// How the agent's process ended, if it did.
     pub agent_exit: Option<String>,
 }
@@ -28,6 +30,7 @@ impl FailureEvidence {
             detail: problem.and_then(|problem| OrderResult::from_problem(problem, 500).detail),
             build_output: lines("build_output"),
             agent_output: lines("agent_output"),
+            answer: lines("answer"),
             agent_exit: value.get("agent_exit").and_then(Value::as_str).map(str::to_owned),
         }
     }

@@ -28,6 +28,8 @@ pub struct ReleaseArchive {
     pub label: Option<String>,
     /// Whether it is gzip; else zstd.
     pub gzip: bool,
+    /// Whether a host has to know how it is started: the release does not say it.
+    pub needs_command: bool,
     /// What a release key says of it, for hosts that ask for that.
     pub signed: Option<SignedFiles>,
 }

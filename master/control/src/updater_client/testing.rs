@@ -187,6 +187,7 @@ pub(crate) fn release_archive(directory: &TempDir) -> (ReleaseArchive, Vec<u8>) 
         digest,
         label: None,
         gzip: false,
+        needs_command: false,
         signed: None,
     };
     (archive, bytes)

@@ -58,7 +58,8 @@ section! {
         pub hooks: HooksSection = HooksSection::default(),
         /// How stored data changes its form, over what the release says.
         pub migrations: MigrationsSection = MigrationsSection::default(),
-        /// How it is run.
+        /// How it is run; a command in its place is its `command`.
+        #[serde(deserialize_with = "protocol::run_or_command")]
         pub run: RunConfig = RunConfig::default(),
         /// How it shows that it is healthy.
         pub health: HealthConfig = HealthConfig::default(),

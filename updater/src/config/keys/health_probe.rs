@@ -11,8 +11,15 @@ section! {
     /// `[app.<name>.health]`. Without `url`, `tcp` and `command`, the agent's process counts: it must
     /// stay up for one `interval`.
     pub struct HealthConfig {
-        /// Asked by HTTP or HTTPS; any status from 200 to 299 is healthy.
+        /// Asked by HTTP or HTTPS, or at a Unix socket (`unix:PATH:/health`), whose path may be relative to the
+        /// release.
         pub url: Option<String> = None,
+        /// How it is asked.
+        pub method: String = "GET".to_owned(),
+        /// The statuses that are healthy; empty for those from 200 to 299.
+        pub expect: Vec<u16> = Vec::new(),
+        /// Whether the body of a healthy answer may be anything; else it must come to its end.
+        pub any_body: bool = true,
         /// The `Host` header; absent for the host and port of the URL.
         pub host: Option<String> = None,
         /// Further headers of the question.
@@ -32,8 +39,12 @@ section! {
         /// A directory with `client.crt`, `client.key` and `ca.crt` for an HTTPS probe; absent for
         /// the updater's own identity.
         pub identity: Option<PathBuf> = None,
+        /// The name that the agent's certificate is for; absent for the host of the URL.
+        pub server_name: Option<String> = None,
         /// Verify the agent's certificate.
         pub verify: bool = true,
+        /// Do not verify it where the URL is one of this machine's own.
+        pub insecure_localhost: bool = false,
         /// Ask without a client certificate.
         pub anonymous: bool = false,
         /// Waits before the first probe.

@@ -13,7 +13,8 @@ section! {
     pub struct RunConfig {
         /// What starts and stops the agent.
         pub kind: RunnerKind = RunnerKind::Process,
-        /// The command, relative to the release; absent for what the release says.
+        /// The command, relative to the release; absent for what the release says, and empty for no process.
+        #[serde(deserialize_with = "protocol::program_command")]
         pub command: Option<Command> = None,
         /// Units, for the `systemd` runner, in the order in which they are started.
         pub units: Vec<String> = Vec::new(),
@@ -50,7 +51,24 @@ section! {
     }
 }
 
+impl From<Command> for RunConfig {
+    fn from(command: Command) -> Self {
+        Self { command: Some(command), ..Self::default() }
+    }
+}
+
 impl RunConfig {
+    /// Whether it says how every release is started, or that none is; else each release has to.
+    pub const fn says_how(&self) -> bool {
+        matches!(self.kind, RunnerKind::Systemd) || self.command.is_some()
+    }
+
+    /// Whether it says how every release is started: none of them is without a process.
+    pub fn starts_each(&self) -> bool {
+        self.kind == RunnerKind::Systemd
+            || self.command.as_ref().is_some_and(|command| !command.0.is_empty())
+    }
+
     /// Whether each start is wanted as a unit made for it: not where the updater has sockets to pass on,
     /// which systemd cannot.
     pub fn wants_unit(&self) -> bool {

@@ -101,8 +101,11 @@ fn validate_run(section: &str, run: &RunConfig, findings: &mut Vec<Finding>) {
             format!("{section}.command"),
             "is not set: every release has to say it in its release.toml",
         )),
-        Some(command) if command.0.first().is_none_or(String::is_empty) => {
-            findings.push(Finding::error(format!("{section}.command"), "is empty"));
+        Some(command) if command.0.first().is_some_and(String::is_empty) => {
+            findings.push(
+                Finding::error(format!("{section}.command"), "is empty")
+                    .hint("for releases without a process, say []"),
+            );
         }
         Some(_) => {}
     }

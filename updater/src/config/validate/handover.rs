@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::config::{AppConfig, Finding, RunConfig, RunnerKind, Strategy};
+use crate::config::{AppConfig, Finding, RunConfig, RunnerKind, Strategy, UNIX};
 use crate::systemd::is_template;
 
 pub(super) fn validate(section: &str, app: &AppConfig, findings: &mut Vec<Finding>) {
@@ -27,12 +27,23 @@ pub(super) fn validate(section: &str, app: &AppConfig, findings: &mut Vec<Findin
         }
         return;
     }
+    if run.kind == RunnerKind::Process && run.command.as_ref().is_some_and(|it| it.0.is_empty()) {
+        let text = "is empty: without a process there is nothing to hand over";
+        findings.push(Finding::error(key("run.command"), text));
+    }
     if run.kind == RunnerKind::Systemd {
         validate_units(&key("run.units"), run, findings);
     } else if run.sockets.is_empty() {
         findings.push(
             Finding::error(key("run.sockets"), "is not set: one agent cannot follow the other")
                 .hint("say where it listens, for example [\"127.0.0.1:8765\"]"),
+        );
+    }
+    let asked = health.ready_url.as_ref().or(health.url.as_ref());
+    if asked.is_some_and(|url| url.starts_with(UNIX)) {
+        findings.push(
+            Finding::error(key("health.ready_url"), "cannot be asked at a Unix socket")
+                .hint("which of two agents took a connection is known of TCP alone"),
         );
     }
     if health.ready_url.is_none() && health.url.is_none() && health.tcp.is_none() {

@@ -1,11 +1,12 @@
 //! `[app.<name>.health]`: the probe and the watch.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method};
+use rustls::pki_types::ServerName;
 
 use super::refuse_zero;
-use crate::config::{Finding, HealthConfig};
+use crate::config::{Finding, HealthConfig, UNIX, is_local, split_unix};
 
 pub(super) fn validate(section: &str, health: &HealthConfig, findings: &mut Vec<Finding>) {
     validate_target(section, health, findings);
@@ -13,6 +14,7 @@ pub(super) fn validate(section: &str, health: &HealthConfig, findings: &mut Vec<
         validate_url(format!("{section}.ready_url"), url, findings);
     }
     validate_headers(section, health, findings);
+    validate_question(section, health, findings);
     validate_tls(section, health, findings);
     validate_pointer(section, health, findings);
     for (name, zero) in [
@@ -78,6 +80,16 @@ fn validate_target(section: &str, health: &HealthConfig, findings: &mut Vec<Find
 }
 
 fn validate_url(key: String, url: &str, findings: &mut Vec<Finding>) {
+    if url.starts_with(UNIX) {
+        let path = split_unix(url).map(|(_, path)| path.parse::<http::uri::PathAndQuery>());
+        if !matches!(path, Some(Ok(_))) {
+            findings.push(
+                Finding::error(key, format!("{url:?} names no socket"))
+                    .hint("for example unix:run/app.sock:/health, relative to the release"),
+            );
+        }
+        return;
+    }
     let parts = url.parse::<http::Uri>().ok().map(http::Uri::into_parts);
     let Some((scheme, authority)) = parts.and_then(|parts| parts.scheme.zip(parts.authority))
     else {
@@ -104,9 +116,33 @@ fn has_a_port_or_none(authority: &http::uri::Authority) -> bool {
     written.is_empty() || authority.port_u16().is_some_and(|port| port > 0)
 }
 
-fn is_local(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+/// What is asked, and which answers pass.
+fn validate_question(section: &str, health: &HealthConfig, findings: &mut Vec<Finding>) {
+    if Method::from_bytes(health.method.as_bytes()).is_err()
+        || health.method != health.method.to_ascii_uppercase()
+    {
+        findings.push(
+            Finding::error(
+                format!("{section}.method"),
+                format!("{:?} is no method", health.method),
+            )
+            .hint("for example \"GET\", \"HEAD\" or \"POST\""),
+        );
+    }
+    for status in health.expect.iter().filter(|status| !(100..=599).contains(*status)) {
+        let text = format!("{status} is no status");
+        findings.push(Finding::error(format!("{section}.expect"), text).hint("from 100 to 599"));
+    }
+    let default = HealthConfig::default();
+    let set = [
+        ("method", health.method != default.method),
+        ("expect", health.expect != default.expect),
+        ("any_body", health.any_body != default.any_body),
+    ];
+    let asks = health.url.is_some() || health.ready_url.is_some();
+    for (name, _) in set.iter().filter(|(_, set)| *set && !asks) {
+        findings.push(Finding::warning(format!("{section}.{name}"), "means nothing without a url"));
+    }
 }
 
 fn validate_headers(section: &str, health: &HealthConfig, findings: &mut Vec<Finding>) {
@@ -142,7 +178,31 @@ fn validate_tls(section: &str, health: &HealthConfig, findings: &mut Vec<Finding
         ("identity", health.identity.is_some()),
         ("anonymous", health.anonymous),
         ("verify", !health.verify),
+        ("server_name", health.server_name.is_some()),
+        ("insecure_localhost", health.insecure_localhost),
     ];
+    if health.server_name.as_ref().is_some_and(|name| ServerName::try_from(name.as_str()).is_err())
+    {
+        let key = format!("{section}.server_name");
+        findings.push(
+            Finding::error(key, "is no name of a server").hint("for example app.example.org"),
+        );
+    }
+    let elsewhere = |url: &&String| {
+        let uri = url.parse::<http::Uri>().ok();
+        uri.is_some_and(|uri| uri.host().is_some_and(|host| !is_local(host)))
+    };
+    if health.insecure_localhost
+        && [&health.url, &health.ready_url].into_iter().flatten().any(|url| elsewhere(&url))
+    {
+        findings.push(
+            Finding::error(
+                format!("{section}.insecure_localhost"),
+                "is for a url of this machine alone",
+            )
+            .hint("its certificate is verified; server_name says for which name"),
+        );
+    }
     for (name, _) in tls_keys.iter().filter(|(_, set)| *set && !https) {
         findings.push(Finding::warning(
             format!("{section}.{name}"),
@@ -219,6 +279,39 @@ mod tests {
         assert_said(&found, "error: app.agent.health.headers.Host: is a header of its own");
         let found = said_of_health("tcp = '127.0.0.1:1'\nhost = 'c'\n");
         assert_said(&found, "warning: app.agent.health.host: means nothing");
+    }
+
+    #[test]
+    fn what_is_asked_and_expected_can_be_asked_and_answered() {
+        let url = "url = 'http://127.0.0.1/'\n";
+        let fine = "method = 'HEAD'\nexpect = [200, 204, 301]\nany_body = true\n";
+        let found = said_of_health(&format!("{url}{fine}"));
+        assert!(!found.iter().any(|said| said.contains("health")), "{found:?}");
+        let found = said_of_health(&format!("{url}method = 'get it'\nexpect = [20]\n"));
+        assert_said(&found, "error: app.agent.health.method: \"get it\" is no method");
+        assert_said(&found, "error: app.agent.health.expect: 20 is no status");
+        let found = said_of_health("tcp = '127.0.0.1:1'\nexpect = [200]\n");
+        assert_said(&found, "warning: app.agent.health.expect: means nothing");
+    }
+
+    #[test]
+    fn a_socket_is_named_with_what_is_asked_there() {
+        let found = said_of_health("url = 'unix:run/app.sock:/health'\n");
+        assert!(!found.iter().any(|said| said.contains("health")), "{found:?}");
+        for url in ["unix:", "unix:../app.sock:/health"] {
+            let found = said_of_health(&format!("url = '{url}'\n"));
+            assert_said(&found, "error: app.agent.health.url: ");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_believed_without_a_certificate() {
+        let found = said_of_health("url = 'https://localhost/'\ninsecure_localhost = true\n");
+        assert!(!found.iter().any(|said| said.contains("health")), "{found:?}");
+        let found = said_of_health("url = 'https://example.org/'\ninsecure_localhost = true\n");
+        assert_said(&found, "error: app.agent.health.insecure_localhost: is for a url of this");
+        let found = said_of_health("url = 'https://localhost/'\nserver_name = 'a b'\n");
+        assert_said(&found, "error: app.agent.health.server_name: ");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `links`: names under `shared/` that appear in each release.
 
+use protocol::ReleaseManifest;
+
 use crate::config::Finding;
 
 pub(super) fn validate(section: &str, links: &[String], findings: &mut Vec<Finding>) {
@@ -25,6 +27,10 @@ pub(super) fn validate(section: &str, links: &[String], findings: &mut Vec<Findi
     }
 }
 
+/// What a release has of its own at its root.
+const OF_THE_RELEASE: [&str; 3] =
+    [protocol::RELEASE_RECORD, ReleaseManifest::FILE, ReleaseManifest::OWN_FILE];
+
 fn broken_rule(link: &str) -> Option<&'static str> {
     let plain = link.strip_suffix('/').unwrap_or(link);
     if link.starts_with('/') {
@@ -35,7 +41,7 @@ fn broken_rule(link: &str) -> Option<&'static str> {
         Some("has an empty part in its path")
     } else if plain.chars().any(|c| c.is_control() || c == '\\') {
         Some("has a control character or a backslash")
-    } else if plain == protocol::RELEASE_RECORD || plain == protocol::ReleaseManifest::FILE {
+    } else if OF_THE_RELEASE.contains(&plain) {
         Some("is a file of the release itself")
     } else {
         None

@@ -66,6 +66,19 @@ fn https_with_the_updaters_certificate_is_proven() {
 }
 
 #[test]
+fn https_takes_the_name_that_it_was_told_and_anything_of_this_machine_if_told() {
+    let agent = Secure::new("CERT_NONE");
+    let named = |name: &str| {
+        let name = Some(name.to_owned());
+        agent.prove("updater", |health| health.server_name = name)
+    };
+    assert!(named("localhost").passed);
+    assert!(!named("elsewhere.example.org").passed);
+    let report = agent.prove("stranger", |health| health.insecure_localhost = true);
+    assert!(report.passed, "{}", report.detail);
+}
+
+#[test]
 fn https_believes_only_its_own_authority_unless_told_otherwise() {
     let agent = Secure::new("CERT_NONE");
     assert!(agent.prove("updater", |health| health.anonymous = true).passed);

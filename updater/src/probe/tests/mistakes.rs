@@ -19,6 +19,14 @@ fn a_probe_that_no_program_could_pass_is_known_as_such() {
     let elsewhere = HealthConfig { tcp: Some(free.to_string()), ..quick() };
     assert_eq!(mistake(&running, elsewhere), Some(ProbeMistake::ListensElsewhere));
     assert_eq!(mistake(&running, running.http()), None);
+    let named = Running::answering("def answer(path):\n    return 421, 'no such site', {}");
+    assert_eq!(mistake(&named, named.http()), Some(ProbeMistake::QuestionRefused));
+    // What is ill, or has no such page yet, may become well by a release.
+    for status in ["404", "503"] {
+        let running =
+            Running::answering(&format!("def answer(path):\n    return {status}, '', {{}}"));
+        assert_eq!(mistake(&running, running.http()), None, "{status}");
+    }
     // What listens nowhere is ill, and the probe may be right.
     let deaf = Running::new("tell(1)\ntime.sleep(1000)");
     let refused = HealthConfig { tcp: Some(free.to_string()), ..quick() };

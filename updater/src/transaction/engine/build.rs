@@ -192,6 +192,7 @@ impl Engine {
             ignored_lock: plan.ignored_lock.map(str::to_owned),
             commit,
             describe,
+            files_alone: self.files_alone,
             units: std::mem::take(&mut self.units),
         };
         write_record(release, &record)?;

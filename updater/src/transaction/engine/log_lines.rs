@@ -151,6 +151,7 @@ impl Engine {
         let started = self.started.as_ref().filter(|agent| Some(agent.digest()) == target);
         match started {
             Some(agent) => format!("started as process {}", agent.process().pid),
+            None if self.has_no_process() => "nothing to start: it has no process".to_owned(),
             None => "the agent runs on".to_owned(),
         }
     }
@@ -160,8 +161,14 @@ impl Engine {
         match self.report.as_ref().and_then(|report| report.proof) {
             Some(Proof::Echo) => format!("{short} is proven by its echo"),
             Some(Proof::Process) => format!("{short} is proven by its process"),
+            None if self.has_no_process() => format!("{short} is whole, and has no process"),
             None => format!("{short} answers"),
         }
+    }
+
+    fn has_no_process(&self) -> bool {
+        let target = self.journal.target();
+        target.is_some_and(|digest| self.app.agent.has_process(&digest).is_ok_and(|has| !has))
     }
 
     fn from(&self) -> String {

@@ -19,7 +19,10 @@ impl Engine {
     /// Asks until the release has shown that it is the one that answers.
     pub(super) fn prove(&mut self) -> Result<(), Failure> {
         let (release, instance) = self.agent()?;
-        let expectation = self.expectation(release, &instance);
+        if instance.is_none() {
+            self.refuse_changed_tree(&release)?;
+        }
+        let expectation = self.expectation(release, instance.clone());
         let stop = self.stop_signal();
         let mut notes =
             ProbeNotes::new(&self.app.status, &self.journal.transaction, &mut self.evidence);
@@ -34,7 +37,7 @@ impl Engine {
             checkpoint("proven");
             return Ok(());
         }
-        Err(self.unproven(&detail, &instance))
+        Err(self.unproven(&detail, instance.as_ref()))
     }
 
     /// A probe that is wrong in itself, as the program shows that runs, would take back every release: it is
@@ -45,7 +48,7 @@ impl Engine {
             return Ok(());
         }
         let Some(instance) = self.app.agent.running_instance(&from) else { return Ok(()) };
-        let expected = self.app.settings.expectation(from, None, instance, false);
+        let expected = self.app.settings.expectation(from, None, Some(instance), false);
         let probe = &self.app.agent.probe;
         if probe.kind() == ProbeKind::None || probe.kind() == ProbeKind::Command {
             return Ok(());
@@ -61,7 +64,8 @@ impl Engine {
         let detail = format!(
             "the probe of this host fails on the program that runs, and no release could pass it: {mistake} \
              ({}); mend [app.{}.health] there, or say force",
-            answer.detail, self.app.settings.name
+            answer.words(),
+            self.app.settings.name
         );
         Err(Failure::host_problem(Problem::new(Code::NotSupported, detail)))
     }
@@ -81,7 +85,7 @@ impl Engine {
     /// Goes on asking for the rest of the watch.
     pub(super) fn watch(&mut self) -> Result<(), Failure> {
         let (release, instance) = self.agent()?;
-        let expectation = self.expectation(release, &instance);
+        let expectation = self.expectation(release, instance.clone());
         let left = self.remaining(self.journal.watch.0);
         let begin = if self.resumed { Watch::resumed } else { Watch::new };
         let probe = &self.app.agent.probe;
@@ -92,29 +96,38 @@ impl Engine {
         let watching = watch(probe, &expectation, whole, |answer: &Answer| notes.take(answer));
         let watched = stop.or(&self.app.handle, watching)?;
         checkpoint("watched");
-        watched.map_err(|failure| self.unproven(&failure.to_string(), &instance))
+        watched.map_err(|failure| self.unproven(&failure.to_string(), instance.as_ref()))
     }
 
-    fn agent(&self) -> Result<(Digest, Instance), Failure> {
+    /// A release without a process is proven by its files, and by what its probe says besides.
+    fn refuse_changed_tree(&self, release: &Digest) -> Result<(), Failure> {
+        let Some(lost) = self.app.settings.damage(release)? else { return Ok(()) };
+        let detail = format!("{lost} of {} is not as it was after its build", release.short());
+        Err(Failure::host_problem(Problem::new(Code::RolledBack, detail)))
+    }
+
+    /// The release that is to be proven, and its agent, unless it has no process.
+    fn agent(&self) -> Result<(Digest, Option<Instance>), Failure> {
         let release = self.destination()?;
         // One that was started here is known also if it has ended since, and how.
         let started = self.started.clone().filter(|started| started.digest() == release);
-        started
-            .or_else(|| self.app.agent.running_instance(&release))
-            .map(|agent| (release, agent))
-            .ok_or_else(|| {
-                let problem = Problem::new(Code::RolledBack, "the agent does not run any more");
-                Failure::release_problem(Problem { output: self.agent_output(), ..problem })
-            })
+        let agent = started.or_else(|| self.app.agent.running_instance(&release));
+        if agent.is_none() && !self.app.agent.has_process(&release)? {
+            return Ok((release, None));
+        }
+        agent.map(|agent| (release, Some(agent))).ok_or_else(|| {
+            let problem = Problem::new(Code::RolledBack, "the agent does not run any more");
+            Failure::release_problem(Problem { output: self.agent_output(), ..problem })
+        })
     }
 
-    fn expectation(&self, release: Digest, instance: &Instance) -> Expectation {
+    fn expectation(&self, release: Digest, instance: Option<Instance>) -> Expectation {
         let other = match self.journal.direction {
             Direction::Forward => self.journal.from,
             Direction::Back => self.journal.to,
         };
         let process_too = self.journal.from == self.journal.to;
-        self.app.settings.expectation(release, other, instance.clone(), process_too)
+        self.app.settings.expectation(release, other, instance, process_too)
     }
 
     /// What is left of a phase's time. It goes on while the updater is down or the machine sleeps;
@@ -144,9 +157,12 @@ impl<'a> ProbeNotes<'a> {
 
     fn take(&mut self, answer: &Answer) {
         self.attempt += 1;
-        let (attempt, passed, detail) = (self.attempt, answer.passed(), answer.detail.clone());
+        let (attempt, passed, detail) = (self.attempt, answer.passed(), answer.words());
         let verdict = if passed { "passed" } else { "failed" };
         self.evidence.probe(format!("{attempt}: {verdict}: {detail}"));
+        if let Some(body) = answer.body.as_ref().filter(|_| !passed) {
+            self.evidence.answer = body.lines().map(str::to_owned).collect();
+        }
         self.status.publish(Some(self.transaction), EventKind::Probe { attempt, passed, detail });
     }
 }

@@ -6,12 +6,12 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use archive::{Progress, UnpackError, UnpackLimits, unpack};
-use common::chain;
-use protocol::{Code, Digest, EventKind, Problem, ReleaseManifest, SignatureError};
+use common::{chain, failed_to};
+use protocol::{Code, Digest, EventKind, Kind, Problem, ReleaseManifest, SignatureError};
 
 use super::Engine;
 use crate::config::LimitsConfig;
-use crate::runner::{check_units, read_units};
+use crate::runner::{check_units, command_of, read_units};
 use crate::sys::checkpoint;
 use crate::sys::fs::free_space;
 use crate::transaction::manifest::unread;
@@ -73,17 +73,41 @@ impl Engine {
         check_units(&self.app.settings.config.run, manifest.units.as_ref())
             .map_err(|detail| Problem::new(Code::NotSupported, detail))?;
         let host = [std::env::consts::OS, std::env::consts::ARCH];
-        let wanted = [("os", manifest.os, host[0]), ("arch", manifest.arch, host[1])];
+        let said = (manifest.os.as_deref(), manifest.arch.as_deref());
+        let wanted = [("os", said.0, host[0]), ("arch", said.1, host[1])];
         for (key, wanted, host) in wanted {
-            if let Some(wanted) = wanted.filter(|wanted| wanted != host) {
+            if let Some(wanted) = wanted.filter(|wanted| *wanted != host) {
                 let detail = format!("release.toml says {key} = {wanted:?}; this host is {host:?}");
                 return Err(Problem::new(Code::PlatformMismatch, detail).into());
             }
         }
+        self.check_start(&manifest)?;
         // Now, while nothing but the updater has written to the tree.
         let staging = self.app.settings.layout.staging(self.transaction());
         self.units = read_units(&staging, manifest.units.as_ref())
             .map_err(|(path, error)| unread(&path, "units", &error))?;
+        Ok(())
+    }
+
+    /// Whether it is known how the release is started, or that nothing is; and, where only now it is known to
+    /// have a process, whether its port is free.
+    fn check_start(&mut self, manifest: &ReleaseManifest) -> Result<(), Failure> {
+        let run = &self.app.settings.config.run;
+        if self.journal.kind == Kind::SelfUpdate {
+            return Ok(());
+        }
+        if run.says_how() && (run.starts_each() || self.journal.kind != Kind::Update) {
+            return Ok(());
+        }
+        let staging = self.app.settings.layout.staging(self.transaction());
+        let executables = self.received.as_ref().is_none_or(|received| received.executables > 0);
+        self.files_alone = manifest.says_nothing_of_its_start()
+            && manifest.is_files_alone(executables, |name| staging.join(name).exists());
+        let command = command_of(run, manifest.run.as_ref(), self.files_alone)
+            .map_err(|error| Problem::new(Code::NotSupported, failed_to(&error)))?;
+        if command.is_some() && self.journal.kind == Kind::Update && !self.force {
+            self.app.refuse_taken_port()?;
+        }
         Ok(())
     }
 

@@ -35,7 +35,11 @@ impl Engine {
             return same_boot && self.runs_beside();
         }
         let agent = &self.app.agent;
-        let target = self.journal.target();
-        same_boot && target.is_some_and(|digest| agent.running_instance(&digest).is_some())
+        let runs = |digest: Digest| {
+            // Nothing that was started has to be there, on whichever boot.
+            let nothing = agent.has_process(&digest).is_ok_and(|has| !has);
+            nothing || (same_boot && agent.running_instance(&digest).is_some())
+        };
+        self.journal.target().is_some_and(runs)
     }
 }

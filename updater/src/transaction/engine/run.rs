@@ -164,12 +164,25 @@ impl Engine {
             _ => Failure::host_problem(Problem { code: Code::NotSupported, ..*failure.problem }),
         };
         let launch = self.app.agent.launch(&self.destination()?).map_err(refused)?;
+        let Some(launch) = launch else { return self.refuse_handover_to_nothing() };
         let run = &self.app.settings.config.run;
         if run.kind == RunnerKind::Process {
             let runner = self.app.agent.runner();
             runner.check(&launch).map_err(|error| unstartable(&error, &launch))?;
         }
         Ok(())
+    }
+
+    /// Without a process there is nothing to hand over to.
+    fn refuse_handover_to_nothing(&self) -> Result<(), Failure> {
+        if !self.journal.handover {
+            return Ok(());
+        }
+        let detail = format!(
+            "the release has no process, and [app.{}.run] says strategy = \"handover\" there",
+            self.app.settings.name
+        );
+        Err(Failure::host_problem(Problem::new(Code::NotSupported, detail)))
     }
 
     fn publish_phase(&mut self) {

@@ -47,7 +47,10 @@ impl Engine {
                 app.agent.forget_stopped()?;
                 handover.clear_beside(limit)?;
                 self.run_hook_between_agents()?;
-                let launch = app.agent.launch(&release)?;
+                let Some(launch) = app.agent.launch(&release)? else {
+                    // What was active before this app was handed over: all there is to do is to end the new one.
+                    return self.stop_agent();
+                };
                 handover.start_beside(&launch).map_err(|error| start_failure(&error))?
             }
         };
@@ -55,7 +58,7 @@ impl Engine {
         checkpoint("agent_started_beside");
         let ready = self.stop_signal().or(&app.handle, app.agent.readiness.wait(&started))?;
         if let Err(detail) = ready {
-            let failure = self.unproven(&detail, &started);
+            let failure = self.unproven(&detail, Some(&started));
             if !back {
                 return Err(failure);
             }

@@ -37,6 +37,8 @@ pub(in crate::transaction) struct Engine {
     pub(super) manifest: Option<Box<VerifiedManifest>>,
     pub(super) label: Option<String>,
     pub(super) received: Option<Received>,
+    /// Whether what came is files alone, and says nothing of its start.
+    pub(super) files_alone: bool,
     /// The unit files that came in the archive, by their names.
     pub(super) units: BTreeMap<String, String>,
     /// How the release was built, where this updater has done that.
@@ -148,6 +150,7 @@ impl Engine {
             manifest: None,
             label: None,
             received: None,
+            files_alone: false,
             units: BTreeMap::new(),
             built: None,
             report: None,

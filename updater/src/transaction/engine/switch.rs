@@ -14,6 +14,9 @@ use crate::sys::output::TAIL_LINES;
 use crate::transaction::Failure;
 use crate::transaction::machine::Direction;
 
+/// Stands before what the program answered, behind what it printed.
+const ANSWER: &str = "its answer to the probe began:";
+
 impl Engine {
     /// Points `active` to the release.
     pub(super) fn switch(&mut self) -> Result<(), Failure> {
@@ -58,8 +61,9 @@ impl Engine {
         let runner = app.agent.runner();
         if self.journal.direction == Direction::Forward {
             // What is in the way is better seen while the old one still runs.
-            let launch = app.agent.launch(&release)?;
-            runner.check(&launch).map_err(|error| start_failure(&error))?;
+            if let Some(launch) = app.agent.launch(&release)? {
+                runner.check(&launch).map_err(|error| start_failure(&error))?;
+            }
         }
         self.refuse_other_form(&release)?;
         self.stop_agent()?;
@@ -67,10 +71,11 @@ impl Engine {
         app.agent.forget_stopped()?;
         checkpoint("agent_stopped");
         self.run_hook_between_agents()?;
-        let launch = app.agent.launch(&release)?;
-        let started = runner.start(&launch).map_err(|error| start_failure(&error))?;
-        self.started = Some(started);
-        checkpoint("agent_started");
+        if let Some(launch) = app.agent.launch(&release)? {
+            let started = runner.start(&launch).map_err(|error| start_failure(&error))?;
+            self.started = Some(started);
+            checkpoint("agent_started");
+        }
         self.app.refresh();
         Ok(())
     }
@@ -94,13 +99,21 @@ impl Engine {
 
     /// What was started could not be proven, for a reason that the operator is told with the end of the
     /// agent's output.
-    pub(super) fn unproven(&mut self, detail: &str, instance: &Instance) -> Failure {
+    pub(super) fn unproven(&mut self, detail: &str, instance: Option<&Instance>) -> Failure {
         if self.journal.direction == Direction::Forward {
-            self.evidence.agent_exit = instance.exit().map(|exit| exit.describe());
+            let exit = instance.and_then(Instance::exit);
+            self.evidence.agent_exit = exit.map(|exit| exit.describe());
         }
-        let output = self.agent_output();
-        let untaken = untaken_sockets(instance, &self.app.settings.config.run.sockets, &output);
+        let mut output = self.agent_output();
+        let sockets = &self.app.settings.config.run.sockets;
+        let untaken = instance.and_then(|agent| untaken_sockets(agent, sockets, &output));
         let all = [Some(detail.to_owned()), untaken].into_iter().flatten().collect::<Vec<_>>();
+        // Where it is one short line, the detail has it.
+        let answer = &self.evidence.answer;
+        if answer.len() > 1 || answer.iter().any(|line| !detail.contains(line)) {
+            output.push(ANSWER.to_owned());
+            output.extend(answer.iter().cloned());
+        }
         let problem = Problem::new(Code::RolledBack, all.join("; "));
         Failure::release_problem(Problem { output, ..problem })
     }

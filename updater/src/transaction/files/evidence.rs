@@ -35,6 +35,9 @@ pub struct Evidence {
     pub journal: Vec<Entered>,
     /// Every answer to the probe.
     pub probes: Vec<String>,
+    /// The beginning of the last answer's body that did not pass, in lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answer: Vec<String>,
     /// Every hook and every command of a migration that was run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<Ran>,
@@ -82,6 +85,7 @@ impl Evidence {
             problem: None,
             journal: Vec::new(),
             probes: Vec::new(),
+            answer: Vec::new(),
             commands: Vec::new(),
             build_output: Vec::new(),
             build_log: None,

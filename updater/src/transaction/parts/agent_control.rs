@@ -1,18 +1,19 @@
 //! The agent of an app: what starts, stops and finds it, what proves it healthy, and which part of
 //! the updater may start and stop it at the moment.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use common::{chain, failed_to, remove_durably, write_durably};
-use protocol::{Code, Digest, Kind, Problem};
+use protocol::{Code, Digest, Kind, Problem, ReleaseManifest};
 use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
 
 use super::{AgentProcess, AppError, AppSettings};
 use crate::config::{Config, RunnerKind, Strategy};
 use crate::probe::{Probe, Readiness};
-use crate::release::Slot;
+use crate::release::{Slot, read_record};
 use crate::runner::{Handover, Instance, Launch, Runner, RunnerResources, command_of, for_app};
 use crate::transaction::machine::after_switch;
 use crate::transaction::{Deaths, Failure, Journal, read_manifest};
@@ -109,10 +110,10 @@ impl AgentControl {
         self.instance().map(|instance| instance.digest())
     }
 
-    /// What the agent is doing, where there is a release for it or not.
+    /// What the agent is doing; `active` is the release that should run.
     pub(in crate::transaction) fn state(
         &self,
-        has_release: bool,
+        active: Option<&Digest>,
         deaths: Option<&Deaths>,
         now: OffsetDateTime,
     ) -> AgentProcess {
@@ -126,42 +127,56 @@ impl AgentControl {
                 AgentProcess::Crashing(instance.process().pid)
             }
             Some(instance) => AgentProcess::Running(instance.process().pid),
-            None if self.is_kept_stopped() => AgentProcess::Stopped,
-            None if has_release => AgentProcess::Dead,
-            None => AgentProcess::None,
+            None => self.state_on_disk(active),
         }
     }
 
     /// What can be said of the agent before systemd has been asked: one that was not seen to be healthy is
     /// not taken for it.
-    pub(in crate::transaction) fn state_on_disk(&self, has_release: bool) -> AgentProcess {
-        match has_release {
+    pub(in crate::transaction) fn state_on_disk(&self, active: Option<&Digest>) -> AgentProcess {
+        match active {
+            // What cannot be read might have one.
+            Some(active) if !self.has_process(active).unwrap_or(true) => AgentProcess::NoProcess,
             _ if self.is_kept_stopped() => AgentProcess::Stopped,
-            true => AgentProcess::Dead,
-            false => AgentProcess::None,
+            Some(_) => AgentProcess::Dead,
+            None => AgentProcess::None,
         }
     }
 
-    /// How a release's agent is started.
-    pub fn launch(&self, digest: &Digest) -> Result<Launch, Failure> {
+    /// Whether a release is something that runs.
+    pub(in crate::transaction) fn has_process(&self, digest: &Digest) -> Result<bool, Failure> {
+        Ok(self.launch(digest)?.is_some())
+    }
+
+    /// How a release's agent is started; `None` if it has no process.
+    pub fn launch(&self, digest: &Digest) -> Result<Option<Launch>, Failure> {
         let run = &self.settings.config.run;
         let path = self.settings.layout.release(digest);
         let manifest = read_manifest(&path)?;
         let command = match run.kind {
-            RunnerKind::Process => command_of(run, manifest.run.as_ref()),
+            RunnerKind::Process => {
+                command_of(run, manifest.run.as_ref(), self.is_files_alone(&manifest, &path))
+            }
             // Units say themselves what they run.
-            RunnerKind::Systemd => Ok(Vec::new()),
+            RunnerKind::Systemd => Ok(Some(Vec::new())),
         };
         let command = command.map_err(|error| {
             Failure::release_problem(Problem::new(Code::RolledBack, failed_to(&error)))
         })?;
-        Ok(Launch {
+        Ok(command.map(|command| Launch {
             release_path: path,
             digest: *digest,
             version: manifest.version,
             command,
             environment: run.env.clone(),
-        })
+        }))
+    }
+
+    /// Whether a release was found to be files alone when it came.
+    fn is_files_alone(&self, manifest: &ReleaseManifest, release: &Path) -> bool {
+        !self.settings.config.run.says_how()
+            && manifest.says_nothing_of_its_start()
+            && read_record(release).is_ok_and(|record| record.files_alone)
     }
 
     /// Waits until no other part of the updater starts or stops the agent, and takes it: what becomes of
@@ -245,8 +260,10 @@ impl AgentControl {
     pub(in crate::transaction) fn start_active(&self) -> Result<(), Failure> {
         let active = self.startable()?;
         self.forget_stopped()?;
-        if self.instance().is_none() {
-            self.runner().start(&self.launch(&active)?)?;
+        if self.instance().is_none()
+            && let Some(launch) = self.launch(&active)?
+        {
+            self.runner().start(&launch)?;
         }
         Ok(())
     }

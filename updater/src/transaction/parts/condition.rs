@@ -47,7 +47,7 @@ pub(super) fn reason(status: &Status) -> Option<String> {
             return Some(format!("its agent dies again and again{death}"));
         }
         (AgentProcess::None | AgentProcess::Stopped, _) => return None,
-        (AgentProcess::Running(_), _) => {}
+        (AgentProcess::Running(_) | AgentProcess::NoProcess, _) => {}
     }
     let probe = status.probe.as_ref().filter(|probe| probe.failing)?;
     let LastProbe { failures, detail, .. } = &probe.last;
@@ -94,7 +94,12 @@ mod tests {
         let nothing =
             Status { unproven: Some(UnprovenKind::Nothing), ..status(AgentProcess::None) };
         assert!(reason(&nothing).unwrap().starts_with("nothing runs"));
-        for well in [AgentProcess::None, AgentProcess::Stopped, AgentProcess::Running(1)] {
+        for well in [
+            AgentProcess::None,
+            AgentProcess::Stopped,
+            AgentProcess::Running(1),
+            AgentProcess::NoProcess,
+        ] {
             assert_eq!(reason(&status(well)), None);
         }
         assert!(reason(&status(AgentProcess::Crashing(1))).is_some());

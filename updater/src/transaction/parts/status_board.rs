@@ -66,6 +66,8 @@ pub enum AgentProcess {
     Dead,
     /// It runs, as this process, and those before it died soon.
     Crashing(u32),
+    /// The release that is active has none.
+    NoProcess,
 }
 
 /// The status of one app, and the stream that its events go to.
@@ -169,6 +171,7 @@ impl Status {
             AgentProcess::Stopped => (AgentState::Stopped, None),
             AgentProcess::Dead => (AgentState::Dead, None),
             AgentProcess::Crashing(pid) => (AgentState::Crashing, Some(pid)),
+            AgentProcess::NoProcess => (AgentState::NoProcess, None),
         };
         let reason = reason(self);
         let stopped = agent == AgentState::Stopped;
@@ -186,6 +189,7 @@ impl Status {
             pid,
             room: self.room,
             watch: None,
+            has_run_command: None,
             active: self.active.clone(),
             last: self.last.clone(),
             warnings: self.blocked.iter().chain(&self.warnings).cloned().collect(),

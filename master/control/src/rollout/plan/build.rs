@@ -183,6 +183,17 @@ fn of_found(
     if let Some((code, detail)) = in_the_way(request, releases.as_ref(), to) {
         return refuse(&blank, code.into(), detail);
     }
+    if let Goal::Push(archive) = &request.goal
+        && archive.needs_command
+        && app.has_run_command == Some(false)
+    {
+        let detail = format!(
+            "neither its release.toml nor [app.{}.run] there says how it is started: write `[run] command`, \
+             or `run = []` where it has no process",
+            request.app
+        );
+        return refuse(&blank, Code::NotSupported.into(), detail);
+    }
     let has = releases.iter().flat_map(|kept| &kept.releases).any(|kept| kept.digest == to);
     if let (Goal::Push(archive), Some(room)) = (&request.goal, app.room)
         && !has

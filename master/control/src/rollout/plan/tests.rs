@@ -9,6 +9,7 @@ use crate::rollout::plan::estimate;
 use crate::rollout::plan::spread::spread;
 use crate::rollout::testing::{Fleet, NEW, OLD, Requests, keeps, request, runs};
 use crate::rollout::{Goal, RolloutError};
+use crate::updater_client::ReleaseArchive;
 use crate::updater_client::testing::{PeerRequest, digest};
 
 async fn by_name(fleet: &Fleet, goal: Goal) -> Vec<PlannedHost> {
@@ -31,6 +32,31 @@ async fn host(
         call.json(200, &keeps(release, prev, quarantined)).await;
     };
     fleet.host(name, serve).await
+}
+
+#[tokio::test]
+async fn a_release_that_cannot_be_started_is_refused_before_a_byte_is_sent() {
+    let mut fleet = Fleet::new();
+    for (name, says) in [("a-says", Some(true)), ("b-does-not", Some(false)), ("c-older", None)] {
+        let serve = move |mut call: PeerRequest| async move {
+            if call.is("GET /health") {
+                let mut health = runs(OLD, true);
+                if let Some(says) = says {
+                    health["apps"]["agent"]["has_run_command"] = says.into();
+                }
+                return call.json(200, &health).await;
+            }
+            call.json(200, &keeps(OLD, None, &[])).await;
+        };
+        fleet.host(name, serve).await;
+    }
+    let archive = ReleaseArchive { needs_command: true, ..fleet.push() };
+    let planned = by_name(&fleet, Goal::Push(Box::new(archive))).await;
+    let actions: Vec<_> = planned.iter().map(|host| host.action).collect();
+    assert_eq!(actions, [Action::Update, Action::Refuse, Action::Update]);
+    assert_eq!(planned[1].code, Some(Code::NotSupported.into()));
+    let detail = planned[1].detail.as_ref().unwrap();
+    assert!(detail.contains("`[run] command`") && detail.contains("`run = []`"), "{detail}");
 }
 
 #[tokio::test]
