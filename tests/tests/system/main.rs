@@ -70,5 +70,6 @@ mod signatures;
 mod signing;
 mod stopping;
 mod sweep;
+mod take_over;
 mod undoing;
 mod updates;
