@@ -14,7 +14,10 @@ use serde::de::{Deserializer, Error as DeError, MapAccess, SeqAccess, Visitor};
 pub struct Command(pub Vec<String>);
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected a command: a list of words (['bin/agent', '--port', '1']), or one line of them"
+)]
 enum CommandForm {
     Words(Vec<String>),
     Line(String),

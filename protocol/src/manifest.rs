@@ -287,14 +287,14 @@ fn is_misspelt(key: &str) -> bool {
             .any(|known| found == known || lacks_one(&found, &known) || lacks_one(&known, &found))
 }
 
-/// What the parser says, and of which line: it stands in answers and in tables.
-fn in_one_line(error: &toml::de::Error, text: &str) -> String {
+/// What the parser says, and of which place: it stands in answers and in tables.
+pub(crate) fn in_one_line(error: &toml::de::Error, text: &str) -> String {
     let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
     let before = error.span().and_then(|span| text.get(..span.start));
-    match before.map(|before| before.matches('\n').count() + 1) {
-        Some(line) => format!("line {line}: {message}"),
-        None => message,
-    }
+    let Some(before) = before else { return message };
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|one| *one != '\n').count() + 1;
+    format!("line {line}, column {column}: {message}")
 }
 
 /// Whether a text is one line on any screen, and short.
@@ -376,10 +376,16 @@ mod tests {
     fn what_is_wrong_is_said_in_one_line_with_its_number() {
         let said = ReleaseManifest::parse("name = 'x'\n[build]\ncmd = 'make'\n").unwrap_err();
         let said = said.to_string();
-        assert!(said.starts_with("read release.toml: line 3: unknown field `cmd`"), "{said}");
+        assert!(
+            said.starts_with("read release.toml: line 3, column 1: unknown field `cmd`"),
+            "{said}"
+        );
         assert!(!said.contains('\n'), "{said}");
         let said = ReleaseManifest::parse("name = 'x").unwrap_err().to_string();
-        assert!(said.contains("line 1: ") && !said.contains('\n'), "{said}");
+        assert!(said.contains("line 1, column ") && !said.contains('\n'), "{said}");
+        let said = ReleaseManifest::parse("name = 'ä'\n[build]\ncommand = 3\n").unwrap_err();
+        let said = said.to_string();
+        assert!(said.contains("line 3, column 11: expected a command: a list of words"), "{said}");
     }
 
     #[test]

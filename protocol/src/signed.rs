@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::manifest::is_line;
+use crate::manifest::{in_one_line, is_line};
 use crate::{AppName, Code, Digest, Problem};
 
 /// What the holder of a release key says of one archive. In TOML, in the order of these keys.
@@ -85,11 +85,13 @@ impl SignedManifest {
             SignedManifestError::Malformed(error.to_string().trim().to_owned())
         };
         let text = std::str::from_utf8(bytes).map_err(|error| malformed(&error))?;
-        let head: Head = toml::from_str(text).map_err(|error| malformed(&error.message()))?;
+        let head: Head =
+            toml::from_str(text).map_err(|error| malformed(&in_one_line(&error, text)))?;
         if head.format != Self::FORMAT {
             return Err(SignedManifestError::Format(head.format));
         }
-        let manifest: Self = toml::from_str(text).map_err(|error| malformed(&error.message()))?;
+        let manifest: Self =
+            toml::from_str(text).map_err(|error| malformed(&in_one_line(&error, text)))?;
         manifest.check_texts()?;
         Ok(manifest)
     }

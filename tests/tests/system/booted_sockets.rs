@@ -11,6 +11,7 @@ use protocol::{Code, Digest, Status};
 /// A host that hands processes over, with none of the drop-ins.
 fn booted() -> Result<Option<BootedFleet>> {
     let setup = Setup::default().app("user", "'daemon'").handover();
+    let setup = setup.run("tasks", "200").run("memory", "'512MiB'");
     BootedFleet::of(1, &setup.health("ready_timeout", "'5s'"))
 }
 
@@ -24,6 +25,7 @@ fn each_updater_has_the_sockets_of_the_one_before_however_that_ended() -> Result
     pushes(host, "the first")?;
     let socket = listening(host, host.agent.port())?;
     is_kept(host, 1)?;
+    is_in_a_scope(host)?;
     let load = Load::begin(host.agent);
     let ran = || -> Result<()> {
         pushes(host, "while nothing happens")?;
@@ -56,8 +58,9 @@ fn each_updater_has_the_sockets_of_the_one_before_however_that_ended() -> Result
     restarts(host, "restart")?;
     pushes(host, "after it was shut")?;
 
-    // The agent is the updater's child here, and dies with it. Nobody is refused.
-    host.machine.ask("systemctl kill --signal=KILL --kill-whom=all updater")?;
+    // Of both nothing is left. Nobody is refused.
+    host.machine
+        .ask("systemctl kill --signal=KILL --kill-whom=all updater 'updater-agent-*.scope'")?;
     TcpStream::connect(host.agent).context("while nobody is there")?;
     host.answers()?;
     pushes(host, "after both were killed")?;
@@ -130,6 +133,23 @@ fn pushes(host: &Member, message: &str) -> Result<Digest> {
     let result = host.push(&release)?.result().with_context(|| host.journals())?;
     ensure!(result.status == Status::Updated, "{result:?}\n{}", host.journals());
     Ok(release.digest)
+}
+
+/// The agent is the updater's child, and in a control group of its own, which bounds it.
+fn is_in_a_scope(host: &Member) -> Result<()> {
+    let pid = host.app()?.pid.context("it runs")?;
+    let group = host.machine.ask(&format!("sed -n s/^0:://p /proc/{pid}/cgroup"))?;
+    let scope = group.strip_prefix("/system.slice/").context(group.clone())?;
+    ensure!(
+        scope.starts_with("updater-agent-") && scope.rsplit('.').next() == Some("scope"),
+        "{scope}"
+    );
+    for (property, value) in [("TasksMax", 200), ("MemoryMax", 512 << 20)] {
+        assert_eq!(host.machine.show(scope, property)?, value.to_string());
+    }
+    let warnings = host.app()?.warnings;
+    ensure!(warnings.is_empty(), "{warnings:?}");
+    Ok(())
 }
 
 /// Does something to the updater's unit, of whose start limit this is no test.

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use fleet_tests::{Output, program};
 use protocol::{Code, Outcome, Phase, SignatureRule};
 use strum::VariantArray as _;
 use updater::server::Audience;
@@ -111,6 +113,21 @@ fn every_link_leads_somewhere() -> Result<()> {
                 continue;
             }
             assert!(directory.join(target).exists(), "{} → {target}", path.display());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_benchmark_says_what_it_has_and_what_it_has_not() -> Result<()> {
+    let bench = |word: &str| Output::of(Command::new(program("bench")?).arg(word));
+    let help = bench("--help")?.good()?;
+    let known = bench("huge")?;
+    assert_eq!(known.code, 1, "{known:?}");
+    assert!(known.stderr.contains("there is no part \"huge\""), "{known:?}");
+    for text in [help.stdout, known.stderr] {
+        for part in ["small", "large", "health", "memory", "handover", "simulate", "eight"] {
+            assert!(text.lines().any(|line| line.trim_start().starts_with(part)), "{part}: {text}");
         }
     }
     Ok(())

@@ -275,3 +275,23 @@ fn an_agent_whose_app_was_taken_out_of_the_configuration_is_told() -> Result<()>
     eventually("it to be gone", LONG, || host.health().ok().filter(|it| it.warnings.is_empty()))?;
     Ok(())
 }
+
+#[test]
+fn swarm_check_tells_an_agent_whose_app_was_taken_out_of_the_configuration() -> Result<()> {
+    let fleet = Fleet::of(1, &Setup::default())?;
+    fleet.update(&Tree::saying("left")?, &[])?.good()?;
+    let host = &fleet.hosts[0];
+    let pid = host.app()?.pid.context("it runs")?;
+    fleet.swarm(["check"])?.good()?;
+    host.stop()?;
+    let config = fs::read_to_string(host.config())?;
+    let renamed = config.replace("[app.agent", "[app.other").replace("/install'", "/other'");
+    fs::write(host.config(), renamed)?;
+    host.start()?;
+    let checked = fleet.swarm(["check"])?;
+    assert_eq!(checked.code, 1, "{checked:?}");
+    let told = format!("the agent of agent runs on as process {pid}");
+    ensure!(checked.stdout.contains(&told), "{checked:?}");
+    kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL)?;
+    Ok(())
+}

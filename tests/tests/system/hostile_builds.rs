@@ -7,9 +7,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
+use fleet_tests::volume::alone_with_mounts;
 use fleet_tests::{
-    Host, LONG, Packing, Release, Setup, Tree, eventually, extended_attributes, processes_of,
-    wording,
+    Behaviour, Host, LONG, Packing, Release, Setup, Tree, eventually, extended_attributes,
+    processes_of, wording,
 };
 use insta::assert_snapshot;
 use protocol::{Code, Digest};
@@ -390,5 +391,38 @@ fn what_was_built_belongs_to_root_and_its_agent_cannot_change_it() -> Result<()>
     assert_eq!(host.ask_agent("/")?["done"], serde_json::json!([]));
     let data = fs::metadata(host.install().join("shared/data"))?;
     assert_ne!(data.uid(), 0, "what the program writes is its user's");
+    Ok(())
+}
+
+/// This mounts a file system, which takes root: so may a build that has no user of its own.
+#[test]
+fn a_build_that_leaves_a_mount_has_failed_and_is_told_what_it_left() -> Result<()> {
+    alone_with_mounts()?;
+    let host = Host::alone(&Setup::default().app("build", "'auto'"))?;
+    let good = host.installs("good")?;
+    let clean = host.directory.join("clean");
+    let tree = Tree::agent(&Behaviour { message: "next".to_owned(), ..Behaviour::default() })?;
+    let script = format!("test -e {} || {{ mkdir m && mount -t tmpfs none m; }}", clean.display());
+    tree.file("build.sh", &script)?;
+    tree.file("release.toml", "[build]\ncommand = ['sh', 'build.sh']\n")?;
+    let next = tree.pack(Packing::Zstd)?;
+    let problem = host.push(&next)?.problem()?;
+    assert_eq!(problem.code, Code::BuildFailed, "{problem:?}");
+    assert_snapshot!(wording(&problem.detail), @"seal m: Invalid cross-device link (os error 18)");
+    host.runs(&good)?;
+    // What it left is named, until it is gone; the release is not to blame.
+    let left = |warning: &String| warning.contains("could not be removed");
+    assert!(host.app()?.warnings.iter().any(left), "{:?}", host.app()?.warnings);
+    // The mounts are this thread's, and not the process's.
+    let mounts = fs::read_to_string("/proc/thread-self/mounts")?;
+    let place = |line: &str| line.split(' ').nth(1).map(PathBuf::from);
+    let is_left = |point: &PathBuf| point.starts_with(&host.directory) && point.ends_with("m");
+    let mounted = mounts.lines().filter_map(place).find(is_left);
+    let mounted = mounted.with_context(|| format!("the build has mounted nothing:\n{mounts}"))?;
+    assert!(std::process::Command::new("umount").arg(mounted).status()?.success());
+    fs::write(clean, "")?;
+    host.push(&next)?.result()?;
+    host.runs(&next.digest)?;
+    assert!(!host.app()?.warnings.iter().any(left), "{:?}", host.app()?.warnings);
     Ok(())
 }

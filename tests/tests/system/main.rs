@@ -73,6 +73,7 @@ mod signing;
 mod stopping;
 mod store_names;
 mod sweep;
+mod take_over;
 mod undoing;
 mod updates;
 mod without_process;

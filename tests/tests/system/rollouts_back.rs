@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::{Behaviour, Fleet, LONG, Output, Setup, Tree, eventually};
@@ -117,5 +117,32 @@ fn a_terminal_that_goes_away_pauses_the_rollout_and_hooks_are_told() -> Result<(
     assert_eq!(summary["hosts"][0]["outcome"], "updated");
     assert_eq!(summary["hosts"][1]["code"], "interrupted");
     assert!(fs::read_to_string(told)?.contains("rollout.paused"));
+    Ok(())
+}
+
+#[test]
+fn below_nohup_a_terminal_may_go_away() -> Result<()> {
+    let fleet = Fleet::of(2, &Setup::default().patient())?;
+    let gate = fleet.sandbox().path().join("gate");
+    let behaviour = Behaviour { waits_for: Some(gate.clone()), ..Behaviour::default() };
+    let tree = Tree::agent(&behaviour)?;
+    let command = fleet.command(["--json", "update", "--all", "--parallel", "1", "--root"])?;
+    let mut nohup = Command::new("nohup");
+    nohup.arg(command.get_program()).args(command.get_args()).arg(tree.path());
+    nohup.env_remove("SUDO_USER").stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = nohup.spawn()?;
+    let mut printed = BufReader::new(child.stdout.take().context("its output")?).lines();
+    eventually("the release to be proven", LONG, || {
+        fleet.hosts[0].app().ok().filter(|app| app.state == Phase::Probing)
+    })?;
+    // Its number is that of `swarm` by now: `nohup` has become it.
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGHUP)?;
+    fs::write(gate, "")?;
+    let summary = printed.by_ref().last().context("a summary")??;
+    assert_eq!(child.wait()?.code(), Some(0), "{summary}");
+    let summary: serde_json::Value = serde_json::from_str(&summary)?;
+    for host in [0, 1] {
+        assert_eq!(summary["hosts"][host]["outcome"], "updated", "{summary}");
+    }
     Ok(())
 }

@@ -245,6 +245,42 @@ fn a_host_that_is_held_before_its_turn_is_left_out() -> Result<()> {
 }
 
 #[test]
+fn a_host_that_was_held_meanwhile_is_asked_for_its_order_and_given_no_other() -> Result<()> {
+    let fleet = Fleet::of(1, &Setup::default().patient())?;
+    fleet.update(&Tree::saying("one")?, &[])?.good()?;
+    let hold = || fleet.swarm(["hold", "web-1", "--because", "its disk is swapped"])?.good();
+    let resume = || fleet.swarm(["--json", "rollout", "resume", &last(&fleet)?]);
+    // Its order was written down, and swarm died before it was sent.
+    let two = Tree::saying("two")?;
+    let mut command = update(&fleet, &two, &[])?;
+    let killed = Output::of(command.env("SWARM_CRASH_AFTER_EVENT", "1"))?;
+    assert_eq!(killed.code, -1, "it was killed: {killed:?}");
+    hold()?;
+    let row = resume()?.row("web-1")?;
+    assert_eq!((&row["outcome"], &row["code"]), (&"skipped".into(), &"held".into()), "{row}");
+    assert_eq!(fleet.hosts[0].ask_agent("/health")?["message"], "one");
+    fleet.swarm(["unhold", "web-1"])?.good()?;
+
+    // It has its order, and carries it out while swarm is dead.
+    let gate = fleet.sandbox().path().join("gate");
+    let behaviour = Behaviour { message: "three".to_owned(), ..Behaviour::default() };
+    let three = Tree::agent(&Behaviour { waits_for: Some(gate.clone()), ..behaviour })?;
+    let mut child = update(&fleet, &three, &[])?.stdout(Stdio::null()).spawn()?;
+    eventually("the release to be proven", LONG, || {
+        fleet.hosts[0].app().ok().filter(|app| app.state == Phase::Probing)
+    })?;
+    child.kill()?;
+    child.wait()?;
+    hold()?;
+    fs::write(gate, "")?;
+    let resumed = resume()?.good()?;
+    assert_eq!(outcomes(&resumed)?, [("web-1".to_owned(), "updated".to_owned())]);
+    assert_eq!(fleet.hosts[0].ask_agent("/health")?["message"], "three");
+    assert_eq!(fleet.hosts[0].history().len(), 2, "it got one order in each of two rollouts");
+    Ok(())
+}
+
+#[test]
 fn a_host_that_was_decommissioned_meanwhile_is_told_as_one() -> Result<()> {
     let fleet = Fleet::of(2, &Setup::default())?;
     let waits = fleet.update(&Tree::saying("one")?, &["--approve", "start"])?;

@@ -145,6 +145,28 @@ fn what_a_new_updater_has_started_ends_with_it() -> Result<()> {
 }
 
 #[test]
+fn what_a_new_updater_prints_is_escaped_while_it_is_tried_and_after() -> Result<()> {
+    let host = host()?;
+    let prints = "[ $1 = check ] || printf '\\033[2J\\033]0;owned\\007\\rsaid by %s\\n' $1 >&2";
+    let next = Tree::updater_behind("next", prints)?;
+    let _ = replace_by(&host, &next)?;
+    is_now(&host, &next.digest)?;
+    let last = last_attempt(&host)?;
+    assert_eq!(last.outcome, Outcome::Updated, "{}", host.log());
+    let log = eventually("its words to be in the log", LONG, || {
+        Some(host.log()).filter(|log| log.contains("said by run"))
+    })?;
+    assert!(log.contains("\\u{1b}[2J\\u{1b}]0;owned\\u{7}\\rsaid by run\n"), "{log}");
+    assert!(!log.contains('\u{1b}'), "{log}");
+    // What it logs itself, now that it is in charge, is there as ever.
+    let service = Tree::healthy("service")?;
+    host.push(&service)?.result()?;
+    eventually("its log to go on", LONG, || {
+        host.log().contains(&service.digest.short()).then_some(())
+    })
+}
+
+#[test]
 fn why_a_new_updater_cannot_be_started_is_said_with_its_cause() -> Result<()> {
     let host = host()?;
     // It passes the check, and is no program after that.

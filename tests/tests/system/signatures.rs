@@ -2,14 +2,16 @@
 //! is refused is refused before a byte of it is asked for.
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use fleet_tests::{
-    Answer, Behaviour, Host, LONG, Packing, Release, ReleaseKey, Setup, SignatureFiles, Tree,
-    eventually, host, program, wording,
+    Answer, Behaviour, Host, LONG, Output, Packing, Release, ReleaseKey, Setup, SignatureFiles,
+    Tree, eventually, host, program, wording,
 };
 use insta::assert_snapshot;
 use protocol::{Code, Kind, Outcome, SignatureRule, SignedManifest, Status};
+use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 
 /// A host whose app and whose updater take what this key has signed.
@@ -203,6 +205,36 @@ fn an_older_counter_is_refused_and_going_back_is_not() -> Result<()> {
 }
 
 #[test]
+fn root_on_the_host_gets_out_of_a_counter_that_a_leaked_key_drove_to_its_end() -> Result<()> {
+    let key = ReleaseKey::generate()?;
+    let host = asking(&key)?;
+    let trust = |more: &[&str]| -> Result<Output> {
+        let mut command = Command::new(program("updater")?);
+        Output::of(command.args(["trust", "--config"]).arg(host.config()).args(more))
+    };
+    assert_snapshot!(trust(&[])?.good()?.stdout, @"agent: no signed release was taken yet");
+    assert_snapshot!(trust(&["--reset-counter"])?.good()?.stdout, @"agent: no signed release was taken yet; there is nothing to reset");
+    let (stolen, next) = (Tree::healthy("stolen")?, Tree::healthy("next")?);
+    push(&host, &stolen, &key.sign(&stolen, u64::MAX, |_| {})?)?.result()?;
+    let signed = key.sign(&next, 8, |_| {})?;
+    refused(&push(&host, &next, &signed)?, SignatureRule::Counter)?;
+    assert_snapshot!(wording(&trust(&[])?.good()?.stdout), @"agent: the highest counter that was taken is 18446744073709551615, with DIGEST");
+    let reset = trust(&["--reset-counter"])?.good()?.stdout;
+    assert!(reset.contains("the counter was 18446744073709551615"), "{reset}");
+    assert!(host.log().contains("root has reset the counter"), "{}", host.log());
+    push(&host, &next, &signed)?.result()?;
+    assert_eq!(host.running(), Some(next.digest));
+    // From there on an older one is refused as ever.
+    let old = Tree::healthy("old")?;
+    refused(&push(&host, &old, &key.sign(&old, 7, |_| {})?)?, SignatureRule::Counter)?;
+    // It is root's on the host alone: no master can.
+    let route = "/trust/reset-counter?app=agent";
+    let answer = host.master().call(Method::POST, route).send()?;
+    assert_eq!(answer.status, 404, "{answer:?}");
+    Ok(())
+}
+
+#[test]
 fn a_crash_between_the_counter_and_the_release_keeps_no_signed_release_out() -> Result<()> {
     let key = ReleaseKey::generate()?;
     let setup = trusting(Setup::default(), &key.line()?);
@@ -238,10 +270,8 @@ fn what_was_there_before_the_keys_is_gone_back_to_only_if_it_was_proven() -> Res
     let staged = Tree::healthy("staged")?;
     let stage = |signed: &SignatureFiles| {
         let path = format!("/releases/{}", staged.digest);
-        let call = host
-            .master()
-            .call(reqwest::Method::PUT, &path)
-            .header("content-type", staged.media_type());
+        let call =
+            host.master().call(Method::PUT, &path).header("content-type", staged.media_type());
         call.signed(signed).body(staged.bytes.clone()).send()
     };
     // Without keys, what comes along is not looked at.
@@ -259,7 +289,7 @@ fn what_was_there_before_the_keys_is_gone_back_to_only_if_it_was_proven() -> Res
     }
     refused(&host.push(&staged)?, SignatureRule::Unsigned)?;
     refused(&stage(&SignatureFiles::default())?, SignatureRule::Unsigned)?;
-    let local = std::process::Command::new(program("updater")?)
+    let local = Command::new(program("updater")?)
         .args(["rollback", "--to", &staged.digest.to_string(), "--config"])
         .arg(host.config())
         .output()?;
@@ -316,8 +346,7 @@ fn keys_are_rotated_by_trusting_two_for_a_while() -> Result<()> {
     push(&host, &one, &old.sign(&one, 1, |_| {})?)?.result()?;
     push(&host, &two, &new.sign(&two, 2, |_| {})?)?.result()?;
     let path = format!("/releases/{}", three.digest);
-    let put =
-        host.master().call(reqwest::Method::PUT, &path).header("content-type", three.media_type());
+    let put = host.master().call(Method::PUT, &path).header("content-type", three.media_type());
     let staged = put.signed(&old.sign(&three, 3, |_| {})?).body(three.bytes.clone()).send()?;
     assert_eq!(staged.status, 201, "{staged:?}");
 
@@ -378,7 +407,7 @@ fn keys_for_an_app_and_none_for_the_updater_are_refused_at_the_start() -> Result
     let setup = Setup::default().app("trusted_keys", &format!("['{}']", key.line()?));
     let host = Host::alone_and_idle(&setup)?;
     for command in ["check", "run"] {
-        let output = std::process::Command::new(program("updater")?)
+        let output = Command::new(program("updater")?)
             .args([command, "--config"])
             .arg(host.config())
             .output()?;

@@ -187,6 +187,13 @@ async fn within<T>(
 fn told(error: multer::Error) -> io::Error {
     match error {
         multer::Error::StreamReadFailed(source) => io::Error::other(source),
+        error @ (multer::Error::IncompleteStream
+        | multer::Error::IncompleteHeaders
+        | multer::Error::IncompleteFieldData { .. }
+        | multer::Error::ReadHeaderFailed(_)) => io::Error::other(format!(
+            "{error}; each boundary and each line of a part's head has to end with CR LF, not with LF \
+             alone, and the last boundary with --"
+        )),
         error => io::Error::other(error),
     }
 }
@@ -238,6 +245,19 @@ mod tests {
         assert!(open(&[part("manifest", &"x".repeat(5000))]).await.0.is_err());
         assert!(open(&[part("sha", &"x".repeat(129)), part("tarball", "BYTES")]).await.0.is_err());
         assert!(open(&[part("sha256", "x"), part("tarball", "BYTES")]).await.0.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_form_with_bare_line_feeds_is_told_what_its_lines_end_with() {
+        for broken in [part("tarball", "BYTES").replace('\r', ""), "--x\r\nno head".to_owned()] {
+            let kind = http::HeaderValue::from_static("multipart/form-data; boundary=x");
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
+            let mut announced = Announced::default();
+            let body = Body::from(broken);
+            let opened = Parts::open(&headers, body, &mut announced, deadline()).await;
+            let text = format!("{:?}", opened.err().unwrap());
+            assert!(text.contains("has to end with CR LF"), "{text}");
+        }
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ use crate::systemd::{
 };
 
 use super::account::Account;
+use crate::sys::control_group::ControlGroupError;
 
 /// As packages and `make install` name it.
 const OWN_SERVICE: &str = "updater.service";
@@ -26,6 +27,7 @@ pub(super) fn check(
     findings: &mut Vec<Finding>,
 ) {
     for (name, app) in &config.apps {
+        findings.extend(unbounded(name, app, systemd.makes_units()));
         let bus = systemd.bus(app.run.bus_timeout.0);
         match app.run.kind {
             RunnerKind::Systemd => check_units(name, app, own, &bus, is_running(), findings),
@@ -73,6 +75,25 @@ fn check_units(
         Err(error) => findings.push(unreachable(key("kind"), &error)),
         Ok(found) => findings.extend(found),
     }
+}
+
+/// That what all of an agent may have is not held here: neither systemd makes a unit or a scope of it, nor can the
+/// updater make a control group itself.
+fn unbounded(name: &AppName, app: &AppConfig, makes_units: bool) -> Option<Finding> {
+    let limits = app.run.group_limits();
+    if makes_units || limits.are_none() || app.run.kind == RunnerKind::Systemd {
+        return None;
+    }
+    let error = limits.directories("updater").err()?;
+    let key = if limits.tasks.is_some() { "tasks" } else { "memory" };
+    Some(not_held(format!("app.{name}.run.{key}"), &error))
+}
+
+fn not_held(key: String, why: &ControlGroupError) -> Finding {
+    let text = format!("does not bound the agent on this machine: failed to {}", chain(why));
+    let hint = "that takes systemd with D-Bus and an updater that is root, or control groups that it may \
+                make below its own";
+    Finding::warning(key, text).hint(hint)
 }
 
 /// Whether the updater's service may write unit files. The process that checks may not be confined as that
@@ -198,6 +219,17 @@ mod tests {
         for path in ["/opt", "/etc/systemd/sys", "-/etc/systemd/system/updater.service.d"] {
             assert!(!covers(path, UNIT_DIRECTORY), "{path}");
         }
+    }
+
+    #[test]
+    fn limits_that_nothing_holds_on_this_machine_are_told() {
+        let said = not_held("k".to_owned(), &ControlGroupError::NoController("pids")).to_string();
+        assert!(said.starts_with("k: does not bound the agent on this machine: failed to find a "));
+        // Where systemd makes a scope, or nothing is bounded, there is nothing to say.
+        let (name, mut app) = ("agent".parse().unwrap(), AppConfig::new("/opt/agent"));
+        assert_eq!(unbounded(&name, &app, false), None);
+        app.run.tasks = Some(64);
+        assert_eq!(unbounded(&name, &app, true), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::Launch;
 use super::RunnerError;
 use super::log::LogPipe;
 use super::members::Signs;
+use super::own_group::OwnGroup;
 use super::units::{Started, TemplateInstance, mark_of};
 use crate::sys::proc::Stat;
 use crate::sys::process::{ProcessHandle, ProcessId};
@@ -30,6 +31,9 @@ pub(super) struct Record {
     /// The control group of the unit that was made for it, where one was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) group: Option<String>,
+    /// The group that a child of the updater was put in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) own_group: Option<OwnGroup>,
     /// The units that were started, where the agent is units.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) units: Vec<Started>,
@@ -221,6 +225,7 @@ impl Record {
             mark: mark_of(begun),
             leader: None,
             group: None,
+            own_group: None,
             units: Vec::new(),
             side,
             digest: launch.digest,
@@ -249,7 +254,7 @@ impl Record {
     pub(super) fn signs(&self, leader: ProcessId) -> Signs {
         let groups = self.units.iter().map(|unit| unit.control_group.clone());
         let groups = groups.chain(self.group.clone()).filter(|group| !group.is_empty()).collect();
-        Signs { leader, mark: self.variable(), groups }
+        Signs { leader, mark: self.variable(), groups, own_group: self.own_group.clone() }
     }
 
     /// `RELEASE_INSTANCE=…`, as it stands in the environment.

@@ -10,8 +10,10 @@ use common::{chain, state_file, sync_directory};
 use protocol::FORMAT;
 
 use super::instance::Record;
+use super::own_group::OwnGroup;
 use super::transient::Transient;
 use super::{Instance, RunnerError, stop};
+use crate::sys::control_group;
 use crate::sys::process::{ProcessHandle, ProcessId};
 
 #[derive(Debug)]
@@ -97,7 +99,31 @@ impl InstanceSlot {
             tracing::warn!("the agent's processes are ended one by one: {}", chain(&error));
         }
         // systemd gives up on what hangs in the kernel, and says nothing.
-        leader.map_or(Ok(()), |leader| stop::stop(&record.signs(leader), grace, self.kill_timeout))
+        if let Some(leader) = leader {
+            let signs = record.signs(leader);
+            match stop::stop(&signs, grace, self.kill_timeout) {
+                // What forks faster than it can be looked at.
+                Err(RunnerError::Stuck { .. }) if self.end_scope(record) => {
+                    stop::stop(&signs, Duration::ZERO, self.kill_timeout)?;
+                }
+                stopped => stopped?,
+            }
+        } else {
+            self.end_scope(record);
+        }
+        if let Some(OwnGroup::Directories(directories)) = &record.own_group {
+            control_group::remove(directories);
+        }
+        Ok(())
+    }
+
+    /// Has systemd kill all of a scope. Whether there is one, and it did. Not asked where the processes can
+    /// be ended one by one: the way back does not wait for D-Bus.
+    fn end_scope(&self, record: &Record) -> bool {
+        let Some(OwnGroup::Scope(name)) = &record.own_group else { return false };
+        let Some(systemd) = &self.transient else { return false };
+        let ended = systemd.end_unit(name.clone(), Duration::ZERO);
+        ended.inspect_err(|error| tracing::warn!("{name} is not ended: {}", chain(error))).is_ok()
     }
 
     /// Nothing is left of what was last started here.

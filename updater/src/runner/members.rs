@@ -1,15 +1,16 @@
 //! Which processes belong to a start of an agent.
 //!
 //! Those in the session or the group of its first process; those that carry its mark in the
-//! environment that they were started with, whatever sessions they made; and all descendants of
-//! these. Where units were started, all that is in their control groups, and nothing else.
+//! environment that they were started with, whatever sessions they made; those in the control group that was
+//! made for it; and all descendants of these. Where units were started, all that is in their control groups, and nothing else.
 //!
-//! The limit of the former: a process that cleared its environment is found only while its parent, or the
+//! The limit of the former, without such a group: a process that cleared its environment is found only while its parent, or the
 //! first process of its session, lives. The proof of a probe fails closed for one that is not found.
 
 use std::collections::BTreeSet;
 use std::io;
 
+use super::own_group::OwnGroup;
 use crate::sys::proc::{self, Stat};
 use crate::sys::process::{ProcessId, boot_id};
 
@@ -24,6 +25,8 @@ pub(super) struct Signs {
     pub(super) mark: String,
     /// The control groups of its units; none where the updater started it itself.
     pub(super) groups: Vec<String>,
+    /// The group that was made for it, where it is the updater's child.
+    pub(super) own_group: Option<OwnGroup>,
 }
 
 impl Signs {
@@ -46,6 +49,7 @@ impl Signs {
             .filter(|stat| self.is_leader(stat) || self.shows(stat, leader_there))
             .map(|stat| stat.pid)
             .collect();
+        members.extend(self.own_group.iter().flat_map(|group| group.members(&all)));
         loop {
             let before = members.len();
             members.extend(

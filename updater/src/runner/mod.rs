@@ -6,6 +6,8 @@
 mod beside;
 mod bounded_log;
 mod error;
+#[cfg(test)]
+mod group_tests;
 mod instance;
 mod instance_slot;
 mod launch;
@@ -13,6 +15,7 @@ mod left_agents;
 mod log;
 mod log_writer;
 mod members;
+mod own_group;
 mod process;
 mod resources;
 mod socket_store;

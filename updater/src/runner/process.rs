@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::{Digest, FORMAT};
@@ -13,6 +14,7 @@ use super::instance::Record;
 use super::instance_slot::InstanceSlot;
 use super::log::{AgentLog, BegunLog, LogPipe};
 use super::members::MARK;
+use super::own_group::GroupMaker;
 use super::sockets::Sockets;
 use super::stop;
 use super::strays::{self, Stray};
@@ -94,6 +96,11 @@ pub trait Runner: Debug + Send + Sync {
         0
     }
 
+    /// What an operator has to know of how the agent was started.
+    fn warning(&self) -> Option<String> {
+        None
+    }
+
     /// How it runs two agents at once, if it can.
     fn handover(&self) -> Option<&dyn Handover> {
         None
@@ -115,7 +122,14 @@ pub fn for_app(config: &AppConfig, state: &Path, resources: &RunnerResources) ->
     let seat = |name: &str| {
         InstanceSlot::new(state.join(name), config.run.kill_timeout.0, transient.clone())
     };
+    let groups = GroupMaker {
+        app: app.clone(),
+        limits: config.run.group_limits(),
+        systemd: transient.clone(),
+        refused: Arc::default(),
+    };
     Box::new(ProcessRunner {
+        groups,
         user: config.user.clone(),
         store: Layout::new(&config.install_dir).store(),
         log: AgentLog::new(state, config.run.log_bytes.0, resources.program.clone()),
@@ -127,6 +141,7 @@ pub fn for_app(config: &AppConfig, state: &Path, resources: &RunnerResources) ->
 
 #[derive(Debug)]
 struct ProcessRunner {
+    groups: GroupMaker,
     user: Option<String>,
     /// Where its releases are.
     store: PathBuf,
@@ -219,6 +234,10 @@ impl Runner for ProcessRunner {
         self.log.give_way()
     }
 
+    fn warning(&self) -> Option<String> {
+        self.groups.warning(&self.serving.read().ok()??)
+    }
+
     fn handover(&self) -> Option<&dyn Handover> {
         Some(self)
     }
@@ -283,8 +302,10 @@ impl ProcessRunner {
         let BegunLog { output, pipe, start: log_start } = self.log.begin()?;
         let closed = pipe.clone();
         let transient = seat.transient.as_ref().filter(|transient| transient.wanted);
+        let own_group = if transient.is_some() { None } else { self.groups.plan(&mark) };
         let mut record = Record {
             format: FORMAT,
+            own_group: own_group.clone(),
             group: transient.map(|transient| transient.group(&mark)),
             mark,
             leader: None,
@@ -303,6 +324,7 @@ impl ProcessRunner {
             transient.start(&record.mark, &spawn, output)
         } else {
             spawn.output = Output::File(output);
+            spawn.admission = own_group.map(|group| self.groups.admission(&record.mark, &group));
             // Not reaped yet, so it has a line in `/proc` even if it is dead.
             spawn.start().map(|child| child.id()).map_err(RunnerError::from)
         };
@@ -310,6 +332,7 @@ impl ProcessRunner {
             let known = proc::stat(pid).ok_or_else(gone)?;
             let leader = ProcessId::from_stat(&known);
             record.leader = Some(leader.clone());
+            record.own_group.take_if(|group| !group.holds(pid));
             let handle = leader.open().map_err(RunnerError::Follow)?.ok_or_else(gone)?;
             seat.followed(record.clone(), handle)
         });
@@ -359,6 +382,7 @@ impl ProcessRunner {
         let record = Record {
             format: FORMAT,
             group: group.filter(|group| groups.contains(group)),
+            own_group: self.groups.plan(&stray.mark).filter(|group| group.holds(pid)),
             mark: stray.mark,
             leader: Some(stray.leader),
             units: Vec::new(),

@@ -6,6 +6,8 @@ use rustix::process::Signal;
 
 use super::RunnerError;
 use super::members::Signs;
+use super::own_group::OwnGroup;
+use crate::sys::control_group;
 use crate::sys::proc;
 use crate::sys::process::{ProcessHandle, ProcessId, wait_any};
 
@@ -18,6 +20,9 @@ pub(super) fn stop(
 ) -> Result<(), RunnerError> {
     let deadline = Instant::now() + grace;
     if grace.is_zero() || !end(signs, Signal::TERM, deadline)? {
+        if let Some(OwnGroup::Directories(directories)) = &signs.own_group {
+            control_group::end_forks(directories);
+        }
         let deadline = Instant::now() + kill_timeout;
         if !end(signs, Signal::KILL, deadline)? {
             return Err(RunnerError::Stuck { left: names(signs)? });

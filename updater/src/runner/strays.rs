@@ -30,7 +30,7 @@ impl Stray {
     /// What tells its processes from all others.
     pub(super) fn signs(&self) -> Signs {
         let mark = format!("{MARK}={}", self.mark);
-        Signs { leader: self.leader.clone(), mark, groups: Vec::new() }
+        Signs { leader: self.leader.clone(), mark, groups: Vec::new(), own_group: None }
     }
 }
 

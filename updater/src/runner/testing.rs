@@ -12,7 +12,7 @@ use protocol::Digest;
 use tempfile::TempDir;
 
 use super::{ExitReport, Instance, Launch, Runner, RunnerResources, for_app};
-use crate::config::AppConfig;
+use crate::config::{AppConfig, RunConfig};
 use crate::sys::process::ProcessId;
 
 /// The release of every app here.
@@ -31,9 +31,13 @@ impl App {
     }
 
     pub(crate) fn with_log_bytes(bytes: u64) -> Self {
+        Self::with(|run| run.log_bytes = protocol::Bytes(bytes))
+    }
+
+    pub(crate) fn with(change: impl FnOnce(&mut RunConfig)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(directory.path().join("socket")).unwrap();
-        let runner = runner(directory.path(), bytes);
+        let runner = runner(directory.path(), change);
         let app = Self { directory, listener, runner };
         fs::create_dir_all(app.release()).unwrap();
         app
@@ -75,15 +79,25 @@ impl App {
         self.listener.accept().unwrap().0
     }
 
+    /// What is written down of the start.
+    pub(crate) fn record(&self) -> serde_json::Value {
+        serde_json::from_str(&fs::read_to_string(self.path("instance.json")).unwrap()).unwrap()
+    }
+
     pub(crate) fn another_updater(&self) -> Box<dyn Runner> {
-        runner(self.directory.path(), 16 << 20)
+        self.another_updater_with(|_| {})
+    }
+
+    pub(crate) fn another_updater_with(
+        &self,
+        change: impl FnOnce(&mut RunConfig),
+    ) -> Box<dyn Runner> {
+        runner(self.directory.path(), change)
     }
 
     /// The process that writes its log, as it is written down.
     pub(crate) fn log_writer(&self) -> ProcessId {
-        let text = fs::read_to_string(self.path("instance.json")).unwrap();
-        let record: serde_json::Value = serde_json::from_str(&text).unwrap();
-        serde_json::from_value(record["log"]["writer"].clone()).unwrap()
+        serde_json::from_value(self.record()["log"]["writer"].clone()).unwrap()
     }
 }
 
@@ -93,11 +107,12 @@ impl Drop for App {
     }
 }
 
-fn runner(directory: &Path, log_bytes: u64) -> Box<dyn Runner> {
+fn runner(directory: &Path, change: impl FnOnce(&mut RunConfig)) -> Box<dyn Runner> {
     let mut config = AppConfig::new(directory.join("install"));
     // Tests must not make units of the machine that they run on.
     config.run.transient = false;
-    config.run.log_bytes = protocol::Bytes(log_bytes);
+    config.run.log_bytes = protocol::Bytes(16 << 20);
+    change(&mut config.run);
     let program = built_updater();
     for_app(&config, directory, &RunnerResources { program, ..RunnerResources::default() })
 }

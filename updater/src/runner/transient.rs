@@ -14,20 +14,18 @@ use zbus::Fd;
 
 use super::RunnerError;
 use crate::config::AppConfig;
+use crate::sys::control_group::GroupLimits;
 use crate::sys::spawn::Spawn;
 use crate::systemd::{
-    Bus, BusConnection, JobResult, SystemdError, Variables, command_properties, micros,
+    Bus, BusConnection, JobResult, Property, SystemdError, Variables, command_properties, micros,
 };
 
 /// What the name of an agent's unit begins with.
 pub(super) const UNIT_PREFIX: &str = "updater-";
 
-/// What one agent may have, all of it together.
-#[derive(Debug, Clone, Copy)]
-struct Limits {
-    tasks: Option<u64>,
-    memory: Option<u64>,
-}
+/// For a scope at most, over a connection that is open or not: an agent is started without one then, since
+/// the way back does not wait for D-Bus.
+const SCOPE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How agents of one app are started and ended.
 #[derive(Debug, Clone)]
@@ -35,10 +33,11 @@ pub(super) struct Transient {
     /// Whether the next start is made a unit; one that was is ended as such all the same.
     pub(super) wanted: bool,
     bus: Bus,
+    bus_for_scopes: Bus,
     app: String,
     /// The app's own directory, for a file that is there while one starts.
     state: PathBuf,
-    limits: Limits,
+    limits: GroupLimits,
     start_timeout: Duration,
     stop_grace: Duration,
     kill_timeout: Duration,
@@ -56,8 +55,9 @@ impl Transient {
         let run = &config.run;
         connection.makes_units().then(|| Self {
             wanted: run.wants_unit(),
-            limits: Limits { tasks: run.tasks, memory: run.memory.map(|bytes| bytes.0) },
+            limits: run.group_limits(),
             bus: connection.bus(run.bus_timeout.0),
+            bus_for_scopes: connection.bus(run.bus_timeout.0.min(SCOPE_TIMEOUT)),
             app,
             state: state.to_owned(),
             start_timeout: run.start_timeout.0,
@@ -70,6 +70,12 @@ impl Transient {
     pub(super) fn unit(&self, mark: &str) -> String {
         let (short, _) = mark.split_once('-').unwrap_or((mark, ""));
         format!("{UNIT_PREFIX}{}-{short}.service", self.app)
+    }
+
+    /// The name of the scope of one start, which is the updater's child.
+    pub(super) fn scope(&self, mark: &str) -> String {
+        let (short, _) = mark.split_once('-').unwrap_or((mark, ""));
+        format!("{UNIT_PREFIX}{}-{short}.scope", self.app)
     }
 
     /// The control group that it will be in.
@@ -101,9 +107,7 @@ impl Transient {
         properties.extend(names.into_iter().zip(streams.map(|stream| Fd::from(stream).into())));
         properties
             .extend([variables.property(), ("TimeoutStopUSec", micros(self.stop_grace).into())]);
-        let limits = [("TasksMax", self.limits.tasks), ("MemoryMax", self.limits.memory)];
-        properties
-            .extend(limits.into_iter().filter_map(|(name, limit)| Some((name, limit?.into()))));
+        properties.extend(self.limits());
         let deadline = self.start_timeout;
         let name = unit.clone();
         let started = self.bus.ask_once(move |systemd| async move {
@@ -119,10 +123,41 @@ impl Transient {
         }
     }
 
+    /// Makes a scope around a process: it stays whose child it is, in a control group of its own.
+    pub(super) fn start_scope(&self, mark: &str, pid: u32) -> Result<(), RunnerError> {
+        let unit = self.scope(mark);
+        let mut properties: Vec<Property<'static>> = vec![
+            ("Description", format!("The app {} of the updater", self.app).into()),
+            ("PIDs", vec![pid].into()),
+            ("TimeoutStopUSec", micros(self.stop_grace).into()),
+            // It is forgotten also where the kernel has ended some of it for want of memory.
+            ("CollectMode", "inactive-or-failed".into()),
+        ];
+        properties.extend(self.limits());
+        let (deadline, name) = (self.start_timeout.min(SCOPE_TIMEOUT), unit.clone());
+        let result = self.bus_for_scopes.ask_once(move |systemd| async move {
+            systemd.start_transient(&name, &properties, deadline).await
+        })?;
+        match result {
+            JobResult::Done => Ok(()),
+            JobResult::Not(how) => Err(RunnerError::Unit { unit, how, output: Vec::new() }),
+        }
+    }
+
+    fn limits(&self) -> impl Iterator<Item = Property<'static>> {
+        let limits = [("TasksMax", self.limits.tasks), ("MemoryMax", self.limits.memory)];
+        limits.into_iter().filter_map(|(name, limit)| Some((name, limit?.into())))
+    }
+
     /// Ends the unit of one start, whether it runs or is about to. When this returns, nothing of it is
     /// left, as far as systemd knows.
     pub(super) fn end(&self, mark: &str, grace: Duration) -> Result<(), SystemdError> {
-        let (unit, wait) = (self.unit(mark), self.kill_timeout);
+        self.end_unit(self.unit(mark), grace)
+    }
+
+    /// The same, of the scope of this name.
+    pub(super) fn end_unit(&self, unit: String, grace: Duration) -> Result<(), SystemdError> {
+        let wait = self.kill_timeout;
         self.bus.ask(move |systemd| async move {
             systemd.end(&unit, grace, wait).await?;
             systemd.reset_failed(&unit).await

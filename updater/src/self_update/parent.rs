@@ -8,6 +8,7 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use common::{Attempts, Backoff, chain, is_worth_logging, random};
@@ -23,7 +24,9 @@ use crate::release::{Layout, Slot};
 use crate::self_update::executable::OwnExecutable;
 use crate::self_update::start::{CandidateMark, Start, StartError, Started, start_updater};
 use crate::self_update::{Channel, ChannelError, FromParent, ToParent};
-use crate::sys::Lifetime;
+use crate::sys::output::pass_on;
+use crate::sys::spawn::Output;
+use crate::sys::{Lifetime, spawn_thread};
 
 /// Between two starts of an updater that died, or could not be started.
 const PAUSES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
@@ -280,6 +283,7 @@ impl Parent {
             sockets: Vec::new(),
             candidate,
             lifetime: Lifetime::ParentThread,
+            output: if candidate { escaped_output(program)? } else { Output::Same },
             crash_at: self.crashes.pop_front(),
         })?;
         // The standard library made a number without a sign of the system's own.
@@ -294,6 +298,16 @@ impl Parent {
             end_now(updater.pid);
         }
     }
+}
+
+/// Where a program prints of which nothing is known yet: what it says must not look like lines of the
+/// log, nor do anything to a terminal. The thread ends when nothing can print there any more.
+fn escaped_output(program: &Path) -> Result<Output, StartError> {
+    let prepare = |source| StartError::Prepare { program: program.to_owned(), source };
+    let (reader, writer) = io::pipe().map_err(prepare)?;
+    let thread = Builder::new().name("new updater's output".to_owned());
+    spawn_thread(thread, move || pass_on(reader, io::stderr())).map_err(prepare)?;
+    Ok(Output::Pipe(writer))
 }
 
 /// An updater can be killed at any moment, so there is nothing to wait for.

@@ -31,6 +31,8 @@ pub(super) struct Start<'a> {
     /// Whether an older one is still in charge.
     pub(super) candidate: bool,
     pub(super) lifetime: Lifetime,
+    /// Where what it prints goes.
+    pub(super) output: Output,
     /// The checkpoint at which it is to die; for tests.
     pub(super) crash_at: Option<String>,
 }
@@ -96,7 +98,7 @@ pub(super) fn start_updater(start: Start<'_>) -> Result<Started, StartError> {
     let command = words.map(|word| word.display().to_string());
     let user = User::current().map_err(|error| prepare(io::Error::other(error)))?;
     let spawn = Spawn::new(&command, Path::new("/"), user, &environment)?;
-    let mut spawn = Spawn { output: Output::Same, lifetime: start.lifetime, ..spawn };
+    let mut spawn = Spawn { output: start.output, lifetime: start.lifetime, ..spawn };
     spawn.pass_sockets(start.sockets);
     for (name, descriptor) in [(LISTEN_FD, socket), (CHANNEL_FD, theirs.into())] {
         let number = spawn.pass(descriptor);

@@ -19,6 +19,7 @@ use crate::self_update::{Channel, ChannelError, FromParent, ToParent};
 use crate::sys::Lifetime;
 use crate::sys::process::{ProcessHandle, ProcessId};
 use crate::sys::run::describe;
+use crate::sys::spawn::Output;
 use crate::sys::spawn_thread;
 use crate::systemd::notify;
 
@@ -91,6 +92,8 @@ impl Unit {
             candidate: true,
             // It ends by itself when this process does, unless it inherits.
             lifetime: Lifetime::Own,
+            // To the journal, which escapes what it shows, and outlives this updater.
+            output: Output::Same,
             crash_at: None,
         })?;
         let process = hold(&started.child).map_err(prepare)?;

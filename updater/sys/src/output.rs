@@ -1,7 +1,7 @@
 //! What a command prints: taken in pieces, told line by line, bounded in memory whatever comes.
 
 use std::collections::VecDeque;
-use std::io::{self, PipeReader, Read};
+use std::io::{self, PipeReader, Read, Write};
 
 /// Lines that are kept of an output.
 pub const TAIL_LINES: usize = 40;
@@ -69,6 +69,18 @@ impl Lines {
     }
 }
 
+/// Passes on what is printed, line by line, until nothing can print there any more.
+pub fn pass_on(reader: PipeReader, mut to: impl Write) {
+    let mut lines = Lines::of(reader);
+    let mut told = |line: &str| {
+        // Where it cannot be told, there is nowhere to say so.
+        let _ = writeln!(to, "{line}");
+    };
+    // An error is the end of it, as is the end.
+    let _ = lines.drain(u64::MAX, &mut told);
+    lines.finish(&mut told);
+}
+
 /// A line as it may stand on a terminal and in a log: without its end, with control characters
 /// escaped, and of bounded length.
 pub fn printable(line: &[u8]) -> String {
@@ -99,6 +111,16 @@ fn is_direction(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_passed_on_is_escaped_to_its_last_word() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(b"\x1b[2Jcleared\nhalf \x07a line").unwrap();
+        drop(writer);
+        let mut told = Vec::new();
+        pass_on(reader, &mut told);
+        assert_eq!(String::from_utf8(told).unwrap(), "\\u{1b}[2Jcleared\nhalf \\u{7}a line\n");
+    }
 
     #[test]
     fn long_lines_are_cut() {

@@ -9,6 +9,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid};
 
+use super::gate::Waiting;
 use super::limits::Limits;
 use super::unsafe_calls;
 use super::user::User;
@@ -44,6 +45,7 @@ pub enum Lifetime {
 
 /// What is done in the child before it becomes the command.
 pub(super) struct Preparation {
+    pub(super) waiting: Option<Waiting>,
     pub(super) user: Option<Ids>,
     pub(super) limits: Limits,
     pub(super) no_new_privileges: bool,
@@ -58,6 +60,9 @@ impl Preparation {
         unsafe_calls::reset_signals()?;
         if self.lifetime == Lifetime::SupervisedChild {
             unsafe_calls::fork_under_keeper(self.parent)?;
+        }
+        if let Some(waiting) = &self.waiting {
+            waiting.wait()?;
         }
         nix::unistd::setsid()?;
         umask(Mode::from_bits_truncate(0o022));

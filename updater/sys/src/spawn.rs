@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use nix::libc;
 use nix::unistd::Uid;
 
+use super::gate::{Admission, Gate};
 use super::limits::Limits;
 use super::prepare::{Ids, Lifetime, Preparation};
 use super::program::{STANDARD_PATH, resolve};
@@ -46,6 +47,8 @@ pub struct Spawn {
     pub inherit: Vec<(OwnedFd, RawFd)>,
     /// A variable of its environment that has its own number as a process.
     pub own_number: Option<&'static str>,
+    /// What is done with the process before it becomes the command.
+    pub admission: Option<Admission>,
 }
 
 /// Where standard output and error go.
@@ -98,6 +101,7 @@ impl Spawn {
             lifetime: Lifetime::Own,
             inherit: Vec::new(),
             own_number: None,
+            admission: None,
         })
     }
 
@@ -146,7 +150,10 @@ impl Spawn {
         connect(&mut command, self.output).map_err(|source| failed(&self.program, source))?;
         let inherited = reserve(self.inherit)
             .map_err(|source| SpawnError::Inherit { program: self.program.clone(), source })?;
+        let gate = self.admission.map(Gate::new).transpose();
+        let (gate, waiting) = gate.map_err(|source| failed(&self.program, source))?.unzip();
         let preparation = Preparation {
+            waiting,
             user: is_root.then(|| Ids::of(&self.user)),
             limits: self.limits,
             no_new_privileges: self.no_new_privileges,
@@ -163,7 +170,15 @@ impl Spawn {
             // number, so it has to be the one to write it down.
             Err(exec.run())
         });
-        let child = command.spawn().map_err(|source| failed(&self.program, source))?;
+        let start = move || {
+            let mut command = command;
+            command.spawn()
+        };
+        let child = match gate {
+            Some(gate) => gate.pass(start),
+            None => start(),
+        };
+        let child = child.map_err(|source| failed(&self.program, source))?;
         drop(inherited);
         Ok(child)
     }
@@ -311,6 +326,28 @@ mod tests {
         let mut spawn = spawn(&words, Path::new("/")).unwrap();
         spawn.own_number = Some("LISTEN_PID");
         assert_eq!(output(spawn), ["a b C.UTF-8"]);
+    }
+
+    #[test]
+    fn a_process_is_not_its_command_before_it_was_admitted() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("admitted");
+        let words = ["/bin/sh", "-c", "cat \"$1\"; echo $$", "sh", file.to_str().unwrap()];
+        let mut admitted = spawn(&words, Path::new("/")).unwrap();
+        let told = file.clone();
+        admitted.admission = Some(Admission::new(move |pid| {
+            // It is no shell yet, nor anything else that could have started others.
+            assert_ne!(crate::proc::name(pid), "sh");
+            std::fs::write(told, format!("{pid}\n")).unwrap();
+        }));
+        let lines = output(admitted);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert_eq!(lines[0], lines[1]);
+        // What cannot be started was admitted, and is told all the same.
+        let mut gone = spawn(&["/bin/true"], Path::new("/")).unwrap();
+        gone.program = "/no/such/file".into();
+        gone.admission = Some(Admission::new(|_| {}));
+        assert!(matches!(gone.start(), Err(SpawnError::Start { .. })));
     }
 
     #[test]

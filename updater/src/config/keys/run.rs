@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::section::{minutes, seconds};
 use crate::config::ListenSocket;
+use crate::sys::control_group::GroupLimits;
 
 section! {
     /// `[app.<name>.run]`.
@@ -20,9 +21,9 @@ section! {
         pub units: Vec<String> = Vec::new(),
         /// Where systemd runs, start a process as a unit of its own.
         pub transient: bool = true,
-        /// Processes and threads that it may have together, as a unit of its own.
+        /// Processes and threads that it may have together.
         pub tasks: Option<u64> = None,
-        /// Bytes of memory that it may have together, as a unit of its own.
+        /// Bytes of memory that it may have together.
         pub memory: Option<Bytes> = None,
         /// Unit files that a release may ship.
         pub unit_files: Vec<String> = Vec::new(),
@@ -74,6 +75,11 @@ impl RunConfig {
     pub fn wants_unit(&self) -> bool {
         let passes_on = self.strategy == Strategy::Handover || !self.sockets.is_empty();
         self.kind == RunnerKind::Process && self.transient && !passes_on
+    }
+
+    /// What all of an agent may have together.
+    pub fn group_limits(&self) -> GroupLimits {
+        GroupLimits { tasks: self.tasks, memory: self.memory.map(|bytes| bytes.0) }
     }
 }
 

@@ -135,11 +135,6 @@ fn validate_limits(section: &str, run: &RunConfig, findings: &mut Vec<Finding>) 
         } else if limit < least {
             findings
                 .push(Finding::error(key, format!("is too little: it has to be {said} at least")));
-        } else if !run.wants_unit() {
-            findings.push(
-                Finding::warning(key, "is not held: the agent is no unit of its own")
-                    .hint("that takes transient = true, and no sockets"),
-            );
         }
     }
 }
@@ -207,11 +202,12 @@ mod tests {
     }
 
     #[test]
-    fn limits_that_nothing_holds_are_told() {
+    fn limits_that_mean_nothing_are_told() {
         let run = |keys: &str| said_of_app(&format!("[app.agent.run]\ntasks = 64\n{keys}\n"));
-        assert!(!run("").iter().any(|said| said.contains("run.tasks")), "{:?}", run(""));
-        assert_said(&run("transient = false"), "warning: app.agent.run.tasks: is not held");
-        assert_said(&run("sockets = ['127.0.0.1:1']"), "warning: app.agent.run.tasks: is not held");
+        for keys in ["", "transient = false", "sockets = ['127.0.0.1:1']"] {
+            let said = run(keys);
+            assert!(!said.iter().any(|said| said.contains("run.tasks")), "{said:?}");
+        }
         let units = run("kind = 'systemd'\nunits = ['a.service']\nmemory = '1GiB'");
         assert_said(&units, "error: app.agent.run.tasks: means nothing");
         assert_said(&units, "error: app.agent.run.memory: means nothing");
