@@ -158,9 +158,8 @@ impl Engine {
     fn refuse_unstartable(&self) -> Result<(), Failure> {
         let refused = |failure: Failure| match failure.problem.code {
             // Its build has made something else of release.toml: that is the release's own fault.
-            Code::ArchiveRejected => failure,
-            // The disk did not say how it is started: nothing that this updater cannot do.
-            Code::Internal | Code::NoSpace => failure,
+            // Or the disk did not say how it is started, which is nothing that this updater cannot do.
+            Code::ArchiveRejected | Code::Internal | Code::NoSpace => failure,
             _ => Failure::host_problem(Problem { code: Code::NotSupported, ..*failure.problem }),
         };
         let launch = self.app.agent.launch(&self.destination()?).map_err(refused)?;
