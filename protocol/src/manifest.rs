@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Period;
+use crate::{KillMode, Period, StopSignal};
 
 /// Why a `release.toml` was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -124,6 +124,10 @@ pub struct BuildSection {
 pub struct RunSection {
     /// The command that starts it in the foreground.
     pub command: Option<Command>,
+    /// The signal that it ends well on.
+    pub stop_signal: Option<StopSignal>,
+    /// Which of its processes get that signal.
+    pub kill_mode: Option<KillMode>,
 }
 
 /// `[hooks]`. Each runs in the release, as the app's user.

@@ -77,6 +77,9 @@ pub struct TransactionResult {
     /// The whole problem, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+    /// What an operator should know besides: that a program had to be killed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// In answers by the older form it is a text, which says nothing else than `status` does.

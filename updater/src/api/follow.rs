@@ -299,5 +299,6 @@ const fn result(status: Status) -> TransactionResult {
         probe: None,
         duration_ms: 0,
         problem: None,
+        notes: Vec::new(),
     }
 }

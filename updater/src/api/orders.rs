@@ -368,5 +368,6 @@ fn ready(app: &App, digest: Digest) -> Result<Option<TransactionResult>, Problem
         probe: None,
         duration_ms: 0,
         problem: None,
+        notes: Vec::new(),
     }))
 }

@@ -8,11 +8,10 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
-use super::Launch;
-use super::RunnerError;
 use super::log::LogPipe;
 use super::members::Signs;
 use super::units::{Started, TemplateInstance, mark_of};
+use super::{Behaviour, Launch, RunnerError};
 use crate::sys::proc::Stat;
 use crate::sys::process::{ProcessHandle, ProcessId};
 use crate::sys::run::describe;
@@ -48,6 +47,9 @@ pub(super) struct Record {
     /// By what its output gets there; absent where it writes to the log itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) log: Option<LogPipe>,
+    /// How it wants to be ended.
+    #[serde(default)]
+    pub(super) behaviour: Behaviour,
 }
 
 /// One start of an agent. Cheap to clone; it holds nothing that keeps the agent alive.
@@ -229,6 +231,7 @@ impl Record {
             started_at: begun,
             log_start: 0,
             log: None,
+            behaviour: Behaviour::default(),
         }
     }
 

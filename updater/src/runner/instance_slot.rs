@@ -11,7 +11,7 @@ use protocol::FORMAT;
 
 use super::instance::Record;
 use super::transient::Transient;
-use super::{Instance, RunnerError, stop};
+use super::{Instance, Killed, RunnerError, stop};
 use crate::sys::process::{ProcessHandle, ProcessId};
 
 #[derive(Debug)]
@@ -72,13 +72,15 @@ impl InstanceSlot {
     }
 
     /// Ends all processes of what was last started here. Returns when all are gone.
-    pub(super) fn clear(&self, grace: Duration) -> Result<(), RunnerError> {
-        let Some(record) = self.read()? else { return Ok(()) };
+    pub(super) fn clear(&self, grace: Duration) -> Result<Option<Killed>, RunnerError> {
+        let Some(record) = self.read()? else { return Ok(None) };
+        let mut killed = None;
         // Units were stopped by the runner that knows them.
         if record.units.is_empty() {
-            self.end(&record, record.find_leader()?, grace)?;
+            killed = self.end(&record, record.find_leader()?, grace)?;
         }
-        self.forget()
+        self.forget()?;
+        Ok(killed)
     }
 
     /// Ends all processes of a start, and whatever is about to become one.
@@ -87,17 +89,23 @@ impl InstanceSlot {
         record: &Record,
         leader: Option<ProcessId>,
         grace: Duration,
-    ) -> Result<(), RunnerError> {
+    ) -> Result<Option<Killed>, RunnerError> {
+        let behaviour = &record.behaviour;
         let unit = self.transient.as_ref().filter(|_| record.group.is_some());
-        if let Some(Err(error)) = unit.map(|unit| unit.end(&record.mark, grace)) {
+        let ended = match unit.map(|unit| unit.end(&record.mark, behaviour, grace)) {
             // Without a first process, systemd alone knows whether there will be one.
-            if leader.is_none() {
-                return Err(error.into());
+            Some(Err(error)) if leader.is_none() => return Err(error.into()),
+            Some(Err(error)) => {
+                tracing::warn!("the agent's processes are ended one by one: {}", chain(&error));
+                None
             }
-            tracing::warn!("the agent's processes are ended one by one: {}", chain(&error));
-        }
+            Some(Ok(killed)) => killed,
+            None => None,
+        };
         // systemd gives up on what hangs in the kernel, and says nothing.
-        leader.map_or(Ok(()), |leader| stop::stop(&record.signs(leader), grace, self.kill_timeout))
+        let Some(leader) = leader else { return Ok(ended) };
+        let left = stop::stop(&record.signs(leader), behaviour, grace, self.kill_timeout)?;
+        Ok(ended.or(left))
     }
 
     /// Nothing is left of what was last started here.
@@ -108,14 +116,18 @@ impl InstanceSlot {
     }
 
     /// Ends all processes of an agent, and forgets it if it is the one of this place.
-    pub(super) fn stop(&self, instance: &Instance, grace: Duration) -> Result<(), RunnerError> {
-        self.end(instance.record(), Some(instance.process().clone()), grace)?;
+    pub(super) fn stop(
+        &self,
+        instance: &Instance,
+        grace: Duration,
+    ) -> Result<Option<Killed>, RunnerError> {
+        let killed = self.end(instance.record(), Some(instance.process().clone()), grace)?;
         let recorded = self.read()?.map(|record| record.variable());
         if recorded.as_ref() == Some(&instance.signs().mark) {
             state_file::remove(&self.record)?;
         }
         self.current().take_if(|current| current.is_same(instance));
-        Ok(())
+        Ok(killed)
     }
 
     /// Makes the directory that it is in.

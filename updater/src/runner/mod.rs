@@ -3,6 +3,7 @@
 //! An agent outlives the updater, and the next updater finds it again. Nothing is ever done to a
 //! process because it looks like the agent: only to what a runner started, or what descends from it.
 
+mod behaviour;
 mod beside;
 mod bounded_log;
 mod error;
@@ -26,6 +27,7 @@ mod tests;
 mod transient;
 mod units;
 
+pub use behaviour::Behaviour;
 pub use beside::Handover;
 pub use error::RunnerError;
 pub use instance::{ExitReport, Instance};
@@ -36,4 +38,5 @@ pub use process::{Runner, for_app};
 pub use resources::RunnerResources;
 pub use socket_store::SocketStore;
 pub use sockets::SocketError;
+pub use stop::Killed;
 pub use units::{HandoverObstacle, check_units, handover_obstacles, read_units};

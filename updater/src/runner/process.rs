@@ -18,7 +18,7 @@ use super::stop;
 use super::strays::{self, Stray};
 use super::transient::Transient;
 use super::units::{HandoverUnitsRunner, UnitsRunner};
-use super::{Handover, Instance, Launch, RunnerError, RunnerResources};
+use super::{Behaviour, Handover, Instance, Killed, Launch, RunnerError, RunnerResources};
 use crate::config::{AppConfig, RunnerKind, Strategy};
 use crate::release::Layout;
 use crate::sys::executable::check_executable;
@@ -40,12 +40,12 @@ pub trait Runner: Debug + Send + Sync {
     fn start(&self, launch: &Launch) -> Result<Instance, RunnerError>;
 
     /// Ends all processes of an agent, also where its first one is dead already. Returns when all
-    /// are gone.
-    fn stop(&self, instance: &Instance, grace: Duration) -> Result<(), RunnerError>;
+    /// are gone, and says what had to be killed.
+    fn stop(&self, instance: &Instance, grace: Duration) -> Result<Option<Killed>, RunnerError>;
 
     /// Ends what was last started, by this updater or an earlier one, also where its first process is
-    /// dead. When this returns, nothing of any start is left.
-    fn clear(&self, grace: Duration) -> Result<(), RunnerError>;
+    /// dead. When this returns, nothing of any start is left; it says what had to be killed.
+    fn clear(&self, grace: Duration) -> Result<Option<Killed>, RunnerError>;
 
     /// The agent that runs, started by this updater, an earlier one, or systemd.
     fn find(&self) -> Result<Option<Instance>, RunnerError>;
@@ -155,15 +155,16 @@ impl Runner for ProcessRunner {
         self.start_in(&self.serving, launch, None)
     }
 
-    fn stop(&self, instance: &Instance, grace: Duration) -> Result<(), RunnerError> {
-        self.serving.stop(instance, grace)?;
+    fn stop(&self, instance: &Instance, grace: Duration) -> Result<Option<Killed>, RunnerError> {
+        let killed = self.serving.stop(instance, grace)?;
         close(instance.record().log.as_ref());
-        Ok(())
+        Ok(killed)
     }
 
-    fn clear(&self, grace: Duration) -> Result<(), RunnerError> {
-        clear_seat(&self.serving, grace)?;
-        self.strays()?.iter().try_for_each(|stray| self.end_stray(stray, grace))
+    fn clear(&self, grace: Duration) -> Result<Option<Killed>, RunnerError> {
+        let killed = clear_seat(&self.serving, grace)?;
+        self.strays()?.iter().try_for_each(|stray| self.end_stray(stray, grace))?;
+        Ok(killed)
     }
 
     fn adopt_stray(&self, active: &Digest, grace: Duration) -> Result<(), RunnerError> {
@@ -242,7 +243,7 @@ impl Handover for ProcessRunner {
         self.beside.is_taken()
     }
 
-    fn clear_beside(&self, grace: Duration) -> Result<(), RunnerError> {
+    fn clear_beside(&self, grace: Duration) -> Result<Option<Killed>, RunnerError> {
         clear_seat(&self.beside, grace)
     }
 
@@ -296,11 +297,12 @@ impl ProcessRunner {
             started_at: wall_clock(),
             log_start,
             log: Some(pipe),
+            behaviour: launch.behaviour.clone(),
         };
         // Before it is started: a crash in between must not leave an agent that no updater knows of.
         seat.write(&record)?;
         let started = if let Some(transient) = transient {
-            transient.start(&record.mark, &spawn, output)
+            transient.start(&record.mark, &spawn, &launch.behaviour, output)
         } else {
             spawn.output = Output::File(output);
             // Not reaped yet, so it has a line in `/proc` even if it is dead.
@@ -348,7 +350,10 @@ impl ProcessRunner {
     fn end_stray(&self, stray: &Stray, grace: Duration) -> Result<(), RunnerError> {
         let (pid, release) = (stray.leader.pid, stray.digest.short());
         tracing::warn!("an agent of {release} that no file names is ended: process {pid}");
-        stop::stop(&stray.signs(), grace, self.serving.kill_timeout)
+        let behaviour = Behaviour::default();
+        let killed = stop::stop(&stray.signs(), &behaviour, grace, self.serving.kill_timeout)?;
+        killed.inspect(|killed| tracing::warn!("{killed}"));
+        Ok(())
     }
 
     fn adopt(&self, stray: Stray) -> Result<(), RunnerError> {
@@ -369,6 +374,7 @@ impl ProcessRunner {
             started_at: wall_clock(),
             log_start: 0,
             log: None,
+            behaviour: Behaviour::default(),
         };
         self.serving.prepare()?;
         self.serving.write(&record)?;
@@ -390,11 +396,11 @@ impl ProcessRunner {
 }
 
 /// Ends all of a start, and then what wrote its output down.
-fn clear_seat(seat: &InstanceSlot, grace: Duration) -> Result<(), RunnerError> {
+fn clear_seat(seat: &InstanceSlot, grace: Duration) -> Result<Option<Killed>, RunnerError> {
     let pipe = seat.read()?.and_then(|record| record.log);
-    seat.clear(grace)?;
+    let killed = seat.clear(grace)?;
     close(pipe.as_ref());
-    Ok(())
+    Ok(killed)
 }
 
 /// What wrote the output of an agent down that is gone ends with it.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use protocol::Digest;
 use tempfile::TempDir;
 
-use super::{ExitReport, Instance, Launch, Runner, RunnerResources, for_app};
+use super::{Behaviour, ExitReport, Instance, Launch, Runner, RunnerResources, for_app};
 use crate::config::AppConfig;
 use crate::sys::process::ProcessId;
 
@@ -58,6 +58,7 @@ impl App {
             version: Some("1.2".to_owned()),
             command: vec!["./agent".to_owned()],
             environment: BTreeMap::new(),
+            behaviour: Behaviour::default(),
         }
     }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::failed_to;
 use zbus::Fd;
 
-use super::RunnerError;
+use super::{Behaviour, Killed, RunnerError};
 use crate::config::AppConfig;
 use crate::sys::spawn::Spawn;
 use crate::systemd::{
@@ -83,6 +83,7 @@ impl Transient {
         &self,
         mark: &str,
         spawn: &Spawn,
+        behaviour: &Behaviour,
         output: File,
     ) -> Result<u32, RunnerError> {
         let unit = self.unit(mark);
@@ -101,6 +102,10 @@ impl Transient {
         properties.extend(names.into_iter().zip(streams.map(|stream| Fd::from(stream).into())));
         properties
             .extend([variables.property(), ("TimeoutStopUSec", micros(self.stop_grace).into())]);
+        properties.extend([
+            ("KillSignal", behaviour.signal().as_raw().into()),
+            ("KillMode", behaviour.unit_kill_mode().into()),
+        ]);
         let limits = [("TasksMax", self.limits.tasks), ("MemoryMax", self.limits.memory)];
         properties
             .extend(limits.into_iter().filter_map(|(name, limit)| Some((name, limit?.into()))));
@@ -120,12 +125,19 @@ impl Transient {
     }
 
     /// Ends the unit of one start, whether it runs or is about to. When this returns, nothing of it is
-    /// left, as far as systemd knows.
-    pub(super) fn end(&self, mark: &str, grace: Duration) -> Result<(), SystemdError> {
+    /// left, as far as systemd knows. Says whether it had to be killed.
+    pub(super) fn end(
+        &self,
+        mark: &str,
+        behaviour: &Behaviour,
+        grace: Duration,
+    ) -> Result<Option<Killed>, SystemdError> {
         let (unit, wait) = (self.unit(mark), self.kill_timeout);
+        let asked = Some(behaviour.stop_signal);
         self.bus.ask(move |systemd| async move {
-            systemd.end(&unit, grace, wait).await?;
-            systemd.reset_failed(&unit).await
+            let was_killed = systemd.end(&unit, grace, wait).await?;
+            systemd.reset_failed(&unit).await?;
+            Ok(was_killed.then(|| Killed { what: unit, asked, grace }))
         })
     }
 

@@ -191,6 +191,7 @@ impl App {
             probe: None,
             duration_ms: 0,
             problem: None,
+            notes: Vec::new(),
         }
     }
 

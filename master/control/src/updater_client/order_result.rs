@@ -43,7 +43,7 @@ impl OrderResult {
         let answer = Self {
             status,
             code: code(value).or_else(|| problem?.code.clone()),
-            detail: problem.and_then(|problem| problem.detail.clone()),
+            detail: problem.and_then(|problem| problem.detail.clone()).or_else(|| notes(value)),
             output: problem.map(|problem| problem.output.clone()).unwrap_or_default(),
             transaction: typed(value, "transaction").or_else(|| problem?.transaction.clone()),
             from: typed(value, "from"),
@@ -147,6 +147,12 @@ fn contradiction(value: &Value, status: Status) -> Option<&'static str> {
         Status::Updated if !proven() => Some("with a probe that did not pass"),
         _ => None,
     }
+}
+
+/// What is to be known of an order that went well.
+fn notes(value: &Value) -> Option<String> {
+    let notes: Vec<_> = value.get("notes")?.as_array()?.iter().map(shown_line).collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
 }
 
 /// The lines under `output`: a list, or one text.

@@ -25,7 +25,7 @@ use crate::runner::beside::BESIDE;
 use crate::runner::instance::Record;
 use crate::runner::instance_slot::InstanceSlot;
 use crate::runner::process::Runner;
-use crate::runner::{Handover, Instance, Launch, RunnerError};
+use crate::runner::{Behaviour, Handover, Instance, Killed, Launch, RunnerError};
 use crate::sys::checkpoint;
 use crate::systemd::{BusConnection, UNIT_DIRECTORY, is_template};
 
@@ -88,11 +88,11 @@ impl Runner for HandoverUnitsRunner {
         self.start_in(&self.serving, TemplateInstance::A, launch)
     }
 
-    fn stop(&self, _instance: &Instance, grace: Duration) -> Result<(), RunnerError> {
+    fn stop(&self, _instance: &Instance, grace: Duration) -> Result<Option<Killed>, RunnerError> {
         self.clear(grace)
     }
 
-    fn clear(&self, grace: Duration) -> Result<(), RunnerError> {
+    fn clear(&self, grace: Duration) -> Result<Option<Killed>, RunnerError> {
         let mut units = match side_of(&self.beside)? {
             // That one goes on.
             Some(beside) => self.units(&[beside.other()]),
@@ -104,8 +104,9 @@ impl Runner for HandoverUnitsRunner {
         units.extend(
             recorded.into_iter().filter(|unit| !self.units(&TemplateInstance::BOTH).contains(unit)),
         );
-        self.control.end(&units, grace)?;
-        self.serving.clear(grace)
+        let killed = self.control.end(&units, grace)?;
+        let left = self.serving.clear(grace)?;
+        Ok(killed.or(left))
     }
 
     fn owns(&self, pid: u32) -> bool {
@@ -217,19 +218,21 @@ impl Handover for HandoverUnitsRunner {
         self.beside.is_taken()
     }
 
-    fn clear_beside(&self, grace: Duration) -> Result<(), RunnerError> {
+    fn clear_beside(&self, grace: Duration) -> Result<Option<Killed>, RunnerError> {
         let serving = self.serving.read()?;
-        match serving.as_ref().and_then(|serving| Some((serving, serving.side?))) {
+        let killed = match serving.as_ref().and_then(|serving| Some((serving, serving.side?))) {
             None => self.control.end(&self.everything(), grace)?,
             Some((serving, side)) => {
                 let side = side.other();
-                self.control.end(&self.units(&[side]), grace)?;
+                let killed = self.control.end(&self.units(&[side]), grace)?;
                 let launch = self.launch_of(serving);
                 self.put_files(&launch)?;
                 self.point(side, &launch, None)?;
+                killed
             }
-        }
-        self.beside.clear(grace)
+        };
+        let left = self.beside.clear(grace)?;
+        Ok(killed.or(left))
     }
 
     fn promote(&self) -> Result<(), RunnerError> {
@@ -330,6 +333,7 @@ impl HandoverUnitsRunner {
             version: record.version.clone(),
             command: Vec::new(),
             environment: self.config.env.clone(),
+            behaviour: Behaviour::default(),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::config::RunConfig;
 use crate::runner::instance::Record;
 use crate::runner::instance_slot::InstanceSlot;
 use crate::runner::process::Runner;
-use crate::runner::{Instance, Launch, RunnerError};
+use crate::runner::{Instance, Killed, Launch, RunnerError};
 use crate::sys::checkpoint;
 use crate::systemd::{BusConnection, UNIT_DIRECTORY};
 
@@ -71,14 +71,15 @@ impl Runner for UnitsRunner {
         is_of_units(pid, &self.units)
     }
 
-    fn stop(&self, _instance: &Instance, grace: Duration) -> Result<(), RunnerError> {
+    fn stop(&self, _instance: &Instance, grace: Duration) -> Result<Option<Killed>, RunnerError> {
         self.clear(grace)
     }
 
-    fn clear(&self, grace: Duration) -> Result<(), RunnerError> {
-        self.control.stop(&self.units, grace)?;
+    fn clear(&self, grace: Duration) -> Result<Option<Killed>, RunnerError> {
+        let killed = self.control.stop(&self.units, grace)?;
         // What an updater without units has started, too.
-        self.seat.clear(grace)
+        let left = self.seat.clear(grace)?;
+        Ok(killed.or(left))
     }
 
     fn find(&self) -> Result<Option<Instance>, RunnerError> {

@@ -13,7 +13,9 @@ use super::{AgentProcess, AppError, AppSettings};
 use crate::config::{Config, RunnerKind, Strategy};
 use crate::probe::{Probe, Readiness};
 use crate::release::Slot;
-use crate::runner::{Handover, Instance, Launch, Runner, RunnerResources, command_of, for_app};
+use crate::runner::{
+    Behaviour, Handover, Instance, Killed, Launch, Runner, RunnerResources, command_of, for_app,
+};
 use crate::transaction::machine::after_switch;
 use crate::transaction::{Deaths, Failure, Journal, read_manifest};
 
@@ -161,6 +163,7 @@ impl AgentControl {
             version: manifest.version,
             command,
             environment: run.env.clone(),
+            behaviour: Behaviour::of(run, manifest.run.as_ref()),
         })
     }
 
@@ -252,7 +255,7 @@ impl AgentControl {
     }
 
     /// Ends the agent, and keeps it stopped over restarts of the updater and of the host.
-    pub(in crate::transaction) fn stop_for_good(&self) -> Result<(), Failure> {
+    pub(in crate::transaction) fn stop_for_good(&self) -> Result<Option<Killed>, Failure> {
         // First, so that it is not started again meanwhile, or after a crash in between.
         self.note_stopped()?;
         self.end_and_close_sockets()
@@ -260,14 +263,14 @@ impl AgentControl {
 
     /// Ends the agent, and closes what it listens on: clients are refused at once, and do not hang in
     /// the backlog of a socket that nothing reads.
-    pub(in crate::transaction) fn end_and_close_sockets(&self) -> Result<(), Failure> {
-        self.end()?;
+    pub(in crate::transaction) fn end_and_close_sockets(&self) -> Result<Option<Killed>, Failure> {
+        let killed = self.end()?;
         self.runner().handover().inspect(|runner| runner.let_go());
-        Ok(())
+        Ok(killed)
     }
 
-    /// Ends the agent.
-    pub(in crate::transaction) fn end(&self) -> Result<(), Failure> {
+    /// Ends the agent, and says what had to be killed.
+    pub(in crate::transaction) fn end(&self) -> Result<Option<Killed>, Failure> {
         Ok(self.runner().clear(self.settings.config.run.stop_grace.0)?)
     }
 
