@@ -128,6 +128,10 @@ pub struct RunSection {
     pub stop_signal: Option<StopSignal>,
     /// Which of its processes get that signal.
     pub kill_mode: Option<KillMode>,
+    /// Whether the command ends, and what it has put into the background stays.
+    pub forks: Option<bool>,
+    /// Where in the release the number stands of the process that stays.
+    pub pid_file: Option<String>,
 }
 
 /// `[hooks]`. Each runs in the release, as the app's user.

@@ -9,10 +9,24 @@ use std::time::Duration;
 use common::{chain, state_file, sync_directory};
 use protocol::FORMAT;
 
-use super::instance::Record;
-use super::transient::Transient;
+use super::record::Record;
+use super::members::names;
+use super::transient::{Transient, UNIT_PREFIX};
 use super::{Instance, Killed, RunnerError, stop};
+use crate::sys::unified_group::UnifiedGroup;
+use crate::sys::kept::Kept;
 use crate::sys::process::{ProcessHandle, ProcessId};
+
+/// How an agent is started that is no unit, and its processes held together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Grouping {
+    /// The app, which the control group is named after.
+    pub(super) app: String,
+    /// Whether a control group is made where one can be had.
+    pub(super) wanted: bool,
+    /// How long it may take to go to the background.
+    pub(super) start_timeout: Duration,
+}
 
 #[derive(Debug)]
 pub(super) struct InstanceSlot {
@@ -21,6 +35,7 @@ pub(super) struct InstanceSlot {
     pub(super) kill_timeout: Duration,
     /// How it is made a unit of its own, and ended, where that can be.
     pub(super) transient: Option<Transient>,
+    pub(super) grouping: Grouping,
     /// The agent that was last started or found, so that it is followed by one thread only.
     current: Mutex<Option<Instance>>,
 }
@@ -30,22 +45,34 @@ impl InstanceSlot {
         record: PathBuf,
         kill_timeout: Duration,
         transient: Option<Transient>,
+        grouping: Grouping,
     ) -> Self {
-        Self { record, kill_timeout, transient, current: Mutex::new(None) }
+        Self { record, kill_timeout, transient, grouping, current: Mutex::new(None) }
+    }
+
+    /// A control group for the start of this mark, where one can be had.
+    pub(super) fn make_group(&self, mark: &str) -> Option<UnifiedGroup> {
+        let Grouping { app, wanted } = &self.grouping;
+        let made = wanted.then(|| UnifiedGroup::create(&group_name(app, mark)))?;
+        let told = |error: &io::Error| {
+            tracing::debug!("{app}: the agent has a keeper, and no control group: {error}");
+        };
+        made.inspect_err(told).ok()
     }
 
     /// The agent that lives there, started by this updater or an earlier one.
     pub(super) fn find(&self) -> Result<Option<Instance>, RunnerError> {
         let mut current = self.current();
+        current.as_ref().inspect(|known| known.settle());
         if let Some(known) = current.as_ref().filter(|known| known.is_alive()) {
             return Ok(Some(known.clone()));
         }
         let Some(record) = self.read()? else { return Ok(None) };
-        let Some(leader) = record.find_leader()?.filter(ProcessId::is_alive) else {
+        let Some(leader) = record.living_leader()?.filter(ProcessId::is_alive) else {
             return Ok(None);
         };
         let Some(handle) = leader.open().map_err(RunnerError::Follow)? else { return Ok(None) };
-        let instance = self.followed(record, handle)?;
+        let instance = self.followed(record, handle, None)?;
         *current = Some(instance.clone());
         Ok(Some(instance))
     }
@@ -60,10 +87,11 @@ impl InstanceSlot {
         &self,
         record: Record,
         leader: ProcessHandle,
+        kept: Option<Kept>,
     ) -> Result<Instance, RunnerError> {
         let unit = self.transient.clone().filter(|_| record.group.is_some());
         let mark = record.mark.clone();
-        Instance::follow(record, leader, move || unit?.how_it_ended(&mark))
+        Instance::follow(record, leader, kept, move || unit?.how_it_ended(&mark))
     }
 
     /// Whether a start is written down, alive or not.
@@ -77,7 +105,13 @@ impl InstanceSlot {
         let mut killed = None;
         // Units were stopped by the runner that knows them.
         if record.units.is_empty() {
-            killed = self.end(&record, record.find_leader()?, grace)?;
+            // It may be led by another process than is written down.
+            let known = self.living().filter(|known| known.is_of(&record));
+            let leader = match known {
+                Some(known) => Some(known.process()),
+                None => record.living_leader()?,
+            };
+            killed = self.end(&record, leader, grace)?;
         }
         self.forget()?;
         Ok(killed)
@@ -102,10 +136,20 @@ impl InstanceSlot {
             Some(Ok(killed)) => killed,
             None => None,
         };
+        if leader.is_none() && record.unified_group.is_none() {
+            return Ok(ended);
+        }
         // systemd gives up on what hangs in the kernel, and says nothing.
-        let Some(leader) = leader else { return Ok(ended) };
-        let left = stop::stop(&record.signs(leader), behaviour, grace, self.kill_timeout)?;
-        Ok(ended.or(left))
+        let signs = record.signs(leader);
+        if signs.leader.as_ref().is_none_or(|leader| !leader.is_alive()) {
+            let left = names(&signs.members().map_err(RunnerError::Follow)?);
+            if !left.is_empty() {
+                tracing::warn!("what a dead agent has left is ended: {left}");
+            }
+        }
+        let killed = stop::stop(&signs, behaviour, grace, self.kill_timeout)?;
+        signs.unified.inspect(UnifiedGroup::remove);
+        Ok(ended.or(killed))
     }
 
     /// Nothing is left of what was last started here.
@@ -121,7 +165,7 @@ impl InstanceSlot {
         instance: &Instance,
         grace: Duration,
     ) -> Result<Option<Killed>, RunnerError> {
-        let killed = self.end(instance.record(), Some(instance.process().clone()), grace)?;
+        let killed = self.end(instance.record(), Some(instance.process()), grace)?;
         let recorded = self.read()?.map(|record| record.variable());
         if recorded.as_ref() == Some(&instance.signs().mark) {
             state_file::remove(&self.record)?;
@@ -167,4 +211,9 @@ impl InstanceSlot {
     fn error(&self, act: &'static str, source: io::Error) -> RunnerError {
         RunnerError::File { act, path: self.record.clone(), source }
     }
+}
+
+/// What the control group of a start is called.
+pub(super) fn group_name(app: &str, mark: &str) -> String {
+    format!("{UNIT_PREFIX}{app}-{mark}")
 }

@@ -3,6 +3,8 @@
 //! An agent outlives the updater, and the next updater finds it again. Nothing is ever done to a
 //! process because it looks like the agent: only to what a runner started, or what descends from it.
 
+#[cfg(test)]
+mod background_tests;
 mod behaviour;
 mod beside;
 mod bounded_log;
@@ -15,11 +17,14 @@ mod log;
 mod log_writer;
 mod members;
 mod process;
+mod record;
 mod resources;
 mod socket_store;
 mod sockets;
+mod start;
 mod stop;
 mod strays;
+mod successor;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use protocol::{KillMode, Period, StopSignal};
 use rustix::process::Signal;
 
-use super::members::Signs;
+use super::members::{Signs, names};
 use super::{Behaviour, RunnerError};
-use crate::sys::proc;
 use crate::sys::process::{ProcessHandle, ProcessId, wait_any};
 
 /// What did not end when it was asked to, and was killed at the end of its grace. It reads as a
@@ -46,10 +45,10 @@ pub(super) fn stop(
             return Ok(None);
         }
         let asked = Some(behaviour.stop_signal);
-        killed = Some(Killed { what: names(signs)?, asked, grace });
+        killed = Some(Killed { what: named(signs)?, asked, grace });
     }
     if !end(signs, Signal::KILL, Instant::now() + kill_timeout)? {
-        return Err(RunnerError::Stuck { left: names(signs)? });
+        return Err(RunnerError::Stuck { left: named(signs)? });
     }
     Ok(killed)
 }
@@ -60,7 +59,8 @@ fn ask(signs: &Signs, behaviour: &Behaviour, deadline: Instant) -> Result<bool, 
         return end(signs, behaviour.signal(), deadline);
     }
     // The first process leads the end of those that it has started.
-    if let Some(leader) = signs.leader.open().map_err(RunnerError::Follow)? {
+    let leader = signs.leader.as_ref().map(ProcessId::open).transpose();
+    if let Some(leader) = leader.map_err(RunnerError::Follow)?.flatten() {
         leader.signal(behaviour.signal()).map_err(RunnerError::Follow)?;
         if !leader.wait(Some(deadline)).map_err(RunnerError::Follow)? {
             return Ok(false);
@@ -75,6 +75,9 @@ fn ask(signs: &Signs, behaviour: &Behaviour, deadline: Instant) -> Result<bool, 
 fn end(signs: &Signs, signal: Signal, deadline: Instant) -> Result<bool, RunnerError> {
     let mut told: Vec<ProcessHandle> = Vec::new();
     loop {
+        if signal == Signal::KILL {
+            signs.kill_at_once().map_err(RunnerError::Follow)?;
+        }
         let members = signs.members().map_err(RunnerError::Follow)?;
         if members.is_empty() {
             return Ok(true);
@@ -101,9 +104,6 @@ fn end(signs: &Signs, signal: Signal, deadline: Instant) -> Result<bool, RunnerE
     }
 }
 
-fn names(signs: &Signs) -> Result<String, RunnerError> {
-    let members = signs.members().map_err(RunnerError::Follow)?;
-    let names: Vec<_> =
-        members.iter().map(|stat| format!("{} ({})", stat.pid, proc::name(stat.pid))).collect();
-    Ok(names.join(", "))
+fn named(signs: &Signs) -> Result<String, RunnerError> {
+    Ok(names(&signs.members().map_err(RunnerError::Follow)?))
 }

@@ -22,19 +22,30 @@ pub(crate) const DIGEST: Digest = Digest::from_bytes([7; 32]);
 pub(crate) struct App {
     directory: TempDir,
     listener: UnixListener,
+    log_bytes: u64,
+    control_groups: bool,
     pub(crate) runner: Box<dyn Runner>,
 }
 
 impl App {
     pub(crate) fn new() -> Self {
-        Self::with_log_bytes(16 << 20)
+        Self::made(16 << 20, true)
     }
 
     pub(crate) fn with_log_bytes(bytes: u64) -> Self {
+        Self::made(bytes, true)
+    }
+
+    /// Without control groups its agents have a keeper each.
+    pub(crate) fn with_control_groups(control_groups: bool) -> Self {
+        Self::made(16 << 20, control_groups)
+    }
+
+    fn made(log_bytes: u64, control_groups: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(directory.path().join("socket")).unwrap();
-        let runner = runner(directory.path(), bytes);
-        let app = Self { directory, listener, runner };
+        let runner = runner(directory.path(), log_bytes, control_groups);
+        let app = Self { directory, listener, log_bytes, control_groups, runner };
         fs::create_dir_all(app.release()).unwrap();
         app
     }
@@ -77,7 +88,7 @@ impl App {
     }
 
     pub(crate) fn another_updater(&self) -> Box<dyn Runner> {
-        runner(self.directory.path(), 16 << 20)
+        runner(self.directory.path(), self.log_bytes, self.control_groups)
     }
 
     /// The process that writes its log, as it is written down.
@@ -94,13 +105,15 @@ impl Drop for App {
     }
 }
 
-fn runner(directory: &Path, log_bytes: u64) -> Box<dyn Runner> {
+fn runner(directory: &Path, log_bytes: u64, control_groups: bool) -> Box<dyn Runner> {
     let mut config = AppConfig::new(directory.join("install"));
     // Tests must not make units of the machine that they run on.
     config.run.transient = false;
     config.run.log_bytes = protocol::Bytes(log_bytes);
+    config.run.start_timeout = protocol::Period(Duration::from_secs(5));
     let program = built_updater();
-    for_app(&config, directory, &RunnerResources { program, ..RunnerResources::default() })
+    let resources = RunnerResources { program, control_groups, ..RunnerResources::default() };
+    for_app(&config, directory, &resources)
 }
 
 /// The program that is built beside the tests.

@@ -152,7 +152,7 @@ fn an_agent_ends_on_its_own_signal_and_leads_the_end_of_its_processes_unless_it_
         let app = App::new();
         let mut launch = app.python(&LEADS_ITS_CHILD.replace("ON_QUIT", on_quit));
         let stop_signal = protocol::StopSignal::Quit;
-        launch.behaviour = Behaviour { stop_signal, kill_mode };
+        launch.behaviour = Behaviour { stop_signal, kill_mode, ..Behaviour::default() };
         let instance = app.runner.start(&launch).unwrap();
         let both = [app.accept(), app.accept()];
         // The next updater ends it as this start wants it.

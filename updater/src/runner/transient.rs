@@ -106,6 +106,10 @@ impl Transient {
             ("KillSignal", behaviour.signal().as_raw().into()),
             ("KillMode", behaviour.unit_kill_mode().into()),
         ]);
+        if let Some(file) = &behaviour.pid_file {
+            let file = spawn.directory.join(file).display().to_string();
+            properties.extend([("Type", "forking".into()), ("PIDFile", file.into())]);
+        }
         let limits = [("TasksMax", self.limits.tasks), ("MemoryMax", self.limits.memory)];
         properties
             .extend(limits.into_iter().filter_map(|(name, limit)| Some((name, limit?.into()))));

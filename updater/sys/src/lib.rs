@@ -5,9 +5,11 @@ mod background;
 pub mod bounds;
 mod checkpoint;
 mod clock;
+
 pub mod executable;
 pub mod fs;
 pub mod job;
+pub mod kept;
 mod limits;
 mod name;
 pub mod output;
@@ -20,6 +22,8 @@ pub mod spawn;
 mod spawn_error;
 mod subreaper;
 pub mod tcp;
+pub mod unified_group;
+pub mod unix;
 mod unsafe_calls;
 pub mod user;
 

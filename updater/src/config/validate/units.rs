@@ -44,18 +44,20 @@ pub(super) fn validate(section: &str, run: &RunConfig, findings: &mut Vec<Findin
                 .hint("remove it"),
         );
     }
-    validate_ending(section, run, findings);
+    validate_behaviour(section, run, findings);
 }
 
-/// What says how a process wants to be ended says nothing of units.
-fn validate_ending(section: &str, run: &RunConfig, findings: &mut Vec<Finding>) {
+/// What says how a process behaves says nothing of units.
+fn validate_behaviour(section: &str, run: &RunConfig, findings: &mut Vec<Finding>) {
     let keys = [
         ("stop_signal", "KillSignal", run.stop_signal.is_some()),
         ("kill_mode", "KillMode", run.kill_mode.is_some()),
+        ("forks", "Type", run.forks.is_some()),
+        ("pid_file", "PIDFile", run.pid_file.is_some()),
     ];
     for (key, own, _) in keys.iter().filter(|(_, _, is_set)| *is_set) {
         findings.push(
-            Finding::warning(format!("{section}.{key}"), "is not heard: units say how they end")
+            Finding::warning(format!("{section}.{key}"), "is not heard: units say that themselves")
                 .hint(format!("write {own}= in the unit")),
         );
     }

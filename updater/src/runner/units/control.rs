@@ -9,7 +9,7 @@ use super::order::stop_order;
 use super::shipped::{is_among, kept_units};
 use super::{Started, follow};
 use crate::config::RunConfig;
-use crate::runner::instance::Record;
+use crate::runner::record::Record;
 use crate::runner::instance_slot::InstanceSlot;
 use crate::runner::{Instance, Killed, Launch, RunnerError};
 use crate::sys::process::{ProcessId, boot_id};

@@ -120,7 +120,7 @@ pub(super) fn start_failure(error: &RunnerError) -> Failure {
         | RunnerError::UnusableUnit { shipped: true, .. } => Vec::new(),
         RunnerError::Start(error) if error.is_of_the_program() => Vec::new(),
         RunnerError::Unexecutable(error) if error.fault == Fault::Program => Vec::new(),
-        RunnerError::Unit { output, .. } => output.clone(),
+        RunnerError::Unit { output, .. } | RunnerError::Background { output, .. } => output.clone(),
         _ => return Failure::host(error),
     };
     let problem = Problem::new(Code::RolledBack, failed_to(error));

@@ -157,13 +157,16 @@ impl AgentControl {
         let command = command.map_err(|error| {
             Failure::release_problem(Problem::new(Code::RolledBack, failed_to(&error)))
         })?;
+        let behaviour = Behaviour::of(run, manifest.run.as_ref()).map_err(|error| {
+            Failure::release_problem(Problem::new(Code::RolledBack, failed_to(&error)))
+        })?;
         Ok(Launch {
             release_path: path,
             digest: *digest,
             version: manifest.version,
             command,
             environment: run.env.clone(),
-            behaviour: Behaviour::of(run, manifest.run.as_ref()),
+            behaviour,
         })
     }
 
