@@ -141,7 +141,7 @@ impl Transient {
         self.bus.ask(move |systemd| async move {
             let was_killed = systemd.end(&unit, grace, wait).await?;
             systemd.reset_failed(&unit).await?;
-            Ok(was_killed.then(|| Killed { what: unit, asked, grace }))
+            Ok(was_killed.then_some(Killed { what: unit, asked, grace }))
         })
     }
 

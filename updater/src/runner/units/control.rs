@@ -149,7 +149,7 @@ impl Control {
             Ok(killed)
         })?;
         let what = killed.join(", ");
-        Ok((!what.is_empty()).then(|| Killed { what, asked: None, grace }))
+        Ok((!what.is_empty()).then_some(Killed { what, asked: None, grace }))
     }
 
     /// Stops units, and forgets how they ended.
