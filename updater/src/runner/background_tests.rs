@@ -13,7 +13,7 @@ use crate::sys::process::ProcessId;
 /// `become(code)`: runs this code, with `s` connected, as a program without environment or title.
 const BECOME: &str = "def become(code):\n    s = connect()\n    \
      begin = f'import os, socket, sys, time; s = socket.socket(fileno={s.fileno()})\\n'\n    \
-     os.execve(sys.executable, ['', '-c', begin + code], {})\n";
+     os.execve(sys.executable, [sys.executable, '-c', begin + code], {})\n";
 /// It says which process it is, and stays.
 const STAYS: &str = "become('s.send(str(os.getpid()).encode())\\ntime.sleep(1000)')";
 
@@ -33,7 +33,10 @@ fn a_daemon_that_hides_is_told_of_and_ended_by_the_next_updater() {
         let mut connection = app.accept();
         let hidden = said(&mut connection);
         let report = exit_of(&instance).describe();
-        assert!(report.starts_with(&format!("exited with status 0 and left {hidden} (")), "{report}");
+        assert!(
+            report.starts_with(&format!("exited with status 0 and left {hidden} (")),
+            "{report}"
+        );
         assert!(report.contains("it went to the background"), "{report}");
         assert!(instance.owns(hidden));
         assert!(app.runner.find().unwrap().is_none());
@@ -94,19 +97,21 @@ fn an_agent_that_starts_itself_anew_is_followed() {
     }
 }
 
+/// It goes to the background, and writes this down as the number of the process that stays.
+fn daemon(app: &App, number: &str) -> Launch {
+    let mut launch = app.python(&format!(
+        "{BECOME}if os.fork() == 0:\n    os.setsid()\n    \
+         open('run.pid', 'w').write(str({number}) + '\\n')\n    {STAYS}\n",
+    ));
+    launch.behaviour.pid_file = Some("run.pid".into());
+    launch
+}
+
 #[test]
-fn what_goes_to_the_background_is_followed_by_its_pid_file_and_by_no_other_number() {
+fn what_goes_to_the_background_is_followed_by_its_pid_file() {
     for control_groups in [true, false] {
         let app = App::with_control_groups(control_groups);
-        let daemon = |number: &str| {
-            let mut launch = app.python(&format!(
-                "{BECOME}if os.fork() == 0:\n    os.setsid()\n    \
-                 open('run.pid', 'w').write(str({number}) + '\\n')\n    {STAYS}\n",
-            ));
-            launch.behaviour.pid_file = Some("run.pid".into());
-            launch
-        };
-        let instance = app.runner.start(&daemon("os.getpid()")).unwrap();
+        let instance = app.runner.start(&daemon(&app, "os.getpid()")).unwrap();
         let mut connection = app.accept();
         assert_eq!(said(&mut connection), instance.process().pid);
         assert!(instance.is_alive());
@@ -114,12 +119,16 @@ fn what_goes_to_the_background_is_followed_by_its_pid_file_and_by_no_other_numbe
         assert_eq!(next.find().unwrap().unwrap().process(), instance.process());
         next.clear(Duration::from_mins(1)).unwrap();
         all_gone(connection);
-        // A foreign process is neither followed nor ended.
-        let own = ProcessId::of(std::process::id()).unwrap();
-        let refused = app.runner.start(&daemon(&own.pid.to_string())).unwrap_err();
-        let why = refused.to_string();
-        assert!(why.contains("and run.pid names none of these"), "{why}");
-        all_gone(app.accept());
-        assert!(own.is_alive() && !app.path("instance.json").exists());
     }
+}
+
+#[test]
+fn a_pid_file_that_names_a_foreign_process_is_not_believed() {
+    let app = App::new();
+    let own = ProcessId::of(std::process::id()).unwrap();
+    let refused = app.runner.start(&daemon(&app, &own.pid.to_string())).unwrap_err();
+    let why = refused.to_string();
+    assert!(why.contains("and run.pid names none of these"), "{why}");
+    all_gone(app.accept());
+    assert!(own.is_alive() && !app.path("instance.json").exists());
 }

@@ -25,7 +25,8 @@ impl Behaviour {
     /// As the host's configuration has it, and else the release.
     pub fn of(config: &RunConfig, manifest: Option<&RunSection>) -> Result<Self, RunnerError> {
         let forks = config.forks.or_else(|| manifest?.forks).unwrap_or(false);
-        let pid_file = config.pid_file.clone().or_else(|| Some(manifest?.pid_file.as_ref()?.into()));
+        let pid_file =
+            config.pid_file.clone().or_else(|| Some(manifest?.pid_file.as_ref()?.into()));
         if forks && pid_file.is_none() {
             return Err(RunnerError::NoPidFile);
         }
@@ -80,7 +81,8 @@ mod tests {
         let host = RunConfig { stop_signal: Some(StopSignal::Int), ..RunConfig::default() };
         let both = Behaviour::of(&host, Some(&release)).unwrap();
         assert_eq!((both.signal(), both.kill_mode), (Signal::INT, KillMode::Group));
-        let release = RunSection { pid_file: Some("run/x.pid".to_owned()), ..RunSection::default() };
+        let release =
+            RunSection { pid_file: Some("run/x.pid".to_owned()), ..RunSection::default() };
         assert_eq!(Behaviour::of(&plain, Some(&release)).unwrap().pid_file, None);
         let host = RunConfig { forks: Some(true), ..RunConfig::default() };
         let both = Behaviour::of(&host, Some(&release)).unwrap();

@@ -36,7 +36,9 @@ pub enum RunnerError {
     )]
     NoCommand,
     /// It goes to the background, and nothing says which process stays.
-    #[error("find the process that goes to the background: `forks = true` needs `pid_file` beside it")]
+    #[error(
+        "find the process that goes to the background: `forks = true` needs `pid_file` beside it"
+    )]
     NoPidFile,
     /// It did not go to the background as it says.
     #[error("follow the agent to the background: it {why}")]

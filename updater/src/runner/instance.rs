@@ -236,7 +236,9 @@ impl Inner {
             match next.and_then(|next| next.open().ok().flatten()) {
                 Some(next) => {
                     let (before, pid) = (leader.id().pid, next.id().pid);
-                    tracing::info!("process {before} of the agent has ended, and {pid} leads it from now on");
+                    tracing::info!(
+                        "process {before} of the agent has ended, and {pid} leads it from now on"
+                    );
                     self.leads().leader = next.id().clone();
                     self.decided.notify_all();
                     leader = next;

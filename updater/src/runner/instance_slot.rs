@@ -9,13 +9,13 @@ use std::time::Duration;
 use common::{chain, state_file, sync_directory};
 use protocol::FORMAT;
 
-use super::record::Record;
 use super::members::names;
+use super::record::Record;
 use super::transient::{Transient, UNIT_PREFIX};
 use super::{Instance, Killed, RunnerError, stop};
-use crate::sys::unified_group::UnifiedGroup;
 use crate::sys::kept::Kept;
 use crate::sys::process::{ProcessHandle, ProcessId};
+use crate::sys::unified_group::UnifiedGroup;
 
 /// How an agent is started that is no unit, and its processes held together.
 #[derive(Debug, Clone, Default)]
@@ -52,7 +52,7 @@ impl InstanceSlot {
 
     /// A control group for the start of this mark, where one can be had.
     pub(super) fn make_group(&self, mark: &str) -> Option<UnifiedGroup> {
-        let Grouping { app, wanted } = &self.grouping;
+        let Grouping { app, wanted, .. } = &self.grouping;
         let made = wanted.then(|| UnifiedGroup::create(&group_name(app, mark)))?;
         let told = |error: &io::Error| {
             tracing::debug!("{app}: the agent has a keeper, and no control group: {error}");
@@ -214,6 +214,6 @@ impl InstanceSlot {
 }
 
 /// What the control group of a start is called.
-pub(super) fn group_name(app: &str, mark: &str) -> String {
+fn group_name(app: &str, mark: &str) -> String {
     format!("{UNIT_PREFIX}{app}-{mark}")
 }

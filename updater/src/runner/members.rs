@@ -10,10 +10,10 @@ use std::io;
 
 use rustix::process::Signal;
 
-use crate::sys::unified_group::UnifiedGroup;
 use crate::sys::kept::KEEPER;
 use crate::sys::proc::{self, Stat};
 use crate::sys::process::{ProcessId, boot_id};
+use crate::sys::unified_group::UnifiedGroup;
 
 /// The variable that marks the processes of one start.
 pub(super) const MARK: &str = "RELEASE_INSTANCE";
@@ -51,8 +51,7 @@ impl Signs {
         let inside = BTreeSet::from_iter(inside.unwrap_or_default());
         let keeper = self.keeper.as_ref().filter(|keeper| keeper.is_alive());
         let keeper = keeper.map(|keeper| keeper.pid);
-        let is_kept =
-            |stat: &Stat| inside.contains(&stat.pid) || keeper == Some(stat.parent);
+        let is_kept = |stat: &Stat| inside.contains(&stat.pid) || keeper == Some(stat.parent);
         let leader_there = all.iter().any(|stat| self.is_leader(stat));
         let mut members: BTreeSet<u32> = all
             .iter()

@@ -11,9 +11,9 @@ use super::members::{MARK, Signs, keeper_of};
 use super::successor::successor;
 use super::units::{Started, TemplateInstance, mark_of};
 use super::{Behaviour, Launch, RunnerError};
-use crate::sys::unified_group::UnifiedGroup;
 use crate::sys::proc::Stat;
 use crate::sys::process::ProcessId;
+use crate::sys::unified_group::UnifiedGroup;
 use crate::sys::{proc, wall_clock};
 
 /// One start, as it is written down.
@@ -125,6 +125,6 @@ impl Record {
 
     /// `RELEASE_INSTANCE=…`, as it stands in the environment.
     pub(super) fn variable(&self) -> String {
-        format!("{}={}", MARK, self.mark)
+        format!("{MARK}={}", self.mark)
     }
 }

@@ -84,10 +84,12 @@ impl ProcessRunner {
                     let started = spawn.start().map_err(RunnerError::from);
                     started.and_then(|child| found(child.id()))
                 }
-                Ok(None) => spawn.start_kept().map_err(RunnerError::from).map(|(kept, keeper, first)| {
-                    record.keeper = Some(keeper);
-                    (first, Some(kept))
-                }),
+                Ok(None) => {
+                    spawn.start_kept().map_err(RunnerError::from).map(|(kept, keeper, first)| {
+                        record.keeper = Some(keeper);
+                        (first, Some(kept))
+                    })
+                }
                 Err(error) => Err(RunnerError::Follow(error)),
             }
         };
@@ -95,7 +97,11 @@ impl ProcessRunner {
             record.leader = Some(started.0.id().clone());
             record.since = Some(started.0.id().start_time);
             seat.write(&record)?;
-            if transient.is_some() { Ok(started) } else { followed_to_background(&record, started, seat) }
+            if transient.is_some() {
+                Ok(started)
+            } else {
+                followed_to_background(&record, started, seat)
+            }
         });
         let result = started.and_then(|(leader, kept)| {
             if record.leader.as_ref() != Some(leader.id()) {
@@ -121,8 +127,12 @@ impl ProcessRunner {
     fn with_output(&self, error: RunnerError, log_start: u64) -> RunnerError {
         let output = || self.log.tail(log_start, TAIL_LINES);
         match error {
-            RunnerError::Unit { unit, how, .. } => RunnerError::Unit { unit, how, output: output() },
-            RunnerError::Background { why, .. } => RunnerError::Background { why, output: output() },
+            RunnerError::Unit { unit, how, .. } => {
+                RunnerError::Unit { unit, how, output: output() }
+            }
+            RunnerError::Background { why, .. } => {
+                RunnerError::Background { why, output: output() }
+            }
             other => other,
         }
     }

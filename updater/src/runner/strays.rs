@@ -12,9 +12,9 @@ use protocol::Digest;
 
 use super::members::{MARK, Signs, keeper_of};
 use super::transient::UNIT_PREFIX;
-use crate::sys::unified_group::UnifiedGroup;
 use crate::sys::proc::{self, Stat};
 use crate::sys::process::ProcessId;
+use crate::sys::unified_group::UnifiedGroup;
 
 /// One start of an agent that is not written down.
 #[derive(Debug)]

@@ -28,7 +28,8 @@ pub(super) fn successor(
     let root = root_of(left)?;
     let leads = status.is_some() || left.iter().any(|stat| stat.parent == root.pid);
     let is_new = root.start_time > leader.start_time + SAME_START;
-    (is_new && leads && root.session == session && listens(root.pid)).then(|| ProcessId::from_stat(root))
+    (is_new && leads && root.session == session && listens(root.pid))
+        .then(|| ProcessId::from_stat(root))
 }
 
 /// The one that no other of them has started, if there is only one.
@@ -71,7 +72,8 @@ mod tests {
         // This process listens, and is what is left.
         let own = proc::stat(std::process::id()).unwrap();
         let of = |leader: &ProcessId, status: Option<i32>, left: &[Stat]| {
-            successor(leader, own.session, status.map(ExitStatus::from_raw), left).map(|next| next.pid)
+            successor(leader, own.session, status.map(ExitStatus::from_raw), left)
+                .map(|next| next.pid)
         };
         assert_eq!(of(&leader, Some(0), &[own]), None);
         let _listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

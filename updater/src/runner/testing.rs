@@ -110,7 +110,7 @@ fn runner(directory: &Path, log_bytes: u64, control_groups: bool) -> Box<dyn Run
     // Tests must not make units of the machine that they run on.
     config.run.transient = false;
     config.run.log_bytes = protocol::Bytes(log_bytes);
-    config.run.start_timeout = protocol::Period(Duration::from_secs(5));
+    config.run.start_timeout = protocol::Period(Duration::from_secs(3));
     let program = built_updater();
     let resources = RunnerResources { program, control_groups, ..RunnerResources::default() };
     for_app(&config, directory, &resources)

@@ -82,7 +82,10 @@ mod tests {
         let (kept, keeper, first) = kept("(setsid sleep 1000 &) ; exit 3");
         assert_eq!(kept.status().unwrap().code(), Some(3));
         assert!(!first.id().is_alive());
-        assert_eq!((proc::name(keeper.pid), proc::arguments(keeper.pid).concat()), (KEEPER.to_owned(), String::new()));
+        assert_eq!(
+            (proc::name(keeper.pid), proc::arguments(keeper.pid).concat()),
+            (KEEPER.to_owned(), String::new())
+        );
         let fallen = children_of(keeper.pid);
         assert_eq!(fallen.len(), 1);
         let keeper = keeper.open().unwrap().unwrap();
@@ -99,7 +102,7 @@ mod tests {
         keeper.wait(None).unwrap();
         assert!(keeper.reap().is_some());
         assert!(!first.id().is_alive());
-        assert_eq!(children_of(std::process::id()), []);
+        assert!(children_of(std::process::id()).is_empty());
     }
 
     #[test]
@@ -115,6 +118,6 @@ mod tests {
         let mut spawn = Spawn::new(&command, "/".as_ref(), user, &BTreeMap::new()).unwrap();
         spawn.program = "/no/such/program".into();
         assert!(matches!(spawn.start_kept(), Err(SpawnError::Start { .. })));
-        assert_eq!(children_of(std::process::id()), []);
+        assert!(children_of(std::process::id()).is_empty());
     }
 }

@@ -5,7 +5,6 @@ mod background;
 pub mod bounds;
 mod checkpoint;
 mod clock;
-
 pub mod executable;
 pub mod fs;
 pub mod job;

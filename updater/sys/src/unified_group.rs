@@ -69,7 +69,9 @@ impl UnifiedGroup {
         for directory in self.with_those_below()? {
             let text = match fs::read_to_string(directory.join(PROCESSES)) {
                 // Removed meanwhile, or one of threads.
-                Err(error) if is_gone(&error) || error.kind() == io::ErrorKind::Unsupported => continue,
+                Err(error) if is_gone(&error) || error.kind() == io::ErrorKind::Unsupported => {
+                    continue;
+                }
                 text => text?,
             };
             members.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()));
@@ -102,9 +104,9 @@ impl UnifiedGroup {
                     Err(error) if is_gone(&error) => continue,
                     entries => entries?,
                 };
-                let groups = entries.flatten().filter(|entry| {
-                    entry.file_type().is_ok_and(|kind| kind.is_dir())
-                });
+                let groups = entries
+                    .flatten()
+                    .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
                 below.extend(groups.map(|entry| entry.path()));
             }
             found.append(&mut level);
@@ -116,8 +118,7 @@ impl UnifiedGroup {
 
 /// A group that was removed while its file was open has no such device.
 fn is_gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound
-        || error.raw_os_error() == Some(nix::libc::ENODEV)
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(nix::libc::ENODEV)
 }
 
 /// The directory of the group that a process is in.

@@ -10,7 +10,10 @@ const LISTENS: u32 = 1 << 16;
 pub fn listeners(pid: u32) -> Vec<u64> {
     let Ok(file) = File::open(format!("/proc/{pid}/net/unix")) else { return Vec::new() };
     let lines = BufReader::with_capacity(64 << 10, file).split(b'\n');
-    lines.map_while(Result::ok).filter_map(|line| listener(&String::from_utf8_lossy(&line))).collect()
+    lines
+        .map_while(Result::ok)
+        .filter_map(|line| listener(&String::from_utf8_lossy(&line)))
+        .collect()
 }
 
 /// `0000000000000000: 00000002 00000000 00010000 0001 01 12345 /run/x`.

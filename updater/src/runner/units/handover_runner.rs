@@ -22,9 +22,9 @@ use super::template_instance::TemplateInstance;
 use crate::config::{AppConfig, RunConfig};
 use crate::release::Layout;
 use crate::runner::beside::BESIDE;
-use crate::runner::record::Record;
 use crate::runner::instance_slot::{Grouping, InstanceSlot};
 use crate::runner::process::Runner;
+use crate::runner::record::Record;
 use crate::runner::{Behaviour, Handover, Instance, Killed, Launch, RunnerError};
 use crate::sys::checkpoint;
 use crate::systemd::{BusConnection, UNIT_DIRECTORY, is_template};
@@ -55,7 +55,9 @@ impl HandoverUnitsRunner {
     ) -> Self {
         let run = &app.run;
         let (templates, sockets) = run.units.iter().cloned().partition(|unit| is_template(unit));
-        let seat = |name: &str| InstanceSlot::new(state.join(name), run.kill_timeout.0, None, Grouping::default());
+        let seat = |name: &str| {
+            InstanceSlot::new(state.join(name), run.kill_timeout.0, None, Grouping::default())
+        };
         Self {
             config: run.clone(),
             templates,

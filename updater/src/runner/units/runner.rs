@@ -11,9 +11,9 @@ use super::files::UnitFiles;
 use super::own_processes::is_of_units;
 use super::shipped::kept_units;
 use crate::config::RunConfig;
-use crate::runner::record::Record;
 use crate::runner::instance_slot::{Grouping, InstanceSlot};
 use crate::runner::process::Runner;
+use crate::runner::record::Record;
 use crate::runner::{Instance, Killed, Launch, RunnerError};
 use crate::sys::checkpoint;
 use crate::systemd::{BusConnection, UNIT_DIRECTORY};
@@ -44,7 +44,12 @@ impl UnitsRunner {
             unit_files: config.unit_files.clone(),
             control: Control::new(config, connection),
             files: UnitFiles::new(Path::new(UNIT_DIRECTORY), state.join("units.json")),
-            seat: InstanceSlot::new(state.join("instance.json"), config.kill_timeout.0, None, Grouping::default()),
+            seat: InstanceSlot::new(
+                state.join("instance.json"),
+                config.kill_timeout.0,
+                None,
+                Grouping::default(),
+            ),
             variables: state.join("release.env"),
             journal: state.join("journal.json"),
         }

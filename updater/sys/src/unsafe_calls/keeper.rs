@@ -239,4 +239,3 @@ unsafe fn die_of(signal: libc::c_int) -> ! {
 fn was_interrupted() -> bool {
     io::Error::last_os_error().raw_os_error() == Some(libc::EINTR)
 }
-
