@@ -29,6 +29,7 @@ mod record;
 mod release_path;
 mod releases;
 mod signed;
+mod stop_signal;
 mod transaction_result;
 mod words;
 
@@ -64,6 +65,7 @@ pub use releases::{AppReleases, Release, ReleaseState, Releases};
 pub use signed::{
     Highest, Offer, SignatureError, SignatureRule, SignedManifest, SignedManifestError,
 };
+pub use stop_signal::{KillMode, StopSignal, StopSignalError};
 pub use transaction_result::{ProbeReport, Proof, SlotRelease, TransactionResult};
 pub use words::{AgentState, BuildKind, CallerKind, ProbeKind, ReleaseSlot, UpdaterState};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::command::{program_command, run_or_command};
-use crate::{BuildSection, Command};
+use crate::{BuildSection, Command, KillMode, StopSignal};
 
 /// Why a `release.toml` was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,11 +84,19 @@ pub struct RunSection {
     /// The command that starts it in the foreground. An empty one: it has no process.
     #[serde(deserialize_with = "program_command")]
     pub command: Option<Command>,
+    /// The signal that it ends well on.
+    pub stop_signal: Option<StopSignal>,
+    /// Which of its processes get that signal.
+    pub kill_mode: Option<KillMode>,
+    /// Whether the command ends, and what it has put into the background stays.
+    pub forks: Option<bool>,
+    /// Where in the release the number stands of the process that stays.
+    pub pid_file: Option<String>,
 }
 
 impl From<Command> for RunSection {
     fn from(command: Command) -> Self {
-        Self { command: Some(command) }
+        Self { command: Some(command), ..Self::default() }
     }
 }
 

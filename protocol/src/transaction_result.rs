@@ -78,7 +78,8 @@ pub struct TransactionResult {
     /// The whole problem, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
-    /// What an operator may not expect of what was done, though it went well.
+    /// What an operator may not expect of what was done, though it went well: that a lock file was not
+    /// held to, or that a program had to be killed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use fleet_tests::volume::{Volume, alone_with_mounts};
-use fleet_tests::{Behaviour, Host, Setup, Tree, host, wording};
+use fleet_tests::{Behaviour, Fleet, Host, Setup, Tree, host, wording};
 use insta::assert_snapshot;
 use protocol::{Code, Proof, ReleaseSlot, ReleaseState, Status, UpdaterState};
 
@@ -87,12 +87,21 @@ fn without_a_pointer_the_new_process_is_the_proof() -> Result<()> {
 }
 
 #[test]
-fn an_agent_that_ignores_term_is_stopped_all_the_same() -> Result<()> {
-    let host = host()?;
+fn an_agent_that_ignores_term_is_stopped_all_the_same_and_that_is_said() -> Result<()> {
+    let fleet = Fleet::of(1, &Setup::default())?;
     let stubborn = Behaviour { ignores_term: true, ..Behaviour::default() };
-    host.push(&Tree::release(&stubborn)?)?.result()?;
-    let second = host.installs("two")?;
-    assert_eq!(host.running(), Some(second));
+    assert_eq!(fleet.update(&Tree::agent(&stubborn)?, &[])?.code, 0);
+    let output = fleet.update(&Tree::agent(&Behaviour::default())?, &[])?;
+    assert_eq!(output.code, 0, "{output:?}");
+    let row = output.row("web-1")?;
+    assert_eq!(row["outcome"], "updated");
+    let detail = row["detail"].as_str().unwrap_or_default();
+    assert!(
+        detail.ends_with("(agent) did not end on TERM within 500ms and had to be killed"),
+        "{row}"
+    );
+    let log = fleet.hosts.first().map(Host::log).unwrap_or_default();
+    assert!(log.contains("did not end on TERM within 500ms"), "{log}");
     Ok(())
 }
 

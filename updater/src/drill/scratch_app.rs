@@ -146,7 +146,7 @@ fn end_agent(
 ) -> Result<(), DrillError> {
     let Some(app) = config.apps.values().next() else { return Ok(()) };
     let runner = for_app(app, files.directory(), resources);
-    runner.clear(Duration::ZERO).map_err(DrillError::Agent)
+    runner.clear(Duration::ZERO).map(drop).map_err(DrillError::Agent)
 }
 
 fn remove_if_there(directory: &Path) -> Result<(), DrillError> {

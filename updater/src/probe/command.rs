@@ -8,7 +8,7 @@ use protocol::Proof;
 use super::answer::Shown;
 use super::{Answer, Expectation};
 use crate::config::AppConfig;
-use crate::runner::Launch;
+use crate::runner::{Behaviour, Launch};
 use crate::sys::Limits;
 use crate::sys::bounds::CommandBounds;
 use crate::sys::job::RunError;
@@ -64,6 +64,7 @@ pub(super) async fn ask(command: &[String], setting: &Setting, expected: &Expect
         version: expected.version.clone(),
         command: command.to_vec(),
         environment: setting.environment.clone(),
+        behaviour: Behaviour::default(),
     };
     let setting = setting.clone();
     let before = alive(expected);

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use super::{Instance, Launch, RunnerError};
+use super::{Instance, Killed, Launch, RunnerError};
 
 /// The variable by which an agent learns that another one still serves beside it.
 pub(super) const BESIDE: &str = "RELEASE_HANDOVER";
@@ -26,8 +26,9 @@ pub trait Handover: Debug + Send + Sync {
     /// serves. It may be dead.
     fn has_beside(&self) -> Result<bool, RunnerError>;
 
-    /// Ends whatever was last started beside. When this returns, nothing of it is left.
-    fn clear_beside(&self, grace: Duration) -> Result<(), RunnerError>;
+    /// Ends whatever was last started beside. When this returns, nothing of it is left; it says what had
+    /// to be killed.
+    fn clear_beside(&self, grace: Duration) -> Result<Option<Killed>, RunnerError>;
 
     /// Makes the agent beside the one that serves, whose predecessor is gone.
     fn promote(&self) -> Result<(), RunnerError>;

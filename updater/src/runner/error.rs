@@ -36,6 +36,19 @@ pub enum RunnerError {
          has no process"
     )]
     NoCommand,
+    /// It goes to the background, and nothing says which process stays.
+    #[error(
+        "find the process that goes to the background: `forks = true` needs `pid_file` beside it"
+    )]
+    NoPidFile,
+    /// It did not go to the background as it says.
+    #[error("follow the agent to the background: it {why}")]
+    Background {
+        /// What is so, in words that follow `it`.
+        why: String,
+        /// The last lines of its output.
+        output: Vec<String>,
+    },
     /// The app's user is not there.
     #[error(transparent)]
     User(#[from] UserError),

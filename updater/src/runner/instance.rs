@@ -1,58 +1,21 @@
 //! One start of an agent: which processes it is, and how it ended.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::process::ExitStatus;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use protocol::{Digest, FORMAT};
-use serde::{Deserialize, Serialize};
+use protocol::Digest;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
-use super::Launch;
 use super::RunnerError;
-use super::log::LogPipe;
-use super::members::Signs;
-use super::own_group::OwnGroup;
-use super::units::{Started, TemplateInstance, mark_of};
-use crate::sys::proc::Stat;
+use super::members::{Signs, names};
+use super::record::Record;
+use super::successor::successor;
+use crate::sys::kept::Kept;
 use crate::sys::process::{ProcessHandle, ProcessId};
 use crate::sys::run::describe;
-use crate::sys::{proc, wall_clock};
-
-/// `instance.json`: the start of an agent that an updater wrote down, for the next updater.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
-    pub(super) format: u32,
-    /// The value of the variable that marks its processes.
-    pub(super) mark: String,
-    /// Its first process; absent while it is being started.
-    #[serde(default)]
-    pub(super) leader: Option<ProcessId>,
-    /// The control group of the unit that was made for it, where one was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) group: Option<String>,
-    /// The group that a child of the updater was put in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) own_group: Option<OwnGroup>,
-    /// The units that were started, where the agent is units.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) units: Vec<Started>,
-    /// In which place of their template these are, where there are two.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) side: Option<TemplateInstance>,
-    pub(super) digest: Digest,
-    #[serde(default)]
-    pub(super) version: Option<String>,
-    pub(super) release_path: PathBuf,
-    #[serde(with = "time::serde::rfc3339")]
-    pub(super) started_at: OffsetDateTime,
-    /// Where in the log its output begins.
-    #[serde(default)]
-    pub(super) log_start: u64,
-    /// By what its output gets there; absent where it writes to the log itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) log: Option<LogPipe>,
-}
+use crate::sys::wall_clock;
 
 /// One start of an agent. Cheap to clone; it holds nothing that keeps the agent alive.
 #[derive(Debug, Clone)]
@@ -63,8 +26,18 @@ pub struct Instance {
 #[derive(Debug)]
 struct Inner {
     record: Record,
-    signs: Signs,
+    leads: Mutex<Leads>,
+    /// Of a leader that has ended it is known now what follows.
+    decided: Condvar,
     exit: watch::Receiver<Option<ExitReport>>,
+}
+
+/// Which process leads an agent at the moment.
+#[derive(Debug)]
+struct Leads {
+    leader: ProcessId,
+    /// Whether no other follows when it ends.
+    is_last: bool,
 }
 
 /// How an agent ended: its first process, or what systemd no longer takes for the same run.
@@ -90,26 +63,44 @@ impl ExitReport {
 
 impl Instance {
     /// Follows an agent from now on. A thread waits for its end, and reaps it if it is a child, so
-    /// that it never stays behind as a zombie.
-    /// Where it is no child, `how` may know more.
+    /// that it never stays behind as a zombie. Where it is no child, its keeper or `how` may know more.
     pub(super) fn follow(
         record: Record,
         leader: ProcessHandle,
+        kept: Option<Kept>,
         how: impl FnOnce() -> Option<String> + Send + 'static,
     ) -> Result<Self, RunnerError> {
-        let signs = record.signs(leader.id().clone());
         let (sender, exit) = watch::channel(None);
+        let keeper = record.keeper.as_ref().map(ProcessId::open).transpose();
+        let keeper = keeper.map_err(RunnerError::Follow)?.flatten();
+        let instance = Self::led_by(record, leader.id().clone(), false, exit);
+        let following = instance.clone();
         std::thread::Builder::new()
             .name("agent-exit".to_owned())
-            .stack_size(64 * 1024)
+            .stack_size(256 * 1024)
             .spawn(move || {
-                // Without a deadline it returns when the process has ended.
-                let _ = leader.wait(None);
-                sender
-                    .send_replace(Some(ExitReport::new(leader.reap().map(describe).or_else(how))));
+                let report = following.inner.follow_to_the_end(leader, kept, how);
+                sender.send_replace(Some(report));
+                following.inner.leads().is_last = true;
+                following.inner.decided.notify_all();
+                drop(following);
+                // It is a child of the updater that has started it.
+                if let Some(keeper) = keeper.filter(|keeper| keeper.wait(None).is_ok()) {
+                    keeper.reap();
+                }
             })
             .map_err(RunnerError::Follow)?;
-        Ok(Self { inner: Arc::new(Inner { record, signs, exit }) })
+        Ok(instance)
+    }
+
+    fn led_by(
+        record: Record,
+        leader: ProcessId,
+        is_last: bool,
+        exit: watch::Receiver<Option<ExitReport>>,
+    ) -> Self {
+        let leads = Mutex::new(Leads { leader, is_last });
+        Self { inner: Arc::new(Inner { record, leads, decided: Condvar::new(), exit }) }
     }
 
     /// Follows units from now on: `ended` comes to an end when one of them is not as it was started,
@@ -119,7 +110,6 @@ impl Instance {
         leader: ProcessId,
         ended: impl Future<Output = String> + Send + 'static,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
-        let signs = record.signs(leader);
         let (sender, exit) = watch::channel(None);
         let following = async move {
             tokio::select! {
@@ -127,11 +117,19 @@ impl Instance {
                 () = sender.closed() => {}
             }
         };
-        (Self { inner: Arc::new(Inner { record, signs, exit }) }, following)
+        (Self::led_by(record, leader, true, exit), following)
     }
 
-    pub fn process(&self) -> &ProcessId {
-        &self.inner.signs.leader
+    /// The process that leads it: its first one, or the one that has taken the place of that one.
+    pub fn process(&self) -> ProcessId {
+        self.inner.leads().leader.clone()
+    }
+
+    /// Waits until it is known of a leader that has ended whether another process follows it: a moment.
+    pub(super) fn settle(&self) {
+        let waits = |leads: &mut Leads| !leads.is_last && !leads.leader.is_alive();
+        let settled = self.inner.decided.wait_while(self.inner.leads(), waits);
+        drop(settled.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Which release it runs.
@@ -207,8 +205,8 @@ impl Instance {
         &self.inner.record
     }
 
-    pub(super) fn signs(&self) -> &Signs {
-        &self.inner.signs
+    pub(super) fn signs(&self) -> Signs {
+        self.inner.record.signs(Some(self.process()))
     }
 
     pub(super) fn log_start(&self) -> u64 {
@@ -216,49 +214,55 @@ impl Instance {
     }
 }
 
-impl Record {
-    /// A start of units that begins now; what systemd makes of them is not known yet.
-    pub(super) fn of_units(launch: &Launch, side: Option<TemplateInstance>) -> Self {
-        let begun = wall_clock();
-        Self {
-            format: FORMAT,
-            mark: mark_of(begun),
-            leader: None,
-            group: None,
-            own_group: None,
-            units: Vec::new(),
-            side,
-            digest: launch.digest,
-            version: launch.version.clone(),
-            release_path: launch.release_path.clone(),
-            started_at: begun,
-            log_start: 0,
-            log: None,
+impl Inner {
+    /// Waits for the end of the agent, whichever process leads it meanwhile, and says how it was.
+    fn follow_to_the_end(
+        &self,
+        mut leader: ProcessHandle,
+        mut kept: Option<Kept>,
+        how: impl FnOnce() -> Option<String>,
+    ) -> ExitReport {
+        let session = leader.id().stat().map_or(leader.id().pid, |stat| stat.session);
+        loop {
+            // Without a deadline it returns when the process has ended.
+            let _ = leader.wait(None);
+            let status = leader.reap().or_else(|| kept.take()?.status());
+            // systemd ends what is left of a unit.
+            if self.record.group.is_some() {
+                return ExitReport::new(status.map(describe).or_else(how));
+            }
+            let left = self.record.signs(Some(leader.id().clone())).members().unwrap_or_default();
+            let next = successor(leader.id(), session, status, &left);
+            match next.and_then(|next| next.open().ok().flatten()) {
+                Some(next) => {
+                    let (before, pid) = (leader.id().pid, next.id().pid);
+                    tracing::info!(
+                        "process {before} of the agent has ended, and {pid} leads it from now on"
+                    );
+                    self.leads().leader = next.id().clone();
+                    self.decided.notify_all();
+                    leader = next;
+                }
+                None => return ExitReport::new(ended(status, &names(&left)).or_else(how)),
+            }
         }
     }
 
-    /// The first process, also where the updater was killed between starting it and writing its
-    /// number down: then it is the one that carries the mark and leads its session.
-    /// Where that cannot be told, it must not be taken that there is none.
-    pub(super) fn find_leader(&self) -> Result<Option<ProcessId>, RunnerError> {
-        if let Some(leader) = &self.leader {
-            return Ok(Some(leader.clone()));
-        }
-        let mark = self.variable();
-        let all = proc::all().map_err(RunnerError::Follow)?;
-        let leads = |stat: &&Stat| stat.pid == stat.session && proc::was_given(stat.pid, &mark);
-        Ok(all.iter().find(leads).map(ProcessId::from_stat))
+    fn leads(&self) -> MutexGuard<'_, Leads> {
+        self.leads.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// What tells its processes from all others.
-    pub(super) fn signs(&self, leader: ProcessId) -> Signs {
-        let groups = self.units.iter().map(|unit| unit.control_group.clone());
-        let groups = groups.chain(self.group.clone()).filter(|group| !group.is_empty()).collect();
-        Signs { leader, mark: self.variable(), groups, own_group: self.own_group.clone() }
-    }
-
-    /// `RELEASE_INSTANCE=…`, as it stands in the environment.
-    pub(super) fn variable(&self) -> String {
-        format!("{}={}", super::members::MARK, self.mark)
-    }
+/// How a process has ended, and what that means if others of the agent live on.
+fn ended(status: Option<ExitStatus>, left: &str) -> Option<String> {
+    let status = status?;
+    let how = describe(status);
+    Some(if status.success() && !left.is_empty() {
+        format!(
+            "{how} and left {left}: it went to the background. Run it in the foreground (nginx: daemon off; \
+             redis: --daemonize no), or say [run] forks = true and pid_file"
+        )
+    } else {
+        how
+    })
 }

@@ -9,12 +9,26 @@ use std::time::Duration;
 use common::{chain, state_file, sync_directory};
 use protocol::FORMAT;
 
-use super::instance::Record;
+use super::members::names;
 use super::own_group::OwnGroup;
-use super::transient::Transient;
-use super::{Instance, RunnerError, stop};
+use super::record::Record;
+use super::transient::{Transient, UNIT_PREFIX};
+use super::{Instance, Killed, RunnerError, stop};
 use crate::sys::control_group;
+use crate::sys::kept::Kept;
 use crate::sys::process::{ProcessHandle, ProcessId};
+use crate::sys::unified_group::UnifiedGroup;
+
+/// How an agent is started that is no unit, and its processes held together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Grouping {
+    /// The app, which the control group is named after.
+    pub(super) app: String,
+    /// Whether a control group is made where one can be had.
+    pub(super) wanted: bool,
+    /// How long it may take to go to the background.
+    pub(super) start_timeout: Duration,
+}
 
 #[derive(Debug)]
 pub(super) struct InstanceSlot {
@@ -23,6 +37,7 @@ pub(super) struct InstanceSlot {
     pub(super) kill_timeout: Duration,
     /// How it is made a unit of its own, and ended, where that can be.
     pub(super) transient: Option<Transient>,
+    pub(super) grouping: Grouping,
     /// The agent that was last started or found, so that it is followed by one thread only.
     current: Mutex<Option<Instance>>,
 }
@@ -32,22 +47,34 @@ impl InstanceSlot {
         record: PathBuf,
         kill_timeout: Duration,
         transient: Option<Transient>,
+        grouping: Grouping,
     ) -> Self {
-        Self { record, kill_timeout, transient, current: Mutex::new(None) }
+        Self { record, kill_timeout, transient, grouping, current: Mutex::new(None) }
+    }
+
+    /// A control group for the start of this mark, where one can be had.
+    pub(super) fn make_group(&self, mark: &str) -> Option<UnifiedGroup> {
+        let Grouping { app, wanted, .. } = &self.grouping;
+        let made = wanted.then(|| UnifiedGroup::create(&group_name(app, mark)))?;
+        let told = |error: &io::Error| {
+            tracing::debug!("{app}: the agent has a keeper, and no control group: {error}");
+        };
+        made.inspect_err(told).ok()
     }
 
     /// The agent that lives there, started by this updater or an earlier one.
     pub(super) fn find(&self) -> Result<Option<Instance>, RunnerError> {
         let mut current = self.current();
+        current.as_ref().inspect(|known| known.settle());
         if let Some(known) = current.as_ref().filter(|known| known.is_alive()) {
             return Ok(Some(known.clone()));
         }
         let Some(record) = self.read()? else { return Ok(None) };
-        let Some(leader) = record.find_leader()?.filter(ProcessId::is_alive) else {
+        let Some(leader) = record.living_leader()?.filter(ProcessId::is_alive) else {
             return Ok(None);
         };
         let Some(handle) = leader.open().map_err(RunnerError::Follow)? else { return Ok(None) };
-        let instance = self.followed(record, handle)?;
+        let instance = self.followed(record, handle, None)?;
         *current = Some(instance.clone());
         Ok(Some(instance))
     }
@@ -62,10 +89,11 @@ impl InstanceSlot {
         &self,
         record: Record,
         leader: ProcessHandle,
+        kept: Option<Kept>,
     ) -> Result<Instance, RunnerError> {
         let unit = self.transient.clone().filter(|_| record.group.is_some());
         let mark = record.mark.clone();
-        Instance::follow(record, leader, move || unit?.how_it_ended(&mark))
+        Instance::follow(record, leader, kept, move || unit?.how_it_ended(&mark))
     }
 
     /// Whether a start is written down, alive or not.
@@ -74,13 +102,21 @@ impl InstanceSlot {
     }
 
     /// Ends all processes of what was last started here. Returns when all are gone.
-    pub(super) fn clear(&self, grace: Duration) -> Result<(), RunnerError> {
-        let Some(record) = self.read()? else { return Ok(()) };
+    pub(super) fn clear(&self, grace: Duration) -> Result<Option<Killed>, RunnerError> {
+        let Some(record) = self.read()? else { return Ok(None) };
+        let mut killed = None;
         // Units were stopped by the runner that knows them.
         if record.units.is_empty() {
-            self.end(&record, record.find_leader()?, grace)?;
+            // It may be led by another process than is written down.
+            let known = self.living().filter(|known| known.is_of(&record));
+            let leader = match known {
+                Some(known) => Some(known.process()),
+                None => record.living_leader()?,
+            };
+            killed = self.end(&record, leader, grace)?;
         }
-        self.forget()
+        self.forget()?;
+        Ok(killed)
     }
 
     /// Ends all processes of a start, and whatever is about to become one.
@@ -89,32 +125,42 @@ impl InstanceSlot {
         record: &Record,
         leader: Option<ProcessId>,
         grace: Duration,
-    ) -> Result<(), RunnerError> {
+    ) -> Result<Option<Killed>, RunnerError> {
+        let behaviour = &record.behaviour;
         let unit = self.transient.as_ref().filter(|_| record.group.is_some());
-        if let Some(Err(error)) = unit.map(|unit| unit.end(&record.mark, grace)) {
+        let ended = match unit.map(|unit| unit.end(&record.mark, behaviour, grace)) {
             // Without a first process, systemd alone knows whether there will be one.
-            if leader.is_none() {
-                return Err(error.into());
+            Some(Err(error)) if leader.is_none() => return Err(error.into()),
+            Some(Err(error)) => {
+                tracing::warn!("the agent's processes are ended one by one: {}", chain(&error));
+                None
             }
-            tracing::warn!("the agent's processes are ended one by one: {}", chain(&error));
+            Some(Ok(killed)) => killed,
+            None => None,
+        };
+        if leader.is_none() && record.unified_group.is_none() {
+            return Ok(ended);
         }
         // systemd gives up on what hangs in the kernel, and says nothing.
-        if let Some(leader) = leader {
-            let signs = record.signs(leader);
-            match stop::stop(&signs, grace, self.kill_timeout) {
-                // What forks faster than it can be looked at.
-                Err(RunnerError::Stuck { .. }) if self.end_scope(record) => {
-                    stop::stop(&signs, Duration::ZERO, self.kill_timeout)?;
-                }
-                stopped => stopped?,
+        let signs = record.signs(leader);
+        if signs.leader.as_ref().is_none_or(|leader| !leader.is_alive()) {
+            let left = names(&signs.members().map_err(RunnerError::Follow)?);
+            if !left.is_empty() {
+                tracing::warn!("what a dead agent has left is ended: {left}");
             }
-        } else {
-            self.end_scope(record);
         }
+        let killed = match stop::stop(&signs, behaviour, grace, self.kill_timeout) {
+            // What forks faster than it can be looked at.
+            Err(RunnerError::Stuck { .. }) if self.end_scope(record) => {
+                stop::stop(&signs, behaviour, Duration::ZERO, self.kill_timeout)?
+            }
+            stopped => stopped?,
+        };
         if let Some(OwnGroup::Directories(directories)) = &record.own_group {
             control_group::remove(directories);
         }
-        Ok(())
+        signs.unified.inspect(UnifiedGroup::remove);
+        Ok(ended.or(killed))
     }
 
     /// Has systemd kill all of a scope. Whether there is one, and it did. Not asked where the processes can
@@ -122,7 +168,7 @@ impl InstanceSlot {
     fn end_scope(&self, record: &Record) -> bool {
         let Some(OwnGroup::Scope(name)) = &record.own_group else { return false };
         let Some(systemd) = &self.transient else { return false };
-        let ended = systemd.end_unit(name.clone(), Duration::ZERO);
+        let ended = systemd.end_unit(name.clone(), None, Duration::ZERO);
         ended.inspect_err(|error| tracing::warn!("{name} is not ended: {}", chain(error))).is_ok()
     }
 
@@ -134,14 +180,18 @@ impl InstanceSlot {
     }
 
     /// Ends all processes of an agent, and forgets it if it is the one of this place.
-    pub(super) fn stop(&self, instance: &Instance, grace: Duration) -> Result<(), RunnerError> {
-        self.end(instance.record(), Some(instance.process().clone()), grace)?;
+    pub(super) fn stop(
+        &self,
+        instance: &Instance,
+        grace: Duration,
+    ) -> Result<Option<Killed>, RunnerError> {
+        let killed = self.end(instance.record(), Some(instance.process()), grace)?;
         let recorded = self.read()?.map(|record| record.variable());
         if recorded.as_ref() == Some(&instance.signs().mark) {
             state_file::remove(&self.record)?;
         }
         self.current().take_if(|current| current.is_same(instance));
-        Ok(())
+        Ok(killed)
     }
 
     /// Makes the directory that it is in.
@@ -181,4 +231,9 @@ impl InstanceSlot {
     fn error(&self, act: &'static str, source: io::Error) -> RunnerError {
         RunnerError::File { act, path: self.record.clone(), source }
     }
+}
+
+/// What the control group of a start is called.
+fn group_name(app: &str, mark: &str) -> String {
+    format!("{UNIT_PREFIX}{app}-{mark}")
 }

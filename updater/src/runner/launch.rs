@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use protocol::{Digest, RunSection};
 
-use super::RunnerError;
+use super::{Behaviour, RunnerError};
 use crate::config::RunConfig;
 use crate::sys::program::STANDARD_PATH;
 
@@ -25,6 +25,8 @@ pub struct Launch {
     pub command: Vec<String>,
     /// What the environment has besides the small standard one and the `RELEASE_*` variables.
     pub environment: BTreeMap<String, String>,
+    /// How it wants to be ended.
+    pub behaviour: Behaviour,
 }
 
 /// The command that starts a release: the host's configuration wins over what the release says. `None`
@@ -80,7 +82,7 @@ mod tests {
 
     fn section(words: &[&str]) -> RunSection {
         let words = words.iter().copied().map(str::to_owned).collect();
-        RunSection::from(Command(words))
+        RunSection { command: Some(Command(words)), ..RunSection::default() }
     }
 
     #[test]

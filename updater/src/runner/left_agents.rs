@@ -6,7 +6,7 @@ use std::path::Path;
 use common::state_file;
 use protocol::{AppName, FORMAT, SELF_APP};
 
-use super::instance::Record;
+use super::record::Record;
 use crate::config::Config;
 use crate::sys::process::ProcessId;
 
@@ -47,5 +47,5 @@ pub fn left_agents(config: &Config) -> Vec<LeftAgent> {
 
 fn leader(state: &Path) -> Option<ProcessId> {
     let record: Record = state_file::read(&state.join("instance.json"), FORMAT).ok()??;
-    record.find_leader().ok()?
+    record.living_leader().ok()?
 }

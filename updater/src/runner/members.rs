@@ -1,18 +1,20 @@
 //! Which processes belong to a start of an agent.
 //!
-//! Those in the session or the group of its first process; those that carry its mark in the
-//! environment that they were started with, whatever sessions they made; those in the control group that was
-//! made for it; and all descendants of these. Where units were started, all that is in their control groups, and nothing else.
-//!
-//! The limit of the former, without such a group: a process that cleared its environment is found only while its parent, or the
-//! first process of its session, lives. The proof of a probe fails closed for one that is not found.
+//! All that are in the control groups that were made for it, or that have fallen to its keeper where none can
+//! be had. Besides, and where an older updater has started it, those in the session or the group of its first
+//! process; those that carry its mark in the environment that they were started with; and all descendants of
+//! these. Where units were started, all that is in their control groups, and nothing else.
 
 use std::collections::BTreeSet;
 use std::io;
 
+use rustix::process::Signal;
+
 use super::own_group::OwnGroup;
+use crate::sys::kept::KEEPER;
 use crate::sys::proc::{self, Stat};
 use crate::sys::process::{ProcessId, boot_id};
+use crate::sys::unified_group::UnifiedGroup;
 
 /// The variable that marks the processes of one start.
 pub(super) const MARK: &str = "RELEASE_INSTANCE";
@@ -20,33 +22,43 @@ pub(super) const MARK: &str = "RELEASE_INSTANCE";
 /// What tells the processes of one start from all others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Signs {
-    pub(super) leader: ProcessId,
+    /// Its first process, or the one that has taken the place of that one; none before it is known.
+    pub(super) leader: Option<ProcessId>,
+    /// None of its processes began before this, in clock ticks since the machine was started.
+    pub(super) since: u64,
     /// `RELEASE_INSTANCE=…`.
     pub(super) mark: String,
     /// The control groups of its units; none where the updater started it itself.
     pub(super) groups: Vec<String>,
     /// The group that was made for it, where it is the updater's child.
     pub(super) own_group: Option<OwnGroup>,
+    /// The control group that was made for it.
+    pub(super) unified: Option<UnifiedGroup>,
+    /// The process to which all that it starts falls.
+    pub(super) keeper: Option<ProcessId>,
 }
 
 impl Signs {
     /// All living processes of this start.
     pub(super) fn members(&self) -> io::Result<Vec<Stat>> {
         // After a restart of the machine, no number means what it meant.
-        if self.leader.boot_id != boot_id() {
+        if self.leader.as_ref().is_some_and(|leader| leader.boot_id != boot_id()) {
             return Ok(Vec::new());
         }
         if !self.groups.is_empty() {
             return self.grouped();
         }
-        let all: Vec<Stat> = proc::all()?
-            .into_iter()
-            .filter(|stat| stat.start_time >= self.leader.start_time)
-            .collect();
+        let all: Vec<Stat> =
+            proc::all()?.into_iter().filter(|stat| stat.start_time >= self.since).collect();
+        let inside = self.unified.as_ref().map(UnifiedGroup::members).transpose()?;
+        let inside = BTreeSet::from_iter(inside.unwrap_or_default());
+        let keeper = self.keeper.as_ref().filter(|keeper| keeper.is_alive());
+        let keeper = keeper.map(|keeper| keeper.pid);
+        let is_kept = |stat: &Stat| inside.contains(&stat.pid) || keeper == Some(stat.parent);
         let leader_there = all.iter().any(|stat| self.is_leader(stat));
         let mut members: BTreeSet<u32> = all
             .iter()
-            .filter(|stat| self.is_leader(stat) || self.shows(stat, leader_there))
+            .filter(|stat| is_kept(stat) || self.is_leader(stat) || self.shows(stat, leader_there))
             .map(|stat| stat.pid)
             .collect();
         members.extend(self.own_group.iter().flat_map(|group| group.members(&all)));
@@ -66,6 +78,18 @@ impl Signs {
         Ok(all.into_iter().filter(|stat| members.contains(&stat.pid) && !stat.is_dead()).collect())
     }
 
+    /// Kills what can be killed at once, those too that are just being forked.
+    pub(super) fn kill_at_once(&self) -> io::Result<()> {
+        if let Some(group) = &self.unified {
+            group.kill();
+        }
+        if let Some(keeper) = self.keeper.as_ref().map(ProcessId::open).transpose()?.flatten() {
+            // It kills all that has fallen to it, and ends.
+            keeper.signal(Signal::TERM)?;
+        }
+        Ok(())
+    }
+
     fn grouped(&self) -> io::Result<Vec<Stat>> {
         let mut members = proc::all()?;
         let is_ours = |group: &String| self.groups.iter().any(|own| is_within(group, own));
@@ -75,15 +99,31 @@ impl Signs {
     }
 
     fn is_leader(&self, stat: &Stat) -> bool {
-        stat.pid == self.leader.pid && stat.start_time == self.leader.start_time
+        let is =
+            |leader: &ProcessId| stat.pid == leader.pid && stat.start_time == leader.start_time;
+        self.leader.as_ref().is_some_and(is)
     }
 
     /// While the leader is there, even as a zombie, no other process can have its number as a session
     /// or group. After that one may, and only the mark tells.
     fn shows(&self, stat: &Stat, leader_there: bool) -> bool {
-        let grouped = stat.session == self.leader.pid || stat.group == self.leader.pid;
-        (grouped && leader_there) || proc::was_given(stat.pid, &self.mark)
+        let led = |leader: &ProcessId| stat.session == leader.pid || stat.group == leader.pid;
+        (leader_there && self.leader.as_ref().is_some_and(led))
+            || proc::was_given(stat.pid, &self.mark)
     }
+}
+
+/// The keeper of a first process, where it is not written down: nothing else of that name is its parent
+/// but what the process has fallen to, or what has started it.
+pub(super) fn keeper_of(leader: &ProcessId) -> Option<ProcessId> {
+    let parent = leader.stat()?.parent;
+    (proc::name(parent) == KEEPER).then(|| ProcessId::of(parent)).flatten()
+}
+
+/// These processes, as `123 (python3), 124 (sh)`.
+pub(super) fn names(members: &[Stat]) -> String {
+    let names = members.iter().map(|stat| format!("{} ({})", stat.pid, proc::name(stat.pid)));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// Whether a control group is this one or below it.

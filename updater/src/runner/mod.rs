@@ -3,6 +3,9 @@
 //! An agent outlives the updater, and the next updater finds it again. Nothing is ever done to a
 //! process because it looks like the agent: only to what a runner started, or what descends from it.
 
+#[cfg(test)]
+mod background_tests;
+mod behaviour;
 mod beside;
 mod bounded_log;
 mod error;
@@ -17,11 +20,14 @@ mod log_writer;
 mod members;
 mod own_group;
 mod process;
+mod record;
 mod resources;
 mod socket_store;
 mod sockets;
+mod start;
 mod stop;
 mod strays;
+mod successor;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -30,6 +36,7 @@ mod transient;
 mod units;
 mod untaken_sockets;
 
+pub use behaviour::Behaviour;
 pub use beside::Handover;
 pub use error::RunnerError;
 pub use instance::{ExitReport, Instance};
@@ -40,5 +47,6 @@ pub use process::{Runner, for_app};
 pub use resources::RunnerResources;
 pub use socket_store::SocketStore;
 pub use sockets::SocketError;
+pub use stop::Killed;
 pub use units::{HandoverObstacle, check_units, handover_obstacles, read_units};
 pub use untaken_sockets::untaken_sockets;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use common::failed_to;
 use serde::{Deserialize, Serialize};
 
-use super::instance::Record;
+use super::record::Record;
 use super::transient::Transient;
 use crate::sys::Admission;
 use crate::sys::control_group::{self, GroupLimits};

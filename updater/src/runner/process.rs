@@ -1,8 +1,6 @@
 //! The runner that starts the agent itself.
 
 use std::fmt::Debug;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,23 +8,21 @@ use std::time::Duration;
 use protocol::{Digest, FORMAT};
 
 use super::beside::BESIDE;
-use super::instance::Record;
-use super::instance_slot::InstanceSlot;
-use super::log::{AgentLog, BegunLog, LogPipe};
-use super::members::MARK;
+use super::instance_slot::{Grouping, InstanceSlot};
+use super::log::{AgentLog, LogPipe};
+use super::members::keeper_of;
 use super::own_group::GroupMaker;
+use super::record::Record;
 use super::sockets::Sockets;
 use super::stop;
 use super::strays::{self, Stray};
 use super::transient::Transient;
 use super::units::{HandoverUnitsRunner, UnitsRunner};
-use super::{Handover, Instance, Launch, RunnerError, RunnerResources};
+use super::{Behaviour, Handover, Instance, Killed, Launch, RunnerError, RunnerResources};
 use crate::config::{AppConfig, RunnerKind, Strategy};
 use crate::release::Layout;
 use crate::sys::executable::check_executable;
-use crate::sys::output::TAIL_LINES;
-use crate::sys::process::ProcessId;
-use crate::sys::spawn::{Output, Spawn};
+use crate::sys::spawn::Spawn;
 use crate::sys::user::User;
 use crate::sys::{proc, wall_clock};
 
@@ -42,12 +38,12 @@ pub trait Runner: Debug + Send + Sync {
     fn start(&self, launch: &Launch) -> Result<Instance, RunnerError>;
 
     /// Ends all processes of an agent, also where its first one is dead already. Returns when all
-    /// are gone.
-    fn stop(&self, instance: &Instance, grace: Duration) -> Result<(), RunnerError>;
+    /// are gone, and says what had to be killed.
+    fn stop(&self, instance: &Instance, grace: Duration) -> Result<Option<Killed>, RunnerError>;
 
     /// Ends what was last started, by this updater or an earlier one, also where its first process is
-    /// dead. When this returns, nothing of any start is left.
-    fn clear(&self, grace: Duration) -> Result<(), RunnerError>;
+    /// dead. When this returns, nothing of any start is left; it says what had to be killed.
+    fn clear(&self, grace: Duration) -> Result<Option<Killed>, RunnerError>;
 
     /// The agent that runs, started by this updater, an earlier one, or systemd.
     fn find(&self) -> Result<Option<Instance>, RunnerError>;
@@ -120,7 +116,12 @@ pub fn for_app(config: &AppConfig, state: &Path, resources: &RunnerResources) ->
     let app = state.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let transient = Transient::for_app(config, app.clone(), state, systemd);
     let seat = |name: &str| {
-        InstanceSlot::new(state.join(name), config.run.kill_timeout.0, transient.clone())
+        let grouping = Grouping {
+            app: app.clone(),
+            wanted: resources.control_groups,
+            start_timeout: config.run.start_timeout.0,
+        };
+        InstanceSlot::new(state.join(name), config.run.kill_timeout.0, transient.clone(), grouping)
     };
     let groups = GroupMaker {
         app: app.clone(),
@@ -133,22 +134,22 @@ pub fn for_app(config: &AppConfig, state: &Path, resources: &RunnerResources) ->
         user: config.user.clone(),
         store: Layout::new(&config.install_dir).store(),
         log: AgentLog::new(state, config.run.log_bytes.0, resources.program.clone()),
-        sockets: Sockets::new(app, &config.run.sockets, resources.sockets.clone()),
+        sockets: Sockets::new(app.clone(), &config.run.sockets, resources.sockets.clone()),
         serving: seat("instance.json"),
         beside: seat("beside.json"),
     })
 }
 
 #[derive(Debug)]
-struct ProcessRunner {
-    groups: GroupMaker,
+pub(super) struct ProcessRunner {
+    pub(super) groups: GroupMaker,
     user: Option<String>,
     /// Where its releases are.
     store: PathBuf,
-    log: AgentLog,
-    sockets: Sockets,
+    pub(super) log: AgentLog,
+    pub(super) sockets: Sockets,
     /// The agent that serves, or should.
-    serving: InstanceSlot,
+    pub(super) serving: InstanceSlot,
     /// In a handover: the one that is to follow it.
     beside: InstanceSlot,
 }
@@ -170,15 +171,16 @@ impl Runner for ProcessRunner {
         self.start_in(&self.serving, launch, None)
     }
 
-    fn stop(&self, instance: &Instance, grace: Duration) -> Result<(), RunnerError> {
-        self.serving.stop(instance, grace)?;
+    fn stop(&self, instance: &Instance, grace: Duration) -> Result<Option<Killed>, RunnerError> {
+        let killed = self.serving.stop(instance, grace)?;
         close(instance.record().log.as_ref());
-        Ok(())
+        Ok(killed)
     }
 
-    fn clear(&self, grace: Duration) -> Result<(), RunnerError> {
-        clear_seat(&self.serving, grace)?;
-        self.strays()?.iter().try_for_each(|stray| self.end_stray(stray, grace))
+    fn clear(&self, grace: Duration) -> Result<Option<Killed>, RunnerError> {
+        let killed = clear_seat(&self.serving, grace)?;
+        self.strays()?.iter().try_for_each(|stray| self.end_stray(stray, grace))?;
+        Ok(killed)
     }
 
     fn adopt_stray(&self, active: &Digest, grace: Duration) -> Result<(), RunnerError> {
@@ -224,8 +226,13 @@ impl Runner for ProcessRunner {
         let Some(instance) = self.serving.living() else { return Ok(()) };
         let record = self.serving.read()?.filter(|record| instance.is_of(record));
         let Some(mut record) = record else { return Ok(()) };
+        let leader = Some(instance.process());
+        if record.leader != leader {
+            record.leader = leader;
+            self.serving.write(&record)?;
+        }
         let Some(pipe) = &record.log else { return self.log.cut_to_bound() };
-        let Some(pipe) = self.log.tend(pipe, instance.process()) else { return Ok(()) };
+        let Some(pipe) = self.log.tend(pipe, &instance.process()) else { return Ok(()) };
         record.log = Some(pipe);
         self.serving.write(&record)
     }
@@ -261,7 +268,7 @@ impl Handover for ProcessRunner {
         self.beside.is_taken()
     }
 
-    fn clear_beside(&self, grace: Duration) -> Result<(), RunnerError> {
+    fn clear_beside(&self, grace: Duration) -> Result<Option<Killed>, RunnerError> {
         clear_seat(&self.beside, grace)
     }
 
@@ -275,82 +282,11 @@ impl Handover for ProcessRunner {
 }
 
 impl ProcessRunner {
-    fn user(&self) -> Result<User, RunnerError> {
+    pub(super) fn user(&self) -> Result<User, RunnerError> {
         Ok(match &self.user {
             Some(name) => User::by_name(name)?,
             None => User::current()?,
         })
-    }
-
-    /// Starts a release in a place where nothing is left. `flag` is set in its environment: it is
-    /// for this start alone, and the next has it no more.
-    fn start_in(
-        &self,
-        seat: &InstanceSlot,
-        launch: &Launch,
-        flag: Option<&str>,
-    ) -> Result<Instance, RunnerError> {
-        let user = self.user()?;
-        let mut variables = launch.variables();
-        let mark = new_mark().map_err(RunnerError::Follow)?;
-        variables.insert(MARK.to_owned(), mark.clone());
-        variables.extend(flag.map(|flag| (flag.to_owned(), "1".to_owned())));
-        let mut spawn = Spawn::new(&launch.command, &launch.release_path, user, &variables)?;
-        self.sockets.hold(self.serving.find()?.as_ref())?;
-        spawn.pass_sockets(self.sockets.copies().map_err(RunnerError::Follow)?);
-        seat.prepare()?;
-        let BegunLog { output, pipe, start: log_start } = self.log.begin()?;
-        let closed = pipe.clone();
-        let transient = seat.transient.as_ref().filter(|transient| transient.wanted);
-        let own_group = if transient.is_some() { None } else { self.groups.plan(&mark) };
-        let mut record = Record {
-            format: FORMAT,
-            own_group: own_group.clone(),
-            group: transient.map(|transient| transient.group(&mark)),
-            mark,
-            leader: None,
-            units: Vec::new(),
-            side: None,
-            digest: launch.digest,
-            version: launch.version.clone(),
-            release_path: launch.release_path.clone(),
-            started_at: wall_clock(),
-            log_start,
-            log: Some(pipe),
-        };
-        // Before it is started: a crash in between must not leave an agent that no updater knows of.
-        seat.write(&record)?;
-        let started = if let Some(transient) = transient {
-            transient.start(&record.mark, &spawn, output)
-        } else {
-            spawn.output = Output::File(output);
-            spawn.admission = own_group.map(|group| self.groups.admission(&record.mark, &group));
-            // Not reaped yet, so it has a line in `/proc` even if it is dead.
-            spawn.start().map(|child| child.id()).map_err(RunnerError::from)
-        };
-        let started = started.and_then(|pid| {
-            let known = proc::stat(pid).ok_or_else(gone)?;
-            let leader = ProcessId::from_stat(&known);
-            record.leader = Some(leader.clone());
-            record.own_group.take_if(|group| !group.holds(pid));
-            let handle = leader.open().map_err(RunnerError::Follow)?.ok_or_else(gone)?;
-            seat.followed(record.clone(), handle)
-        });
-        let result = started.and_then(|instance| {
-            seat.write(&record)?;
-            Ok(instance)
-        });
-        match result {
-            Ok(instance) => {
-                seat.follow(instance.clone());
-                Ok(instance)
-            }
-            Err(error) => {
-                seat.clear(Duration::ZERO)?;
-                close(Some(&closed));
-                Err(self.with_output(error, record.log_start))
-            }
-        }
     }
 }
 
@@ -371,7 +307,10 @@ impl ProcessRunner {
     fn end_stray(&self, stray: &Stray, grace: Duration) -> Result<(), RunnerError> {
         let (pid, release) = (stray.leader.pid, stray.digest.short());
         tracing::warn!("an agent of {release} that no file names is ended: process {pid}");
-        stop::stop(&stray.signs(), grace, self.serving.kill_timeout)
+        let behaviour = Behaviour::default();
+        let killed = stop::stop(&stray.signs(), &behaviour, grace, self.serving.kill_timeout)?;
+        killed.inspect(|killed| tracing::warn!("{killed}"));
+        Ok(())
     }
 
     fn adopt(&self, stray: Stray) -> Result<(), RunnerError> {
@@ -379,11 +318,15 @@ impl ProcessRunner {
         let Some(handle) = stray.leader.open().map_err(RunnerError::Follow)? else { return Ok(()) };
         let groups = proc::control_groups(pid);
         let group = self.serving.transient.as_ref().map(|unit| unit.group(&stray.mark));
+        let unified = stray.unified().map(|group| group.directory().to_owned());
         let record = Record {
             format: FORMAT,
             group: group.filter(|group| groups.contains(group)),
             own_group: self.groups.plan(&stray.mark).filter(|group| group.holds(pid)),
             mark: stray.mark,
+            since: Some(stray.leader.start_time),
+            unified_group: unified,
+            keeper: keeper_of(&stray.leader),
             leader: Some(stray.leader),
             units: Vec::new(),
             side: None,
@@ -393,46 +336,28 @@ impl ProcessRunner {
             started_at: wall_clock(),
             log_start: 0,
             log: None,
+            behaviour: Behaviour::default(),
         };
         self.serving.prepare()?;
         self.serving.write(&record)?;
-        let instance = self.serving.followed(record, handle)?;
+        let instance = self.serving.followed(record, handle, None)?;
         self.serving.follow(instance);
         tracing::warn!("an agent of {release} that no file named was found again: process {pid}");
         Ok(())
     }
-
-    /// What a unit printed before it failed is in the log, and not in the journal.
-    fn with_output(&self, error: RunnerError, log_start: u64) -> RunnerError {
-        match error {
-            RunnerError::Unit { unit, how, .. } => {
-                RunnerError::Unit { unit, how, output: self.log.tail(log_start, TAIL_LINES) }
-            }
-            other => other,
-        }
-    }
 }
 
 /// Ends all of a start, and then what wrote its output down.
-fn clear_seat(seat: &InstanceSlot, grace: Duration) -> Result<(), RunnerError> {
+fn clear_seat(seat: &InstanceSlot, grace: Duration) -> Result<Option<Killed>, RunnerError> {
     let pipe = seat.read()?.and_then(|record| record.log);
-    seat.clear(grace)?;
+    let killed = seat.clear(grace)?;
     close(pipe.as_ref());
-    Ok(())
+    Ok(killed)
 }
 
 /// What wrote the output of an agent down that is gone ends with it.
-fn close(pipe: Option<&LogPipe>) {
+pub(super) fn close(pipe: Option<&LogPipe>) {
     if let Some(pipe) = pipe {
         AgentLog::close(pipe);
     }
-}
-
-fn gone() -> RunnerError {
-    RunnerError::Follow(io::Error::from(io::ErrorKind::NotFound))
-}
-
-/// A name that no other start has.
-fn new_mark() -> io::Result<String> {
-    Ok(fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim().to_owned())
 }

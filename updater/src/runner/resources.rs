@@ -14,12 +14,15 @@ pub struct RunnerResources {
     pub sockets: Arc<SocketStore>,
     /// The updater's own program, which also writes agents' logs.
     pub program: PathBuf,
+    /// Whether agents get control groups of their own where these can be had, and else a keeper each.
+    pub control_groups: bool,
 }
 
 impl Default for RunnerResources {
     fn default() -> Self {
         // Not the path of its file, which another version may have by now.
         let program = PathBuf::from("/proc/self/exe");
-        Self { systemd: BusConnection::default(), sockets: Arc::default(), program }
+        let (systemd, sockets) = (BusConnection::default(), Arc::default());
+        Self { systemd, sockets, program, control_groups: true }
     }
 }

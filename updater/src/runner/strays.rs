@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 
 use protocol::Digest;
 
-use super::members::{MARK, Signs};
+use super::members::{MARK, Signs, keeper_of};
 use super::transient::UNIT_PREFIX;
 use crate::sys::proc::{self, Stat};
 use crate::sys::process::ProcessId;
+use crate::sys::unified_group::UnifiedGroup;
 
 /// One start of an agent that is not written down.
 #[derive(Debug)]
@@ -27,10 +28,23 @@ pub(super) struct Stray {
 }
 
 impl Stray {
+    /// The control group that was made for it, if it is in one.
+    pub(super) fn unified(&self) -> Option<UnifiedGroup> {
+        UnifiedGroup::of(self.leader.pid, &self.mark)
+    }
+
     /// What tells its processes from all others.
     pub(super) fn signs(&self) -> Signs {
         let mark = format!("{MARK}={}", self.mark);
-        Signs { leader: self.leader.clone(), mark, groups: Vec::new(), own_group: None }
+        Signs {
+            leader: Some(self.leader.clone()),
+            since: self.leader.start_time,
+            mark,
+            groups: Vec::new(),
+            own_group: None,
+            unified: self.unified(),
+            keeper: keeper_of(&self.leader),
+        }
     }
 }
 

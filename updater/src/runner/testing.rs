@@ -11,7 +11,7 @@ use std::time::Duration;
 use protocol::Digest;
 use tempfile::TempDir;
 
-use super::{ExitReport, Instance, Launch, Runner, RunnerResources, for_app};
+use super::{Behaviour, ExitReport, Instance, Launch, Runner, RunnerResources, for_app};
 use crate::config::{AppConfig, RunConfig};
 use crate::sys::process::ProcessId;
 
@@ -22,23 +22,33 @@ pub(crate) const DIGEST: Digest = Digest::from_bytes([7; 32]);
 pub(crate) struct App {
     directory: TempDir,
     listener: UnixListener,
+    control_groups: bool,
     pub(crate) runner: Box<dyn Runner>,
 }
 
 impl App {
     pub(crate) fn new() -> Self {
-        Self::with_log_bytes(16 << 20)
+        Self::made(true, |_| {})
     }
 
     pub(crate) fn with_log_bytes(bytes: u64) -> Self {
-        Self::with(|run| run.log_bytes = protocol::Bytes(bytes))
+        Self::made(true, |run| run.log_bytes = protocol::Bytes(bytes))
+    }
+
+    /// Without control groups its agents have a keeper each.
+    pub(crate) fn with_control_groups(control_groups: bool) -> Self {
+        Self::made(control_groups, |_| {})
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut RunConfig)) -> Self {
+        Self::made(true, change)
+    }
+
+    fn made(control_groups: bool, change: impl FnOnce(&mut RunConfig)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(directory.path().join("socket")).unwrap();
-        let runner = runner(directory.path(), change);
-        let app = Self { directory, listener, runner };
+        let runner = runner(directory.path(), control_groups, change);
+        let app = Self { directory, listener, control_groups, runner };
         fs::create_dir_all(app.release()).unwrap();
         app
     }
@@ -62,6 +72,7 @@ impl App {
             version: Some("1.2".to_owned()),
             command: vec!["./agent".to_owned()],
             environment: BTreeMap::new(),
+            behaviour: Behaviour::default(),
         }
     }
 
@@ -92,7 +103,7 @@ impl App {
         &self,
         change: impl FnOnce(&mut RunConfig),
     ) -> Box<dyn Runner> {
-        runner(self.directory.path(), change)
+        runner(self.directory.path(), self.control_groups, change)
     }
 
     /// The process that writes its log, as it is written down.
@@ -107,14 +118,20 @@ impl Drop for App {
     }
 }
 
-fn runner(directory: &Path, change: impl FnOnce(&mut RunConfig)) -> Box<dyn Runner> {
+fn runner(
+    directory: &Path,
+    control_groups: bool,
+    change: impl FnOnce(&mut RunConfig),
+) -> Box<dyn Runner> {
     let mut config = AppConfig::new(directory.join("install"));
     // Tests must not make units of the machine that they run on.
     config.run.transient = false;
     config.run.log_bytes = protocol::Bytes(16 << 20);
+    config.run.start_timeout = protocol::Period(Duration::from_secs(3));
     change(&mut config.run);
     let program = built_updater();
-    for_app(&config, directory, &RunnerResources { program, ..RunnerResources::default() })
+    let resources = RunnerResources { program, control_groups, ..RunnerResources::default() };
+    for_app(&config, directory, &resources)
 }
 
 /// The program that is built beside the tests.

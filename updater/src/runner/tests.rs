@@ -109,7 +109,10 @@ fn an_agent_that_ignores_term_is_killed_with_its_own_sessions() {
     assert!(instance.owns(orphan));
     assert!(instance.owns(instance.process().pid));
     assert!(!instance.owns(std::process::id()));
-    app.runner.stop(&instance, Duration::from_millis(50)).unwrap();
+    let killed = app.runner.stop(&instance, Duration::from_millis(50)).unwrap().unwrap();
+    let told = killed.to_string();
+    assert!(told.contains(&format!("{} (", instance.process().pid)), "{told}");
+    assert!(told.ends_with(" did not end on TERM within 50ms and had to be killed"), "{told}");
     all_gone(connection);
     assert!(instance.members().is_empty());
     assert_eq!(exit_of(&instance).describe(), "was killed by SIGKILL");
@@ -127,6 +130,37 @@ fn an_agent_that_hears_term_is_not_killed() {
     app.runner.stop(&instance, LONG).unwrap();
     all_gone(connection);
     assert_eq!(exit_of(&instance).describe(), "exited with status 7");
+}
+
+/// A parent, which does `ON_QUIT`, and ends as its child ends: with 9 on QUIT, with 0 when the parent
+/// lets go of it.
+const LEADS_ITS_CHILD: &str = "r, w = os.pipe()\n\
+     if os.fork() == 0:\n    os.close(w)\n    \
+     signal.signal(signal.SIGQUIT, lambda *_: os._exit(9))\n    s = connect()\n    \
+     os.read(r, 1)\n    os._exit(0)\n\
+     signal.signal(signal.SIGQUIT, ON_QUIT)\n\
+     signal.signal(signal.SIGTERM, signal.SIG_IGN)\n\
+     s = connect()\n\
+     os._exit(os.waitstatus_to_exitcode(os.wait()[1]))";
+
+#[test]
+fn an_agent_ends_on_its_own_signal_and_leads_the_end_of_its_processes_unless_it_says_otherwise() {
+    for (kill_mode, on_quit, how) in [
+        (protocol::KillMode::Mixed, "lambda *_: os.close(w)", "exited with status 0"),
+        (protocol::KillMode::Group, "signal.SIG_IGN", "exited with status 9"),
+    ] {
+        let app = App::new();
+        let mut launch = app.python(&LEADS_ITS_CHILD.replace("ON_QUIT", on_quit));
+        let stop_signal = protocol::StopSignal::Quit;
+        launch.behaviour = Behaviour { stop_signal, kill_mode, ..Behaviour::default() };
+        let instance = app.runner.start(&launch).unwrap();
+        let both = [app.accept(), app.accept()];
+        // The next updater ends it as this start wants it.
+        let killed = app.another_updater().clear(LONG).unwrap();
+        both.into_iter().for_each(all_gone);
+        assert_eq!(killed, None);
+        assert_eq!(exit_of(&instance).describe(), how);
+    }
 }
 
 #[test]

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::failed_to;
+use protocol::StopSignal;
 use zbus::Fd;
 
-use super::RunnerError;
+use super::{Behaviour, Killed, RunnerError};
 use crate::config::AppConfig;
 use crate::sys::control_group::GroupLimits;
 use crate::sys::spawn::Spawn;
@@ -89,6 +90,7 @@ impl Transient {
         &self,
         mark: &str,
         spawn: &Spawn,
+        behaviour: &Behaviour,
         output: File,
     ) -> Result<u32, RunnerError> {
         let unit = self.unit(mark);
@@ -107,6 +109,14 @@ impl Transient {
         properties.extend(names.into_iter().zip(streams.map(|stream| Fd::from(stream).into())));
         properties
             .extend([variables.property(), ("TimeoutStopUSec", micros(self.stop_grace).into())]);
+        properties.extend([
+            ("KillSignal", behaviour.signal().as_raw().into()),
+            ("KillMode", behaviour.unit_kill_mode().into()),
+        ]);
+        if let Some(file) = &behaviour.pid_file {
+            let file = spawn.directory.join(file).display().to_string();
+            properties.extend([("Type", "forking".into()), ("PIDFile", file.into())]);
+        }
         properties.extend(self.limits());
         let deadline = self.start_timeout;
         let name = unit.clone();
@@ -150,17 +160,28 @@ impl Transient {
     }
 
     /// Ends the unit of one start, whether it runs or is about to. When this returns, nothing of it is
-    /// left, as far as systemd knows.
-    pub(super) fn end(&self, mark: &str, grace: Duration) -> Result<(), SystemdError> {
-        self.end_unit(self.unit(mark), grace)
+    /// left, as far as systemd knows. Says whether it had to be killed.
+    pub(super) fn end(
+        &self,
+        mark: &str,
+        behaviour: &Behaviour,
+        grace: Duration,
+    ) -> Result<Option<Killed>, SystemdError> {
+        self.end_unit(self.unit(mark), Some(behaviour.stop_signal), grace)
     }
 
-    /// The same, of the scope of this name.
-    pub(super) fn end_unit(&self, unit: String, grace: Duration) -> Result<(), SystemdError> {
+    /// The same, of the unit of this name, which is asked by this signal.
+    pub(super) fn end_unit(
+        &self,
+        unit: String,
+        asked: Option<StopSignal>,
+        grace: Duration,
+    ) -> Result<Option<Killed>, SystemdError> {
         let wait = self.kill_timeout;
         self.bus.ask(move |systemd| async move {
-            systemd.end(&unit, grace, wait).await?;
-            systemd.reset_failed(&unit).await
+            let was_killed = systemd.end(&unit, grace, wait).await?;
+            systemd.reset_failed(&unit).await?;
+            Ok(was_killed.then_some(Killed { what: unit, asked, grace }))
         })
     }
 

@@ -98,7 +98,8 @@ pub(super) fn start_updater(start: Start<'_>) -> Result<Started, StartError> {
     let command = words.map(|word| word.display().to_string());
     let user = User::current().map_err(|error| prepare(io::Error::other(error)))?;
     let spawn = Spawn::new(&command, Path::new("/"), user, &environment)?;
-    let mut spawn = Spawn { output: start.output, lifetime: start.lifetime, ..spawn };
+    let mut spawn = spawn;
+    (spawn.output, spawn.lifetime) = (start.output, start.lifetime);
     spawn.pass_sockets(start.sockets);
     for (name, descriptor) in [(LISTEN_FD, socket), (CHANNEL_FD, theirs.into())] {
         let number = spawn.pass(descriptor);

@@ -27,7 +27,6 @@ pub(crate) fn command_properties(spawn: &Spawn, description: String) -> Vec<Prop
         ("WorkingDirectory", spawn.directory.display().to_string().into()),
         ("UnsetEnvironment", UNSET.map(str::to_owned).to_vec().into()),
         ("UMask", 0o022_u32.into()),
-        ("KillMode", "control-group".into()),
     ]
 }
 

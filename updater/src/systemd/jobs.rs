@@ -52,21 +52,24 @@ impl Systemd {
     }
 
     /// Stops a unit. What its own settings do not end within the grace is killed, and has to be gone
-    /// after another wait.
+    /// after another wait. Says whether it was killed at the end of a grace, by systemd or for this.
     pub async fn end(
         &self,
         unit: &str,
         grace: Duration,
         wait: Duration,
-    ) -> Result<(), SystemdError> {
+    ) -> Result<bool, SystemdError> {
         if !grace.is_zero() {
             match self.stop(unit, grace).await {
                 Err(SystemdError::Late { .. }) => {}
-                stopped => return stopped.map(drop),
+                Err(error) => return Err(error),
+                // As systemd calls it when the unit's own time was over.
+                Ok(_) => return Ok(self.state(unit).await?.result == "timeout"),
             }
         }
         self.kill(unit).await?;
-        self.stop(unit, wait).await.map(drop)
+        self.stop(unit, wait).await?;
+        Ok(!grace.is_zero())
     }
 
     /// Makes a unit of these properties that lives until it ends, and starts it.

@@ -49,22 +49,24 @@ impl App {
         let _held = self.agent.hold();
         let done = match operation {
             Operation::Stop => self.with_room(|| self.agent.stop_for_good()),
-            Operation::Start => self.agent.start_active(),
+            Operation::Start => self.agent.start_active().map(|()| None),
             // What would not be started again is not stopped.
             Operation::Restart => {
                 let ended = self.agent.startable().and_then(|_| self.agent.end());
-                ended.and_then(|()| self.agent.start_active())
+                ended.and_then(|killed| self.agent.start_active().map(|()| killed))
             }
         };
         self.refresh();
         self.agent.changed.notify_one();
-        let detail =
-            format!("an operator said {}: {}", operation.into_str(), self.agent_in_words());
+        let killed = done.as_ref().ok().and_then(Option::as_ref);
+        let killed = killed.map(|killed| format!("; {killed}")).unwrap_or_default();
+        let said = operation.into_str();
+        let detail = format!("an operator said {said}: {}{killed}", self.agent_in_words());
         let app = &self.settings.name;
         tracing::info!(%app, "{app}: {detail}");
         self.status.publish(None, EventKind::Agent { detail });
         self.keep_operation(operation.into(), by, None, done.as_ref().err());
-        done
+        done.map(drop)
     }
 
     /// The transaction that is under way, if it is past its switch and can be undone: that is, watched

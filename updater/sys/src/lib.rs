@@ -10,6 +10,7 @@ pub mod executable;
 pub mod fs;
 mod gate;
 pub mod job;
+pub mod kept;
 mod limits;
 mod name;
 pub mod output;
@@ -22,6 +23,8 @@ pub mod spawn;
 mod spawn_error;
 mod subreaper;
 pub mod tcp;
+pub mod unified_group;
+pub mod unix;
 mod unsafe_calls;
 pub mod user;
 

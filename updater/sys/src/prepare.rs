@@ -11,7 +11,7 @@ use nix::unistd::{Gid, Uid};
 
 use super::gate::Waiting;
 use super::limits::Limits;
-use super::unsafe_calls;
+use super::unsafe_calls::{self, KeeperOf};
 use super::user::User;
 
 /// The user and the groups that a process gets.
@@ -52,14 +52,32 @@ pub(super) struct Preparation {
     pub(super) no_network: bool,
     pub(super) lifetime: Lifetime,
     pub(super) parent: libc::pid_t,
+    /// Where a keeper that outlives the updater tells of its child, and which words it has that are not its
+    /// own; none without such a keeper.
+    pub(super) keeper: Option<(RawFd, (usize, usize))>,
+    /// The control group that it joins.
+    pub(super) group: Option<RawFd>,
     pub(super) inherited: Vec<(RawFd, RawFd)>,
 }
 
 impl Preparation {
+    /// It could not be started after all: its keeper must not wait for it to be looked at.
+    pub(super) fn give_up(&self) {
+        if let Some((report, _)) = self.keeper {
+            unsafe_calls::hang_up(report);
+        }
+    }
+
     pub(super) fn apply(&self) -> io::Result<()> {
         unsafe_calls::reset_signals()?;
-        if self.lifetime == Lifetime::SupervisedChild {
-            unsafe_calls::fork_under_keeper(self.parent)?;
+        // All that it starts is in the group from the first.
+        if let Some(group) = self.group {
+            unsafe_calls::join(group)?;
+        }
+        if let Some((report, words)) = self.keeper {
+            unsafe_calls::fork_under_keeper(KeeperOf::Agent { report, words })?;
+        } else if self.lifetime == Lifetime::SupervisedChild {
+            unsafe_calls::fork_under_keeper(KeeperOf::Command { parent: self.parent })?;
         }
         if let Some(waiting) = &self.waiting {
             waiting.wait()?;

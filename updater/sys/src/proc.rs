@@ -53,6 +53,14 @@ pub fn stat(pid: u32) -> Option<Stat> {
     Stat::parse(&String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?))
 }
 
+/// From where to where the words lie in memory that this process was started with; both 0 where it is not told.
+pub fn own_words() -> (usize, usize) {
+    let line = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let mut fields = line.rsplit_once(')').unwrap_or_default().1.split_ascii_whitespace().skip(45);
+    let mut number = || fields.next()?.parse().ok();
+    number().zip(number()).unwrap_or_default()
+}
+
 /// How many processes and threads the machine has; `None` where it does not say.
 pub fn tasks() -> Option<u64> {
     let load = fs::read_to_string("/proc/loadavg").ok()?;

@@ -6,15 +6,18 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::libc;
 use nix::unistd::Uid;
+use rustix::io::fcntl_dupfd_cloexec;
 
 use super::gate::{Admission, Gate};
 use super::limits::Limits;
 use super::prepare::{Ids, Lifetime, Preparation};
+use super::proc;
 use super::program::{STANDARD_PATH, resolve};
 use super::spawn_error::SpawnError;
 use super::unsafe_calls::{self, Exec};
@@ -49,6 +52,10 @@ pub struct Spawn {
     pub own_number: Option<&'static str>,
     /// What is done with the process before it becomes the command.
     pub admission: Option<Admission>,
+    /// The `cgroup.procs` of the control group that it is started in.
+    pub group: Option<File>,
+    /// Where its keeper tells of it, if that outlives this process: see [`Kept`](super::kept::Kept).
+    pub(super) report: Option<UnixStream>,
 }
 
 /// Where standard output and error go.
@@ -102,6 +109,8 @@ impl Spawn {
             inherit: Vec::new(),
             own_number: None,
             admission: None,
+            group: None,
+            report: None,
         })
     }
 
@@ -148,6 +157,10 @@ impl Spawn {
             source,
         };
         connect(&mut command, self.output).map_err(|source| failed(&self.program, source))?;
+        // Above all numbers that are given in the process.
+        let above = self.inherit.iter().map(|(_, number)| *number).max().unwrap_or(2) + 1;
+        let report = self.report.map(|report| fcntl_dupfd_cloexec(&report, above)).transpose();
+        let report = report.map_err(|error| failed(&self.program, error.into()))?;
         let inherited = reserve(self.inherit)
             .map_err(|source| SpawnError::Inherit { program: self.program.clone(), source })?;
         let gate = self.admission.map(Gate::new).transpose();
@@ -160,15 +173,18 @@ impl Spawn {
             no_network: self.no_network,
             lifetime: self.lifetime,
             parent: nix::unistd::getpid().as_raw(),
+            keeper: report.as_ref().map(|report| (report.as_raw_fd(), proc::own_words())),
+            group: self.group.as_ref().map(AsRawFd::as_raw_fd),
             inherited: inherited.iter().map(|(file, number)| (file.as_raw_fd(), *number)).collect(),
         };
         let exec = Exec::new(&self.program, &self.arguments, &self.environment, self.own_number);
         let mut exec = exec.map_err(|source| failed(&self.program, source))?;
         unsafe_calls::before_exec(&mut command, move || {
-            preparation.apply()?;
             // In place of the library's own: see `Exec`. Besides, only the process itself knows its
             // number, so it has to be the one to write it down.
-            Err(exec.run())
+            let failed = preparation.apply().err().unwrap_or_else(|| exec.run());
+            preparation.give_up();
+            Err(failed)
         });
         let start = move || {
             let mut command = command;
@@ -179,7 +195,7 @@ impl Spawn {
             None => start(),
         };
         let child = child.map_err(|source| failed(&self.program, source))?;
-        drop(inherited);
+        drop((inherited, report));
         Ok(child)
     }
 }
@@ -197,7 +213,6 @@ fn connect(command: &mut Command, output: Output) -> io::Result<()> {
 /// Takes the wanted numbers in this process too where they are free: the pipe by which the child
 /// reports a failed `exec` must not get one of them, since it would be overwritten.
 fn reserve(inherit: Vec<(OwnedFd, RawFd)>) -> io::Result<Vec<(OwnedFd, RawFd)>> {
-    use rustix::io::fcntl_dupfd_cloexec;
     let highest = inherit.iter().map(|(_, number)| *number).max().unwrap_or(2);
     let mut reserved = Vec::new();
     for (file, number) in inherit {
@@ -337,7 +352,7 @@ mod tests {
         let told = file.clone();
         admitted.admission = Some(Admission::new(move |pid| {
             // It is no shell yet, nor anything else that could have started others.
-            assert_ne!(crate::proc::name(pid), "sh");
+            assert_ne!(proc::name(pid), "sh");
             std::fs::write(told, format!("{pid}\n")).unwrap();
         }));
         let lines = output(admitted);

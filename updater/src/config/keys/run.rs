@@ -1,8 +1,9 @@
 //! `[app.<name>.run]`: how the agent is started, stopped and followed by the next release's.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use protocol::{Bytes, Command, Period};
+use protocol::{Bytes, Command, KillMode, Period, StopSignal};
 use serde::Deserialize;
 
 use super::section::{minutes, seconds};
@@ -37,7 +38,15 @@ section! {
         pub sockets: Vec<ListenSocket> = Vec::new(),
         /// What the agent's environment has besides the small standard one.
         pub env: BTreeMap<String, String> = BTreeMap::new(),
-        /// How long the agent has between TERM and KILL.
+        /// The signal that asks the agent to end; absent for what the release says.
+        pub stop_signal: Option<StopSignal> = None,
+        /// Which of its processes get that signal; absent for what the release says.
+        pub kill_mode: Option<KillMode> = None,
+        /// Whether the command ends, and what it has put into the background stays; absent for what the release says.
+        pub forks: Option<bool> = None,
+        /// Where in the release the number stands of the process that stays; absent for what the release says.
+        pub pid_file: Option<PathBuf> = None,
+        /// How long the agent has between that signal and KILL.
         pub stop_grace: Period = seconds(10),
         /// How long a killed agent may take to be gone.
         pub kill_timeout: Period = seconds(10),

@@ -44,6 +44,23 @@ pub(super) fn validate(section: &str, run: &RunConfig, findings: &mut Vec<Findin
                 .hint("remove it"),
         );
     }
+    validate_behaviour(section, run, findings);
+}
+
+/// What says how a process behaves says nothing of units.
+fn validate_behaviour(section: &str, run: &RunConfig, findings: &mut Vec<Finding>) {
+    let keys = [
+        ("stop_signal", "KillSignal", run.stop_signal.is_some()),
+        ("kill_mode", "KillMode", run.kill_mode.is_some()),
+        ("forks", "Type", run.forks.is_some()),
+        ("pid_file", "PIDFile", run.pid_file.is_some()),
+    ];
+    for (key, own, _) in keys.iter().filter(|(_, _, is_set)| *is_set) {
+        findings.push(
+            Finding::warning(format!("{section}.{key}"), "is not heard: units say that themselves")
+                .hint(format!("write {own}= in the unit")),
+        );
+    }
 }
 
 #[cfg(test)]
@@ -54,13 +71,15 @@ mod tests {
     fn units_are_named_in_full_and_one_is_a_service() {
         let found = said_of_app(
             "[app.agent.run]\nkind = 'systemd'\nunits = ['agent', 'a@.service', 'b.timer']\n\
-             unit_files = ['../x.service']\ncommand = 'bin/agent'\nbus_timeout = '0s'\n",
+             unit_files = ['../x.service']\ncommand = 'bin/agent'\nbus_timeout = '0s'\n\
+             stop_signal = 'QUIT'\n",
         );
         assert_said(&found, "error: app.agent.run.units: \"agent\" is no unit's name");
         assert_said(&found, "error: app.agent.run.units: a@.service is a template");
         assert_said(&found, "error: app.agent.run.unit_files: \"../x.service\"");
         assert_said(&found, "warning: app.agent.run.command: is not run");
         assert_said(&found, "error: app.agent.run.bus_timeout: ");
+        assert_said(&found, "warning: app.agent.run.stop_signal: is not heard");
         let found = said_of_app("[app.agent.run]\nkind = 'systemd'\nunits = ['a.socket']\n");
         assert_said(&found, "error: app.agent.run.units: has no service");
         let found = said_of_app("[app.agent.run]\nunits = ['a.service']\n");

@@ -9,9 +9,9 @@ use super::order::stop_order;
 use super::shipped::{is_among, kept_units};
 use super::{Started, follow};
 use crate::config::RunConfig;
-use crate::runner::instance::Record;
 use crate::runner::instance_slot::InstanceSlot;
-use crate::runner::{Instance, Launch, RunnerError};
+use crate::runner::record::Record;
+use crate::runner::{Instance, Killed, Launch, RunnerError};
 use crate::sys::process::{ProcessId, boot_id};
 use crate::sys::{proc, wall_clock};
 use crate::systemd::{Bus, BusConnection, JobResult, Load, SystemdError, UnitState, last_lines};
@@ -132,27 +132,41 @@ impl Control {
     }
 
     /// Stops units, those first that would start others. What their own settings do not end within
-    /// the grace is killed.
-    pub(super) fn stop(&self, units: &[String], grace: Duration) -> Result<(), RunnerError> {
+    /// the grace is killed; says which those were.
+    pub(super) fn stop(
+        &self,
+        units: &[String],
+        grace: Duration,
+    ) -> Result<Option<Killed>, RunnerError> {
         let (units, wait) = (stop_order(units), self.kill_timeout);
-        Ok(self.bus.ask(move |systemd| async move {
+        let killed = self.bus.ask(move |systemd| async move {
+            let mut killed = Vec::new();
             for unit in &units {
-                systemd.end(unit, grace, wait).await?;
+                if systemd.end(unit, grace, wait).await? {
+                    killed.push(unit.clone());
+                }
             }
-            Ok(())
-        })?)
+            Ok(killed)
+        })?;
+        let what = killed.join(", ");
+        Ok((!what.is_empty()).then_some(Killed { what, asked: None, grace }))
     }
 
     /// Stops units, and forgets how they ended.
-    pub(super) fn end(&self, units: &[String], grace: Duration) -> Result<(), RunnerError> {
-        self.stop(units, grace)?;
+    pub(super) fn end(
+        &self,
+        units: &[String],
+        grace: Duration,
+    ) -> Result<Option<Killed>, RunnerError> {
+        let killed = self.stop(units, grace)?;
         let units = units.to_vec();
-        Ok(self.bus.ask(move |systemd| async move {
+        self.bus.ask(move |systemd| async move {
             for unit in &units {
                 systemd.reset_failed(unit).await?;
             }
             Ok(())
-        })?)
+        })?;
+        Ok(killed)
     }
 
     /// Keeps units from being started that wait for it: they are down, and no longer wait when they
@@ -163,7 +177,8 @@ impl Control {
             states.iter().any(|(unit, state)| unit.ends_with(".service") && !state.is_down());
         let held = states.into_iter().filter(|(_, state)| !serves || state.is_down());
         let units: Vec<String> = held.map(|(unit, _)| unit).collect();
-        self.stop(&units, self.kill_timeout)
+        self.stop(&units, self.kill_timeout)?;
+        Ok(())
     }
 
     /// The agent that was written down, if these units still are what was started. If systemd or an

@@ -22,10 +22,10 @@ use super::template_instance::TemplateInstance;
 use crate::config::{AppConfig, RunConfig};
 use crate::release::Layout;
 use crate::runner::beside::BESIDE;
-use crate::runner::instance::Record;
-use crate::runner::instance_slot::InstanceSlot;
+use crate::runner::instance_slot::{Grouping, InstanceSlot};
 use crate::runner::process::Runner;
-use crate::runner::{Handover, Instance, Launch, RunnerError};
+use crate::runner::record::Record;
+use crate::runner::{Behaviour, Handover, Instance, Killed, Launch, RunnerError};
 use crate::sys::checkpoint;
 use crate::systemd::{BusConnection, UNIT_DIRECTORY, is_template};
 
@@ -55,7 +55,9 @@ impl HandoverUnitsRunner {
     ) -> Self {
         let run = &app.run;
         let (templates, sockets) = run.units.iter().cloned().partition(|unit| is_template(unit));
-        let seat = |name: &str| InstanceSlot::new(state.join(name), run.kill_timeout.0, None);
+        let seat = |name: &str| {
+            InstanceSlot::new(state.join(name), run.kill_timeout.0, None, Grouping::default())
+        };
         Self {
             config: run.clone(),
             templates,
@@ -88,11 +90,11 @@ impl Runner for HandoverUnitsRunner {
         self.start_in(&self.serving, TemplateInstance::A, launch)
     }
 
-    fn stop(&self, _instance: &Instance, grace: Duration) -> Result<(), RunnerError> {
+    fn stop(&self, _instance: &Instance, grace: Duration) -> Result<Option<Killed>, RunnerError> {
         self.clear(grace)
     }
 
-    fn clear(&self, grace: Duration) -> Result<(), RunnerError> {
+    fn clear(&self, grace: Duration) -> Result<Option<Killed>, RunnerError> {
         let mut units = match side_of(&self.beside)? {
             // That one goes on.
             Some(beside) => self.units(&[beside.other()]),
@@ -104,8 +106,9 @@ impl Runner for HandoverUnitsRunner {
         units.extend(
             recorded.into_iter().filter(|unit| !self.units(&TemplateInstance::BOTH).contains(unit)),
         );
-        self.control.end(&units, grace)?;
-        self.serving.clear(grace)
+        let killed = self.control.end(&units, grace)?;
+        let left = self.serving.clear(grace)?;
+        Ok(killed.or(left))
     }
 
     fn owns(&self, pid: u32) -> bool {
@@ -217,19 +220,21 @@ impl Handover for HandoverUnitsRunner {
         self.beside.is_taken()
     }
 
-    fn clear_beside(&self, grace: Duration) -> Result<(), RunnerError> {
+    fn clear_beside(&self, grace: Duration) -> Result<Option<Killed>, RunnerError> {
         let serving = self.serving.read()?;
-        match serving.as_ref().and_then(|serving| Some((serving, serving.side?))) {
+        let killed = match serving.as_ref().and_then(|serving| Some((serving, serving.side?))) {
             None => self.control.end(&self.everything(), grace)?,
             Some((serving, side)) => {
                 let side = side.other();
-                self.control.end(&self.units(&[side]), grace)?;
+                let killed = self.control.end(&self.units(&[side]), grace)?;
                 let launch = self.launch_of(serving);
                 self.put_files(&launch)?;
                 self.point(side, &launch, None)?;
+                killed
             }
-        }
-        self.beside.clear(grace)
+        };
+        let left = self.beside.clear(grace)?;
+        Ok(killed.or(left))
     }
 
     fn promote(&self) -> Result<(), RunnerError> {
@@ -330,6 +335,7 @@ impl HandoverUnitsRunner {
             version: record.version.clone(),
             command: Vec::new(),
             environment: self.config.env.clone(),
+            behaviour: Behaviour::default(),
         }
     }
 }

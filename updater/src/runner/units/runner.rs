@@ -11,10 +11,10 @@ use super::files::UnitFiles;
 use super::own_processes::is_of_units;
 use super::shipped::kept_units;
 use crate::config::RunConfig;
-use crate::runner::instance::Record;
-use crate::runner::instance_slot::InstanceSlot;
+use crate::runner::instance_slot::{Grouping, InstanceSlot};
 use crate::runner::process::Runner;
-use crate::runner::{Instance, Launch, RunnerError};
+use crate::runner::record::Record;
+use crate::runner::{Instance, Killed, Launch, RunnerError};
 use crate::sys::checkpoint;
 use crate::systemd::{BusConnection, UNIT_DIRECTORY};
 
@@ -44,7 +44,12 @@ impl UnitsRunner {
             unit_files: config.unit_files.clone(),
             control: Control::new(config, connection),
             files: UnitFiles::new(Path::new(UNIT_DIRECTORY), state.join("units.json")),
-            seat: InstanceSlot::new(state.join("instance.json"), config.kill_timeout.0, None),
+            seat: InstanceSlot::new(
+                state.join("instance.json"),
+                config.kill_timeout.0,
+                None,
+                Grouping::default(),
+            ),
             variables: state.join("release.env"),
             journal: state.join("journal.json"),
         }
@@ -71,14 +76,15 @@ impl Runner for UnitsRunner {
         is_of_units(pid, &self.units)
     }
 
-    fn stop(&self, _instance: &Instance, grace: Duration) -> Result<(), RunnerError> {
+    fn stop(&self, _instance: &Instance, grace: Duration) -> Result<Option<Killed>, RunnerError> {
         self.clear(grace)
     }
 
-    fn clear(&self, grace: Duration) -> Result<(), RunnerError> {
-        self.control.stop(&self.units, grace)?;
+    fn clear(&self, grace: Duration) -> Result<Option<Killed>, RunnerError> {
+        let killed = self.control.stop(&self.units, grace)?;
         // What an updater without units has started, too.
-        self.seat.clear(grace)
+        let left = self.seat.clear(grace)?;
+        Ok(killed.or(left))
     }
 
     fn find(&self) -> Result<Option<Instance>, RunnerError> {

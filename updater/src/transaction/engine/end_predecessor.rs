@@ -1,6 +1,7 @@
 //! In a handover, the second half: the agent that served until now is ended, and may first finish what
 //! it has begun, for as long as `run.drain_timeout` says. From then on the one beside it serves.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use protocol::{Code, Problem};
@@ -45,23 +46,26 @@ impl Engine {
     }
 
     /// However the transaction ended, there is one agent again. Mostly there is already.
-    pub(super) fn leave_one_agent(&self) -> Result<(), Failure> {
+    pub(super) fn leave_one_agent(&mut self) -> Result<(), Failure> {
         if !self.journal.handover {
             return Ok(());
         }
-        let (runner, handover) = self.app.agent.handover()?;
-        let active = self.app.settings.layout.slot(Slot::Active)?;
+        let app = Arc::clone(&self.app);
+        let (runner, handover) = app.agent.handover()?;
+        let active = app.settings.layout.slot(Slot::Active)?;
         let beside = handover.find_beside()?.map(|beside| beside.digest());
         if beside.is_some() && beside == active && runner.find()?.is_none() {
             return self.promote(Duration::ZERO);
         }
-        Ok(handover.clear_beside(self.app.settings.config.run.drain_timeout.0)?)
+        self.note_killed(handover.clear_beside(app.settings.config.run.drain_timeout.0)?);
+        Ok(())
     }
 
     /// Ends the agent that serves, within `limit`, and puts the one beside it into its place.
-    pub(super) fn promote(&self, limit: Duration) -> Result<(), Failure> {
-        let (runner, handover) = self.app.agent.handover()?;
-        runner.clear(limit)?;
+    pub(super) fn promote(&mut self, limit: Duration) -> Result<(), Failure> {
+        let app = Arc::clone(&self.app);
+        let (runner, handover) = app.agent.handover()?;
+        self.note_killed(runner.clear(limit)?);
         checkpoint("agent_drained");
         handover.promote()?;
         checkpoint("agent_succeeded");

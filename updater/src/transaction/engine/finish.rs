@@ -1,7 +1,7 @@
 //! The end of a transaction: what it proved is written down, `prev` is set, the history gets its
 //! line, and only then the journal goes. Each of these can be done twice.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use common::state_file;
 use protocol::{Code, Digest, EventKind, Outcome, Phase, Problem, TransactionResult};
@@ -133,7 +133,8 @@ impl Engine {
         problem: Option<&Problem>,
         last: bool,
     ) -> Result<(), Failure> {
-        let settings = &self.app.settings;
+        let app = Arc::clone(&self.app);
+        let settings = &app.settings;
         let files = &settings.files;
         // What is no release goes first: on a full disk, what follows needs the room.
         may_stay(settings.sweep_incoming().map_err(Failure::from), last)?;

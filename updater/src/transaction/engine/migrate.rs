@@ -130,7 +130,7 @@ impl Engine {
     }
 
     /// No agent runs on data that has another form, or none, until an operator or an order starts one.
-    pub(super) fn keep_stopped_on_foreign_data(&self) {
+    pub(super) fn keep_stopped_on_foreign_data(&mut self) {
         let active = self.app.settings.layout.slot(Slot::Active).ok().flatten();
         let fits = |active: Digest| self.app.settings.has_form_of(&active).unwrap_or(true);
         if active.is_none_or(fits) {

@@ -69,6 +69,8 @@ impl Engine {
             let left: Vec<_> = left.into_iter().flatten().collect();
             problem.detail = format!("{}; {}", problem.detail, left.join("; "));
         }
+        let said = std::iter::once(&problem.detail).chain(&self.notes);
+        problem.detail = said.map(String::as_str).collect::<Vec<_>>().join("; ");
         Some(problem)
     }
 
@@ -84,7 +86,7 @@ impl Engine {
             kind: self.journal.kind,
             outcome,
             code: problem.map(|problem| problem.code.clone()),
-            detail: problem.map(|problem| problem.detail.clone()),
+            detail: problem.map(|problem| problem.detail.clone()).or_else(|| self.noted()),
             from: self.journal.from,
             to: self.active_after(outcome),
             target: self.journal.to,
@@ -160,8 +162,13 @@ impl Engine {
             probe: self.report.clone(),
             duration_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             problem,
-            notes: self.built.as_ref().map(|plan| plan.notes.clone()).unwrap_or_default(),
+            notes: self.all_notes(),
         }
+    }
+
+    fn all_notes(&self) -> Vec<String> {
+        let built = self.built.iter().flat_map(|plan| &plan.notes);
+        built.chain(&self.notes).cloned().collect()
     }
 
     /// What `active` names now.
@@ -181,6 +188,11 @@ impl Engine {
         let (at, detail) = (wall_clock(), proven.detail.clone());
         let last = LastProbe { at, passed: true, failures: 0, detail };
         Some(ProbeState { last, mark: instance.mark().to_owned(), failing: false })
+    }
+
+    /// What is to be known of a transaction that went well.
+    fn noted(&self) -> Option<String> {
+        (!self.notes.is_empty()).then(|| self.notes.join("; "))
     }
 
     /// What a stranded host has on the disk and what runs there.

@@ -9,7 +9,7 @@ use protocol::{Code, Digest, EventKind, Kind, Problem, ReleaseSlot};
 
 use super::Engine;
 use crate::hooks::{CommandContext, CommandError, Hook, run};
-use crate::runner::Launch;
+use crate::runner::{Behaviour, Launch};
 use crate::transaction::machine::Direction;
 use crate::transaction::{Failure, Ran, read_manifest};
 
@@ -120,6 +120,7 @@ impl Engine {
             version: settings.slot_release(ReleaseSlot::Store, digest).version,
             command: Vec::new(),
             environment: settings.config.run.env.clone(),
+            behaviour: Behaviour::default(),
         }
     }
 }

@@ -27,7 +27,7 @@ impl Engine {
         if back && serving.as_ref().is_some_and(|serving| self.is_old_agent(serving)) {
             // The old agent was never ended. All there is to do is to take the new one away.
             self.run_hook(Hook::Undrain)?;
-            handover.clear_beside(limit)?;
+            self.note_killed(handover.clear_beside(limit)?);
             // The new one may have shut what both listened on.
             handover.prepare()?;
             return self.run_hook_between_agents();
@@ -45,7 +45,7 @@ impl Engine {
                 // An order for a release wants it to run, also where an operator stopped the one
                 // before.
                 app.agent.forget_stopped()?;
-                handover.clear_beside(limit)?;
+                self.note_killed(handover.clear_beside(limit)?);
                 self.run_hook_between_agents()?;
                 let Some(launch) = app.agent.launch(&release)? else {
                     // What was active before this app was handed over: all there is to do is to end the new one.

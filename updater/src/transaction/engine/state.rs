@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::build::BuildPlan;
 use crate::release::Slot;
-use crate::runner::Instance;
+use crate::runner::{Instance, Killed};
 use crate::sys::{BootTime, wall_clock};
 use crate::transaction::machine::{self, Direction};
 use crate::transaction::{
@@ -52,6 +52,8 @@ pub(in crate::transaction) struct Engine {
     /// Whether the caller said that it may go back over what cannot be undone.
     pub(super) irreversible: bool,
     pub(super) evidence: Evidence,
+    /// What an operator should know besides how it ended.
+    pub(super) notes: Vec<String>,
     /// Whether an earlier updater began the present phase: what happened in between is not known.
     pub(super) resumed: bool,
     /// Whether the journal on the disk has announced the act that is to be done first.
@@ -153,6 +155,7 @@ impl Engine {
             files_alone: false,
             units: BTreeMap::new(),
             built: None,
+            notes: Vec::new(),
             report: None,
             started: None,
             retry_quarantined: false,
@@ -196,6 +199,14 @@ impl Engine {
                 first.problem.output.extend(failure.problem.output);
             }
         }
+    }
+
+    /// What had to be killed is told with the end, and to who follows the transaction.
+    pub(super) fn note_killed(&mut self, killed: Option<Killed>) {
+        let Some(note) = killed.map(|killed| killed.to_string()) else { return };
+        tracing::warn!("{}: {note}", self.app.settings.name);
+        self.publish(EventKind::Agent { detail: note.clone() });
+        self.notes.push(note);
     }
 
     /// Tells the present phase whether the transaction was asked to stop.

@@ -81,11 +81,12 @@ impl Engine {
     }
 
     /// Ends the agent, and in a handover the one beside it.
-    pub(super) fn stop_agent(&self) -> Result<(), Failure> {
-        self.app.agent.end()?;
-        let beside = self.app.agent.runner().handover().filter(|_| self.journal.handover);
+    pub(super) fn stop_agent(&mut self) -> Result<(), Failure> {
+        let app = Arc::clone(&self.app);
+        self.note_killed(app.agent.end()?);
+        let beside = app.agent.runner().handover().filter(|_| self.journal.handover);
         if let Some(both) = beside {
-            both.clear_beside(self.app.settings.config.run.stop_grace.0)?;
+            self.note_killed(both.clear_beside(app.settings.config.run.stop_grace.0)?);
         }
         Ok(())
     }
@@ -135,7 +136,7 @@ pub(super) fn start_failure(error: &RunnerError) -> Failure {
         | RunnerError::UnusableUnit { shipped: true, .. } => Vec::new(),
         RunnerError::Start(error) if error.is_of_the_program() => Vec::new(),
         RunnerError::Unexecutable(error) if error.fault == Fault::Program => Vec::new(),
-        RunnerError::Unit { output, .. } => output.clone(),
+        RunnerError::Unit { output, .. } | RunnerError::Background { output, .. } => output.clone(),
         _ => return Failure::host(error),
     };
     let problem = Problem::new(Code::RolledBack, failed_to(error));

@@ -14,7 +14,9 @@ use super::{AgentProcess, AppError, AppSettings};
 use crate::config::{Config, RunnerKind, Strategy};
 use crate::probe::{Probe, Readiness};
 use crate::release::{Slot, read_record};
-use crate::runner::{Handover, Instance, Launch, Runner, RunnerResources, command_of, for_app};
+use crate::runner::{
+    Behaviour, Handover, Instance, Killed, Launch, Runner, RunnerResources, command_of, for_app,
+};
 use crate::transaction::machine::after_switch;
 use crate::transaction::{Deaths, Failure, Journal, read_manifest};
 
@@ -163,12 +165,16 @@ impl AgentControl {
         let command = command.map_err(|error| {
             Failure::release_problem(Problem::new(Code::RolledBack, failed_to(&error)))
         })?;
+        let behaviour = Behaviour::of(run, manifest.run.as_ref()).map_err(|error| {
+            Failure::release_problem(Problem::new(Code::RolledBack, failed_to(&error)))
+        })?;
         Ok(command.map(|command| Launch {
             release_path: path,
             digest: *digest,
             version: manifest.version,
             command,
             environment: run.env.clone(),
+            behaviour,
         }))
     }
 
@@ -269,7 +275,7 @@ impl AgentControl {
     }
 
     /// Ends the agent, and keeps it stopped over restarts of the updater and of the host.
-    pub(in crate::transaction) fn stop_for_good(&self) -> Result<(), Failure> {
+    pub(in crate::transaction) fn stop_for_good(&self) -> Result<Option<Killed>, Failure> {
         // First, so that it is not started again meanwhile, or after a crash in between.
         self.note_stopped()?;
         self.end_and_close_sockets()
@@ -277,14 +283,14 @@ impl AgentControl {
 
     /// Ends the agent, and closes what it listens on: clients are refused at once, and do not hang in
     /// the backlog of a socket that nothing reads.
-    pub(in crate::transaction) fn end_and_close_sockets(&self) -> Result<(), Failure> {
-        self.end()?;
+    pub(in crate::transaction) fn end_and_close_sockets(&self) -> Result<Option<Killed>, Failure> {
+        let killed = self.end()?;
         self.runner().handover().inspect(|runner| runner.let_go());
-        Ok(())
+        Ok(killed)
     }
 
-    /// Ends the agent.
-    pub(in crate::transaction) fn end(&self) -> Result<(), Failure> {
+    /// Ends the agent, and says what had to be killed.
+    pub(in crate::transaction) fn end(&self) -> Result<Option<Killed>, Failure> {
         Ok(self.runner().clear(self.settings.config.run.stop_grace.0)?)
     }
 

@@ -1,0 +1,134 @@
+//! What an agent starts is known and ended whatever it does, with a control group and with a keeper.
+
+use std::io::Read as _;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::testing::{App, all_gone, exit_of};
+use super::*;
+use crate::sys::process::ProcessId;
+
+/// `become(code)`: runs this code, with `s` connected, as a program without environment or title.
+const BECOME: &str = "def become(code):\n    s = connect()\n    \
+     begin = f'import os, socket, sys, time; s = socket.socket(fileno={s.fileno()})\\n'\n    \
+     os.execve(sys.executable, [sys.executable, '-c', begin + code], {})\n";
+/// It says which process it is, and stays.
+const STAYS: &str = "become('s.send(str(os.getpid()).encode())\\ntime.sleep(1000)')";
+
+fn said(connection: &mut UnixStream) -> u32 {
+    let mut number = [0; 16];
+    let read = connection.read(&mut number).unwrap();
+    std::str::from_utf8(&number[..read]).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_daemon_that_hides_is_told_of_and_ended_by_the_next_updater() {
+    for control_groups in [true, false] {
+        let app = App::with_control_groups(control_groups);
+        let launch =
+            app.python(&format!("{BECOME}if os.fork() == 0:\n    os.setsid()\n    {STAYS}\n"));
+        let instance = app.runner.start(&launch).unwrap();
+        let mut connection = app.accept();
+        let hidden = said(&mut connection);
+        let report = exit_of(&instance).describe();
+        assert!(
+            report.starts_with(&format!("exited with status 0 and left {hidden} (")),
+            "{report}"
+        );
+        assert!(report.contains("it went to the background"), "{report}");
+        assert!(instance.owns(hidden));
+        assert!(app.runner.find().unwrap().is_none());
+        app.another_updater().clear(Duration::ZERO).unwrap();
+        all_gone(connection);
+        assert!(!app.path("instance.json").exists());
+    }
+}
+
+#[test]
+fn the_workers_of_a_master_that_was_killed_are_gone_before_the_next_start() {
+    for control_groups in [true, false] {
+        let app = App::with_control_groups(control_groups);
+        let workers = format!(
+            "{BECOME}for _ in range(2):\n    if os.fork() == 0:\n        {STAYS}\ntime.sleep(1000)"
+        );
+        let instance = app.runner.start(&app.python(&workers)).unwrap();
+        let mut both = [app.accept(), app.accept()];
+        let pids = both.each_mut().map(said);
+        let master = instance.process().open().unwrap().unwrap();
+        master.signal(Signal::KILL).unwrap();
+        assert_eq!(exit_of(&instance).describe(), "was killed by SIGKILL");
+        assert!(pids.iter().all(|pid| instance.owns(*pid)));
+        // The updater that has started it is gone.
+        let next = app.another_updater();
+        assert!(next.find().unwrap().is_none());
+        let second = next.start(&app.python("s = connect()\ntime.sleep(1000)")).unwrap();
+        both.into_iter().for_each(all_gone);
+        let connection = app.accept();
+        assert!(second.is_alive());
+        next.stop(&second, Duration::ZERO).unwrap();
+        all_gone(connection);
+    }
+}
+
+#[test]
+fn an_agent_that_starts_itself_anew_is_followed() {
+    for control_groups in [true, false] {
+        let app = App::with_control_groups(control_groups);
+        // As nginx and gunicorn do on USR2: the listening socket is passed on, and the first one goes.
+        let launch = app.python(
+            "l = socket.socket()\nl.bind(('127.0.0.1', 0))\nl.listen()\ntime.sleep(0.7)\n\
+             if os.fork():\n    os._exit(0)\n\
+             s = connect()\ns.send(str(os.getpid()).encode())\ntime.sleep(1000)",
+        );
+        let instance = app.runner.start(&launch).unwrap();
+        let mut connection = app.accept();
+        let next = said(&mut connection);
+        let found = app.runner.find().unwrap().unwrap();
+        assert!(found.is_same(&instance) && found.process().pid == next && instance.is_alive());
+        assert_eq!(instance.exit(), None);
+        app.runner.tend_log().unwrap();
+        let again = app.another_updater().find().unwrap().unwrap();
+        assert_eq!(again.process(), found.process());
+        app.another_updater().clear(Duration::ZERO).unwrap();
+        all_gone(connection);
+        assert_eq!(exit_of(&instance).describe(), "ended");
+    }
+}
+
+/// It goes to the background, and writes this down as the number of the process that stays.
+fn daemon(app: &App, number: &str) -> Launch {
+    let mut launch = app.python(&format!(
+        "{BECOME}if os.fork() == 0:\n    os.setsid()\n    \
+         open('run.pid', 'w').write(str({number}) + '\\n')\n    {STAYS}\n",
+    ));
+    launch.behaviour.pid_file = Some("run.pid".into());
+    launch
+}
+
+#[test]
+fn what_goes_to_the_background_is_followed_by_its_pid_file() {
+    for control_groups in [true, false] {
+        let app = App::with_control_groups(control_groups);
+        let instance = app.runner.start(&daemon(&app, "os.getpid()")).unwrap();
+        let mut connection = app.accept();
+        assert_eq!(said(&mut connection), instance.process().pid);
+        assert!(instance.is_alive());
+        let next = app.another_updater();
+        assert_eq!(next.find().unwrap().unwrap().process(), instance.process());
+        next.clear(Duration::from_mins(1)).unwrap();
+        all_gone(connection);
+    }
+}
+
+#[test]
+fn a_pid_file_that_names_a_foreign_process_is_not_believed() {
+    let app = App::new();
+    let own = ProcessId::of(std::process::id()).unwrap();
+    let refused = app.runner.start(&daemon(&app, &own.pid.to_string())).unwrap_err();
+    let why = refused.to_string();
+    assert!(why.contains("and run.pid names none of these"), "{why}");
+    all_gone(app.accept());
+    assert!(own.is_alive() && !app.path("instance.json").exists());
+}

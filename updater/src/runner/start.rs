@@ -1,0 +1,206 @@
+//! Starting a release in a place where nothing is left.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use protocol::{FORMAT, Period};
+
+use super::instance_slot::InstanceSlot;
+use super::log::BegunLog;
+use super::members::MARK;
+use super::process::{ProcessRunner, close};
+use super::record::Record;
+use super::{Instance, Launch, RunnerError};
+use crate::sys::fs::read_plain;
+use crate::sys::kept::Kept;
+use crate::sys::output::TAIL_LINES;
+use crate::sys::process::{ProcessHandle, ProcessId};
+use crate::sys::run::describe;
+use crate::sys::spawn::{Output, Spawn};
+use crate::sys::{proc, wall_clock};
+
+/// Between two looks whether the process that stays has written its number down.
+const NEXT_LOOK: Duration = Duration::from_millis(20);
+/// Bytes that a file with a number may have.
+const PID_FILE_BYTES: u64 = 64;
+
+/// What was started, and how its end is learned.
+type Started = (ProcessHandle, Option<Kept>);
+
+impl ProcessRunner {
+    /// Starts a release in a place where nothing is left. `flag` is set in its environment: it is
+    /// for this start alone, and the next has it no more.
+    pub(super) fn start_in(
+        &self,
+        seat: &InstanceSlot,
+        launch: &Launch,
+        flag: Option<&str>,
+    ) -> Result<Instance, RunnerError> {
+        let user = self.user()?;
+        let mut variables = launch.variables();
+        let mark = new_mark().map_err(RunnerError::Follow)?;
+        variables.insert(MARK.to_owned(), mark.clone());
+        variables.extend(flag.map(|flag| (flag.to_owned(), "1".to_owned())));
+        let mut spawn = Spawn::new(&launch.command, &launch.release_path, user, &variables)?;
+        self.sockets.hold(self.serving.find()?.as_ref())?;
+        spawn.pass_sockets(self.sockets.copies().map_err(RunnerError::Follow)?);
+        seat.prepare()?;
+        let BegunLog { output, pipe, start: log_start } = self.log.begin()?;
+        let closed = pipe.clone();
+        let transient = seat.transient.as_ref().filter(|transient| transient.wanted);
+        let (unified, own_group) = if transient.is_some() {
+            (None, None)
+        } else {
+            (seat.make_group(&mark), self.groups.plan(&mark))
+        };
+        let mut record = Record {
+            format: FORMAT,
+            group: transient.map(|transient| transient.group(&mark)),
+            unified_group: unified.as_ref().map(|group| group.directory().to_owned()),
+            mark,
+            leader: None,
+            since: None,
+            keeper: None,
+            own_group: own_group.clone(),
+            units: Vec::new(),
+            side: None,
+            digest: launch.digest,
+            version: launch.version.clone(),
+            release_path: launch.release_path.clone(),
+            started_at: wall_clock(),
+            log_start,
+            log: Some(pipe),
+            behaviour: launch.behaviour.clone(),
+        };
+        // Before it is started: a crash in between must not leave an agent that no updater knows of.
+        seat.write(&record)?;
+        let started = if let Some(transient) = transient {
+            transient.start(&record.mark, &spawn, &launch.behaviour, output).and_then(found)
+        } else {
+            spawn.output = Output::File(output);
+            spawn.admission = own_group.map(|group| self.groups.admission(&record.mark, &group));
+            match unified.map(|group| group.open()).transpose() {
+                Ok(Some(joined)) => {
+                    spawn.group = Some(joined);
+                    // Not reaped yet, so it has a line in `/proc` even if it is dead.
+                    let started = spawn.start().map_err(RunnerError::from);
+                    started.and_then(|child| found(child.id()))
+                }
+                Ok(None) => {
+                    spawn.start_kept().map_err(RunnerError::from).map(|(kept, keeper, first)| {
+                        record.keeper = Some(keeper);
+                        (first, Some(kept))
+                    })
+                }
+                Err(error) => Err(RunnerError::Follow(error)),
+            }
+        };
+        let started = started.and_then(|started| {
+            record.leader = Some(started.0.id().clone());
+            record.since = Some(started.0.id().start_time);
+            record.own_group.take_if(|group| !group.holds(started.0.id().pid));
+            seat.write(&record)?;
+            if transient.is_some() {
+                Ok(started)
+            } else {
+                followed_to_background(&record, started, seat)
+            }
+        });
+        let result = started.and_then(|(leader, kept)| {
+            if record.leader.as_ref() != Some(leader.id()) {
+                record.leader = Some(leader.id().clone());
+                seat.write(&record)?;
+            }
+            seat.followed(record, leader, kept)
+        });
+        match result {
+            Ok(instance) => {
+                seat.follow(instance.clone());
+                Ok(instance)
+            }
+            Err(error) => {
+                seat.clear(Duration::ZERO)?;
+                close(Some(&closed));
+                Err(self.with_output(error, log_start))
+            }
+        }
+    }
+
+    /// What a program printed before it failed to start is in the log.
+    fn with_output(&self, error: RunnerError, log_start: u64) -> RunnerError {
+        let output = || self.log.tail(log_start, TAIL_LINES);
+        match error {
+            RunnerError::Unit { unit, how, .. } => {
+                RunnerError::Unit { unit, how, output: output() }
+            }
+            RunnerError::Background { why, .. } => {
+                RunnerError::Background { why, output: output() }
+            }
+            other => other,
+        }
+    }
+}
+
+fn found(pid: u32) -> Result<Started, RunnerError> {
+    let leader = ProcessId::from_stat(&proc::stat(pid).ok_or_else(gone)?);
+    Ok((leader.open().map_err(RunnerError::Follow)?.ok_or_else(gone)?, None))
+}
+
+/// The process that stays, of an agent that goes to the background: its file must name one of its own.
+fn followed_to_background(
+    record: &Record,
+    (first, kept): Started,
+    seat: &InstanceSlot,
+) -> Result<Started, RunnerError> {
+    let Some(file) = &record.behaviour.pid_file else { return Ok((first, kept)) };
+    let limit = seat.grouping.start_timeout;
+    let deadline = Instant::now() + limit;
+    let failed = |why: String| RunnerError::Background { why, output: Vec::new() };
+    if !first.wait(Some(deadline)).map_err(RunnerError::Follow)? {
+        let why = "stays in the foreground, although it says `forks = true`";
+        return Err(failed(format!("{why}: its first process runs after {}", Period(limit))));
+    }
+    let status = first.reap().or_else(|| kept?.status());
+    if let Some(status) = status.filter(|status| !ExitStatus::success(status)) {
+        return Err(failed(describe(status)));
+    }
+    let signs = record.signs(Some(first.id().clone()));
+    loop {
+        let members = signs.members().map_err(RunnerError::Follow)?;
+        let named = named_in(&record.release_path, file);
+        if let Some(stays) = members.iter().find(|stat| Some(stat.pid) == named) {
+            let stays = ProcessId::from_stat(stays).open().map_err(RunnerError::Follow)?;
+            return Ok((stays.ok_or_else(gone)?, None));
+        }
+        if members.is_empty() {
+            return Err(failed("left nothing in the background".to_owned()));
+        }
+        if deadline <= Instant::now() {
+            let names = super::members::names(&members);
+            let file = file.display();
+            return Err(failed(format!("left {names}, and {file} names none of these")));
+        }
+        thread::sleep(NEXT_LOOK);
+    }
+}
+
+/// The number in a file of a release, if there is one.
+fn named_in(release: &Path, file: &Path) -> Option<u32> {
+    let file = release.join(file);
+    let name = file.file_name()?.to_str()?;
+    let text = read_plain(file.parent()?, name, PID_FILE_BYTES).ok()?;
+    String::from_utf8(text).ok()?.trim().parse().ok()
+}
+
+fn gone() -> RunnerError {
+    RunnerError::Follow(io::Error::from(io::ErrorKind::NotFound))
+}
+
+/// A name that no other start has.
+fn new_mark() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim().to_owned())
+}
