@@ -9,7 +9,7 @@ target=$(cargo metadata --locked --no-deps --format-version 1 |
 # starts, and the tests start it thousands of times.
 programs=$target/debug/fleet-programs
 mkdir -p "$programs"
-for program in updater swarm agent crash; do
+for program in updater swarm agent crash bench; do
     strip -o "$programs/$program.new" "$target/debug/$program"
     mv "$programs/$program.new" "$programs/$program"
 done

@@ -41,7 +41,7 @@ fn what_is_wrong_with_the_words_is_said_and_nothing_is_written() {
 #[test]
 fn json_says_what_was_left_out() {
     let place = tempfile::tempdir().unwrap();
-    tree(&place.path().join("tree"), &["a", ".env", "key.pem"]).unwrap();
+    tree(&place.path().join("tree"), &["a", ".env", "server.key"]).unwrap();
     let said = pack(&place.path().join("tree"), &place.path().join("x.tgz"), |command| {
         command.arg("--json");
     })

@@ -406,7 +406,7 @@ mod tests {
             assert!(matches!(read(text), Ok(ManifestRead::Ours(_))), "{text}");
         }
         let mixed = read(&format!("name = 'x'\n{others}")).unwrap_err().to_string();
-        assert!(mixed.contains("line 2: unknown field `allow-branch`"), "{mixed}");
+        assert!(mixed.contains("line 2, column 1: unknown field `allow-branch`"), "{mixed}");
         assert!(mixed.contains("swarm-release.toml"), "{mixed}");
         // What was meant for us is ours, and wrong.
         for text in ["nmae = 'x'", "versoin = '1'", "hook = 3", "[migration]", "name = ", "[biuld]"]
@@ -415,7 +415,10 @@ mod tests {
         }
         // Of the file that is ours alone, all must be.
         let own = ReleaseManifest::read(ReleaseManifest::OWN_FILE, others).unwrap_err();
-        assert!(own.to_string().starts_with("read swarm-release.toml: line 1: "), "{own}");
+        assert!(
+            own.to_string().starts_with("read swarm-release.toml: line 1, column 1: "),
+            "{own}"
+        );
     }
 
     #[test]

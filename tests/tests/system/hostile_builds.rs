@@ -83,17 +83,23 @@ fn leaves_daemons(then: &str) -> Result<Release> {
     release(&format!("import sys\nsys.argv[1:] = ['{}', '{then}']\n{LEAVES_DAEMONS}", seconds()))
 }
 
-/// Where the build of a release says that it is under way.
+/// Where the build of a release says that it is under way. The release has its name once it is received.
 fn up(host: &Host, release: &Release) -> PathBuf {
     host.release(&release.digest).join("up")
 }
 
+fn under_way(host: &Host, release: &Release) -> Result<PathBuf> {
+    eventually("the build to be under way", LONG, || {
+        let up = up(host, release);
+        up.exists().then_some(up)
+    })
+}
+
 /// Kills the updater while it builds a release.
 fn dies_in_the_build_of(host: &Host, release: &Release) -> Result<()> {
-    let up = up(host, release);
     std::thread::scope(|scope| {
         let push = scope.spawn(|| host.push(release));
-        eventually("the build to be under way", LONG, || up.exists().then_some(()))?;
+        under_way(host, release)?;
         host.kill()?;
         assert!(push.join().ok().context("it does not panic")?.is_err(), "nobody answered");
         Ok(())
@@ -171,10 +177,9 @@ fn a_record_without_end_is_not_read() -> Result<()> {
          open('up', 'w')\n\
          while not os.path.exists('go'): time.sleep(0.01)\n",
     )?;
-    let up = up(&host, &endless);
     std::thread::scope(|scope| -> Result<()> {
         let push = scope.spawn(|| host.push(&endless));
-        eventually("the build to be under way", LONG, || up.exists().then_some(()))?;
+        let up = under_way(&host, &endless)?;
         assert_eq!(host.releases()?.releases.len(), 1);
         fs::write(up.with_file_name("go"), "")?;
         assert_eq!(push.join().expect("no panic")?.problem()?.code, Code::BuildFailed);

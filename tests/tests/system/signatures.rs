@@ -151,7 +151,7 @@ fn an_archive_that_is_not_what_was_signed_never_becomes_a_release() -> Result<()
     }
     // What a release says of itself changes nothing about who may sign it.
     let weakening = Tree::agent(&Behaviour::default())?;
-    weakening.file("release.toml", "trusted_keys = []\n")?;
+    weakening.file("release.toml", "name = 'x'\ntrusted_keys = []\n")?;
     let weakening = weakening.pack(Packing::Zstd)?;
     let signed = key.sign(&weakening, 1, |_| {})?;
     assert_eq!(push(&host, &weakening, &signed)?.problem()?.code, Code::ArchiveRejected);

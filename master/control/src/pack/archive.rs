@@ -208,5 +208,7 @@ fn check_unchanged(file: &File, place: &Path, stamp: &Stamp) -> Result<(), PackE
 /// As much of a name as fits, for readers that do not know PAX.
 fn short(name: &str, most: usize) -> &str {
     let end = (0..=most.min(name.len())).rev().find(|&end| name.is_char_boundary(end));
-    name[..end.unwrap_or(0)].trim_end_matches('/')
+    let cut = name[..end.unwrap_or(0)].trim_end_matches('/');
+    // Cut in the middle of a name, two of its dots would lead out of the release.
+    cut.strip_suffix("/..").unwrap_or(cut)
 }

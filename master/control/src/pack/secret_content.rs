@@ -13,6 +13,8 @@ use crate::pack::secrets::Named;
 const WINDOW: usize = 128 << 10;
 /// What of one window is looked at again with the next: a key's first line, and how it goes on.
 const OVERLAP: usize = 4 << 10;
+/// So much of a file is looked through for a key: one that lies deeper is in no file of a program's.
+const LOOKED_THROUGH: u64 = 64 << 20;
 /// What is read of settings.
 const SETTINGS: u64 = 64 << 10;
 /// So many letters of a key that stands in another text are no accident.
@@ -32,7 +34,7 @@ pub(super) fn is_secret(named: Named<'_>, place: &Path, head: &[u8]) -> io::Resu
         Named::Certificate if is_binary(head) && !is_public_der(head) => true,
         Named::Key if !is_public_key(head) => true,
         Named::Settings if has_password(&first(place, SETTINGS)?) => true,
-        _ => holds_key(open_plain(place)?)?,
+        _ => holds_key(open_plain(place)?.take(LOOKED_THROUGH))?,
     })
 }
 
