@@ -180,11 +180,12 @@ fn followed_to_background(
             return Err(failed("left nothing in the background".to_owned()));
         }
         if deadline <= Instant::now() {
-            let names = super::members::names(&members);
+            let left = super::members::names(&members);
             let file = file.display();
-            return Err(failed(format!("left {names}, and {file} names none of these")));
+            return Err(failed(format!("left {left}, and {file} names none of these")));
         }
-        thread::sleep(NEXT_LOOK);
+        // No event tells that a file has been written by another program.
+        thread::park_timeout(NEXT_LOOK);
     }
 }
 
