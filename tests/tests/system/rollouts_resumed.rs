@@ -232,7 +232,7 @@ fn a_plan_that_was_kept_looks_at_every_host_again() -> Result<()> {
 /// The process that packed the tree is gone by then.
 #[test]
 fn what_was_not_packed_is_still_told_when_a_plan_that_was_kept_fails() -> Result<()> {
-    let fleet = Fleet::of(1, &Setup::default())?;
+    let fleet = Fleet::of(1, &Setup::default().app("build", "'auto'"))?;
     let tree = Tree::saying("one")?;
     tree.file(".env", "TOKEN=secret-of-the-shop\n")?;
     tree.file("release.toml", "[build]\ncommand = \"cat .env\"\n")?;
