@@ -234,6 +234,7 @@ impl ScriptedRollout {
             |outcome, to| HostResult { from: Some(OLD), to, ..HostResult::new(&host, outcome) };
         let script = self.scripts.get(&host).copied().unwrap_or(HostScript::Good);
         let ended = |result| Some(Event::OrderEnded { result: Box::new(result) });
+        let lost = || result(HostOutcome::Unclear, None).with_reason(MasterCode::Lost, "gone");
         match command {
             Command::Observe { .. } => {
                 let observation = here(self.runs[&host], true);
@@ -251,11 +252,10 @@ impl ScriptedRollout {
                 HostScript::Full => ended(
                     result(HostOutcome::Failed, Some(OLD)).with_reason(Code::NoSpace, "it is full"),
                 ),
-                HostScript::Lost => ended(
-                    result(HostOutcome::Unreachable, None).with_reason(MasterCode::Lost, "gone"),
-                ),
+                HostScript::Lost => ended(lost()),
                 HostScript::Late | HostScript::Never => None,
             },
+            Command::QueryOutcome { .. } if script == HostScript::Lost => ended(lost()),
             Command::QueryOutcome { .. } if script == HostScript::Late => {
                 ended(result(HostOutcome::Updated, Some(NEW)))
             }

@@ -15,6 +15,7 @@ use crate::api::headers::only;
 use crate::api::older_form::{HealthAnswer, ReleasesAnswer};
 use crate::daemon::Daemon;
 use crate::server::Caller;
+use crate::transaction::AppSettings;
 
 /// For fresh answers of probes, at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -52,14 +53,21 @@ pub(super) async fn releases(
 ) -> Result<Json<ReleasesAnswer<BTreeMap<AppName, AppReleases>>>, ApiError> {
     let releases = blocking(move || {
         let apps = daemon.apps.iter();
-        let apps = apps.map(|(name, app)| Ok((name.clone(), app.settings.releases()?)));
-        let apps = apps.collect::<std::io::Result<_>>().map_err(|error| read_error(&error))?;
-        let slots = daemon.app(None).map_or(Ok(Vec::new()), |app| app.settings.slot_releases());
-        Ok(ReleasesAnswer::new(apps, slots.map_err(|error| read_error(&error))?))
+        let apps = apps.map(|(name, app)| {
+            let releases = app.settings.releases();
+            Ok((name.clone(), releases.map_err(|error| unreadable(&app.settings, &error))?))
+        });
+        let apps = apps.collect::<Result<_, ApiError>>()?;
+        let slots = daemon.app(None).map_or(Ok(Vec::new()), |app| {
+            app.settings.slot_releases().map_err(|error| unreadable(&app.settings, &error))
+        });
+        Ok(ReleasesAnswer::new(apps, slots?))
     });
     Ok(Json(releases.await?))
 }
 
-fn read_error(error: &std::io::Error) -> ApiError {
-    ApiError::internal(format!("the releases cannot be read: {error}"))
+/// What is in the way is named, as every order names it.
+fn unreadable(settings: &AppSettings, error: &std::io::Error) -> ApiError {
+    let unknown = || ApiError::internal(format!("the releases cannot be read: {error}"));
+    settings.refuse_obstacles().map_or_else(ApiError::from, |()| unknown())
 }

@@ -137,6 +137,7 @@ impl App {
     fn look_at_disk(&self) -> SeenOnDisk {
         let settings = &self.settings;
         let mut warnings = Vec::new();
+        warnings.extend(settings.refuse_obstacles().err().map(|failure| failure.problem.detail));
         let active = match settings.layout.slot(Slot::Active) {
             Ok(digest) => digest.map(|digest| settings.active_release(digest, &mut warnings)),
             Err(error) => {

@@ -26,10 +26,14 @@ pub(super) fn defect() -> Observation {
 }
 
 /// A host whose updater gave no answer, or refused to. `from` is what it ran when it was
-/// last seen; where no answer says what runs now, `to` is not said.
+/// last seen; where no answer says what runs now, `to` is not said. One that was lost with its order may go on.
 pub(super) fn of_error(host: &HostName, from: Option<Digest>, error: &ClientError) -> HostResult {
     let reached = error.was_reached();
-    let outcome = if reached { HostOutcome::Failed } else { HostOutcome::Unreachable };
+    let outcome = match error {
+        ClientError::Lost(_) => HostOutcome::Unclear,
+        _ if reached => HostOutcome::Failed,
+        _ => HostOutcome::Unreachable,
+    };
     let result =
         HostResult { from, to: from.filter(|_| reached), ..HostResult::new(host, outcome) };
     result.with_reason(error.code(), &error.one_line())
@@ -184,6 +188,8 @@ mod tests {
             (result.outcome, result.from, result.to),
             (HostOutcome::Unreachable, Some(OLD), None)
         );
+        let lost = ClientError::Lost(Box::new(lost));
+        assert_eq!(of_error(&host, Some(OLD), &lost).outcome, HostOutcome::Unclear);
         let refused = ClientError::NotTaken("x".to_owned());
         let result = of_error(&host, Some(OLD), &refused);
         assert_eq!((result.outcome, result.to), (HostOutcome::Failed, Some(OLD)));

@@ -131,9 +131,12 @@ impl<'a> Updaters<'a> {
             ) => {
                 // What became of an order that it may have is not clear.
                 let had = !matches!(command, Command::Order { again: false, .. });
-                let code = if had { MasterCode::Lost.into() } else { code };
-                let result =
-                    HostResult::new(&host, HostOutcome::Unreachable).with_reason(code, &detail);
+                let (outcome, code) = if had {
+                    (HostOutcome::Unclear, MasterCode::Lost.into())
+                } else {
+                    (HostOutcome::Unreachable, code)
+                };
+                let result = HostResult::new(&host, outcome).with_reason(code, &detail);
                 Event::OrderEnded { result: Box::new(result) }
             }
             (_, observation) => Event::Observed { host, observation },

@@ -114,9 +114,7 @@ impl Fleet {
                 Delivery::told(now + CONNECT, ended(unreachable(host, MasterCode::ConnectFailed)))
             }
             Message::Order { order, epoch, .. } => self.order(reply_to, order, epoch, now, back),
-            Message::End { .. } if !reaches => {
-                Delivery::told(now + CONNECT, ended(unreachable(host, MasterCode::Lost)))
-            }
+            Message::End { .. } if !reaches => Delivery::told(now + CONNECT, ended(lost(host))),
             Message::Stop { key } => {
                 if reaches {
                     self.hosts[host as usize].stop(now, key);
@@ -236,7 +234,7 @@ impl Fleet {
     ) -> Delivery {
         if !reaches {
             if now >= since + LOST {
-                return Delivery::told(now, ended(unreachable(host, MasterCode::Lost)));
+                return Delivery::told(now, ended(lost(host)));
             }
             return Delivery::later(now + PAUSE, Message::Ask { key, since, asked });
         }
@@ -258,6 +256,12 @@ fn ended(result: HostResult) -> Event {
 
 fn unreachable(host: u32, code: MasterCode) -> HostResult {
     HostResult::new(&name(host), HostOutcome::Unreachable).with_reason(code, "it does not answer")
+}
+
+/// It has its order, and does not answer any more.
+fn lost(host: u32) -> HostResult {
+    let result = HostResult::new(&name(host), HostOutcome::Unclear);
+    result.with_reason(MasterCode::Lost, "it does not answer")
 }
 
 fn result(host: u32, transaction: &Transaction) -> HostResult {

@@ -3,6 +3,10 @@
 use std::path::{Component, Path, PathBuf};
 
 use crate::config::{Config, Finding};
+use crate::server::LOCAL_SOCKET;
+
+/// How long a socket's path may be (unix(7)): 108 bytes, the last of which is zero.
+const SOCKET_BYTES: usize = 107;
 
 pub(super) fn validate(config: &Config, findings: &mut Vec<Finding>) {
     let mut directories = vec![
@@ -23,6 +27,21 @@ pub(super) fn validate(config: &Config, findings: &mut Vec<Finding>) {
         }
     }
     refuse_nested(&directories, findings);
+    refuse_long(&config.state_dir, findings);
+}
+
+/// The path of a socket has a bound.
+fn refuse_long(state_dir: &Path, findings: &mut Vec<Finding>) {
+    let length = state_dir.join(LOCAL_SOCKET).as_os_str().len();
+    if length > SOCKET_BYTES {
+        findings.push(
+            Finding::error(
+                "state_dir",
+                format!("the path of its socket {LOCAL_SOCKET} has {length} bytes, and may have {SOCKET_BYTES}"),
+            )
+            .hint("take a shorter directory"),
+        );
+    }
 }
 
 fn refuse_unclear(key: &str, path: &Path, findings: &mut Vec<Finding>) {
@@ -127,6 +146,16 @@ mod tests {
             assert_said(&found, expected);
         }
         assert!(!found.iter().any(|line| line.contains("app.h.install_dir")), "{found:#?}");
+    }
+
+    #[test]
+    fn a_state_directory_has_room_for_its_socket() {
+        let with = |length: usize| said(&format!("state_dir = '/{}'\n", "x".repeat(length - 1)));
+        assert_said(
+            &with(95),
+            "error: state_dir: the path of its socket updater.sock has 108 bytes",
+        );
+        assert!(!with(94).iter().any(|line| line.contains("its socket")));
     }
 
     #[test]

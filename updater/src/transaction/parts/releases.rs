@@ -61,7 +61,7 @@ impl AppSettings {
     }
 
     /// Refuses an order where something lies in the way of releases that is not the updater's.
-    pub(in crate::transaction) fn refuse_obstacles(&self) -> Result<(), Failure> {
+    pub fn refuse_obstacles(&self) -> Result<(), Failure> {
         let found = self.layout.obstacles()?;
         if found.is_empty() {
             return Ok(());
