@@ -88,7 +88,14 @@ fn a_damaged_release_is_mended_by_its_archive_and_not_gone_back_to() -> Result<(
     // The one that runs.
     let before = host.app()?.pid;
     fs::remove_file(agent(&two.digest))?;
-    assert_eq!(host.push(&two)?.result()?.status, Status::Updated);
+    let listed = host.master().get(&format!("/releases?check={}", two.digest))?.text();
+    ensure!(listed.matches("\"damage\"").count() == 1, "{listed}");
+    let mended = host.push(&two)?.result()?;
+    assert_eq!(mended.status, Status::Updated);
+    ensure!(
+        mended.notes.iter().any(|note| note.contains("its copy here was damaged")),
+        "{mended:?}"
+    );
     ensure!(agent(&two.digest).exists() && host.app()?.pid != before, "it was not mended");
     host.stage(&one)?.result()?;
     host.rollback()?.result()?;
