@@ -124,6 +124,40 @@ fn a_port_that_another_program_has_is_told_before_the_first_byte() -> Result<()>
     host.rests()
 }
 
+#[test]
+fn a_port_that_is_taken_after_the_look_is_put_down_to_who_took_it() -> Result<()> {
+    let host = Host::alone(&Setup::default().app("links", "['data/']"))?;
+    host.installs("old")?;
+    let (stopped, go_on) = ("shared/data/stopped", "shared/data/go-on");
+    for fifo in [stopped, go_on] {
+        let made =
+            Command::new("mkfifo").arg("-m").arg("666").arg(host.install().join(fifo)).status()?;
+        ensure!(made.success(), "mkfifo: {made}");
+    }
+    let tree = Tree::saying("new")?;
+    tree.file("release.toml", "version = '2'\n[hooks]\nafter_switch = 'bin/wait'\n")?;
+    tree.program("bin/wait", "#!/bin/sh\necho > data/stopped\nread -r word < data/go-on\n")?;
+    let release = tree.pack(Packing::Zstd)?;
+    let problem = std::thread::scope(|scope| {
+        let pushing = scope.spawn(|| host.push(&release));
+        fs::read(host.install().join(stopped))?;
+        let stranger = std::net::TcpListener::bind(host.agent)?;
+        fs::write(host.install().join(go_on), "\n")?;
+        let answer = pushing.join().expect("it does not panic")?;
+        drop(stranger);
+        answer.problem()
+    })?;
+    let who = format!("pid {} (", std::process::id());
+    ensure!(problem.detail.contains(&who) && problem.host_fault, "{problem:?}");
+    let releases = host.releases()?.releases;
+    ensure!(releases.iter().all(|release| !release.quarantined), "{releases:?}");
+    // Neither could be proven while the port was taken. Now it is free.
+    ensure!(problem.stranded, "{problem:?}");
+    let tree = Tree::saying("newer")?;
+    ensure!(host.push(&tree.pack(Packing::Zstd)?)?.result()?.status == Status::Updated);
+    host.rests()
+}
+
 /// That it could be an agent's, is for the updater to say, and not for the process.
 #[test]
 fn a_stranger_that_says_that_it_is_an_agent_is_told_all_the_same() -> Result<()> {

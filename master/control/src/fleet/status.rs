@@ -133,9 +133,10 @@ impl AppStatus {
         format!("stopped there; {how}")
     }
 
-    /// What is amiss, each said once: why the program is not well, and what an operator should know.
+    /// What is amiss, each said once: why the program is not well, and what an operator should know. Of a host
+    /// that did not answer, that is all that is known.
     pub fn complaints(&self) -> Vec<String> {
-        let unwell = (!self.healthy).then(|| {
+        let unwell = (!self.healthy && self.state.is_some()).then(|| {
             let agent = self.agent.as_ref().map(ToString::to_string);
             let agent = agent.unwrap_or_else(|| "not known".to_owned());
             self.reason.clone().unwrap_or(format!("its agent should run, and is {agent}"))
