@@ -7,12 +7,13 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use http::HeaderMap;
-use protocol::{AppName, AppReleases, Period, header};
+use protocol::{AppName, AppReleases, Digest, Period, header};
+use serde::Deserialize;
 
-use crate::api::ApiError;
 use crate::api::blocking::blocking;
 use crate::api::headers::only;
 use crate::api::older_form::{HealthAnswer, ReleasesAnswer};
+use crate::api::{ApiError, ApiQuery};
 use crate::daemon::Daemon;
 use crate::server::Caller;
 use crate::transaction::AppSettings;
@@ -47,14 +48,23 @@ fn patience(headers: &HeaderMap) -> Result<Option<Period>, ApiError> {
     text.parse().map(Some).map_err(wrong)
 }
 
+/// What is asked of `GET /releases`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ReleasesQuery {
+    /// The release that is compared with what it was after its build.
+    check: Option<Digest>,
+}
+
 /// `GET /releases`: what is on the disk.
 pub(super) async fn releases(
     State(daemon): State<Arc<Daemon>>,
+    ApiQuery(query): ApiQuery<ReleasesQuery>,
 ) -> Result<Json<ReleasesAnswer<BTreeMap<AppName, AppReleases>>>, ApiError> {
     let releases = blocking(move || {
         let apps = daemon.apps.iter();
         let apps = apps.map(|(name, app)| {
-            let releases = app.settings.releases();
+            let releases = app.settings.releases(query.check);
             Ok((name.clone(), releases.map_err(|error| unreadable(&app.settings, &error))?))
         });
         let apps = apps.collect::<Result<_, ApiError>>()?;
