@@ -9,6 +9,7 @@ use protocol::{AgentState, CallerKind, EventKind, OperationKind, OperatorName, T
 use serde::Deserialize;
 
 use super::{App, EventFilter, Failure, Journal};
+use crate::runner::Killed;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, strum::Display, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
@@ -34,12 +35,13 @@ impl From<Operation> for OperationKind {
 
 impl App {
     /// Does it, and returns when it is done. While a transaction is under way, that has the agent in
-    /// its hands: a stop ends one that can be undone, and waits until it is; all else is refused.
+    /// its hands: a stop ends one that can be undone, and waits until it is; all else is refused. Says what
+    /// had to be killed.
     pub fn operate(
         self: &Arc<Self>,
         operation: Operation,
         by: Option<OperatorName>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Killed>, Failure> {
         if operation == Operation::Stop
             && let Some(journal) = self.undoable()
         {
@@ -58,15 +60,15 @@ impl App {
         };
         self.refresh();
         self.agent.changed.notify_one();
-        let killed = done.as_ref().ok().and_then(Option::as_ref);
-        let killed = killed.map(|killed| format!("; {killed}")).unwrap_or_default();
+        let killed = done.as_ref().ok().and_then(Option::as_ref).map(Killed::to_string);
+        let noted = killed.as_ref().map(|killed| format!("; {killed}")).unwrap_or_default();
         let said = operation.into_str();
-        let detail = format!("an operator said {said}: {}{killed}", self.agent_in_words());
+        let detail = format!("an operator said {said}: {}{noted}", self.agent_in_words());
         let app = &self.settings.name;
         tracing::info!(%app, "{app}: {detail}");
         self.status.publish(None, EventKind::Agent { detail });
-        self.keep_operation(operation.into(), by, None, done.as_ref().err());
-        done.map(drop)
+        self.keep_operation(operation.into(), by, None, done.as_ref().map(|_| killed.as_deref()));
+        done
     }
 
     /// The transaction that is under way, if it is past its switch and can be undone: that is, watched

@@ -177,6 +177,8 @@ impl Listing {
         let identity = archive::identity_of_tree(root, packed);
         self.manifest.name = self.manifest.name.take().or(identity.name);
         self.manifest.version = self.manifest.version.take().or(identity.version);
+        let lacks = self.manifest.name.is_none() || self.manifest.version.is_none();
+        self.notices.extend(identity.fault.filter(|_| lacks));
     }
 
     /// Whether it neither says how the release is started, nor is files alone.
@@ -351,6 +353,11 @@ impl Rules<'_> {
                     "{path} is a Git LFS pointer, and not what it points to: run git lfs pull"
                 ));
             }
+        }
+        if let (Named::Secret(_), true) = (says, named) {
+            listing.notices.push(format!(
+                "{path} is packed although it looks like a secret: [pack] include names it"
+            ));
         }
         listing.items.insert(path.to_owned(), item);
         Ok(())
