@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use protocol::{PackSection, ReleaseManifest};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::interrupt::CancelToken;
 use crate::pack::clutter::clutter_part;
@@ -28,7 +28,7 @@ const FILES_ALONE: &str = "it does not say how it is started, and nothing in it 
     have no command of their own for it take it for files alone; `run = []` in its release.toml says so";
 
 /// Something that was not packed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// Its path in the tree; a directory ends in `/`.
     pub path: String,
@@ -36,7 +36,7 @@ pub struct LeftOut {
 }
 
 /// Why something was not packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// It is, or looks like, a private key, a password, an environment or a database.
