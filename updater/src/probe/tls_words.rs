@@ -57,7 +57,7 @@ fn of_certificate(error: &CertificateError, target: &HttpTarget) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "its certificate does not hold yet, by this machine's clock".to_owned()
         }
-        other => format!("its certificate is not taken: {}", chain(other)),
+        other => format!("its certificate is not taken: {other}"),
     }
 }
 

@@ -342,22 +342,24 @@ impl Rules<'_> {
             }
             item => item?,
         };
-        if matches!(item, Item::File { .. }) && !named {
+        if matches!(item, Item::File { .. }) {
             let head = head(&place).map_err(PackError::read(&place))?;
-            if is_secret(says, &place, &head).map_err(PackError::read(&place))? {
+            let secret = matches!(says, Named::Secret(_))
+                || is_secret(says, &place, &head).map_err(PackError::read(&place))?;
+            if secret && !named {
                 leave_out(path.to_owned(), Why::Secret);
                 return Ok(());
+            }
+            if secret {
+                listing.notices.push(format!(
+                    "{path} is packed although it looks like a secret: [pack] include names it"
+                ));
             }
             if head.starts_with(LFS_POINTER) {
                 listing.notices.push(format!(
                     "{path} is a Git LFS pointer, and not what it points to: run git lfs pull"
                 ));
             }
-        }
-        if let (Named::Secret(_), true) = (says, named) {
-            listing.notices.push(format!(
-                "{path} is packed although it looks like a secret: [pack] include names it"
-            ));
         }
         listing.items.insert(path.to_owned(), item);
         Ok(())
