@@ -73,7 +73,7 @@ fn from_disk(
     for name in config.apps.keys() {
         let app = App::new(name.clone(), config, Arc::clone(&events), &resources, handle.clone())?;
         app.refresh();
-        let shown = ShownApp { health: app.health(), releases: app.settings.releases()? };
+        let shown = ShownApp { health: app.health(), releases: app.settings.releases(None)? };
         apps.insert(name.clone(), shown);
     }
     Ok(Shown { updater: None, apps })

@@ -8,6 +8,7 @@ use futures_util::StreamExt as _;
 use protocol::{AgentState, CallerKind, EventKind, OperationKind, OperatorName, TransactionId};
 use serde::Deserialize;
 
+use super::parts::AgentProcess;
 use super::{App, EventFilter, Failure, Journal};
 use crate::runner::Killed;
 
@@ -49,6 +50,8 @@ impl App {
         }
         let _lock = self.lock_at_rest()?;
         let _held = self.agent.hold();
+        self.refresh();
+        let nothing_to_do = self.is_so_already(operation);
         let done = match operation {
             Operation::Stop => self.with_room(|| self.agent.stop_for_good()),
             Operation::Start => self.agent.start_active().map(|()| None),
@@ -63,12 +66,24 @@ impl App {
         let killed = done.as_ref().ok().and_then(Option::as_ref).map(Killed::to_string);
         let noted = killed.as_ref().map(|killed| format!("; {killed}")).unwrap_or_default();
         let said = operation.into_str();
-        let detail = format!("an operator said {said}: {}{noted}", self.agent_in_words());
+        let found = if nothing_to_do && done.is_ok() { "nothing to do, " } else { "" };
+        let detail = format!("an operator said {said}: {found}{}{noted}", self.agent_in_words());
         let app = &self.settings.name;
         tracing::info!(%app, "{app}: {detail}");
         self.status.publish(None, EventKind::Agent { detail });
-        self.keep_operation(operation.into(), by, None, done.as_ref().map(|_| killed.as_deref()));
+        if found.is_empty() {
+            self.keep_operation(operation.into(), by, None, done.as_ref().map(|_| killed.as_deref()));
+        }
         done
+    }
+
+    /// Whether what is asked for is so: that it was asked for is no act that a history has.
+    fn is_so_already(&self, operation: Operation) -> bool {
+        match (operation, self.status.get().agent) {
+            (Operation::Start, AgentProcess::Running(_) | AgentProcess::NoProcess) => true,
+            (Operation::Stop, AgentProcess::Stopped) => self.agent.is_kept_stopped(),
+            _ => false,
+        }
     }
 
     /// The transaction that is under way, if it is past its switch and can be undone: that is, watched

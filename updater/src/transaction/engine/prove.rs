@@ -39,7 +39,11 @@ impl Engine {
             checkpoint("proven");
             return Ok(());
         }
-        Err(self.unproven(&detail.join("; "), instance.as_ref()))
+        let failure = self.unproven(&detail.join("; "), instance.as_ref());
+        if instance.is_none() {
+            return Err(failure);
+        }
+        Err(self.or_of_who_has_the_port(failure, instance.as_ref()))
     }
 
     /// What gives a program more time that runs and has not answered yet.
