@@ -72,7 +72,12 @@ impl App {
         tracing::info!(%app, "{app}: {detail}");
         self.status.publish(None, EventKind::Agent { detail });
         if found.is_empty() {
-            self.keep_operation(operation.into(), by, None, done.as_ref().map(|_| killed.as_deref()));
+            self.keep_operation(
+                operation.into(),
+                by,
+                None,
+                done.as_ref().map(|_| killed.as_deref()),
+            );
         }
         done
     }
