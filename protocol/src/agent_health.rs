@@ -41,17 +41,24 @@ pub struct AgentDeath {
     pub output: Vec<String>,
 }
 
-/// What fits after "its agent": how and when, how often, and its last line.
+/// What fits after "its agent": how and when, and how often.
 impl fmt::Display for AgentDeath {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} at {}", self.how, seconds(self.at))?;
         if self.times > 1 {
             write!(formatter, ", {} times since {}", self.times, seconds(self.since))?;
         }
-        match self.output.last() {
-            Some(line) => write!(formatter, ": {line}"),
-            None => Ok(()),
-        }
+        Ok(())
+    }
+}
+
+impl AgentDeath {
+    /// The last line that it printed, as it is told after the rest; only of an agent that ended by itself: of
+    /// one that was killed, it has nothing to do with its end.
+    pub fn last_words(&self) -> String {
+        let itself = self.how.contains("exited with status");
+        let line = self.output.last().filter(|_| itself);
+        line.map(|line| format!("; its last line was: {line}")).unwrap_or_default()
     }
 }
 
@@ -76,8 +83,10 @@ mod tests {
             since,
             output: vec!["one".to_owned(), "license expired".to_owned()],
         };
-        let told = "exited with status 7 at 2026-01-02T03:04:05Z: license expired";
-        assert_eq!(death.to_string(), told);
+        assert_eq!(death.to_string(), "exited with status 7 at 2026-01-02T03:04:05Z");
+        assert_eq!(death.last_words(), "; its last line was: license expired");
+        let killed = AgentDeath { how: "was killed by SIGKILL".to_owned(), ..death.clone() };
+        assert_eq!(killed.last_words(), "");
         let again = AgentDeath { times: 3, output: Vec::new(), ..death };
         let told =
             "exited with status 7 at 2026-01-02T03:04:05Z, 3 times since 2026-01-02T03:04:05Z";

@@ -72,8 +72,10 @@ impl BuildSection {
             Some(Requirements::File(path)) => Some(path),
             _ => None,
         };
-        if let Some(path) = self.clean.iter().chain(requirements).find(|path| !is_inside(path)) {
-            return Some(format!("[build] {path:?} must be a path in the release"));
+        let clean = self.clean.iter().map(|path| ("clean", path));
+        let mut paths = clean.chain(requirements.map(|path| ("python.requirements", path)));
+        if let Some((key, path)) = paths.find(|(_, path)| !is_inside(path)) {
+            return Some(format!("[build] {key}: {path:?} must be a path in the release"));
         }
         let plain = |name: &&String| {
             let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);

@@ -19,6 +19,8 @@ mod host_outcome;
 mod last_transaction;
 mod manifest;
 mod name;
+mod one_line;
+mod operated_agent;
 mod order;
 mod outcome;
 mod phase;
@@ -51,6 +53,7 @@ pub use manifest::{
 pub use name::{
     AppName, HostName, LabelError, NameError, OperatorName, TransactionId, parse_label,
 };
+pub use operated_agent::OperatedAgent;
 pub use order::{OrderOptions, RollbackOrder, UpdateOrder};
 pub use outcome::{Outcome, Status};
 pub use phase::{Kind, Phase};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::command::{program_command, run_or_command};
+use crate::one_line::{in_one_line, is_line};
 use crate::{BuildSection, Command, KillMode, StopSignal};
 
 /// Why a `release.toml` was not taken.
@@ -295,21 +296,6 @@ fn is_misspelt(key: &str) -> bool {
             .any(|known| found == known || lacks_one(&found, &known) || lacks_one(&known, &found))
 }
 
-/// What the parser says, and of which place: it stands in answers and in tables.
-pub(crate) fn in_one_line(error: &toml::de::Error, text: &str) -> String {
-    let message = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
-    let before = error.span().and_then(|span| text.get(..span.start));
-    let Some(before) = before else { return message };
-    let line = before.matches('\n').count() + 1;
-    let column = before.chars().rev().take_while(|one| *one != '\n').count() + 1;
-    format!("line {line}, column {column}: {message}")
-}
-
-/// Whether a text is one line on any screen, and short.
-pub(crate) fn is_line(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 128 && text.chars().all(|c| c == ' ' || c.is_ascii_graphic())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -394,6 +380,18 @@ mod tests {
         let said = ReleaseManifest::parse("name = 'ä'\n[build]\ncommand = 3\n").unwrap_err();
         let said = said.to_string();
         assert!(said.contains("line 3, column 11: expected a command: a list of words"), "{said}");
+    }
+
+    #[test]
+    fn a_mistyped_key_is_told_with_the_nearest_known_one() {
+        let said = |text: &str| ReleaseManifest::parse(text).unwrap_err().to_string();
+        let mistyped = said("[run]\ncomand = 'x'");
+        assert!(
+            mistyped.ends_with("unknown field `comand`: did you mean `command`?"),
+            "{mistyped}"
+        );
+        let strange = said("[run]\nxyz = 'x'");
+        assert!(strange.contains("unknown field `xyz`, expected one of"), "{strange}");
     }
 
     #[test]

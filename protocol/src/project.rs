@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::manifest::is_line;
+use crate::one_line::{in_one_line, is_line};
 
 /// The name and the version of a project.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct ProjectIdentity {
     pub name: Option<String>,
     /// Which version of it.
     pub version: Option<String>,
+    /// Why one of its files says nothing: it could not be read as what it should be.
+    pub fault: Option<String>,
 }
 
 impl ProjectIdentity {
@@ -21,10 +23,16 @@ impl ProjectIdentity {
     /// line of a screen.
     pub fn of(file: &str, text: &str) -> Self {
         let document = match file {
-            "package.json" => serde_json::from_str(text).ok(),
-            _ => toml::from_str(text).ok(),
+            "package.json" => serde_json::from_str(text)
+                .map_err(|error| format!("{file} is no JSON that can be read: {error}")),
+            _ => toml::from_str(text).map_err(|error| {
+                format!("{file} is no TOML that can be read: {}", in_one_line(&error, text))
+            }),
         };
-        let document: Value = document.unwrap_or_default();
+        let (document, fault): (Value, _) = match document {
+            Ok(document) => (document, None),
+            Err(fault) => (Value::Null, Some(fault)),
+        };
         let tables: &[&str] = match file {
             "pyproject.toml" => &["/project", "/tool/poetry"],
             "Cargo.toml" => &["/package", "/workspace/package"],
@@ -37,13 +45,17 @@ impl ProjectIdentity {
             });
             said.filter(|text| is_line(text))
         };
-        Self { name: say("name"), version: say("version") }
+        Self { name: say("name"), version: say("version"), fault }
     }
 
     /// What is said here, and of what is not, what `other` says.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        Self { name: self.name.or(other.name), version: self.version.or(other.version) }
+        Self {
+            name: self.name.or(other.name),
+            version: self.version.or(other.version),
+            fault: self.fault.or(other.fault),
+        }
     }
 
     /// Whether nothing is left to be asked.
@@ -57,7 +69,7 @@ mod tests {
     use super::*;
 
     fn of(file: &str, text: &str) -> (Option<String>, Option<String>) {
-        let ProjectIdentity { name, version } = ProjectIdentity::of(file, text);
+        let ProjectIdentity { name, version, .. } = ProjectIdentity::of(file, text);
         (name, version)
     }
 

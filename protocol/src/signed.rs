@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::manifest::{in_one_line, is_line};
+use crate::one_line::{in_one_line, is_line};
 use crate::{AppName, Code, Digest, Problem};
 
 /// What the holder of a release key says of one archive. In TOML, in the order of these keys.

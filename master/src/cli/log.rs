@@ -108,9 +108,11 @@ pub(super) fn line(event: &Event, names: &ReleaseNames) -> String {
         words.push(format!("release {}", names.of(event.release.as_ref())));
     }
     if let Value::Object(data) = &event.data {
-        // What a build printed is many lines, and so is a drill; `--json` has them.
+        // What a build printed is many lines, and so is a drill; `--json` has them. The host is the one that
+        // was asked for.
         let short = |(key, value): &(&String, &Value)| {
-            !["output", "report"].contains(&key.as_str()) && !is_empty(value)
+            let is_said = key.as_str() == "code" && data.get("outcome") == Some(*value);
+            !["output", "report", "host"].contains(&key.as_str()) && !is_empty(value) && !is_said
         };
         words.extend(data.iter().filter(short).map(|(key, value)| word(key, value, names)));
     }
@@ -153,10 +155,13 @@ mod tests {
             release: Some(Digest::from_bytes([7; 32])),
             data: json!({
                 "code": "build_failed", "detail": "no such module\n\u{1b}[31mfoo", "from": null,
-                "duration_ms": 1200, "output": ["a", "b"],
+                "duration_ms": 1200, "output": ["a", "b"], "host": "web-1",
             }),
             ..Event::new(EventType::HostFailed, at(0), "ada")
         };
         insta::assert_snapshot!(line(&event, &ReleaseNames::default()));
+        let data = json!({ "code": "stranded", "outcome": "stranded" });
+        let once = line(&Event { data, ..event }, &ReleaseNames::default());
+        assert!(once.ends_with("  outcome=stranded") && !once.contains("code="), "{once}");
     }
 }

@@ -29,7 +29,8 @@ pub(crate) fn show_summary(output: &Output, summary: &Summary, names: &ReleaseNa
     }
     if summary.hosts.iter().any(|row| row.code == Some(Code::Quarantined.into())) {
         output.note(
-            "to try a quarantined release again, give the same command with --retry-quarantined",
+            "to try a quarantined release again, because the reason is gone (its host's updater.toml was \
+             changed, for example), give the same command with --retry-quarantined",
         );
     }
 }

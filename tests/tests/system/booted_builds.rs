@@ -50,8 +50,8 @@ fn lesson_17_a_build_is_confined_and_leaves_nothing() -> Result<()> {
         "MemoryMax=671088640",
         "TasksMax=2048",
         "$HOME a $word",
-        "CARGO_NET_OFFLINE CMAKE_BUILD_PARALLEL_LEVEL GOPROXY HOME LANG LOGNAME MAKEFLAGS PATH PIP_NO_INDEX PWD \
-         TMPDIR USER UV_OFFLINE YARN_ENABLE_NETWORK npm_config_jobs npm_config_offline",
+        "CARGO_NET_OFFLINE CMAKE_BUILD_PARALLEL_LEVEL GOPROXY HOME JOBS LANG LOGNAME MAKEFLAGS PATH PIP_NO_INDEX PWD \
+         TMPDIR USER UV_OFFLINE YARN_ENABLE_NETWORK npm_config_offline",
     ] {
         ensure!(has(wanted), "{wanted:?} is not in\n{built}");
     }

@@ -245,7 +245,7 @@ fn a_release_that_fails_after_what_cannot_be_undone_stays_and_says_where_the_bac
     assert_eq!((&problem.code, problem.rolled_back), (&Code::Irreversible, Some(false)));
     // 409 would say that what ran before runs.
     assert_eq!((answer.status, problem.stranded), (500, true));
-    assert_snapshot!(wording(&problem.detail), @"the agent exited with status 3; the migration of SHORT cannot be undone, its backup said: data/backup-2; active names DIGEST, and no agent runs");
+    assert_snapshot!(wording(&problem.detail), @"the agent exited with status 3; the migration of SHORT cannot be undone, its backup said: data/backup-2; active names SHORT, and no agent runs");
     assert!(problem.output.iter().any(|line| line.contains("no such column")), "{problem:?}");
     let last = host.idle()?.last.context("a last one")?;
     assert_eq!((last.outcome, last.to), (Outcome::Stranded, Some(two.digest)));
@@ -267,7 +267,7 @@ fn nothing_is_started_on_data_that_is_half_way() -> Result<()> {
     let two = with(2, ONE_WAY, "up", "echo half >> data/log; exit 1")?;
     let problem = host.push(&two)?.problem()?;
     assert_eq!(problem.code, Code::Irreversible);
-    assert_snapshot!(wording(&problem.detail), @"up of SHORT: `bin/other` exited with status 1; the migration of SHORT cannot be undone, its backup said: data/backup-2; active names DIGEST, and no agent runs, nor is one started until that is ordered");
+    assert_snapshot!(wording(&problem.detail), @"up of SHORT: `bin/other` exited with status 1; the migration of SHORT cannot be undone, its backup said: data/backup-2; active names SHORT, and no agent runs, nor is one started until that is ordered");
     host.stop()?;
     host.start()?;
     assert_eq!(host.app()?.agent, AgentState::Stopped);

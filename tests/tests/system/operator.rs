@@ -3,8 +3,8 @@
 use std::fs;
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
-use fleet_tests::{Host, LONG, Output, eventually, host, program, wording};
+use anyhow::{Context as _, Result, ensure};
+use fleet_tests::{Behaviour, Host, LONG, Output, Tree, eventually, host, program, wording};
 use insta::assert_snapshot;
 use protocol::AgentState;
 
@@ -74,6 +74,22 @@ fn an_updater_that_died_while_stopping_is_followed_by_one_that_stops() -> Result
     fs::write(host.state().join("stopped"), "")?;
     host.start()?;
     is_stopped(&host)
+}
+
+#[test]
+fn an_operator_is_told_what_had_to_be_killed() -> Result<()> {
+    let host = host()?;
+    let stubborn = Behaviour { ignores_term: true, ..Behaviour::default() };
+    host.push(&Tree::release(&stubborn)?)?.result()?;
+    let killed = "did not end on TERM within 500ms and had to be killed";
+    let said: serde_json::Value = updater(&host, &["restart", "--json"])?.json()?;
+    let notes = said["notes"].as_array().context("notes")?;
+    ensure!(notes.len() == 1 && notes[0].as_str().is_some_and(|it| it.ends_with(killed)), "{said}");
+    let said = updater(&host, &["stop"])?.good()?.stdout;
+    ensure!(said.trim_end().ends_with(killed), "{said}");
+    let kept = fs::read_to_string(host.state().join("operations.jsonl"))?;
+    ensure!(kept.lines().filter(|line| line.contains(killed)).count() == 2, "{kept}");
+    Ok(())
 }
 
 #[test]

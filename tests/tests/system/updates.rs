@@ -114,6 +114,17 @@ fn a_slow_start_is_waited_for() -> Result<()> {
 }
 
 #[test]
+fn a_program_that_is_too_slow_is_told_with_the_key_that_gives_it_more_time() -> Result<()> {
+    let setup = Setup::default().health("attempts", "1").health("timeout", "'100ms'");
+    let host = Host::alone(&setup)?;
+    let slow = Tree::release(&Behaviour { slow_start_ms: 60_000, ..Behaviour::default() })?;
+    let problem = host.undoes(&slow)?;
+    let said = "it runs and has not answered yet: if it needs longer to start, raise [app.agent.health] attempts";
+    assert!(problem.detail.contains(said), "{problem:?}");
+    Ok(())
+}
+
+#[test]
 fn old_releases_go_and_the_kept_ones_can_be_gone_back_to() -> Result<()> {
     let host = Host::alone(&Setup::default().app("keep", "3"))?;
     let mut all = Vec::new();

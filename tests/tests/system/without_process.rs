@@ -46,6 +46,9 @@ fn files_alone_are_updated_watched_and_rolled_back() -> Result<()> {
     let result = host.push(&one)?.result()?;
     ensure!(result.status == Status::Updated && result.probe.is_some_and(|it| it.passed));
     stands(&host, &one)?;
+    let mut stop = Command::new(program("updater")?);
+    let said = Output::of(stop.arg("stop").arg("--config").arg(host.config()))?.good()?.stdout;
+    ensure!(said.contains("agent has no process: there is nothing to stop"), "{said}");
     host.push(&two)?.result()?;
     stands(&host, &two)?;
     ensure!(host.push(&two)?.result()?.status == Status::AlreadyCurrent);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use http::HeaderMap;
-use protocol::AppHealth;
+use protocol::OperatedAgent;
 
 use crate::api::blocking::blocking;
 use crate::api::operator::operator;
@@ -22,12 +22,12 @@ pub(super) async fn operate(
     ApiQuery(query): ApiQuery<AppQuery>,
     caller: Caller,
     headers: HeaderMap,
-) -> Result<Json<AppHealth>, ApiError> {
+) -> Result<Json<OperatedAgent>, ApiError> {
     let app = daemon.app(query.app.as_ref())?;
     let by = operator(&caller, &headers);
-    let health = blocking(move || {
-        app.operate(operation, by)?;
-        Ok(app.health())
+    let operated = blocking(move || {
+        let killed = app.operate(operation, by)?;
+        Ok(OperatedAgent::new(app.health(), killed.as_ref().map(ToString::to_string)))
     });
-    Ok(Json(health.await?))
+    Ok(Json(operated.await?))
 }

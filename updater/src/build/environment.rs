@@ -57,7 +57,8 @@ fn jobs(plan: &BuildPlan, cores: u32) -> Vec<(String, String)> {
     let mut variables = vec![
         ("MAKEFLAGS".to_owned(), format!("-j{jobs}")),
         ("CMAKE_BUILD_PARALLEL_LEVEL".to_owned(), jobs.to_string()),
-        ("npm_config_jobs".to_owned(), jobs.to_string()),
+        // Of node-gyp, which builds the native parts of packages for npm.
+        ("JOBS".to_owned(), jobs.to_string()),
     ];
     if plan.jobs.is_some() || plan.kind == BuildKind::Cargo {
         variables.push(("CARGO_BUILD_JOBS".to_owned(), jobs.to_string()));
@@ -138,7 +139,7 @@ mod tests {
         assert_eq!(environment["MAKEFLAGS"], "-j4");
         assert!(!environment.contains_key("CARGO_BUILD_JOBS"));
         let environment = of("[build]\njobs = 2", true, &[]);
-        for name in ["CMAKE_BUILD_PARALLEL_LEVEL", "npm_config_jobs", "CARGO_BUILD_JOBS"] {
+        for name in ["CMAKE_BUILD_PARALLEL_LEVEL", "JOBS", "CARGO_BUILD_JOBS"] {
             assert_eq!(environment[name], "2", "{name}");
         }
     }

@@ -18,7 +18,7 @@ pub enum BuildError {
     #[error("find the user of the build")]
     User(#[source] UserError),
     /// The host lacks a tool.
-    #[error("find {tool} in {path}{asked}: {hint}", asked = asked_for(*lock), hint = what_to_do(tool, *lock))]
+    #[error("build the release: {tool} is not in the PATH ({path}){needed}: {hint}", needed = needed_by(*lock), hint = what_to_do(tool, *lock))]
     NoTool {
         tool: String,
         /// Where it was looked for.
@@ -133,8 +133,8 @@ impl BuildError {
     }
 }
 
-fn asked_for(lock: Option<&str>) -> String {
-    lock.map(|lock| format!(", which {lock} asks for")).unwrap_or_default()
+fn needed_by(lock: Option<&str>) -> String {
+    lock.map(|lock| format!(", and {lock} needs it")).unwrap_or_default()
 }
 
 fn what_to_do(tool: &str, lock: Option<&str>) -> String {

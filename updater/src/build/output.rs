@@ -95,7 +95,10 @@ impl BuildOutput {
         let (mut shown, mut next) = (Vec::new(), 0);
         for (number, line) in kept {
             if number > next {
-                shown.push(format!("… {} lines are left out", number - next));
+                shown.push(match number - next {
+                    1 => "… 1 line is left out".to_owned(),
+                    gap => format!("… {gap} lines are left out"),
+                });
             }
             shown.push(line.to_owned());
             next = number + 1;
@@ -153,6 +156,8 @@ mod tests {
             ]
         );
         assert_eq!(shown.last().unwrap(), "line 999");
+        let one_too_many = super::tests::shown((0..41).map(|line| format!("line {line}")));
+        assert!(one_too_many.iter().all(|line| !line.contains("1 lines")), "{one_too_many:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use http::Method;
-use protocol::{AppHealth, OperatorName};
+use protocol::{AgentState, OperatedAgent, OperatorName};
 
 use crate::cli::args::AgentArgs;
 use crate::cli::client::{ClientError, ask_again};
@@ -27,22 +27,35 @@ pub(super) fn operate(
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let by = operator(environment);
     let path = format!("/agent/{}?app={}", operation.into_str(), asked.app);
-    let health: AppHealth = runtime.block_on(async {
+    let operated: OperatedAgent = runtime.block_on(async {
         match ask_again(&config.state_dir, Method::POST, &path, by.as_ref()).await {
             Err(ClientError::NotRunning(_)) => alone(&config, operation, asked, by, systemd),
             answered => Ok(answered?),
         }
     })?;
-    let text = match (asked.json, health.pid) {
-        (true, _) => serde_json::to_string_pretty(&health)? + "\n",
-        (false, Some(pid)) => format!("{} runs as process {pid}\n", asked.app),
-        (false, None) => format!(
-            "{} is {}, and stays so until `updater start` or the next update\n",
-            asked.app, health.agent
-        ),
+    let text = if asked.json {
+        serde_json::to_string_pretty(&operated)?
+    } else {
+        words(operation, asked.app.as_str(), &operated)
     };
+    let text = text + "\n";
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(true)
+}
+
+/// How the agent is now, and what had to be killed.
+fn words(operation: Operation, app: &str, operated: &OperatedAgent) -> String {
+    let health = &operated.health;
+    let is = match (health.pid, &health.agent) {
+        (Some(pid), _) => format!("{app} runs as process {pid}"),
+        (None, AgentState::NoProcess) => {
+            format!("{app} has no process: there is nothing to {operation}")
+        }
+        (None, agent) => {
+            format!("{app} is {agent}, and stays so until `updater start` or the next update")
+        }
+    };
+    std::iter::once(&is).chain(&operated.notes).map(String::as_str).collect::<Vec<_>>().join("; ")
 }
 
 /// The daemon is dead: this process does it, and the next daemon finds what it did.
@@ -52,7 +65,7 @@ fn alone(
     asked: &AgentArgs,
     by: Option<OperatorName>,
     systemd: BusConnection,
-) -> Result<AppHealth, CliError> {
+) -> Result<OperatedAgent, CliError> {
     let resources = RunnerResources { systemd, ..RunnerResources::default() };
     let events = Events::new(sys::wall_clock());
     let handle = tokio::runtime::Handle::current();
@@ -63,6 +76,6 @@ fn alone(
         Recovery::Locked => return Err("take this app's lock: another updater has it".into()),
         Recovery::Blocked(why) => return Err(why.into()),
     }
-    app.operate(operation, by).map_err(|failure| failure.problem.detail)?;
-    Ok(app.health())
+    let killed = app.operate(operation, by).map_err(|failure| failure.problem.detail)?;
+    Ok(OperatedAgent::new(app.health(), killed.as_ref().map(ToString::to_string)))
 }

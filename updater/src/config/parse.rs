@@ -3,7 +3,7 @@
 //! The text is walked key by key before it is deserialized: serde stops at the first fault, and a
 //! person who mends a file wants to know of all of them.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use protocol::AppName;
 use serde::Deserialize as _;
@@ -96,6 +96,9 @@ impl Config {
     fn find_files_beside(&mut self, file: &Path) -> std::io::Result<()> {
         let file = std::path::absolute(file)?;
         let directory = file.parent().unwrap_or(&file);
+        // Where it leads today is said once: a path with a `..` is no clear one.
+        let clear = !directory.components().any(|part| part == Component::ParentDir);
+        let directory = &if clear { directory.to_owned() } else { directory.canonicalize()? };
         self.identity = directory.join(&self.identity);
         for identity in self.apps.values_mut().filter_map(|app| app.health.identity.as_mut()) {
             *identity = directory.join(&*identity);
@@ -330,5 +333,8 @@ mod tests {
         assert_eq!(config.identity, directory.path().join("updater"));
         let health = &config.apps.values().next().unwrap().health;
         assert_eq!(health.identity.as_deref(), Some(Path::new("/etc/probe")));
+        std::fs::create_dir(directory.path().join("misc")).unwrap();
+        let config = Config::load(&directory.path().join("misc/../updater.toml")).unwrap();
+        assert_eq!(config.identity, directory.path().canonicalize().unwrap().join("updater"));
     }
 }

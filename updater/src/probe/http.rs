@@ -26,6 +26,7 @@ use super::connect::connect;
 use super::owner::{Standing, standing, taken};
 use super::place::{Place, connect_unix};
 use super::target::HttpTarget;
+use super::tls_words::tls_words;
 use super::{Answer, Expectation, ProbeMistake, echo, mistake};
 use crate::runner::Instance;
 use crate::sys::output::printable;
@@ -246,7 +247,7 @@ pub(super) async fn exchange(
     match connector.connect(name.clone(), connection).await {
         Ok(connection) => exchange_over(connection, target, driver).await,
         Err(error) => Err(ExchangeError {
-            why: format!("the TLS handshake failed: {}", chain(&error)),
+            why: tls_words(&error, target),
             suspicion: mistake::of_handshake(&error).map(Suspicion::Known),
         }),
     }

@@ -18,6 +18,7 @@ mod ready;
 mod target;
 #[cfg(test)]
 mod tests;
+mod tls_words;
 mod verdict;
 
 pub use answer::{Answer, Expectation, ProbeMistake};

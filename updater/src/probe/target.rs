@@ -34,6 +34,8 @@ pub(super) struct HttpTarget {
     expect: Vec<StatusCode>,
     /// Whether the body of an answer that passes need not end.
     pub(super) any_body: bool,
+    /// Whether it is one of this machine's own.
+    pub(super) is_local: bool,
     /// Absent for plain HTTP.
     pub(super) tls: Option<(ServerName<'static>, Arc<ClientConfig>)>,
     pub(super) pointer: Option<String>,
@@ -107,10 +109,11 @@ impl HttpTarget {
             Some(scheme) if *scheme == Scheme::HTTPS => true,
             _ => return Err(wrong()),
         };
+        let local = is_local(&host);
         let tls = if secure {
             let name = health.server_name.clone().unwrap_or_else(|| host.clone());
             let name = ServerName::try_from(name).map_err(|_| wrong())?;
-            Some((name, client_config(health, is_local(&host), identity)?))
+            Some((name, client_config(health, local, identity)?))
         } else {
             None
         };
@@ -130,6 +133,7 @@ impl HttpTarget {
             method: Method::from_bytes(health.method.as_bytes()).map_err(no_method)?,
             expect: health.expect.iter().copied().map(no_status).collect::<Result<_, _>>()?,
             any_body: health.any_body,
+            is_local: local,
             tls,
             pointer: health.release_pointer.clone(),
             headers,

@@ -261,7 +261,7 @@ impl App {
         // Else the rollback goes on from there, with a transaction of its own.
         if local && back_there {
             let ended = Some(transaction.clone());
-            self.keep_operation(OperationKind::Rollback, by, ended, None);
+            self.keep_operation(OperationKind::Rollback, by, ended, Ok(None));
         }
         Some(TakenBack { transaction, back_there })
     }

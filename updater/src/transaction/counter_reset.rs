@@ -24,7 +24,7 @@ impl App {
                 "{app}: root has reset the counter of signed releases, which was {counter} (taken \
                  with {digest}): a release that is older may be taken now"
             );
-            self.keep_operation(OperationKind::ResetCounter, by, None, None);
+            self.keep_operation(OperationKind::ResetCounter, by, None, Ok(None));
         }
         Ok(before)
     }

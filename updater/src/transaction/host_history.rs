@@ -16,7 +16,7 @@ use crate::sys::wall_clock;
 /// Entries that are told at most.
 const MOST_ENTRIES: usize = 200;
 
-/// Characters that are kept of why an operation failed.
+/// Characters that are kept of why an operation failed, or of what had to be killed.
 const DETAIL_CHARACTERS: usize = 500;
 
 impl App {
@@ -27,19 +27,19 @@ impl App {
     }
 
     /// Keeps what an operator on the host did. It was done: a disk that does not take the line does not
-    /// change that.
+    /// change that. `done` is what is to be known of it besides, or why it failed.
     pub(super) fn keep_operation(
         &self,
         operation: OperationKind,
         by: Option<OperatorName>,
         transaction: Option<TransactionId>,
-        failure: Option<&Failure>,
+        done: Result<Option<&str>, &Failure>,
     ) {
         let settings = &self.settings;
         let active = settings.layout.slot(Slot::Active).ok().flatten();
         let active = active.map(|digest| settings.active_release(digest, &mut Vec::new()));
-        let problem = failure.map(|failure| &failure.problem);
-        let detail = |text: &str| text.chars().take(DETAIL_CHARACTERS).collect();
+        let problem = done.err().map(|failure| &failure.problem);
+        let detail = done.unwrap_or_else(|failure| Some(&failure.problem.detail));
         let line = HostOperation {
             format: FORMAT,
             id: Uuid::now_v7(),
@@ -48,7 +48,7 @@ impl App {
             release: active.as_ref().map(|active| active.digest),
             version: active.and_then(|active| active.version),
             code: problem.map(|problem| problem.code.clone()),
-            detail: problem.map(|problem| detail(&problem.detail)),
+            detail: detail.map(|text| text.chars().take(DETAIL_CHARACTERS).collect()),
             ended_at: wall_clock(),
             caller: CallerKind::Local,
             by,

@@ -134,7 +134,7 @@ impl App {
         let settled = self.settings.config.run.backoff_max.0;
         let before = self.status.get().deaths;
         let deaths = Deaths::and(before, death, settled);
-        let told = deaths.last.to_string();
+        let told = format!("{}{}", deaths.last, deaths.last.last_words());
         tracing::warn!(%app, "{app}: the agent {told}");
         self.status.publish(None, EventKind::Agent { detail: told });
         if let Err(error) = common::state_file::write(&self.settings.files.deaths(), &deaths) {

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::parts::AgentProcess;
 use super::{App, EventFilter, Failure, Journal};
+use crate::runner::Killed;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, strum::Display, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
@@ -35,12 +36,13 @@ impl From<Operation> for OperationKind {
 
 impl App {
     /// Does it, and returns when it is done. While a transaction is under way, that has the agent in
-    /// its hands: a stop ends one that can be undone, and waits until it is; all else is refused.
+    /// its hands: a stop ends one that can be undone, and waits until it is; all else is refused. Says what
+    /// had to be killed.
     pub fn operate(
         self: &Arc<Self>,
         operation: Operation,
         by: Option<OperatorName>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Killed>, Failure> {
         if operation == Operation::Stop
             && let Some(journal) = self.undoable()
         {
@@ -61,18 +63,23 @@ impl App {
         };
         self.refresh();
         self.agent.changed.notify_one();
-        let killed = done.as_ref().ok().and_then(Option::as_ref);
-        let killed = killed.map(|killed| format!("; {killed}")).unwrap_or_default();
+        let killed = done.as_ref().ok().and_then(Option::as_ref).map(Killed::to_string);
+        let noted = killed.as_ref().map(|killed| format!("; {killed}")).unwrap_or_default();
         let said = operation.into_str();
         let found = if nothing_to_do && done.is_ok() { "nothing to do, " } else { "" };
-        let detail = format!("an operator said {said}: {found}{}{killed}", self.agent_in_words());
+        let detail = format!("an operator said {said}: {found}{}{noted}", self.agent_in_words());
         let app = &self.settings.name;
         tracing::info!(%app, "{app}: {detail}");
         self.status.publish(None, EventKind::Agent { detail });
         if found.is_empty() {
-            self.keep_operation(operation.into(), by, None, done.as_ref().err());
+            self.keep_operation(
+                operation.into(),
+                by,
+                None,
+                done.as_ref().map(|_| killed.as_deref()),
+            );
         }
-        done.map(drop)
+        done
     }
 
     /// Whether what is asked for is so: that it was asked for is no act that a history has.

@@ -102,7 +102,7 @@ fn look_at_script(line: &[u8], release: &Path, path: &str) -> Found {
     let name = words.next().filter(|name| !name.starts_with('-') && !name.contains(['=', '/']))?;
     let mut places = path.split(':').map(|place| Path::new(place).join(name));
     (!places.any(|place| is_executable(&place)))
-        .then(|| (Fault::Host, format!("its interpreter {name} is not in the PATH {path}")))
+        .then(|| (Fault::Host, format!("its interpreter {name} is not in the PATH ({path})")))
 }
 
 fn look_at_elf(file: &File, head: &[u8], release: &Path) -> io::Result<Found> {

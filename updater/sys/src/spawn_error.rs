@@ -9,7 +9,7 @@ pub enum SpawnError {
     #[error("start an empty command")]
     Empty,
     /// No directory of the PATH has the program.
-    #[error("find the program {program:?} in the PATH {path}")]
+    #[error("find the program: {program:?} is not in the PATH ({path})")]
     NotInPath {
         program: String,
         /// Where it was looked for.

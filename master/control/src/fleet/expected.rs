@@ -70,7 +70,9 @@ impl Missed {
     pub fn words(&self) -> String {
         let Self { rollout, outcome, code } = self;
         let rollout = rollout.short();
-        match code.as_deref().filter(|code| *code != outcome.into_str()) {
+        // The code of a way back that was undone is the name of another outcome.
+        let outcomes = [*outcome, HostOutcome::RolledBack].map(HostOutcome::into_str);
+        match code.as_deref().filter(|code| !outcomes.contains(code)) {
             Some(HELD) => format!("held during {rollout}"),
             Some(code) => format!("missed in {rollout}, {outcome}, {code}"),
             None => format!("missed in {rollout}, {outcome}"),

@@ -149,7 +149,7 @@ impl AppStatus {
     /// What its agent died of, where it runs again.
     pub fn survived(&self) -> Option<String> {
         let death = self.died.as_ref().filter(|_| self.healthy && !self.is_stopped())?;
-        Some(format!("its agent {death}; it runs again"))
+        Some(format!("its agent {death}; it runs again{}", death.last_words()))
     }
 }
 
@@ -383,6 +383,10 @@ mod tests {
             code: Some("held".to_owned()),
         };
         let was_held = format!("held during {}", missed.rollout.short());
+        // A rollback that was undone has failed, and is called nothing else besides.
+        let (outcome, code) = (protocol::HostOutcome::Failed, Some("rolled_back".to_owned()));
+        let undone = Missed { outcome, code, ..missed.clone() };
+        assert_eq!(undone.words(), format!("missed in {}, failed", missed.rollout.short()));
         let arrived = expected("agent", 2);
         let mut absent = Expected { missed: Some(missed), ..expected("agent", 2) };
         let by_hand = "rolled back on the host by ada 2026-11-30 02:00:00Z";

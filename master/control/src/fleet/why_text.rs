@@ -61,7 +61,10 @@ pub async fn why(
 /// What was kept of the failure; nothing, if it was none or is too long ago.
 async fn output(client: &UpdaterClient, last: &LastTransaction) -> Vec<String> {
     let evidence = client.evidence(&last.transaction).await.unwrap_or_default();
-    let exit = evidence.agent_exit.map(|exit| format!("the agent ended: {exit}"));
+    // Where it is the reason, the line has it.
+    let said = last.detail.as_deref().unwrap_or_default();
+    let exit = evidence.agent_exit.filter(|exit| !said.contains(exit.as_str()));
+    let exit = exit.map(|exit| format!("the agent ended: {exit}"));
     let printed = evidence.build_output.into_iter().chain(evidence.agent_output).chain(exit);
     let said = (!evidence.answer.is_empty()).then(|| "its answer to the probe began:".to_owned());
     printed.chain(said).chain(evidence.answer).collect()
@@ -120,7 +123,9 @@ fn named_desired(expected: &Expected) -> String {
 }
 
 fn died(death: Option<&AgentDeath>) -> String {
-    death.map_or_else(String::new, |death| format!("; its agent {death}; it runs again"))
+    death.map_or_else(String::new, |death| {
+        format!("; its agent {death}; it runs again{}", death.last_words())
+    })
 }
 
 fn last_words(last: &LastTransaction, now: OffsetDateTime) -> String {

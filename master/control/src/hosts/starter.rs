@@ -14,7 +14,8 @@ pub(super) fn configuration(host: &Host) -> String {
     let health = match host.agent_port {
         Some(port) => format!(
             "# Asked after each switch; any 2xx is healthy. Write https:// if the agent has TLS.\n\
-             url = \"http://127.0.0.1:{port}/health\""
+             url = \"http://{}/health\"",
+            SocketAddr::new(loopback(host), port)
         ),
         None => "# Without a url, a tcp or a command it counts that the process stays up.\n\
                  # url = \"http://127.0.0.1:8765/health\""
@@ -62,6 +63,13 @@ install_dir = "/opt/agent"
 # release_pointer = "/release"
 "#
     )
+}
+
+/// Where its program is asked: a host that has a loopback address is one of several on its machine, and its
+/// program keeps to that address too.
+fn loopback(host: &Host) -> IpAddr {
+    let address = host.address.as_str().parse::<IpAddr>().ok();
+    address.filter(IpAddr::is_loopback).unwrap_or(Ipv4Addr::LOCALHOST.into())
 }
 
 /// A loopback address is that of this host alone; behind any other there may be a translation, so

@@ -34,7 +34,7 @@ pub enum PackError {
         source: globset::Error,
     },
     /// `[pack] include` names something that is not there: the release would lack it.
-    #[error("pack what include names: nothing matches {0:?}")]
+    #[error("pack all that is included: {0:?} matches nothing")]
     NotIncluded(String),
     /// The directory belongs to a git work tree, and git does not say what it tracks.
     #[error("ask git what it tracks in {}: {message}", .root.display())]

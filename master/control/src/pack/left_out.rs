@@ -177,6 +177,8 @@ impl Listing {
         let identity = archive::identity_of_tree(root, packed);
         self.manifest.name = self.manifest.name.take().or(identity.name);
         self.manifest.version = self.manifest.version.take().or(identity.version);
+        let lacks = self.manifest.name.is_none() || self.manifest.version.is_none();
+        self.notices.extend(identity.fault.filter(|_| lacks));
     }
 
     /// Whether it neither says how the release is started, nor is files alone.
@@ -347,11 +349,18 @@ impl Rules<'_> {
             }
             item => item?,
         };
-        if matches!(item, Item::File { .. }) && !named {
+        if matches!(item, Item::File { .. }) {
             let head = head(&place).map_err(PackError::read(&place))?;
-            if is_secret(says, &place, &head).map_err(PackError::read(&place))? {
+            let secret = matches!(says, Named::Secret(_))
+                || is_secret(says, &place, &head).map_err(PackError::read(&place))?;
+            if secret && !named {
                 leave_out(path.to_owned(), Why::Secret);
                 return Ok(());
+            }
+            if secret {
+                listing.notices.push(format!(
+                    "{path} is packed although it looks like a secret: [pack] include names it"
+                ));
             }
             if head.starts_with(LFS_POINTER) {
                 listing.notices.push(format!(

@@ -185,6 +185,17 @@ fn the_project_says_what_the_release_does_not() {
 }
 
 #[test]
+fn what_an_operator_may_have_missed_is_told() {
+    let tree =
+        Tree::new(&[("package.json", "{\"version\": \"1\",}"), (".env", "KEY=1"), ("a", "1")]);
+    tree.write("release.toml", "[pack]\ninclude = ['.env', 'a', 'package.json']\n");
+    let (packed, _) = tree.pack(&[]).unwrap();
+    let told = |words: &str| packed.notices.iter().any(|notice| notice.starts_with(words));
+    assert!(told(".env is packed although it looks like a secret"), "{:?}", packed.notices);
+    assert!(told("package.json is no JSON that can be read: "), "{:?}", packed.notices);
+}
+
+#[test]
 fn the_archive_does_not_pack_itself() {
     let tree = Tree::new(&[("a", "1")]);
     let output = tree.path("out.tar.zst");

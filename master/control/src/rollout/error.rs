@@ -58,7 +58,7 @@ pub enum RolloutError {
     #[error("go back: the hosts would go to different releases: {}", targets(.0))]
     Uneven(BTreeMap<Digest, Vec<HostName>>),
     /// Hosts took their last release back by themselves: a rollback would take them one further.
-    #[error("go back: {} of {of} already went back by {} ({})", .hosts.len(), themselves(.hosts), names(.hosts))]
+    #[error("go back: there is nothing to take back{}: {} already went back by {}", on_some(.hosts, *.of), names(.hosts), themselves(.hosts))]
     WentBack { hosts: Vec<HostName>, of: usize },
     /// Hosts went back before: what they ran before that is the way forward.
     #[error("go back: {} went back before, and would go forward again", names(.0))]
@@ -120,6 +120,11 @@ fn names(hosts: &[HostName]) -> String {
     let more = hosts.len().saturating_sub(SHOWN);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     format!("{}{more}", names.join(", "))
+}
+
+/// On how many of them, where it is not all.
+fn on_some(hosts: &[HostName], of: usize) -> String {
+    if hosts.len() == of { String::new() } else { format!(" on {} of {of}", hosts.len()) }
 }
 
 const fn themselves(hosts: &[HostName]) -> &'static str {

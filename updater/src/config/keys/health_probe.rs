@@ -49,7 +49,8 @@ section! {
         pub anonymous: bool = false,
         /// Waits before the first probe.
         pub warm_up: Period = seconds(0),
-        /// Answers before the verdict.
+        /// Questions before the verdict, `interval` apart. A program that does not answer at all has as long,
+        /// and one `timeout` more.
         pub attempts: u32 = 10,
         /// Between two answers.
         pub interval: Period = seconds(1),

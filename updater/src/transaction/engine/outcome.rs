@@ -209,14 +209,15 @@ impl Engine {
     /// What a stranded host has on the disk and what runs there.
     fn what_is_left(&self) -> String {
         let active = self.active_after(Outcome::Stranded);
-        let active = active.map_or("nothing".to_owned(), |digest| digest.to_string());
+        let active = active.map_or("nothing".to_owned(), |digest| digest.short());
         let none = if self.app.agent.is_kept_stopped() {
             "no agent runs, nor is one started until that is ordered"
         } else {
             "no agent runs"
         };
         let agent = self.app.agent.instance().map_or(none.to_owned(), |instance| {
-            format!("an agent of {} runs as process {}", instance.digest(), instance.process().pid)
+            let of = instance.digest().short();
+            format!("an agent of {of} runs as process {}", instance.process().pid)
         });
         format!("active names {active}, and {agent}")
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use protocol::{Code, Digest, EventKind, Kind, ProbeKind, Problem, TransactionId};
+use protocol::{Code, Digest, EventKind, Kind, ProbeKind, ProbeReport, Problem, TransactionId};
 use tokio::time::Instant;
 
 use super::Engine;
@@ -29,7 +29,9 @@ impl Engine {
         let probe = &self.app.agent.probe;
         let proving = prove(probe, &expectation, |answer: &Answer| notes.take(answer));
         let report = stop.or(&self.app.handle, proving)?;
-        let (passed, detail) = (report.passed, report.detail.clone());
+        let passed = report.passed;
+        let slow = self.may_be_slow(&report, instance.as_ref());
+        let detail = [Some(report.detail.clone()), slow].into_iter().flatten().collect::<Vec<_>>();
         if self.journal.direction == Direction::Forward || passed {
             self.report = Some(report);
         }
@@ -37,11 +39,25 @@ impl Engine {
             checkpoint("proven");
             return Ok(());
         }
-        let failure = self.unproven(&detail, instance.as_ref());
+        let failure = self.unproven(&detail.join("; "), instance.as_ref());
         if instance.is_none() {
             return Err(failure);
         }
         Err(self.or_of_who_has_the_port(failure, instance.as_ref()))
+    }
+
+    /// What gives a program more time that runs and has not answered yet.
+    fn may_be_slow(&self, report: &ProbeReport, instance: Option<&Instance>) -> Option<String> {
+        let is_silent = !report.passed && report.attempts == 0;
+        let runs = instance.is_some_and(Instance::is_alive);
+        let is_new = self.journal.direction == Direction::Forward;
+        let asks_itself = self.journal.kind == Kind::SelfUpdate;
+        (is_silent && runs && is_new && !asks_itself).then(|| {
+            let app = &self.app.settings.name;
+            format!(
+                "it runs and has not answered yet: if it needs longer to start, raise [app.{app}.health] attempts"
+            )
+        })
     }
 
     /// A probe that is wrong in itself, as the program shows that runs, would take back every release: it is
@@ -67,7 +83,7 @@ impl Engine {
         let Ok(Some((mistake, answer))) = self.app.handle.block_on(looked) else { return Ok(()) };
         let detail = format!(
             "the probe of this host fails on the program that runs, and no release could pass it: {mistake} \
-             ({}); mend [app.{}.health] there, or say force",
+             ({}); mend [app.{}.health] there, or say --force",
             answer.words(),
             self.app.settings.name
         );

@@ -90,7 +90,9 @@ impl ReleaseStates {
         let why = self.get(digest).and_then(|state| state.failure.as_deref());
         let why = why.unwrap_or("it could not be proven");
         let detail = format!(
-            "{digest} failed on this host before ({why}); --retry-quarantined takes it again"
+            "{} failed on this host before ({why}); if the reason is gone, for example because \
+             updater.toml was changed, --retry-quarantined takes it again",
+            digest.short()
         );
         Err(Problem { target: Some(*digest), ..Problem::new(Code::Quarantined, detail) })
     }

@@ -1,6 +1,6 @@
 //! Whether an app's program is well, by all that is known of it. Pure.
 
-use protocol::LastProbe;
+use protocol::{AgentDeath, LastProbe};
 
 use super::{AgentProcess, Status};
 use crate::transaction::UnprovenKind;
@@ -40,10 +40,13 @@ pub(super) fn reason(status: &Status) -> Option<String> {
     }
     let death = status.deaths.as_ref().map(|deaths| &deaths.last);
     match (status.agent, death) {
-        (AgentProcess::Dead, Some(death)) => return Some(format!("its agent {death}")),
+        (AgentProcess::Dead, Some(death)) => {
+            return Some(format!("its agent {death}{}", death.last_words()));
+        }
         (AgentProcess::Dead, None) => return Some("its agent should run, and is dead".to_owned()),
         (AgentProcess::Crashing(_), death) => {
-            let death = death.map(|death| format!("; it {death}")).unwrap_or_default();
+            let told = |death: &AgentDeath| format!("; it {death}{}", death.last_words());
+            let death = death.map(told).unwrap_or_default();
             return Some(format!("its agent dies again and again{death}"));
         }
         (AgentProcess::None | AgentProcess::Stopped, _) => return None,
