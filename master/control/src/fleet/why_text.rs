@@ -231,7 +231,7 @@ mod tests {
             answers[0].output,
             [
                 "all that the build printed is in the host's state_dir: \
-                 apps/agent/evidence/x/build.log",
+                 apps/agent/evidence/0190a5c2-6f00-7000-8000-000000000000/build.log",
                 "boom",
                 "the agent ended: exit status 3",
                 "its answer to the probe began:",
