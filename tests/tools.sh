@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs what `make test` needs and this machine lacks; `tools.sh build`: what a build needs. Debian
-# and Ubuntu packages come from apt; elsewhere this says what to install. Nothing that is there is
-# touched.
+# Installs what `make test` needs and this machine lacks; `tools.sh build`: what a build needs; `tools.sh
+# programs`: what `make programs` needs besides. Debian and Ubuntu packages come from apt; elsewhere this
+# says what to install. Nothing that is there is touched.
 set -eu
 
 packages=''
@@ -48,14 +48,23 @@ if [ "${1-}" != build ]; then
     PATH=$system_path python3 -c 'import venv, ensurepip' >/dev/null 2>&1 ||
         packages="$packages python3 python3-venv"
 fi
+if [ "${1-}" = programs ]; then
+    need cmake cmake
+    need starman starman
+    need pip python3-pip
+    [ -e /usr/include/pcre2.h ] || packages="$packages libpcre2-dev"
+    [ -e /usr/include/zlib.h ] || packages="$packages zlib1g-dev"
+    PATH=$system_path python3 -c 'import sysconfig; open(sysconfig.get_paths()["include"] + "/Python.h")' \
+        >/dev/null 2>&1 || packages="$packages python3-dev"
+fi
 
+sudo=''
+[ "$(id -u)" -eq 0 ] || sudo=sudo
 if [ -n "$packages" ]; then
     if ! command -v apt-get >/dev/null 2>&1; then
         echo "missing:$packages; install them with your package manager" >&2
         exit 1
     fi
-    sudo=''
-    [ "$(id -u)" -eq 0 ] || sudo=sudo
     # None of the servers among them is wanted as a service of this machine.
     policy=/usr/sbin/policy-rc.d
     if [ ! -e $policy ]; then
@@ -82,6 +91,14 @@ install() { # install COMMAND CRATE [OPTION…]
     shift 2
     CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked "$@" "$crate"
 }
+# The tools of uv.lock and pnpm-lock.yaml, where builds look for programs.
+if ! command -v uv >/dev/null 2>&1; then
+    $sudo /usr/bin/python3 -m venv /usr/local/lib/uv
+    $sudo /usr/local/lib/uv/bin/pip install --quiet uv
+    $sudo ln -sf /usr/local/lib/uv/bin/uv /usr/local/bin/uv
+fi
+command -v pnpm >/dev/null 2>&1 || $sudo npm install --global --silent pnpm@9
+[ "${1-}" != programs ] || command -v yarn >/dev/null 2>&1 || $sudo npm install --global --silent yarn@1
 install cargo-nextest cargo-nextest --no-default-features --features default-no-update
 install cargo-deny cargo-deny --debug --no-default-features
 # The packages' contents are its doing: one version, until another one was tried.

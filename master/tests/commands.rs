@@ -160,7 +160,7 @@ fn enrolling_again_says_what_to_do() {
     let occupied = shell.run("enroll --name web-2 --address 127.0.0.1 --updater --out-dir web-1");
     assert_eq!(code(&occupied), Some(1));
     assert!(err(&occupied).contains("never overwritten"), "{}", err(&occupied));
-    assert_eq!(code(&shell.run("show web-2")), Some(1), "and nothing was recorded");
+    assert_eq!(code(&shell.run("show web-2")), Some(2), "and nothing was recorded");
 }
 
 #[test]

@@ -10,8 +10,19 @@ use serde::de::{Deserializer, Error as DeError, MapAccess, SeqAccess, Visitor};
 /// A command and its arguments: a list of words, or one line that is split at white space outside of
 /// quotes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(from = "CommandForm")]
+#[serde(try_from = "CommandForm")]
 pub struct Command(pub Vec<String>);
+
+/// A quote of a line has no other one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the quote {quote} in {line:?} is not closed; in a list of words (['bin/agent', '--port', '1']) a quote is a \
+     character like any"
+)]
+pub struct OpenQuote {
+    quote: char,
+    line: String,
+}
 
 #[derive(Deserialize)]
 #[serde(
@@ -23,12 +34,14 @@ enum CommandForm {
     Line(String),
 }
 
-impl From<CommandForm> for Command {
-    fn from(form: CommandForm) -> Self {
-        match form {
-            CommandForm::Words(words) => Self(words),
-            CommandForm::Line(line) => Self(split(&line)),
-        }
+impl TryFrom<CommandForm> for Command {
+    type Error = OpenQuote;
+
+    fn try_from(form: CommandForm) -> Result<Self, OpenQuote> {
+        Ok(Self(match form {
+            CommandForm::Words(words) => words,
+            CommandForm::Line(line) => split(&line)?,
+        }))
     }
 }
 
@@ -37,7 +50,7 @@ impl From<CommandForm> for Command {
 pub fn program_command<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Command>, D::Error> {
     Ok(Some(match CommandForm::deserialize(from)? {
         CommandForm::Line(line) if line.trim().is_empty() => Command(vec![String::new()]),
-        form => form.into(),
+        form => form.try_into().map_err(D::Error::custom)?,
     }))
 }
 
@@ -78,20 +91,15 @@ fn command<'de, T: From<Command>, D: Deserializer<'de>>(from: D) -> Result<T, D:
 }
 
 /// The words of a line, as a shell would split it: quotes hold a word together and are not part of it.
-/// Nothing else that a shell knows has a meaning. A quote without its other one is a character like any.
-fn split(line: &str) -> Vec<String> {
-    quoted_words(line).unwrap_or_else(|| line.split_whitespace().map(str::to_owned).collect())
-}
-
-/// `None` where a quote is not ended.
-fn quoted_words(line: &str) -> Option<Vec<String>> {
+/// Nothing else that a shell knows has a meaning.
+fn split(line: &str) -> Result<Vec<String>, OpenQuote> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
     let mut characters = line.chars();
     while let Some(character) = characters.next() {
         match (quote, character) {
             (Some(open), _) if character == open => quote = None,
             (Some('"'), '\\') => {
-                let next = characters.next()?;
+                let Some(next) = characters.next() else { break };
                 let word = word.get_or_insert_default();
                 if !matches!(next, '"' | '\\') {
                     word.push('\\');
@@ -107,7 +115,10 @@ fn quoted_words(line: &str) -> Option<Vec<String>> {
         }
     }
     words.extend(word);
-    quote.is_none().then_some(words)
+    match quote {
+        Some(quote) => Err(OpenQuote { quote, line: line.to_owned() }),
+        None => Ok(words),
+    }
 }
 
 #[cfg(test)]
@@ -121,10 +132,22 @@ mod tests {
             ("sh -c 'exec  bin/agent $HOME'", &["sh", "-c", "exec  bin/agent $HOME"]),
             (r#"a "b c"'d "e' "" "f\"g\\h\i""#, &["a", "b cd \"e", "", "f\"g\\h\\i"]),
             (r"a\b c", &[r"a\b", "c"]),
-            ("echo it's", &["echo", "it's"]),
             ("", &[]),
         ] {
-            assert_eq!(split(line), words, "{line}");
+            assert_eq!(split(line).unwrap(), words, "{line}");
         }
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_is_told_with_the_form_that_takes_it() {
+        for (line, quote) in [("echo it's", '\''), (r#"sh -c "exec agent"#, '"'), (r#"a "b\"#, '"')]
+        {
+            let text = serde_json::to_string(line).unwrap();
+            let said = serde_json::from_str::<Command>(&text).unwrap_err().to_string();
+            assert!(said.contains(&format!("the quote {quote} in")), "{said}");
+            assert!(said.contains("list of words"), "{said}");
+        }
+        let words = serde_json::from_str::<Command>(r#"["echo", "it's"]"#).unwrap();
+        assert_eq!(words.0, ["echo", "it's"]);
     }
 }

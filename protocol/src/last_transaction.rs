@@ -22,6 +22,9 @@ pub struct LastTransaction {
     /// In words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Whether it failed after the switch for the host's own fault, and the release is not to blame.
+    #[serde(default, skip_serializing_if = "crate::order::is_false")]
+    pub host_fault: bool,
     /// The release before.
     pub from: Option<Digest>,
     /// The release after: what `active` names now.

@@ -75,6 +75,9 @@ pub struct Problem {
     /// whatever the code's is: 409 says that what ran before runs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stranded: bool,
+    /// Whether it failed after the switch for the host's own fault, and the release is not to blame.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub host_fault: bool,
     /// The highest epoch that the updater has seen, with [`Code::StaleMaster`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
@@ -108,6 +111,7 @@ impl Problem {
             to: None,
             target: None,
             stranded: false,
+            host_fault: false,
             epoch: None,
         }
     }

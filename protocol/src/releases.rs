@@ -81,6 +81,9 @@ pub struct Release {
     pub failure: Option<String>,
     /// Whether an order for it is refused.
     pub quarantined: bool,
+    /// What is not as it was after its build, in words; looked at only where the question asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
     /// Its directory.
     pub path: String,
 }

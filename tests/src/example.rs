@@ -24,7 +24,16 @@ impl Example {
     /// The one of this name.
     pub fn named(name: &str) -> Self {
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("examples");
-        Self { directory: examples.join(name) }
+        Self::at(examples.join(name))
+    }
+
+    /// One that is laid out as those of `examples/`.
+    pub const fn at(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// The lines for the host's `updater.toml`, with `{agent}` for where the program listens.

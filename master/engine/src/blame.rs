@@ -26,6 +26,8 @@ pub fn blame(result: &HostResult) -> Option<Blame> {
         HostOutcome::RolledBack if is(Code::Interrupted) => Some(Blame::Unclear),
         HostOutcome::RolledBack if of_the_host => Some(Blame::Host),
         HostOutcome::RolledBack => code.map(|_| Blame::Release),
+        // Nothing runs well there, though the host says that the release is not to blame.
+        HostOutcome::Stranded if is(Code::Internal) => Some(Blame::Unclear),
         HostOutcome::Stranded => Some(Blame::Release),
         HostOutcome::Unclear => Some(Blame::Unclear),
         // A rollback that was ordered, and that the host itself took back.
@@ -133,6 +135,7 @@ mod tests {
             (O::RolledBack, Some("internal"), Some(Host)),
             (O::RolledBack, Some("no_space"), Some(Host)),
             (O::Stranded, Some("rollback_failed"), Some(Release)),
+            (O::Stranded, Some("internal"), Some(Unclear)),
             (O::Failed, Some("rolled_back"), Some(Release)),
             (O::Failed, Some("no_space"), Some(Host)),
             (O::Failed, Some("build_failed"), Some(Host)),

@@ -24,7 +24,7 @@ pub(super) enum HostCheck {
 /// | does not answer, or refuses to | unreachable, or failed |
 /// | has no such app | `unknown_app` |
 /// | is in another transaction | `update_in_progress` |
-/// | runs what it is to run, and is well | already current |
+/// | runs what it is to run, from a whole copy, and is well | already current |
 /// | runs something else than when the plan was made | `moved` |
 /// | has no room for the archive | `no_space` |
 /// | is not well, or was stopped | `unhealthy`, unless that is allowed, the same release is activated again, or the host goes back: that is for hosts that are not well |
@@ -40,9 +40,13 @@ pub(super) fn check_host(
     let report = match observation {
         Observation::Reported(report) => report,
         Observation::Refused { code, detail } => {
-            let outcome =
-                if is_left_out(code) { HostOutcome::Skipped } else { HostOutcome::Failed };
-            return HostCheck::NotOrdered(result(outcome).with_reason(code.clone(), detail));
+            let result = if is_left_out(code) {
+                // It is not touched.
+                HostResult { to: planned.from, ..result(HostOutcome::Skipped) }
+            } else {
+                result(HostOutcome::Failed)
+            };
+            return HostCheck::NotOrdered(result.with_reason(code.clone(), detail));
         }
         Observation::Unreachable { code, detail } => {
             return HostCheck::NotOrdered(
@@ -77,7 +81,7 @@ pub(super) fn check_host(
         let detail = no_space_detail(planned.bytes, room);
         return HostCheck::NotOrdered(failed(active).with_reason(Code::NoSpace, &detail));
     }
-    let again = plan.policy.options.force || app.is_to_be_started();
+    let again = plan.policy.options.force || planned.mends || app.is_to_be_started();
     let repair = (again && active == planned.to) || plan.kind == Kind::Rollback;
     if let Some(reason) = app.unwell().filter(|_| !plan.policy.allow_unhealthy && !repair) {
         let detail = format!("{reason}; --allow-unhealthy goes on all the same");
@@ -93,12 +97,19 @@ pub fn is_left_out(code: &ResultCode) -> bool {
         .any(|left_out| *code == left_out.into())
 }
 
-/// The detail of a host that has too little space for the archive.
+/// The detail of a host that has too little space for the archive. `room` is what is free beyond its reserve.
 pub fn no_space_detail(bytes: u64, room: u64) -> String {
-    format!("the archive has {bytes} bytes, and its disk has room for {room}")
+    let reserve = "what is kept free there (limits.reserve_bytes, reserve_inodes)";
+    match room {
+        0 => format!("its disk has no room for an archive beyond {reserve}"),
+        _ => format!(
+            "the archive has {bytes} bytes, and its disk has room for {room} beyond {reserve}"
+        ),
+    }
 }
 
 fn has_nothing_to_do(plan: &Plan, planned: &PlannedHost, app: &AppReport) -> bool {
     let current = app.active.is_some() && app.active == planned.to && app.unwell().is_none();
-    current && planned.action != Action::UpdateSelf && !plan.policy.options.force
+    let again = planned.mends || plan.policy.options.force;
+    current && planned.action != Action::UpdateSelf && !again
 }

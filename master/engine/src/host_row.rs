@@ -28,14 +28,15 @@ pub struct HostResult {
 }
 
 impl HostResult {
-    /// The code and the detail, but a code that only repeats the outcome.
+    /// The code and the detail, but a code that only repeats the outcome, or with which the detail begins.
     pub fn reason(&self) -> String {
+        let detail = self.detail.as_deref();
+        let begins = |code: &str| detail.is_some_and(|it| it.starts_with(&code.replace('_', " ")));
         let code = self
             .code
             .as_ref()
             .map(ResultCode::as_str)
-            .filter(|code| *code != self.outcome.into_str());
-        let detail = self.detail.as_deref().filter(|detail| Some(*detail) != code);
+            .filter(|code| *code != self.outcome.into_str() && !begins(code));
         let words: Vec<_> = [code, detail].into_iter().flatten().collect();
         words.join(": ")
     }

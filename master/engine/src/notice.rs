@@ -48,7 +48,7 @@ pub enum NoticeBody {
         hosts: u32,
         canary: bool,
         /// It has begun before, and nothing was proven there: one more host takes its turn in it.
-        #[serde(default, skip_serializing_if = "is_false")]
+        #[serde(default, skip_serializing_if = "crate::plan::is_false")]
         extended: bool,
     },
     #[serde(rename = "rollout.batch_completed")]
@@ -272,9 +272,4 @@ impl Notice {
     fn of_host(plan: &Plan, host: &HostName, body: NoticeBody) -> Self {
         Self { host: Some(host.clone()), ..Self::of(plan, body) }
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_false(value: &bool) -> bool {
-    !value
 }

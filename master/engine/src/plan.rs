@@ -64,6 +64,9 @@ pub struct PlannedHost {
     pub to: Option<Digest>,
     /// Archive bytes that go to it.
     pub bytes: u64,
+    /// Whether it runs the release from a damaged copy, which the archive mends.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub mends: bool,
     /// Why nothing is done, if nothing is: a stable code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<ResultCode>,
@@ -79,6 +82,11 @@ pub struct PlannedHost {
     /// How it was when the plan was made; absent if it was not asked.
     #[serde(default, rename = "seen", skip_serializing_if = "Option::is_none")]
     pub observation: Option<Observation>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+pub(crate) fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Plan {

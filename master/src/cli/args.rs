@@ -146,6 +146,7 @@ pub enum FleetCommand {
     ///
     /// Asks the hosts, and changes nothing on them. `swarm update --plan DIGEST` then does exactly
     /// what is shown, and nothing on a host that has changed meanwhile.
+    #[command(mut_arg("plan", |plan| plan.help("Show this plan again, as it was made")))]
     Plan(Box<UpdateArgs>),
     /// Take hosts back to the release that they ran before
     Rollback(Box<RollbackArgs>),

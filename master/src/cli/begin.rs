@@ -54,7 +54,7 @@ impl Begin<'_> {
         let rollouts = self.context.rollouts();
         let until = self.until();
         let id = loop {
-            let inspected = inspect(&members, &request.app).await;
+            let inspected = inspect(&members, &request.app, request.goal.target()).await;
             let Context { store, who, now, .. } = self.context;
             MetCertificates::of(&members).keep(store, who, now())?;
             let epoch = store.epoch()?;
@@ -140,7 +140,7 @@ impl Begin<'_> {
             return Err(error);
         };
         self.context.output.note(&format!("waiting for the rollout {}: {holder}", locked.rollout));
-        if let Some(hint) = error.hint().filter(|_| holder.left) {
+        if let Some(hint) = error.hint().filter(|_| holder.awaits_operator()) {
             self.context.output.note(&hint);
         }
         let rollouts = self.context.rollouts();

@@ -11,6 +11,7 @@ use explain::{Exit, Failure, plain, when};
 use protocol::{AppName, Digest, HostHistoryEntry, HostName};
 use serde_json::Value;
 use store::{Event, EventType, Events, Host, SkipReason};
+use time::OffsetDateTime;
 
 use crate::cli::Context;
 use crate::cli::on_host_line::on_host_line;
@@ -131,6 +132,10 @@ fn word(key: &str, value: &Value, names: &ReleaseNames) -> String {
     match value {
         Value::String(_) if digest.is_some() => format!("{key}={}", names.of(digest.as_ref())),
         Value::String(text) => format!("{key}={text}"),
+        Value::Number(seconds) if key == "not_after" => {
+            let until = seconds.as_i64().map(OffsetDateTime::from_unix_timestamp);
+            format!("{key}={}", until.and_then(Result::ok).map(when).unwrap_or_default())
+        }
         other => format!("{key}={other}"),
     }
 }

@@ -125,7 +125,7 @@ fn called(kept: &KeptRelease) -> String {
 }
 
 fn table(kept: &[KeptRelease], columns: Option<usize>) -> String {
-    let headings = ["NAME", "VERSION", "DIGEST", "SIZE", "WHEN", "SHOULD RUN ON", ""];
+    let headings = ["NAME", "VERSION", "DIGEST", "SIZE", "WHEN", "SHOULD RUN ON", "NOTES"];
     let mut table = Table::new(headings).within(columns);
     for kept in kept {
         let release = &kept.release;

@@ -51,7 +51,7 @@ fn text(known: &HostDocument, names: &ReleaseNames) -> String {
     line("labels", &labels.join(" "));
     line("notes", host.notes.as_deref().unwrap_or_default());
     let held = host.held.clone().map(|hold| SkipReason::Held(hold).to_string());
-    line("held", held.as_deref().unwrap_or_default());
+    line("held", held.as_deref().map(|it| it.trim_start_matches("held ")).unwrap_or_default());
     line("enrolled", &when(host.enrolled_at));
     line("out of fleet", &host.decommissioned_at.map(when).unwrap_or_default());
     for certificate in &known.certificates {

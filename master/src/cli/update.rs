@@ -159,8 +159,8 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
             updater: updater.as_ref().map(|(archive, _)| archive.digest),
             ..policy.request(prepared.goal.clone(), &selection)
         };
-        let archives = Archives::of(prepared, updater);
-        let sources = Sources::of(&source, updater_archive.as_ref());
+        let sources = Sources::of(&source, prepared.packed.as_ref(), updater_archive.as_ref());
+        let archives = Archives::of(prepared, updater, &sources);
         begin.wished(&request, members, archives, &sources).await
     })?
 }

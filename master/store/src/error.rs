@@ -98,9 +98,11 @@ impl Explain for StoreError {
 
     fn exit(&self) -> Exit {
         match self {
-            Self::NoSuchRollout(_) | Self::ManyRollouts { .. } | Self::UnknownPlan(_) => {
-                Exit::Usage
-            }
+            Self::UnknownHost { .. }
+            | Self::UnknownRollout(_)
+            | Self::NoSuchRollout(_)
+            | Self::ManyRollouts { .. }
+            | Self::UnknownPlan(_) => Exit::Usage,
             _ => Exit::Failed,
         }
     }

@@ -45,6 +45,7 @@ pub fn plan_of(hosts: u32, policy: Policy) -> Plan {
         from: Some(OLD),
         to: Some(NEW),
         bytes: 1000,
+        mends: false,
         code: None,
         detail: None,
         updater: None,

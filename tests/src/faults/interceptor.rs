@@ -76,6 +76,7 @@ impl CallInterceptor {
     /// When the program could not be put under the filter.
     pub fn listen(&self, socket: &UnixStream) -> Result<()> {
         let listener = descriptor::receive(socket).context("intercept the updater's calls")?;
+        seccomp::wake_in_turn(listener.as_fd());
         let interceptor = self.clone();
         std::thread::Builder::new()
             .name("interceptor".to_owned())
@@ -113,16 +114,18 @@ impl CallInterceptor {
 
     /// What becomes of a call; nothing if nobody cares.
     fn reply_to(&self, notice: &Notice) -> Option<Reply> {
-        if !self.interception().armed || !process::is_updater(notice.thread, &self.config) {
+        if !self.interception().armed {
             return None;
         }
         let system_call = table::find(notice.number)?;
+        // First, and most calls end here: an updater looks at every process of the machine in `/proc`.
         let path = process::path_of(notice, system_call.subject)?;
-        let path = with_stable_names(path.strip_prefix(&self.root).ok()?);
-        if path == Path::new("updater.log") {
-            // That is what standard error happens to be.
+        let path = path.strip_prefix(&self.root).ok()?;
+        // That is what standard error happens to be.
+        if path == Path::new("updater.log") || !process::is_updater(notice.thread, &self.config) {
             return None;
         }
+        let path = with_stable_names(path);
         let thread = process::name(notice.thread)?;
         let mut interception = self.interception();
         let act = act_of(notice, system_call);

@@ -1,18 +1,22 @@
 //! What a waiting call is about: its thread's name, and the paths in its memory.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
+use std::io::IoSliceMut;
 use std::os::unix::ffi::OsStringExt as _;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::libc;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::Pid;
 
 use super::call::Subject;
 use super::seccomp::Notice;
 
-/// Longer than any path here.
+/// Longer than any path here, and no longer than a page.
 const PATH_BYTES: usize = 1024;
+/// The smallest page that there is.
+const PAGE_BYTES: usize = 4096;
 
 /// The name of a thread.
 pub(super) fn name(thread: i32) -> Option<String> {
@@ -51,15 +55,25 @@ pub(super) fn path_of(notice: &Notice, subject: Subject) -> Option<PathBuf> {
 
 /// Eight bytes of a thread's memory.
 pub(super) fn word_at(thread: i32, address: u64) -> Option<u64> {
-    let mut word = [0; 8];
-    File::open(proc(thread, "mem")).ok()?.read_exact_at(&mut word, address).ok()?;
-    Some(u64::from_ne_bytes(word))
+    bytes_at(thread, address, 8)?.try_into().ok().map(u64::from_ne_bytes)
 }
 
 /// Bytes of a thread's memory.
 pub(super) fn bytes_at(thread: i32, address: u64, length: usize) -> Option<Vec<u8>> {
+    memory(thread, address, length).filter(|bytes| bytes.len() == length)
+}
+
+/// As many of these bytes as are there.
+fn memory(thread: i32, address: u64, length: usize) -> Option<Vec<u8>> {
+    let base = usize::try_from(address).ok()?;
+    let first = length.min(PAGE_BYTES - base % PAGE_BYTES);
+    // Each part is read whole or not at all, so they end where a page does.
+    let parts = [(base, first), (base + first, length - first)]
+        .map(|(base, len)| RemoteIoVec { base, len });
     let mut bytes = vec![0; length];
-    File::open(proc(thread, "mem")).ok()?.read_exact_at(&mut bytes, address).ok()?;
+    let number =
+        process_vm_readv(Pid::from_raw(thread), &mut [IoSliceMut::new(&mut bytes)], &parts).ok()?;
+    bytes.truncate(number);
     Some(bytes)
 }
 
@@ -88,11 +102,7 @@ fn opened(thread: i32, descriptor: i32) -> Option<PathBuf> {
 }
 
 fn text_at(thread: i32, address: u64) -> Option<PathBuf> {
-    let mut bytes = vec![0; PATH_BYTES];
-    let memory = File::open(proc(thread, "mem")).ok()?;
-    // It may end before that many bytes.
-    let number = memory.read_at(&mut bytes, address).ok()?;
-    bytes.truncate(number);
+    let mut bytes = memory(thread, address, PATH_BYTES)?;
     let end = bytes.iter().position(|byte| *byte == 0)?;
     bytes.truncate(end);
     Some(OsString::from_vec(bytes).into())

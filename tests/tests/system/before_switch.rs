@@ -88,7 +88,14 @@ fn a_damaged_release_is_mended_by_its_archive_and_not_gone_back_to() -> Result<(
     // The one that runs.
     let before = host.app()?.pid;
     fs::remove_file(agent(&two.digest))?;
-    assert_eq!(host.push(&two)?.result()?.status, Status::Updated);
+    let listed = host.master().get(&format!("/releases?check={}", two.digest))?.text();
+    ensure!(listed.matches("\"damage\"").count() == 1, "{listed}");
+    let mended = host.push(&two)?.result()?;
+    assert_eq!(mended.status, Status::Updated);
+    ensure!(
+        mended.notes.iter().any(|note| note.contains("its copy here was damaged")),
+        "{mended:?}"
+    );
     ensure!(agent(&two.digest).exists() && host.app()?.pid != before, "it was not mended");
     host.stage(&one)?.result()?;
     host.rollback()?.result()?;
@@ -114,6 +121,40 @@ fn a_port_that_another_program_has_is_told_before_the_first_byte() -> Result<()>
     ensure!(host.push(&release)?.result()?.status == Status::Updated);
     // What listens there now is its own agent.
     host.installs("newer")?;
+    host.rests()
+}
+
+#[test]
+fn a_port_that_is_taken_after_the_look_is_put_down_to_who_took_it() -> Result<()> {
+    let host = Host::alone(&Setup::default().app("links", "['data/']"))?;
+    host.installs("old")?;
+    let (stopped, go_on) = ("shared/data/stopped", "shared/data/go-on");
+    for fifo in [stopped, go_on] {
+        let made =
+            Command::new("mkfifo").arg("-m").arg("666").arg(host.install().join(fifo)).status()?;
+        ensure!(made.success(), "mkfifo: {made}");
+    }
+    let tree = Tree::saying("new")?;
+    tree.file("release.toml", "version = '2'\n[hooks]\nafter_switch = 'bin/wait'\n")?;
+    tree.program("bin/wait", "#!/bin/sh\necho > data/stopped\nread -r word < data/go-on\n")?;
+    let release = tree.pack(Packing::Zstd)?;
+    let problem = std::thread::scope(|scope| {
+        let pushing = scope.spawn(|| host.push(&release));
+        fs::read(host.install().join(stopped))?;
+        let stranger = std::net::TcpListener::bind(host.agent)?;
+        fs::write(host.install().join(go_on), "\n")?;
+        let answer = pushing.join().expect("it does not panic")?;
+        drop(stranger);
+        answer.problem()
+    })?;
+    let who = format!("pid {} (", std::process::id());
+    ensure!(problem.detail.contains(&who) && problem.host_fault, "{problem:?}");
+    let releases = host.releases()?.releases;
+    ensure!(releases.iter().all(|release| !release.quarantined), "{releases:?}");
+    // Neither could be proven while the port was taken. Now it is free.
+    ensure!(problem.stranded, "{problem:?}");
+    let tree = Tree::saying("newer")?;
+    ensure!(host.push(&tree.pack(Packing::Zstd)?)?.result()?.status == Status::Updated);
     host.rests()
 }
 

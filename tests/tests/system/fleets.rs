@@ -90,6 +90,44 @@ fn lesson_43_a_host_that_has_the_release_is_left_alone_and_one_that_is_down_is_n
     Ok(())
 }
 
+#[test]
+fn a_damaged_release_that_runs_is_mended_by_an_update_and_others_are_left_alone() -> Result<()> {
+    let fleet = Fleet::of(2, &Setup::default())?;
+    let tree = Tree::saying("one")?;
+    tree.file("templates/page.html", "<p>as it was</p>")?;
+    let first = fleet.update(&tree, &[])?.good()?;
+    let digest = first.summary()?["release"].as_str().context("a release")?.parse()?;
+    let pids = || fleet.hosts.iter().map(|host| Ok(host.app()?.pid)).collect::<Result<Vec<_>>>();
+    let release = fleet.hosts[0].release(&digest);
+    let page = release.join("templates/page.html");
+    let another = "templates/page.html is not as it was";
+    for (harm, said) in [("changed", another), ("removed", another), ("all", "sent anew")] {
+        let before = pids()?;
+        match harm {
+            "changed" => fs::write(&page, "something else")?,
+            "removed" => fs::remove_file(&page)?,
+            // The program runs on without any of its files.
+            _ => fs::rename(&release, fleet.hosts[0].install().join("taken-away"))?,
+        }
+        let planned = fleet.update(&tree, &["--dry-run"])?.good()?;
+        assert!(planned.stdout.contains(said), "{planned:?}");
+        let output = fleet.update(&tree, &[])?.good()?;
+        assert_eq!(outcomes(&output)?, ["updated", "already_current"], "{output:?}");
+        assert_eq!(fs::read_to_string(&page)?, "<p>as it was</p>");
+        let after = pids()?;
+        assert!(after[0] != before[0] && after[1] == before[1], "{before:?} {after:?}");
+        fleet.hosts[0].runs(&digest)?;
+    }
+    let again = fleet.update(&tree, &[])?.good()?;
+    assert_eq!(outcomes(&again)?, ["already_current"; 2]);
+    // Without its archive it is not said to be what it is not.
+    fs::write(&page, "something else")?;
+    let back =
+        fleet.swarm(["--json", "rollback", "--host", "web-1", "--to", &digest.to_string()])?;
+    assert_eq!(back.row("web-1")?["code"], "unknown_release", "{back:?}");
+    Ok(())
+}
+
 fn root(tree: &Tree) -> String {
     tree.path().display().to_string()
 }

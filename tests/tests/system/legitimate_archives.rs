@@ -107,7 +107,7 @@ fn what_packers_make_of_a_tree_unpacks_as_elsewhere() -> Result<()> {
                   f = t.open(fileobj=sys.stdout.buffer, mode='w|', format=getattr(t, sys.argv[1]))\n\
                   f.add('.')\n\
                   f.close()";
-    let packers: [&[&str]; 18] = [
+    let packers: [&[&str]; 19] = [
         &["tar", "--format=v7", short, "-c", "."],
         &["tar", "--format=oldgnu", "-c", "."],
         &["tar", "--format=gnu", "-c", "."],
@@ -116,6 +116,7 @@ fn what_packers_make_of_a_tree_unpacks_as_elsewhere() -> Result<()> {
         &["tar", "--format=posix", "--xattrs", "--acls", "-c", "bin", "empty", "long"],
         &["tar", "-b1", "--owner=someone:4000000", "--mtime=1969-01-01", "-c", "."],
         &["tar", "--hard-dereference", "--mode=a-w", "-c", "."],
+        &["tar", "--label=release", "-c", "."],
         &["bsdtar", "--format=v7", short, "-c", "."],
         &["bsdtar", "--format=ustar", "-c", "."],
         &["bsdtar", "--format=gnutar", "-c", "."],

@@ -236,6 +236,8 @@ fn a_confirmation_must_come_on_a_new_connection() -> Result<()> {
     let queued = host.order("/update?confirm=true", &release).send()?;
     let result = queued.result()?;
     assert_eq!(result.status, Status::Confirming);
+    let digest = Some(release.digest);
+    assert_eq!((result.from, result.to, result.target), (None, digest, digest));
     let path = format!("/confirm/{}", result.transaction.expect("a transaction"));
     assert_eq!(host.master().post(&path).send()?.result()?.status, Status::Updated);
     assert_eq!(host.running(), Some(release.digest));
@@ -251,6 +253,7 @@ fn an_update_that_nobody_confirms_is_undone() -> Result<()> {
     let cut_off = Tree::healthy("cut off")?;
     let result = host.order("/update?confirm=true", &cut_off).send()?.result()?;
     assert_eq!(result.status, Status::Confirming);
+    assert_eq!((result.from, result.to), (Some(good.digest), Some(cut_off.digest)));
     let last = host.idle()?.last.expect("a last transaction");
     assert_eq!((last.outcome, last.to), (Outcome::RolledBack, Some(good.digest)));
     assert_eq!(host.running(), Some(good.digest));

@@ -5,28 +5,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::{Fleet, Host, Output, Setup, Tree};
+use fleet_tests::{Fleet, Host, Output, Setup, Tree, build_environment};
 use serde_json::Value;
-
-/// Builds need the machine's own way to its package indexes, and its compilers.
-fn build_environment() -> String {
-    let passed_on = |name: &str| {
-        name.starts_with("PIP_")
-            || name.to_ascii_lowercase().ends_with("_proxy")
-            || ["PATH", "CARGO_HOME", "RUSTUP_HOME", "SSL_CERT_FILE"].contains(&name)
-    };
-    let mut all: Vec<(String, String)> =
-        std::env::vars().filter(|(name, _)| passed_on(name)).collect();
-    let home = std::env::var("HOME").unwrap_or_default();
-    for (name, directory) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
-        if !all.iter().any(|(known, _)| known == name) {
-            all.push((name.to_owned(), format!("{home}/{directory}")));
-        }
-    }
-    let pairs: Vec<String> =
-        all.iter().map(|(name, value)| format!("{name} = {value:?}")).collect();
-    format!("{{ {} }}", pairs.join(", "))
-}
 
 /// A fleet of one host, which builds what it gets.
 fn fleet(setup: Setup) -> Result<Fleet> {

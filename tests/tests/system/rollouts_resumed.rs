@@ -229,6 +229,23 @@ fn a_plan_that_was_kept_looks_at_every_host_again() -> Result<()> {
     Ok(())
 }
 
+/// The process that packed the tree is gone by then.
+#[test]
+fn what_was_not_packed_is_still_told_when_a_plan_that_was_kept_fails() -> Result<()> {
+    let fleet = Fleet::of(1, &Setup::default().app("build", "'auto'"))?;
+    let tree = Tree::saying("one")?;
+    tree.file(".env", "TOKEN=secret-of-the-shop\n")?;
+    tree.file("release.toml", "[build]\ncommand = \"cat .env\"\n")?;
+    let root = tree.path().display().to_string();
+    let planned = fleet.swarm(["--json", "plan", "--all", "--root", &root])?.good()?.json()?;
+    let digest = planned["plan"].as_str().context("a digest")?;
+    let row = fleet.swarm(["--json", "update", "--plan", digest])?.row("web-1")?;
+    assert_eq!(row["code"], "build_failed", "{row}");
+    let detail = row["detail"].as_str().context("a detail")?;
+    assert!(detail.ends_with("left out of the archive: .env (secret)"), "{row}");
+    Ok(())
+}
+
 #[test]
 fn a_host_that_is_held_before_its_turn_is_left_out() -> Result<()> {
     let fleet = Fleet::of(2, &Setup::default())?;

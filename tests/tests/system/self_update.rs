@@ -65,7 +65,11 @@ fn lesson_21_a_new_updater_takes_over_without_refusing_a_connection() -> Result<
             anyhow::Ok(connections)
         });
         let replaced = replace_by(&host, &next).and_then(|answer| {
-            assert_eq!(answer.result()?.status, Status::SelfUpdateQueued);
+            let queued = answer.result()?;
+            assert_eq!(queued.status, Status::SelfUpdateQueued);
+            // It is not there yet.
+            assert_eq!((queued.from, queued.to), (Some(before), Some(before)));
+            assert_eq!(queued.target, Some(next.digest));
             is_now(&host, &next.digest)
         });
         over.store(true, Ordering::SeqCst);

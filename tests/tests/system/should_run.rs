@@ -51,6 +51,31 @@ fn a_release_that_a_held_host_missed_is_drift_once_it_is_let_go() -> Result<()> 
 }
 
 #[test]
+fn a_release_that_a_host_missed_is_said_while_it_is_away_and_after() -> Result<()> {
+    let fleet = Fleet::of(2, &Setup::default())?;
+    fleet.update(&release("1.7.0")?, &[])?.good()?;
+    fleet.hosts[1].stop()?;
+    let output = fleet.update(&release("1.8.0")?, &[])?;
+    assert_eq!(output.code, 1, "{output:?}");
+    let away =
+        "web-2 agent: should run 1.8.0 (SHORT): missed in SHORT, unreachable, connect_failed";
+    assert_eq!(looked_at(&fleet, "web-2")?, (1, away.to_owned()));
+    fleet.hosts[1].start()?;
+    let runs = away.replace("should", "runs 1.7.0 (SHORT), should");
+    assert_eq!(looked_at(&fleet, "web-2")?, (1, runs));
+    let rows = fleet.swarm(["--json", "status", "web-2"])?.json()?;
+    let missed = &rows[0]["apps"][0]["missed"];
+    assert_eq!(
+        (&missed["outcome"], &missed["code"]),
+        (&"unreachable".into(), &"connect_failed".into())
+    );
+    // What was missed and is made up for is no drift.
+    fleet.update(&release("1.8.0")?, &[])?.good()?;
+    assert_eq!(looked_at(&fleet, "web-2")?, (0, String::new()));
+    Ok(())
+}
+
+#[test]
 fn no_archive_goes_that_a_host_runs_or_would_go_back_to() -> Result<()> {
     let fleet = Fleet::of(1, &Setup::default())?;
     for version in ["1.7.0", "1.8.0", "1.9.0"] {

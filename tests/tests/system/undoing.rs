@@ -20,6 +20,23 @@ fn a_release_that_crashes_is_undone_and_its_last_words_are_told() -> Result<()> 
     host.keeps(&good, None)
 }
 
+/// What is left by a rollback is where the next one goes: forward again.
+#[test]
+fn a_second_rollback_comes_back_to_the_release_that_was_left() -> Result<()> {
+    let host = host()?;
+    let (one, two) = (host.installs("one")?, host.installs("two")?);
+    for (from, to) in [(two, one), (one, two)] {
+        let back = host.rollback()?.result()?;
+        assert_eq!((back.status, back.from, back.to), (Status::RolledBack, Some(from), Some(to)));
+        host.keeps(&to, Some(&from))?;
+    }
+    // One that failed is not gone back to, however it was left.
+    let bad = Tree::release(&Behaviour { status: Some(500), ..Behaviour::default() })?;
+    host.undoes(&bad)?;
+    assert_eq!(host.rollback()?.result()?.to, Some(one));
+    Ok(())
+}
+
 #[test]
 fn a_release_that_answers_500_is_undone() -> Result<()> {
     let host = host()?;

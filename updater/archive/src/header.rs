@@ -6,6 +6,9 @@ use crate::blocks::BLOCK;
 use crate::error::ReadEnd;
 use crate::rule::Rule;
 
+/// The type of GNU tar's `--label`: a name for the volume, and nothing of the tree.
+const VOLUME_LABEL: u8 = b'V';
+
 /// Which flavour of tar a header is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flavour {
@@ -19,6 +22,9 @@ pub(super) enum Flavour {
 pub(super) struct Parsed {
     pub(super) flavour: Flavour,
     pub(super) entry_type: EntryType,
+    /// Whether it is a volume's label. One with content is none: readers would disagree about where the next
+    /// member is.
+    pub(super) is_volume_label: bool,
     pub(super) name: Vec<u8>,
     pub(super) link: Vec<u8>,
     pub(super) size: u64,
@@ -58,13 +64,18 @@ fn read(block: &[u8; BLOCK], header: &Header, name: Vec<u8>) -> Result<Parsed, R
     if flavour == Flavour::Gnu && block[386..495].iter().any(|byte| *byte != 0) {
         return Err(Rule::Sparse.into());
     }
+    let labels = header.entry_type() == EntryType::new(VOLUME_LABEL);
+    // GNU tar itself leaves all but its name and its time empty, the magic too.
+    let bare = labels && old.size.iter().chain(&old.mode).all(|byte| *byte == 0);
+    let size = if bare { 0 } else { number(&old.size)? };
     Ok(Parsed {
         flavour,
         entry_type: header.entry_type(),
+        is_volume_label: labels && size == 0 && (bare || flavour != Flavour::V7),
         name,
         link: header.link_name_bytes().unwrap_or_default().into_owned(),
-        size: number(&old.size)?,
-        executable: number(&old.mode)? & 0o111 != 0,
+        size,
+        executable: !bare && number(&old.mode)? & 0o111 != 0,
     })
 }
 

@@ -135,7 +135,7 @@ impl Members {
             }
             let header = header::parse(&block)?;
             self.count(&header)?;
-            if extensions.is_empty() && is_volume_label(&header) {
+            if extensions.is_empty() && header.is_volume_label {
                 self.notes.volume_label = true;
                 continue;
             }
@@ -213,11 +213,6 @@ impl Extensions {
     const fn is_empty(&self) -> bool {
         matches!(self, Self { name: None, link: None, pax: None })
     }
-}
-
-/// GNU tar's `--label`: a name for the volume, and nothing of the tree.
-fn is_volume_label(header: &Parsed) -> bool {
-    header.entry_type == EntryType::new(b'V') && header.flavour != Flavour::V7 && header.size == 0
 }
 
 /// A long name ends with one NUL, which is not a part of it.

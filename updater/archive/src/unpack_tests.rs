@@ -107,6 +107,14 @@ fn what_is_odd_and_means_one_thing_is_taken_with_a_note() {
     assert_eq!(notes(&[&file().end().gzip()[..], &[0; 9000]].concat()), 0);
     assert_eq!(notes(&file().raw(&[0; 512]).gzip()), 1);
     assert_eq!(notes(&label(Sample::default()).file("a", b"x").end().gzip()), 1);
+    // As GNU tar itself writes it: with neither a magic, a mode nor a size.
+    let bare = |header: &mut Header| {
+        let bytes = header.as_mut_bytes();
+        bytes[100..136].fill(0);
+        bytes[257..].fill(0);
+    };
+    let label = Sample::default().entry(EntryType::new(b'V'), b"label", b"", b"", bare);
+    assert_eq!(notes(&label.file("a", b"x").end().gzip()), 1);
     let place = Place::new();
     let sized = [("size", "3"), ("NODETAR.depth", "1")];
     let unsized_file = |header: &mut Header| {

@@ -43,13 +43,13 @@ impl Follow {
     }
 
     /// Answers with what becomes of a transaction that was begun.
-    pub(super) async fn transaction(self, app: &App, transaction: TransactionId) -> Response {
+    pub(super) async fn transaction(self, app: &Arc<App>, transaction: TransactionId) -> Response {
         self.until_end(app, transaction, |result| result, answer).await
     }
 
     /// Answers a rollback that ended an update with what became of the update: that its release was
     /// taken back is what was ordered, and no failure.
-    pub(super) async fn taken_back(self, app: &App, transaction: TransactionId) -> Response {
+    pub(super) async fn taken_back(self, app: &Arc<App>, transaction: TransactionId) -> Response {
         self.until_end(app, transaction, as_rollback, answer).await
     }
 
@@ -65,7 +65,7 @@ impl Follow {
 
     /// Answers the caller that asked a transaction to stop with what became of it. That it did is no
     /// failure.
-    pub(super) async fn stopped(self, app: &App, transaction: TransactionId) -> Response {
+    pub(super) async fn stopped(self, app: &Arc<App>, transaction: TransactionId) -> Response {
         let answer = |result: TransactionResult| match result.status {
             Status::Interrupted | Status::RolledBack => axum::Json(result).into_response(),
             _ => answer(result),
@@ -83,18 +83,21 @@ impl Follow {
 
     async fn until_end(
         self,
-        app: &App,
+        app: &Arc<App>,
         transaction: TransactionId,
         seen: fn(TransactionResult) -> TransactionResult,
         answer: impl FnOnce(TransactionResult) -> Response,
     ) -> Response {
         let events = app.status.listen(self.wanted(app, transaction.clone()));
-        let events = until_early(events, self.early).map(move |event| match event.kind {
-            EventKind::Result(result) => {
-                Event { kind: EventKind::Result(Box::new(seen(*result))), ..event }
-            }
-            _ => event,
-        });
+        let events =
+            until_early(events, self.early.then(|| Arc::clone(app))).map(move |event| match event
+                .kind
+            {
+                EventKind::Result(result) => {
+                    Event { kind: EventKind::Result(Box::new(seen(*result))), ..event }
+                }
+                _ => event,
+            });
         let mut response = if self.stream {
             lines(events)
         } else {
@@ -227,8 +230,9 @@ fn watched(app: &App, probe: Option<ProbeReport>) -> Option<TransactionResult> {
     let (transaction, _) = status.running?;
     let result = TransactionResult {
         transaction: Some(transaction),
-        from: status.active.map(|active| active.digest),
+        from: status.from,
         to: Some(status.to?),
+        target: status.to,
         probe,
         ..result(Status::RolledBack)
     };
@@ -242,32 +246,37 @@ async fn with_release(app: &App, result: TransactionResult) -> TransactionResult
         Status::Confirming | Status::RolledBack => ReleaseSlot::Active,
         _ => return result,
     };
-    let to = result.to.or_else(|| app.status.get().to);
-    let (None, None, Some(to)) = (&result.release, &result.problem, to) else { return result };
+    let goes_to = result.target.or(result.to);
+    let (None, None, Some(release)) = (&result.release, &result.problem, goes_to) else {
+        return result;
+    };
     let settings = Arc::clone(&app.settings);
-    let release = blocking(move || Ok(settings.slot_release(slot, &to))).await;
+    let release = blocking(move || Ok(settings.slot_release(slot, &release))).await;
     TransactionResult { release: release.ok(), ..result }
 }
 
 /// Where the master has to come back on a new connection, the answer ends before it: this one must
-/// not be the proof.
+/// not be the proof. `early` is the app, where that is asked for.
 fn until_early(
     events: impl Stream<Item = Event> + Send + 'static,
-    wanted: bool,
+    early: Option<Arc<App>>,
 ) -> impl Stream<Item = Event> + Send + 'static {
     let start = (Box::pin(events), None, false);
-    futures_util::stream::unfold(start, move |(mut events, queued, ended)| async move {
-        if ended {
-            return None;
+    futures_util::stream::unfold(start, move |(mut events, queued, ended)| {
+        let early = early.clone();
+        async move {
+            if ended {
+                return None;
+            }
+            if let Some(end) = queued {
+                return Some((end, (events, None, true)));
+            }
+            let event = events.next().await?;
+            let ended = matches!(event.kind, EventKind::Result(_));
+            let status = early_status(&event);
+            let queued = early.zip(status).map(|(app, status)| early_result(&app, &event, status));
+            Some((event, (events, queued, ended)))
         }
-        if let Some(end) = queued {
-            return Some((end, (events, None, true)));
-        }
-        let event = events.next().await?;
-        let ended = matches!(event.kind, EventKind::Result(_));
-        let queued = early_status(&event).filter(|_| wanted);
-        let queued = queued.map(|status| early_result(&event, status));
-        Some((event, (events, queued, ended)))
     })
 }
 
@@ -282,8 +291,13 @@ fn early_status(event: &Event) -> Option<Status> {
     }
 }
 
-fn early_result(event: &Event, status: Status) -> Event {
-    Event { kind: EventKind::Result(Box::new(result(status))), ..event.clone() }
+/// It names the releases as the result at the end does: `to` is what is active by then.
+fn early_result(app: &App, event: &Event, status: Status) -> Event {
+    let board = app.status.get();
+    let (from, target) = (board.from, board.to);
+    let to = if status == Status::Confirming { target } else { from };
+    let result = TransactionResult { from, to, target, ..result(status) };
+    Event { kind: EventKind::Result(Box::new(result)), ..event.clone() }
 }
 
 /// A result that says nothing yet but its status.

@@ -7,12 +7,13 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use http::HeaderMap;
-use protocol::{AppName, AppReleases, Period, header};
+use protocol::{AppName, AppReleases, Digest, Period, header};
+use serde::Deserialize;
 
-use crate::api::ApiError;
 use crate::api::blocking::blocking;
 use crate::api::headers::only;
 use crate::api::older_form::{HealthAnswer, ReleasesAnswer};
+use crate::api::{ApiError, ApiQuery};
 use crate::daemon::Daemon;
 use crate::server::Caller;
 
@@ -46,13 +47,22 @@ fn patience(headers: &HeaderMap) -> Result<Option<Period>, ApiError> {
     text.parse().map(Some).map_err(wrong)
 }
 
+/// What is asked of `GET /releases`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ReleasesQuery {
+    /// The release that is compared with what it was after its build.
+    check: Option<Digest>,
+}
+
 /// `GET /releases`: what is on the disk.
 pub(super) async fn releases(
     State(daemon): State<Arc<Daemon>>,
+    ApiQuery(query): ApiQuery<ReleasesQuery>,
 ) -> Result<Json<ReleasesAnswer<BTreeMap<AppName, AppReleases>>>, ApiError> {
     let releases = blocking(move || {
         let apps = daemon.apps.iter();
-        let apps = apps.map(|(name, app)| Ok((name.clone(), app.settings.releases()?)));
+        let apps = apps.map(|(name, app)| Ok((name.clone(), app.settings.releases(query.check)?)));
         let apps = apps.collect::<std::io::Result<_>>().map_err(|error| read_error(&error))?;
         let slots = daemon.app(None).map_or(Ok(Vec::new()), |app| app.settings.slot_releases());
         Ok(ReleasesAnswer::new(apps, slots.map_err(|error| read_error(&error))?))

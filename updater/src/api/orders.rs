@@ -19,7 +19,9 @@ use crate::api::follow::Follow;
 use crate::api::headers::{number, only};
 use crate::api::label::label;
 use crate::api::operator::operator;
-use crate::api::order_query::{AppQuery, NoQuery, RollbackQuery, SelfUpdateQuery, UpdateQuery};
+use crate::api::order_query::{
+    AppQuery, Asked, NoQuery, RollbackQuery, SelfUpdateQuery, UpdateQuery,
+};
 use crate::api::parts::{Parts, Sent};
 use crate::api::upload::Upload;
 use crate::api::{ApiError, ApiQuery, older_form};
@@ -80,8 +82,8 @@ pub(super) async fn update(
     let (parts, body) = request.into_parts();
     match Form::of(&parts.headers)? {
         Form::Json => {
-            let order: UpdateOrder = json(body, &daemon.config.limits).await?;
-            let options = query.merged(&order.options)?;
+            let (order, asked) = json::<UpdateOrder>(body, &daemon.config.limits).await?;
+            let options = query.merged(&asked)?;
             let head = Head { caller, headers: parts.headers, kind: Kind::Update, options };
             activate(&daemon, app, head, Target::Digest(order.digest), false).await
         }
@@ -134,17 +136,17 @@ pub(super) async fn rollback(
     let app = daemon.app(query.app.as_ref())?;
     let (parts, body) = request.into_parts();
     let hurried = older_form::is_asked_for(&parts.method, &parts.uri, &parts.headers);
-    let order = match Form::of(&parts.headers)? {
+    let (order, asked) = match Form::of(&parts.headers)? {
         // Clients of the older form have nothing to say in it.
-        Form::Multipart => RollbackOrder::default(),
-        Form::Json => json(body, &daemon.config.limits).await?,
+        Form::Multipart => Default::default(),
+        Form::Json => json::<RollbackOrder>(body, &daemon.config.limits).await?,
         Form::Archive => {
             let detail = "a rollback takes no archive, but a JSON body or none";
             return Err(ApiError::bad_request(detail));
         }
     };
     let target = order.digest.map_or(Target::Previous, Target::Digest);
-    let options = query.merged(&order.options)?;
+    let options = query.merged(&asked)?;
     let head = Head { caller, headers: parts.headers, kind: Kind::Rollback, options };
     let follow = Follow::new(&head.headers, false, daemon.events.last());
     let (looked_at, caller) = (Arc::clone(&app), head.caller.kind());
@@ -330,11 +332,11 @@ pub(super) async fn check_order(
     blocking(move || Ok(daemon.check_order(epoch).map(|()| epoch)?)).await
 }
 
-/// An empty body is an empty object.
+/// What the body orders, and what it says of each option. An empty body is an empty object.
 async fn json<T: for<'de> Deserialize<'de>>(
     body: Body,
     limits: &LimitsConfig,
-) -> Result<T, ApiError> {
+) -> Result<(T, Asked), ApiError> {
     // There is so little of it that silence is all that can go on for long.
     let read = tokio::time::timeout(limits.body_timeout.0, axum::body::to_bytes(body, JSON_BYTES));
     let Ok(read) = read.await else {
@@ -343,14 +345,15 @@ async fn json<T: for<'de> Deserialize<'de>>(
     let bytes =
         read.map_err(|error| ApiError::bad_request(format!("the body cannot be read: {error}")))?;
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-    serde_json::from_slice(text)
-        .map_err(|error| ApiError::bad_request(format!("the JSON body: {error}")))
+    let wrong = |error| ApiError::bad_request(format!("the JSON body: {error}"));
+    let order = serde_json::from_slice(text).map_err(wrong)?;
+    Ok((order, serde_json::from_slice(text).map_err(wrong)?))
 }
 
 /// The answer for a release that is on the disk already.
 fn ready(app: &App, digest: Digest) -> Result<Option<TransactionResult>, Problem> {
     let ready = app.settings.is_ready(&digest).map_err(Failure::from).map_err(Problem::from)?;
-    if !ready || !app.settings.is_undamaged(&digest) {
+    if !ready || app.settings.said_damage(&digest).is_some() {
         return Ok(None);
     }
     Ok(Some(TransactionResult {

@@ -78,7 +78,7 @@ fn from_disk(
     for name in config.apps.keys() {
         let app = App::new(name.clone(), config, Arc::clone(&events), &resources, handle.clone())?;
         app.refresh();
-        let releases = app.settings.releases()?;
+        let releases = app.settings.releases(None)?;
         let build_cache = build_cache(config, name);
         let shown = ShownApp { health: app.health(), releases, build_cache };
         apps.insert(name.clone(), shown);

@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -10,6 +11,8 @@ use super::testing::{App, all_gone, exit_of};
 use super::*;
 use crate::sys::process::ProcessId;
 
+/// A user that no agent here is of.
+const NOBODY: u32 = 65534;
 /// `become(code)`: runs this code, with `s` connected, as a program without environment or title.
 const BECOME: &str = "def become(code):\n    s = connect()\n    \
      begin = f'import os, socket, sys, time; s = socket.socket(fileno={s.fileno()})\\n'\n    \
@@ -94,6 +97,70 @@ fn an_agent_that_starts_itself_anew_is_followed() {
         app.another_updater().clear(Duration::ZERO).unwrap();
         all_gone(connection);
         assert_eq!(exit_of(&instance).describe(), "ended");
+    }
+}
+
+#[test]
+fn what_forks_on_and_on_is_gone_when_its_agent_is_stopped() {
+    for control_groups in [true, false] {
+        let app = App::with_control_groups(control_groups);
+        // No look at all processes finds one of these for long.
+        let launch = app.python(
+            "s = connect()\nif os.fork() == 0:\n    os.setsid()\n    \
+             signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    s.send(b'x')\n    while True:\n        \
+             if os.fork():\n            os._exit(0)\ntime.sleep(1000)",
+        );
+        let instance = app.runner.start(&launch).unwrap();
+        let mut connection = app.accept();
+        connection.read_exact(&mut [0]).unwrap();
+        let killed = app.another_updater().stop(&instance, Duration::from_millis(300)).unwrap();
+        assert!(killed.unwrap().to_string().contains("had to be killed"));
+        all_gone(connection);
+    }
+}
+
+#[test]
+fn the_mark_of_a_start_proves_nothing_of_another_users_process() {
+    for control_groups in [true, false] {
+        let app = App::with_control_groups(control_groups);
+        let instance = app.runner.start(&app.python("s = connect()\ntime.sleep(1000)")).unwrap();
+        let connection = app.accept();
+        let mark = app.record()["mark"].as_str().unwrap().to_owned();
+        let mut command = std::process::Command::new("sleep");
+        let mut other = command.arg("1000").env(members::MARK, &mark).uid(NOBODY).spawn().unwrap();
+        assert!(instance.owns(instance.process().pid) && !instance.owns(other.id()));
+        let group = app.record()["unified_group"].to_string();
+        assert!(!group.contains(&mark), "every user can read its name: {group}");
+        other.kill().unwrap();
+        other.wait().unwrap();
+        app.runner.stop(&instance, Duration::ZERO).unwrap();
+        all_gone(connection);
+    }
+}
+
+#[test]
+fn an_agent_of_another_user_can_neither_leave_its_group_nor_signal_its_keeper() {
+    for control_groups in [true, false] {
+        let app = App::with_control_groups(control_groups);
+        let launch = app.python(&format!(
+            "s = connect()\nos.setgroups([])\nos.setgid({NOBODY})\nos.setuid({NOBODY})\n\
+             def refused(act):\n    try:\n        act()\n    except OSError:\n        return b'y'\n    \
+             return b'n'\n\
+             mounts = [line.split() for line in open('/proc/mounts')]\n\
+             top = [mount[1] for mount in mounts if mount[2] == 'cgroup2']\n\
+             own = [line[3:].strip() for line in open('/proc/self/cgroup') if line.startswith('0::')]\n\
+             def leave():\n    \
+             open(top[0] + os.path.dirname(own[0]) + '/cgroup.procs', 'w').write('0')\n\
+             s.send(refused(lambda: os.kill(os.getppid(), 9)) + (refused(leave) if top else b'y'))\n\
+             time.sleep(1000)",
+        ));
+        let instance = app.runner.start(&launch).unwrap();
+        let mut connection = app.accept();
+        let mut refused = [0; 2];
+        connection.read_exact(&mut refused).unwrap();
+        assert_eq!(&refused, b"yy");
+        app.runner.stop(&instance, Duration::ZERO).unwrap();
+        all_gone(connection);
     }
 }
 

@@ -96,6 +96,14 @@ impl InstanceSlot {
         Instance::follow(record, leader, kept, move || unit?.how_it_ended(&mark))
     }
 
+    /// Whether a process is of the start that is written down, be its first process alive or not.
+    pub(super) fn has_left(&self, pid: u32) -> bool {
+        let Ok(Some(record)) = self.read() else { return false };
+        let Ok(leader) = record.find_leader() else { return false };
+        let members = record.signs(leader).members().unwrap_or_default();
+        members.iter().any(|stat| stat.pid == pid)
+    }
+
     /// Whether a start is written down, alive or not.
     pub(super) fn is_taken(&self) -> Result<bool, RunnerError> {
         self.record.try_exists().map_err(|source| self.error("look for", source))
@@ -233,7 +241,8 @@ impl InstanceSlot {
     }
 }
 
-/// What the control group of a start is called.
-fn group_name(app: &str, mark: &str) -> String {
-    format!("{UNIT_PREFIX}{app}-{mark}")
+/// What the control group of a start is called. Every user can read it, so the whole mark is not in it.
+pub(super) fn group_name(app: &str, mark: &str) -> String {
+    let (short, _) = mark.split_once('-').unwrap_or((mark, ""));
+    format!("{UNIT_PREFIX}{app}-{short}")
 }

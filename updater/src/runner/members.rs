@@ -7,8 +7,9 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::time::Instant;
 
-use rustix::process::Signal;
+use rustix::process::{Signal, getuid};
 
 use super::own_group::OwnGroup;
 use crate::sys::kept::KEEPER;
@@ -28,6 +29,9 @@ pub(super) struct Signs {
     pub(super) since: u64,
     /// `RELEASE_INSTANCE=…`.
     pub(super) mark: String,
+    /// The user that its first process was started as: of another one the mark proves nothing. Not known of a
+    /// start by an older updater.
+    pub(super) user: Option<u32>,
     /// The control groups of its units; none where the updater started it itself.
     pub(super) groups: Vec<String>,
     /// The group that was made for it, where it is the updater's child.
@@ -78,6 +82,19 @@ impl Signs {
         Ok(all.into_iter().filter(|stat| members.contains(&stat.pid) && !stat.is_dead()).collect())
     }
 
+    /// Waits until nothing is left of it by the kernel's own count: a look at all processes misses what forks
+    /// on and on. `false` if the deadline came first.
+    pub(super) fn all_gone(&self, deadline: Instant) -> io::Result<bool> {
+        if let Some(group) = &self.unified
+            && !group.wait_empty(deadline)?
+        {
+            return Ok(false);
+        }
+        // It ends with the last that has fallen to it.
+        let keeper = self.keeper.as_ref().map(ProcessId::open).transpose()?.flatten();
+        keeper.map_or(Ok(true), |keeper| keeper.wait(Some(deadline)))
+    }
+
     /// Kills what can be killed at once, those too that are just being forked.
     pub(super) fn kill_at_once(&self) -> io::Result<()> {
         if let Some(group) = &self.unified {
@@ -108,8 +125,16 @@ impl Signs {
     /// or group. After that one may, and only the mark tells.
     fn shows(&self, stat: &Stat, leader_there: bool) -> bool {
         let led = |leader: &ProcessId| stat.session == leader.pid || stat.group == leader.pid;
-        (leader_there && self.leader.as_ref().is_some_and(led))
-            || proc::was_given(stat.pid, &self.mark)
+        (leader_there && self.leader.as_ref().is_some_and(led)) || self.carries(stat.pid)
+    }
+
+    /// Whether a process carries the mark, and its user may. Where what is started is held together, and its
+    /// user cannot leave that, the mark proves nothing: others may have read it.
+    pub(super) fn carries(&self, pid: u32) -> bool {
+        let is_held = self.unified.is_some() || self.keeper.is_some();
+        let may =
+            |user: u32| proc::user(pid) == Some(user) && (!is_held || user == getuid().as_raw());
+        proc::was_given(pid, &self.mark) && self.user.is_none_or(may)
     }
 }
 
@@ -120,10 +145,17 @@ pub(super) fn keeper_of(leader: &ProcessId) -> Option<ProcessId> {
     (proc::name(parent) == KEEPER).then(|| ProcessId::of(parent)).flatten()
 }
 
-/// These processes, as `123 (python3), 124 (sh)`.
+/// How many processes are named.
+const NAMED: usize = 10;
+
+/// These processes, as `123 (python3), 124 (sh)`; the first ten.
 pub(super) fn names(members: &[Stat]) -> String {
-    let names = members.iter().map(|stat| format!("{} ({})", stat.pid, proc::name(stat.pid)));
-    names.collect::<Vec<_>>().join(", ")
+    let name = |stat: &Stat| format!("{} ({})", stat.pid, proc::name(stat.pid));
+    let names = members.iter().take(NAMED).map(name).collect::<Vec<_>>().join(", ");
+    match members.len().saturating_sub(NAMED) {
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
 }
 
 /// Whether a control group is this one or below it.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use common::failed_to;
 use serde::{Deserialize, Serialize};
 
+use super::instance_slot::group_name;
 use super::record::Record;
 use super::transient::Transient;
 use crate::sys::Admission;
@@ -91,9 +92,10 @@ impl GroupMaker {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
     }
 
+    /// In a hierarchy that is unified as a whole, that is the group of [`super::instance_slot`] too: one, with
+    /// these limits.
     fn name(&self, mark: &str) -> String {
-        let (short, _) = mark.split_once('-').unwrap_or((mark, ""));
-        format!("updater-{}-{short}", self.app)
+        group_name(&self.app, mark)
     }
 }
 

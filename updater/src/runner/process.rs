@@ -205,6 +205,7 @@ impl Runner for ProcessRunner {
 
     fn owns(&self, pid: u32) -> bool {
         strays::is_ours(pid, &self.store, &self.users())
+            || [&self.serving, &self.beside].iter().any(|seat| seat.has_left(pid))
     }
 
     fn remove_host_files(&self) -> Result<(), RunnerError> {
@@ -308,7 +309,12 @@ impl ProcessRunner {
         let (pid, release) = (stray.leader.pid, stray.digest.short());
         tracing::warn!("an agent of {release} that no file names is ended: process {pid}");
         let behaviour = Behaviour::default();
-        let killed = stop::stop(&stray.signs(), &behaviour, grace, self.serving.kill_timeout)?;
+        let killed = stop::stop(
+            &stray.signs(&self.serving.grouping.app),
+            &behaviour,
+            grace,
+            self.serving.kill_timeout,
+        )?;
         killed.inspect(|killed| tracing::warn!("{killed}"));
         Ok(())
     }
@@ -318,13 +324,15 @@ impl ProcessRunner {
         let Some(handle) = stray.leader.open().map_err(RunnerError::Follow)? else { return Ok(()) };
         let groups = proc::control_groups(pid);
         let group = self.serving.transient.as_ref().map(|unit| unit.group(&stray.mark));
-        let unified = stray.unified().map(|group| group.directory().to_owned());
+        let unified =
+            stray.unified(&self.serving.grouping.app).map(|group| group.directory().to_owned());
         let record = Record {
             format: FORMAT,
             group: group.filter(|group| groups.contains(group)),
             own_group: self.groups.plan(&stray.mark).filter(|group| group.holds(pid)),
             mark: stray.mark,
             since: Some(stray.leader.start_time),
+            user: Some(stray.user),
             unified_group: unified,
             keeper: keeper_of(&stray.leader),
             leader: Some(stray.leader),

@@ -29,6 +29,9 @@ pub(super) struct Record {
     /// When its first process started, in clock ticks since the machine was; absent for when `leader` did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) since: Option<u64>,
+    /// The user that it was started as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) user: Option<u32>,
     /// The directory of the control group that was made for it, where the updater started it itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unified_group: Option<PathBuf>,
@@ -73,6 +76,7 @@ impl Record {
             mark: mark_of(begun),
             leader: None,
             since: None,
+            user: None,
             unified_group: None,
             keeper: None,
             own_group: None,
@@ -90,15 +94,23 @@ impl Record {
     }
 
     /// The first process, also where the updater was killed between starting it and writing its
-    /// number down: then it is the one that carries the mark and leads its session.
+    /// number down: then it is the one that carries the mark, leads its session, and is in its group.
     /// Where that cannot be told, it must not be taken that there is none.
     pub(super) fn find_leader(&self) -> Result<Option<ProcessId>, RunnerError> {
         if let Some(leader) = &self.leader {
             return Ok(Some(leader.clone()));
         }
+        let group = self.unified_group.clone().map(UnifiedGroup::at);
+        let inside = group.map(|group| group.members()).transpose().map_err(RunnerError::Follow)?;
+        let is_inside = |pid| inside.as_ref().is_none_or(|inside| inside.contains(&pid));
         let mark = self.variable();
+        let carries = |pid| {
+            let is_its = self.user.is_none_or(|user| proc::user(pid) == Some(user));
+            is_its && proc::was_given(pid, &mark)
+        };
+        let leads =
+            |stat: &&Stat| stat.pid == stat.session && is_inside(stat.pid) && carries(stat.pid);
         let all = proc::all().map_err(RunnerError::Follow)?;
-        let leads = |stat: &&Stat| stat.pid == stat.session && proc::was_given(stat.pid, &mark);
         Ok(all.iter().find(leads).map(ProcessId::from_stat))
     }
 
@@ -121,6 +133,7 @@ impl Record {
         Signs {
             since: self.since.or(started).unwrap_or_default(),
             mark: self.variable(),
+            user: self.user,
             groups,
             own_group: self.own_group.clone(),
             unified: self.unified_group.clone().map(UnifiedGroup::at),

@@ -41,6 +41,7 @@ impl ProcessRunner {
         flag: Option<&str>,
     ) -> Result<Instance, RunnerError> {
         let user = self.user()?;
+        let uid = user.uid;
         let mut variables = launch.variables();
         let mark = new_mark().map_err(RunnerError::Follow)?;
         variables.insert(MARK.to_owned(), mark.clone());
@@ -64,6 +65,7 @@ impl ProcessRunner {
             mark,
             leader: None,
             since: None,
+            user: Some(uid),
             keeper: None,
             own_group: own_group.clone(),
             units: Vec::new(),

@@ -13,6 +13,11 @@ use super::{Behaviour, RunnerError};
 use crate::sys::control_group;
 use crate::sys::process::{ProcessHandle, ProcessId, wait_any};
 
+/// Between two looks at processes that fork faster than one can look.
+const NEXT_LOOK: Duration = Duration::from_millis(20);
+/// Such processes, by a name.
+const UNSEEN: &str = "what forks on and on";
+
 /// What did not end when it was asked to, and was killed at the end of its grace. It reads as a
 /// sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +90,14 @@ fn end(signs: &Signs, signal: Signal, deadline: Instant) -> Result<bool, RunnerE
         }
         let members = signs.members().map_err(RunnerError::Follow)?;
         if members.is_empty() {
-            return Ok(true);
+            let next_look = deadline.min(Instant::now() + NEXT_LOOK);
+            if signs.all_gone(next_look).map_err(RunnerError::Follow)? {
+                return Ok(true);
+            }
+            if deadline <= Instant::now() {
+                return Ok(false);
+            }
+            continue;
         }
         // A process that was signalled is followed until it is gone.
         told.retain(|process| process.id().is_alive());
@@ -110,5 +122,6 @@ fn end(signs: &Signs, signal: Signal, deadline: Instant) -> Result<bool, RunnerE
 }
 
 fn named(signs: &Signs) -> Result<String, RunnerError> {
-    Ok(names(&signs.members().map_err(RunnerError::Follow)?))
+    let members = signs.members().map_err(RunnerError::Follow)?;
+    Ok(if members.is_empty() { UNSEEN.to_owned() } else { names(&members) })
 }

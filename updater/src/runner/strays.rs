@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use protocol::Digest;
 
+use super::instance_slot::group_name;
 use super::members::{MARK, Signs, keeper_of};
 use super::transient::UNIT_PREFIX;
 use crate::sys::proc::{self, Stat};
@@ -24,25 +25,27 @@ pub(super) struct Stray {
     pub(super) version: Option<String>,
     pub(super) release_path: PathBuf,
     pub(super) leader: ProcessId,
+    pub(super) user: u32,
     started: u64,
 }
 
 impl Stray {
-    /// The control group that was made for it, if it is in one.
-    pub(super) fn unified(&self) -> Option<UnifiedGroup> {
-        UnifiedGroup::of(self.leader.pid, &self.mark)
+    /// The control group that was made for it, a start of this app, if it is in one.
+    pub(super) fn unified(&self, app: &str) -> Option<UnifiedGroup> {
+        UnifiedGroup::of(self.leader.pid, &group_name(app, &self.mark))
     }
 
     /// What tells its processes from all others.
-    pub(super) fn signs(&self) -> Signs {
+    pub(super) fn signs(&self, app: &str) -> Signs {
         let mark = format!("{MARK}={}", self.mark);
         Signs {
             leader: Some(self.leader.clone()),
             since: self.leader.start_time,
             mark,
+            user: Some(self.user),
             groups: Vec::new(),
             own_group: None,
-            unified: self.unified(),
+            unified: self.unified(app),
             keeper: keeper_of(&self.leader),
         }
     }
@@ -71,12 +74,20 @@ pub(super) fn is_ours(pid: u32, store: &Path, users: &[u32]) -> bool {
 /// The mark of a process and its release, if it is an agent's that was started from this store.
 fn ours(pid: u32, store: &Path, users: &[u32]) -> Option<(String, PathBuf)> {
     let variables = proc::environment(pid);
-    let mark = variables.get(MARK)?.clone();
+    let mark = variables.get(MARK).filter(|mark| is_mark(mark))?.clone();
     let release = PathBuf::from(variables.get("RELEASE_PATH")?);
     let is_in_store = release.parent() == Some(store);
     let is_users = proc::user(pid).is_some_and(|user| users.contains(&user));
     let is_ours = is_in_store && is_users && runs_in(pid, &release) && !is_of_another_service(pid);
     is_ours.then_some((mark, release))
+}
+
+/// Whether an updater may have made it: the kernel's random numbers, as it writes them.
+fn is_mark(mark: &str) -> bool {
+    let groups = mark
+        .split('-')
+        .map(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(group.len()));
+    groups.eq([8, 4, 4, 4, 12].map(Some))
 }
 
 /// Whether systemd started it as a part of a service that is neither the updater nor one of its agents.
@@ -114,5 +125,19 @@ fn of_start((mark, mut processes): (String, Vec<(Stat, PathBuf)>)) -> Option<Str
     let version = variables.remove("RELEASE_VERSION");
     let leader = ProcessId::from_stat(&stat);
     let version = version.filter(|version| !version.is_empty());
-    Some(Stray { mark, digest, version, release_path, leader, started: stat.start_time })
+    let (user, started) = (proc::user(stat.pid)?, stat.start_time);
+    Some(Stray { mark, digest, version, release_path, leader, user, started })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_mark;
+
+    #[test]
+    fn a_mark_is_what_an_updater_makes_and_nothing_else() {
+        assert!(is_mark("0b0cff6a-83c3-4c28-9f6b-0a2a5a1f4c3d"));
+        for other in ["", "-", "0b0cff6a", "0b0cff6a-83c3-4c28-9f6b-0a2a5a1f4c3", "----"] {
+            assert!(!is_mark(other), "{other}");
+        }
+    }
 }

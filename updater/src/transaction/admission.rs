@@ -151,10 +151,14 @@ impl App {
             if self.needs_mending(&digest, &order.target)? {
                 return Ok(Plan::Receive(manifest));
             }
-            if order.kind != Kind::Stage && !order.options.force && self.runs(&digest, &states) {
+            // A program may go on without its files; they are sent anew, then.
+            let kept = settings.is_kept(&digest)?;
+            let whole = kept || self.self_update.is_some();
+            let again = order.kind == Kind::Stage || order.options.force;
+            if whole && !again && self.runs(&digest, &states) {
                 return Ok(Plan::Current(digest));
             }
-            if settings.is_kept(&digest)? {
+            if kept {
                 return Ok(Plan::Activate { digest, manifest });
             }
         }
@@ -173,7 +177,7 @@ impl App {
             return Ok(false);
         }
         if matches!(target, Target::Archive(_)) {
-            return Ok(!self.settings.is_undamaged(digest));
+            return Ok(self.settings.said_damage(digest).is_some());
         }
         let Some(lost) = self.settings.damage(digest)? else { return Ok(false) };
         let detail = format!(

@@ -8,6 +8,7 @@ use futures_util::StreamExt as _;
 use protocol::{AgentState, CallerKind, EventKind, OperationKind, OperatorName, TransactionId};
 use serde::Deserialize;
 
+use super::parts::AgentProcess;
 use super::{App, EventFilter, Failure, Journal};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, strum::Display, strum::IntoStaticStr)]
@@ -47,6 +48,8 @@ impl App {
         }
         let _lock = self.lock_at_rest()?;
         let _held = self.agent.hold();
+        self.refresh();
+        let nothing_to_do = self.is_so_already(operation);
         let done = match operation {
             Operation::Stop => self.with_room(|| self.agent.stop_for_good()),
             Operation::Start => self.agent.start_active().map(|()| None),
@@ -61,12 +64,24 @@ impl App {
         let killed = done.as_ref().ok().and_then(Option::as_ref);
         let killed = killed.map(|killed| format!("; {killed}")).unwrap_or_default();
         let said = operation.into_str();
-        let detail = format!("an operator said {said}: {}{killed}", self.agent_in_words());
+        let found = if nothing_to_do && done.is_ok() { "nothing to do, " } else { "" };
+        let detail = format!("an operator said {said}: {found}{}{killed}", self.agent_in_words());
         let app = &self.settings.name;
         tracing::info!(%app, "{app}: {detail}");
         self.status.publish(None, EventKind::Agent { detail });
-        self.keep_operation(operation.into(), by, None, done.as_ref().err());
+        if found.is_empty() {
+            self.keep_operation(operation.into(), by, None, done.as_ref().err());
+        }
         done.map(drop)
+    }
+
+    /// Whether what is asked for is so: that it was asked for is no act that a history has.
+    fn is_so_already(&self, operation: Operation) -> bool {
+        match (operation, self.status.get().agent) {
+            (Operation::Start, AgentProcess::Running(_) | AgentProcess::NoProcess) => true,
+            (Operation::Stop, AgentProcess::Stopped) => self.agent.is_kept_stopped(),
+            _ => false,
+        }
     }
 
     /// The transaction that is under way, if it is past its switch and can be undone: that is, watched

@@ -29,6 +29,7 @@ impl AppSettings {
                 outcome: Outcome::RolledBack,
                 code: Some(Code::RolledBack),
                 detail: Some(WHY.to_owned()),
+                host_fault: false,
                 from: Some(left),
                 to: active,
                 target: active,

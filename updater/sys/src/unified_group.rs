@@ -3,11 +3,18 @@
 //! for that.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _, Seek as _};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// The file by which a group is joined, and that names its processes.
 const PROCESSES: &str = "cgroup.procs";
+/// What says whether a group has processes.
+const EVENTS: &str = "cgroup.events";
 /// What ends all of a group at once, since Linux 5.14.
 const KILL: &str = "cgroup.kill";
 /// How deep groups are looked for in a group. An agent that may make some could make many.
@@ -47,11 +54,12 @@ impl UnifiedGroup {
         self.members().map(drop)
     }
 
-    /// The one that a process is in, if its name ends so.
-    pub fn of(pid: u32, end: &str) -> Option<Self> {
+    /// The one that a process is in, if that is its name, and this process is not in it.
+    pub fn of(pid: u32, name: &str) -> Option<Self> {
         let directory = directory_of_process(&pid.to_string())?;
-        let is_it = directory.file_name()?.to_str()?.ends_with(end);
-        is_it.then_some(Self { directory })
+        let is_it = directory.file_name()?.to_str()? == name;
+        let holds_this = directory_of_process("self")?.starts_with(&directory);
+        (is_it && !holds_this).then_some(Self { directory })
     }
 
     pub fn directory(&self) -> &Path {
@@ -86,6 +94,36 @@ impl UnifiedGroup {
         let _ = fs::write(self.directory.join(KILL), "1");
     }
 
+    /// Waits until no process is in it or below it, as the kernel counts them: a look at the processes may miss
+    /// those that fork meanwhile. `false` if the deadline came first.
+    pub fn wait_empty(&self, deadline: Instant) -> io::Result<bool> {
+        let mut events = match File::open(self.directory.join(EVENTS)) {
+            Err(error) if is_gone(&error) => return Ok(true),
+            events => events?,
+        };
+        loop {
+            let mut text = String::new();
+            match events.rewind().and_then(|()| events.read_to_string(&mut text)) {
+                Err(error) if is_gone(&error) => return Ok(true),
+                read => read?,
+            };
+            if text.lines().any(|line| line == "populated 0") {
+                return Ok(true);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            // The kernel tells of a change of the file so.
+            let mut watched = [PollFd::new(events.as_fd(), PollFlags::POLLPRI)];
+            let left = PollTimeout::try_from(left + Duration::from_millis(1));
+            match poll(&mut watched, left.unwrap_or(PollTimeout::MAX)) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     /// Removes it, if it is empty.
     pub fn remove(&self) {
         for directory in self.with_those_below().unwrap_or_default().iter().rev() {
@@ -118,7 +156,7 @@ impl UnifiedGroup {
 
 /// A group that was removed while its file was open has no such device.
 fn is_gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(nix::libc::ENODEV)
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::ENODEV as i32)
 }
 
 /// The directory of the group that a process is in.
@@ -171,10 +209,19 @@ mod tests {
     }
 
     #[test]
+    fn the_group_of_this_process_is_never_one_to_be_ended() {
+        let Some(own) = directory_of_process("self") else { return };
+        let name = own.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        assert_eq!(UnifiedGroup::of(std::process::id(), name), None);
+        assert_eq!(UnifiedGroup::of(std::process::id(), ""), None);
+    }
+
+    #[test]
     fn one_that_is_gone_has_no_members_and_can_be_killed_and_removed() {
         let group = UnifiedGroup::at("/sys/fs/cgroup/no-such-group".into());
         assert_eq!(group.members().unwrap(), [0; 0]);
         group.kill();
+        assert!(group.wait_empty(Instant::now()).unwrap());
         group.remove();
         assert!(group.open().is_err());
     }

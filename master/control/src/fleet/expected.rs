@@ -39,15 +39,29 @@ pub struct Missed {
 }
 
 impl Expected {
-    /// Why something else runs: it was done on the host itself, or what was asked for was missed there.
+    /// Why something else runs: it was done on the host itself or by another order since, or what was asked
+    /// for was missed there.
     pub(super) fn drift_reason(&self, last: Option<&LastTransaction>) -> Option<String> {
         let Self { desired, missed, .. } = self;
-        let on_host = last.filter(|last| {
-            let is_local = matches!(last.caller, CallerKind::Local | CallerKind::Rescue);
-            is_local && (missed.is_none() || last.ended_at > desired.since)
+        let made_it = last.filter(|last| {
+            let is_later = last.ended_at > desired.since;
+            match last.caller {
+                CallerKind::Local | CallerKind::Rescue => missed.is_none() || is_later,
+                _ => {
+                    let leads_away = last.to != last.from && last.to != Some(desired.digest);
+                    is_later && leads_away && !self.is_of_its_rollout(last)
+                }
+            }
         });
         let done = |last| format!("{} {}", transaction_words(last), when(last.ended_at));
-        on_host.map(done).or_else(|| missed.as_ref().map(Missed::words))
+        made_it.map(done).or_else(|| missed.as_ref().map(Missed::words))
+    }
+
+    /// Whether it was an order of the rollout that asked for what should run.
+    fn is_of_its_rollout(&self, last: &LastTransaction) -> bool {
+        let Some(rollout) = self.desired.rollout else { return false };
+        let order = last.order.as_deref().and_then(|order| order.split('/').next());
+        order.is_some_and(|order| order == rollout.to_string())
     }
 }
 

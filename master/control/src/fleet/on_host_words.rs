@@ -20,7 +20,7 @@ pub fn operation_words(line: &HostOperation) -> String {
     }
 }
 
-/// `rolled back on the host by ada`
+/// `rolled back on the host by ada`, `rolled back by another order`
 pub fn transaction_words(line: &LastTransaction) -> String {
     let place = place(&line.caller, line.by.as_ref());
     match (line.kind, line.outcome, &line.code) {
@@ -33,6 +33,7 @@ pub fn transaction_words(line: &LastTransaction) -> String {
 fn place(caller: &CallerKind, by: Option<&OperatorName>) -> String {
     match (by, caller) {
         (Some(by), _) => format!("on the host by {by}"),
+        (None, CallerKind::Master) => "by another order".to_owned(),
         (None, CallerKind::Rescue) => "on the host by its rescue unit".to_owned(),
         (None, _) => "on the host".to_owned(),
     }

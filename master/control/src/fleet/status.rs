@@ -133,9 +133,10 @@ impl AppStatus {
         format!("stopped there; {how}")
     }
 
-    /// What is amiss, each said once: why the program is not well, and what an operator should know.
+    /// What is amiss, each said once: why the program is not well, and what an operator should know. Of a host
+    /// that did not answer, that is all that is known.
     pub fn complaints(&self) -> Vec<String> {
-        let unwell = (!self.healthy).then(|| {
+        let unwell = (!self.healthy && self.state.is_some()).then(|| {
             let agent = self.agent.as_ref().map(ToString::to_string);
             let agent = agent.unwrap_or_else(|| "not known".to_owned());
             self.reason.clone().unwrap_or(format!("its agent should run, and is {agent}"))
@@ -259,7 +260,8 @@ fn of_app(
         probe: health.probe,
         died: health.died,
         active: health.active,
-        prev,
+        // In the watch, a rollback goes to what ran before the update.
+        prev: health.undoes_to.or(prev),
         desired,
         last: health.last,
         warnings: health.warnings,
@@ -389,6 +391,19 @@ mod tests {
         assert_eq!(why(&arrived, "master"), None);
         assert_eq!(why(&absent, "local").as_deref(), Some(by_hand));
         assert_eq!(why(&absent, "master"), Some(was_held.clone()));
+        // An order that another master gave since, or a client of the API.
+        let back = |order: Option<String>| LastTransaction {
+            order,
+            by: None,
+            from: Some(digest(2)),
+            to: Some(digest(1)),
+            ..ended("master")
+        };
+        absent.desired.rollout = Some(store::RolloutId::new());
+        let own = absent.desired.rollout.map(|id| format!("{id}/web-1/forward"));
+        let by_another = "rolled back by another order 2026-11-30 02:00:00Z";
+        assert_eq!(absent.drift_reason(Some(&back(None))).as_deref(), Some(by_another));
+        assert_eq!(absent.drift_reason(Some(&back(own))), Some(was_held.clone()));
         // What was done there before has nothing to do with it.
         absent.desired.since = time::macros::datetime!(2026-12-01 00:00 UTC);
         assert_eq!(why(&absent, "local"), Some(was_held));

@@ -11,7 +11,7 @@ use super::archive::Archive;
 use super::item::Item;
 use super::left_out::list;
 use super::testing::{Tree, left_out, packing};
-use super::{PackError, Refusal, Why, pack};
+use super::{PackError, Packing, Refusal, Why, pack};
 use crate::interrupt::{cancellation, undisturbed};
 
 #[test]
@@ -65,6 +65,24 @@ fn a_tree_in_which_git_tracks_nothing_is_an_error() {
     assert!(error.hint().unwrap().contains("git add"));
     tree.write("release.toml", "version = '1'\n[pack]\ninclude = ['bin']");
     assert_eq!(tree.names(&[]), ["bin/agent", "release.toml"]);
+}
+
+#[test]
+fn what_is_named_and_left_out_as_a_secret_is_not_said_to_match_nothing() {
+    for tracked in [true, false] {
+        let tree = Tree::git(&[("a", "1")]);
+        tree.write(".env", "TOKEN=1");
+        if tracked {
+            tree.run(&["add", "-f", ".env"]);
+            tree.commit();
+        }
+        let (place, include) = (tempfile::tempdir().unwrap(), [".env".to_owned()]);
+        let output = place.path().join("x.tar.zst");
+        let packing = Packing { include: &include, ..packing(tree.0.path(), &[], &output) };
+        let packed = undisturbed(|cancel| pack(&packing, cancel)).unwrap();
+        assert_eq!(left_out(&packed), [(".env", Why::Secret)], "{tracked}");
+        assert!(packed.notices.iter().any(|notice| notice.starts_with(".env is a secret")));
+    }
 }
 
 #[test]

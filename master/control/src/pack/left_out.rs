@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use protocol::{PackSection, ReleaseManifest};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::interrupt::CancelToken;
 use crate::pack::clutter::clutter_part;
@@ -28,7 +28,7 @@ const FILES_ALONE: &str = "it does not say how it is started, and nothing in it 
     have no command of their own for it take it for files alone; `run = []` in its release.toml says so";
 
 /// Something that was not packed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// Its path in the tree; a directory ends in `/`.
     pub path: String,
@@ -36,7 +36,7 @@ pub struct LeftOut {
 }
 
 /// Why something was not packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// It is, or looks like, a private key, a password, an environment or a database.
@@ -234,11 +234,12 @@ impl Rules<'_> {
             let untracked = walk(self.root, self.cancel, |path| {
                 self.exclude.matches(path) || (is_of_git(path) && !self.taken.matches(path))
             })?;
-            let untracked = untracked.iter().filter(|found| !found.empty_directory);
-            for found in untracked.filter(|found| !tree.tracked.contains_key(&found.path)) {
-                if self.taken.matches(&found.path) {
-                    self.consider(listing, &found.path, None)?;
-                }
+            // One that names what git tracks matches that, too.
+            let taken = untracked
+                .iter()
+                .filter(|found| !found.empty_directory && self.taken.matches(&found.path));
+            for found in taken.filter(|found| !tree.tracked.contains_key(&found.path)) {
+                self.consider(listing, &found.path, None)?;
             }
         }
         for path in &tree.untracked {
@@ -246,7 +247,7 @@ impl Rules<'_> {
                 && !self.exclude.matches(path.trim_end_matches('/'))
                 && !listing.has(path)
             {
-                listing.left_out.insert(path.clone(), Why::Untracked);
+                listing.left_out.entry(path.clone()).or_insert(Why::Untracked);
             }
         }
         Ok(())
@@ -304,8 +305,14 @@ impl Rules<'_> {
         tracked: Option<&Tracked>,
     ) -> Result<(), PackError> {
         self.cancel.check()?;
-        let mut leave_out = |path: String, why| {
-            listing.left_out.insert(path, why);
+        let mut leave_out = |left: String, why| {
+            if why == Why::Secret && self.taken.names(path) {
+                listing.notices.push(format!(
+                    "{path} is a secret, which --include does not take: [pack] include of release.toml does, if it \
+                     names it letter by letter"
+                ));
+            }
+            listing.left_out.insert(left, why);
         };
         if self.exclude.matches(path) {
             leave_out(path.to_owned(), Why::Excluded);

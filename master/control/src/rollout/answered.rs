@@ -45,8 +45,11 @@ pub(super) fn of_answer(
     answer: OrderResult,
 ) -> HostResult {
     let from = answer.from.or(from);
+    // That it was undone does not blame the release.
+    let undone = matches!(answer.status, Status::RolledBack | Status::Stranded);
+    let of_the_host = Some(Code::Internal.into()).filter(|_| answer.host_fault && undone);
     let mut result = HostResult {
-        code: answer.code,
+        code: of_the_host.or(answer.code),
         detail: answer.detail,
         output: answer.output,
         transaction: answer.transaction,
@@ -126,6 +129,8 @@ pub(super) fn lasted(result: HostResult, time: Duration) -> HostResult {
 
 #[cfg(test)]
 mod tests {
+    use engine::{Blame, blame};
+
     use super::*;
 
     fn answer(status: Status, code: Option<&str>, to: Option<Digest>) -> OrderResult {
@@ -133,6 +138,7 @@ mod tests {
             status,
             code: code.map(|code| code.to_owned().into()),
             detail: None,
+            host_fault: false,
             output: Vec::new(),
             transaction: None,
             from: Some(OLD),
@@ -173,6 +179,21 @@ mod tests {
         assert_eq!(outcome(Kind::Update, Status::Updated, None, None), HostOutcome::Failed);
         assert_eq!(outcome(Kind::Update, Status::Staged, None, NEW), HostOutcome::Failed);
         assert_eq!(outcome(Kind::Rollback, Status::RolledBack, None, OLD), HostOutcome::Failed);
+    }
+
+    #[test]
+    fn a_release_that_was_left_for_a_fault_of_the_host_is_not_blamed() {
+        let host = "web-1".parse().unwrap();
+        for (status, code, is) in [
+            (Status::RolledBack, "rolled_back", Blame::Host),
+            (Status::Stranded, "rollback_failed", Blame::Unclear),
+        ] {
+            let answer =
+                |host_fault| OrderResult { host_fault, ..answer(status, Some(code), Some(OLD)) };
+            let of = |answer| blame(&of_answer(&host, Kind::Update, NEW, Some(OLD), answer));
+            assert_eq!(of(answer(true)), Some(is));
+            assert_eq!(of(answer(false)), Some(Blame::Release));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use protocol::Kind;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use crate::pack::LeftOut;
+use crate::pack::{LeftOut, Packed};
 use crate::rollout::{Goal, Prepared, Source, SourceContext, SourceError, own_archive};
 use crate::updater_client::ReleaseArchive;
 
@@ -24,14 +24,17 @@ pub struct Archives {
 
 impl Archives {
     /// The archives of a source, and of the updaters' own release.
-    pub fn of(prepared: Prepared, updater: Option<(ReleaseArchive, Option<TempDir>)>) -> Self {
-        let Prepared { goal, packed, temporary: release } = prepared;
+    pub fn of(
+        prepared: Prepared,
+        updater: Option<(ReleaseArchive, Option<TempDir>)>,
+        sources: &Sources,
+    ) -> Self {
+        let Prepared { goal, temporary: release, .. } = prepared;
         let (updater, kept) = updater.unzip();
-        let left_out = packed.map(|packed| packed.left_out).unwrap_or_default();
         Self {
             goal,
             updater,
-            left_out,
+            left_out: sources.left_out.clone(),
             _temporary: release.into_iter().chain(kept.flatten()).collect(),
         }
     }
@@ -42,7 +45,11 @@ impl Archives {
     }
 }
 
-/// Where the archives were that are not in the master's home. It is kept with the rollout.
+/// How many names are kept of what was not packed.
+const LEFT_OUT: usize = 1_000;
+
+/// Where the archives were that are not in the master's home, and what was left out when one was packed. It is
+/// kept with the rollout.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Sources {
@@ -50,11 +57,13 @@ pub struct Sources {
     pub archive: Option<(PathBuf, Option<PathBuf>)>,
     /// The updater's updater; else it is the updater that lies beside this program.
     pub updater: Option<PathBuf>,
+    /// The first thousand.
+    pub left_out: Vec<LeftOut>,
 }
 
 impl Sources {
-    /// Where the archive of a source is.
-    pub fn of(source: &Source, updater: Option<&PathBuf>) -> Self {
+    /// Where the archive of a source is, and what was not packed into it.
+    pub fn of(source: &Source, packed: Option<&Packed>, updater: Option<&PathBuf>) -> Self {
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let archive = match source {
             Source::Archive { path, manifest } => {
@@ -62,7 +71,9 @@ impl Sources {
             }
             Source::Root { .. } | Source::Release(_) => None,
         };
-        Self { archive, updater: updater.map(absolute) }
+        let left_out = packed.map(|packed| packed.left_out.as_slice()).unwrap_or_default();
+        let left_out = left_out.iter().take(LEFT_OUT).cloned().collect();
+        Self { archive, updater: updater.map(absolute), left_out }
     }
 
     /// Finds the archives of a plan again. What has changed since is not taken for them.
@@ -102,6 +113,6 @@ impl Sources {
                 Some(archive)
             }
         };
-        Ok(Archives { goal, updater, left_out: Vec::new(), _temporary: temporary })
+        Ok(Archives { goal, updater, left_out: self.left_out.clone(), _temporary: temporary })
     }
 }

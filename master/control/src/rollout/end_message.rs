@@ -94,3 +94,93 @@ fn merged(data: Value, message: &Message<'_>) -> Value {
         (own, _) => own,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use serde_json::json;
+    use store::{EventType, Events, KnownRelease};
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::rollout::testing::{Fleet, NEW, OLD, ends, looked, request};
+    use crate::updater_client::testing::{PeerRequest, digest};
+
+    /// What is told of a rollout of which `b-1` takes the release back, and `c-1` too.
+    async fn told(failures: u32, kind: EventType) -> Value {
+        let mut fleet = Fleet::new();
+        for name in ["a-1", "b-1", "c-1", "d-1"] {
+            let serve = move |mut call: PeerRequest| async move {
+                if looked(&mut call, OLD, None).await {
+                    return;
+                }
+                call.take_archive().await;
+                call.begin_stream().await;
+                let end = match name {
+                    "b-1" | "c-1" => ends("rolled_back", Some("rolled_back"), OLD, OLD),
+                    _ => ends("updated", None, OLD, NEW),
+                };
+                call.line(&end).await;
+            };
+            fleet.host(name, serve).await;
+        }
+        let release = KnownRelease {
+            digest: digest(NEW),
+            name: Some("agent".to_owned()),
+            version: Some("2.0".to_owned()),
+            sha: None,
+            size: 1,
+            packed_at: OffsetDateTime::UNIX_EPOCH,
+        };
+        fleet.store.add_release(&release).unwrap();
+        let mut asked = request(fleet.archive());
+        asked.policy.max_consecutive_failures = NonZeroU32::new(failures).unwrap();
+        asked.policy.parallel = NonZeroU32::MIN;
+        let summary = fleet.run(asked).await;
+        let events = fleet.store.events(Events::Rollout(summary.rollout), 1000).unwrap();
+        let of_it: Vec<_> = events.into_iter().filter(|event| event.kind == kind).collect();
+        assert_eq!(of_it.len(), 1, "{of_it:?}");
+        let mut data = of_it.into_iter().next().unwrap().data;
+        assert_eq!(data["look"], format!("swarm rollout show {}", summary.rollout.short()));
+        assert!(data["duration_ms"].is_u64(), "{data}");
+        data["failed"].as_array_mut().unwrap().sort_by_key(|failed| failed["host"].to_string());
+        data
+    }
+
+    fn failed(host: &str) -> Value {
+        json!({"host": host, "outcome": "rolled_back", "reason": "it died"})
+    }
+
+    fn is_told(data: &Value, expected: &Value) {
+        for (key, value) in expected.as_object().unwrap() {
+            assert_eq!(&data[key], value, "{key} in {data}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_end_says_what_ended_and_which_hosts_failed_and_why() {
+        let data = told(9, EventType::RolloutCompleted).await;
+        is_told(
+            &data,
+            &json!({
+                "kind": "update", "name": "agent", "version": "2.0", "selection": "--all",
+                "started_by": "ada", "outcomes": {"updated": 2, "rolled_back": 2},
+                "failed": [failed("b-1"), failed("c-1")],
+            }),
+        );
+    }
+
+    #[tokio::test]
+    async fn a_trip_names_every_host_that_failed() {
+        let data = told(2, EventType::RolloutTripped).await;
+        is_told(
+            &data,
+            &json!({
+                "kind": "update", "name": "agent", "version": "2.0",
+                "hosts": ["b-1", "c-1"], "failed": [failed("b-1"), failed("c-1")],
+            }),
+        );
+        assert_eq!(data["outcomes"]["rolled_back"], 2, "{data}");
+    }
+}

@@ -87,8 +87,25 @@ pub enum RolloutError {
 #[error("{words}")]
 pub struct Holder {
     pub(super) words: String,
-    /// Whether no process drives it, though it is not at rest.
-    pub left: bool,
+    pub(super) way_on: WayOn,
+}
+
+/// How a rollout that has hosts comes to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WayOn {
+    /// By itself.
+    Wait,
+    /// No process drives it; it has to be resumed.
+    Resume,
+    /// It waits for an operator's decision, and is not simply resumed.
+    Decide,
+}
+
+impl Holder {
+    /// Whether it does not come to its end by itself.
+    pub fn awaits_operator(&self) -> bool {
+        self.way_on != WayOn::Wait
+    }
 }
 
 fn named(locked: &Locked) -> String {
@@ -119,15 +136,21 @@ fn targets(targets: &BTreeMap<Digest, Vec<HostName>>) -> String {
 impl Explain for RolloutError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Locked(locked, Holder { left: true, .. }) => Some(format!(
-                "go on with it: swarm rollout resume {id}; or take back what it did: swarm rollout \
-                 rollback {id}; or leave all as it is: swarm rollout abort {id}",
-                id = locked.rollout
-            )),
-            Self::Locked(locked, _) => Some(format!(
-                "wait for it with --wait 10m, or see: swarm rollout show {}",
-                locked.rollout
-            )),
+            Self::Locked(Locked { rollout: id, .. }, Holder { way_on, .. }) => {
+                let go_on = match way_on {
+                    WayOn::Wait => {
+                        return Some(format!(
+                            "wait for it with --wait 10m, or see: swarm rollout show {id}"
+                        ));
+                    }
+                    WayOn::Resume => format!("go on with it: swarm rollout resume {id}"),
+                    WayOn::Decide => format!("go on all the same: swarm rollout continue {id}"),
+                };
+                Some(format!(
+                    "{go_on}; or take back what it did: swarm rollout rollback {id}; or leave all as it \
+                     is: swarm rollout abort {id}"
+                ))
+            }
             Self::Quarantined { release, .. } => Some(format!(
                 "send a repaired one; or, if the fault was elsewhere, lift it with: swarm release \
                  forgive {} --because TEXT",

@@ -84,6 +84,13 @@ impl HostOrders {
         answered::lasted(result, begun.elapsed())
     }
 
+    /// The result of a host that is left out by now: nothing was done there.
+    pub(super) fn skipped(&self, host: &HostName, reason: &SkipReason) -> HostResult {
+        let from = self.planned(host).and_then(|planned| planned.from);
+        HostResult { from, to: from, ..HostResult::new(host, HostOutcome::Skipped) }
+            .with_reason(ResultCode::from(reason.code().to_owned()), &reason.to_string())
+    }
+
     /// What became of an order that may have been given before, of a host that is left out by now. One that it
     /// never got is not given again.
     pub(super) async fn take_if_given(
@@ -95,10 +102,7 @@ impl HostOrders {
         progress: ProgressCallback,
     ) -> HostResult {
         let begun = Instant::now();
-        let skipped = || {
-            HostResult::new(host, HostOutcome::Skipped)
-                .with_reason(ResultCode::from(reason.code().to_owned()), &reason.to_string())
-        };
+        let skipped = || self.skipped(host, reason);
         let Some(pending) = self.pending_order(host, order) else { return skipped() };
         let result = match client.recover_outcome(&self.plan.app, &pending.key, progress).await {
             Ok(Some(answer)) => pending.result(host, answer),

@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use crate::home::Home;
 use crate::interrupt::Interrupt;
 use crate::notify::{Hook, Notifier};
-use crate::rollout::error::Holder;
+use crate::rollout::error::{Holder, WayOn};
 use crate::rollout::host_orders::HostOrders;
 use crate::rollout::ledger::{StoreLedger, last_shown};
 use crate::rollout::process::CrashPoint;
@@ -284,7 +284,13 @@ impl Rollouts<'_> {
         let driver = self.driver(locked.rollout)?;
         let is_gone = driver.is_none() && !state.is_idle();
         // A rollout that is paused waits for an operator, and for nothing else.
-        let left = is_gone || (driver.is_none() && matches!(state.status().0, Status::Paused(_)));
+        let way_on = match state.status().0 {
+            _ if driver.is_some() => WayOn::Wait,
+            Status::Paused(why) if why.needs_decision() => WayOn::Decide,
+            Status::Paused(_) => WayOn::Resume,
+            _ if is_gone => WayOn::Resume,
+            _ => WayOn::Wait,
+        };
         let driver = match driver {
             Some(driver) => format!("; driven by {driver}"),
             None if is_gone => "; the swarm process that drove it is gone".to_owned(),
@@ -295,7 +301,7 @@ impl Rollouts<'_> {
             when(*started_at),
             describe_rollout(&state)
         );
-        Ok(RolloutError::Locked(locked, Holder { words, left }))
+        Ok(RolloutError::Locked(locked, Holder { words, way_on }))
     }
 }
 

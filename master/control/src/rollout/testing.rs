@@ -114,7 +114,8 @@ impl Fleet {
     }
 
     pub(super) async fn plan(&self, request: &RolloutRequest) -> Result<Plan, RolloutError> {
-        build(request, inspect(&self.members, &request.app).await, now())
+        let inspected = inspect(&self.members, &request.app, request.goal.target()).await;
+        build(request, inspected, now())
     }
 
     pub(super) async fn run(&mut self, request: RolloutRequest) -> Summary {

@@ -177,7 +177,7 @@ async fn what_a_host_was_asked_for_stays_unless_it_refuses_the_order_itself() {
 async fn lesson_43_a_host_on_the_target_is_not_updated_again() {
     let mut fleet = Fleet::new();
     let serve = |mut call: PeerRequest| async move {
-        call.json(200, &runs(NEW, true)).await;
+        looked(&mut call, NEW, None).await;
     };
     let requests = fleet.host("web-1", serve).await;
     let asked = request(fleet.archive());

@@ -92,15 +92,13 @@ impl<'a> Updaters<'a> {
             return None;
         };
         let reason = self.skip_reason(host)?;
-        let (code, detail) = (ResultCode::from(reason.code().to_owned()), reason.to_string());
-        let host = host.clone();
-        Some(match command {
-            Command::Order { .. } => {
-                let result = HostResult::new(&host, HostOutcome::Skipped);
-                Event::OrderEnded { result: Box::new(result.with_reason(code, &detail)) }
-            }
-            _ => Event::Observed { host, observation: Observation::Refused { code, detail } },
-        })
+        if matches!(command, Command::Order { .. }) {
+            let result = Box::new(self.orders.skipped(host, &reason));
+            return Some(Event::OrderEnded { result });
+        }
+        let code = ResultCode::from(reason.code().to_owned());
+        let observation = Observation::Refused { code, detail: reason.to_string() };
+        Some(Event::Observed { host: host.clone(), observation })
     }
 
     /// Why a host is left out of rollouts by now. A store that cannot be read ends the rollout where it is

@@ -79,6 +79,11 @@ impl UpdaterClient {
         self.get("/releases").await
     }
 
+    /// `GET /releases`, where the host looks through its copy of a release. An older updater only lists it.
+    pub async fn releases_checked(&self, release: Digest) -> Result<Releases, ClientError> {
+        self.get(&format!("/releases?check={release}")).await
+    }
+
     /// `GET /history`: what was done to an app on its host. None of it from an updater that does not know
     /// the route yet; what this version does not know is passed over.
     pub async fn history(&self, app: &AppName) -> Result<Vec<HostHistoryEntry>, ClientError> {

@@ -20,6 +20,8 @@ pub struct OrderResult {
     /// The code of what went wrong.
     pub code: Option<ResultCode>,
     pub detail: Option<String>,
+    /// Whether the release was left again for the host's own fault, by the host's word.
+    pub host_fault: bool,
     /// The last lines of what the build or the agent printed.
     pub output: Vec<String>,
     /// Which transaction it was.
@@ -44,6 +46,7 @@ impl OrderResult {
             status,
             code: code(value).or_else(|| problem?.code.clone()),
             detail: problem.and_then(|problem| problem.detail.clone()).or_else(|| notes(value)),
+            host_fault: problem.is_some_and(|problem| problem.host_fault),
             output: problem.map(|problem| problem.output.clone()).unwrap_or_default(),
             transaction: typed(value, "transaction").or_else(|| problem?.transaction.clone()),
             from: typed(value, "from"),
@@ -82,6 +85,7 @@ impl OrderResult {
                 Some(detail) => format!("{detail}{}", entry.unwrap_or_default()),
                 None => format!("it answered {http_status}: {}", shown(value)),
             }),
+            host_fault: value.get("host_fault") == Some(&Value::Bool(true)),
             output: output(value),
             transaction: typed(value, "transaction"),
             from: typed(value, "from"),
@@ -97,6 +101,7 @@ impl OrderResult {
             status: Status::Confirming,
             code: None,
             detail: None,
+            host_fault: false,
             output: Vec::new(),
             transaction: Some(transaction.clone()),
             from: None,
@@ -126,6 +131,7 @@ impl OrderResult {
             },
             code: last.code.clone().map(ResultCode::from),
             detail: last.detail.clone(),
+            host_fault: last.host_fault,
             output: Vec::new(),
             transaction: Some(last.transaction.clone()),
             from: last.from,

@@ -50,6 +50,7 @@ fn planned(fleet: &mut Fleet, host: u32, release: Digest, now: Time) -> PlannedH
         from: from.filter(|_| reaches),
         to: Some(release),
         bytes: BYTES,
+        mends: false,
         code: None,
         detail: None,
         updater: None,

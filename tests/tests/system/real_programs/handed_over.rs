@@ -5,13 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Result, anyhow, ensure};
-use fleet_tests::Tree;
-
-use super::story::Story;
+use fleet_tests::{Example, Story, Tree};
 
 /// A program that is handed over, with the environment that its page says to set.
 fn handed_over(example: &str, user: &'static str, environment: &str) -> Result<Story> {
-    Story::begin(example, user, |setup| {
+    Story::begin(Example::named(example), user, |setup| {
         setup
             .handover()
             .health("ready_url", "'http://{agent}/'")
@@ -43,7 +41,7 @@ fn loses_nothing(story: &Story, file: &str, without: Option<(&str, &str)>) -> Re
     let ran = story
         .updates(&release(2)?)
         .and_then(|()| story.says("/", "release 2"))
-        .and_then(|()| story.goes_back())
+        .and_then(|()| story.goes_back().map(drop))
         .and_then(|()| story.says("/", "release 1"));
     ended.store(true, Ordering::SeqCst);
     let answered = client.join().map_err(|_| anyhow!("the client panicked"))??;

@@ -3,5 +3,6 @@
 //! is looked at, whatever it has done to hide.
 
 mod handed_over;
+mod locked;
 mod servers;
-mod story;
+mod static_site;

@@ -7,9 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::Tree;
-
-use super::story::Story;
+use fleet_tests::{Story, Tree};
 
 /// Whether the program is there: it is no test where it is not.
 fn is_installed(path: &str, package: &str) -> Result<()> {
@@ -17,52 +15,92 @@ fn is_installed(path: &str, package: &str) -> Result<()> {
     Ok(())
 }
 
-/// As [`upgraded_and_back`], and then stopped.
-fn lives(story: &Story, file: &str, broken: (&str, &str, &str)) -> Result<()> {
-    upgraded_and_back(story, file, broken)?;
-    story.stops()
+/// A server whose example answers `release 1`.
+struct Server {
+    example: &'static str,
+    user: &'static str,
+    /// Its program, and the package that has it.
+    program: &'static str,
+    package: &'static str,
+    /// The file that has the answer.
+    answers_from: &'static str,
+    /// What makes a bad release: in this file, this part is replaced with that.
+    broken_by: (&'static str, &'static str, &'static str),
 }
 
-/// A program that answers `release 1` from this file: upgraded, broken by `(file, part, with)`, gone back with.
-fn upgraded_and_back(story: &Story, file: &str, broken: (&str, &str, &str)) -> Result<()> {
-    story.updates(&story.release()?)?;
-    story.says("/", "release 1")?;
-    let second = || story.changed(file, "release 1", "release 2");
-    story.updates(&second()?)?;
-    story.says("/", "release 2")?;
-    story.undoes(&story.changed(broken.0, broken.1, broken.2)?)?;
-    story.says("/", "release 2")?;
-    story.goes_back()?;
-    story.says("/", "release 1")
+impl Server {
+    /// Upgraded, broken, gone back with, and stopped.
+    fn lives(&self) -> Result<()> {
+        self.upgraded_and_back()?.stops()
+    }
+
+    /// The same up to the stop.
+    fn upgraded_and_back(&self) -> Result<Story> {
+        is_installed(self.program, self.package)?;
+        let story = Story::of(self.example, self.user)?;
+        story.updates(&story.release()?)?;
+        story.says("/", "release 1")?;
+        story.updates(&story.changed(self.answers_from, "release 1", "release 2")?)?;
+        story.says("/", "release 2")?;
+        let (file, part, with) = self.broken_by;
+        story.undoes(&story.changed(file, part, with)?)?;
+        story.says("/", "release 2")?;
+        story.goes_back()?;
+        story.says("/", "release 1")?;
+        Ok(story)
+    }
 }
 
 #[test]
 fn nginx() -> Result<()> {
-    is_installed("/usr/sbin/nginx", "nginx-light")?;
-    let story = Story::of("nginx", "lp")?;
-    lives(&story, "html/index.html", ("nginx.conf", "root html;", "no_such_directive;"))
+    let server = Server {
+        example: "nginx",
+        user: "lp",
+        program: "/usr/sbin/nginx",
+        package: "nginx-light",
+        answers_from: "html/index.html",
+        broken_by: ("nginx.conf", "root html;", "no_such_directive;"),
+    };
+    server.lives()
 }
 
 #[test]
 fn php() -> Result<()> {
-    is_installed("/usr/bin/php", "php-cli")?;
-    let story = Story::of("php", "news")?;
-    lives(&story, "public/index.php", ("release.toml", "\"public\"", "\"gone\""))
+    let server = Server {
+        example: "php",
+        user: "news",
+        program: "/usr/bin/php",
+        package: "php-cli",
+        answers_from: "public/index.php",
+        broken_by: ("release.toml", "\"public\"", "\"gone\""),
+    };
+    server.lives()
 }
 
 #[test]
 fn gunicorn() -> Result<()> {
-    is_installed("/usr/bin/gunicorn", "gunicorn")?;
-    let story = Story::of("gunicorn", "irc")?;
-    let broken = ("app.py", "def app(", "import no_such_module\n\n\ndef app(");
-    lives(&story, "app.py", broken)
+    let server = Server {
+        example: "gunicorn",
+        user: "irc",
+        program: "/usr/bin/gunicorn",
+        package: "gunicorn",
+        answers_from: "app.py",
+        broken_by: ("app.py", "def app(", "import no_such_module\n\n\ndef app("),
+    };
+    server.lives()
 }
 
 #[test]
 fn puma() -> Result<()> {
-    is_installed("/usr/bin/puma", "puma")?;
-    let story = Story::of("puma", "list")?;
-    upgraded_and_back(&story, "config.ru", ("puma.rb", "workers 2", "no_such_setting 2"))?;
+    let server = Server {
+        example: "puma",
+        user: "list",
+        program: "/usr/bin/puma",
+        package: "puma",
+        answers_from: "config.ru",
+        broken_by: ("puma.rb", "workers 2", "no_such_setting 2"),
+    };
+    let story = server.upgraded_and_back()?;
     // The socket beside the program's own files, as its documentation has it.
     let current = story.host()?.current().context("a release")?;
     UnixStream::connect(current.join("tmp/sockets/puma.sock")).context("connect to puma.sock")?;
@@ -71,10 +109,15 @@ fn puma() -> Result<()> {
 
 #[test]
 fn node() -> Result<()> {
-    is_installed("/usr/bin/node", "nodejs")?;
-    let story = Story::of("node", "backup")?;
-    let broken = ("server.js", "require('http')", "require('no-such-module')");
-    lives(&story, "server.js", broken)
+    let server = Server {
+        example: "node",
+        user: "backup",
+        program: "/usr/bin/node",
+        package: "nodejs",
+        answers_from: "server.js",
+        broken_by: ("server.js", "require('http')", "require('no-such-module')"),
+    };
+    server.lives()
 }
 
 #[test]

@@ -28,7 +28,9 @@ impl Engine {
     pub(super) fn build(&mut self) -> Result<(), Failure> {
         let digest = self.ordered_release()?;
         let settings = &self.app.settings;
-        if settings.is_kept(&digest)? && settings.is_undamaged(&digest) {
+        let kept = settings.is_kept(&digest)?;
+        let damage = kept.then(|| settings.said_damage(&digest)).flatten();
+        if kept && damage.is_none() {
             // It may be what runs. What was received is swept at the end.
             return Ok(());
         }
@@ -41,6 +43,9 @@ impl Engine {
             checkpoint("built");
             self.complete(&release, digest, &manifest, &plan)?;
             self.built = Some(plan);
+            self.notes.extend(
+                damage.map(|damage| format!("its copy here was damaged and is replaced: {damage}")),
+            );
             Ok(())
         });
         if built.is_err() {

@@ -58,6 +58,7 @@ impl Engine {
             status.phase = Phase::Idle;
             status.since = wall_clock();
             status.running = None;
+            status.from = None;
             status.to = None;
             status.undoes_to = None;
         });

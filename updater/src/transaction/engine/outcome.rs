@@ -9,7 +9,7 @@ use super::Engine;
 use crate::release::Slot;
 use crate::sys::wall_clock;
 use crate::transaction::machine::Direction;
-use crate::transaction::{Failure, ProbeState};
+use crate::transaction::{Failure, FailureOrigin, ProbeState};
 
 impl Engine {
     /// Whether it ended on the release that was ordered.
@@ -60,6 +60,7 @@ impl Engine {
         problem.to = self.active_after(outcome);
         problem.target = self.journal.to;
         problem.stranded = outcome == Outcome::Stranded;
+        problem.host_fault = self.failed_for_the_host(outcome);
         if outcome == Outcome::RolledBack && problem.to.is_none() {
             problem.detail =
                 format!("{}; nothing was here before, so nothing runs", problem.detail);
@@ -72,6 +73,15 @@ impl Engine {
         let said = std::iter::once(&problem.detail).chain(&self.notes);
         problem.detail = said.map(String::as_str).collect::<Vec<_>>().join("; ");
         Some(problem)
+    }
+
+    /// Whether the release was switched to and left again for what is the host's own fault.
+    fn failed_for_the_host(&self, outcome: Outcome) -> bool {
+        let of_the_host = |failure: &Failure| {
+            failure.origin == FailureOrigin::Host && failure.problem.code != Code::Interrupted
+        };
+        matches!(outcome, Outcome::RolledBack | Outcome::Stranded)
+            && self.journal.failure.as_ref().is_some_and(of_the_host)
     }
 
     /// Its line in the history.
@@ -87,6 +97,7 @@ impl Engine {
             outcome,
             code: problem.map(|problem| problem.code.clone()),
             detail: problem.map(|problem| problem.detail.clone()).or_else(|| self.noted()),
+            host_fault: problem.is_some_and(|problem| problem.host_fault),
             from: self.journal.from,
             to: self.active_after(outcome),
             target: self.journal.to,

@@ -37,7 +37,11 @@ impl Engine {
             checkpoint("proven");
             return Ok(());
         }
-        Err(self.unproven(&detail, instance.as_ref()))
+        let failure = self.unproven(&detail, instance.as_ref());
+        if instance.is_none() {
+            return Err(failure);
+        }
+        Err(self.or_of_who_has_the_port(failure, instance.as_ref()))
     }
 
     /// A probe that is wrong in itself, as the program shows that runs, would take back every release: it is

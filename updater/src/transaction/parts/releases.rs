@@ -103,20 +103,16 @@ impl AppSettings {
         }
     }
 
-    /// Whether a release reads as it was after its build. One that does not read is no better than a damaged
-    /// one where its archive is at hand.
-    pub fn is_undamaged(&self, digest: &Digest) -> bool {
-        let app = &self.name;
-        match self.damage(digest) {
-            Ok(None) => return true,
-            Ok(Some(lost)) => {
-                tracing::warn!(%app, "{app}: {digest} is damaged: {lost} is not as it was after its build");
-            }
-            Err(failure) => {
-                tracing::warn!(%app, "{app}: {digest} cannot be looked through: {}", failure.problem.detail);
-            }
-        }
-        false
+    /// Why a release does not read as it was after its build, in words. One that does not read is no better
+    /// than a damaged one where its archive is at hand.
+    pub fn said_damage(&self, digest: &Digest) -> Option<String> {
+        let (app, short) = (&self.name, digest.short());
+        let damage = match self.damage(digest) {
+            Ok(lost) => format!("{} is not as it was after its build", lost?),
+            Err(failure) => format!("it cannot be looked through: {}", failure.problem.detail),
+        };
+        tracing::warn!(%app, "{app}: {short} is damaged here: {damage}");
+        Some(damage)
     }
 
     /// Whether a release is whole on the disk. Its own record is not enough: a build could have
@@ -201,12 +197,17 @@ impl AppSettings {
         }
     }
 
-    /// All releases that are whole on the disk, for `GET /releases`.
-    pub fn releases(&self) -> std::io::Result<AppReleases> {
+    /// All releases that are whole on the disk, for `GET /releases`; of `checked`, whether it is damaged.
+    pub fn releases(&self, checked: Option<Digest>) -> std::io::Result<AppReleases> {
         let states = self.release_states().unwrap_or_default();
         let stored = self.layout.stored()?.into_iter();
         let kept = stored.filter(|digest| self.is_kept(digest).unwrap_or(true));
-        let mut releases: Vec<_> = kept.map(|digest| self.shown_release(digest, &states)).collect();
+        let shown = |digest| {
+            let damage =
+                checked.filter(|it| *it == digest).and_then(|digest| self.said_damage(&digest));
+            Release { damage, ..self.shown_release(digest, &states) }
+        };
+        let mut releases: Vec<_> = kept.map(shown).collect();
         releases.sort_by_key(|release| std::cmp::Reverse(release.installed_at));
         Ok(AppReleases {
             active: self.layout.slot(Slot::Active)?,
@@ -247,6 +248,7 @@ impl AppSettings {
             failed_at: state.and_then(|state| state.failed_at),
             failure: state.and_then(|state| state.failure.clone()),
             quarantined: states.quarantined(&digest),
+            damage: None,
             path: path.display().to_string(),
         }
     }

@@ -26,6 +26,9 @@ pub struct Status {
     pub began: OffsetDateTime,
     /// The number of the connection that its order came on.
     pub connection: u64,
+    /// The release before the running transaction.
+    pub from: Option<Digest>,
+    /// The release that it was ordered to go to.
     pub to: Option<Digest>,
     /// Where the running transaction goes if it is asked to end now, where that undoes an update.
     pub undoes_to: Option<Digest>,
@@ -100,6 +103,7 @@ impl StatusBoard {
             status.since = journal.since;
             status.began = journal.started_at;
             status.running = Some((journal.transaction.clone(), journal.kind));
+            status.from = journal.from;
             status.to = journal.to;
             // From here on the new release is the one that is active.
             let proving =
@@ -141,6 +145,7 @@ impl Status {
             running: None,
             began: now,
             connection: 0,
+            from: None,
             to: None,
             undoes_to: None,
             agent: AgentProcess::None,

@@ -120,7 +120,10 @@ unsafe fn keep(child: libc::pid_t, of: KeeperOf, watched: &libc::sigset_t) -> ! 
                 break;
             }
         }
-        end_all_children(child);
+        match of {
+            KeeperOf::Command { .. } => end_all_children(child),
+            KeeperOf::Agent { .. } => end_all_in_rounds(child),
+        }
         match ended {
             Some(status) if libc::WIFEXITED(status) => libc::_exit(libc::WEXITSTATUS(status)),
             Some(status) if libc::WIFSIGNALED(status) => die_of(libc::WTERMSIG(status)),
@@ -172,11 +175,46 @@ unsafe fn end_all_children(group: libc::pid_t) {
             }
             before = children;
             if alive > 0 {
-                let pause = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
-                libc::nanosleep(&raw const pause, std::ptr::null_mut());
+                pause();
             }
         }
         while libc::waitpid(-1, std::ptr::null_mut(), 0) != -1 || was_interrupted() {}
+    }
+}
+
+/// The same for what has no bound on its processes: the dead would fill the machine's numbers, and what forks
+/// on and on would be ahead of a look at all of them. So they are reaped in each round: no other process can
+/// have the number of a child before that, and when there is no child, there is nothing that descends from one.
+unsafe fn end_all_in_rounds(group: libc::pid_t) {
+    // SAFETY: as in `fork_under_keeper`.
+    unsafe {
+        loop {
+            let Some((_, alive)) = kill_children() else {
+                libc::kill(-group, libc::SIGKILL);
+                return;
+            };
+            let reaped = loop {
+                let reaped = libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG);
+                if reaped <= 0 && !(reaped == -1 && was_interrupted()) {
+                    break reaped;
+                }
+            };
+            if reaped == -1 {
+                return;
+            }
+            if alive > 0 {
+                pause();
+            }
+        }
+    }
+}
+
+/// A millisecond.
+unsafe fn pause() {
+    let pause = libc::timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+    // SAFETY: as in `fork_under_keeper`; the time is on the stack.
+    unsafe {
+        libc::nanosleep(&raw const pause, std::ptr::null_mut());
     }
 }
 

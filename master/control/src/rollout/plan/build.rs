@@ -82,6 +82,7 @@ fn planned(
         from: None,
         to: request.goal.target(),
         bytes: 0,
+        mends: false,
         code: None,
         detail: None,
         updater: None,
@@ -170,8 +171,14 @@ fn of_found(
             note.unwrap_or_else(|| "it has no release to go back to".to_owned()),
         );
     };
-    let blank = PlannedHost { detail: to_be_started(&seen), ..blank };
-    let again = request.policy.options.force || seen.is_to_be_started();
+    let HostCopy { has, mends } = match HostCopy::of(request, releases.as_ref(), (from, to)) {
+        Ok(copy) => copy,
+        Err(damage) => return refuse(&blank, Code::UnknownRelease.into(), damage),
+    };
+    let detail = mends.clone().or_else(|| to_be_started(&seen, to));
+    let mends = mends.is_some();
+    let blank = PlannedHost { detail, mends, ..blank };
+    let again = request.policy.options.force || mends || seen.is_to_be_started();
     if from == Some(to) && !again {
         let action = if updater.is_some() { Action::UpdateSelf } else { Action::AlreadyCurrent };
         let Some(reason) = seen.unwell() else {
@@ -194,7 +201,6 @@ fn of_found(
         );
         return refuse(&blank, Code::NotSupported.into(), detail);
     }
-    let has = releases.iter().flat_map(|kept| &kept.releases).any(|kept| kept.digest == to);
     if let (Goal::Push(archive), Some(room)) = (&request.goal, app.room)
         && !has
         && room < archive.bytes
@@ -210,13 +216,64 @@ fn of_found(
     PlannedHost { action, bytes, updater, detail, ..blank }
 }
 
-/// What happens besides to a program that does not run, or was not proven.
-fn to_be_started(app: &AppReport) -> Option<String> {
-    let active = app.active?.short();
-    if app.is_stopped() {
-        return Some(format!("{active} was stopped on the host; its program will be started"));
+/// The host's own copy of the release that it goes to.
+struct HostCopy {
+    /// Whether it has a whole one.
+    has: bool,
+    /// What is not so of the one that it runs, where the archive mends that.
+    mends: Option<String>,
+}
+
+impl HostCopy {
+    /// Without an archive, a damaged one is refused, with what is damaged.
+    fn of(
+        request: &RolloutRequest,
+        kept: Option<&AppReleases>,
+        (from, to): (Option<Digest>, Digest),
+    ) -> Result<Self, String> {
+        let short = to.short();
+        let copy = kept.and_then(|kept| kept.releases.iter().find(|kept| kept.digest == to));
+        let damage = copy.and_then(|copy| copy.damage.as_deref());
+        let comes = matches!(request.goal, Goal::Push(_));
+        let amiss = match (damage, copy, kept) {
+            (Some(damage), ..) if !comes => {
+                return Err(format!(
+                    "its copy of {short} is damaged, {damage}; push its archive with: swarm update"
+                ));
+            }
+            (Some(damage), ..) => {
+                format!("its copy of {short} is damaged, and is sent anew: {damage}")
+            }
+            (None, Some(_), _) => return Ok(Self { has: true, mends: None }),
+            (None, None, Some(_)) => {
+                format!("it runs {short}, but its files are gone; it is sent anew")
+            }
+            (None, None, None) => format!(
+                "its copy of {short} could not be looked through; it is sent anew if it is damaged"
+            ),
+        };
+        Ok(Self { has: false, mends: Some(amiss).filter(|_| comes && from == Some(to)) })
     }
-    app.stranded.then(|| format!("{active} could not be proven; its program will be started again"))
+}
+
+/// What happens besides to a program that does not run, or was not proven.
+fn to_be_started(app: &AppReport, to: Digest) -> Option<String> {
+    let active = app.active?;
+    let (short, again) = (active.short(), active == to);
+    match (app.is_stopped(), app.stranded) {
+        (true, _) if again => {
+            Some(format!("{short} was stopped on the host; its program will be started"))
+        }
+        (true, _) => Some(format!(
+            "{short} was stopped on the host; the program of {} will be started",
+            to.short()
+        )),
+        (false, true) if again => {
+            Some(format!("{short} could not be proven; its program will be started again"))
+        }
+        (false, true) => Some(format!("{short} could not be proven")),
+        (false, false) => None,
+    }
 }
 
 /// Why the host would refuse to go there.

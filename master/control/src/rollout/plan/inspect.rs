@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine::Observation;
-use protocol::{AppName, AppReleases, Health, HostName};
+use protocol::{AppName, AppReleases, Digest, Health, HostName};
 use store::SkipReason;
 
 use crate::fleet::{Member, ask_hosts};
@@ -31,8 +31,9 @@ pub struct InspectedHost {
     pub releases: Option<AppReleases>,
 }
 
-/// Asks all of them, and gives them back in their order.
-pub async fn inspect(members: &[Member], app: &AppName) -> Vec<Inspected> {
+/// Asks all of them, and gives them back in their order. Each looks through its copy of `target`, where all
+/// go to one release.
+pub async fn inspect(members: &[Member], app: &AppName, target: Option<Digest>) -> Vec<Inspected> {
     let tasks = members.iter().map(|member| {
         let app = app.clone();
         let client = match (member.skip.clone(), &member.client) {
@@ -42,7 +43,9 @@ pub async fn inspect(members: &[Member], app: &AppName) -> Vec<Inspected> {
         };
         let task = async move {
             match client {
-                Ok(client) => Ok(ask(&client, &app).await.map_err(|error| unreachable(&error))),
+                Ok(client) => {
+                    Ok(ask(&client, &app, target).await.map_err(|error| unreachable(&error)))
+                }
                 Err(found) => found,
             }
         };
@@ -69,8 +72,16 @@ pub fn seen_above(inspected: &[Inspected], epoch: u64) -> Option<(HostName, u64)
 }
 
 /// A host whose releases cannot be listed still says how it is.
-async fn ask(client: &UpdaterClient, app: &AppName) -> Result<InspectedHost, ClientError> {
+async fn ask(
+    client: &UpdaterClient,
+    app: &AppName,
+    target: Option<Digest>,
+) -> Result<InspectedHost, ClientError> {
     let health = client.fresh_health().await?;
-    let releases = client.releases().await.ok().and_then(|mut all| all.apps.remove(app));
+    let releases = match target {
+        Some(target) => client.releases_checked(target).await,
+        None => client.releases().await,
+    };
+    let releases = releases.ok().and_then(|mut all| all.apps.remove(app));
     Ok(InspectedHost { health, releases })
 }

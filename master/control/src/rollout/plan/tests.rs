@@ -91,6 +91,38 @@ async fn lesson_39_a_plan_asks_nothing_that_changes_anything() {
 }
 
 #[tokio::test]
+async fn a_host_whose_copy_is_damaged_or_unknown_is_not_called_current() {
+    let mut fleet = Fleet::new();
+    for name in ["a-damaged", "b-whole", "c-gone", "d-silent"] {
+        let serve = move |mut call: PeerRequest| async move {
+            if call.is("GET /health") {
+                return call.json(200, &runs(NEW, true)).await;
+            }
+            assert!(call.is(&format!("GET /releases?check={} ", digest(NEW))), "{}", call.head);
+            let mut kept = keeps(NEW, None, &[]);
+            let releases = &mut kept["apps"]["agent"]["releases"];
+            match name {
+                "a-damaged" => releases[0]["damage"] = "bin/agent is another".into(),
+                "c-gone" => *releases = serde_json::json!([]),
+                "d-silent" => return call.json(500, &serde_json::json!({})).await,
+                _ => {}
+            }
+            call.json(200, &kept).await;
+        };
+        fleet.host(name, serve).await;
+    }
+    let planned = by_name(&fleet, fleet.archive()).await;
+    let found: Vec<_> = planned.iter().map(|host| (host.action, host.bytes, host.mends)).collect();
+    let sent_anew = (Action::Update, 500_000, true);
+    assert_eq!(found, [sent_anew, (Action::AlreadyCurrent, 0, false), sent_anew, sent_anew]);
+    assert!(planned[0].detail.as_ref().unwrap().ends_with("bin/agent is another"));
+
+    let planned = by_name(&fleet, Goal::Back(Some(digest(NEW)))).await;
+    let codes: Vec<_> = planned.iter().map(|host| host.code.clone()).collect();
+    assert_eq!(codes, [Some(Code::UnknownRelease.into()), None, None, None]);
+}
+
+#[tokio::test]
 async fn a_plan_of_a_rollback_names_where_each_host_goes() {
     let mut fleet = Fleet::new();
     host(&mut fleet, "a-1", NEW, Some(OLD), &[]).await;
