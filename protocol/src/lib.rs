@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 mod agent_health;
+mod build_files;
 mod build_section;
 mod command;
 mod digest;
@@ -36,6 +37,9 @@ mod transaction_result;
 mod words;
 
 pub use agent_health::{AgentDeath, LastProbe};
+pub use build_files::{
+    GUESSED_BUILD_FILES, is_setup_cfg_of_project, unguessed_build_file, unguessed_words,
+};
 pub use build_section::{BuildSection, LockUse, PythonSection, Requirements};
 pub use command::{Command, program_command, run_or_command};
 pub use digest::{Digest, DigestError, content_digest, parse_content_digest};

@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::lchown;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ use updater::release::Layout;
 use crate::authority::tls_as;
 use crate::faults::CallInterceptor;
 use crate::{
-    Answer, Ca, Call, Client, Daemon, LONG, RawConnection, Release, Sandbox, Setup, eventually,
-    memory_of,
+    Answer, Ca, Call, Client, Daemon, LONG, Output, RawConnection, Release, Sandbox, Setup,
+    eventually, memory_of, program,
 };
 
 /// One host as most tests want it: in a sandbox of its own, with its updater running.
@@ -258,6 +259,16 @@ impl Host {
     /// When the identity cannot be read.
     pub fn client_as(&self, identity: Option<&Paths>) -> Result<Client> {
         Client::new(self.address, &tls_as(identity)?)
+    }
+
+    /// Types a command of `updater` on this host.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn local(&self, arguments: &[&str]) -> Result<Output> {
+        let (first, rest) = arguments.split_first().context("a command")?;
+        let mut command = Command::new(program("updater")?);
+        Output::of(command.arg(first).arg("--config").arg(self.config()).args(rest))
     }
 
     /// Pushes a release and waits for the end.

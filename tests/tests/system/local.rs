@@ -11,39 +11,33 @@ use insta::assert_snapshot;
 use protocol::CallerKind;
 use serde_json::Value;
 
-fn updater(host: &Host, arguments: &[&str]) -> Result<Output> {
-    let mut command = Command::new(program("updater")?);
-    let (first, rest) = arguments.split_first().context("a command")?;
-    Output::of(command.arg(first).arg("--config").arg(host.config()).args(rest))
-}
-
 #[test]
 fn a_host_is_rolled_back_on_the_spot_whether_its_updater_runs_or_not() -> Result<()> {
     let host = host()?;
     let (one, two) = (Tree::healthy("one")?, Tree::healthy("two")?);
     host.push(&one)?.result()?;
     host.push(&two)?.result()?;
-    let status = updater(&host, &["status"])?.good()?;
+    let status = host.local(&["status"])?.good()?;
     assert!(status.stdout.contains(&two.digest.to_string()), "{status:?}");
 
-    updater(&host, &["rollback"])?.good()?;
+    host.local(&["rollback"])?.good()?;
     host.runs(&one.digest)?;
     let forward = |output: &Output| {
         output.code == 1 && output.stderr.contains(&format!("updater rollback --to {}", two.digest))
     };
-    let again = updater(&host, &["rollback"])?;
+    let again = host.local(&["rollback"])?;
     assert!(forward(&again), "{again:?}");
     let last = host.idle()?.last.context("a last transaction")?;
     assert_eq!(last.caller, CallerKind::Local);
 
     host.kill()?;
-    let json: Value = updater(&host, &["status", "--json"])?.json()?;
+    let json: Value = host.local(&["status", "--json"])?.json()?;
     assert_eq!(json["updater"], Value::Null);
-    let again = updater(&host, &["rollback"])?;
+    let again = host.local(&["rollback"])?;
     assert!(forward(&again), "{again:?}");
     host.runs(&one.digest)?;
     assert_eq!(json["apps"]["agent"]["active"]["digest"], one.digest.to_string());
-    updater(&host, &["rollback", "--to", &two.digest.to_string()])?.good()?;
+    host.local(&["rollback", "--to", &two.digest.to_string()])?.good()?;
     host.runs(&two.digest)?;
     // The daemon finds what was done without it.
     host.start()?;
@@ -55,7 +49,7 @@ fn a_host_is_rolled_back_on_the_spot_whether_its_updater_runs_or_not() -> Result
 #[test]
 fn a_check_says_all_that_is_wrong_at_once() -> Result<()> {
     let host = Host::alone_and_idle(&Setup::default())?;
-    updater(&host, &["check"])?.good()?;
+    host.local(&["check"])?.good()?;
     let text = fs::read_to_string(host.config())?;
     let faults = [
         // What cannot be understood, and what cannot be meant.
@@ -66,7 +60,7 @@ fn a_check_says_all_that_is_wrong_at_once() -> Result<()> {
     for pair in faults {
         let wrong = pair.iter().fold(text.clone(), |text, (from, to)| text.replace(from, to));
         fs::write(host.config(), wrong)?;
-        let output = updater(&host, &["check"])?;
+        let output = host.local(&["check"])?;
         assert_eq!(output.code, 1, "{output:?}");
         let said = format!("{}{}", output.stdout, output.stderr);
         // Warnings are about the machine too.
@@ -151,7 +145,7 @@ fn a_configuration_that_cannot_be_used_is_the_hosts_own_fault() -> Result<()> {
     let host = host()?;
     host.kill()?;
     fs::write(host.config(), "nonsense = true\n")?;
-    let ended = updater(&host, &["run"])?;
+    let ended = host.local(&["run"])?;
     assert_eq!(ended.code, 78, "{ended:?}");
     assert_snapshot!(wording(&ended.stderr), @r"
     error: failed to use the configuration:

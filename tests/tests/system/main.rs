@@ -21,6 +21,7 @@ mod booted_service;
 mod booted_sockets;
 mod booted_story;
 mod booted_units;
+mod build_caches;
 mod builds;
 mod clocks;
 mod crashes;

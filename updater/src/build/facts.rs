@@ -105,9 +105,16 @@ fn suffix<'a>(text: &'a str, words: &[&str]) -> &'a str {
 mod tests {
     use super::*;
 
+    /// Each row: what is known, and the version that is told.
+    fn agree(tell: fn(&str) -> Option<String>, rows: &[(&str, Option<&str>)]) {
+        for (known, told) in rows {
+            assert_eq!(tell(known).as_deref(), *told, "{known}");
+        }
+    }
+
     #[test]
     fn only_a_version_of_pythons_is_told_to_setuptools() {
-        for (version, told) in [
+        let rows = [
             ("1.4.0", Some("1.4.0")),
             ("v1.4.0", Some("1.4.0")),
             ("2!1.0rc1", Some("2!1.0rc1")),
@@ -120,23 +127,21 @@ mod tests {
             ("release", None),
             ("1.0+", None),
             ("", None),
-        ] {
-            assert_eq!(python_version(version).as_deref(), told, "{version}");
-        }
+        ];
+        agree(python_version, &rows);
     }
 
     #[test]
     fn what_git_describes_becomes_a_version() {
-        for (text, told) in [
+        let rows = [
             ("v1.4.0", Some("1.4.0")),
             ("v1.4.0-3-g1234567abcde", Some("1.4.0.post3+g1234567abcde")),
             ("1.4.0-3-g1234567-dirty", Some("1.4.0.post3+g1234567.dirty")),
             ("v1.4.0-dirty", Some("1.4.0+dirty")),
             ("1234567", None),
             ("nightly-3-g1234567", None),
-        ] {
-            assert_eq!(described(text).as_deref(), told, "{text}");
-        }
+        ];
+        agree(described, &rows);
     }
 
     #[test]

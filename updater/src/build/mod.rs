@@ -2,6 +2,7 @@
 //! environment of its own, in the release's directory, under a deadline and with its output
 //! bounded as it is read. It never runs in the updater's own environment.
 
+mod caches;
 mod clean;
 mod confine;
 mod environment;
@@ -14,6 +15,7 @@ mod run;
 mod tests;
 mod workspace;
 
+pub use caches::{bound_caches, clean_caches, size_of_caches};
 pub use clean::clean;
 pub use error::BuildError;
 pub use facts::ReleaseFacts;

@@ -193,7 +193,9 @@ impl Build<'_> {
         let ran = spawned.map_err(RunError::Start).and_then(|spawn| match self.conditions.units {
             None => run_bounded(spawn, bounds, on_line),
             Some(units) => {
-                let writable = [self.release, &self.workspace.home, &self.workspace.temporary];
+                let workspace = &self.workspace;
+                let (home, temporary) = (&workspace.home, &workspace.temporary);
+                let writable = [self.release, home, temporary, &workspace.caches];
                 let memory = self.config.build_memory.map(|bytes| bytes.0);
                 units.run(&spawn, confinement(&writable, memory), bounds, on_line)
             }

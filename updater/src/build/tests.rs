@@ -134,14 +134,11 @@ fn lesson_36_the_cause_and_the_end_of_a_failed_build_are_kept() {
 #[test]
 fn a_lock_file_is_read_by_its_own_tool_or_nothing_is_built() {
     let mut fixture = Fixture::new("build_env = { PATH = '/bin:/usr/bin' }");
-    let release = fixture.release("a", &[("package.json", "{}"), ("pnpm-lock.yaml", "")]);
+    let release = fixture.release("a", &[("package.json", "{}"), ("bun.lock", "")]);
     let error = fixture.build(&release, None).unwrap_err().to_string();
-    assert!(
-        error.starts_with("find pnpm in /bin:/usr/bin, which pnpm-lock.yaml asks for"),
-        "{error}"
-    );
+    assert!(error.starts_with("find bun in /bin:/usr/bin, which bun.lock asks for"), "{error}");
     assert!(error.contains("`lock = \"ignore\"`"), "{error}");
-    fixture.tools(&[("pnpm", "#!/bin/sh\necho \"$@\" >> asked\n")]);
+    fixture.tools(&[("bun", "#!/bin/sh\necho \"$@\" >> asked\n")]);
     fixture.build(&release, None).unwrap();
     let asked = fs::read_to_string(release.join("asked")).unwrap();
     assert!(asked.starts_with("install --frozen-lockfile"), "{asked}");

@@ -1,8 +1,8 @@
-//! The directories of an app's builds, outside of its releases: a home that lives across builds,
-//! so that pip, cargo and npm find their caches again, and a temporary one that goes with each.
+//! The directories of an app's builds, outside of its releases: a home that lives across builds, the
+//! caches of its tools beside it, and a temporary directory that goes with each build.
 //!
-//! Both belong to the app's user, whose releases could write them anyway. The directory above them
-//! belongs to the updater, so that neither can be replaced by a link. Of a release that turned out
+//! They belong to the app's user, whose releases could write them anyway. The directory above them
+//! belongs to the updater, so that none can be replaced by a link. Of a release that turned out
 //! to be bad nothing stays in the home: its settings for pip, cargo and npm would build the next.
 
 use std::fs::{self, DirBuilder, Permissions};
@@ -12,15 +12,17 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{getegid, geteuid};
 
+use super::caches::{link_caches, prepare_caches};
 use crate::release::remove_tree;
 
-const HOME: &str = "home";
+pub(super) const HOME: &str = "home";
 
 /// The directories, ready for one build. The temporary one goes when this is dropped.
 #[derive(Debug)]
 pub(super) struct Workspace {
     pub(super) home: PathBuf,
     pub(super) temporary: PathBuf,
+    pub(super) caches: PathBuf,
 }
 
 impl Workspace {
@@ -36,13 +38,16 @@ impl Workspace {
             // The app's user is another one now, and could neither read nor clean it.
             remove_tree(&home)?;
         }
+        let caches = prepare_caches(directory, uid, gid)?;
         if !home.exists() {
-            make(&home, uid, gid)?;
+            DirBuilder::new().mode(0o700).create(&home)?;
+            link_caches(&home, &caches, uid, gid)?;
+            chown(&home, Some(uid), Some(gid))?;
         }
         let temporary = directory.join("tmp");
         remove_tree(&temporary)?;
         make(&temporary, uid, gid)?;
-        Ok(Self { home, temporary })
+        Ok(Self { home, temporary, caches })
     }
 }
 
@@ -58,7 +63,7 @@ impl Drop for Workspace {
     }
 }
 
-fn make(path: &Path, uid: u32, gid: u32) -> io::Result<()> {
+pub(super) fn make(path: &Path, uid: u32, gid: u32) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)?;
     chown(path, Some(uid), Some(gid))
 }

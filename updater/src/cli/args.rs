@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use protocol::{AppName, Digest};
 
 use crate::drill::DrillAction;
@@ -49,6 +49,8 @@ pub enum Command {
     Restart(AgentArgs),
     /// Show the highest counter of a signed release that was taken, or forget it
     Trust(TrustArgs),
+    /// Remove what builds have left for the next ones: what they downloaded, and their home
+    Cache(CacheArgs),
     /// Write the manual pages
     Man(ManArgs),
 }
@@ -141,6 +143,26 @@ pub struct TrustArgs {
     /// older may then be taken, if a trusted key has signed it
     #[arg(long)]
     pub reset_counter: bool,
+}
+
+/// `updater cache`.
+#[derive(Debug, Args)]
+pub struct CacheArgs {
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// What to do with it
+    #[arg(value_enum)]
+    pub act: CacheAct,
+    /// Of which app; of all if it is not said
+    #[arg(long)]
+    pub app: Option<AppName>,
+}
+
+/// What can be done with what builds have left.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum CacheAct {
+    /// Remove it: the next build downloads what it needs
+    Clean,
 }
 
 /// What is started beside each agent.

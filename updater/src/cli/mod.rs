@@ -1,6 +1,7 @@
 //! The program `updater`: what the unit starts, and what a person on the host types.
 
 mod args;
+mod cache;
 mod check;
 mod client;
 mod drill;
@@ -49,6 +50,7 @@ pub fn main(arguments: &Arguments, environment: &Environment) -> ExitCode {
             operate::operate(Operation::Restart, asked, environment, systemd)
         }
         Command::Trust(asked) => trust::trust(asked, environment),
+        Command::Cache(asked) => cache::cache(asked),
         Command::Man(asked) => man::man(asked),
     };
     exit_code(done)

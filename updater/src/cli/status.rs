@@ -6,18 +6,19 @@ use std::sync::Arc;
 
 use http::Method;
 use protocol::{
-    AgentState, AppHealth, AppName, AppReleases, Health, Release, ReleaseState, Releases,
+    AgentState, AppHealth, AppName, AppReleases, Bytes, Health, Release, ReleaseState, Releases,
 };
 use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
+use crate::build::size_of_caches;
 use crate::cli::args::StatusArgs;
 use crate::cli::client::{ClientError, ask_again};
 use crate::cli::errors::CliError;
 use crate::config::Config;
 use crate::runner::RunnerResources;
 use crate::systemd::BusConnection;
-use crate::transaction::{App, Events};
+use crate::transaction::{App, AppFiles, Events};
 
 /// What is shown, and printed as JSON.
 #[derive(Debug, Serialize)]
@@ -32,6 +33,9 @@ struct ShownApp {
     #[serde(flatten)]
     health: AppHealth,
     releases: AppReleases,
+    /// Bytes that its builds have left for the next ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    build_cache: Option<u64>,
 }
 
 pub(super) fn status(asked: &StatusArgs, systemd: BusConnection) -> Result<bool, CliError> {
@@ -42,7 +46,7 @@ pub(super) fn status(asked: &StatusArgs, systemd: BusConnection) -> Result<bool,
             Ok(health) => {
                 let releases: Releases =
                     ask_again(&config.state_dir, Method::GET, "/releases", None).await?;
-                Ok(from_daemon(health, releases))
+                Ok(from_daemon(&config, health, releases))
             }
             Err(ClientError::NotRunning(_)) => from_disk(&config, systemd, runtime.handle()),
             Err(error) => Err(error.into()),
@@ -54,10 +58,11 @@ pub(super) fn status(asked: &StatusArgs, systemd: BusConnection) -> Result<bool,
     Ok(shown.updater.is_some() && shown.apps.values().all(|app| app.health.healthy))
 }
 
-fn from_daemon(health: Health, mut releases: Releases) -> Shown {
+fn from_daemon(config: &Config, health: Health, mut releases: Releases) -> Shown {
     let apps = health.apps.iter().filter_map(|(name, app)| {
         let releases = releases.apps.remove(name)?;
-        Some((name.clone(), ShownApp { health: app.clone(), releases }))
+        let build_cache = build_cache(config, name);
+        Some((name.clone(), ShownApp { health: app.clone(), releases, build_cache }))
     });
     Shown { apps: apps.collect(), updater: Some(health) }
 }
@@ -73,10 +78,16 @@ fn from_disk(
     for name in config.apps.keys() {
         let app = App::new(name.clone(), config, Arc::clone(&events), &resources, handle.clone())?;
         app.refresh();
-        let shown = ShownApp { health: app.health(), releases: app.settings.releases(None)? };
+        let releases = app.settings.releases(None)?;
+        let build_cache = build_cache(config, name);
+        let shown = ShownApp { health: app.health(), releases, build_cache };
         apps.insert(name.clone(), shown);
     }
     Ok(Shown { updater: None, apps })
+}
+
+fn build_cache(config: &Config, app: &AppName) -> Option<u64> {
+    size_of_caches(&AppFiles::new(&config.state_dir, app).builds())
 }
 
 fn render(shown: &Shown) -> String {
@@ -145,6 +156,10 @@ fn render_app(text: &mut String, name: &AppName, app: &ShownApp) {
             let _ = writeln!(text, "         the last way to it failed: {failure}");
         }
     }
+    if let Some(bytes) = app.build_cache {
+        let size = cache_size(bytes);
+        let _ = writeln!(text, "  builds have left {size} for the next ones (updater cache clean)");
+    }
     if let Some(last) = &health.last {
         let when = last.ended_at.format(&Rfc3339).unwrap_or_default();
         let _ = writeln!(text, "  last: {} {} at {when}", last.kind, last.ended());
@@ -156,6 +171,11 @@ fn render_app(text: &mut String, name: &AppName, app: &ShownApp) {
     for warning in warnings.filter(|warning| Some(*warning) != health.reason.as_ref()) {
         let _ = writeln!(text, "  warning: {warning}");
     }
+}
+
+/// In whole MiB: less is not worth a decision.
+pub(super) fn cache_size(bytes: u64) -> Bytes {
+    Bytes(bytes.checked_next_multiple_of(1 << 20).unwrap_or(bytes))
 }
 
 /// Why a release that was proven here could not be gone to again.

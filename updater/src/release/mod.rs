@@ -13,4 +13,7 @@ pub use names::NameLength;
 pub use obstacle::Obstacle;
 use record::remove_release;
 pub use record::{RecordError, is_sealed, read_record, write_record};
-pub use tree::{Durability, TreeError, TreeList, make_durable, own_tree, remove_tree, seal_tree};
+pub use tree::{
+    Durability, TreeError, TreeList, disk_bytes, make_durable, own_tree, prune, remove_tree,
+    seal_tree,
+};

@@ -22,6 +22,8 @@ const BENEATH: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_MAGICLINKS)
     .union(ResolveFlags::NO_XDEV);
 
+/// Bytes of what `stat(2)` calls a block.
+const BLOCK_BYTES: u64 = 512;
 /// Bytes of the names of what is attached to a file, at most: `XATTR_LIST_MAX` of `linux/limits.h`.
 const LIST_BYTES: usize = 64 << 10;
 /// How often `openat2` is tried again after a rename elsewhere made it unsure (`EAGAIN`).
@@ -49,6 +51,10 @@ pub struct Status {
     pub links: u64,
     /// The inode, alone in its file system.
     pub inode: u64,
+    /// Bytes that it takes on the disk.
+    pub disk_bytes: u64,
+    /// Nanoseconds since 1970 at which it was last read or written, as far as the file system notes that.
+    pub last_used: i64,
 }
 
 /// Opens a directory by a path of ours; a link at its end is refused.
@@ -235,7 +241,16 @@ fn status_of(stat: &rustix::fs::Stat) -> Status {
         #[expect(clippy::useless_conversion, reason = "narrower on other architectures")]
         links: u64::from(stat.st_nlink),
         inode: stat.st_ino,
+        disk_bytes: u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(BLOCK_BYTES),
+        last_used: nanoseconds(stat.st_atime, stat.st_atime_nsec)
+            .max(nanoseconds(stat.st_mtime, stat.st_mtime_nsec)),
     }
+}
+
+/// The file system's own words for a time, which are of other types on other architectures.
+fn nanoseconds(seconds: impl TryInto<i64>, rest: impl TryInto<i64>) -> i64 {
+    let (seconds, rest) = (seconds.try_into().unwrap_or(0), rest.try_into().unwrap_or(0));
+    seconds.saturating_mul(1_000_000_000).saturating_add(rest)
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub async fn why(
             // What came last is what it is about.
             (Some(death), _) => death.output.clone(),
             (None, Some(last)) if last.code.is_some() && health.state == Phase::Idle => {
-                output(&client, last).await
+                output(&client, &app, last).await
             }
             _ => Vec::new(),
         };
@@ -59,13 +59,20 @@ pub async fn why(
 }
 
 /// What was kept of the failure; nothing, if it was none or is too long ago.
-async fn output(client: &UpdaterClient, last: &LastTransaction) -> Vec<String> {
+async fn output(client: &UpdaterClient, app: &AppName, last: &LastTransaction) -> Vec<String> {
     let evidence = client.evidence(&last.transaction).await.unwrap_or_default();
     // Where it is the reason, the line has it.
     let said = last.detail.as_deref().unwrap_or_default();
     let exit = evidence.agent_exit.filter(|exit| !said.contains(exit.as_str()));
     let exit = exit.map(|exit| format!("the agent ended: {exit}"));
-    let printed = evidence.build_output.into_iter().chain(evidence.agent_output).chain(exit);
+    let log = evidence.build_log.map(|log| {
+        let transaction = &last.transaction;
+        format!(
+            "all that the build printed is in the host's state_dir: apps/{app}/evidence/{transaction}/{log}"
+        )
+    });
+    let built = evidence.build_output.into_iter().chain(log);
+    let printed = built.chain(evidence.agent_output).chain(exit);
     let said = (!evidence.answer.is_empty()).then(|| "its answer to the probe began:".to_owned());
     printed.chain(said).chain(evidence.answer).collect()
 }
@@ -218,8 +225,8 @@ mod tests {
                 ended["code"] = json!("rolled_back");
                 return call.json(200, &health("idle", None, &ended)).await;
             }
-            let evidence = json!({"agent_output": ["boom"], "answer": ["no such site"],
-                "agent_exit": "exit status 3"});
+            let evidence = json!({"build_log": "build.log", "agent_output": ["boom"],
+                "answer": ["no such site"], "agent_exit": "exit status 3"});
             call.json(200, &evidence).await;
         })
         .await;
@@ -228,6 +235,8 @@ mod tests {
         assert_eq!(
             answers[0].output,
             [
+                "all that the build printed is in the host's state_dir: \
+                 apps/agent/evidence/0190a5c2-6f00-7000-8000-000000000000/build.log",
                 "boom",
                 "the agent ended: exit status 3",
                 "its answer to the probe began:",

@@ -16,7 +16,7 @@ use crate::pack::item::Item;
 use crate::pack::secret_content::is_secret;
 use crate::pack::secrets::{self, Named};
 use crate::pack::walk::walk;
-use crate::pack::{PackError, Packing, Refusal, git, manifest, names};
+use crate::pack::{PackError, Packing, Refusal, git, manifest, names, unguessed};
 
 /// The file by which Python knows a virtualenv.
 const VIRTUALENV: &str = "pyvenv.cfg";
@@ -131,6 +131,8 @@ pub(super) fn list(packing: &Packing<'_>, cancel: &CancelToken) -> Result<Listin
     if listing.manifest.says_nothing_of_its_start() && listing.is_files_alone() {
         listing.notices.push(FILES_ALONE.to_owned());
     }
+    let unguessed = unguessed::notice(root, &listing)?;
+    listing.notices.extend(unguessed);
     check(root, &listing, cancel)?;
     Ok(listing)
 }

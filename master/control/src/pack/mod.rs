@@ -28,6 +28,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod unguessed;
 mod updater_program;
 mod walk;
 

@@ -351,3 +351,17 @@ fn packing_that_is_cancelled_leaves_no_file() {
     assert!(matches!(pack(&packing, &token), Err(PackError::Cancelled(_))));
     assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn a_tree_that_no_host_guesses_how_to_build_is_noticed() {
+    let tree = Tree::git(&[("CMakeLists.txt", "project(x)"), ("setup.cfg", "[flake8]")]);
+    let noticed = |tree: &Tree| {
+        let notices = tree.pack(&[]).unwrap().0.notices;
+        notices.iter().any(|notice| notice.contains("I see CMakeLists.txt: say `[build] command`"))
+    };
+    assert!(noticed(&tree));
+    tree.write("release.toml", "[build]\ncommand = []");
+    assert!(!noticed(&tree));
+    let guessed = Tree::git(&[("CMakeLists.txt", "project(x)"), ("Makefile", "all:")]);
+    assert!(!noticed(&guessed));
+}

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use protocol::{BuildSection, unguessed_build_file};
 use serde_json::Value;
 use toml::Table;
 
@@ -49,6 +50,11 @@ impl Contents {
     /// The first of these names of which there is a file.
     pub(super) fn first_of(&self, names: &[&'static str]) -> Option<&'static str> {
         names.iter().copied().find(|name| self.has(name))
+    }
+
+    /// The file by which it is built, where that is not guessed.
+    pub(super) fn unguessed(&self, section: &BuildSection) -> Option<&'static str> {
+        unguessed_build_file(section, |name| self.has(name), self.text("setup.cfg"))
     }
 
     /// The text of a project file; empty where there is none.

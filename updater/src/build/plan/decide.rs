@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use protocol::{BuildKind, BuildSection, ReleaseManifest};
+use protocol::{BuildKind, BuildSection, ReleaseManifest, unguessed_words};
 
 use super::contents::Contents;
 use super::guess::guess;
 use super::recipe::{Recipe, WantedVersion};
-use super::unknown;
 use crate::config::{AppConfig, BuildSetting};
 
 /// What a build is to do.
@@ -52,10 +51,7 @@ pub struct Tool {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// It has the file of a build that is not guessed.
-    #[error(
-        "find out how to build the release: I see {file}: say `[build] command`, or `[]` to build nothing, in \
-         release.toml"
-    )]
+    #[error("find out how to build the release: {}", unguessed_words(file))]
     UnknownBuild {
         /// The file.
         file: &'static str,
@@ -102,7 +98,7 @@ pub fn plan(
         (BuildSetting::Auto, Some(commands)) => given(commands, "release.toml"),
         (BuildSetting::Auto, None) => match guess(contents, section) {
             Some(recipe) => of_recipe(recipe, base),
-            None => match unknown::build_file(contents) {
+            None => match contents.unguessed(section) {
                 Some(file) => return Err(PlanError::UnknownBuild { file }),
                 None => base,
             },

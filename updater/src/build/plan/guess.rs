@@ -97,6 +97,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_to_be_guessed_is() {
+        for name in protocol::GUESSED_BUILD_FILES {
+            assert_ne!(kind(&[(name, "")]), BuildKind::None, "{name}");
+        }
+    }
+
+    #[test]
     fn a_setup_py_is_a_python_project_as_it_is_to_pip() {
         for others in [&[][..], &[("Makefile", "")], &[("package.json", "{}")]] {
             assert_eq!(kind(&[&[("setup.py", "")], others].concat()), BuildKind::Python);

@@ -55,7 +55,9 @@ fn newest() -> Recipe {
 fn frozen(file: &'static str, manager: Manager, contents: &Contents, package: &Value) -> Recipe {
     let has_script = package.pointer("/scripts/build").is_some();
     match manager {
-        Manager::Npm => npm(Recipe::new(BuildKind::Npm, "npm", file), "ci"),
+        // The lock file says which version it is: what is known of it from before has not become stale.
+        Manager::Npm => npm(Recipe::new(BuildKind::Npm, "npm", file), "ci")
+            .told(&[("npm_config_prefer_offline", "true")]),
         // Its files are copies: a release owns what it runs, and a cache does not.
         Manager::Pnpm => Recipe::locked(BuildKind::Npm, "pnpm", file)
             .run(&["pnpm", "install", "--frozen-lockfile", "--package-import-method=copy"])

@@ -4,7 +4,9 @@
 //! run. Its interpreter is the machine's; its path is written into its scripts, which stay true
 //! because a release never moves after its build.
 
-use protocol::{BuildKind, BuildSection, LockUse, PythonSection, Requirements};
+use protocol::{
+    BuildKind, BuildSection, LockUse, PythonSection, Requirements, is_setup_cfg_of_project,
+};
 use toml::{Table, Value};
 
 use super::contents::Contents;
@@ -16,7 +18,7 @@ use super::version_range::VersionRange;
 pub(super) fn is_project(contents: &Contents, section: &PythonSection) -> bool {
     *section != PythonSection::default()
         || ["requirements.txt", "setup.py", "Pipfile.lock"].iter().any(|name| contents.has(name))
-        || is_setup_cfg_of_project(contents)
+        || is_setup_cfg_of_project(contents.text("setup.cfg"))
         || contents.toml("pyproject.toml").is_some_and(|pyproject| declares_project(&pyproject))
 }
 
@@ -51,12 +53,6 @@ fn declares_project(pyproject: &Table) -> bool {
 
 fn poetry(pyproject: &Table) -> Option<&Value> {
     pyproject.get("tool")?.get("poetry")
-}
-
-/// setuptools' older file; many only hold the settings of some tools in it.
-fn is_setup_cfg_of_project(contents: &Contents) -> bool {
-    let sections = ["[metadata]", "[options]"];
-    contents.text("setup.cfg").lines().any(|line| sections.contains(&line.trim()))
 }
 
 /// The virtualenv, what the requirements list, then the project.
@@ -103,7 +99,8 @@ fn package(
     pyproject: Option<&Table>,
     section: &PythonSection,
 ) -> Option<String> {
-    let by_setuptools = contents.has("setup.py") || is_setup_cfg_of_project(contents);
+    let by_setuptools =
+        contents.has("setup.py") || is_setup_cfg_of_project(contents.text("setup.cfg"));
     let extras = &section.extras;
     if !(by_setuptools || pyproject.is_some_and(is_package) || !extras.is_empty()) {
         return None;

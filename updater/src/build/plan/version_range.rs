@@ -174,13 +174,17 @@ fn node_version(text: &str) -> Option<Version> {
 mod tests {
     use super::*;
 
-    fn takes(range: Option<VersionRange>, version: &str) -> Option<bool> {
-        range.map(|range| range.takes(&Version::parse(version).unwrap()))
+    /// Each row: a range, a version, and whether the one takes the other.
+    fn agree(read: fn(&str) -> Option<VersionRange>, rows: &[(&str, &str, bool)]) {
+        for (range, version, taken) in rows {
+            let version = Version::parse(version).unwrap();
+            assert_eq!(read(range).map(|range| range.takes(&version)), Some(*taken), "{range}");
+        }
     }
 
     #[test]
     fn python_says_its_versions_by_specifiers() {
-        for (range, version, taken) in [
+        let rows = [
             (">=3.13", "3.11.7", false),
             (">=3.11", "3.11.7", true),
             (">= 3.8, < 4", "3.11.7", true),
@@ -199,14 +203,13 @@ mod tests {
             ("~3.11", "3.11.7", true),
             ("3.11.*", "3.11.7", true),
             ("", "3.11.7", true),
-        ] {
-            assert_eq!(takes(VersionRange::of_python(range), version), Some(taken), "{range}");
-        }
+        ];
+        agree(VersionRange::of_python, &rows);
     }
 
     #[test]
     fn node_says_its_versions_by_ranges() {
-        for (range, version, taken) in [
+        let rows = [
             (">=99", "20.20.2", false),
             (">= 18", "20.20.2", true),
             ("^18.12 || ^20.9", "20.20.2", true),
@@ -223,9 +226,8 @@ mod tests {
             ("^0.2.3", "0.3.0", false),
             ("*", "20.20.2", true),
             ("", "20.20.2", true),
-        ] {
-            assert_eq!(takes(VersionRange::of_node(range), version), Some(taken), "{range}");
-        }
+        ];
+        agree(VersionRange::of_node, &rows);
     }
 
     #[test]
@@ -236,7 +238,7 @@ mod tests {
         for range in ["lts/*", "latest", ">=18 <a", "=>18"] {
             assert_eq!(VersionRange::of_node(range), None, "{range}");
         }
-        assert!(takes(VersionRange::at_least("1.85"), "1.85.1").unwrap());
-        assert!(!takes(VersionRange::at_least("1.85.1"), "1.85.0").unwrap());
+        let rows = [("1.85", "1.85.1", true), ("1.85.1", "1.85.0", false)];
+        agree(VersionRange::at_least, &rows);
     }
 }

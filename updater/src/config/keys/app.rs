@@ -40,6 +40,8 @@ section! {
         pub build_memory: Option<Bytes> = None,
         /// Bytes of a build's output that are read before it is ended.
         pub build_output: Bytes = Bytes(64 << 20),
+        /// Bytes of what builds leave for the next ones: what was used longest ago goes first.
+        pub build_cache: Bytes = Bytes(2 << 30),
         /// Processes and threads that the user may have while a build runs.
         pub build_processes: u64 = 2048,
         /// Open descriptors of each process of a build.

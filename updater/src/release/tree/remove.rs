@@ -80,7 +80,7 @@ fn empty(
 }
 
 /// Removes a name unless it is a directory's, which is what the answer says.
-fn is_directory_after_unlink(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<bool> {
+pub(super) fn is_directory_after_unlink(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<bool> {
     match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(false),
         Err(Errno::ISDIR) => Ok(true),

@@ -38,6 +38,13 @@ pub enum TreeError {
     TooMany(usize),
 }
 
+impl TreeError {
+    /// An error about a tree itself, and what it is called.
+    pub fn of(what: &'static str, tree: &'static str) -> impl Fn(io::Error) -> Self {
+        move |source| Self::Io { what, path: tree.to_owned(), source }
+    }
+}
+
 /// Something in a tree.
 pub(super) struct WalkEntry<'walk> {
     /// The directory that it is in.
@@ -73,7 +80,7 @@ pub(super) enum Step {
 
 /// An error about the tree itself.
 pub(super) fn root_failed(what: &'static str) -> impl Fn(io::Error) -> TreeError {
-    move |source| TreeError::Io { what, path: "the release".to_owned(), source }
+    TreeError::of(what, "the release")
 }
 
 /// Visits all that is in `root`.

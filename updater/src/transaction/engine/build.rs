@@ -116,6 +116,10 @@ impl Engine {
         let until = StopCheck(&until);
         let conditions = Conditions { reserve, until, units, facts: &facts, log: &log };
         let built = build::run_build(&plan, config, release, user, &cache, conditions);
+        if let Err(error) = build::bound_caches(&cache, config.build_cache.0) {
+            let why = chain(&error);
+            tracing::warn!("{} cannot be held to build_cache: {why}", cache.display());
+        }
         let report = built.map_err(|error| {
             self.evidence.build_output = error.tail().to_vec();
             stop.reason().unwrap_or_else(|| build_failure(&error, config, &settings.name))
