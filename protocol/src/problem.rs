@@ -5,6 +5,9 @@ use time::OffsetDateTime;
 
 use crate::{Code, Digest, Kind, TransactionId};
 
+/// Characters of a detail. What others wrote may be in it, and must not fill a host's files or an answer's line.
+const DETAIL_CHARACTERS: usize = 1500;
+
 /// The `type` of every problem: `code` is the identifier.
 const ABOUT_BLANK: &str = "about:blank";
 
@@ -93,10 +96,11 @@ pub struct Space {
 }
 
 impl Problem {
-    /// A problem with nothing but its code and what happened.
+    /// A problem with nothing but its code and what happened: one line, and of bounded length, whatever is in
+    /// the text.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
-            detail: detail.into(),
+            detail: one_line(&detail.into()),
             code,
             entry: None,
             rule: None,
@@ -155,6 +159,24 @@ impl<'de> Deserialize<'de> for Problem {
     }
 }
 
+/// A text in one line: control characters are escaped, and what is too long is cut.
+fn one_line(text: &str) -> String {
+    let text = text.trim_end();
+    let mut line = String::new();
+    for (index, character) in text.chars().enumerate() {
+        if index == DETAIL_CHARACTERS {
+            line.push('…');
+            break;
+        }
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
 /// In answers by the older form it is an object, whose `error` says it.
 fn detail<'de, D: Deserializer<'de>>(reader: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
@@ -170,6 +192,14 @@ fn detail<'de, D: Deserializer<'de>>(reader: D) -> Result<String, D::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_detail_is_one_line_of_bounded_length() {
+        let problem = Problem::new(Code::BuildFailed, "asks for \n\r\u{1b}[2J>=99\n");
+        assert_eq!(problem.detail, "asks for \\n\\r\\u{1b}[2J>=99");
+        let long = Problem::new(Code::BuildFailed, ",\n>=98".repeat(400_000));
+        assert!(long.detail.ends_with('…') && long.detail.len() < 10_000);
+    }
 
     #[test]
     fn a_problem_shows_only_what_applies() {

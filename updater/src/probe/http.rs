@@ -31,6 +31,7 @@ use super::{Answer, Expectation, ProbeMistake, echo, mistake};
 use crate::runner::Instance;
 use crate::sys::output::printable;
 use crate::sys::proc;
+use crate::sys::user::User;
 
 /// Bytes of a body that are read where the release stands in it.
 const BODY_BYTES: usize = 64 * 1024;
@@ -107,7 +108,7 @@ async fn ask_socket(target: &HttpTarget, socket: &Path, expected: &Expectation) 
         Ok(connection) => connection,
         Err(error) => return Answer::silence(format!("connect to {}: {error}", target.place)),
     };
-    let standing = standing_behind(&connection, expected);
+    let standing = standing_behind(&connection, target, expected);
     let process_counts = target.pointer.is_none() || expected.process_too;
     match &standing {
         // A release may have put a link in its place: nothing is said to another program.
@@ -127,18 +128,41 @@ async fn ask_socket(target: &HttpTarget, socket: &Path, expected: &Expectation) 
 }
 
 /// Which process made the socket at the other end.
-fn standing_behind(connection: &UnixStream, expected: &Expectation) -> Standing {
-    let Some(instance) = &expected.instance else { return Standing::NotAsked };
-    let maker = connection.peer_cred().ok().and_then(|peer| peer.pid());
-    let Some(maker) = maker.and_then(|pid| u32::try_from(pid).ok()) else {
-        return Standing::Unseen(UNKNOWN.to_owned());
+fn standing_behind(
+    connection: &UnixStream,
+    target: &HttpTarget,
+    expected: &Expectation,
+) -> Standing {
+    let Ok(peer) = connection.peer_cred() else { return Standing::Unseen(UNKNOWN.to_owned()) };
+    let maker = peer.pid().and_then(|pid| u32::try_from(pid).ok());
+    let Some(instance) = &expected.instance else {
+        return without_process(target, peer.uid(), maker);
     };
+    let Some(maker) = maker else { return Standing::Unseen(UNKNOWN.to_owned()) };
     if instance.members().contains(&maker) {
         return Standing::Accepted;
     }
     let name = proc::name(maker);
     Standing::Foreign(format!(
         "the socket was made by pid {maker} ({name}), which is not of the new release"
+    ))
+}
+
+/// Any program may answer for a release without a process. At a path where the app's user may put a
+/// socket of another program, it has to be that user's own.
+fn without_process(target: &HttpTarget, user: u32, maker: Option<u32>) -> Standing {
+    let named = matches!(&target.place, Place::Unix(socket) if socket.is_absolute());
+    let own = match target.user.as_deref().map_or_else(User::current, User::by_name) {
+        Ok(own) => own.uid,
+        Err(error) => return Standing::Foreign(chain(&error)),
+    };
+    if named || user == own {
+        return Standing::NotAsked;
+    }
+    let who = maker.map(|pid| format!(" (pid {pid}, {})", proc::name(pid))).unwrap_or_default();
+    Standing::Foreign(format!(
+        "the socket was made by the user {user}{who}, and the app's user is {own}; if that is meant, the url \
+         has to name the socket by its absolute path"
     ))
 }
 

@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
 use tokio::net::UnixStream;
 
 use crate::config::UNIX;
-use crate::sys::fs::open_directory;
+use crate::release::open_named;
+use crate::sys::fs::path_of;
 
 /// What a URL names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,14 +33,9 @@ impl fmt::Display for Place {
     }
 }
 
-/// Connects to a socket by way of its directory: the whole path may be longer than the 107 bytes that an
-/// address has.
+/// Connects to a socket by a handle on it, and not by its path, which may be longer than the 107 bytes that an
+/// address has. What a release links into `shared/` is followed, and nothing that leads elsewhere.
 pub(super) async fn connect_unix(release: &Path, socket: &Path) -> io::Result<UnixStream> {
-    let path = release.join(socket);
-    let (directory, name) =
-        path.parent().zip(path.file_name()).ok_or(io::ErrorKind::InvalidInput)?;
-    // What a release links into `shared/` is followed.
-    let directory = open_directory(&directory.canonicalize()?)?;
-    let near = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(name);
-    UnixStream::connect(near).await
+    let handle = open_named(release, socket)?;
+    UnixStream::connect(path_of(&handle)).await
 }

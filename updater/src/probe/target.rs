@@ -41,6 +41,8 @@ pub(super) struct HttpTarget {
     pub(super) pointer: Option<String>,
     /// What the question carries, `Host` among it.
     pub(super) headers: HeaderMap,
+    /// The app's user; absent for the updater's own.
+    pub(super) user: Option<String>,
 }
 
 /// Why an app cannot be probed as it is configured.
@@ -70,8 +72,7 @@ impl Target {
     pub(super) fn read(app: &AppConfig, identity: &Path) -> Result<Self, ProbeError> {
         let health = &app.health;
         if let Some(url) = &health.url {
-            return HttpTarget::read(url, health, identity)
-                .map(|target| Self::Http(Box::new(target)));
+            return HttpTarget::read(url, app, identity).map(|target| Self::Http(Box::new(target)));
         }
         if let Some(address) = &health.tcp {
             return Ok(Self::Tcp(address.clone()));
@@ -85,16 +86,15 @@ impl Target {
     /// What is asked of a new agent beside an old one.
     pub(super) fn of_readiness(app: &AppConfig, identity: &Path) -> Result<Self, ProbeError> {
         match &app.health.ready_url {
-            Some(url) => {
-                HttpTarget::read(url, &app.health, identity).map(|it| Self::Http(Box::new(it)))
-            }
+            Some(url) => HttpTarget::read(url, app, identity).map(|it| Self::Http(Box::new(it))),
             None => Self::read(app, identity),
         }
     }
 }
 
 impl HttpTarget {
-    fn read(url: &str, health: &HealthConfig, identity: &Path) -> Result<Self, ProbeError> {
+    fn read(url: &str, app: &AppConfig, identity: &Path) -> Result<Self, ProbeError> {
+        let health = &app.health;
         let wrong = || ProbeError::Url(url.to_owned());
         let socket = split_unix(url);
         let asked = match socket {
@@ -137,6 +137,7 @@ impl HttpTarget {
             tls,
             pointer: health.release_pointer.clone(),
             headers,
+            user: app.user.clone(),
         })
     }
 

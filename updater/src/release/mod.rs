@@ -1,5 +1,6 @@
 //! Releases on the disk: where they are, and what they say of themselves.
 
+mod inside;
 mod layout;
 mod links;
 mod names;
@@ -7,6 +8,7 @@ mod obstacle;
 mod record;
 mod tree;
 
+pub use inside::open_named;
 pub use layout::{Layout, Slot};
 pub use links::{LinkError, make_links};
 pub use names::NameLength;

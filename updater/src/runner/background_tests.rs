@@ -9,6 +9,8 @@ use rustix::process::Signal;
 
 use super::testing::{App, all_gone, exit_of};
 use super::*;
+use crate::sys::kept::KEEPER;
+use crate::sys::proc;
 use crate::sys::process::ProcessId;
 
 /// A user that no agent here is of.
@@ -19,6 +21,9 @@ const BECOME: &str = "def become(code):\n    s = connect()\n    \
      os.execve(sys.executable, [sys.executable, '-c', begin + code], {})\n";
 /// It says which process it is, and stays.
 const STAYS: &str = "become('s.send(str(os.getpid()).encode())\\ntime.sleep(1000)')";
+
+/// It says which process it is, and is the first of its start.
+const STAYS_AS_IT_IS: &str = "s = connect()\ns.send(str(os.getpid()).encode())\ntime.sleep(1000)";
 
 fn said(connection: &mut UnixStream) -> u32 {
     let mut number = [0; 16];
@@ -166,11 +171,15 @@ fn an_agent_of_another_user_can_neither_leave_its_group_nor_signal_its_keeper() 
 
 /// It goes to the background, and writes this down as the number of the process that stays.
 fn daemon(app: &App, number: &str) -> Launch {
+    daemon_that(app, &format!("open('run.pid', 'w').write(str({number}) + '\\n')"), "run.pid")
+}
+
+/// It goes to the background, does this there, and says that its number is in a file.
+fn daemon_that(app: &App, does: &str, file: &str) -> Launch {
     let mut launch = app.python(&format!(
-        "{BECOME}if os.fork() == 0:\n    os.setsid()\n    \
-         open('run.pid', 'w').write(str({number}) + '\\n')\n    {STAYS}\n",
+        "{BECOME}if os.fork() == 0:\n    os.setsid()\n    {does}\n    {STAYS}\n",
     ));
-    launch.behaviour.pid_file = Some("run.pid".into());
+    launch.behaviour.pid_file = Some(file.into());
     launch
 }
 
@@ -198,4 +207,43 @@ fn a_pid_file_that_names_a_foreign_process_is_not_believed() {
     assert!(why.contains("and run.pid names none of these"), "{why}");
     all_gone(app.accept());
     assert!(own.is_alive() && !app.path("instance.json").exists());
+}
+
+#[test]
+fn a_pid_file_below_a_link_into_shared_is_followed_and_one_that_is_missing_is_told() {
+    let app = App::new();
+    let shared = app.path("install/shared/run");
+    std::fs::create_dir_all(&shared).unwrap();
+    std::os::unix::fs::symlink("../../../shared/run", app.release().join("run")).unwrap();
+    let writes = "open('run/d.pid', 'w').write(str(os.getpid()))";
+    let instance = app.runner.start(&daemon_that(&app, writes, "run/d.pid")).unwrap();
+    let mut connection = app.accept();
+    assert_eq!(said(&mut connection), instance.process().pid);
+    app.runner.stop(&instance, Duration::ZERO).unwrap();
+    all_gone(connection);
+    for (does, why) in [
+        ("os.remove('run/d.pid')", "and run/d.pid is not there"),
+        ("open('run/d.pid', 'w').write('none')", "and run/d.pid has no number in it"),
+    ] {
+        let refused = app.runner.start(&daemon_that(&app, does, "run/d.pid")).unwrap_err();
+        assert!(refused.to_string().contains(why), "{refused}");
+        all_gone(app.accept());
+    }
+}
+
+#[test]
+fn what_stays_in_the_foreground_against_its_word_is_reaped() {
+    for control_groups in [true, false] {
+        let app = App::with_control_groups(control_groups);
+        let mut launch = app.python(STAYS_AS_IT_IS);
+        launch.behaviour.pid_file = Some("run.pid".into());
+        let refused = app.runner.start(&launch).unwrap_err().to_string();
+        assert!(refused.contains("stays in the foreground"), "{refused}");
+        let mut connection = app.accept();
+        assert_eq!(proc::stat(said(&mut connection)), None);
+        all_gone(connection);
+        let own = std::process::id();
+        let left = |stat: &proc::Stat| stat.parent == own && proc::name(stat.pid) == KEEPER;
+        assert!(!proc::all().unwrap().iter().any(left), "its keeper is left");
+    }
 }

@@ -15,7 +15,8 @@ use super::members::MARK;
 use super::process::{ProcessRunner, close};
 use super::record::Record;
 use super::{Instance, Launch, RunnerError};
-use crate::sys::fs::read_plain;
+use crate::release::open_named;
+use crate::sys::fs::read_named;
 use crate::sys::kept::Kept;
 use crate::sys::output::TAIL_LINES;
 use crate::sys::process::{ProcessHandle, ProcessId};
@@ -112,6 +113,7 @@ impl ProcessRunner {
                 followed_to_background(&record, started, seat)
             }
         });
+        let children = [record.leader.clone(), record.keeper.clone()];
         let result = started.and_then(|(leader, kept)| {
             if record.leader.as_ref() != Some(leader.id()) {
                 record.leader = Some(leader.id().clone());
@@ -126,6 +128,8 @@ impl ProcessRunner {
             }
             Err(error) => {
                 seat.clear(Duration::ZERO)?;
+                // No thread follows them, which would.
+                children.iter().flatten().for_each(|child| reap(child, seat.kill_timeout));
                 close(Some(&closed));
                 Err(self.with_output(error, log_start))
             }
@@ -174,7 +178,8 @@ fn followed_to_background(
     loop {
         let members = signs.members().map_err(RunnerError::Follow)?;
         let named = named_in(&record.release_path, file);
-        if let Some(stays) = members.iter().find(|stat| Some(stat.pid) == named) {
+        let number = named.as_ref().ok().copied().flatten();
+        if let Some(stays) = members.iter().find(|stat| Some(stat.pid) == number) {
             let stays = ProcessId::from_stat(stays).open().map_err(RunnerError::Follow)?;
             return Ok((stays.ok_or_else(gone)?, None));
         }
@@ -182,21 +187,38 @@ fn followed_to_background(
             return Err(failed("left nothing in the background".to_owned()));
         }
         if deadline <= Instant::now() {
-            let left = super::members::names(&members);
-            let file = file.display();
-            return Err(failed(format!("left {left}, and {file} names none of these")));
+            let (left, file) = (super::members::names(&members), file.display());
+            return Err(failed(format!("left {left}, and {file} {}", why_none(named))));
         }
         // No event tells that a file has been written by another program.
         thread::park_timeout(NEXT_LOOK);
     }
 }
 
-/// The number in a file of a release, if there is one.
-fn named_in(release: &Path, file: &Path) -> Option<u32> {
-    let file = release.join(file);
-    let name = file.file_name()?.to_str()?;
-    let text = read_plain(file.parent()?, name, PID_FILE_BYTES).ok()?;
-    String::from_utf8(text).ok()?.trim().parse().ok()
+/// The number in a file of a release; `None` if there is another thing in it.
+fn named_in(release: &Path, file: &Path) -> io::Result<Option<u32>> {
+    let handle = open_named(release, file)?;
+    let text = read_named(&handle, "it", PID_FILE_BYTES)?;
+    Ok(str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok()))
+}
+
+/// Why none of an agent's processes is the one that a file names, in words that follow the file's name.
+fn why_none(named: io::Result<Option<u32>>) -> String {
+    match named {
+        Ok(Some(_)) => "names none of these".to_owned(),
+        Ok(None) => "has no number in it".to_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "is not there".to_owned(),
+        Err(error) => format!("cannot be read: {error}"),
+    }
+}
+
+/// Reaps a child of the updater that has been ended.
+fn reap(child: &ProcessId, timeout: Duration) {
+    if let Ok(Some(child)) = child.open()
+        && matches!(child.wait(Some(Instant::now() + timeout)), Ok(true))
+    {
+        child.reap();
+    }
 }
 
 fn gone() -> RunnerError {

@@ -8,7 +8,7 @@ use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use protocol::Space;
 use rustix::buffer::spare_capacity;
@@ -162,10 +162,36 @@ pub fn open_any_at(directory: impl AsFd, path: impl rustix::path::Arg) -> io::Re
     open_beneath(directory.as_fd(), path, OFlags::PATH, Mode::empty())
 }
 
+/// Opens whatever a path of ours leads to, without the right to read it, only to name it.
+pub fn open_any(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    Ok(retry_on_intr(|| rustix::fs::openat(CWD, path, flags, Mode::empty()))?)
+}
+
+/// As [`open_any_at`], also where another file system is mounted on the way.
+pub fn open_any_within(directory: impl AsFd, path: impl rustix::path::Arg) -> io::Result<OwnedFd> {
+    let resolve = BENEATH.difference(ResolveFlags::NO_XDEV);
+    open_resolved(directory.as_fd(), path, OFlags::PATH, Mode::empty(), resolve)
+}
+
+/// Reads what was opened only to name it, as [`read_plain`] does. It is not opened for reading before it
+/// is known to be a plain file: of a device, that alone may have an effect.
+pub fn read_named(handle: impl AsFd, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+    let handle = handle.as_fd();
+    if status(handle)?.kind != Kind::File {
+        return Err(io::Error::other(format!("{name} is not a file")));
+    }
+    read_open(File::open(path_of(&handle))?, name, limit)
+}
+
+/// A path that leads to what was opened, however long its own one is.
+pub fn path_of(handle: &impl AsFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd()))
+}
+
 /// Sets the mode of what [`open_any_at`] opened. `fchmod` refuses such a handle.
 pub fn set_mode(handle: impl AsFd, mode: u32) -> io::Result<()> {
-    let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
-    Ok(rustix::fs::chmodat(CWD, path, bits(mode), AtFlags::empty())?)
+    Ok(rustix::fs::chmodat(CWD, path_of(&handle), bits(mode), AtFlags::empty())?)
 }
 
 /// Sets the mode of a name which its owner may not even open. What is reached is what `name` is
@@ -177,16 +203,16 @@ pub fn force_mode(directory: impl AsFd, name: impl rustix::path::Arg, mode: u32)
 /// Takes the ACLs, and what else a user has attached, from what [`open_any_at`] opened. What the
 /// system's own modules attach (`security.*`) stays.
 pub fn drop_attributes(handle: impl AsFd) -> io::Result<()> {
-    let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
+    let path = path_of(&handle);
     let mut names = Vec::with_capacity(LIST_BYTES);
-    match rustix::fs::listxattr(&*path, spare_capacity(&mut names)) {
+    match rustix::fs::listxattr(&path, spare_capacity(&mut names)) {
         // A file system that has none.
         Err(Errno::OPNOTSUPP) => return Ok(()),
         listed => listed?,
     };
     for name in names.split(|byte| *byte == 0) {
         if name.starts_with(b"system.posix_acl_") || name.starts_with(b"user.") {
-            rustix::fs::removexattr(&*path, name)?;
+            rustix::fs::removexattr(&path, name)?;
         }
     }
     Ok(())
@@ -211,11 +237,21 @@ fn open_beneath(
     flags: OFlags,
     mode: Mode,
 ) -> io::Result<OwnedFd> {
+    open_resolved(directory, path, flags, mode, BENEATH)
+}
+
+fn open_resolved(
+    directory: impl AsFd,
+    path: impl rustix::path::Arg,
+    flags: OFlags,
+    mode: Mode,
+    resolve: ResolveFlags,
+) -> io::Result<OwnedFd> {
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(path.into_with_c_str(|path| {
         let mut attempts = ATTEMPTS;
         loop {
-            match rustix::fs::openat2(&directory, path, flags, mode, BENEATH) {
+            match rustix::fs::openat2(&directory, path, flags, mode, resolve) {
                 Err(Errno::AGAIN | Errno::INTR) if attempts > 0 => attempts -= 1,
                 opened => return opened,
             }

@@ -17,6 +17,7 @@ mod item;
 mod left_out;
 mod manifest;
 mod names;
+mod private_key;
 mod program;
 #[cfg(test)]
 mod reader_tests;

@@ -4,10 +4,15 @@
 use std::fmt;
 
 use super::version::Version;
+use crate::sys::output::printable;
+
+/// Characters of a range that are shown.
+const SHOWN: usize = 100;
 
 /// The versions that are taken: those of one of its alternatives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionRange {
+    /// As it is shown.
     text: String,
     alternatives: Vec<Vec<Bound>>,
 }
@@ -32,7 +37,7 @@ impl VersionRange {
     /// `rust-version`: this one and later ones.
     pub(super) fn at_least(text: &str) -> Option<Self> {
         let bounds = vec![Bound::AtLeast(Version::parse(text.trim())?)];
-        Some(Self { text: format!(">={}", text.trim()), alternatives: vec![bounds] })
+        Some(Self { text: format!(">={}", shown(text)), alternatives: vec![bounds] })
     }
 
     /// Python's specifiers (PEP 440), and Poetry's: `>=3.9,<4`, `~=3.8`, `3.11.*`, `^3.9`.
@@ -64,13 +69,13 @@ impl VersionRange {
             }
         }
         let alternatives = vec![bounds];
-        Some(Self { text: text.trim().to_owned(), alternatives })
+        Some(Self { text: shown(text), alternatives })
     }
 
     /// npm's ranges: `>=18`, `^18.12 || 20.x`, `18 - 20`, `~18.2`.
     pub(super) fn of_node(text: &str) -> Option<Self> {
         let alternatives = text.split("||").map(node_bounds).collect::<Option<_>>()?;
-        Some(Self { text: text.trim().to_owned(), alternatives })
+        Some(Self { text: shown(text), alternatives })
     }
 }
 
@@ -89,6 +94,16 @@ impl Bound {
             Self::AtMost(bound) => version <= bound,
             Self::Except(first, after) => version < first || version >= after,
         }
+    }
+}
+
+/// As much of a range as says what is asked for, in one line.
+fn shown(text: &str) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let printable = printable(words.as_bytes());
+    match printable.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &printable[..end]),
+        None => printable,
     }
 }
 
@@ -228,6 +243,19 @@ mod tests {
             ("", "20.20.2", true),
         ];
         agree(VersionRange::of_node, &rows);
+    }
+
+    #[test]
+    fn as_much_of_a_range_is_shown_as_says_what_is_asked_for() {
+        let long = format!(">=99{}", ",\n\r>=98".repeat(400_000));
+        for range in
+            [VersionRange::of_python(&long), VersionRange::of_node(">=99\n".repeat(99).as_str())]
+        {
+            let shown = range.unwrap().to_string();
+            assert!(shown.starts_with(">=99") && shown.ends_with('…'), "{shown}");
+            assert!(shown.chars().count() == SHOWN + 1 && !shown.contains(char::is_control));
+        }
+        assert_eq!(VersionRange::of_python(" >=3.9,  <4\n").unwrap().to_string(), ">=3.9, <4");
     }
 
     #[test]

@@ -62,9 +62,33 @@ fn a_unix_socket_of_the_release_is_asked_and_its_maker_proves_it() {
     let _foreign = std::os::unix::net::UnixListener::bind(&near).unwrap();
     std::os::unix::fs::symlink(&near, &elsewhere).unwrap();
     let report = running.prove(at("unix:run/other.sock:/health"));
+    assert!(!report.passed && report.detail.contains("out of the release"), "{}", report.detail);
+    // The administrator's word leads there, and another program's socket proves nothing all the same.
+    let named = running.prove(at(&format!("unix:{}:/health", near.display())));
     assert!(
-        !report.passed && report.detail.contains("is not of the new release"),
+        !named.passed && named.detail.contains("is not of the new release"),
         "{}",
-        report.detail
+        named.detail
     );
+}
+
+#[test]
+fn a_release_without_a_process_is_asked_at_a_socket_of_its_own_user() {
+    let running = Running::new(SOCKET);
+    let url = |socket: &str| Some(format!("unix:{socket}:/health"));
+    let expected = Expectation { instance: None, ..running.expectation() };
+    let mut app = AppConfig::new("/x");
+    app.health = HealthConfig { url: url("run/app.sock"), ..quick() };
+    let ask = |app: &AppConfig| {
+        let probe = Probe::from_config(app, "/x".as_ref()).unwrap();
+        running.runtime.block_on(prove(&probe, &expected, |_| {}))
+    };
+    assert!(ask(&app).passed);
+    // The agent of this test is not that user's.
+    app.user = Some("nobody".to_owned());
+    let report = ask(&app);
+    assert!(!report.passed && report.detail.contains("the socket was made by"), "{report:?}");
+    let socket = running.launch.release_path.join("run/app.sock");
+    app.health.url = url(socket.to_str().unwrap());
+    assert!(ask(&app).passed);
 }
