@@ -144,6 +144,8 @@ mod tests {
             501 => "cc -Werror: no error:".to_owned(),
             _ => format!("line {line}"),
         });
+        let one_too_many = shown((0..41).map(|line| format!("line {line}")));
+        assert!(one_too_many.iter().all(|line| !line.contains("1 lines")), "{one_too_many:?}");
         let shown = shown(lines);
         assert_eq!(shown.len(), SHOWN_LINES);
         assert!(shown[0].starts_with("npm error"));
@@ -156,8 +158,6 @@ mod tests {
             ]
         );
         assert_eq!(shown.last().unwrap(), "line 999");
-        let one_too_many = super::tests::shown((0..41).map(|line| format!("line {line}")));
-        assert!(one_too_many.iter().all(|line| !line.contains("1 lines")), "{one_too_many:?}");
     }
 
     #[test]
