@@ -38,7 +38,7 @@ fn an_operator_who_goes_on_after_a_trip_opens_the_gate_and_after_silence_does_no
     let mut scripted = run(5, "canary=1", &[(0, HostScript::Lost), (1, HostScript::Bad)]);
     scripted.ask(Request::Continue);
     assert_eq!(scripted.status(), &Status::Paused(Pause::Tripped(Trip::Canary)));
-    assert_eq!(scripted.outcomes(), "xrsss");
+    assert_eq!(scripted.outcomes(), "?rsss");
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn a_hosts_own_fault_stops_nobody_and_an_unclear_one_asks() {
     let resumed = scripted.state.check(&Request::Resume, scripted.now);
     assert_eq!(resumed, Err(RequestError::NeedsDecision(pause)));
     scripted.ask(Request::Continue);
-    assert_eq!((scripted.status(), scripted.outcomes().as_str()), (&Status::Failed, "xuuu"));
+    assert_eq!((scripted.status(), scripted.outcomes().as_str()), (&Status::Failed, "?uuu"));
 }
 
 #[test]
