@@ -145,7 +145,9 @@ fn pushed(story: &Story, tree: &Tree) -> Result<Output> {
 
 /// Why nothing was pushed.
 fn said(output: &Output) -> String {
-    let error: Value = serde_json::from_str(&output.stdout).unwrap_or_default();
+    let texts = [&output.stdout, &output.stderr];
+    let error = texts.into_iter().find_map(|text| serde_json::from_str::<Value>(text).ok());
+    let error = error.unwrap_or_default();
     let error = &error["error"];
     let parts = error["causes"].as_array().into_iter().flatten().chain([&error["hint"]]);
     let parts: Vec<&str> = parts.filter_map(Value::as_str).collect();
@@ -167,7 +169,8 @@ impl Measured {
         let with = phase("staged").and_then(|line| line["data"]["detail"].as_str());
         with.unwrap_or_default().clone_into(&mut self.built_with);
         let row = output.row("web-1")?;
-        self.notes.extend(row["detail"].as_str().map(str::to_owned));
+        let note = row["detail"].as_str().filter(|note| !self.built_with.contains(note));
+        self.notes.extend(note.map(str::to_owned));
         Ok(())
     }
 }

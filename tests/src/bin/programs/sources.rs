@@ -155,10 +155,11 @@ fn sdist(spec: &str, downloads: &Path, unpacked: &Path) -> Result<()> {
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", "--dest"]);
     run(pip.arg(downloads).arg(spec))?;
-    let archive = the_one_with(downloads, ".tar.gz")?;
+    // Some are `.zip`, which bsdtar reads as well.
+    let archive = the_one_with(downloads, "")?;
     fs::create_dir_all(unpacked)?;
-    let extract = ["--extract", "--strip-components=1", "--no-same-owner", "--directory"];
-    run(Command::new("tar").args(extract).arg(unpacked).arg("--file").arg(archive))
+    let extract = ["-x", "--strip-components=1", "--no-same-owner", "-C"];
+    run(Command::new("bsdtar").args(extract).arg(unpacked).arg("-f").arg(archive))
 }
 
 /// Copies a tree as it is.

@@ -52,6 +52,8 @@ pub(crate) struct Program {
     manifest: String,
     /// The lines of the host's `updater.toml`.
     host: Option<String>,
+    /// What of these a person has to write, in one line.
+    also: Option<String>,
     /// A path, and what is in the answer to it.
     pub(crate) answer: Option<[String; 2]>,
     /// What has to be written, if it does not work without it.
@@ -154,8 +156,9 @@ impl Program {
     pub(crate) fn words(&self, is_written: bool) -> String {
         let signal = self.stop_signal.as_ref().map(|signal| format!("`stop_signal = {signal:?}`"));
         let written = self.written.as_ref().filter(|_| is_written);
+        let written = written.map(|written| written.words.clone());
         let words: Vec<String> =
-            written.map(|written| written.words.clone()).into_iter().chain(signal).collect();
+            written.into_iter().chain(signal).chain(self.also.clone()).collect();
         if words.is_empty() { "–".to_owned() } else { words.join("; ") }
     }
 

@@ -61,8 +61,8 @@ fn by_pip(contents: &Contents, pyproject: Option<&Table>, section: &BuildSection
     let (requirements, note) =
         requirements(contents, pyproject, &section.python, package.is_some());
     let from = match (&requirements, pyproject) {
-        (Some(_), _) if contents.has("requirements.txt") => "requirements.txt",
-        (_, Some(_)) => "pyproject.toml",
+        (Some(file), _) => file.as_str(),
+        (None, Some(_)) => "pyproject.toml",
         _ if contents.has("setup.py") => "setup.py",
         _ => "setup.cfg",
     };
@@ -247,6 +247,8 @@ mod tests {
         assert_eq!(of("requirements = false"), ["."]);
         assert_eq!(of("requirements = 'deploy/r.txt'"), ["-r deploy/r.txt", "."]);
         assert_eq!(of("requirements = false, extras = ['a', 'b']"), [".[a,b]"]);
+        let named = built(&files, "python = { requirements = 'deploy/r.txt' }");
+        assert_eq!(named.with(), "pip from deploy/r.txt");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::version_range::VersionRange;
 pub(super) struct Recipe {
     pub(super) kind: BuildKind,
     /// The program that builds it, and the file by which it does.
-    pub(super) by: (&'static str, &'static str),
+    pub(super) by: (&'static str, String),
     pub(super) commands: Vec<Vec<String>>,
     /// Compiles the release's own sources.
     pub(super) compile: Option<Vec<String>>,
@@ -37,10 +37,10 @@ pub struct WantedVersion {
 
 impl Recipe {
     /// One that is run by a program of the host, because there is this file.
-    pub(super) fn new(kind: BuildKind, program: &'static str, file: &'static str) -> Self {
+    pub(super) fn new(kind: BuildKind, program: &'static str, file: &str) -> Self {
         Self {
             kind,
-            by: (program, file),
+            by: (program, file.to_owned()),
             commands: Vec::new(),
             compile: None,
             environment: BTreeMap::new(),
