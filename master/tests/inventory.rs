@@ -116,7 +116,9 @@ fn no_host_gets_an_updater_without_a_probe_that_nobody_asked_for() {
     assert_eq!(shell.host("web-1")["agent_port"], 8765);
     assert!(starter("web-2", &["--agent-port", "80"]).contains(&url(80)));
     // Several hosts of one machine: the program keeps to its host's address, too.
-    let own = starter("web-4", &["--address", "127.77.0.1"]);
+    let own = ["--name", "web-4", "--address", "127.77.0.1", "--out-dir", "web-4", "--updater"];
+    out(&shell.run(&[["enroll"].as_slice(), &own].concat()));
+    let own = fs::read_to_string(shell.path().join("web-4/updater.toml")).unwrap();
     assert!(own.contains("\nurl = \"http://127.77.0.1:8765/health\""), "{own}");
     assert!(!starter("web-3", &["--no-probe"]).contains("\nurl ="));
     assert_eq!(shell.host("web-3")["agent_port"], Value::Null);

@@ -136,7 +136,10 @@ fn a_lock_file_is_read_by_its_own_tool_or_nothing_is_built() {
     let mut fixture = Fixture::new("build_env = { PATH = '/bin:/usr/bin' }");
     let release = fixture.release("a", &[("package.json", "{}"), ("bun.lock", "")]);
     let error = fixture.build(&release, None).unwrap_err().to_string();
-    assert!(error.starts_with("find bun in /bin:/usr/bin, which bun.lock asks for"), "{error}");
+    assert!(
+        error.contains("bun is not in the PATH (/bin:/usr/bin), and bun.lock needs it"),
+        "{error}"
+    );
     assert!(error.contains("`lock = \"ignore\"`"), "{error}");
     fixture.tools(&[("bun", "#!/bin/sh\necho \"$@\" >> asked\n")]);
     fixture.build(&release, None).unwrap();
@@ -170,7 +173,9 @@ fn a_missing_tool_is_named_with_what_to_install() {
     let fixture = Fixture::new("build_env = { PATH = '/nonexistent' }");
     let error = fixture.build(&fixture.release("a", &[("Makefile", "")]), None).unwrap_err();
     assert!(
-        error.to_string().contains("find make in /nonexistent: install the package make"),
+        error
+            .to_string()
+            .contains("make is not in the PATH (/nonexistent): install the package make"),
         "{error}"
     );
 }
