@@ -12,7 +12,7 @@ use protocol::FORMAT;
 use super::members::names;
 use super::own_group::OwnGroup;
 use super::record::Record;
-use super::transient::{Transient, UNIT_PREFIX};
+use super::transient::{Transient, group_name};
 use super::{Instance, Killed, RunnerError, stop};
 use crate::sys::control_group;
 use crate::sys::kept::Kept;
@@ -239,10 +239,4 @@ impl InstanceSlot {
     fn error(&self, act: &'static str, source: io::Error) -> RunnerError {
         RunnerError::File { act, path: self.record.clone(), source }
     }
-}
-
-/// What the control group of a start is called. Every user can read it, so the whole mark is not in it.
-pub(super) fn group_name(app: &str, mark: &str) -> String {
-    let (short, _) = mark.split_once('-').unwrap_or((mark, ""));
-    format!("{UNIT_PREFIX}{app}-{short}")
 }

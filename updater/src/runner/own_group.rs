@@ -10,9 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use common::failed_to;
 use serde::{Deserialize, Serialize};
 
-use super::instance_slot::group_name;
-use super::record::Record;
-use super::transient::Transient;
+use super::transient::{Transient, group_name};
 use crate::sys::Admission;
 use crate::sys::control_group::{self, GroupLimits};
 use crate::sys::proc::{self, Stat};
@@ -72,10 +70,9 @@ impl GroupMaker {
         })
     }
 
-    /// That the limits do not hold for an agent that runs, where there are any.
-    pub(super) fn warning(&self, start: &Record) -> Option<String> {
-        let is_bounded = start.group.is_some() || start.own_group.is_some();
-        let runs = start.leader.as_ref().is_some_and(ProcessId::is_alive);
+    /// That the limits do not hold for an agent that runs, where there are any: one that is in no group.
+    pub(super) fn warning(&self, leader: Option<&ProcessId>, is_bounded: bool) -> Option<String> {
+        let runs = leader.is_some_and(ProcessId::is_alive);
         if self.limits.are_none() || is_bounded || !runs {
             return None;
         }
@@ -92,8 +89,8 @@ impl GroupMaker {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
     }
 
-    /// In a hierarchy that is unified as a whole, that is the group of [`super::instance_slot`] too: one, with
-    /// these limits.
+    /// In a hierarchy that is unified as a whole, that is the group by which its processes are known, too:
+    /// one, with these limits.
     fn name(&self, mark: &str) -> String {
         group_name(&self.app, mark)
     }

@@ -243,7 +243,9 @@ impl Runner for ProcessRunner {
     }
 
     fn warning(&self) -> Option<String> {
-        self.groups.warning(&self.serving.read().ok()??)
+        let start = self.serving.read().ok()??;
+        let is_bounded = start.group.is_some() || start.own_group.is_some();
+        self.groups.warning(start.leader.as_ref(), is_bounded)
     }
 
     fn handover(&self) -> Option<&dyn Handover> {

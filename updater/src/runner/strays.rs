@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 
 use protocol::Digest;
 
-use super::instance_slot::group_name;
 use super::members::{MARK, Signs, keeper_of};
-use super::transient::UNIT_PREFIX;
+use super::transient::{UNIT_PREFIX, group_name};
 use crate::sys::proc::{self, Stat};
 use crate::sys::process::ProcessId;
 use crate::sys::unified_group::UnifiedGroup;

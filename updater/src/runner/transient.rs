@@ -69,14 +69,12 @@ impl Transient {
 
     /// The name of the unit of one start.
     pub(super) fn unit(&self, mark: &str) -> String {
-        let (short, _) = mark.split_once('-').unwrap_or((mark, ""));
-        format!("{UNIT_PREFIX}{}-{short}.service", self.app)
+        format!("{}.service", group_name(&self.app, mark))
     }
 
     /// The name of the scope of one start, which is the updater's child.
     pub(super) fn scope(&self, mark: &str) -> String {
-        let (short, _) = mark.split_once('-').unwrap_or((mark, ""));
-        format!("{UNIT_PREFIX}{}-{short}.scope", self.app)
+        format!("{}.scope", group_name(&self.app, mark))
     }
 
     /// The control group that it will be in.
@@ -196,4 +194,10 @@ impl Transient {
         });
         ended.ok().flatten()
     }
+}
+
+/// What the control group of a start is called. Every user can read it, so the whole mark is not in it.
+pub(super) fn group_name(app: &str, mark: &str) -> String {
+    let (short, _) = mark.split_once('-').unwrap_or((mark, ""));
+    format!("{UNIT_PREFIX}{app}-{short}")
 }

@@ -131,7 +131,7 @@ pub(super) fn list(packing: &Packing<'_>, cancel: &CancelToken) -> Result<Listin
     if listing.manifest.says_nothing_of_its_start() && listing.is_files_alone() {
         listing.notices.push(FILES_ALONE.to_owned());
     }
-    let unguessed = unguessed::notice(root, &listing)?;
+    let unguessed = unguessed::notice(root, &listing.items, listing.manifest.build.as_ref())?;
     listing.notices.extend(unguessed);
     check(root, &listing, cancel)?;
     Ok(listing)
