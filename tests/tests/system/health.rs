@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::{Behaviour, Fleet, Host, LONG, Output, Setup, Tree, eventually, host, program};
+use fleet_tests::{
+    Behaviour, Fleet, Host, LONG, Output, Packing, Setup, Tree, eventually, host, program,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use protocol::{AgentState, AppHealth, Outcome, Status};
@@ -97,7 +99,7 @@ fn what_an_operator_or_a_transaction_ends_has_not_died() -> Result<()> {
 fn a_program_that_hangs_is_not_well_until_it_answers_and_nothing_is_restarted() -> Result<()> {
     let host = Host::alone(&often())?;
     let gate = host.config().with_file_name("gate");
-    host.push(&gated(&gate, "hangs")?.pack(fleet_tests::Packing::Zstd)?)?.result()?;
+    host.push(&gated(&gate, "hangs")?.pack(Packing::Zstd)?)?.result()?;
     let well = until(&host, "a first answer", |app| app.probe.is_some())?;
     ensure!(well.healthy && well.probe.is_some_and(|probe| probe.passed), "it is well");
     fs::remove_file(&gate)?;
@@ -120,7 +122,7 @@ fn a_program_that_hangs_is_not_well_until_it_answers_and_nothing_is_restarted() 
 fn a_stranded_host_is_not_well_until_something_is_proven() -> Result<()> {
     let host = Host::alone(&often().health("attempts", "2"))?;
     let gate = host.config().with_file_name("gate");
-    let release = gated(&gate, "old")?.pack(fleet_tests::Packing::Zstd)?;
+    let release = gated(&gate, "old")?.pack(Packing::Zstd)?;
     host.push(&release)?.result()?;
     fs::remove_file(&gate)?;
     let bad = Tree::release(&Behaviour { status: Some(500), ..Behaviour::default() })?;
@@ -232,6 +234,25 @@ fn a_probe_that_is_wrong_in_itself_is_the_hosts_and_told_before_the_switch() -> 
     host.start()?;
     // It said nothing about the release.
     assert_eq!(host.push(&next)?.result()?.status, Status::Updated);
+    host.rests()
+}
+
+#[test]
+fn a_probe_that_is_wrong_in_itself_does_not_quarantine_the_first_release() -> Result<()> {
+    let host = Host::alone_and_idle(&Setup::default())?;
+    let right = fs::read_to_string(host.config())?;
+    let port = format!(":{}/health", host.agent.port());
+    let first = Tree::healthy("first")?;
+    fs::write(host.config(), right.replace(&port, ":1/health"))?;
+    host.start()?;
+    let problem = host.undoes(&first)?;
+    let why = format!("it listens elsewhere ({})", host.agent);
+    ensure!(problem.host_fault && problem.detail.contains(&why), "{problem:?}");
+    ensure!(problem.detail.contains("mend [app.agent.health]"), "{problem:?}");
+    host.stop()?;
+    fs::write(host.config(), right)?;
+    host.start()?;
+    assert_eq!(host.push(&first)?.result()?.status, Status::Updated);
     host.rests()
 }
 

@@ -1,5 +1,6 @@
 //! What a probe expects, and what it got.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use protocol::{Digest, Proof};
@@ -97,8 +98,8 @@ pub enum ProbeMistake {
     SpeaksNoTls,
     #[strum(serialize = "its certificate is not trusted")]
     Untrusted,
-    #[strum(serialize = "it listens elsewhere, and not where the probe asks")]
-    ListensElsewhere,
+    #[strum(to_string = "it listens elsewhere ({0}), and not where the probe asks")]
+    ListensElsewhere(SocketAddr),
     #[strum(serialize = "it does not take the question (url, host, headers, method, expect)")]
     QuestionRefused,
 }

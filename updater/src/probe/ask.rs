@@ -81,7 +81,7 @@ impl Probe {
             (Suspicion::Refused, _) => {
                 let agent = expected.instance.as_ref()?;
                 let elsewhere = mistake::listens_only_elsewhere(&address, agent).await;
-                elsewhere.then_some(ProbeMistake::ListensElsewhere)
+                elsewhere.map(ProbeMistake::ListensElsewhere)
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What is wrong with a probe itself, seen on a program that runs and was proven otherwise.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use pki::{ProbeTrust, probe_client_config};
@@ -47,10 +48,10 @@ pub(super) async fn of_clear_text(target: &HttpTarget) -> Option<ProbeMistake> {
     timeout(HANDSHAKE, handshake).await.ok().flatten()
 }
 
-/// Whether the program takes connections, and not where it is asked.
-pub(super) async fn listens_only_elsewhere(address: &str, agent: &Instance) -> bool {
-    let Ok(asked) = address.parse() else { return false };
+/// Where the program takes connections, if that is not where it is asked.
+pub(super) async fn listens_only_elsewhere(address: &str, agent: &Instance) -> Option<SocketAddr> {
+    let asked = address.parse().ok()?;
     let agent = agent.clone();
     let look = move || listens_elsewhere(&agent, asked);
-    tokio::task::spawn_blocking(look).await.unwrap_or(false)
+    tokio::task::spawn_blocking(look).await.ok().flatten()
 }

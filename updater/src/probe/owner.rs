@@ -55,14 +55,15 @@ pub(super) fn taken(agent: &Instance, ends: &[(SocketAddr, SocketAddr)]) -> Vec<
     ends.iter().map(own).collect()
 }
 
-/// Whether the agent listens, and not there.
-pub(super) fn listens_elsewhere(agent: &Instance, asked: SocketAddr) -> bool {
+/// Where the agent listens, if that is not there.
+pub(super) fn listens_elsewhere(agent: &Instance, asked: SocketAddr) -> Option<SocketAddr> {
     let members = agent.members();
     let held: BTreeSet<u64> = members.iter().flat_map(|pid| proc::sockets(*pid)).collect();
     let tables = networks(&members, Wanted::Listeners);
     let own = |socket: &&Socket| held.contains(&socket.inode);
     let own: Vec<&Socket> = tables.iter().flatten().filter(own).collect();
-    !own.is_empty() && !own.iter().any(|socket| is_listener(socket, canonical(asked)))
+    let is_asked = own.iter().any(|socket| is_listener(socket, canonical(asked)));
+    own.first().filter(|_| !is_asked).map(|socket| socket.local)
 }
 
 /// A process that listens where a probe asks, and is neither of the agent that runs now, if one does, nor

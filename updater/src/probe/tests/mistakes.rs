@@ -17,7 +17,8 @@ fn a_probe_that_no_program_could_pass_is_known_as_such() {
     assert_eq!(mistake(&running, secure), Some(ProbeMistake::SpeaksNoTls));
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let elsewhere = HealthConfig { tcp: Some(free.to_string()), ..quick() };
-    assert_eq!(mistake(&running, elsewhere), Some(ProbeMistake::ListensElsewhere));
+    let listens = std::net::SocketAddr::from(([127, 0, 0, 1], running.port));
+    assert_eq!(mistake(&running, elsewhere), Some(ProbeMistake::ListensElsewhere(listens)));
     assert_eq!(mistake(&running, running.http()), None);
     let named = Running::answering("def answer(path):\n    return 421, 'no such site', {}");
     assert_eq!(mistake(&named, named.http()), Some(ProbeMistake::QuestionRefused));

@@ -6,11 +6,11 @@ use protocol::{Code, Digest, EventKind, Kind, ProbeKind, ProbeReport, Problem, T
 use tokio::time::Instant;
 
 use super::Engine;
-use crate::probe::{Answer, Expectation, Watch, prove, watch};
+use crate::probe::{Answer, Expectation, ProbeMistake, Watch, prove, watch};
 use crate::runner::Instance;
 use crate::sys::{BootTime, checkpoint};
 use crate::transaction::machine::Direction;
-use crate::transaction::{Evidence, Failure, StatusBoard};
+use crate::transaction::{Evidence, Failure, FailureOrigin, StatusBoard};
 
 /// How long the program that runs is asked whether the probe is wrong in itself.
 const MISTAKE_LOOK: Duration = Duration::from_secs(3);
@@ -43,7 +43,24 @@ impl Engine {
         if instance.is_none() {
             return Err(failure);
         }
-        Err(self.or_of_who_has_the_port(failure, instance.as_ref()))
+        let failure = self.or_of_who_has_the_port(failure, instance.as_ref());
+        Err(self.or_of_the_probe(failure, &expectation))
+    }
+
+    /// The first release of a host may be well, and its probe wrong in itself: no program has ever passed it.
+    fn or_of_the_probe(&self, failure: Failure, expected: &Expectation) -> Failure {
+        let is_first = self.journal.from.is_none() && self.journal.kind != Kind::SelfUpdate;
+        let lives = expected.instance.as_ref().is_some_and(Instance::is_alive);
+        if !is_first || !lives || failure.origin == FailureOrigin::Host {
+            return failure;
+        }
+        let Some((mistake, _)) = self.mistake_of_probe(expected) else { return failure };
+        let detail = format!(
+            "{}; the probe of this host is wrong in itself, and no release could pass it: {mistake}; mend \
+             [app.{}.health] there",
+            failure.problem.detail, self.app.settings.name
+        );
+        Failure::host_problem(Problem { detail, ..*failure.problem })
     }
 
     /// What gives a program more time that runs and has not answered yet.
@@ -69,18 +86,7 @@ impl Engine {
         }
         let Some(instance) = self.app.agent.running_instance(&from) else { return Ok(()) };
         let expected = self.app.settings.expectation(from, None, Some(instance), false);
-        let probe = &self.app.agent.probe;
-        if probe.kind() == ProbeKind::None || probe.kind() == ProbeKind::Command {
-            return Ok(());
-        }
-        // A program that does not answer says nothing of the probe, and keeps no update waiting.
-        let looking = async {
-            let answer = probe.ask(&expected).await;
-            let mistake = probe.mistake(&answer, &expected).await;
-            mistake.map(|mistake| (mistake, answer))
-        };
-        let looked = async { tokio::time::timeout(MISTAKE_LOOK, looking).await };
-        let Ok(Some((mistake, answer))) = self.app.handle.block_on(looked) else { return Ok(()) };
+        let Some((mistake, answer)) = self.mistake_of_probe(&expected) else { return Ok(()) };
         let detail = format!(
             "the probe of this host fails on the program that runs, and no release could pass it: {mistake} \
              ({}); mend [app.{}.health] there, or say --force",
@@ -88,6 +94,22 @@ impl Engine {
             self.app.settings.name
         );
         Err(Failure::host_problem(Problem::new(Code::NotSupported, detail)))
+    }
+
+    /// What is wrong with the probe itself, as a program shows that runs. One that does not answer says nothing
+    /// of the probe, and keeps no update waiting.
+    fn mistake_of_probe(&self, expected: &Expectation) -> Option<(ProbeMistake, Answer)> {
+        let probe = &self.app.agent.probe;
+        if probe.kind() == ProbeKind::None || probe.kind() == ProbeKind::Command {
+            return None;
+        }
+        let looking = async {
+            let answer = probe.ask(expected).await;
+            let mistake = probe.mistake(&answer, expected).await;
+            mistake.map(|mistake| (mistake, answer))
+        };
+        let looked = async { tokio::time::timeout(MISTAKE_LOOK, looking).await };
+        self.app.handle.block_on(looked).ok().flatten()
     }
 
     /// Waits until the master has come back on a new connection.
