@@ -7,6 +7,7 @@
 mod archive;
 mod clutter;
 mod error;
+mod first_line;
 mod git;
 #[cfg(test)]
 mod git_tests;

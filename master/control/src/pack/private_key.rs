@@ -1,11 +1,14 @@
-//! A private key, at whatever place of a file and in whatever text: as it is, in a program's strings, in JSON, behind
-//! the signs of a comment, in UTF-16, in base64 once more, or in binary form.
+//! A private key, at whatever place of a file and in whatever text: as it is, in a program's strings, also where its
+//! first line is put together from several (`first_line.rs`), in JSON, XML or a URL, behind the signs of a comment,
+//! in UTF-16, in base64 once more, or in binary form.
 
 use std::io::{self, Read};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use memchr::memmem;
+
+use super::first_line::{dashes_before, is_quote, rest_of_first_line};
 
 /// What is read at once of a file in which a key is looked for.
 const WINDOW: usize = 128 << 10;
@@ -17,16 +20,16 @@ const LETTERS: usize = 32;
 const BLANKS: usize = 256;
 const SIGNS: usize = 24;
 
-/// How keys and certificates begin.
-const PEM: &[u8] = b"-----BEGIN ";
-/// What a key's first line has between its dashes, of whatever kind it is.
-const KIND: &[u8] = b"PRIVATE KEY";
-/// The same in UTF-16, of either order.
+/// In the first line of every key, whatever is around it.
+const BEGIN: &[u8] = b"BEGIN";
+/// What the first line of a key has in UTF-16, of either order.
 const WIDE_KIND: &[u8] = b"P\0R\0I\0V\0A\0T\0E\0 \0K\0E\0Y";
-/// How [`PEM`] begins in base64.
+/// How a key begins in base64.
 const ENCODED: &[u8] = b"LS0tLS1CRUdJTi";
-/// Bytes between the beginning of that line and these words.
-const MOST_BEFORE: usize = 40;
+/// The longest first line.
+const LINE: usize = 64;
+/// Digits of a letter's number.
+const LONGEST_NUMBER: usize = 8;
 
 /// Whether a private key stands somewhere in it. However large it is, only a window of it is held.
 pub(super) fn holds_key(mut file: impl Read) -> io::Result<bool> {
@@ -90,13 +93,13 @@ fn begins(bytes: &[u8], tag: u8) -> bool {
 }
 
 fn has_key(window: &[u8]) -> bool {
-    memmem::find_iter(window, KIND).any(|at| begins_key(window, at))
+    memmem::find_iter(window, BEGIN).any(|at| begins_key(window, at))
 }
 
 fn has_wide_key(window: &[u8]) -> bool {
     memmem::find_iter(window, WIDE_KIND).any(|at| {
-        let start = at.saturating_sub(2 * (MOST_BEFORE + PEM.len()));
-        let end = window.len().min(at + 2 * (KIND.len() + BLANKS + SIGNS + 2 * LETTERS));
+        let start = at.saturating_sub(2 * LINE);
+        let end = window.len().min(at + 2 * (LINE + BLANKS + SIGNS + 2 * LETTERS));
         let narrow: Vec<u8> =
             window[start..end].iter().copied().filter(|byte| *byte != 0).collect();
         has_key(&narrow)
@@ -121,18 +124,14 @@ fn has_encoded_key(window: &[u8]) -> bool {
     false
 }
 
-/// Whether the words at this place are of a key's first line, and a key follows.
-fn begins_key(window: &[u8], at: usize) -> bool {
-    let before = &window[at.saturating_sub(MOST_BEFORE + PEM.len())..at];
-    let Some(start) = memmem::rfind(before, PEM) else { return false };
-    let kind = &before[start + PEM.len()..];
-    let is_kind = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b' ';
-    let after = &window[at + KIND.len()..];
-    let after = after.strip_prefix(b" BLOCK").unwrap_or(after);
-    let Some(after) = after.strip_prefix(b"-----").filter(|_| kind.iter().all(is_kind)) else {
-        return false;
-    };
-    let line = window[..at - (before.len() - start)].rsplit(|byte| *byte == b'\n').next();
+/// Whether this word is in a key's first line, and a key follows.
+fn begins_key(window: &[u8], begin: usize) -> bool {
+    let Some(start) = dashes_before(window, begin) else { return false };
+    let after = begin + BEGIN.len();
+    let Some(length) = rest_of_first_line(&window[after..]) else { return false };
+    let after = &window[after + length..];
+    let before = &window[start.saturating_sub(BLANKS)..start];
+    let line = before.rsplit(|byte| *byte == b'\n').next();
     let blank = |byte: &u8| byte.is_ascii_whitespace() || *byte >= 0x80;
     let alone = line.is_none_or(|line| line.iter().all(blank));
     // The words with which a key begins stand in many programs, and in their books.
@@ -167,6 +166,10 @@ fn goes_on_in_text(mut after: &[u8]) -> bool {
         match after {
             [b'+' | b'/' | b'=', rest @ ..] => (after, signs) = (rest, signs + 1),
             [] => return false,
+            // What a string of bytes, or a raw one, begins with.
+            [_, quote, rest @ ..] if letters == 1 && is_quote(*quote) => {
+                (after, signs) = (rest, signs + 1);
+            }
             [_, ..] if letters > 0 => return false,
             [blank, rest @ ..] if blank.is_ascii_whitespace() => {
                 (after, blanks) = (rest, blanks + 1);
@@ -177,19 +180,46 @@ fn goes_on_in_text(mut after: &[u8]) -> bool {
     false
 }
 
-/// Bytes of a newline that is written `\n`, `\\r`, `\u000a`, `\x0A` or `\012`, and of what continues a line; 0 where
-/// there is none.
+/// Bytes of a newline that is written `\n`, `\\r`, `\u000a`, `\x0A`, `\012`, `&#10;`, `&#xA;` or `<br>`, and of what
+/// continues a line; 0 where there is none.
 fn escaped_newline(text: &[u8]) -> usize {
+    match text.first() {
+        Some(b'<') => return length_of_one(text, &["<br>", "<br/>", "<br />"]),
+        Some(b'&') => return numbered_newline(text),
+        _ => {}
+    }
     let slashes = text.iter().take_while(|byte| **byte == b'\\').count();
     if slashes == 0 {
         return 0;
     }
-    let rest = &text[slashes..];
     let written = ["u000a", "u000d", "x0a", "x0d", "012", "015", "n", "r", "t"];
+    slashes + length_of_one(&text[slashes..], &written)
+}
+
+/// Bytes of the word with which a text begins, if it is one of these.
+fn length_of_one(text: &[u8], words: &[&str]) -> usize {
     let is = |word: &&&str| {
-        rest.get(..word.len()).is_some_and(|it| it.eq_ignore_ascii_case(word.as_bytes()))
+        text.get(..word.len()).is_some_and(|it| it.eq_ignore_ascii_case(word.as_bytes()))
     };
-    slashes + written.iter().find(is).map_or(0, |word| word.len())
+    words.iter().find(is).map_or(0, |word| word.len())
+}
+
+/// Bytes of a newline or a tab by its number, as HTML and XML have it, also where its `&` is written `&amp;`.
+fn numbered_newline(text: &[u8]) -> usize {
+    let number = text.strip_prefix(b"&amp;#").or_else(|| text.strip_prefix(b"&#"));
+    let Some(number) = number else { return 0 };
+    let (radix, digits) = match number {
+        [b'x' | b'X', digits @ ..] => (16, digits),
+        digits => (10, digits),
+    };
+    let length =
+        digits.iter().take(LONGEST_NUMBER).take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let (digits, rest) = digits.split_at(length);
+    let value = str::from_utf8(digits).ok().and_then(|text| u32::from_str_radix(text, radix).ok());
+    match (value, rest) {
+        (Some(9 | 10 | 13), [b';', rest @ ..]) => text.len() - rest.len(),
+        _ => 0,
+    }
 }
 
 fn is_letter(byte: u8) -> bool {
@@ -241,12 +271,20 @@ mod tests {
             in_one("\\x0a"),
             in_one("\\012"),
             in_one(" "),
+            in_one("&#10;"),
+            in_one("&#xA;"),
+            in_one("&#x000D;&#x000A;"),
+            in_one("&amp;#10;"),
+            in_one("<br />\n"),
             in_one("\\\n"),
             pem().replace('\n', " "),
             format!("KEY = ({})", each_line("        \"", "\\n\"\n")),
             format!("const key = {};", each_line("  '", "\\n' +\n")),
             format!("static const char key[] =\n{};", each_line("    \"", "\\n\"\n")),
             format!("{{\"key\": [{}]}}", each_line("      \"", "\",\n")),
+            each_line("    b\"", "\\n\"\n"),
+            in_one("\\n").replace("BEGIN PRIVATE", "BEGIN \" + \"PRIVATE"),
+            in_one("%0A").replace(' ', "%20").replace("key:%20", "key="),
             each_line("# ", "\n"),
             each_line("> ", "\n"),
             each_line("// ", "\r\n"),
@@ -288,6 +326,21 @@ mod tests {
             assert!(!is_key(text), "{text}");
         }
         assert!(!is_key(pem().replace("PRIVATE", "PUBLIC")));
+        assert!(!is_key(pem().replace("PRIVATE KEY", "CERTIFICATE").replace('\n', "&#10;")));
+        assert!(!is_key(in_parts("PUBLIC KEY", FIRST)));
+        assert!(!is_key(in_parts("PRIVATE KEY", "the key goes here")));
+        assert!(!is_key(format!("\"-----BEGIN \" + kind + \" PRIVATE KEY-----\\n{FIRST}\"")));
+    }
+
+    fn in_parts(kind: &str, body: &str) -> String {
+        format!("\"-----BEGIN \" + \"{kind}-----\\n\" +\n\"{body}\"")
+    }
+
+    #[test]
+    fn however_often_a_key_seems_to_begin_the_look_is_short() {
+        for text in ["-----BEGIN PRIVATE KEY-----", "-----BEGIN \"\"", "BEGIN\" + \""] {
+            assert!(!is_key(text.repeat((256 << 10) / text.len())), "{text}");
+        }
     }
 
     #[test]
