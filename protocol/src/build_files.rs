@@ -4,7 +4,7 @@
 use crate::{BuildSection, PythonSection};
 
 /// What a project is built by that is not guessed, the surest first.
-const UNGUESSED: [&str; 29] = [
+const UNGUESSED: [&str; 32] = [
     "CMakeLists.txt",
     "configure",
     "configure.ac",
@@ -34,14 +34,19 @@ const UNGUESSED: [&str; 29] = [
     "SConstruct",
     "wscript",
     "pubspec.yaml",
+    // Of a project whose own file is not there.
+    "uv.lock",
+    "poetry.lock",
+    "pdm.lock",
 ];
 
 /// What a build is guessed by, whatever is in it. `setup.cfg` is only by what is in it.
-pub const GUESSED_BUILD_FILES: [&str; 9] = [
+pub const GUESSED_BUILD_FILES: [&str; 10] = [
     "requirements.txt",
     "pyproject.toml",
     "setup.py",
     "Pipfile.lock",
+    "pylock.toml",
     "Cargo.toml",
     "package.json",
     "GNUmakefile",

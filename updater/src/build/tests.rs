@@ -369,6 +369,26 @@ fn lesson_04_each_release_has_a_virtualenv_of_its_own() {
 }
 
 #[test]
+fn what_a_pylock_says_is_installed() {
+    let fixture = Fixture::new("build_env = { UV_OFFLINE = '1' }");
+    let release = fixture.release("a", &[("requirements.txt", "dependency\n")]);
+    for version in ["1.0", "2.0"] {
+        wheel(&release, version);
+    }
+    let first = release.join("dependency-1.0-py3-none-any.whl").display().to_string();
+    let hash = printed(Path::new("/usr/bin/sha256sum"), &[&first]);
+    let text = format!(
+        "lock-version = '1.0'\ncreated-by = 'test'\n[[packages]]\nname = 'dependency'\nversion = '1.0'\n\
+         wheels = [{{ path = 'dependency-1.0-py3-none-any.whl', hashes = {{ sha256 = '{}' }} }}]\n",
+        hash.split(' ').next().unwrap()
+    );
+    fs::write(release.join("pylock.toml"), text).unwrap();
+    fixture.build(&release, None).unwrap();
+    let python = release.join(".venv/bin/python");
+    assert_eq!(printed(&python, &["-c", "import dependency; print(dependency.VERSION)"]), "1.0");
+}
+
+#[test]
 fn a_project_that_lists_nothing_gets_a_bare_virtualenv() {
     let fixture = Fixture::new("build_env = { PIP_NO_INDEX = '1' }");
     let pyproject = "[project]\nname = 'service'\nversion = '1.0'\n";

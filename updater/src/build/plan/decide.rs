@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use protocol::{BuildKind, BuildSection, ReleaseManifest, unguessed_words};
+use protocol::{BuildKind, BuildSection, ReleaseManifest};
 
 use super::contents::Contents;
+use super::error::PlanError;
 use super::guess::guess;
 use super::recipe::{Recipe, WantedVersion};
 use crate::config::{AppConfig, BuildSetting};
@@ -47,17 +48,6 @@ pub struct Tool {
     pub lock: Option<&'static str>,
 }
 
-/// Why there is no plan for a release.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    /// It has the file of a build that is not guessed.
-    #[error("find out how to build the release: {}", unguessed_words(file))]
-    UnknownBuild {
-        /// The file.
-        file: &'static str,
-    },
-}
-
 /// Plans the build of a release that contains `contents`.
 pub fn plan(
     app: &AppConfig,
@@ -96,7 +86,7 @@ pub fn plan(
     Ok(match (&app.build, own) {
         (BuildSetting::Command(words), _) => given(vec![words.clone()], "updater.toml"),
         (BuildSetting::Auto, Some(commands)) => given(commands, "release.toml"),
-        (BuildSetting::Auto, None) => match guess(contents, section) {
+        (BuildSetting::Auto, None) => match guess(contents, section)? {
             Some(recipe) => of_recipe(recipe, base),
             None => match contents.unguessed(section) {
                 Some(file) => return Err(PlanError::UnknownBuild { file }),
@@ -211,6 +201,30 @@ mod tests {
             assert_eq!(planned("", "", &[file, "Makefile"]).kind, BuildKind::Make);
             assert_eq!(planned("build = []", "", &[file]).kind, BuildKind::None);
         }
+    }
+
+    #[test]
+    fn a_lock_file_alone_is_not_passed_over() {
+        for (lock, project) in [
+            ("Pipfile.lock", "Pipfile"),
+            ("uv.lock", "pyproject.toml"),
+            ("poetry.lock", "pyproject.toml"),
+        ] {
+            let refused = tried("", "", &[lock, "requirements.txt"]).unwrap_err();
+            let said = refused.to_string();
+            assert!(said.contains(&format!("there is no {project} beside it")), "{said}");
+            assert_eq!(refused.file(), lock);
+            let ignored = "[build]\nlock = 'ignore'";
+            let plan = planned("", ignored, &[lock, "requirements.txt"]);
+            assert_eq!((plan.kind, plan.ignored_lock), (BuildKind::Python, Some(lock)));
+            let named = "[build]\npython = { requirements = true }";
+            assert_eq!(planned("", named, &[lock, "requirements.txt"]).ignored_lock, None);
+        }
+        assert!(tried("", "", &["uv.lock"]).is_err());
+        // Another lock is whole.
+        let plan = planned("", "", &["Pipfile.lock", "pylock.toml"]);
+        assert_eq!(plan.with.as_deref(), Some("uv from pylock.toml"));
+        assert_eq!(plan.tools[0], Tool { program: "uv".to_owned(), lock: Some("pylock.toml") });
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use protocol::{BuildKind, BuildSection, LockUse};
 
 use super::contents::Contents;
+use super::error::PlanError;
 use super::recipe::Recipe;
 use super::version_range::VersionRange;
 use super::{node, python, unknown};
@@ -14,22 +15,25 @@ const MAKEFILES: [&str; 3] = ["GNUmakefile", "makefile", "Makefile"];
 /// A `pyproject.toml` that only holds the settings of some tools does not make a Rust or a Node
 /// project a Python one; one that declares a project does, since such a project brings its
 /// `Cargo.toml` along (maturin). So does a `setup.py`.
-pub(super) fn guess(contents: &Contents, section: &BuildSection) -> Option<Recipe> {
-    let recipe = if python::is_project(contents, &section.python) {
-        python::recipe(contents, section)
+pub(super) fn guess(
+    contents: &Contents,
+    section: &BuildSection,
+) -> Result<Option<Recipe>, PlanError> {
+    let mut recipe = if python::is_project(contents, &section.python) {
+        python::recipe(contents, section)?
     } else if contents.has("Cargo.toml") {
         cargo(contents, section.lock)
     } else if contents.has("package.json") {
         node::recipe(contents, section.lock)
     } else if contents.has("pyproject.toml") {
-        python::recipe(contents, section)
+        python::recipe(contents, section)?
     } else {
-        let makefile = contents.first_of(&MAKEFILES)?;
-        return Some(Recipe::new(BuildKind::Make, "make", makefile).run(&["make"]));
+        let makefile = contents.first_of(&MAKEFILES);
+        let by_make = |file| Recipe::new(BuildKind::Make, "make", file).run(&["make"]);
+        return Ok(makefile.map(by_make));
     };
-    let mut recipe = recipe;
     recipe.notes.extend(unknown::left_unbuilt(contents));
-    Some(recipe)
+    Ok(Some(recipe))
 }
 
 fn cargo(contents: &Contents, lock: LockUse) -> Recipe {
@@ -65,7 +69,7 @@ mod tests {
     use super::*;
 
     fn built(files: &[(&str, &str)]) -> Option<Recipe> {
-        guess(&Contents::of(files), &BuildSection::default())
+        guess(&Contents::of(files), &BuildSection::default()).unwrap()
     }
 
     fn kind(files: &[(&str, &str)]) -> BuildKind {
@@ -79,7 +83,7 @@ mod tests {
         assert_eq!(command(&locked), "cargo build --release --locked");
         assert_eq!(command(&locked[..1]), "cargo build --release");
         let ignore = BuildSection { lock: LockUse::Ignore, ..BuildSection::default() };
-        let recipe = guess(&Contents::of(&locked), &ignore).unwrap();
+        let recipe = guess(&Contents::of(&locked), &ignore).unwrap().unwrap();
         assert_eq!(recipe.ignored_lock, Some("Cargo.lock"));
         assert_eq!(recipe.commands[0].join(" "), "cargo build --release");
     }
@@ -99,7 +103,8 @@ mod tests {
     #[test]
     fn what_is_said_to_be_guessed_is() {
         for name in protocol::GUESSED_BUILD_FILES {
-            assert_ne!(kind(&[(name, "")]), BuildKind::None, "{name}");
+            let guessed = guess(&Contents::of(&[(name, "")]), &BuildSection::default());
+            assert_ne!(guessed, Ok(None), "{name}");
         }
     }
 
@@ -108,7 +113,11 @@ mod tests {
         for others in [&[][..], &[("Makefile", "")], &[("package.json", "{}")]] {
             assert_eq!(kind(&[&[("setup.py", "")], others].concat()), BuildKind::Python);
         }
-        assert_eq!(kind(&[("setup.cfg", "[metadata]\nname = x\n")]), BuildKind::Python);
+        let with_build_system =
+            [("setup.cfg", "[metadata]\nname = x\n"), ("pyproject.toml", "[build-system]\n")];
+        assert_eq!(kind(&with_build_system), BuildKind::Python);
+        let alone = guess(&Contents::of(&with_build_system[..1]), &BuildSection::default());
+        assert_eq!(alone, Err(PlanError::NotInstallable { file: "setup.cfg" }));
         assert_eq!(kind(&[("setup.cfg", "[flake8]\n")]), BuildKind::None);
     }
 

@@ -3,6 +3,7 @@
 
 mod contents;
 mod decide;
+mod error;
 mod guess;
 mod node;
 mod python;
@@ -14,6 +15,7 @@ mod version_range;
 
 pub use contents::Contents;
 pub(super) use decide::Tool;
-pub use decide::{BuildPlan, PlanError, plan};
+pub use decide::{BuildPlan, plan};
+pub use error::PlanError;
 pub(super) use recipe::WantedVersion;
 pub(super) use version::version_in;

@@ -10,6 +10,7 @@ use protocol::{
 use toml::{Table, Value};
 
 use super::contents::Contents;
+use super::error::PlanError;
 use super::python_lock::{self, is_hashed, is_pinned};
 use super::recipe::{Recipe, words};
 use super::version_range::VersionRange;
@@ -17,27 +18,43 @@ use super::version_range::VersionRange;
 /// Whether the release is a Python project: what it says, or has, declares one.
 pub(super) fn is_project(contents: &Contents, section: &PythonSection) -> bool {
     *section != PythonSection::default()
-        || ["requirements.txt", "setup.py", "Pipfile.lock"].iter().any(|name| contents.has(name))
+        || ["requirements.txt", "setup.py", "Pipfile.lock", "pylock.toml"]
+            .iter()
+            .any(|name| contents.has(name))
         || is_setup_cfg_of_project(contents.text("setup.cfg"))
         || contents.toml("pyproject.toml").is_some_and(|pyproject| declares_project(&pyproject))
 }
 
 /// The build, by a lock file if there is one.
-pub(super) fn recipe(contents: &Contents, section: &BuildSection) -> Recipe {
+pub(super) fn recipe(contents: &Contents, section: &BuildSection) -> Result<Recipe, PlanError> {
     let pyproject = contents.toml("pyproject.toml");
-    let mut recipe = match (python_lock::lock_file(contents, &section.python), section.lock) {
-        (Some(lock), LockUse::Frozen) => python_lock::recipe(lock, &section.python.extras),
-        (lock, _) => by_pip(contents, pyproject.as_ref(), section).ignoring(lock),
+    let mut recipe = match (python_lock::lock_file(contents, section)?, section.lock) {
+        (Some(lock), LockUse::Frozen) => by_lock(lock, contents, pyproject.as_ref(), section)?,
+        (lock, _) => by_pip(contents, pyproject.as_ref(), section)?.ignoring(lock),
     };
     let range = pyproject.as_ref().and_then(requires_python);
-    // uv looks for a fitting interpreter itself.
-    if recipe.by.0 != "uv" {
+    if !recipe.lock.is_some_and(python_lock::finds_python) {
         let said = "requires-python in pyproject.toml";
         recipe = recipe.wanting("python3", range, said);
     }
     // The release's own sources are compiled too: its tree is read-only when it runs.
     recipe.compile = Some(words(&[".venv/bin/python", "-c", COMPILE_SOURCES]));
-    recipe
+    Ok(recipe)
+}
+
+fn by_lock(
+    lock: &'static str,
+    contents: &Contents,
+    pyproject: Option<&Table>,
+    section: &BuildSection,
+) -> Result<Recipe, PlanError> {
+    let mut recipe = python_lock::recipe(lock, &section.python.extras);
+    if !python_lock::installs_project(lock)
+        && let Some(package) = package(contents, pyproject, &section.python)?
+    {
+        recipe.commands.push(python_lock::install_alone(&package));
+    }
+    Ok(recipe)
 }
 
 /// A source that this Python cannot compile may be meant for another one, and does not fail the build.
@@ -56,8 +73,12 @@ fn poetry(pyproject: &Table) -> Option<&Value> {
 }
 
 /// The virtualenv, what the requirements list, then the project.
-fn by_pip(contents: &Contents, pyproject: Option<&Table>, section: &BuildSection) -> Recipe {
-    let package = package(contents, pyproject, &section.python);
+fn by_pip(
+    contents: &Contents,
+    pyproject: Option<&Table>,
+    section: &BuildSection,
+) -> Result<Recipe, PlanError> {
+    let package = package(contents, pyproject, &section.python)?;
     let (requirements, note) =
         requirements(contents, pyproject, &section.python, package.is_some());
     let from = match (&requirements, pyproject) {
@@ -90,7 +111,7 @@ fn by_pip(contents: &Contents, pyproject: Option<&Table>, section: &BuildSection
             recipe.commands.push(pip(std::iter::once("--".to_owned()).chain(dependencies)));
         }
     }
-    recipe
+    Ok(recipe)
 }
 
 /// The project as pip is given it, if it is installed itself, and not only what it depends on.
@@ -98,14 +119,19 @@ fn package(
     contents: &Contents,
     pyproject: Option<&Table>,
     section: &PythonSection,
-) -> Option<String> {
-    let by_setuptools =
-        contents.has("setup.py") || is_setup_cfg_of_project(contents.text("setup.cfg"));
+) -> Result<Option<String>, PlanError> {
+    let has_setup = contents.has("setup.py");
+    let by_setup_cfg = is_setup_cfg_of_project(contents.text("setup.cfg"));
     let extras = &section.extras;
-    if !(by_setuptools || pyproject.is_some_and(is_package) || !extras.is_empty()) {
-        return None;
+    if !(has_setup || by_setup_cfg || pyproject.is_some_and(is_package) || !extras.is_empty()) {
+        return Ok(None);
     }
-    Some(if extras.is_empty() { ".".to_owned() } else { format!(".[{}]", extras.join(",")) })
+    if !has_setup && pyproject.is_none() {
+        let file = if by_setup_cfg { "setup.cfg" } else { "release.toml" };
+        return Err(PlanError::NotInstallable { file });
+    }
+    let extras = if extras.is_empty() { String::new() } else { format!("[{}]", extras.join(",")) };
+    Ok(Some(format!(".{extras}")))
 }
 
 /// The file of requirements that is installed, and what is said where one is passed over.
@@ -198,7 +224,7 @@ mod tests {
 
     fn built(files: &[(&str, &str)], lines: &str) -> Recipe {
         let section = toml::from_str(lines).unwrap();
-        recipe(&Contents::of(files), &section)
+        recipe(&Contents::of(files), &section).unwrap()
     }
 
     /// What pip is asked to install, a line for each command.
@@ -283,6 +309,16 @@ mod tests {
         // The release names what is installed.
         let named = built(&files, "python = { requirements = 'r.txt' }");
         assert_eq!((named.by.0, named.ignored_lock), ("pip", None));
+    }
+
+    #[test]
+    fn a_package_is_installed_beside_what_a_lock_of_no_program_says() {
+        let last = |files: &[(&str, &str)]| built(files, "").commands.pop().unwrap().join(" ");
+        let install = "uv pip install --python .venv/bin/python --compile-bytecode --no-deps .";
+        assert_eq!(last(&[SAYS_DEPENDENCIES, ("pylock.toml", "")]), install);
+        assert!(last(&[REQUIREMENTS, ("pylock.toml", "")]).ends_with(" pylock.toml"));
+        let both = [SAYS_DEPENDENCIES, ("pylock.toml", ""), ("uv.lock", "")];
+        assert_eq!(built(&both, "").with(), "uv from uv.lock");
     }
 
     #[test]

@@ -1,25 +1,53 @@
 //! The lock files of Python's package managers, and what installs just what each says.
 
-use protocol::{BuildKind, PythonSection, Requirements};
+use protocol::{BuildKind, BuildSection, LockUse, Requirements};
 
 use super::contents::Contents;
-use super::recipe::Recipe;
+use super::error::PlanError;
+use super::recipe::{Recipe, words};
 
-/// The lock files that only their own program reads, and the project file that each belongs to.
-const LOCKS: [(&str, &str); 4] = [
-    ("uv.lock", "pyproject.toml"),
-    ("poetry.lock", "pyproject.toml"),
-    ("pdm.lock", "pyproject.toml"),
-    ("Pipfile.lock", "Pipfile"),
+/// The lock file that is no program's own (PEP 751).
+const OF_NO_PROGRAM: &str = "pylock.toml";
+
+/// The lock files, and the project file that is read with each.
+const LOCKS: [(&str, Option<&str>); 5] = [
+    ("uv.lock", Some("pyproject.toml")),
+    ("poetry.lock", Some("pyproject.toml")),
+    ("pdm.lock", Some("pyproject.toml")),
+    ("Pipfile.lock", Some("Pipfile")),
+    (OF_NO_PROGRAM, None),
 ];
 
-/// The lock file of the release, unless it names its requirements.
-pub(super) fn lock_file(contents: &Contents, section: &PythonSection) -> Option<&'static str> {
-    if matches!(section.requirements, Some(Requirements::File(_) | Requirements::Default(true))) {
-        return None;
+/// The lock file of the release, unless it names its requirements. One that cannot be read is not passed over
+/// in silence.
+pub(super) fn lock_file(
+    contents: &Contents,
+    section: &BuildSection,
+) -> Result<Option<&'static str>, PlanError> {
+    let named = &section.python.requirements;
+    if matches!(named, Some(Requirements::File(_) | Requirements::Default(true))) {
+        return Ok(None);
     }
-    let there = |(lock, project): &&(&str, &str)| contents.has(lock) && contents.has(project);
-    LOCKS.iter().find(there).map(|(lock, _)| *lock)
+    let there = || LOCKS.into_iter().filter(|(lock, _)| contents.has(lock));
+    let lacks = |project: Option<&'static str>| project.filter(|file| !contents.has(file));
+    let found = there().find(|(_, project)| lacks(*project).is_none()).or_else(|| there().next());
+    let Some((lock, project)) = found else { return Ok(None) };
+    match lacks(project) {
+        Some(project) if section.lock == LockUse::Frozen => {
+            Err(PlanError::LockAlone { lock, project })
+        }
+        _ => Ok(Some(lock)),
+    }
+}
+
+/// Whether the program of the lock file installs the project as well.
+pub(super) fn installs_project(lock: &str) -> bool {
+    lock != OF_NO_PROGRAM
+}
+
+/// Whether the program of the lock file looks for a fitting interpreter itself.
+pub(super) fn finds_python(lock: &str) -> bool {
+    lock == "uv.lock"
 }
 
 /// Installs just what the lock says into `.venv`, without what is for development, and fails where
@@ -52,11 +80,17 @@ pub(super) fn recipe(lock: &'static str, extras: &[String]) -> Recipe {
                 .told(&[("PIPENV_VENV_IN_PROJECT", "1"), ("PIPENV_NOSPIN", "1")]),
             Vec::new(),
         ),
-        // What runs is the release's own: no interpreter and no file is its cache's.
+        OF_NO_PROGRAM => (
+            of("uv")
+                .run(&venv)
+                .run(&[&["uv", "pip", "sync"][..], &UV_PIP, &[OF_NO_PROGRAM]].concat())
+                .told(&UV_COPIES),
+            each("--extra"),
+        ),
         _ => (
             of("uv")
                 .run(&["uv", "sync", "--frozen", "--no-dev", "--no-editable", "--compile-bytecode"])
-                .told(&[("UV_LINK_MODE", "copy"), ("UV_PYTHON_DOWNLOADS", "never")]),
+                .told(&UV_COPIES),
             each("--extra"),
         ),
     };
@@ -65,6 +99,16 @@ pub(super) fn recipe(lock: &'static str, extras: &[String]) -> Recipe {
     }
     recipe
 }
+
+/// Installs the project beside what the lock says, and nothing that it depends on.
+pub(super) fn install_alone(package: &str) -> Vec<String> {
+    words(&[&["uv", "pip", "install"][..], &UV_PIP, &["--no-deps", package]].concat())
+}
+
+/// Into the virtualenv of the release.
+const UV_PIP: [&str; 3] = ["--python", ".venv/bin/python", "--compile-bytecode"];
+/// What runs is the release's own: no interpreter and no file is its cache's.
+const UV_COPIES: [(&str, &str); 2] = [("UV_LINK_MODE", "copy"), ("UV_PYTHON_DOWNLOADS", "never")];
 
 /// Whether each requirement of a file has one version, as in what a tool has made.
 pub(super) fn is_pinned(text: &str) -> bool {
@@ -93,7 +137,7 @@ mod tests {
 
     fn locked(files: &[&str]) -> Option<&'static str> {
         let files: Vec<_> = files.iter().map(|name| (*name, "")).collect();
-        lock_file(&Contents::of(&files), &PythonSection::default())
+        lock_file(&Contents::of(&files), &BuildSection::default()).unwrap()
     }
 
     #[test]
@@ -112,12 +156,16 @@ mod tests {
                 "pdm install --frozen-lockfile --prod --no-editable --group web",
             ),
             (["Pipfile.lock", "Pipfile"], "pipenv install --deploy"),
+            (
+                ["pylock.toml", "requirements.txt"],
+                "uv pip sync --python .venv/bin/python --compile-bytecode pylock.toml --extra web",
+            ),
         ] {
             let recipe = recipe(locked(&files).unwrap(), &["web".to_owned()]);
             assert_eq!(recipe.commands.last().unwrap().join(" "), install);
             assert_eq!(recipe.lock, Some(files[0]));
         }
-        assert_eq!(locked(&["uv.lock"]), None);
+        assert_eq!(locked(&["pyproject.toml"]), None);
     }
 
     #[test]

@@ -212,8 +212,7 @@ impl Engine {
 
 /// A build that is not guessed is for the release to say, whatever the host.
 fn unplanned(error: &PlanError) -> Failure {
-    let PlanError::UnknownBuild { file } = error;
-    let (entry, rule) = (Some((*file).to_owned()), Some("unknown_build".to_owned()));
+    let (entry, rule) = (Some(error.file().to_owned()), Some("unknown_build".to_owned()));
     let problem = Problem::new(Code::ArchiveRejected, failed_to(error));
     Problem { entry, rule, ..problem }.into()
 }
