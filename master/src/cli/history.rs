@@ -8,7 +8,7 @@ use explain::{Exit, Failure, when};
 use store::{Event, EventType, HostResultRecord};
 
 use crate::cli::Context;
-use crate::cli::log::line;
+use crate::cli::event_line::short_line;
 use crate::output::Table;
 
 /// The words of `swarm history`.
@@ -33,7 +33,8 @@ impl HistoryArgs {
             context.output.data(&table(&past, &names, columns));
             let forgiven = store.events_of(&[EventType::ReleaseForgiven], self.limit)?;
             if !forgiven.is_empty() {
-                let lines: Vec<_> = forgiven.iter().map(|event| line(event, &names)).collect();
+                let lines: Vec<_> =
+                    forgiven.iter().map(|event| short_line(event, &names)).collect();
                 context.output.data(&format!("\n{}", lines.join("\n")));
             }
         }

@@ -7,15 +7,15 @@ use common::failed_to;
 use control::fleet::{Fleet, LogEntry, host_history, host_log};
 use control::rollout::ReleaseNames;
 use control::updater_client::Timeouts;
-use explain::{Exit, Failure, plain, when};
-use protocol::{AppName, Digest, HostHistoryEntry, HostName};
-use serde_json::Value;
+use explain::{Exit, Failure};
+use protocol::{AppName, HostHistoryEntry, HostName};
 use store::{Event, EventType, Events, Host, SkipReason};
-use time::OffsetDateTime;
 
 use crate::cli::Context;
+use crate::cli::event_line::{full_line, short_line};
 use crate::cli::on_host_line::on_host_line;
 use crate::cli::runtime::block_on;
+use crate::output::hanging;
 
 /// How long a host is waited for: what the master has kept is shown without it too.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,7 +34,14 @@ pub struct LogArgs {
     /// Show each phase that an update went through as well
     #[arg(long, short = 'v')]
     phases: bool,
+
+    /// Show all that is known of each event, each on one line: transactions, too
+    #[arg(long)]
+    full: bool,
 }
+
+/// Where what an event is about begins: below that its line goes on, where it is longer than the screen.
+const BEHIND_TIME: usize = 22;
 
 impl LogArgs {
     /// Shows a host's events, and what was done on it besides, the last one at the end.
@@ -51,15 +58,21 @@ impl LogArgs {
             return Ok(Exit::Success);
         }
         let names = ReleaseNames::read(store)?;
-        let lines: Vec<_> = log
-            .iter()
-            .map(|entry| match entry {
-                LogEntry::Kept(event) => line(event, &names),
-                LogEntry::OnHost(app, entry) => on_host_line(app, entry, &names),
-            })
-            .collect();
+        let lines: Vec<_> = log.iter().map(|entry| self.line(entry, &names, context)).collect();
         context.output.data(&lines.join("\n"));
         Ok(Exit::Success)
+    }
+
+    fn line(&self, entry: &LogEntry, names: &ReleaseNames, context: &Context) -> String {
+        let line = match entry {
+            LogEntry::Kept(event) if self.full => full_line(event, names),
+            LogEntry::Kept(event) => short_line(event, names),
+            LogEntry::OnHost(app, entry) => on_host_line(app, entry, names),
+        };
+        match context.output.columns().filter(|_| !self.full) {
+            Some(columns) => hanging(&line, columns, BEHIND_TIME),
+            None => line,
+        }
     }
 }
 
@@ -99,77 +112,4 @@ fn done_on(host: &Host, context: &Context) -> Result<Vec<(AppName, HostHistoryEn
         ));
         Vec::new()
     }))
-}
-
-/// One event on one line: time, type, who, release, and the rest as `key=value`.
-pub(super) fn line(event: &Event, names: &ReleaseNames) -> String {
-    let mut words = vec![when(event.time), format!("{:<20}", event.kind.name()), event.who.clone()];
-    if event.release.is_some() {
-        words.push(format!("release {}", names.of(event.release.as_ref())));
-    }
-    if let Value::Object(data) = &event.data {
-        // What a build printed is many lines, and so is a drill; `--json` has them. The host is the one that
-        // was asked for.
-        let short = |(key, value): &(&String, &Value)| {
-            let is_said = key.as_str() == "code" && data.get("outcome") == Some(*value);
-            !["output", "report", "host"].contains(&key.as_str()) && !is_empty(value) && !is_said
-        };
-        words.extend(data.iter().filter(short).map(|(key, value)| word(key, value, names)));
-    }
-    plain(&words.join("  "))
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(values) => values.is_empty(),
-        Value::Object(values) => values.is_empty(),
-        Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
-fn word(key: &str, value: &Value, names: &ReleaseNames) -> String {
-    let digest = value.as_str().and_then(|text| text.parse::<Digest>().ok());
-    match value {
-        Value::String(_) if digest.is_some() => format!("{key}={}", names.of(digest.as_ref())),
-        Value::String(text) => format!("{key}={text}"),
-        Value::Number(seconds) if key == "not_after" => {
-            let until = seconds.as_i64().map(OffsetDateTime::from_unix_timestamp);
-            format!("{key}={}", until.and_then(Result::ok).map(when).unwrap_or_default())
-        }
-        other => format!("{key}={other}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-    use testing::at;
-
-    use super::*;
-
-    #[test]
-    fn an_event_is_one_line_whatever_a_host_said() {
-        let event = Event {
-            release: Some(Digest::from_bytes([7; 32])),
-            data: json!({
-                "code": "build_failed", "detail": "no such module\n\u{1b}[31mfoo", "from": null,
-                "duration_ms": 1200, "output": ["a", "b"], "host": "web-1",
-            }),
-            ..Event::new(EventType::HostFailed, at(0), "ada")
-        };
-        insta::assert_snapshot!(line(&event, &ReleaseNames::default()));
-        let data = json!({ "code": "stranded", "outcome": "stranded" });
-        let once = line(&Event { data, ..event }, &ReleaseNames::default());
-        assert!(once.ends_with("  outcome=stranded") && !once.contains("code="), "{once}");
-    }
-
-    #[test]
-    fn the_end_of_a_certificate_is_told_as_a_time() {
-        let data = json!({ "not_after": 1_767_323_045 });
-        let renewed = Event { data, ..Event::new(EventType::HostRenewed, at(0), "ada") };
-        let line = line(&renewed, &ReleaseNames::default());
-        assert!(line.ends_with("  not_after=2026-01-02 03:04:05Z"), "{line}");
-    }
 }

@@ -11,6 +11,7 @@ mod context;
 mod decommission;
 mod drill;
 mod enroll;
+mod event_line;
 mod faults;
 mod forgive;
 mod history;

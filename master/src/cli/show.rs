@@ -8,8 +8,9 @@ use protocol::HostName;
 use serde_json::Value;
 use store::{Event, SkipReason};
 
+use crate::cli::Context;
 use crate::cli::drill::times;
-use crate::cli::{Context, log};
+use crate::cli::event_line::short_line;
 
 /// The words of `swarm show`.
 #[derive(Debug, Args)]
@@ -72,7 +73,7 @@ fn text(known: &HostDocument, names: &ReleaseNames) -> String {
     }
     if !known.recent.is_empty() {
         lines.push(String::new());
-        lines.extend(known.recent.iter().map(|event| log::line(event, names)));
+        lines.extend(known.recent.iter().map(|event| short_line(event, names)));
     }
     lines.join("\n")
 }

@@ -16,4 +16,4 @@ pub(crate) use progress::Progress;
 pub(crate) use summary_table::show_summary;
 pub use table::Table;
 
-pub use wrap::{cut, wrapped};
+pub use wrap::{cut, hanging, wrapped};

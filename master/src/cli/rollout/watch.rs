@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use time::OffsetDateTime;
 
 use crate::cli::Context;
-use crate::cli::log::line;
+use crate::cli::event_line::full_line;
 use crate::cli::rollout::args::Which;
 use crate::cli::rollout::show;
 use crate::cli::rollout::show::Shown;
@@ -79,7 +79,11 @@ pub(super) fn run(which: &Which, context: &Context) -> Result<Exit, Failure> {
                     output.line(&event);
                 } else {
                     let host = event.host.as_ref().map(|host| format!("{host}  "));
-                    output.data(&format!("{}{}", host.unwrap_or_default(), line(&event, &names)));
+                    output.data(&format!(
+                        "{}{}",
+                        host.unwrap_or_default(),
+                        full_line(&event, &names)
+                    ));
                 }
                 shown = sequence;
             }
