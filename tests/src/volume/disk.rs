@@ -104,6 +104,15 @@ impl Volume {
         self.mount()
     }
 
+    /// From now on, what writes to it hangs in the kernel, where no signal reaches it.
+    ///
+    /// # Errors
+    /// When the file system cannot do that.
+    pub fn freeze(&self) -> Result<Frozen> {
+        run(Command::new("fsfreeze").arg("--freeze").arg(&self.point))?;
+        Ok(Frozen(self.point.clone()))
+    }
+
     /// Brings all of it to the disk.
     ///
     /// # Errors
@@ -119,6 +128,16 @@ impl Volume {
 
     fn unmount(&self, options: &[&str]) -> Result<()> {
         run(Command::new("umount").args(options).arg(&self.point))
+    }
+}
+
+/// A file system that takes no write. Dropped, it takes them again.
+#[derive(Debug)]
+pub struct Frozen(PathBuf);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let _ = run(Command::new("fsfreeze").arg("--unfreeze").arg(&self.0));
     }
 }
 

@@ -4,5 +4,5 @@ mod disk;
 mod private;
 mod shutdown;
 
-pub use disk::{FileSystem, Volume};
+pub use disk::{FileSystem, Frozen, Volume};
 pub use private::alone_with_mounts;
