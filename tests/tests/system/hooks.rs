@@ -132,6 +132,44 @@ fn a_hook_before_the_switch_that_fails_leaves_everything_as_it_was() -> Result<(
 }
 
 #[test]
+fn what_a_hook_said_first_is_shown_and_all_of_it_kept() -> Result<()> {
+    let host = Host::alone(&setup())?;
+    installs(&host, &good(1, "")?)?;
+    let script = "echo 'error: the balancer is away'; seq 500; for i in 1 2 3 4 5; do echo waits; done; exit 7";
+    let problem = host.push(&with(2, HOOKS, "before_switch", script)?)?.problem()?;
+    let output = &problem.output;
+    assert_eq!(output.first().map(String::as_str), Some("error: the balancer is away"));
+    assert_eq!(output.last().map(String::as_str), Some("… 4 more lines that say the same"));
+    assert_eq!(output.len(), 40);
+    let transaction = problem.transaction.context("a transaction")?;
+    let evidence = host.state().join("evidence").join(transaction.as_str());
+    let kept: serde_json::Value =
+        serde_json::from_slice(&fs::read(evidence.join("evidence.json"))?)?;
+    let ran = &kept["commands"][0];
+    assert_eq!(
+        (&ran["name"], ran["output"][0].as_str()),
+        (&"before_switch".into(), Some(output[0].as_str()))
+    );
+    let log = fs::read_to_string(evidence.join(ran["log"].as_str().context("a file")?))?;
+    assert_eq!(log.lines().count(), 506);
+    // What fails on the way back comes to what was kept before.
+    let both = "[hooks]\nafter_switch = 'bin/other'\nafter_rollback = 'bin/other'\n";
+    let problem = host.undoes(&with(3, both, "", "echo no; exit 1")?)?;
+    let transaction = problem.transaction.context("a transaction")?;
+    let evidence = host.state().join("evidence").join(transaction.as_str());
+    let kept: serde_json::Value =
+        serde_json::from_slice(&fs::read(evidence.join("evidence.json"))?)?;
+    for (number, name) in ["after_switch", "after_rollback"].into_iter().enumerate() {
+        assert_eq!(kept["commands"][number]["log"], format!("{name}.log"));
+        assert_eq!(fs::read_to_string(evidence.join(format!("{name}.log")))?, "no\n");
+    }
+    // Of what goes well nothing is left.
+    installs(&host, &good(4, HOOKS)?)?;
+    assert!(!host.state().join("command.log").exists());
+    Ok(())
+}
+
+#[test]
 fn a_hook_after_the_switch_that_fails_or_hangs_reverses() -> Result<()> {
     // Only the one that hangs has so little time.
     let cases = [

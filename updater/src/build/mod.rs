@@ -8,7 +8,6 @@ mod confine;
 mod environment;
 mod error;
 mod facts;
-mod output;
 mod plan;
 mod run;
 #[cfg(test)]

@@ -11,13 +11,13 @@ use super::confine::confinement;
 use super::environment::{Surroundings, environment};
 use super::error::BuildError;
 use super::facts::ReleaseFacts;
-use super::output::BuildOutput;
 use super::plan::{BuildPlan, Tool, WantedVersion, version_in};
 use super::workspace::Workspace;
 use crate::config::AppConfig;
 use crate::sys::bounds::{Bound, CommandBounds, StopCheck};
 use crate::sys::job::RunError;
 use crate::sys::program::{STANDARD_PATH, resolve};
+use crate::sys::recorded_output::RecordedOutput;
 use crate::sys::run::{describe, run_bounded};
 use crate::sys::spawn::Spawn;
 use crate::sys::user::User;
@@ -86,7 +86,7 @@ pub fn run_build(
         conditions,
         begin,
         output_left: config.build_output.0,
-        output: BuildOutput::kept_in(conditions.log),
+        output: RecordedOutput::in_file(conditions.log),
     };
     let done = build.all();
     build.output.flush();
@@ -108,7 +108,7 @@ struct Build<'a> {
     conditions: Conditions<'a>,
     begin: Instant,
     output_left: u64,
-    output: BuildOutput,
+    output: RecordedOutput,
     /// Of each of its commands, over the standard one.
     environment: BTreeMap<String, String>,
 }
@@ -177,7 +177,7 @@ impl Build<'_> {
     fn command(
         &mut self,
         command: &[String],
-        mut on_line: impl FnMut(&str, &mut BuildOutput),
+        mut on_line: impl FnMut(&str, &mut RecordedOutput),
     ) -> Result<(), BuildError> {
         let shown = shown(command);
         let places = [self.release, &self.workspace.home];

@@ -10,6 +10,7 @@ use crate::config::AppConfig;
 use crate::runner::Launch;
 use crate::sys::bounds::{Bound, CommandBounds};
 use crate::sys::job::RunError;
+use crate::sys::recorded_output::RecordedOutput;
 use crate::sys::run::{describe, run_bounded};
 use crate::sys::spawn::Spawn;
 use crate::sys::user::{User, UserError};
@@ -37,12 +38,8 @@ pub struct CommandContext<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// It ended, and not well; or could not be started by its own fault, or took too much.
-    #[error("{how}")]
-    Failed {
-        how: String,
-        /// The last lines of its output.
-        tail: Vec<String>,
-    },
+    #[error("{0}")]
+    Failed(String),
     /// The host could not run it.
     #[error("run the command")]
     Host(#[source] RunError),
@@ -51,14 +48,15 @@ pub enum CommandError {
     User(#[from] UserError),
 }
 
-/// Runs a command in its release, and gives back the last lines of its output.
+/// Runs a command in its release. What it prints goes to `output`.
 ///
 /// Blocks; for a plain thread. When this returns, nothing that the command started is alive.
 pub fn run(
     command: &[String],
     timeout: Duration,
     surroundings: &CommandContext<'_>,
-) -> Result<Vec<String>, CommandError> {
+    output: &mut RecordedOutput,
+) -> Result<(), CommandError> {
     let config = surroundings.config;
     let user = match surroundings.user {
         Some(user) => user.clone(),
@@ -77,16 +75,15 @@ pub fn run(
             spawn.no_new_privileges = true;
             let output_bytes = config.build_output.0;
             let bounds = CommandBounds { timeout, output_bytes, room: None, until: None };
+            let on_line = |line: &str| output.push(line);
             match surroundings.units {
-                Some(units) => units.run(&spawn, confinement(config), bounds, |_| {}),
-                None => run_bounded(spawn, bounds, |_| {}),
+                Some(units) => units.run(&spawn, confinement(config), bounds, on_line),
+                None => run_bounded(spawn, bounds, on_line),
             }
         });
     match ran {
-        Ok(finished) if finished.status.success() => Ok(finished.tail),
-        Ok(finished) => {
-            Err(CommandError::Failed { how: describe(finished.status), tail: finished.tail })
-        }
+        Ok(finished) if finished.status.success() => Ok(()),
+        Ok(finished) => Err(CommandError::Failed(describe(finished.status))),
         Err(error) => Err(judge(error)),
     }
 }
@@ -100,7 +97,6 @@ fn confinement(config: &AppConfig) -> Confinement {
 
 /// A program that is not there, and one that takes too much, is the release's own fault.
 fn judge(error: RunError) -> CommandError {
-    let tail = error.tail().to_vec();
     let of_the_release = match &error {
         RunError::Start(error) => {
             error.is_of_the_program() || matches!(error, SpawnError::NotInPath { .. })
@@ -109,8 +105,7 @@ fn judge(error: RunError) -> CommandError {
         _ => false,
     };
     if of_the_release {
-        let how = format!("failed to {}", chain(&error));
-        return CommandError::Failed { how, tail };
+        return CommandError::Failed(format!("failed to {}", chain(&error)));
     }
     CommandError::Host(error)
 }

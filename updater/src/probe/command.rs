@@ -72,27 +72,29 @@ pub(super) async fn ask(command: &[String], setting: &Setting, expected: &Expect
     let Ok(ran) = ran else {
         return Answer::failure("the probe's command was given up".to_owned());
     };
-    let (outcome, tail) = match ran {
+    let (outcome, output) = match ran {
         Ok(finished) if finished.status.success() => {
-            (Ok("the probe's command exited with status 0".to_owned()), finished.tail)
+            (Ok("the probe's command exited with status 0".to_owned()), finished.output.shown())
         }
         Ok(finished) => {
-            let last = finished.tail.last().map(|line| format!(": {line}")).unwrap_or_default();
-            (Err(format!("the probe's command {}{last}", describe(finished.status))), finished.tail)
+            let last = finished.output.last_line();
+            let last = last.map(|line| format!(": {line}")).unwrap_or_default();
+            let how = format!("the probe's command {}{last}", describe(finished.status));
+            (Err(how), finished.output.shown())
         }
         Err(error) => {
-            let tail = match &error {
-                CommandError::Run(error) => error.tail().to_vec(),
+            let output = match &error {
+                CommandError::Run(error) => error.output().to_vec(),
                 CommandError::User(_) => Vec::new(),
             };
-            (Err(format!("the probe's command {}", failed_to(&error))), tail)
+            (Err(format!("the probe's command {}", failed_to(&error))), output)
         }
     };
     let mut answer = match outcome {
         Ok(detail) => Answer::healthy(detail, before.and(alive(expected))),
         Err(detail) => Answer::failure(detail),
     };
-    answer.body = Some(tail.join("\n")).filter(|text| !text.is_empty());
+    answer.body = Some(output.join("\n")).filter(|text| !text.is_empty());
     answer
 }
 

@@ -80,7 +80,8 @@ impl BoundedLog {
         (length(&self.path), length(&self.older()))
     }
 
-    fn older(&self) -> PathBuf {
+    /// What it was before.
+    pub(super) fn older(&self) -> PathBuf {
         self.path.with_extension("log.1")
     }
 

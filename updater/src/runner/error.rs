@@ -46,7 +46,7 @@ pub enum RunnerError {
     Background {
         /// What is so, in words that follow `it`.
         why: String,
-        /// The last lines of its output.
+        /// What is shown of its output.
         output: Vec<String>,
     },
     /// The app's user is not there.
@@ -90,7 +90,7 @@ pub enum RunnerError {
         unit: String,
         /// What became of it, in words that follow its name.
         how: String,
-        /// The last lines of the units in the journal.
+        /// What is shown of what the units told the journal.
         output: Vec<String>,
     },
     /// There is no process that could prove to be of the release.

@@ -18,8 +18,9 @@ use super::log_writer::{self, pipe_of, start_writer};
 use crate::sys::output::printable;
 use crate::sys::process::{ProcessHandle, ProcessId};
 
-/// Bytes that are read from the end of a log for its last lines.
-const TAIL_BYTES: u64 = 64 * 1024;
+/// Bytes that are read of what one start has printed, at most: a quarter at its beginning, the rest at its
+/// end.
+const READ_BYTES: u64 = 1 << 20;
 /// How long a writer may take for what was printed before.
 const SETTLE_TIME: Duration = Duration::from_secs(1);
 /// Between two looks whether it has.
@@ -127,32 +128,52 @@ impl AgentLog {
         self.file.cut_to_bound().or_else(absent).map_err(|source| self.error("cut", source))
     }
 
-    /// The last lines that were written after `start`.
-    pub(super) fn tail(&self, start: u64, lines: usize) -> Vec<String> {
-        let read = || -> io::Result<Vec<u8>> {
-            let mut file = File::open(self.file.path())?;
-            let length = file.metadata()?.len();
-            // A log that is shorter than it was has been cut since.
-            let start = if length < start { 0 } else { start };
-            file.seek(SeekFrom::Start(start.max(length.saturating_sub(TAIL_BYTES))))?;
-            let mut bytes = Vec::new();
-            file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
-            Ok(bytes)
+    /// Tells what was written after `start`, line by line; of very much, its beginning and its end.
+    pub(super) fn read(&self, start: u64, on_line: &mut dyn FnMut(&str)) {
+        let log = self.file.path();
+        let length = std::fs::metadata(log).map_or(0, |metadata| metadata.len());
+        let bytes = if length < start {
+            // It was put aside since, or cut.
+            let mut bytes =
+                read_part(&self.file.older(), start, READ_BYTES / 2).unwrap_or_default();
+            bytes.extend(read_part(log, 0, READ_BYTES / 2).unwrap_or_default());
+            bytes
+        } else {
+            read_part(log, start, READ_BYTES).unwrap_or_default()
         };
-        let bytes = read().unwrap_or_default();
         let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-        if text.is_empty() {
-            return Vec::new();
+        if !text.is_empty() {
+            for line in text.split(|byte| *byte == b'\n') {
+                on_line(&printable(line));
+            }
         }
-        let mut tail: Vec<_> =
-            text.rsplit(|byte| *byte == b'\n').take(lines).map(printable).collect();
-        tail.reverse();
-        tail
     }
 
     fn error(&self, act: &'static str, source: io::Error) -> RunnerError {
         RunnerError::File { act, path: self.file.path().to_owned(), source }
     }
+}
+
+/// What is in a file from there on; of more than `limit` bytes, the beginning and the end.
+fn read_part(path: &Path, from: u64, limit: u64) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let from = if length < from { 0 } else { from };
+    file.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    if length - from <= limit {
+        file.take(limit).read_to_end(&mut bytes)?;
+        return Ok(bytes);
+    }
+    let first = limit / 4;
+    file.by_ref().take(first).read_to_end(&mut bytes)?;
+    // Two lines that are not whole are none.
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
+    bytes.truncate(whole);
+    bytes.extend_from_slice(b"\xe2\x80\xa6 more than is read was printed here\n");
+    file.seek(SeekFrom::Start(length - (limit - first)))?;
+    file.take(limit - first).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn absent(error: io::Error) -> io::Result<()> {
@@ -165,15 +186,33 @@ mod tests {
 
     use super::*;
 
+    fn read(log: &AgentLog, start: u64) -> Vec<String> {
+        let mut lines = Vec::new();
+        log.read(start, &mut |line| lines.push(line.to_owned()));
+        lines
+    }
+
     #[test]
-    fn the_tail_is_of_this_start_only() {
+    fn what_is_read_is_of_this_start_only() {
         let directory = tempfile::tempdir().unwrap();
         let log = AgentLog::new(directory.path(), 1 << 20, "/none".into());
-        assert!(log.tail(0, 5).is_empty());
+        assert!(read(&log, 0).is_empty());
         fs::write(log.file.path(), "old\none\n\ntwo\nthr\u{1b}ee\n").unwrap();
-        assert_eq!(log.tail(4, 3), ["", "two", "thr\\u{1b}ee"]);
-        assert_eq!(log.tail(4, 40).len(), 4);
-        // It was put aside since.
-        assert_eq!(log.tail(400, 1), ["thr\\u{1b}ee"]);
+        assert_eq!(read(&log, 4), ["one", "", "two", "thr\\u{1b}ee"]);
+        // It was cut since, or put aside.
+        assert_eq!(read(&log, 400).len(), 5);
+        fs::write(log.file.older(), format!("{}first\n", "x".repeat(400))).unwrap();
+        assert_eq!(read(&log, 400)[..2], ["first", "old"]);
+    }
+
+    #[test]
+    fn of_very_much_the_beginning_and_the_end_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = AgentLog::new(directory.path(), 64 << 20, "/none".into());
+        let lines: Vec<_> = (0..400_000).map(|line| line.to_string()).collect();
+        fs::write(log.file.path(), lines.join("\n")).unwrap();
+        let read = read(&log, 0);
+        assert_eq!((read[0].as_str(), read.last().unwrap().as_str()), ("0", "399999"));
+        assert!(read.len() < 200_000 && read.iter().any(|line| line.starts_with('…')));
     }
 }

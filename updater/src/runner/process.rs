@@ -21,6 +21,7 @@ use super::units::{HandoverUnitsRunner, UnitsRunner};
 use super::{Behaviour, Handover, Instance, Killed, Launch, RunnerError, RunnerResources};
 use crate::config::{AppConfig, RunnerKind, Strategy};
 use crate::release::Layout;
+use crate::sys::excerpt::Excerpt;
 use crate::sys::executable::check_executable;
 use crate::sys::spawn::Spawn;
 use crate::sys::user::User;
@@ -78,8 +79,23 @@ pub trait Runner: Debug + Send + Sync {
         false
     }
 
-    /// The last lines that an agent printed since it was started.
-    fn output_tail(&self, instance: &Instance, lines: usize) -> Vec<String>;
+    /// Tells what an agent has printed since it was started, line by line; of very much, its beginning and
+    /// its end.
+    fn read_output(&self, instance: &Instance, on_line: &mut dyn FnMut(&str));
+
+    /// What is shown of that, where it was just started.
+    fn shown_output(&self, instance: &Instance) -> Vec<String> {
+        let mut output = Excerpt::default();
+        self.read_output(instance, &mut |line| output.push(line));
+        output.shown()
+    }
+
+    /// The last lines of it, where it ran for long.
+    fn last_lines(&self, instance: &Instance, lines: usize) -> Vec<String> {
+        let mut output = Excerpt::of_end(lines);
+        self.read_output(instance, &mut |line| output.push(line));
+        output.shown()
+    }
 
     /// Sees that what the agent prints is kept, and within its bound. To be called now and then.
     fn tend_log(&self) -> Result<(), RunnerError> {
@@ -213,14 +229,14 @@ impl Runner for ProcessRunner {
         Ok(())
     }
 
-    fn output_tail(&self, instance: &Instance, lines: usize) -> Vec<String> {
+    fn read_output(&self, instance: &Instance, on_line: &mut dyn FnMut(&str)) {
         for seat in [&self.serving, &self.beside] {
             let record = seat.read().ok().flatten().filter(|record| instance.is_of(record));
             if let Some(pipe) = record.and_then(|record| record.log) {
                 self.log.settle(&pipe);
             }
         }
-        self.log.tail(instance.log_start(), lines)
+        self.log.read(instance.log_start(), on_line);
     }
 
     fn tend_log(&self) -> Result<(), RunnerError> {

@@ -16,9 +16,9 @@ use super::process::{ProcessRunner, close};
 use super::record::Record;
 use super::{Instance, Launch, RunnerError};
 use crate::release::open_named;
+use crate::sys::excerpt::Excerpt;
 use crate::sys::fs::read_named;
 use crate::sys::kept::Kept;
-use crate::sys::output::TAIL_LINES;
 use crate::sys::process::{ProcessHandle, ProcessId};
 use crate::sys::run::describe;
 use crate::sys::spawn::{Output, Spawn};
@@ -138,7 +138,11 @@ impl ProcessRunner {
 
     /// What a program printed before it failed to start is in the log.
     fn with_output(&self, error: RunnerError, log_start: u64) -> RunnerError {
-        let output = || self.log.tail(log_start, TAIL_LINES);
+        let output = || {
+            let mut output = Excerpt::default();
+            self.log.read(log_start, &mut |line| output.push(line));
+            output.shown()
+        };
         match error {
             RunnerError::Unit { unit, how, .. } => {
                 RunnerError::Unit { unit, how, output: output() }

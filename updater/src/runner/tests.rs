@@ -17,7 +17,7 @@ fn lesson_17_an_agent_gets_the_stated_environment_and_nothing_else() {
     launch.environment.insert("PASSIVE".to_owned(), "1".to_owned());
     let instance = app.runner.start(&launch).unwrap();
     assert_eq!(exit_of(&instance).describe(), "exited with status 0");
-    let mut lines = app.runner.output_tail(&instance, 40);
+    let mut lines = app.runner.shown_output(&instance);
     // What the shell itself sets.
     lines.retain(|line| !line.starts_with("PWD=") && !line.starts_with("RELEASE_INSTANCE="));
     lines.sort();
@@ -74,7 +74,7 @@ fn lesson_25_a_flag_for_one_start_is_gone_at_the_next() {
     launch.environment.clear();
     let second = app.runner.start(&launch).unwrap();
     exit_of(&second);
-    assert_eq!(app.runner.output_tail(&second, 40), ["passive="]);
+    assert_eq!(app.runner.shown_output(&second), ["passive="]);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn an_exit_is_seen_when_it_happens_and_leaves_no_zombie() {
     assert_eq!(instance.exit(), Some(report));
     assert!(!instance.is_alive());
     assert_eq!(instance.process().stat(), None);
-    assert_eq!(app.runner.output_tail(&instance, 5), ["why"]);
+    assert_eq!(app.runner.shown_output(&instance), ["why"]);
     assert!(app.runner.find().unwrap().is_none());
 }
 
@@ -251,7 +251,7 @@ fn an_agent_that_prints_as_fast_as_it_can_stays_within_the_bound() {
     );
     let instance = app.runner.start(&launch).unwrap();
     exit_of(&instance);
-    assert_eq!(app.runner.output_tail(&instance, 1), ["last words"]);
+    assert_eq!(app.runner.last_lines(&instance, 1), ["last words"]);
     for name in ["agent.log", "agent.log.1"] {
         assert!(fs::metadata(app.path(name)).unwrap().len() <= 100_000, "{name}");
     }
@@ -267,7 +267,7 @@ fn an_agent_outlives_the_process_that_writes_its_log_and_gets_another_one() {
     let instance = app.runner.start(&launch).unwrap();
     let mut agent = app.accept();
     agent.read_exact(&mut [0]).unwrap();
-    assert_eq!(app.runner.output_tail(&instance, 5), ["one"]);
+    assert_eq!(app.runner.shown_output(&instance), ["one"]);
     let writer = app.log_writer();
     writer.open().unwrap().unwrap().signal(rustix::process::Signal::KILL).unwrap();
     writer.open().unwrap().inspect(|writer| drop(writer.wait(None)));
@@ -275,7 +275,7 @@ fn an_agent_outlives_the_process_that_writes_its_log_and_gets_another_one() {
     agent.read_exact(&mut [0]).unwrap();
     app.runner.tend_log().unwrap();
     assert!(instance.is_alive());
-    assert_eq!(app.runner.output_tail(&instance, 5), ["one", "two"]);
+    assert_eq!(app.runner.shown_output(&instance), ["one", "two"]);
     let second = app.log_writer();
     assert!(second.is_alive() && second != writer);
     app.runner.stop(&instance, LONG).unwrap();

@@ -105,7 +105,7 @@ impl Takeover {
             CommandBounds { timeout: window, output_bytes: 1 << 20, room: None, until: None };
         match run_bounded(spawn, bounds, |_| {}) {
             Ok(finished) if finished.status.success() => Ok(()),
-            Ok(finished) => Err(TakeoverError::Refused { output: finished.tail }),
+            Ok(finished) => Err(TakeoverError::Refused { output: finished.output.shown() }),
             Err(error) => Err(TakeoverError::Check(error.into())),
         }
     }

@@ -143,7 +143,7 @@ impl CommandUnits {
             }
         };
         // It may run all the same, or be about to.
-        running.kill().map_err(|what| RunError::Stuck { what, tail: Vec::new() })?;
+        running.kill().map_err(|what| RunError::Stuck { what, output: Vec::new() })?;
         Err(RunError::Follow(error))
     }
 

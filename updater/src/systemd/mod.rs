@@ -29,7 +29,7 @@ pub use error::SystemdError;
 pub(crate) use exec::{command_properties, micros};
 pub(crate) use interface::Property;
 pub use jobs::JobResult;
-pub use journal::last_lines;
+pub use journal::read_journal;
 pub use state::{Load, UnitState};
 pub use unit_name::{UNIT_DIRECTORY, is_template, is_unit_name, template_of};
 pub(crate) use variables::{Variables, variables_text};

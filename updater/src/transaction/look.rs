@@ -169,7 +169,7 @@ impl App {
     /// Keeps what an agent died of. It was in no transaction's hands, and an operator did not stop it.
     pub(crate) fn note_death(&self, instance: &Instance) {
         let how = instance.exit().map_or_else(|| "ended".to_owned(), |exit| exit.describe());
-        let output = self.agent.runner().output_tail(instance, LAST_LINES);
+        let output = self.agent.runner().last_lines(instance, LAST_LINES);
         let shorten = |line: String| line.chars().take(LINE_LENGTH).collect();
         self.keep_death(Death {
             digest: instance.digest(),

@@ -35,16 +35,16 @@ pub enum RunError {
     #[error("{bound}: it was ended")]
     Ended {
         bound: Bound,
-        /// The last lines of its output.
-        tail: Vec<String>,
+        /// What is shown of its output.
+        output: Vec<String>,
     },
     /// It was killed, and is still there: the kernel does not let it go.
     #[error("end the command: {what} does not go although it was killed")]
     Stuck {
         /// The process, or the unit.
         what: String,
-        /// The last lines of its output.
-        tail: Vec<String>,
+        /// What is shown of its output.
+        output: Vec<String>,
     },
     /// It could not be followed.
     #[error("follow the command")]
@@ -52,10 +52,10 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// The last lines of the command's output.
-    pub fn tail(&self) -> &[String] {
+    /// What is shown of the command's output.
+    pub fn output(&self) -> &[String] {
         match self {
-            Self::Ended { tail, .. } | Self::Stuck { tail, .. } => tail,
+            Self::Ended { output, .. } | Self::Stuck { output, .. } => output,
             Self::Start(_) | Self::Follow(_) => &[],
         }
     }

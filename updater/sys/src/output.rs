@@ -1,24 +1,23 @@
 //! What a command prints: taken in pieces, told line by line, bounded in memory whatever comes.
 
-use std::collections::VecDeque;
 use std::io::{self, PipeReader, Read, Write};
 
-/// Lines that are kept of an output.
-pub const TAIL_LINES: usize = 40;
+use super::excerpt::Excerpt;
+
 /// Characters that are kept of a line.
 const LINE_CHARACTERS: usize = 500;
 
-/// What comes out of a pipe, line by line, and the last of it.
+/// What comes out of a pipe, line by line, and what is shown of it.
 pub(super) struct Lines {
     pub(super) reader: PipeReader,
     partial: Vec<u8>,
-    tail: VecDeque<String>,
+    excerpt: Excerpt,
     pub(super) bytes: u64,
 }
 
 impl Lines {
     pub(super) fn of(reader: PipeReader) -> Self {
-        Self { reader, partial: Vec::new(), tail: VecDeque::new(), bytes: 0 }
+        Self { reader, partial: Vec::new(), excerpt: Excerpt::default(), bytes: 0 }
     }
 
     /// Reads what is there, until there is more than `limit`.
@@ -54,18 +53,15 @@ impl Lines {
         let line = printable(&self.partial);
         self.partial.clear();
         on_line(&line);
-        if self.tail.len() == TAIL_LINES {
-            self.tail.pop_front();
-        }
-        self.tail.push_back(line);
+        self.excerpt.push(&line);
     }
 
-    /// The last lines, the one without an end among them.
-    pub(super) fn finish(mut self, on_line: &mut impl FnMut(&str)) -> Vec<String> {
+    /// What was printed, a last line without an end too.
+    pub(super) fn finish(mut self, on_line: &mut impl FnMut(&str)) -> Excerpt {
         if !self.partial.is_empty() {
             self.end_line(on_line);
         }
-        self.tail.into()
+        self.excerpt
     }
 }
 

@@ -14,6 +14,7 @@ use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::Signal;
 
 use super::bounds::CommandBounds;
+use super::excerpt::Excerpt;
 use super::job::{Job, RunError, wait};
 use super::output::Lines;
 use super::prepare::Lifetime;
@@ -29,8 +30,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 pub struct Finished {
     /// Its exit status, which may be a failure.
     pub status: ExitStatus,
-    /// The last lines of its output.
-    pub tail: Vec<String>,
+    /// What it printed.
+    pub output: Excerpt,
     /// Bytes of its output.
     pub output_bytes: u64,
 }
@@ -82,10 +83,10 @@ pub fn run_job<J: Job>(
             let stuck = running.job.kill();
             // What it printed before it was killed may say why.
             lines.drain(bounds.output_bytes, &mut on_line).map_err(RunError::Follow)?;
-            let tail = lines.finish(&mut on_line);
+            let output = lines.finish(&mut on_line).shown();
             return Err(match stuck {
-                Ok(()) => RunError::Ended { bound, tail },
-                Err(what) => RunError::Stuck { what, tail },
+                Ok(()) => RunError::Ended { bound, output },
+                Err(what) => RunError::Stuck { what, output },
             });
         }
         let left = if bounds.need_a_look() { left.min(LOOK_EVERY) } else { left };
@@ -94,7 +95,7 @@ pub fn run_job<J: Job>(
         let output_bytes = lines.bytes;
         if ended && output_bytes <= bounds.output_bytes {
             let status = running.job.status().map_err(RunError::Follow)?;
-            return Ok(Finished { status, tail: lines.finish(&mut on_line), output_bytes });
+            return Ok(Finished { status, output: lines.finish(&mut on_line), output_bytes });
         }
     }
 }
@@ -138,7 +139,7 @@ mod tests {
 
     use super::*;
     use crate::bounds::{Bound, StopCheck};
-    use crate::output::TAIL_LINES;
+    use crate::excerpt::SHOWN_LINES;
     use crate::user::User;
 
     fn shell(script: &str) -> Spawn {
@@ -171,8 +172,8 @@ mod tests {
         let spawn = shell("echo out; echo err >&2; printf 'a\\033[2Jb'; exit 3");
         let finished = run_bounded(spawn, bounds(60), |line| seen.push(line.to_owned())).unwrap();
         assert_eq!(finished.status.code(), Some(3));
-        assert_eq!(finished.tail, ["out", "err", "a\\u{1b}[2Jb"]);
-        assert_eq!(finished.tail, seen);
+        assert_eq!(finished.output.shown(), ["out", "err", "a\\u{1b}[2Jb"]);
+        assert_eq!(finished.output.shown(), seen);
         assert_eq!(describe(finished.status), "exited with status 3");
     }
 
@@ -183,16 +184,17 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_lines_are_kept() {
+    fn of_much_output_the_beginning_and_the_end_are_kept() {
         let finished = run_bounded(shell("seq 1 1000"), bounds(60), |_| {}).unwrap();
-        assert_eq!(finished.tail.len(), TAIL_LINES);
-        assert_eq!(finished.tail.last().unwrap(), "1000");
+        let shown = finished.output.shown();
+        assert_eq!(shown.len(), SHOWN_LINES);
+        assert_eq!((shown[0].as_str(), finished.output.last_line()), ("1", Some("1000")));
     }
 
     #[test]
     fn lesson_17_the_build_sees_nothing_of_the_daemons_environment() {
         let finished = run_bounded(shell("env; ls /proc/self/fd"), bounds(60), |_| {}).unwrap();
-        let text = finished.tail.join("\n");
+        let text = finished.output.shown().join("\n");
         assert!(!text.contains("CARGO"), "{text}");
         assert!(text.contains("LANG=C.UTF-8"), "{text}");
     }
@@ -206,7 +208,7 @@ mod tests {
         )
         .unwrap_err();
         assert!(matches!(error, RunError::Ended { bound: Bound::Time(_), .. }), "{error}");
-        assert_eq!(error.tail(), ["begun"]);
+        assert_eq!(error.output(), ["begun"]);
     }
 
     #[test]
@@ -217,7 +219,7 @@ mod tests {
         let spawn = shell("echo begun; sleep 1000");
         let error = run_bounded(spawn, bounds, |_| seen.set(true)).unwrap_err();
         assert!(matches!(error, RunError::Ended { bound: Bound::StopRequested, .. }), "{error}");
-        assert_eq!(error.tail(), ["begun"]);
+        assert_eq!(error.output(), ["begun"]);
     }
 
     #[test]
@@ -225,7 +227,7 @@ mod tests {
         let bounds = CommandBounds { output_bytes: 100_000, ..bounds(60) };
         let error = run_bounded(shell("yes"), bounds, |_| {}).unwrap_err();
         assert!(matches!(error, RunError::Ended { bound: Bound::Output(_), .. }), "{error}");
-        assert_eq!(error.tail().len(), TAIL_LINES);
+        assert_eq!(error.output().len(), 2);
     }
 
     #[test]
@@ -246,7 +248,7 @@ mod tests {
             connection.read_to_end(&mut Vec::new()).unwrap();
         });
         let finished = run_bounded(shell(&script), bounds(60), |_| {}).unwrap();
-        assert_eq!(finished.tail, ["done"]);
+        assert_eq!(finished.output.shown(), ["done"]);
         // The end of the connection is the end of the process that held it.
         accepting.join().unwrap();
     }

@@ -250,7 +250,7 @@ mod tests {
     fn output(spawn: Spawn) -> Vec<String> {
         let timeout = std::time::Duration::from_mins(1);
         let bounds = CommandBounds { timeout, output_bytes: 1 << 20, room: None, until: None };
-        run_bounded(spawn, bounds, |_| {}).unwrap().tail
+        run_bounded(spawn, bounds, |_| {}).unwrap().output.shown()
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub struct Why {
     /// The app; absent where the host could not be asked.
     pub app: Option<AppName>,
     pub line: String,
-    /// The end of what the build and the agent of a failed transaction printed.
+    /// What is shown of what the build, a command and the agent of a failed transaction printed.
     pub output: Vec<String>,
 }
 
@@ -65,14 +65,20 @@ async fn output(client: &UpdaterClient, app: &AppName, last: &LastTransaction) -
     let said = last.detail.as_deref().unwrap_or_default();
     let exit = evidence.agent_exit.filter(|exit| !said.contains(exit.as_str()));
     let exit = exit.map(|exit| format!("the agent ended: {exit}"));
-    let log = evidence.build_log.map(|log| {
+    let whole = |what: &str, log: &str| {
         let transaction = &last.transaction;
         format!(
-            "all that the build printed is in the host's state_dir: apps/{app}/evidence/{transaction}/{log}"
+            "all that {what} printed is in the host's state_dir: apps/{app}/evidence/{transaction}/{log}"
         )
-    });
+    };
+    let log = evidence.build_log.map(|log| whole("the build", &log));
     let built = evidence.build_output.into_iter().chain(log);
-    let printed = built.chain(evidence.agent_output).chain(exit);
+    let ran = evidence.commands.into_iter().flat_map(|command| {
+        let log = whole(&command.name, &command.log);
+        command.output.into_iter().chain([log])
+    });
+    let log = evidence.agent_log.map(|log| whole("the agent", &log));
+    let printed = built.chain(ran).chain(evidence.agent_output).chain(log).chain(exit);
     let said = (!evidence.answer.is_empty()).then(|| "its answer to the probe began:".to_owned());
     printed.chain(said).chain(evidence.answer).collect()
 }
@@ -225,7 +231,8 @@ mod tests {
                 ended["code"] = json!("rolled_back");
                 return call.json(200, &health("idle", None, &ended)).await;
             }
-            let evidence = json!({"build_log": "build.log", "agent_output": ["boom"],
+            let evidence = json!({"build_log": "build.log", "agent_output": ["boom"], "agent_log": "agent.log",
+                "commands": [{"name": "up", "output": ["locked"], "log": "up.log"}, {"name": "down", "output": []}],
                 "answer": ["no such site"], "agent_exit": "exit status 3"});
             call.json(200, &evidence).await;
         })
@@ -237,7 +244,12 @@ mod tests {
             [
                 "all that the build printed is in the host's state_dir: \
                  apps/agent/evidence/0190a5c2-6f00-7000-8000-000000000000/build.log",
+                "locked",
+                "all that up printed is in the host's state_dir: \
+                 apps/agent/evidence/0190a5c2-6f00-7000-8000-000000000000/up.log",
                 "boom",
+                "all that the agent printed is in the host's state_dir: \
+                 apps/agent/evidence/0190a5c2-6f00-7000-8000-000000000000/agent.log",
                 "the agent ended: exit status 3",
                 "its answer to the probe began:",
                 "no such site"

@@ -12,9 +12,10 @@ use crate::config::RunConfig;
 use crate::runner::instance_slot::InstanceSlot;
 use crate::runner::record::Record;
 use crate::runner::{Instance, Killed, Launch, RunnerError};
+use crate::sys::excerpt::Excerpt;
 use crate::sys::process::{ProcessId, boot_id};
 use crate::sys::{proc, wall_clock};
-use crate::systemd::{Bus, BusConnection, JobResult, Load, SystemdError, UnitState, last_lines};
+use crate::systemd::{Bus, BusConnection, JobResult, Load, SystemdError, UnitState, read_journal};
 
 /// Gives orders to systemd, and waits for what comes of them.
 #[derive(Debug)]
@@ -77,7 +78,7 @@ impl Control {
     ) -> Result<Instance, RunnerError> {
         let begun = record.started_at;
         let failed =
-            |unit, how| RunnerError::Unit { unit, how, output: self.output_since(units, begun) };
+            |unit, how| RunnerError::Unit { unit, how, output: self.shown_output(units, begun) };
         for unit in units {
             match self.start_unit(unit)? {
                 Start::Done => {}
@@ -235,9 +236,21 @@ impl Control {
         Ok(self.bus.ask(|systemd| async move { systemd.reload().await })?)
     }
 
-    /// The last lines of units in the journal.
-    pub(super) fn output_since(&self, units: &[String], since: OffsetDateTime) -> Vec<String> {
-        last_lines(units, since, self.bus_timeout)
+    /// Tells what units told the journal since then.
+    pub(super) fn read_output(
+        &self,
+        units: &[String],
+        since: OffsetDateTime,
+        on_line: &mut dyn FnMut(&str),
+    ) {
+        read_journal(units, since, self.bus_timeout, on_line);
+    }
+
+    /// What is shown of it.
+    fn shown_output(&self, units: &[String], since: OffsetDateTime) -> Vec<String> {
+        let mut output = Excerpt::default();
+        self.read_output(units, since, &mut |line| output.push(line));
+        output.shown()
     }
 }
 

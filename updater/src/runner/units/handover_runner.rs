@@ -164,10 +164,8 @@ impl Runner for HandoverUnitsRunner {
         self.serving.read().ok().flatten().as_ref().is_some_and(is_of_this_boot)
     }
 
-    fn output_tail(&self, instance: &Instance, lines: usize) -> Vec<String> {
-        let mut tail = self.control.output_since(&instance.units(), instance.started_at());
-        tail.drain(..tail.len().saturating_sub(lines));
-        tail
+    fn read_output(&self, instance: &Instance, on_line: &mut dyn FnMut(&str)) {
+        self.control.read_output(&instance.units(), instance.started_at(), on_line);
     }
 
     fn handover(&self) -> Option<&dyn Handover> {

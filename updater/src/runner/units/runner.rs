@@ -116,10 +116,8 @@ impl Runner for UnitsRunner {
         self.seat.read().ok().flatten().as_ref().is_some_and(is_of_this_boot)
     }
 
-    fn output_tail(&self, instance: &Instance, lines: usize) -> Vec<String> {
-        let mut tail = self.control.output_since(&self.units, instance.started_at());
-        tail.drain(..tail.len().saturating_sub(lines));
-        tail
+    fn read_output(&self, instance: &Instance, on_line: &mut dyn FnMut(&str)) {
+        self.control.read_output(&self.units, instance.started_at(), on_line);
     }
 }
 

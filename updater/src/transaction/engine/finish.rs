@@ -3,13 +3,14 @@
 
 use std::sync::{Arc, PoisonError};
 
-use common::state_file;
+use common::{failed_to, state_file};
 use protocol::{Code, Digest, EventKind, Outcome, Phase, Problem, TransactionResult};
 
 use super::Engine;
 use super::state::RETRY_PAUSES;
 use crate::build;
 use crate::release::Slot;
+use crate::sys::excerpt::SHOWN_LINES;
 use crate::sys::fs::free_space;
 use crate::sys::{checkpoint, wall_clock};
 use crate::transaction::evidence::memory_available;
@@ -94,13 +95,27 @@ impl Engine {
         let settings = &self.app.settings;
         self.evidence.problem =
             self.journal.failure.as_ref().map(|failure| (*failure.problem).clone());
-        // After a crash on the way back, what was kept before is the better witness.
-        if self.evidence.agent_output.is_empty() {
-            self.evidence.agent_output = self.agent_output();
-        }
         self.evidence.free = free_space(settings.layout.install()).ok();
         self.evidence.memory_available = memory_available();
         let directory = settings.files.evidence();
+        // After a crash on the way back, what was kept before is the better witness.
+        let agent = self.started.clone().or_else(|| self.app.agent.instance());
+        if let Some(agent) = agent.filter(|_| self.evidence.agent_output.is_empty()) {
+            let runner = self.app.agent.runner();
+            let is_ordered = self.started.is_some() || Some(agent.digest()) == self.journal.to;
+            let kept = if is_ordered {
+                let print = |on_line: &mut dyn FnMut(&str)| runner.read_output(&agent, on_line);
+                self.evidence.take_agent_output(&directory, print)
+            } else {
+                // It has run for long, and is not what failed.
+                self.evidence.agent_output = runner.last_lines(&agent, SHOWN_LINES);
+                Ok(())
+            };
+            if let Err(error) = kept {
+                let why = failed_to(&error);
+                tracing::warn!("{}: what the agent printed is not kept: {why}", settings.name);
+            }
+        }
         let moved = self.evidence.take_build_log(&settings.files.build_log(), &directory);
         if let Err(failure) = moved.map_err(Failure::from).and(self.evidence.keep(&directory)) {
             let why = failure.into_detail();

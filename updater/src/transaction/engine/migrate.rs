@@ -86,12 +86,12 @@ impl Engine {
         let Some(command) = self.migration(&release)?.and_then(|migration| migration.backup) else {
             return Ok(());
         };
-        let output = self.change_data("backup", release, &command, None).map_err(|failure| {
+        let last_line = self.change_data("backup", release, &command, None).map_err(|failure| {
             // Nothing of the release has been tried yet.
             Failure::host_problem(*failure.problem)
         })?;
         if let Some(plan) = &mut self.journal.migration {
-            plan.backup = output.last().cloned();
+            plan.backup = last_line;
         }
         Ok(())
     }
@@ -222,9 +222,9 @@ impl Engine {
         release: Digest,
         command: &[String],
         backup: Option<&str>,
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<Option<String>, Failure> {
         let timeout = self.app.settings.config.migrations_timeout.0;
-        let output = self.run_command(name, release, command, timeout, backup)?;
+        let last_line = self.run_command(name, release, command, timeout, backup)?;
         let shared = self.app.settings.layout.shared();
         // Any of them may lead to a disk of its own. Data that lies elsewhere is its server's matter.
         let links = self.app.settings.config.links.iter().filter(|link| link.ends_with('/'));
@@ -237,7 +237,7 @@ impl Engine {
                 }
             }
         }
-        Ok(output)
+        Ok(last_line)
     }
 
     /// Whether its release is still here to undo it. A disk that does not say is no answer: what was

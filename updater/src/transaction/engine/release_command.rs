@@ -10,6 +10,7 @@ use protocol::{Code, Digest, EventKind, Kind, Problem, ReleaseSlot};
 use super::Engine;
 use crate::hooks::{CommandContext, CommandError, Hook, run};
 use crate::runner::{Behaviour, Launch};
+use crate::sys::recorded_output::RecordedOutput;
 use crate::transaction::machine::Direction;
 use crate::transaction::{Failure, Ran, read_manifest};
 
@@ -67,7 +68,8 @@ impl Engine {
         }
     }
 
-    /// Runs a command of a release, and tells and keeps what came of it. Its last lines come back.
+    /// Runs a command of a release, and tells and keeps what came of it. The last line that it printed comes
+    /// back.
     pub(super) fn run_command(
         &mut self,
         name: &str,
@@ -75,7 +77,7 @@ impl Engine {
         command: &[String],
         timeout: Duration,
         backup: Option<&str>,
-    ) -> Result<Vec<String>, Failure> {
+    ) -> Result<Option<String>, Failure> {
         let settings = &self.app.settings;
         let mut others = [self.journal.from, self.journal.to].into_iter().flatten();
         let previous = others.rfind(|digest| *digest != release);
@@ -89,26 +91,66 @@ impl Engine {
             backup,
         };
         let began = Instant::now();
-        let ran = run(command, timeout, &context);
-        let (detail, output) = match &ran {
-            Ok(tail) => ("exited with status 0".to_owned(), tail.clone()),
-            Err(CommandError::Failed { how, tail }) => (how.clone(), tail.clone()),
-            Err(error) => (failed_to(error), Vec::new()),
+        let mut printed = RecordedOutput::in_file(&settings.files.command_log());
+        let ran = run(command, timeout, &context, &mut printed);
+        let detail = match &ran {
+            Ok(()) => "exited with status 0".to_owned(),
+            Err(CommandError::Failed(how)) => how.clone(),
+            Err(error) => failed_to(error),
         };
         let passed = ran.is_ok();
+        let (output, last_line) = (printed.shown(), printed.last_line().map(str::to_owned));
         self.log_command(name, &detail, began.elapsed());
-        self.evidence.command(Ran { name: name.to_owned(), detail: detail.clone(), output });
+        let log = self.keep_command_log(name, passed, printed);
+        let (kept_name, kept_detail) = (name.to_owned(), detail.clone());
+        let kept = Ran { name: kept_name, detail: kept_detail, output: output.clone(), log };
+        self.evidence.command(kept);
+        if !passed && self.journal.direction == Direction::Back {
+            self.add_to_evidence();
+        }
         self.publish(EventKind::Command { name: name.to_owned(), passed, detail: detail.clone() });
-        ran.map_err(|error| {
+        ran.map(|()| last_line).map_err(|error| {
             let detail = format!("{name} of {}: `{}` {detail}", release.short(), command.join(" "));
             let problem = Problem::new(Code::RolledBack, detail);
             match error {
-                CommandError::Failed { tail, .. } => {
-                    Failure::release_problem(Problem { output: tail, ..problem })
+                CommandError::Failed(_) => Failure::release_problem(Problem { output, ..problem }),
+                CommandError::Host(_) | CommandError::User(_) => {
+                    Failure::host_problem(Problem { output, ..problem })
                 }
-                CommandError::Host(_) | CommandError::User(_) => Failure::host_problem(problem),
             }
         })
+    }
+
+    /// All that a command has printed is kept beside the evidence where it failed. Says under which name.
+    fn keep_command_log(
+        &self,
+        name: &str,
+        passed: bool,
+        mut printed: RecordedOutput,
+    ) -> Option<String> {
+        if passed || !printed.flush() {
+            printed.forget();
+            return None;
+        }
+        let files = &self.app.settings.files;
+        match self.evidence.take_command_log(name, &files.command_log(), &files.evidence()) {
+            Ok(log) => Some(log),
+            Err(error) => {
+                let app = &self.app.settings.name;
+                tracing::warn!("{app}: what {name} printed is not kept: {}", failed_to(&error));
+                printed.forget();
+                None
+            }
+        }
+    }
+
+    /// On the way back, what is known of the failure is kept already.
+    fn add_to_evidence(&self) {
+        let settings = &self.app.settings;
+        if let Err(failure) = self.evidence.keep(&settings.files.evidence()) {
+            let (app, why) = (&settings.name, failure.into_detail());
+            tracing::warn!("{app}: the evidence could not be kept: {why}");
+        }
     }
 
     /// What a command learns of a release.

@@ -10,7 +10,6 @@ use crate::hooks::Hook;
 use crate::runner::{Instance, RunnerError, untaken_sockets};
 use crate::sys::checkpoint;
 use crate::sys::executable::Fault;
-use crate::sys::output::TAIL_LINES;
 use crate::transaction::Failure;
 use crate::transaction::machine::Direction;
 
@@ -94,15 +93,15 @@ impl Engine {
         Ok(())
     }
 
-    /// The last lines that the agent printed.
+    /// What is shown of what the agent printed.
     pub(super) fn agent_output(&self) -> Vec<String> {
         let instance = self.started.clone().or_else(|| self.app.agent.instance());
-        let tail = |instance| self.app.agent.runner().output_tail(&instance, TAIL_LINES);
-        instance.map(tail).unwrap_or_default()
+        let shown = |instance| self.app.agent.runner().shown_output(&instance);
+        instance.map(shown).unwrap_or_default()
     }
 
-    /// What was started could not be proven, for a reason that the operator is told with the end of the
-    /// agent's output.
+    /// What was started could not be proven, for a reason that the operator is told with what
+    /// the agent printed.
     pub(super) fn unproven(&mut self, detail: &str, instance: Option<&Instance>) -> Failure {
         if self.journal.direction == Direction::Forward {
             let exit = instance.and_then(Instance::exit);

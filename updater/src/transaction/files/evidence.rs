@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::release::remove_tree;
+use crate::sys::recorded_output::RecordedOutput;
 use crate::transaction::Failure;
 use crate::transaction::machine::Direction;
 
@@ -46,8 +47,11 @@ pub struct Evidence {
     /// The file beside this one that has all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build_log: Option<String>,
-    /// The end of what the agent printed.
+    /// The beginning of what the agent printed, its lines that tell of an error, and its end.
     pub agent_output: Vec<String>,
+    /// The file beside this one that has all of it; of very much, its beginning and its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_log: Option<String>,
     /// How the agent's process ended, if it did.
     pub agent_exit: Option<String>,
     /// What was free on the disk.
@@ -62,8 +66,11 @@ pub struct Ran {
     /// Its key in `release.toml`.
     pub name: String,
     pub detail: String,
-    /// The end of what it printed.
+    /// The beginning of what it printed, its lines that tell of an error, and its end.
     pub output: Vec<String>,
+    /// The file beside this one that has all of it, where it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
 }
 
 /// One line of the journal.
@@ -90,6 +97,7 @@ impl Evidence {
             build_output: Vec::new(),
             build_log: None,
             agent_output: Vec::new(),
+            agent_log: None,
             agent_exit: None,
             free: None,
             memory_available: None,
@@ -131,6 +139,38 @@ impl Evidence {
         Ok(())
     }
 
+    /// Moves all that a command has printed beside it, and says under which name.
+    pub(in crate::transaction) fn take_command_log(
+        &self,
+        name: &str,
+        log: &Path,
+        directory: &Path,
+    ) -> io::Result<String> {
+        let own = self.prepare(directory)?;
+        // On the way back it may be run again.
+        let again =
+            self.commands.iter().filter(|ran| ran.name == name && ran.log.is_some()).count();
+        let file = match again {
+            0 => format!("{name}.log"),
+            again => format!("{name}-{}.log", again + 1),
+        };
+        fs::rename(log, own.join(&file))?;
+        Ok(file)
+    }
+
+    /// Keeps what an agent has printed: what is shown of it, and all of it beside.
+    pub(in crate::transaction) fn take_agent_output(
+        &mut self,
+        directory: &Path,
+        print: impl FnOnce(&mut dyn FnMut(&str)),
+    ) -> io::Result<()> {
+        let mut output = RecordedOutput::in_file(&self.prepare(directory)?.join(AGENT_LOG));
+        print(&mut |line| output.push(line));
+        self.agent_output = output.shown();
+        self.agent_log = output.flush().then(|| AGENT_LOG.to_owned());
+        Ok(())
+    }
+
     /// The directory of its own.
     fn prepare(&self, directory: &Path) -> io::Result<PathBuf> {
         let own = directory.join(self.transaction.as_str());
@@ -149,6 +189,8 @@ impl Evidence {
 
 /// The name of the file that has all that a failed build printed.
 const BUILD_LOG: &str = "build.log";
+/// The name of the file that has all that the agent printed.
+const AGENT_LOG: &str = "agent.log";
 
 /// Where the evidence of a transaction lies.
 pub fn evidence_file(directory: &Path, transaction: &TransactionId) -> PathBuf {

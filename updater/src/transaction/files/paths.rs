@@ -66,6 +66,11 @@ impl AppFiles {
         self.builds().join("output.log")
     }
 
+    /// All that the command under way has printed: of a hook, or of a migration.
+    pub fn command_log(&self) -> PathBuf {
+        self.directory.join("command.log")
+    }
+
     /// What each release consisted of after its build.
     pub fn tree_lists(&self) -> PathBuf {
         self.directory.join("trees")
