@@ -4,13 +4,14 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::booted::{BootedFleet, package};
-use fleet_tests::{Setup, Tree};
+use fleet_tests::booted::{BootedFleet, Debian, package};
+use fleet_tests::{Setup, Tree, on_each_debian};
 
-#[test]
-fn a_host_lives_from_its_package_to_the_purge() -> Result<()> {
+on_each_debian!(a_host_lives_from_its_package_to_the_purge);
+
+fn a_host_lives_from_its_package_to_the_purge(debian: Debian) -> Result<()> {
     let setup = Setup::default().app("user", "'agent'");
-    let Some(fleet) = BootedFleet::idle(1, &setup)? else { return Ok(()) };
+    let Some(fleet) = BootedFleet::idle(debian, 1, &setup)? else { return Ok(()) };
     let member = fleet.members.first().context("a host")?;
     let machine = &member.machine;
     let config = fs::read_to_string(machine.path("/etc/updater/updater.toml"))?;

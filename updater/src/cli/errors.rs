@@ -18,7 +18,7 @@ pub struct CliError {
 }
 
 impl CliError {
-    /// The configuration, the identity or the host itself is at fault: the rescue unit leaves the
+    /// The configuration, the identity or the host itself is at fault: the rescue leaves the
     /// updater's release as it is.
     pub fn of_host(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { error: error.into(), hint: None, status: EXIT_HOST_FAULT }

@@ -42,7 +42,7 @@ pub struct RecordedState {
     /// Refused until a caller says otherwise, or it is proven.
     #[serde(default)]
     pub quarantined: bool,
-    /// The rescue unit came back from it: it has failed, though it was proven.
+    /// The rescue came back from it: it has failed, though it was proven.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rescued_from: bool,
     /// Of a release of the updater: it finds releases by their short names.
@@ -165,7 +165,7 @@ impl ReleaseStates {
         state.quarantined = state.proven_at.is_none();
     }
 
-    /// The rescue unit came back from it: it did not last, whatever was proven before.
+    /// The rescue came back from it: it did not last, whatever was proven before.
     pub fn rescued_from(&mut self, digest: Digest, why: &str, now: OffsetDateTime) {
         self.failed(digest, why, now);
         self.entry(digest, now).rescued_from = true;
