@@ -66,8 +66,8 @@ fn check_units(
     if access(Path::new(UNIT_DIRECTORY), AccessFlags::W_OK).is_err() || !service_may_write(bus) {
         findings.push(
             Finding::error(key("kind"), format!("the updater cannot write {UNIT_DIRECTORY}")).hint(
-                "copy share/swarm/drop-ins/units.conf to /etc/systemd/system/updater.service.d, \
-                     and run: systemctl daemon-reload",
+                "if the drop-in is not there yet: install -D -m 644 -t /etc/systemd/system/updater.service.d \
+                     /usr/share/swarm/drop-ins/units.conf && systemctl daemon-reload && systemctl restart updater",
             ),
         );
     }
