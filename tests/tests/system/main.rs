@@ -20,6 +20,7 @@ mod booted_self_update;
 mod booted_service;
 mod booted_sockets;
 mod booted_story;
+mod booted_strangers;
 mod booted_units;
 mod build_caches;
 mod builds;

@@ -11,7 +11,7 @@ use super::{Started, follow};
 use crate::config::RunConfig;
 use crate::runner::instance_slot::InstanceSlot;
 use crate::runner::record::Record;
-use crate::runner::{Instance, Killed, Launch, RunnerError};
+use crate::runner::{Instance, Killed, Launch, RunnerError, stop};
 use crate::sys::process::{ProcessId, boot_id};
 use crate::sys::{proc, wall_clock};
 use crate::systemd::{Bus, BusConnection, JobResult, Load, SystemdError, UnitState, last_lines};
@@ -75,6 +75,7 @@ impl Control {
         launch: &Launch,
         record: Record,
     ) -> Result<Instance, RunnerError> {
+        self.end_strays(units)?;
         let begun = record.started_at;
         let failed =
             |unit, how| RunnerError::Unit { unit, how, output: self.output_since(units, begun) };
@@ -101,6 +102,18 @@ impl Control {
         }
         let instance = self.take_up(seat, record, started)?;
         instance.ok_or_else(|| RunnerError::NoMainProcess { units: units.join(", ") })
+    }
+
+    /// Stops what something else has started since the release before was stopped: an administrator, a timer, a
+    /// tool that keeps units running. It may be that release, and to start it would change nothing.
+    fn end_strays(&self, units: &[String]) -> Result<(), RunnerError> {
+        let up = self.states(units)?.into_iter().filter(|(_, state)| !state.is_down());
+        let up: Vec<String> = up.map(|(unit, _)| unit).collect();
+        if !up.is_empty() {
+            tracing::warn!("{} was started by something else, and is stopped", up.join(", "));
+            self.stop(&up, self.kill_timeout)?;
+        }
+        Ok(())
     }
 
     /// Starts one unit, after whatever became of it before.
@@ -132,8 +145,23 @@ impl Control {
     }
 
     /// Stops units, those first that would start others. What their own settings do not end within
-    /// the grace is killed; says which those were.
+    /// the grace is killed; says which those were. So is what they leave behind (`KillMode=process`): in the
+    /// same control group it would count as the next release's.
     pub(super) fn stop(
+        &self,
+        units: &[String],
+        grace: Duration,
+    ) -> Result<Option<Killed>, RunnerError> {
+        let own = |(unit, state): (String, UnitState)| {
+            Some(state.control_group).filter(|group| group.ends_with(&unit))
+        };
+        let groups = self.states(units)?.into_iter().filter_map(own).collect();
+        let killed = self.stop_units(units, grace)?;
+        stop::stop_groups(groups, self.kill_timeout)?;
+        Ok(killed)
+    }
+
+    fn stop_units(
         &self,
         units: &[String],
         grace: Duration,
