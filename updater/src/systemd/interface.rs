@@ -7,6 +7,8 @@ pub(crate) type Property<'a> = (&'a str, Variant<'a>);
 /// A unit in a list, its name first.
 type Listed =
     (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+/// A command of a service: its program and its words; then whether its failure is none, and how its last run went.
+type ExecCommand = (String, Vec<String>, bool, u64, u64, u64, u64, u32, i32, i32);
 /// Units that would come with it; there are never any.
 pub(super) type Auxiliary<'a> = (&'a str, Vec<Property<'a>>);
 
@@ -80,6 +82,12 @@ pub(super) trait Socket {
 pub(super) trait Service {
     #[zbus(property)]
     fn result(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn exec_start(&self) -> zbus::Result<Vec<ExecCommand>>;
+    #[zbus(property)]
+    fn root_directory(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn working_directory(&self) -> zbus::Result<String>;
     #[zbus(property)]
     fn protect_system(&self) -> zbus::Result<String>;
     #[zbus(property)]

@@ -45,6 +45,21 @@ impl Systemd {
         self.answer(read).await.map_err(Self::refused("look at", unit))
     }
 
+    /// What a service runs, and where: the words of its commands, its root and its working directory.
+    pub async fn what_it_runs(&self, unit: &str) -> Result<Vec<String>, SystemdError> {
+        let read = async {
+            let unit = self.unit(unit).await?;
+            let service = self.service(&unit).await?;
+            let commands = service.exec_start().await?;
+            let mut texts = vec![service.root_directory().await?, service.working_directory().await?];
+            texts.extend(commands.into_iter().flat_map(|command| {
+                std::iter::once(command.0).chain(command.1)
+            }));
+            Ok(texts)
+        };
+        self.answer(read).await.map_err(Self::refused("look at", unit))
+    }
+
     /// Whether a service may make a system call, by its name (systemd.exec(5), `SystemCallFilter=`).
     /// One that has no unit file may make all of them.
     pub async fn permits(&self, unit: &str, call: &str) -> Result<bool, SystemdError> {

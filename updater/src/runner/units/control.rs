@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::order::stop_order;
 use super::shipped::{is_among, kept_units};
-use super::{Started, follow};
+use super::{Started, follow, none_stays};
 use crate::config::RunConfig;
 use crate::runner::instance_slot::InstanceSlot;
 use crate::runner::record::Record;
@@ -49,7 +49,13 @@ impl Control {
             let why = "is of the release, and `unit_files` does not name it".to_owned();
             return Err(RunnerError::UnusableUnit { unit: unit.clone(), why, shipped: false });
         }
-        for (unit, state) in self.states(units)? {
+        let states = self.states(units)?;
+        let known = states.iter().map(|(unit, state)| (unit.as_str(), state));
+        if let Some(why) = none_stays(known).filter(|_| shipped.is_empty()) {
+            let unit = units.join(", ");
+            return Err(RunnerError::UnusableUnit { unit, why, shipped: false });
+        }
+        for (unit, state) in states {
             let shipped = is_among(&shipped, &unit);
             // One without a file, or with a bad one, is mended by the file that is shipped.
             let mended = shipped && state.load != Load::Masked;
@@ -58,6 +64,24 @@ impl Control {
             }
         }
         Ok(())
+    }
+
+    /// Those that a timer among the units starts, and that do their work and end: to start such a one would be to
+    /// do its work at each update.
+    fn left_to_timers(&self, units: &[String]) -> Result<Vec<String>, RunnerError> {
+        let timers: Vec<_> = units.iter().filter(|unit| unit.ends_with(".timer")).cloned().collect();
+        if timers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (states, triggered) = (self.states(units)?, self.bus.ask(move |systemd| async move {
+            let mut triggered = Vec::new();
+            for timer in &timers {
+                triggered.extend(systemd.activation(timer).await?.triggers);
+            }
+            Ok(triggered)
+        })?);
+        let left = states.into_iter().filter(|(unit, state)| state.is_oneshot() && triggered.contains(unit));
+        Ok(left.map(|(unit, _)| unit).collect())
     }
 
     /// How units stand, in their order.
@@ -79,7 +103,8 @@ impl Control {
         let begun = record.started_at;
         let failed =
             |unit, how| RunnerError::Unit { unit, how, output: self.output_since(units, begun) };
-        for unit in units {
+        let left = self.left_to_timers(units)?;
+        for unit in units.iter().filter(|unit| !left.contains(unit)) {
             match self.start_unit(unit)? {
                 Start::Done => {}
                 Start::Unusable(why) => {

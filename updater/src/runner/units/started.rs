@@ -18,6 +18,17 @@ pub(crate) struct Started {
     oneshot: bool,
 }
 
+/// Why no process could prove to be of a release: all services among these units do their work and end. What
+/// is not loaded may be another kind when it is.
+pub fn none_stays<'a>(
+    units: impl Iterator<Item = (&'a str, &'a UnitState)>,
+) -> Option<String> {
+    let services: Vec<_> = units.filter(|(unit, _)| unit.ends_with(".service")).collect();
+    let all_end = services.iter().all(|(_, state)| state.is_oneshot());
+    let (unit, _) = services.first().filter(|_| all_end)?;
+    Some(format!("has no process that stays, as {unit} is Type=oneshot: an agent takes a service that runs on"))
+}
+
 impl Started {
     /// A unit that is up now, or has done what it is for; else how it stands.
     pub(super) fn take(name: &str, state: &UnitState) -> Result<Self, String> {
@@ -75,6 +86,17 @@ mod tests {
         ] {
             assert!(started.amiss(&other).is_some(), "{other:?}");
         }
+    }
+
+    #[test]
+    fn units_of_which_none_stays_are_no_agent() {
+        let kind = |kind: &str| UnitState { kind: kind.to_owned(), ..UnitState::default() };
+        let (oneshot, simple) = (kind("oneshot"), kind("simple"));
+        let timer = UnitState::default();
+        let why = none_stays([("a.timer", &timer), ("a.service", &oneshot)].into_iter()).unwrap();
+        assert!(why.contains("a.service is Type=oneshot"), "{why}");
+        assert_eq!(none_stays([("a.service", &oneshot), ("b.service", &simple)].into_iter()), None);
+        assert_eq!(none_stays([("a.timer", &timer)].into_iter()), None);
     }
 
     #[test]
