@@ -265,6 +265,15 @@ impl Member {
         self.health()?.apps.remove(&"agent".parse()?).context("there is no agent")
     }
 
+    /// How many processes of the host run the agent's program.
+    ///
+    /// # Errors
+    /// When the host is off.
+    pub fn agents(&self) -> Result<usize> {
+        let programs = self.machine.shell("readlink /proc/[0-9]*/exe")?.stdout;
+        Ok(programs.lines().filter(|program| program.ends_with("/agent")).count())
+    }
+
     /// What the agent itself answers to `GET path`.
     ///
     /// # Errors

@@ -71,17 +71,11 @@ fn what_a_stopped_unit_leaves_behind_is_killed(debian: Debian) -> Result<()> {
         let release = Tree::healthy(note)?;
         updated(host, &release)?;
         host.runs(&release.digest)?;
-        ensure!(agents(host)? == 1, "another one runs\n{}", host.journals());
+        ensure!(host.agents()? == 1, "another one runs\n{}", host.journals());
     }
     host.machine.ask("updater stop")?;
-    ensure!(agents(host)? == 0, "one runs after its stop\n{}", host.journals());
+    ensure!(host.agents()? == 0, "one runs after its stop\n{}", host.journals());
     Ok(())
-}
-
-/// How many processes of the host run the agent's program.
-fn agents(host: &Member) -> Result<usize> {
-    let programs = host.machine.shell("readlink /proc/[0-9]*/exe")?.stdout;
-    Ok(programs.lines().filter(|program| program.ends_with("/agent")).count())
 }
 
 fn updated(host: &Member, release: &Release) -> Result<()> {

@@ -9,6 +9,7 @@ mod booted_agents;
 mod booted_builds;
 mod booted_bus;
 mod booted_cuts;
+mod booted_former;
 mod booted_handover;
 mod booted_hooks;
 mod booted_hosts;

@@ -99,7 +99,6 @@ impl Control {
         launch: &Launch,
         record: Record,
     ) -> Result<Instance, RunnerError> {
-        self.end_strays(units)?;
         let begun = record.started_at;
         let failed =
             |unit, how| RunnerError::Unit { unit, how, output: self.output_since(units, begun) };
@@ -131,7 +130,7 @@ impl Control {
 
     /// Stops what something else has started since the release before was stopped: an administrator, a timer, a
     /// tool that keeps units running. It may be that release, and to start it would change nothing.
-    fn end_strays(&self, units: &[String]) -> Result<(), RunnerError> {
+    pub(super) fn end_strays(&self, units: &[String]) -> Result<(), RunnerError> {
         let up = self.states(units)?.into_iter().filter(|(_, state)| !state.is_down());
         let up: Vec<String> = up.map(|(unit, _)| unit).collect();
         if !up.is_empty() {
