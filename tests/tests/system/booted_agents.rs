@@ -83,7 +83,8 @@ fn the_unit_of_an_agent_bears_a_reload_and_a_restart(debian: Debian) -> Result<(
     })
     .with_context(|| host.journals())?;
     host.machine.ask("updater stop")?;
-    let left = host.machine.ask("find /var/lib/updater/apps/agent -name '*.env' ! -name release.env")?;
+    let left =
+        host.machine.ask("find /var/lib/updater/apps/agent -name '*.env' ! -name release.env")?;
     assert_eq!(left, "", "it lies around");
     Ok(())
 }

@@ -4,11 +4,12 @@
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::booted::{BootedFleet, Debian, Member};
 use fleet_tests::{LONG, Release, Setup, Tree, eventually, on_each_debian};
-use protocol::Status;
+use protocol::{Code, Phase, Status};
 
 on_each_debian!(
     what_is_started_while_it_should_stop_is_stopped_again,
     what_a_stopped_unit_leaves_behind_is_killed,
+    a_restart_that_something_else_orders_is_not_held_against_the_release,
 );
 
 /// A host with an agent of one unit, which proves itself by its process alone.
@@ -50,7 +51,9 @@ fn what_is_started_while_it_should_stop_is_stopped_again(debian: Debian) -> Resu
         let ordered = scope.spawn(|| updated(host, &two));
         eventually("the agent's stop to wait", LONG, || {
             let jobs = machine.ask("systemctl list-jobs --no-legend").ok()?;
-            jobs.lines().any(|job| job.contains("agent.service stop")).then_some(())
+            let is_stop =
+                |job: &str| job.split_whitespace().skip(1).eq(["agent.service", "stop", "waiting"]);
+            jobs.lines().any(is_stop).then_some(())
         })
         .with_context(|| host.journals())?;
         // An administrator, a timer, or a tool that keeps things running: the stop is void.
@@ -76,6 +79,31 @@ fn what_a_stopped_unit_leaves_behind_is_killed(debian: Debian) -> Result<()> {
     host.machine.ask("updater stop")?;
     ensure!(host.agents()? == 0, "one runs after its stop\n{}", host.journals());
     Ok(())
+}
+
+fn a_restart_that_something_else_orders_is_not_held_against_the_release(
+    debian: Debian,
+) -> Result<()> {
+    let service = "ExecStart=/opt/agent/current/bin/agent\n";
+    let Some(fleet) = booted(debian, service)? else { return Ok(()) };
+    let host = &fleet.members[0];
+    updated(host, &Tree::healthy("one")?)?;
+    let two = Tree::healthy("two")?;
+    for line in ["systemctl restart agent", "systemctl stop agent"] {
+        let problem = std::thread::scope(|scope| {
+            let ordered = scope.spawn(|| host.order("/update?watch=1m", &two).send()?.problem());
+            eventually("the release to be watched", LONG, || {
+                host.app().ok().filter(|app| app.state == Phase::Watching).map(|_| ())
+            })
+            .with_context(|| host.journals())?;
+            // needrestart, an administrator, a tool that keeps things as they should be.
+            host.machine.ask(line)?;
+            ordered.join().ok().context("it does not panic")?
+        })?;
+        ensure!(problem.code == Code::RolledBack && problem.host_fault, "{line}: {problem:?}");
+        ensure!(problem.detail.contains("by something else on this host"), "{problem:?}");
+    }
+    updated(host, &two)
 }
 
 fn updated(host: &Member, release: &Release) -> Result<()> {

@@ -70,7 +70,8 @@ pub fn enroll(
         Ok(text) => (text, Placed::Kept),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let text = bundle.configuration()?;
-            let proposed = User::from_name(PROPOSED_USER).ok().flatten().and_then(|_| as_proposed_user(&text));
+            let proposed =
+                User::from_name(PROPOSED_USER).ok().flatten().and_then(|_| as_proposed_user(&text));
             user = proposed.as_ref().map(|_| PROPOSED_USER);
             (proposed.unwrap_or(text), Placed::Written)
         }

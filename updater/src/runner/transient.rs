@@ -19,7 +19,8 @@ use crate::config::AppConfig;
 use crate::sys::control_group::GroupLimits;
 use crate::sys::spawn::Spawn;
 use crate::systemd::{
-    Bus, BusConnection, JobResult, Property, SystemdError, command_properties, lasting_variables, micros,
+    Bus, BusConnection, JobResult, Property, SystemdError, command_properties, lasting_variables,
+    micros,
 };
 
 /// What the name of an agent's unit begins with.
@@ -108,8 +109,7 @@ impl Transient {
             command_properties(spawn, format!("The app {} of the updater", self.app));
         let names = ["StandardOutputFileDescriptor", "StandardErrorFileDescriptor"];
         properties.extend(names.into_iter().zip(streams.map(|stream| Fd::from(stream).into())));
-        properties
-            .extend([variables, ("TimeoutStopUSec", micros(self.stop_grace).into())]);
+        properties.extend([variables, ("TimeoutStopUSec", micros(self.stop_grace).into())]);
         properties.extend([
             ("KillSignal", behaviour.signal().as_raw().into()),
             ("KillMode", behaviour.unit_kill_mode().into()),

@@ -25,6 +25,8 @@ pub(super) trait Manager {
     fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn kill_unit(&self, name: &str, whom: &str, signal: i32) -> zbus::Result<()>;
     fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
+    fn ref_unit(&self, name: &str) -> zbus::Result<()>;
+    fn unref_unit(&self, name: &str) -> zbus::Result<()>;
     fn list_units_by_patterns(
         &self,
         states: &[&str],
@@ -60,6 +62,9 @@ pub(super) trait Unit {
     fn sub_state(&self) -> zbus::Result<String>;
     #[zbus(property, name = "InvocationID")]
     fn invocation_id(&self) -> zbus::Result<Vec<u8>>;
+    /// When it last began to go down, in microseconds since the machine was started.
+    #[zbus(property)]
+    fn active_exit_timestamp_monotonic(&self) -> zbus::Result<u64>;
     #[zbus(property)]
     fn triggers(&self) -> zbus::Result<Vec<String>>;
     #[zbus(property)]
@@ -106,4 +111,7 @@ pub(super) trait Service {
     fn exec_main_code(&self) -> zbus::Result<i32>;
     #[zbus(property)]
     fn exec_main_status(&self) -> zbus::Result<i32>;
+    /// When its main process ended, in microseconds since the machine was started.
+    #[zbus(property)]
+    fn exec_main_exit_timestamp_monotonic(&self) -> zbus::Result<u64>;
 }

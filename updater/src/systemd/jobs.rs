@@ -84,8 +84,13 @@ impl Systemd {
         let until = Instant::now() + deadline;
         for _ in 0..STOPS {
             let left = until.saturating_duration_since(Instant::now());
-            if self.stop(unit, left).await? == JobResult::Done || self.state(unit).await?.is_down()
-            {
+            let stopped = self.stop(unit, left).await.map_err(|error| match error {
+                SystemdError::Late { act, unit, .. } => {
+                    SystemdError::Late { act, unit, deadline: Period(deadline) }
+                }
+                other => other,
+            })?;
+            if stopped == JobResult::Done || self.state(unit).await?.is_down() {
                 return Ok(());
             }
         }

@@ -81,8 +81,9 @@ mod tests {
     #[test]
     fn the_package_s_updater_is_found_where_none_lies_beside() {
         let prefix = tempfile::tempdir().unwrap();
-        let (swarm, beside, packaged) =
-            ["bin/swarm", "bin/updater", "lib/swarm/updater"].map(|path| prefix.path().join(path)).into();
+        let (swarm, beside, packaged) = ["bin/swarm", "bin/updater", "lib/swarm/updater"]
+            .map(|path| prefix.path().join(path))
+            .into();
         assert_eq!(came_with(&swarm), beside);
         fs::create_dir_all(packaged.parent().unwrap()).unwrap();
         fs::write(&packaged, "").unwrap();

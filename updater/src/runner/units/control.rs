@@ -69,18 +69,25 @@ impl Control {
     /// Those that a timer among the units starts, and that do their work and end: to start such a one would be to
     /// do its work at each update.
     fn left_to_timers(&self, units: &[String]) -> Result<Vec<String>, RunnerError> {
-        let timers: Vec<_> = units.iter().filter(|unit| unit.ends_with(".timer")).cloned().collect();
+        let is_timer =
+            |unit: &&String| unit.rsplit_once('.').is_some_and(|(_, kind)| kind == "timer");
+        let timers: Vec<_> = units.iter().filter(is_timer).cloned().collect();
         if timers.is_empty() {
             return Ok(Vec::new());
         }
-        let (states, triggered) = (self.states(units)?, self.bus.ask(move |systemd| async move {
-            let mut triggered = Vec::new();
-            for timer in &timers {
-                triggered.extend(systemd.activation(timer).await?.triggers);
-            }
-            Ok(triggered)
-        })?);
-        let left = states.into_iter().filter(|(unit, state)| state.is_oneshot() && triggered.contains(unit));
+        let (states, triggered) = (
+            self.states(units)?,
+            self.bus.ask(move |systemd| async move {
+                let mut triggered = Vec::new();
+                for timer in &timers {
+                    triggered.extend(systemd.activation(timer).await?.triggers);
+                }
+                Ok(triggered)
+            })?,
+        );
+        let left = states
+            .into_iter()
+            .filter(|(unit, state)| state.is_oneshot() && triggered.contains(unit));
         Ok(left.map(|(unit, _)| unit).collect())
     }
 
@@ -185,11 +192,7 @@ impl Control {
         Ok(killed)
     }
 
-    fn stop_units(
-        &self,
-        units: &[String],
-        grace: Duration,
-    ) -> Result<Option<Killed>, RunnerError> {
+    fn stop_units(&self, units: &[String], grace: Duration) -> Result<Option<Killed>, RunnerError> {
         let (units, wait) = (stop_order(units), self.kill_timeout);
         let killed = self.bus.ask(move |systemd| async move {
             let mut killed = Vec::new();

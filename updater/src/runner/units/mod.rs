@@ -23,5 +23,5 @@ pub(super) use handover_runner::HandoverUnitsRunner;
 pub(super) use runner::UnitsRunner;
 pub use shipped::{check_units, read_units};
 pub use started::none_stays;
-pub(super) use started::Started;
+pub(super) use started::{Amiss, Started};
 pub(super) use template_instance::TemplateInstance;

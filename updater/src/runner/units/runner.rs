@@ -133,7 +133,9 @@ impl Runner for UnitsRunner {
         let record = self.seat.read().ok()??;
         let runs = self.seat.living().is_some_and(|known| known.is_of(&record));
         let former = record.former(&self.units).filter(|_| runs)?;
-        Some(format!("{former}, as the configuration was then: `updater restart` starts it as it is now"))
+        Some(format!(
+            "{former}, as the configuration was then: `updater restart` starts it as it is now"
+        ))
     }
 
     fn output_tail(&self, instance: &Instance, lines: usize) -> Vec<String> {
