@@ -19,6 +19,7 @@ pub struct LastProbe {
     #[serde(default)]
     pub failures: u32,
     /// What was seen, in words.
+    #[serde(serialize_with = "crate::detail::serialize")]
     pub detail: String,
 }
 

@@ -35,7 +35,11 @@ pub enum EventKind {
         /// What the transaction is for.
         kind: Kind,
         /// Why, where the phase alone does not say it: the reason of a reversal.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            serialize_with = "crate::detail::serialize_option",
+            skip_serializing_if = "Option::is_none"
+        )]
         detail: Option<String>,
     },
     /// Bytes of the archive that have been taken so far.
@@ -55,6 +59,7 @@ pub enum EventKind {
         /// Whether it succeeded.
         passed: bool,
         /// How it ended.
+        #[serde(serialize_with = "crate::detail::serialize")]
         detail: String,
     },
     /// One answer to the probe.
@@ -64,11 +69,13 @@ pub enum EventKind {
         /// Whether it proved the release.
         passed: bool,
         /// What was seen.
+        #[serde(serialize_with = "crate::detail::serialize")]
         detail: String,
     },
     /// The agent was started, stopped or found dead outside of a transaction.
     Agent {
         /// What happened to it.
+        #[serde(serialize_with = "crate::detail::serialize")]
         detail: String,
     },
     /// The transaction ended; always the last line of its stream.

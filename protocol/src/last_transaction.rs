@@ -20,7 +20,11 @@ pub struct LastTransaction {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
     /// In words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        serialize_with = "crate::detail::serialize_option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub detail: Option<String>,
     /// Whether it failed after the switch for the host's own fault, and the release is not to blame.
     #[serde(default, skip_serializing_if = "crate::order::is_false")]

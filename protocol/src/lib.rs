@@ -9,6 +9,7 @@ mod agent_health;
 mod build_files;
 mod build_section;
 mod command;
+mod detail;
 mod digest;
 mod drill;
 mod error_code;

@@ -3,10 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 
+use crate::detail::part;
 use crate::{Code, Digest, Kind, TransactionId};
-
-/// Characters of a detail. What others wrote may be in it, and must not fill a host's files or an answer's line.
-const DETAIL_CHARACTERS: usize = 1500;
 
 /// The `type` of every problem: `code` is the identifier.
 const ABOUT_BLANK: &str = "about:blank";
@@ -30,7 +28,7 @@ pub struct Holder {
 #[serde(remote = "Self")]
 pub struct Problem {
     /// What happened this time, and what to do.
-    #[serde(deserialize_with = "detail")]
+    #[serde(serialize_with = "crate::detail::serialize", deserialize_with = "detail")]
     pub detail: String,
     /// The stable identifier.
     pub code: Code,
@@ -100,7 +98,7 @@ impl Problem {
     /// the text.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
-            detail: one_line(&detail.into()),
+            detail: part(&detail.into()),
             code,
             entry: None,
             rule: None,
@@ -157,24 +155,6 @@ impl<'de> Deserialize<'de> for Problem {
         problem.code = problem.code.described(status, title);
         Ok(problem)
     }
-}
-
-/// A text in one line: control characters are escaped, and what is too long is cut.
-fn one_line(text: &str) -> String {
-    let text = text.trim_end();
-    let mut line = String::new();
-    for (index, character) in text.chars().enumerate() {
-        if index == DETAIL_CHARACTERS {
-            line.push('…');
-            break;
-        }
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
 }
 
 /// In answers by the older form it is an object, whose `error` says it.

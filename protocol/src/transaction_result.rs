@@ -28,6 +28,7 @@ pub struct ProbeReport {
     /// How often it was asked.
     pub attempts: u32,
     /// What the last answer was.
+    #[serde(serialize_with = "crate::detail::serialize")]
     pub detail: String,
 }
 

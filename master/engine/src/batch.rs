@@ -8,7 +8,7 @@ use crate::approval::reach_gate;
 use crate::host_check::{HostCheck, check_host};
 use crate::host_ended::finish_host;
 use crate::state::FIRST_PHASE;
-use crate::summary::{all_as_requested, is_success};
+use crate::summary::{end_of, is_success, of_whom_nothing_is_known};
 use crate::{
     Action, Activity, Command, Gate, HostActivity, HostResult, MasterCode, Notice, NoticeBody,
     State, Status,
@@ -146,7 +146,10 @@ fn finish(state: &mut State, now: OffsetDateTime, out: &mut Vec<Command>) {
         state.activity = Activity::Closing;
         return;
     }
-    let status = if all_as_requested(state) { Status::Completed } else { Status::Failed };
+    let status = end_of(state);
+    if status == Status::Unclear {
+        state.reason = Some(of_whom_nothing_is_known(state));
+    }
     state.enter(status, now);
     let body = NoticeBody::Completed { result: state.result() };
     out.push(Command::Announce(Notice::of(&state.plan, body)));

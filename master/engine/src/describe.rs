@@ -22,7 +22,7 @@ pub fn describe_host(state: &State, name: &HostName) -> Option<String> {
     let phase = host.phase().map(|phase| format!(" ({phase})")).unwrap_or_default();
     let limit = state.under_way.get(&index).map(|&limit| match host.due {
         Some(due) if due == limit => format!("; it has to come to its end until {}", when(due)),
-        _ => format!("; if nothing is heard of it until {}, it has failed", when(limit)),
+        _ => format!("; if nothing is heard of it until {}, it is unclear", when(limit)),
     });
     Some(format!("{doing}{phase} since {since}; next: {next}{}", limit.unwrap_or_default()))
 }

@@ -113,3 +113,18 @@ fn has_nothing_to_do(plan: &Plan, planned: &PlannedHost, app: &AppReport) -> boo
     let again = planned.mends || plan.policy.options.force;
     current && planned.action != Action::UpdateSelf && !again
 }
+
+#[cfg(test)]
+mod tests {
+    use super::no_space_detail;
+
+    #[test]
+    fn a_disk_without_room_says_that_a_reserve_is_kept() {
+        assert_eq!(
+            no_space_detail(500, 0),
+            "its disk has no room for an archive beyond what is kept free there (limits.reserve_bytes, reserve_inodes)"
+        );
+        let some = no_space_detail(500, 7);
+        assert!(some.starts_with("the archive has 500 bytes, and its disk has room for 7 beyond "));
+    }
+}

@@ -87,6 +87,9 @@ pub enum NoticeBody {
     HostUpdated(Box<HostResult>),
     #[serde(rename = "host.failed")]
     HostFailed(Box<HostResult>),
+    /// What became of the host's order is not known.
+    #[serde(rename = "host.unclear")]
+    HostUnclear(Box<HostResult>),
     #[serde(rename = "host.rolled_back")]
     HostRolledBack(Box<HostResult>),
     /// The release failed on the host: it is not sent there any more, or nowhere, until an operator
@@ -228,10 +231,10 @@ impl Notice {
         let body = match result.outcome {
             HostOutcome::Updated | HostOutcome::AlreadyCurrent => NoticeBody::HostUpdated(boxed()),
             HostOutcome::RolledBack => NoticeBody::HostRolledBack(boxed()),
-            HostOutcome::Failed
-            | HostOutcome::Unreachable
-            | HostOutcome::Unclear
-            | HostOutcome::Stranded => NoticeBody::HostFailed(boxed()),
+            HostOutcome::Unclear => NoticeBody::HostUnclear(boxed()),
+            HostOutcome::Failed | HostOutcome::Unreachable | HostOutcome::Stranded => {
+                NoticeBody::HostFailed(boxed())
+            }
             HostOutcome::Skipped => return None,
         };
         Some(Self { host: Some(result.host.clone()), release: result.to, body })
@@ -259,6 +262,7 @@ impl Notice {
         match &self.body {
             NoticeBody::HostUpdated(result)
             | NoticeBody::HostFailed(result)
+            | NoticeBody::HostUnclear(result)
             | NoticeBody::HostRolledBack(result) => Some(result),
             _ => None,
         }

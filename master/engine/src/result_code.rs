@@ -90,6 +90,11 @@ impl ResultCode {
             Self::Unknown(text) => text,
         }
     }
+
+    /// Whether it says no more than that the end of an order is not known.
+    pub const fn says_nothing_of_the_end(&self) -> bool {
+        matches!(self, Self::Master(MasterCode::Deadline | MasterCode::Defect | MasterCode::Lost))
+    }
 }
 
 /// No code.

@@ -4,6 +4,7 @@ use protocol::{Code, HostOutcome};
 use time::OffsetDateTime;
 
 use crate::state::{FIRST_PHASE, PendingRollback};
+use crate::summary::of_whom_nothing_is_known;
 use crate::{
     Blame, Command, HostActivity, HostResult, MasterCode, Notice, NoticeBody, RolloutResult, State,
     Status, blame,
@@ -36,6 +37,9 @@ pub(super) fn roll_hosts_back(
     if over {
         let (status, body) = if pending.failed {
             (Status::Failed, NoticeBody::Completed { result: RolloutResult::Failed })
+        } else if state.hosts.iter().any(|host| host.result.as_deref().is_some_and(is_in_doubt)) {
+            state.reason = Some(of_whom_nothing_is_known(state));
+            (Status::Unclear, NoticeBody::Completed { result: RolloutResult::Unclear })
         } else {
             (Status::RolledBack, NoticeBody::RolledBack)
         };
@@ -79,23 +83,29 @@ fn roll_batch_back(
     }
 }
 
-/// The hosts that were updated. A host of which it is not known what it runs cannot be taken back.
+/// The hosts that were updated. One that is stranded, or of which it is not known what it runs, cannot be
+/// taken back.
 fn hosts_to_roll_back(state: &State) -> PendingRollback {
     let results = || {
         let result = |index: usize| Some((index, state.hosts[index].result.as_deref()?));
         (0..state.hosts.len()).filter_map(result)
     };
     let updated = results().filter(|(_, result)| result.outcome == HostOutcome::Updated);
-    let in_doubt = |(_, result): (usize, &HostResult)| match result.outcome {
-        HostOutcome::Stranded | HostOutcome::Unclear => true,
-        HostOutcome::Unreachable => blame(result) == Some(Blame::Unclear),
-        _ => false,
-    };
     PendingRollback {
         left: updated.map(|(index, _)| index).collect(),
-        failed: results().any(in_doubt),
+        failed: results().any(|(_, result)| result.outcome == HostOutcome::Stranded),
         batch: None,
         resumes_at: None,
+    }
+}
+
+/// Whether a host may run the release all the same.
+fn is_in_doubt(result: &HostResult) -> bool {
+    match result.outcome {
+        HostOutcome::Unclear => true,
+        // As an older master called it.
+        HostOutcome::Unreachable => blame(result) == Some(Blame::Unclear),
+        _ => false,
     }
 }
 
@@ -118,7 +128,7 @@ pub(super) fn finish_host(
         )
     } else {
         if let Some(pending) = &mut state.pending_rollback {
-            pending.failed = true;
+            pending.failed |= !is_in_doubt(&answer);
         }
         answer
     };

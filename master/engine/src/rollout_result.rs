@@ -13,7 +13,10 @@ use crate::{Pause, State, Status};
 pub enum RolloutResult {
     /// Every host runs what it was asked to run.
     Completed,
+    /// Some host does not, or could not be taken back.
     Failed,
+    /// What became of the order of some host is not known, and all others run what they were asked to run.
+    Unclear,
     /// The process that drove it was stopped before all hosts had their turn. It can be resumed.
     Interrupted,
     /// An operator has to decide how it goes on.
@@ -32,6 +35,7 @@ impl State {
         match self.status().0 {
             Status::Completed => RolloutResult::Completed,
             Status::Failed => RolloutResult::Failed,
+            Status::Unclear => RolloutResult::Unclear,
             Status::Aborted => RolloutResult::Aborted,
             Status::RolledBack => RolloutResult::RolledBack,
             Status::AwaitingApproval(_) => RolloutResult::AwaitingApproval,

@@ -26,6 +26,8 @@ pub enum Status {
     Completed,
     /// Some host does not, or could not be taken back.
     Failed,
+    /// All that is known is as it was asked for, and of some host it is not known what became of its order.
+    Unclear,
     /// It was ended before all hosts had their turn.
     Aborted,
     /// Every host that it had updated runs again what it ran before.
@@ -66,7 +68,8 @@ pub enum Pause {
     /// The process that drove it was asked to end.
     Interrupted,
     Tripped(Trip),
-    /// A host failed, and whether the release is to blame is not clear.
+    /// A host failed, and whether the release is to blame is not clear; or what became of its order is not
+    /// known.
     Unclear {
         host: HostName,
         code: ResultCode,
@@ -76,7 +79,10 @@ pub enum Pause {
 impl Status {
     /// Whether no host is started any more, ever.
     pub const fn is_final(&self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Aborted | Self::RolledBack)
+        matches!(
+            self,
+            Self::Completed | Self::Failed | Self::Unclear | Self::Aborted | Self::RolledBack
+        )
     }
 
     /// Whether it waits for an operator.
@@ -107,6 +113,9 @@ impl fmt::Display for Pause {
             Self::Requested { who } => write!(formatter, "{who} asked for it"),
             Self::Interrupted => formatter.write_str("the process that drove it was interrupted"),
             Self::Tripped(trip) => write!(formatter, "{trip}"),
+            Self::Unclear { host, code } if code.says_nothing_of_the_end() => {
+                write!(formatter, "what became of {host} is not known ({code})")
+            }
             Self::Unclear { host, code } => {
                 write!(formatter, "{host} failed ({code}), and why is not clear")
             }

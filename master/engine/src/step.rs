@@ -9,7 +9,7 @@
 //! | running, between batches | nothing | the delay is over |
 //! | running, closing | asks hosts whose end is not known | all have answered: then the end |
 //! | rolling back | takes hosts back | all were |
-//! | completed, failed, aborted, rolled back | nothing | – |
+//! | completed, failed, unclear, aborted, rolled back | nothing | – |
 
 use std::sync::Arc;
 

@@ -34,7 +34,7 @@ fn unfinished_result(state: &State, index: usize) -> HostResult {
         Status::RollingBack | Status::RolledBack => {
             result.with_reason(Code::RolledBack, "the rollout was rolled back before its turn")
         }
-        Status::Completed | Status::Failed => result.with_reason(
+        Status::Completed | Status::Failed | Status::Unclear => result.with_reason(
             MasterCode::NotStarted,
             "another host was not well, so no host was touched",
         ),
@@ -105,16 +105,37 @@ pub fn count_hosts(state: &State) -> BTreeMap<&'static str, usize> {
     counts
 }
 
-/// Whether every host runs what it was asked to run. Hosts that are left out because they are not
+/// What a rollout that has gone forward to its end has come to: completed where every host runs what it was
+/// asked to run, unclear where nothing else is known of any. Hosts that are left out because they are not
 /// addressed are no failure, unless there was nothing else, or the operator named them.
-pub(super) fn all_as_requested(state: &State) -> bool {
+pub(super) fn end_of(state: &State) -> Status {
     let outcomes =
         || state.hosts.iter().map(|host| host.result.as_ref().map(|result| result.outcome));
     let met = |outcome: Option<HostOutcome>| {
         outcome.is_some_and(|outcome| is_success(state.plan.kind, outcome))
     };
+    let unclear = |outcome: Option<HostOutcome>| outcome == Some(HostOutcome::Unclear);
     let left_out = |outcome| !state.plan.by_name && outcome == Some(HostOutcome::Skipped);
-    outcomes().any(met) && outcomes().all(|outcome| met(outcome) || left_out(outcome))
+    if !outcomes().all(|outcome| met(outcome) || unclear(outcome) || left_out(outcome)) {
+        return Status::Failed;
+    }
+    match (outcomes().any(unclear), outcomes().any(met)) {
+        (true, _) => Status::Unclear,
+        (false, true) => Status::Completed,
+        (false, false) => Status::Failed,
+    }
+}
+
+/// Why a rollout is unclear, in words.
+pub(super) fn of_whom_nothing_is_known(state: &State) -> String {
+    let is_unclear = |host: &&HostState| {
+        host.result.as_ref().is_some_and(|result| result.outcome == HostOutcome::Unclear)
+    };
+    let hosts = match state.hosts.iter().filter(is_unclear).count() {
+        1 => "the order of 1 host".to_owned(),
+        count => format!("the orders of {count} hosts"),
+    };
+    format!("what became of {hosts} is not known; look with swarm status")
 }
 
 /// Whether the host runs what it was asked to run. In an update, a host that is back on its old

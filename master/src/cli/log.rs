@@ -164,4 +164,12 @@ mod tests {
         let once = line(&Event { data, ..event }, &ReleaseNames::default());
         assert!(once.ends_with("  outcome=stranded") && !once.contains("code="), "{once}");
     }
+
+    #[test]
+    fn the_end_of_a_certificate_is_told_as_a_time() {
+        let data = json!({ "not_after": 1_767_323_045 });
+        let renewed = Event { data, ..Event::new(EventType::HostRenewed, at(0), "ada") };
+        let line = line(&renewed, &ReleaseNames::default());
+        assert!(line.ends_with("  not_after=2026-01-02 03:04:05Z"), "{line}");
+    }
 }

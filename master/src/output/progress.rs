@@ -103,6 +103,7 @@ fn line(notice: &Notice, who: &str, names: &ReleaseNames) -> Option<Line> {
         }
         NoticeBody::HostUpdated(result)
         | NoticeBody::HostFailed(result)
+        | NoticeBody::HostUnclear(result)
         | NoticeBody::HostRolledBack(result) => {
             let runs = if release.is_empty() { release } else { format!(", runs {release}") };
             let failed = result.target.filter(|target| Some(*target) != notice.release);

@@ -96,6 +96,7 @@ fn how_to_go_on(summary: &Summary) -> Option<String> {
     let id = summary.rollout;
     Some(match summary.result {
         RolloutResult::Interrupted => format!("to go on: swarm rollout resume {id}"),
+        RolloutResult::Unclear => summary.detail.clone(),
         RolloutResult::AwaitingApproval => format!(
             "{}\nto go on: swarm rollout approve {id} --digest {}\nto end it: swarm rollout reject \
              {id}",
@@ -183,6 +184,21 @@ mod tests {
         assert!(shown.contains("1 rolled back, 1 went forward"), "{shown}");
         let unknown = text(&went, &ReleaseNames::default(), None);
         assert!(unknown.contains("2 rolled back"), "{unknown}");
+    }
+
+    #[test]
+    fn what_can_be_typed_next_is_what_the_rollout_waits_for() {
+        let next =
+            |result| how_to_go_on(&Summary { result, detail: "why".to_owned(), ..summary() });
+        let tripped = next(RolloutResult::Paused).unwrap();
+        // A trip is not simply resumed.
+        for answer in ["why\n", "swarm rollout continue ", "rollback ", "swarm rollout abort "] {
+            assert!(tripped.contains(answer), "{answer}: {tripped}");
+        }
+        assert!(!tripped.contains("resume"), "{tripped}");
+        assert!(next(RolloutResult::Interrupted).unwrap().contains("swarm rollout resume "));
+        assert_eq!(next(RolloutResult::Unclear).as_deref(), Some("why"));
+        assert_eq!((next(RolloutResult::Completed), next(RolloutResult::Failed)), (None, None));
     }
 
     #[test]

@@ -58,6 +58,8 @@ event_types! {
     HostUpdated = "host.updated";
     /// A host does not, and the data say why.
     HostFailed = "host.failed";
+    /// What became of a host's order is not known: it may go on there.
+    HostUnclear = "host.unclear";
     /// A host is back on what it ran before.
     HostRolledBack = "host.rolled_back";
     /// A host runs something else than it should.
@@ -183,6 +185,7 @@ impl EventType {
             NoticeBody::HostProgress { .. } => Self::HostProgress,
             NoticeBody::HostUpdated(_) => Self::HostUpdated,
             NoticeBody::HostFailed(_) => Self::HostFailed,
+            NoticeBody::HostUnclear(_) => Self::HostUnclear,
             NoticeBody::HostRolledBack(_) => Self::HostRolledBack,
             NoticeBody::ReleaseQuarantined { .. } => Self::ReleaseQuarantined,
             NoticeBody::ReleaseForgiven { .. } => Self::ReleaseForgiven,

@@ -2,12 +2,15 @@
 //! on.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::{Host, Output, Packing, Setup, Tree, host, program};
-use protocol::{Code, Problem, Status};
+use fleet_tests::{Host, LONG, Output, Packing, Release, Setup, Tree, eventually, host, program};
+use protocol::{Code, Health, Problem, Status, header};
+use reqwest::Method;
 
 /// Pushes a tree that is refused while the agent before runs on.
 fn refused(host: &Host, tree: &Tree) -> Result<Problem> {
@@ -109,7 +112,7 @@ fn a_damaged_release_is_mended_by_its_archive_and_not_gone_back_to() -> Result<(
 #[test]
 fn a_port_that_another_program_has_is_told_before_the_first_byte() -> Result<()> {
     let host = host()?;
-    let stranger = std::net::TcpListener::bind(host.agent)?;
+    let stranger = TcpListener::bind(host.agent)?;
     let release = Tree::healthy("new")?;
     let problem = host.push(&release)?.problem()?;
     ensure!(problem.code == Code::Internal, "{problem:?}");
@@ -124,37 +127,79 @@ fn a_port_that_another_program_has_is_told_before_the_first_byte() -> Result<()>
     host.rests()
 }
 
-#[test]
-fn a_port_that_is_taken_after_the_look_is_put_down_to_who_took_it() -> Result<()> {
-    let host = Host::alone(&Setup::default().app("links", "['data/']"))?;
+/// A host, and a release whose hook is held where no program runs: it begins with the first of these FIFOs,
+/// and ends with the second.
+fn held_between_agents(setup: &Setup) -> Result<(Host, Release, [PathBuf; 2])> {
+    let host = Host::alone(setup)?;
     host.installs("old")?;
-    let (stopped, go_on) = ("shared/data/stopped", "shared/data/go-on");
-    for fifo in [stopped, go_on] {
-        let made =
-            Command::new("mkfifo").arg("-m").arg("666").arg(host.install().join(fifo)).status()?;
+    let fifos = ["stopped", "go-on"].map(|name| host.install().join("shared/data").join(name));
+    for fifo in &fifos {
+        let made = Command::new("mkfifo").arg("-m").arg("666").arg(fifo).status()?;
         ensure!(made.success(), "mkfifo: {made}");
     }
     let tree = Tree::saying("new")?;
     tree.file("release.toml", "version = '2'\n[hooks]\nafter_switch = 'bin/wait'\n")?;
     tree.program("bin/wait", "#!/bin/sh\necho > data/stopped\nread -r word < data/go-on\n")?;
     let release = tree.pack(Packing::Zstd)?;
-    let problem = std::thread::scope(|scope| {
+    Ok((host, release, fifos))
+}
+
+#[test]
+fn a_port_that_is_taken_after_the_look_is_put_down_to_who_took_it() -> Result<()> {
+    let setup = Setup::default().app("links", "['data/']").health("timeout", "'1s'");
+    let (host, release, [stopped, go_on]) = held_between_agents(&setup)?;
+    let old = host.app()?.active.context("the old release")?.digest;
+    let (problem, stranger) = std::thread::scope(|scope| -> Result<_> {
         let pushing = scope.spawn(|| host.push(&release));
-        fs::read(host.install().join(stopped))?;
-        let stranger = std::net::TcpListener::bind(host.agent)?;
-        fs::write(host.install().join(go_on), "\n")?;
+        fs::read(&stopped)?;
+        let stranger = TcpListener::bind(host.agent)?;
+        fs::write(&go_on, "\n")?;
         let answer = pushing.join().expect("it does not panic")?;
-        drop(stranger);
-        answer.problem()
+        Ok((answer.problem()?, stranger))
     })?;
     let who = format!("pid {} (", std::process::id());
     ensure!(problem.detail.contains(&who) && problem.host_fault, "{problem:?}");
+    ensure!(problem.detail.contains("end it, or mend the address"), "{problem:?}");
     let releases = host.releases()?.releases;
     ensure!(releases.iter().all(|release| !release.quarantined), "{releases:?}");
-    // Neither could be proven while the port was taken. Now it is free.
+    // Neither could be proven while the port was taken, and what to do is said for as long as that is so.
     ensure!(problem.stranded, "{problem:?}");
+    let app = host.app()?;
+    let reason = app.reason.clone().unwrap_or_default();
+    ensure!(app.stranded && !app.healthy, "{app:?}");
+    ensure!(reason.contains(&who) && reason.contains("end it, or mend the address"), "{app:?}");
+    drop(stranger);
+    // Then the release that it was left with is proven, without an order.
+    let well = eventually("the release before to be proven", LONG, || {
+        let asked = host.master().call(Method::GET, "/health").header(header::PROBE, "2s");
+        let health: Health = asked.send().ok()?.json().ok()?;
+        health.apps.into_values().find(|app| app.healthy)
+    });
+    let well = well.with_context(|| host.log())?;
+    let told = well.warnings.iter().any(|warning| warning.contains("stranded"));
+    ensure!(!well.stranded && !told, "{well:?}");
+    host.runs(&old)?;
+    host.kill()?;
+    host.start()?;
+    ensure!(!host.idle()?.stranded, "the next updater does not know of it");
     let tree = Tree::saying("newer")?;
     ensure!(host.push(&tree.pack(Packing::Zstd)?)?.result()?.status == Status::Updated);
+    host.rests()
+}
+
+#[test]
+fn a_port_that_is_taken_for_a_moment_costs_no_release() -> Result<()> {
+    let setup = Setup::default().app("links", "['data/']").health("attempts", "1000");
+    let (host, release, [stopped, go_on]) = held_between_agents(&setup)?;
+    let mut lines = host.order("/update", &release).header("accept", header::NDJSON).lines()?;
+    fs::read(&stopped)?;
+    let stranger = TcpListener::bind(host.agent)?;
+    fs::write(&go_on, "\n")?;
+    lines.until("waits for its port")?;
+    drop(stranger);
+    let result = lines.until("\"type\":\"result\"")?;
+    ensure!(result.contains("\"updated\""), "{result}");
+    host.runs(&release.digest)?;
     host.rests()
 }
 

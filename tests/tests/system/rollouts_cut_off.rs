@@ -35,6 +35,10 @@ fn lesson_37_a_release_that_cuts_its_host_off_stops_the_rollout() -> Result<()> 
     let row = paused.row("web-1")?;
     assert_eq!((&row["outcome"], &row["code"]), (&"unclear".into(), &"lost".into()));
     assert!(row["to"].is_null(), "nobody saw what it runs: {row}");
+    // No failure is claimed anywhere.
+    assert!(paused.stdout.contains("\"host.unclear\""), "{paused:?}");
+    assert!(!paused.stdout.contains("\"host.failed\""), "{paused:?}");
+    assert!(paused.stdout.contains("what became of web-1 is not known (lost)"), "{paused:?}");
     for host in &fleet.hosts[1..] {
         assert_eq!(paused.row(&host.name)?["outcome"], "skipped");
         assert_eq!(host.ask_agent("/health")?["message"], "one");

@@ -28,7 +28,19 @@ fn a_release_that_a_held_host_missed_is_drift_once_it_is_let_go() -> Result<()> 
     let fleet = Fleet::of(2, &Setup::default())?;
     fleet.update(&release("1.7.0")?, &[])?.good()?;
     fleet.swarm(["hold", "web-2", "--because", "new disk"])?.good()?;
-    fleet.update(&release("1.8.0")?, &[])?.good()?;
+    let newer = release("1.8.0")?;
+    let plan = fleet.swarm(["plan", "--all", "--root", &newer.path().display().to_string()])?;
+    let planned = wording(&plan.good()?.stdout);
+    assert!(
+        planned.contains("web-2  -  skip  1.7.0 (SHORT)  1.8.0 (SHORT)  0  held "),
+        "{planned}"
+    );
+    let ended = fleet.update(&newer, &[])?.good()?;
+    let (row, other) = (ended.row("web-2")?, ended.row("web-1")?);
+    assert_eq!((&row["outcome"], &row["code"]), (&"skipped".into(), &"held".into()), "{row}");
+    // What it runs, which it was asked for.
+    assert_eq!((&row["from"], &row["to"]), (&other["from"], &other["from"]), "{row}");
+    ensure!(row["to"].is_string(), "{row}");
     let missed = "web-2 agent: runs 1.7.0 (SHORT), should run 1.8.0 (SHORT): held during SHORT";
     // It is out on purpose.
     assert_eq!(looked_at(&fleet, "web-2")?, (0, missed.to_owned()));

@@ -1,13 +1,12 @@
 //! `updater cache clean`: removes what the builds of an app have left besides its releases.
 
-use std::io::Write as _;
-
 use protocol::AppName;
 
 use crate::build::{clean_caches, size_of_caches};
 use crate::cli::args::{CacheAct, CacheArgs};
 use crate::cli::errors::CliError;
 use crate::cli::status::cache_size;
+use crate::cli::system::{failed_at, print};
 use crate::config::Config;
 use crate::transaction::{AppFiles, try_lock};
 
@@ -44,7 +43,7 @@ pub(super) fn cache(asked: &CacheArgs) -> Result<bool, CliError> {
                 format!("{app}: nothing is removed while an update is under way; try again later\n")
             }
         };
-        std::io::stdout().write_all(said.as_bytes())?;
+        print(&said)?;
     }
     Ok(all)
 }
@@ -54,9 +53,11 @@ fn clean(files: &AppFiles) -> Result<Cleaned, CliError> {
     if !builds.exists() {
         return Ok(Cleaned::Removed(0));
     }
-    let Some(_lock) = try_lock(&files.lock())? else { return Ok(Cleaned::InUse) };
+    let Some(_lock) = try_lock(&files.lock()).map_err(failed_at("take the app's lock"))? else {
+        return Ok(Cleaned::InUse);
+    };
     let bytes = size_of_caches(&builds).unwrap_or(0);
-    clean_caches(&builds)?;
+    clean_caches(&builds).map_err(failed_at("remove what builds have left"))?;
     Ok(Cleaned::Removed(bytes))
 }
 

@@ -1,7 +1,6 @@
 //! `updater check`: all that is wrong, at once.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -9,6 +8,7 @@ use std::path::Path;
 use crate::check::check_file;
 use crate::cli::args::CheckArgs;
 use crate::cli::errors::CliError;
+use crate::cli::system::print;
 use crate::config::{Config, Finding, has_errors};
 use crate::environment::Environment;
 use crate::server::LOCAL_SOCKET;
@@ -31,7 +31,7 @@ pub(super) fn check(
     } else {
         render(&findings)
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    print(&text)?;
     Ok(!has_errors(&findings))
 }
 

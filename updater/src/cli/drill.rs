@@ -5,19 +5,24 @@ use std::io::Write as _;
 
 use protocol::{CallerKind, DrillLine, DrillReport};
 
+use crate::cli::alone::AloneError;
 use crate::cli::args::{AgentArgs, DrillActArgs};
 use crate::cli::client::{ClientError, follow};
 use crate::cli::errors::CliError;
+use crate::cli::system::{failed_at, print, runtime};
 use crate::config::Config;
 use crate::drill::{Drill, keep_last};
 use crate::systemd::BusConnection;
 use crate::transaction::{AppFiles, Journal};
 
+/// What fails where the output does.
+const SHOWING: &str = "write the output";
+
 pub(super) fn drill(asked: &AgentArgs, systemd: &BusConnection) -> Result<bool, CliError> {
-    let file = fs::canonicalize(&asked.common.config)?;
+    let file = fs::canonicalize(&asked.common.config);
+    let file = file.map_err(failed_at("find the configuration"))?;
     let config = Config::load(&file)?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = runtime()?;
     let path = format!("/drill?app={}", asked.app);
     let mut report = None;
     let mut hear = |line: DrillLine| -> std::io::Result<()> {
@@ -30,11 +35,11 @@ pub(super) fn drill(asked: &AgentArgs, systemd: &BusConnection) -> Result<bool, 
     match runtime.block_on(follow(&config.state_dir, &path, &mut hear)) {
         Err(ClientError::NotRunning(_)) => {
             let ended = alone(&config, &file, asked, systemd, runtime.handle(), &mut hear)?;
-            hear(DrillLine::Result(Box::new(ended)))?;
+            hear(DrillLine::Result(Box::new(ended))).map_err(failed_at(SHOWING))?;
         }
         followed => followed?,
     }
-    let report = report.ok_or("learn how the drill ended: the updater went away")?;
+    let report = report.ok_or(AloneError::NoEnd("drill"))?;
     Ok(report.passed())
 }
 
@@ -49,18 +54,18 @@ fn alone(
 ) -> Result<DrillReport, CliError> {
     for app in config.apps.keys() {
         if Journal::read(&AppFiles::new(&config.state_dir, app).journal())?.is_some() {
-            let error = format!("begin: a transaction of {app} is unfinished");
+            let error = AloneError::Unfinished(app.clone());
             return Err(CliError::hint(error, "start the updater, which finishes it"));
         }
     }
     let drill = Drill::new(config, file, &asked.app, CallerKind::Local, systemd, handle.clone())
-        .map_err(|failure| failure.problem.detail)?;
+        .map_err(ClientError::from)?;
     let mut told = Ok(());
     let report = drill.run(|step| {
         let now = hear(DrillLine::Step(step.clone()));
         told = std::mem::replace(&mut told, Ok(())).and(now);
     });
-    told?;
+    told.map_err(failed_at(SHOWING))?;
     keep_last(&config.state_dir, &report)?;
     Ok(report)
 }
@@ -68,12 +73,11 @@ fn alone(
 /// What a drill lets this process do.
 pub(super) fn act(asked: &DrillActArgs, systemd: &BusConnection) -> Result<bool, CliError> {
     let config = Config::load(&asked.common.config)?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = runtime()?;
     let entered = runtime.enter();
     let acted = crate::drill::carry_out(&config, &asked.app, &asked.act, systemd)?;
     drop(entered);
-    std::io::stdout().write_all((serde_json::to_string(&acted)? + "\n").as_bytes())?;
+    print(&(serde_json::to_string(&acted)? + "\n"))?;
     Ok(true)
 }
 

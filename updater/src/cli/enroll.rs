@@ -1,7 +1,6 @@
 //! `updater enroll`: the files in their place, the checks, the service.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
@@ -11,6 +10,7 @@ use crate::check::check_file;
 use crate::cli::args::EnrollArgs;
 use crate::cli::check;
 use crate::cli::errors::CliError;
+use crate::cli::system::print;
 use crate::config::{Finding, has_errors};
 use crate::enroll::{Enrolled, Placed, Service, enroll, start_service};
 use crate::environment::Environment;
@@ -59,7 +59,7 @@ pub(super) fn enroll_host(
     } else {
         render(&done, &asked.directory)
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    print(&text)?;
     Ok(fine && done.service != Some(Service::NoUnit))
 }
 

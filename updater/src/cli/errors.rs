@@ -20,19 +20,20 @@ pub struct CliError {
 impl CliError {
     /// The configuration, the identity or the host itself is at fault: the rescue leaves the
     /// updater's release as it is.
-    pub fn of_host(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { error: error.into(), hint: None, status: EXIT_HOST_FAULT }
+    pub fn of_host(error: impl Error + Send + Sync + 'static) -> Self {
+        Self { error: Box::new(error), hint: None, status: EXIT_HOST_FAULT }
     }
 
     /// With what to do about it.
-    pub fn hint(error: impl Into<Box<dyn Error + Send + Sync>>, hint: impl Into<String>) -> Self {
-        Self { error: error.into(), hint: Some(hint.into()), status: 1 }
+    pub fn hint(error: impl Error + Send + Sync + 'static, hint: impl Into<String>) -> Self {
+        Self { error: Box::new(error), hint: Some(hint.into()), status: 1 }
     }
 }
 
-impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for CliError {
+/// A bare text is none: it would not be known to fit after "failed to".
+impl<E: Error + Send + Sync + 'static> From<E> for CliError {
     fn from(error: E) -> Self {
-        Self { error: error.into(), hint: None, status: 1 }
+        Self { error: Box::new(error), hint: None, status: 1 }
     }
 }
 

@@ -4,11 +4,14 @@ use clap::CommandFactory as _;
 
 use crate::cli::args::{Arguments, ManArgs};
 use crate::cli::errors::CliError;
+use crate::cli::system::failed_at;
 
 /// Writes a page for the program, and one for each of its commands.
 pub(super) fn man(asked: &ManArgs) -> Result<bool, CliError> {
-    std::fs::create_dir_all(&asked.out_dir)?;
-    clap_mangen::generate_to(Arguments::command(), &asked.out_dir)?;
+    let made = std::fs::create_dir_all(&asked.out_dir);
+    let written =
+        made.and_then(|()| clap_mangen::generate_to(Arguments::command(), &asked.out_dir));
+    written.map_err(failed_at("write the manual pages"))?;
     Ok(true)
 }
 

@@ -1,5 +1,6 @@
 //! The program `updater`: what the unit starts, and what a person on the host types.
 
+mod alone;
 mod args;
 mod cache;
 mod check;
@@ -14,6 +15,7 @@ mod operator;
 mod rollback;
 mod run;
 mod status;
+mod system;
 mod trust;
 
 pub use args::{Arguments, Command};
@@ -21,6 +23,7 @@ pub use errors::{CliError, exit_code, render};
 
 use std::process::ExitCode;
 
+use crate::cli::system::failed_at;
 use crate::environment::Environment;
 use crate::runner::write_log;
 use crate::sys::crash_at;
@@ -42,7 +45,8 @@ pub fn main(arguments: &Arguments, environment: &Environment) -> ExitCode {
         Command::Drill(asked) => drill::drill(asked, &systemd),
         Command::DrillAct(asked) => drill::act(asked, &systemd),
         Command::LogWriter(asked) => {
-            write_log(asked.log.clone(), asked.limit).map(|()| true).map_err(CliError::from)
+            let written = write_log(asked.log.clone(), asked.limit).map(|()| true);
+            written.map_err(failed_at("keep what an agent prints"))
         }
         Command::Stop(asked) => operate::operate(Operation::Stop, asked, environment, systemd),
         Command::Start(asked) => operate::operate(Operation::Start, asked, environment, systemd),

@@ -1,20 +1,21 @@
 //! `updater stop`, `start`, `restart`: through the daemon, or by itself if the daemon is dead.
 
-use std::io::Write as _;
 use std::sync::Arc;
 
 use http::Method;
 use protocol::{AgentState, OperatedAgent, OperatorName};
 
+use crate::cli::alone::recover;
 use crate::cli::args::AgentArgs;
 use crate::cli::client::{ClientError, ask_again};
 use crate::cli::errors::CliError;
 use crate::cli::operator::operator;
+use crate::cli::system::{print, runtime};
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::runner::RunnerResources;
 use crate::systemd::BusConnection;
-use crate::transaction::{App, Events, Operation, Recovery};
+use crate::transaction::{App, Events, Operation};
 
 pub(super) fn operate(
     operation: Operation,
@@ -23,8 +24,7 @@ pub(super) fn operate(
     systemd: BusConnection,
 ) -> Result<bool, CliError> {
     let config = Config::load(&asked.common.config)?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = runtime()?;
     let by = operator(environment);
     let path = format!("/agent/{}?app={}", operation.into_str(), asked.app);
     let operated: OperatedAgent = runtime.block_on(async {
@@ -39,7 +39,7 @@ pub(super) fn operate(
         words(operation, asked.app.as_str(), &operated)
     };
     let text = text + "\n";
-    std::io::stdout().write_all(text.as_bytes())?;
+    print(&text)?;
     Ok(true)
 }
 
@@ -70,12 +70,7 @@ fn alone(
     let events = Events::new(sys::wall_clock());
     let handle = tokio::runtime::Handle::current();
     let app = Arc::new(App::new(asked.app.clone(), config, events, &resources, handle)?);
-    match app.recover() {
-        Recovery::Idle => {}
-        Recovery::Finishing(finishing) => drop(finishing.join()),
-        Recovery::Locked => return Err("take this app's lock: another updater has it".into()),
-        Recovery::Blocked(why) => return Err(why.into()),
-    }
-    let killed = app.operate(operation, by).map_err(|failure| failure.problem.detail)?;
+    recover(&app)?;
+    let killed = app.operate(operation, by).map_err(ClientError::from)?;
     Ok(OperatedAgent::new(app.health(), killed.as_ref().map(ToString::to_string)))
 }

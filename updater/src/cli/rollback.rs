@@ -1,24 +1,26 @@
 //! `updater rollback`: through the daemon, or by itself if the daemon is dead.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::sync::Arc;
 
 use http::Method;
 use protocol::{
-    AppHealth, CallerKind, Health, Kind, OperatorName, OrderOptions, Outcome, RollbackOrder,
-    TransactionResult,
+    AppHealth, CallerKind, Digest, Health, Kind, OperatorName, OrderOptions, Outcome,
+    RollbackOrder, TransactionResult,
 };
 
+use crate::cli::alone::{AloneError, recover};
 use crate::cli::args::RollbackArgs;
 use crate::cli::client::{ClientError, ask, ask_again};
 use crate::cli::errors::CliError;
 use crate::cli::operator::operator;
+use crate::cli::system::{print, runtime};
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::runner::RunnerResources;
+use crate::sys::blocking;
 use crate::systemd::BusConnection;
-use crate::transaction::{App, Events, Order, Recovery, Target, run_without_daemon};
+use crate::transaction::{App, Events, Order, Target, run_without_daemon};
 
 pub(super) fn rollback(
     asked: &RollbackArgs,
@@ -26,8 +28,7 @@ pub(super) fn rollback(
     systemd: BusConnection,
 ) -> Result<bool, CliError> {
     let config = Config::load(&asked.common.config)?;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = runtime()?;
     let options = OrderOptions { irreversible: asked.irreversible, ..OrderOptions::default() };
     let order = RollbackOrder { digest: asked.to, options: options.clone() };
     let path = format!("/rollback?app={}", asked.app);
@@ -47,7 +48,7 @@ pub(super) fn rollback(
     })?;
     let text =
         if asked.json { serde_json::to_string_pretty(&result)? + "\n" } else { render(&result) };
-    std::io::stdout().write_all(text.as_bytes())?;
+    print(&text)?;
     Ok(result.problem.is_none())
 }
 
@@ -63,14 +64,8 @@ async fn alone(
     let events = Events::new(sys::wall_clock());
     let handle = tokio::runtime::Handle::current();
     let app = Arc::new(App::new(asked.app.clone(), config, events, &resources, handle)?);
-    match app.recover() {
-        Recovery::Idle => {}
-        Recovery::Finishing(finishing) => {
-            let _ = tokio::task::spawn_blocking(move || finishing.join()).await;
-        }
-        Recovery::Locked => return Err("take this app's lock: another updater has it".into()),
-        Recovery::Blocked(why) => return Err(why.into()),
-    }
+    let recovering = Arc::clone(&app);
+    blocking("a recovery", move || recover(&recovering)).await?;
     if asked.to.is_none() {
         app.refresh();
         refuse_forward(&app.health())?;
@@ -85,10 +80,14 @@ async fn alone(
         epoch: None,
         order: None,
     };
-    let ended =
-        run_without_daemon(&app, order, |_| {}).await.map_err(|failure| failure.problem.detail)?;
-    ended.ok_or_else(|| "learn how the rollback ended".into())
+    let ended = run_without_daemon(&app, order, |_| {}).await.map_err(ClientError::from)?;
+    Ok(ended.ok_or(AloneError::NoEnd("rollback"))?)
 }
+
+/// A plain rollback would undo the one before.
+#[derive(Debug, thiserror::Error)]
+#[error("roll back: this host went back from {0} before, and would go forward to it again")]
+struct ForwardError(Digest);
 
 /// After a rollback, a plain one would go forward again: the release before is the one that was left.
 fn refuse_forward(app: &AppHealth) -> Result<(), CliError> {
@@ -98,9 +97,7 @@ fn refuse_forward(app: &AppHealth) -> Result<(), CliError> {
     });
     let Some(left) = went_back.and_then(|last| last.from) else { return Ok(()) };
     Err(CliError::hint(
-        format!(
-            "roll back: this host went back from {left} before, and would go forward to it again"
-        ),
+        ForwardError(left),
         format!(
             "to do that: updater rollback --to {left}; the others that are kept here: updater status"
         ),

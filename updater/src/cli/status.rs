@@ -1,7 +1,6 @@
 //! `updater status`: what runs here, from the daemon, or from the disk if it is dead.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::sync::Arc;
 
 use http::Method;
@@ -15,6 +14,7 @@ use crate::build::size_of_caches;
 use crate::cli::args::StatusArgs;
 use crate::cli::client::{ClientError, ask_again};
 use crate::cli::errors::CliError;
+use crate::cli::system::{print, small_runtime};
 use crate::config::Config;
 use crate::runner::RunnerResources;
 use crate::systemd::BusConnection;
@@ -40,7 +40,7 @@ struct ShownApp {
 
 pub(super) fn status(asked: &StatusArgs, systemd: BusConnection) -> Result<bool, CliError> {
     let config = Config::load(&asked.common.config)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = small_runtime()?;
     let shown = runtime.block_on(async {
         match ask_again::<Health>(&config.state_dir, Method::GET, "/health", None).await {
             Ok(health) => {
@@ -54,7 +54,7 @@ pub(super) fn status(asked: &StatusArgs, systemd: BusConnection) -> Result<bool,
     })?;
     let text =
         if asked.json { serde_json::to_string_pretty(&shown)? + "\n" } else { render(&shown) };
-    std::io::stdout().write_all(text.as_bytes())?;
+    print(&text)?;
     Ok(shown.updater.is_some() && shown.apps.values().all(|app| app.health.healthy))
 }
 

@@ -1,7 +1,5 @@
 //! `updater trust`: what is kept of the signatures of an app's releases.
 
-use std::io::Write as _;
-
 use http::Method;
 use protocol::Highest;
 
@@ -9,6 +7,7 @@ use crate::cli::args::TrustArgs;
 use crate::cli::client::ask;
 use crate::cli::errors::CliError;
 use crate::cli::operator::operator;
+use crate::cli::system::{print, small_runtime};
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::transaction::AppFiles;
@@ -18,7 +17,7 @@ pub(super) fn trust(asked: &TrustArgs, environment: &Environment) -> Result<bool
     let config = Config::load(&asked.common.config)?;
     let app = &asked.app;
     let said = if asked.reset_counter {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = small_runtime()?;
         let path = format!("/trust/reset-counter?app={app}");
         let (state, by) = (&config.state_dir, operator(environment));
         let reset = ask::<(), Option<Highest>>(state, Method::POST, &path, by.as_ref(), None);
@@ -39,6 +38,6 @@ pub(super) fn trust(asked: &TrustArgs, environment: &Environment) -> Result<bool
             }
         }
     };
-    std::io::stdout().write_all(said.as_bytes())?;
+    print(&said)?;
     Ok(true)
 }

@@ -104,16 +104,8 @@ impl App {
     pub(super) fn refuse_taken_port(&self) -> Result<(), Failure> {
         let active = self.settings.layout.slot(Slot::Active)?;
         let agent = active.and_then(|active| self.agent.running_instance(&active));
-        let Some(stranger) =
-            self.agent.probe.stranger(agent.as_ref(), &|pid| self.agent.runner().owns(pid))
-        else {
-            return Ok(());
-        };
-        let detail = format!(
-            "{stranger}, where [app.{}.health] asks, and is no agent of this updater: end it, or mend the address; \
-             --force goes on all the same",
-            self.settings.name
-        );
+        let Some(stranger) = self.agent.stranger_at_its_port(agent.as_ref()) else { return Ok(()) };
+        let detail = format!("{stranger}; --force goes on all the same");
         Err(Failure::host_problem(Problem::new(Code::Internal, detail)))
     }
 

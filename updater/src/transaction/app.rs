@@ -115,7 +115,16 @@ impl App {
     pub fn refresh(&self) {
         let seen = self.look_at_disk();
         let agent = self.agent.state(seen.digest(), seen.deaths.as_ref(), wall_clock());
+        let port_taken = self.port_taken(agent, seen.unproven);
         self.show(seen, agent);
+        self.status.update(|status| status.port_taken = port_taken);
+    }
+
+    /// The process that has the port of a program that should run and does not, or that could not be proven.
+    fn port_taken(&self, agent: AgentProcess, unproven: Option<UnprovenKind>) -> Option<String> {
+        let amiss = matches!(agent, AgentProcess::Dead | AgentProcess::Crashing(_))
+            || unproven == Some(UnprovenKind::Stranded);
+        amiss.then(|| self.agent.stranger_at_its_port(self.agent.instance().as_ref()))?
     }
 
     /// Fills in what `/health` tells before systemd has been asked how the agent is: what is under way, above
@@ -180,7 +189,7 @@ impl App {
                 warnings.push(failed_to(&error));
                 None
             });
-        kept.map(|kept| kept.what()).or_else(|| UnprovenKind::by_history(history))
+        kept.map_or_else(|| UnprovenKind::by_history(history), |kept| kept.what())
     }
 
     /// What the agent of the active release died of since that release was proven.

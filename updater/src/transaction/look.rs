@@ -4,14 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::failed_to;
-use protocol::{Digest, EventKind, LastProbe, Phase, ProbeKind, ReleaseSlot};
+use common::{failed_to, state_file};
+use protocol::{Digest, EventKind, FORMAT, LastProbe, Phase, ProbeKind, ReleaseSlot};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::files::{Death, Deaths};
 use super::parts::ProbeState;
-use super::{App, AppSettings};
-use crate::probe::{Answer, Expectation};
+use super::{App, AppSettings, Failure, Unproven, UnprovenKind, try_lock};
+use crate::probe::{Answer, Expectation, prove};
 use crate::release::Slot;
 use crate::runner::Instance;
 use crate::sys::{blocking, wall_clock};
@@ -42,7 +42,12 @@ impl App {
             let Ok(answer) = timeout_at(deadline, asking).await else { return };
             let plan = self.agent.probe.plan();
             let pause = match self.take_answer(&expected, &answer) {
-                AnswerTaken::Conclusive => return,
+                AnswerTaken::Conclusive => {
+                    let proving = self.prove_again(&expected);
+                    // What is left is asked for the next time.
+                    let _ = timeout_at(deadline, proving).await;
+                    return;
+                }
                 AnswerTaken::Failure => plan.interval,
                 AnswerTaken::Starting => STARTING.min(plan.interval),
             };
@@ -108,6 +113,59 @@ impl App {
         self.status.publish(None, EventKind::Agent { detail });
     }
 
+    /// A host that was stranded by its own fault alone is not any more once the release that it was left with
+    /// is proven as on a way back.
+    async fn prove_again(self: &Arc<Self>, expected: &Expectation) {
+        let status = self.status.get();
+        let answers = status.probe.is_some_and(|probe| probe.last.passed);
+        let stranded = status.unproven == Some(UnprovenKind::Stranded);
+        if !stranded || !answers || expected.instance.is_none() {
+            return;
+        }
+        let (looking, release) = (Arc::clone(self), expected.digest);
+        let may = blocking("a look at a stranded host", move || looking.may_prove_again(&release));
+        if !may.await || !prove(&self.agent.probe, expected, |_| {}).await.passed {
+            return;
+        }
+        let (noting, expected) = (Arc::clone(self), expected.clone());
+        let noted = blocking("a proof", move || noting.note_proven_again(&expected)).await;
+        if let Err(failure) = noted {
+            let app = &self.settings.name;
+            tracing::warn!(%app, "{app}: that it is not stranded any more is not kept: {}", failure.problem.detail);
+        }
+    }
+
+    /// Whether nothing but a fault of the host kept this release from being proven again, and it was proven
+    /// here before.
+    fn may_prove_again(&self, release: &Digest) -> bool {
+        let kept = state_file::read::<Unproven>(&self.settings.files.unproven(), FORMAT);
+        kept.is_ok_and(|kept| kept.is_some_and(|kept| kept.ends_with_the_fault()))
+            && self.settings.release_states().is_ok_and(|states| states.proven(release))
+    }
+
+    fn note_proven_again(&self, expected: &Expectation) -> Result<(), Failure> {
+        let (settings, release) = (&self.settings, expected.digest);
+        // What is under way is an order's, and proves something itself.
+        let Some(_lock) = try_lock(&settings.files.lock())? else { return Ok(()) };
+        let active = settings.layout.slot(Slot::Active)?;
+        let moved = active != Some(release) || settings.files.journal().exists();
+        if moved || expected.agent_is_gone() || !self.may_prove_again(&release) {
+            return Ok(());
+        }
+        let path = settings.files.unproven();
+        let Some(kept) = state_file::read::<Unproven>(&path, FORMAT)? else { return Ok(()) };
+        let now = wall_clock();
+        settings.change_release_states(|states| states.proved(release, now))?;
+        state_file::write(&path, &kept.proven(now))?;
+        self.refresh();
+        let app = &settings.name;
+        let detail =
+            format!("was proven to be of {}: the host is not stranded any more", release.short());
+        tracing::info!(%app, "{app}: the agent {detail}");
+        self.status.publish(None, EventKind::Agent { detail });
+        Ok(())
+    }
+
     /// Keeps what an agent died of. It was in no transaction's hands, and an operator did not stop it.
     pub(crate) fn note_death(&self, instance: &Instance) {
         let how = instance.exit().map_or_else(|| "ended".to_owned(), |exit| exit.describe());
@@ -137,7 +195,7 @@ impl App {
         let told = format!("{}{}", deaths.last, deaths.last.last_words());
         tracing::warn!(%app, "{app}: the agent {told}");
         self.status.publish(None, EventKind::Agent { detail: told });
-        if let Err(error) = common::state_file::write(&self.settings.files.deaths(), &deaths) {
+        if let Err(error) = state_file::write(&self.settings.files.deaths(), &deaths) {
             tracing::warn!(%app, "{app}: what the agent died of is not kept: {}", failed_to(&error));
         }
         self.status.update(|status| status.deaths = Some(deaths));

@@ -355,6 +355,20 @@ mod tests {
     }
 
     #[test]
+    fn the_release_before_is_where_a_rollback_goes_in_a_watch_too() {
+        let prev = |undoes_to: Option<u8>| {
+            let mut health = health("watching", None, &serde_json::Value::Null);
+            health["apps"]["agent"]["undoes_to"] = serde_json::json!(undoes_to.map(digest));
+            let mut health: Health = serde_json::from_value(health).unwrap();
+            let (app, health) = health.apps.pop_first().unwrap();
+            of_app(app, health, Some(digest(1)), None).prev
+        };
+        // What ran before the update, which `prev` names only once the watch is over.
+        assert_eq!(prev(Some(2)), Some(digest(2)));
+        assert_eq!(prev(None), Some(digest(1)));
+    }
+
+    #[test]
     fn a_held_host_may_run_something_else() {
         let host = |held: bool, app: AppStatus| HostStatus {
             reachable: true,

@@ -39,6 +39,9 @@ pub enum PackError {
     /// The directory belongs to a git work tree, and git does not say what it tracks.
     #[error("ask git what it tracks in {}: {message}", .root.display())]
     Git { root: PathBuf, message: String },
+    /// Git would wait for it for ever.
+    #[error("read {}: it is {kind}, where git reads a file", .path.display())]
+    NotPlain { path: PathBuf, kind: &'static str },
     /// A submodule that was never checked out, or a repository in this one.
     #[error("pack {0}: git tracks a commit of another repository there, and no files")]
     Submodule(String),
@@ -137,6 +140,9 @@ impl Explain for PackError {
             }
             Self::Git { .. } => {
                 "git status must work there: git says what is packed, and what it is called"
+            }
+            Self::NotPlain { .. } => {
+                "remove it: git opens what has that name, and would wait for it"
             }
             Self::NotIncluded(_) => "build it first, or do not include it",
             Self::Missing { .. } => {

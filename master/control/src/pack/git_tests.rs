@@ -358,11 +358,25 @@ fn a_tracked_directory_that_became_a_link_is_not_followed() {
     assert!(matches!(tree.pack(&[]), Err(PackError::Missing { path, .. }) if path == "lib/a"));
 }
 
+/// What git itself says in the tree.
+fn described(tree: &Tree) -> String {
+    let mut git = std::process::Command::new("git");
+    git.args(["describe", "--tags", "--always", "--dirty"]).current_dir(tree.0.path());
+    let said = git.env("GIT_CONFIG_GLOBAL", "/dev/null").output().unwrap().stdout;
+    String::from_utf8(said).unwrap().trim().to_owned()
+}
+
 #[test]
 fn what_git_says_of_the_commit_is_in_the_archive() {
     let tree = Tree::git(&[("a", "1")]);
     let commit = tree.pack(&[]).unwrap().0;
-    assert_eq!(commit.describe.as_deref(), Some(&commit.label.unwrap()[..12]));
+    // As short as git itself makes it there.
+    assert_eq!(commit.describe, Some(described(&tree)));
+    assert_eq!(commit.describe.as_deref(), Some(&commit.label.unwrap()[..7]));
+    tree.run(&["config", "core.abbrev", "11"]);
+    assert_eq!(tree.pack(&[]).unwrap().0.describe, Some(described(&tree)));
+    assert_eq!(described(&tree).len(), 11);
+    tree.run(&["config", "--unset", "core.abbrev"]);
     tree.run(&["tag", "v1.4.0"]);
     let tagged = tree.pack(&[]).unwrap().0;
     assert_eq!(tagged.describe.as_deref(), Some("v1.4.0"));
@@ -372,8 +386,8 @@ fn what_git_says_of_the_commit_is_in_the_archive() {
     assert_eq!(tree.pack(&[]).unwrap().0.describe.as_deref(), Some("v1.4.0-dirty"));
     tree.run(&["add", "."]);
     tree.commit();
-    let next = tree.pack(&[]).unwrap().0;
-    let short = &next.label.unwrap()[..12];
-    assert_eq!(next.describe, Some(format!("v1.4.0-1-g{short}")));
+    let next = tree.pack(&[]).unwrap().0.describe;
+    assert_eq!(next, Some(described(&tree)));
+    assert!(next.unwrap().starts_with("v1.4.0-1-g"));
     assert_eq!(Tree::new(&[("a", "1")]).pack(&[]).unwrap().0.describe, None);
 }

@@ -38,7 +38,7 @@ pub struct Packed {
     pub files: Option<u64>,
     /// The git commit, with `-dirty` where the files are not those of the commit.
     pub label: Option<String>,
-    /// What `git describe --tags` says of it, with `-dirty` in the same way.
+    /// What `git describe --tags --always` says of it, with `-dirty` in the same way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub describe: Option<String>,
     /// The name in its `release.toml`.
@@ -58,7 +58,8 @@ pub struct Packed {
 }
 
 /// Packs a tree into a file. The same tree gives the same bytes, by whom, when and where ever it is
-/// packed; of a commit, its tags are a part of that, since builds read them. Cancelled, it leaves no file.
+/// packed; of a commit, what `git describe` says is a part of that, since builds read it. Cancelled, it leaves
+/// no file.
 pub fn pack(packing: &Packing<'_>, cancel: &CancelToken) -> Result<Packed, PackError> {
     let Packing { root, output, .. } = *packing;
     let listing = list(packing, cancel)?;

@@ -198,3 +198,26 @@ impl Explain for RolloutError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_of_another_rollout_are_had_by_what_that_one_waits_for() {
+        let rollout = RolloutId::new();
+        let hint = |way_on| {
+            let hosts = vec!["web-1".parse().unwrap()];
+            let holder = Holder { words: "ada started it".to_owned(), way_on };
+            let error = RolloutError::Locked(Locked { rollout, hosts }, holder);
+            assert_eq!(error.exit(), Exit::Locked);
+            error.hint().unwrap()
+        };
+        // After a trip, to resume it would be refused.
+        let decide = hint(WayOn::Decide);
+        assert!(decide.contains(&format!("swarm rollout continue {rollout}")), "{decide}");
+        assert!(!decide.contains("resume"), "{decide}");
+        assert!(hint(WayOn::Resume).contains(&format!("swarm rollout resume {rollout}")));
+        assert!(hint(WayOn::Wait).contains("--wait"));
+    }
+}

@@ -41,9 +41,10 @@ impl Summary {
     pub const fn exit(&self) -> Exit {
         match self.result {
             RolloutResult::Completed => Exit::Success,
-            RolloutResult::Failed | RolloutResult::Aborted | RolloutResult::RolledBack => {
-                Exit::Failed
-            }
+            RolloutResult::Failed
+            | RolloutResult::Unclear
+            | RolloutResult::Aborted
+            | RolloutResult::RolledBack => Exit::Failed,
             RolloutResult::Paused | RolloutResult::AwaitingApproval => Exit::Paused,
             RolloutResult::Interrupted => Exit::Interrupted,
         }

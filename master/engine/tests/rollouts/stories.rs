@@ -118,7 +118,20 @@ fn a_hosts_own_fault_stops_nobody_and_an_unclear_one_asks() {
     let resumed = scripted.state.check(&Request::Resume, scripted.now);
     assert_eq!(resumed, Err(RequestError::NeedsDecision(pause)));
     scripted.ask(Request::Continue);
-    assert_eq!((scripted.status(), scripted.outcomes().as_str()), (&Status::Failed, "?uuu"));
+    assert_eq!((scripted.status(), scripted.outcomes().as_str()), (&Status::Unclear, "?uuu"));
+    let told = describe_rollout(&scripted.state);
+    assert!(
+        told.ends_with("what became of the order of 1 host is not known; look with swarm status")
+    );
+    // What is known to have failed is not made unclear by another.
+    let scripts = [(0, HostScript::Lost), (1, HostScript::Full)];
+    let mut scripted = run(4, "parallel=1", &scripts);
+    scripted.ask(Request::Continue);
+    assert_eq!((scripted.status(), scripted.outcomes().as_str()), (&Status::Failed, "?fuu"));
+    // Nor is it claimed of a host that could not be taken back.
+    let mut scripted = run(4, "parallel=1", &[(1, HostScript::Lost)]);
+    scripted.ask(Request::Rollback);
+    assert_eq!((scripted.status(), scripted.outcomes().as_str()), (&Status::Unclear, "r?ss"));
 }
 
 #[test]
@@ -393,6 +406,6 @@ fn every_state_says_what_it_waits_for() {
     let mut scripted = ScriptedRollout::new(plan_of(4, policy("parallel=1")), &[]);
     scripted.send(Event::DriverStarted { who: "ada".to_owned(), epoch: 1 });
     insta::assert_snapshot!(describe_rollout(&scripted.state), @"batch 1 of 1: 1 host under way, 3 wait; next: the end");
-    insta::assert_snapshot!(describe_host(&scripted.state, &name(0)).unwrap(), @"updating (receiving) since 2026-01-02 03:04:05Z; next: the release is proven there, or taken back; if nothing is heard of it until 2026-01-02 05:04:05Z, it has failed");
+    insta::assert_snapshot!(describe_host(&scripted.state, &name(0)).unwrap(), @"updating (receiving) since 2026-01-02 03:04:05Z; next: the release is proven there, or taken back; if nothing is heard of it until 2026-01-02 05:04:05Z, it is unclear");
     insta::assert_snapshot!(describe_host(&scripted.state, &name(1)).unwrap(), @"waits for its turn in batch 1 of 1 since 2026-01-02 03:04:05Z: at most 1 host at a time");
 }

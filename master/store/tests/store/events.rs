@@ -86,6 +86,7 @@ fn notices() -> Vec<Notice> {
         NoticeBody::HostPhase(HostStep::UpdatingSelf { phase: UpdatingSelf::UpdatingSelf }),
         NoticeBody::HostUpdated(result(HostOutcome::Updated)),
         NoticeBody::HostFailed(result(HostOutcome::Stranded)),
+        NoticeBody::HostUnclear(result(HostOutcome::Unclear)),
         NoticeBody::HostRolledBack(result(HostOutcome::RolledBack)),
         NoticeBody::ReleaseQuarantined {
             why: "it died".to_owned(),

@@ -172,7 +172,9 @@ impl Engine {
         let runs_a_release = self.active_after(outcome).is_some();
         match UnprovenKind::of(outcome, runs_a_release) {
             Some(Some(what)) => {
-                let unproven = Unproven::new(self.transaction().clone(), what);
+                let host_fault =
+                    self.journal.direction == Direction::Back && self.failed_for_the_host(outcome);
+                let unproven = Unproven::new(self.transaction().clone(), what, host_fault);
                 Ok(state_file::write(&path, &unproven)?)
             }
             Some(None) => Ok(state_file::remove(&path)?),

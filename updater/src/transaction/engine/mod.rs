@@ -17,6 +17,7 @@ mod start_beside;
 mod state;
 mod successor;
 mod switch;
+mod taken_port;
 
 pub(super) use finish::Ended;
 pub(super) use state::Engine;

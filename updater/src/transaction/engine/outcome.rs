@@ -76,7 +76,7 @@ impl Engine {
     }
 
     /// Whether the release was switched to and left again for what is the host's own fault.
-    fn failed_for_the_host(&self, outcome: Outcome) -> bool {
+    pub(super) fn failed_for_the_host(&self, outcome: Outcome) -> bool {
         let of_the_host = |failure: &Failure| {
             failure.origin == FailureOrigin::Host && failure.problem.code != Code::Interrupted
         };

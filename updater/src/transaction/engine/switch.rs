@@ -75,6 +75,7 @@ impl Engine {
         checkpoint("agent_stopped");
         self.run_hook_between_agents()?;
         if let Some(launch) = app.agent.launch(&release)? {
+            self.await_port()?;
             let started = runner.start(&launch);
             let failed = |error| self.or_of_who_has_the_port(start_failure(&error), None);
             let started = started.map_err(failed)?;
@@ -127,23 +128,6 @@ impl Engine {
         let problem = Problem::new(Code::RolledBack, all.join("; "));
         let problem = Problem { output, ..problem };
         if by_order { Failure::host_problem(problem) } else { Failure::release_problem(problem) }
-    }
-
-    /// A process that is none of ours may have taken the port since that was looked at: no release could be
-    /// proven then, and none is to blame.
-    pub(super) fn or_of_who_has_the_port(
-        &self,
-        failure: Failure,
-        agent: Option<&Instance>,
-    ) -> Failure {
-        let control = &self.app.agent;
-        let stranger = control.probe.stranger(agent, &|pid| control.runner().owns(pid));
-        let Some(stranger) = stranger else { return failure };
-        let detail = format!(
-            "{}; {stranger}, where [app.{}.health] asks, and is no agent of this updater: end it, or mend the address",
-            failure.problem.detail, self.app.settings.name
-        );
-        Failure::host_problem(Problem { detail, ..*failure.problem })
     }
 
     /// Whether the old agent still runs because it was never stopped.

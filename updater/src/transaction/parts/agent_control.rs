@@ -112,6 +112,19 @@ impl AgentControl {
         self.instance().map(|instance| instance.digest())
     }
 
+    /// The process that is neither of `agent` nor another one of ours, and listens where the agent would be
+    /// asked; with what is to be done.
+    pub(in crate::transaction) fn stranger_at_its_port(
+        &self,
+        agent: Option<&Instance>,
+    ) -> Option<String> {
+        let stranger = self.probe.stranger(agent, &|pid| self.runner().owns(pid))?;
+        Some(format!(
+            "{stranger}, where [app.{}.health] asks, and is no agent of this updater: end it, or mend the address",
+            self.settings.name
+        ))
+    }
+
     /// What the agent is doing; `active` is the release that should run.
     pub(in crate::transaction) fn state(
         &self,

@@ -29,8 +29,15 @@ impl ProbeState {
     }
 }
 
-/// Why the program is not well; `None` where it is, or was stopped on purpose.
+/// Why the program is not well, and what has its port, if something does; `None` where it is well, or was
+/// stopped on purpose.
 pub(super) fn reason(status: &Status) -> Option<String> {
+    let reason = what_is_amiss(status)?;
+    let taken = status.port_taken.as_ref().map(|who| format!("; {who}")).unwrap_or_default();
+    Some(format!("{reason}{taken}"))
+}
+
+fn what_is_amiss(status: &Status) -> Option<String> {
     match status.unproven {
         Some(UnprovenKind::Stranded) => return Some(STRANDED.to_owned()),
         Some(UnprovenKind::Nothing) if status.active.is_none() => {
@@ -94,6 +101,8 @@ mod tests {
         let stranded =
             Status { unproven: Some(UnprovenKind::Stranded), ..status(AgentProcess::Running(1)) };
         assert_eq!(reason(&stranded).as_deref(), Some(STRANDED));
+        let taken = Status { port_taken: Some("pid 7 (x) has it".to_owned()), ..stranded };
+        assert_eq!(reason(&taken), Some(format!("{STRANDED}; pid 7 (x) has it")));
         let nothing =
             Status { unproven: Some(UnprovenKind::Nothing), ..status(AgentProcess::None) };
         assert!(reason(&nothing).unwrap().starts_with("nothing runs"));

@@ -40,6 +40,8 @@ pub struct Status {
     pub deaths: Option<Deaths>,
     /// What the last transaction that touched the app left, if it proved nothing.
     pub unproven: Option<UnprovenKind>,
+    /// Which process that is none of ours has the program's port, where the program is amiss.
+    pub port_taken: Option<String>,
     /// What `active` names.
     pub active: Option<ActiveRelease>,
     /// What `active` and `prev` name, as the older form of `/health` lists it.
@@ -152,6 +154,7 @@ impl Status {
             probe: None,
             deaths: None,
             unproven: None,
+            port_taken: None,
             active: None,
             slots: Vec::new(),
             last: None,

@@ -29,5 +29,5 @@ impl AppSettings {
 
 /// What is so, in words.
 pub(in crate::transaction) fn foreign_data(release: &Digest) -> String {
-    format!("stored data has not the form that {release} needs")
+    format!("stored data does not have the form that {release} needs")
 }

@@ -15,12 +15,14 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use crate::interrupt::CancelToken;
+use crate::pack::git::plain_files::{SHARED, check_plain_files, is_shared_index};
 use crate::pack::git::repository::Repository;
 use crate::pack::{PackError, program};
 
-/// What is taken of a repository's own configuration: how its objects are named, and how its files
-/// were put on the disk.
-const KNOWN_KEYS: [&str; 8] = [
+/// What is taken of a repository's own configuration: how its objects are named, and how short, and how its
+/// files were put on the disk.
+const KNOWN_KEYS: [&str; 9] = [
+    "core.abbrev",
     "core.autocrlf",
     "core.eol",
     "core.filemode",
@@ -50,6 +52,7 @@ impl<'a> ClosedGit<'a> {
         cancel: &'a CancelToken,
     ) -> Result<Self, PackError> {
         let failed = |error: io::Error| PackError::git(root, error.to_string());
+        check_plain_files(root, repository, cancel)?;
         let directory = tempfile::tempdir().map_err(failed)?;
         let settings = BTreeMap::new();
         let mut git = Self { root, repository, variables, cancel, directory, settings };
@@ -137,18 +140,16 @@ impl<'a> ClosedGit<'a> {
         fs::write(own.join("HEAD"), its.head()?)?;
         fs::create_dir(own.join("info"))?;
         fs::write(own.join("config"), "")?;
-        for name in ["refs", "packed-refs", "reftable", "shallow", "info/exclude"] {
+        for name in SHARED {
             let there = its.common.join(name);
-            // What is neither a file nor a directory would be waited for.
-            if there.is_file() || there.is_dir() {
+            if there.exists() {
                 symlink(there, own.join(name))?;
             }
         }
         for entry in fs::read_dir(&its.directory)? {
-            let name = entry?.file_name();
-            let shared = name.to_string_lossy().starts_with("sharedindex.");
-            if shared && its.directory.join(&name).is_file() {
-                symlink(its.directory.join(&name), own.join(&name))?;
+            let entry = entry?;
+            if is_shared_index(&entry) {
+                symlink(entry.path(), own.join(entry.file_name()))?;
             }
         }
         Ok(())

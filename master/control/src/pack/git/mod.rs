@@ -5,6 +5,7 @@
 
 mod closed_git;
 mod lfs;
+mod plain_files;
 mod repository;
 mod work_tree;
 

@@ -214,9 +214,9 @@ fn commit(git: &ClosedGit<'_>) -> Result<Option<Commit>, PackError> {
     Ok(Some(Commit { name, time, describe: describe(git)? }))
 }
 
-/// The same in every clone that has the same tags: how much of a name is unique differs from one to another.
+/// As `git describe` says it in that clone: its tags, and how many objects it has, decide.
 fn describe(git: &ClosedGit<'_>) -> Result<Option<String>, PackError> {
-    let said = git.output(&["describe", "--tags", "--always", "--abbrev=12", "HEAD"])?;
+    let said = git.output(&["describe", "--tags", "--always", "HEAD"])?;
     let text = String::from_utf8_lossy(&said.stdout).trim().to_owned();
     let is_line = text.len() <= 96 && text.bytes().all(|byte| byte.is_ascii_graphic());
     Ok(Some(text).filter(|text| said.status.success() && !text.is_empty() && is_line))

@@ -7,11 +7,12 @@ use engine::{
     no_space_detail,
 };
 use protocol::{AppReleases, Code, Digest, HostName, Phase};
+use store::SkipReason;
 use time::OffsetDateTime;
 
 use crate::rollout::plan::spread::spread;
 use crate::rollout::plan::way_back::{WayBack, way_back};
-use crate::rollout::plan::{Inspected, InspectedHost, way_back};
+use crate::rollout::plan::{Inspected, InspectedHost, SkippedHost, way_back};
 use crate::rollout::{Goal, RolloutError, RolloutRequest};
 
 /// The version of a plan's format.
@@ -90,8 +91,10 @@ fn planned(
         observation: None,
     };
     match found {
-        Err(reason) => PlannedHost {
-            to: None,
+        Err(SkippedHost { reason, runs }) => PlannedHost {
+            from: runs,
+            // What a held host would have got is what it should run once it is let go.
+            to: request.goal.target().filter(|_| matches!(reason, SkipReason::Held(_))),
             code: Some(reason.code().to_owned().into()),
             detail: Some(reason.to_string()),
             ..blank

@@ -18,8 +18,16 @@ const AT_ONCE: usize = 64;
 pub struct Inspected {
     pub host: HostName,
     pub labels: BTreeMap<String, String>,
-    /// Why it was not asked, or how it was found.
-    pub found: Result<Result<InspectedHost, Observation>, SkipReason>,
+    /// Why it is left out, or how it was found.
+    pub found: Result<Result<InspectedHost, Observation>, SkippedHost>,
+}
+
+/// A host that the rollout leaves out.
+#[derive(Debug)]
+pub struct SkippedHost {
+    pub reason: SkipReason,
+    /// What it runs, where it is held and says so.
+    pub runs: Option<Digest>,
 }
 
 /// What a host said.
@@ -36,17 +44,15 @@ pub struct InspectedHost {
 pub async fn inspect(members: &[Member], app: &AppName, target: Option<Digest>) -> Vec<Inspected> {
     let tasks = members.iter().map(|member| {
         let app = app.clone();
-        let client = match (member.skip.clone(), &member.client) {
-            (Some(reason), _) => Err(Err(reason)),
-            (None, Err(error)) => Err(Ok(Err(unreachable(error)))),
-            (None, Ok(client)) => Ok(client.clone()),
-        };
+        let client = member.client.as_ref().cloned().map_err(unreachable);
+        let skip = member.skip.clone();
         let task = async move {
-            match client {
-                Ok(client) => {
+            match (skip, client) {
+                (Some(reason), client) => Err(look_at_skipped(reason, client.ok(), &app).await),
+                (None, Err(unreachable)) => Ok(Err(unreachable)),
+                (None, Ok(client)) => {
                     Ok(ask(&client, &app, target).await.map_err(|error| unreachable(&error)))
                 }
-                Err(found) => found,
             }
         };
         (member.host.clone(), task)
@@ -69,6 +75,21 @@ pub fn seen_above(inspected: &[Inspected], epoch: u64) -> Option<(HostName, u64)
         _ => None,
     };
     inspected.iter().filter_map(seen).max_by_key(|(_, epoch)| *epoch)
+}
+
+/// A held host is asked what it runs, and nothing hangs on its answer. No other is spoken to.
+async fn look_at_skipped(
+    reason: SkipReason,
+    client: Option<UpdaterClient>,
+    app: &AppName,
+) -> SkippedHost {
+    let held = matches!(reason, SkipReason::Held(_));
+    let health = match client.filter(|_| held) {
+        Some(client) => client.health().await.ok(),
+        None => None,
+    };
+    let active = health.and_then(|mut health| health.apps.remove(app)?.active);
+    SkippedHost { reason, runs: active.map(|active| active.digest) }
 }
 
 /// A host whose releases cannot be listed still says how it is.

@@ -10,5 +10,5 @@ mod way_back;
 
 pub use build::build;
 pub use estimate::{Estimate, estimate};
-pub(super) use inspect::{Inspected, InspectedHost};
+pub(super) use inspect::{Inspected, InspectedHost, SkippedHost};
 pub use inspect::{inspect, seen_above};
