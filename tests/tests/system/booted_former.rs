@@ -50,10 +50,10 @@ fn configured(host: &Member, lines: &str, told: &str) -> Result<()> {
     let path = "/etc/updater/updater.toml";
     let config = fs::read_to_string(host.machine.path(path))?;
     let (before, section) = config.split_once("[app.agent.run]\n").context("a section")?;
-    let kept =
-        section.lines().filter(|line| !line.starts_with("kind") && !line.starts_with("units"));
-    let kept: String = kept.map(|line| format!("{line}\n")).collect();
-    host.machine.write(path, format!("{before}[app.agent.run]\n{lines}{kept}"), 0o644)?;
+    let is_said = |line: &&str| line.starts_with("kind") || line.starts_with("units");
+    let kept: Vec<&str> = section.lines().filter(|line| !is_said(line)).collect();
+    let config = format!("{before}[app.agent.run]\n{lines}{}\n", kept.join("\n"));
+    host.machine.write(path, config, 0o644)?;
     let pid = host.app()?.pid;
     host.machine.ask("systemctl restart updater")?;
     host.answers()?;
