@@ -73,9 +73,7 @@ install: build
 	install -d $(bindir) $(mandir) $(unitdir) $(sysusersdir) $(tmpfilesdir) $(sharedir)/drop-ins $(libdir) \
 	  $(bashdir) $(zshdir) $(fishdir)
 	install -m 0755 target/release/swarm target/release/updater $(bindir)
-	sed 's|^ExecStart=/usr/|ExecStart=$(PREFIX)/|' systemd/updater.service > $(unitdir)/updater.service
-	sed 's|^ExecStart=/usr/|ExecStart=$(PREFIX)/|' systemd/updater-rescue.service \
-	  > $(unitdir)/updater-rescue.service
+	sed -E 's#^(Exec[A-Za-z]+=-?)/usr/#\1$(PREFIX)/#' systemd/updater.service > $(unitdir)/updater.service
 	install -m 0644 systemd/updater.socket $(unitdir)
 	install -m 0755 systemd/rescue $(libdir)
 	install -m 0644 systemd/sysusers.d/updater.conf $(sysusersdir)

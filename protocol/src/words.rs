@@ -99,7 +99,7 @@ words! {
         Local,
         /// A drill.
         Drill,
-        /// The rescue unit, which put the updater's last good release back.
+        /// The rescue, which put the updater's last good release back.
         Rescue,
     }
 }

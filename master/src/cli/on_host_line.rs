@@ -112,7 +112,7 @@ mod tests {
         2026-11-30 02:00:00Z  polish on the host by \u{202e}ada  1.7.0 (07070707)
         2026-11-30 02:00:00Z  rolled back on the host by ada  1.8.0 (08080808) -> 1.7.0 (07070707)
         2026-11-30 02:00:00Z  rollback on the host by ada: stranded  1.8.0 (08080808) -> 1.7.0 (07070707)  nothing answers
-        2026-11-30 02:00:00Z  rollback on the host by its rescue unit: rolled_back  1.8.0 (08080808) -> 1.7.0 (07070707)  app=updater  it kept dying
+        2026-11-30 02:00:00Z  rollback on the host by its rescue: rolled_back  1.8.0 (08080808) -> 1.7.0 (07070707)  app=updater  it kept dying
         2026-11-30 02:00:00Z  rollback on the host by ada: rolled_back  1.8.0 (08080808)  target=1.7.0 (07070707)  it crashed
         ");
     }

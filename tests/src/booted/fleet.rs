@@ -11,7 +11,7 @@ use pki::Paths;
 use protocol::{AppHealth, Digest, Health, LastTransaction};
 use tempfile::TempDir;
 
-use super::{BootedHost, Lab};
+use super::{BootedHost, Debian, Lab};
 use crate::authority::tls_as;
 use crate::host::{ask_agent, running};
 use crate::{Answer, Call, Client, LONG, Output, Release, Setup, Tree, eventually, program};
@@ -48,7 +48,15 @@ impl BootedFleet {
     /// # Errors
     /// When one does not come up.
     pub fn of(count: usize, setup: &Setup) -> Result<Option<Self>> {
-        let Some(fleet) = Self::idle(count, setup)? else { return Ok(None) };
+        Self::of_debian(Debian::This, count, setup)
+    }
+
+    /// The same, on this Debian.
+    ///
+    /// # Errors
+    /// When one does not come up.
+    pub fn of_debian(debian: Debian, count: usize, setup: &Setup) -> Result<Option<Self>> {
+        let Some(fleet) = Self::idle(debian, count, setup)? else { return Ok(None) };
         let tree = Tree::updater("as installed")?;
         let updater = tree.path().join("bin/updater");
         for member in &fleet.members {
@@ -66,8 +74,8 @@ impl BootedFleet {
     ///
     /// # Errors
     /// When one does not come up.
-    pub fn idle(count: usize, setup: &Setup) -> Result<Option<Self>> {
-        let Some(lab) = Lab::open()? else { return Ok(None) };
+    pub fn idle(debian: Debian, count: usize, setup: &Setup) -> Result<Option<Self>> {
+        let Some(lab) = Lab::open(debian)? else { return Ok(None) };
         let home = tempfile::tempdir()?;
         let mut fleet = Self { members: Vec::new(), home, lab };
         fleet.swarm(["init"])?.good()?;
@@ -172,7 +180,7 @@ impl Member {
     pub fn install(&self, updater: &Path) -> Result<()> {
         self.machine.copy(updater, "/usr/bin/updater", 0o755)?;
         let source = Path::new(SYSTEMD);
-        for unit in ["updater.service", "updater.socket", "updater-rescue.service"] {
+        for unit in ["updater.service", "updater.socket"] {
             self.machine.copy(
                 &source.join(unit),
                 &format!("/usr/lib/systemd/system/{unit}"),
@@ -236,22 +244,9 @@ impl Member {
         self.machine.run(kill)?.good().map(drop)
     }
 
-    /// Waits until the updater runs, and its rescue does not.
-    ///
-    /// # Errors
-    /// When that never is so; with their journals.
-    pub fn needs_no_rescue(&self) -> Result<()> {
-        eventually("the units to be at rest", LONG, || {
-            let active = self.machine.show("updater", "ActiveState").ok()? == "active";
-            let rescued = self.machine.show("updater-rescue", "ActiveState").ok()? == "inactive";
-            (active && rescued).then_some(())
-        })
-        .with_context(|| self.journals())
-    }
-
     /// What the updater and its rescue have told the journal.
     pub fn journals(&self) -> String {
-        self.machine.journal("updater") + &self.machine.journal("updater-rescue")
+        self.machine.journal("updater")
     }
 
     /// What the updater says of itself.
@@ -268,6 +263,15 @@ impl Member {
     /// When it says nothing.
     pub fn app(&self) -> Result<AppHealth> {
         self.health()?.apps.remove(&"agent".parse()?).context("there is no agent")
+    }
+
+    /// How many processes of the host run the agent's program.
+    ///
+    /// # Errors
+    /// When the host is off.
+    pub fn agents(&self) -> Result<usize> {
+        let programs = self.machine.shell("readlink /proc/[0-9]*/exe")?.stdout;
+        Ok(programs.lines().filter(|program| program.ends_with("/agent")).count())
     }
 
     /// What the agent itself answers to `GET path`.

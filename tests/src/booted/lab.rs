@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use nix::fcntl::{Flock, FlockArg};
 use updater::release::remove_tree;
 
-use super::{BootedHost, cgroup, root};
+use super::{BootedHost, Debian, cgroup, root};
 use crate::Output;
 
 /// More tests at a time than one machine bears.
@@ -32,8 +32,8 @@ impl Lab {
     ///
     /// # Errors
     /// When it should be possible, and is not.
-    pub fn open() -> Result<Option<Self>> {
-        let Some(root) = root::shared_root()? else { return Ok(None) };
+    pub fn open(debian: Debian) -> Result<Option<Self>> {
+        let Some(root) = root::shared_root(debian)? else { return Ok(None) };
         let cache = root.parent().context("the root is in a directory")?;
         let mut mine = None;
         for number in 0..LABS {

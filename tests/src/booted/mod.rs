@@ -1,16 +1,16 @@
 //! Hosts that a real systemd boots, for what can be seen only there: units, sockets, the journal,
 //! packages, a power cut and the boot after it.
 //!
-//! A host is a container of `systemd-nspawn`: the Debian root that `tests/booted.sh` made, with a
+//! A host is a container of `systemd-nspawn`: a Debian root that `tests/booted.sh` made, with a
 //! disk of its own over it, and a network card on a bridge that only the hosts of one [`Lab`] and the
 //! test are on. It is never on the machine's network, and has no way out.
 //!
 //! ```no_run
-//! use fleet_tests::booted::Lab;
+//! use fleet_tests::booted::{Debian, Lab};
 //!
 //! # fn test() -> anyhow::Result<()> {
 //! // None where no host can be booted; the test is then counted as skipped.
-//! let Some(lab) = Lab::open()? else { return Ok(()) };
+//! let Some(lab) = Lab::open(Debian::This)? else { return Ok(()) };
 //! let host = lab.host("web-1")?;                       // made, and not booted yet
 //! host.write("/etc/motd", "hello", 0o644)?;            // put files in: before or after
 //! host.boot()?;                                        // returns when all units are started
@@ -48,3 +48,24 @@ pub use fleet::{BootedFleet, Member};
 pub use host::BootedHost;
 pub use lab::Lab;
 pub use package::package;
+pub use root::Debian;
+
+/// The same tests on hosts of each [`Debian`]: functions that take it, and give a result.
+#[macro_export]
+macro_rules! on_each_debian {
+    ($($test:ident),+ $(,)?) => {
+        mod this_debian {
+            $(#[test]
+            fn $test() -> anyhow::Result<()> {
+                super::$test($crate::booted::Debian::This)
+            })+
+        }
+
+        mod next_debian {
+            $(#[test]
+            fn $test() -> anyhow::Result<()> {
+                super::$test($crate::booted::Debian::Next)
+            })+
+        }
+    };
+}

@@ -1,4 +1,4 @@
-//! The root that all booted hosts share, and whether there can be one here.
+//! The roots that all booted hosts share, and whether there can be any here.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -8,31 +8,51 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use skip::skip;
 
-const ROOT: &str = "FLEET_BOOTED_ROOT";
-const SKIP: &str = "FLEET_BOOTED_SKIP";
+/// What a host runs besides the programs under test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Debian {
+    /// This machine's own suite.
+    This,
+    /// The suite after it, with a newer systemd.
+    Next,
+}
+
+impl Debian {
+    /// What names its root, and what names the reason why there is none.
+    fn variables(self) -> [&'static str; 2] {
+        match self {
+            Self::This => ["FLEET_BOOTED_ROOT", "FLEET_BOOTED_SKIP"],
+            Self::Next => ["FLEET_BOOTED_ROOT_NEXT", "FLEET_BOOTED_SKIP_NEXT"],
+        }
+    }
+}
 
 /// What `tests/booted.sh` says: it ran before the tests, or runs now. None: it said why not, and the calling
 /// test is counted as skipped.
-pub(super) fn shared_root() -> Result<Option<PathBuf>> {
-    let known = [ROOT, SKIP].into_iter().filter_map(|name| Some((name, env::var(name).ok()?)));
+pub(super) fn shared_root(debian: Debian) -> Result<Option<PathBuf>> {
+    let names = debian.variables();
+    let known = names.into_iter().filter_map(|name| Some((name, env::var(name).ok()?)));
     let known: BTreeMap<&str, String> = known.collect();
     if !known.is_empty() {
-        return read(|name| known.get(name).cloned());
+        return read(names, |name| known.get(name).cloned());
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("booted.sh");
     let output = Command::new(script).stderr(Stdio::inherit()).output().context("run booted.sh")?;
     ensure!(output.status.success(), "booted.sh ended with {}", output.status);
     let text = String::from_utf8(output.stdout)?;
     let said: BTreeMap<&str, &str> = text.lines().filter_map(|line| line.split_once('=')).collect();
-    read(|name| said.get(name).map(|value| (*value).to_owned()))
+    read(names, |name| said.get(name).map(|value| (*value).to_owned()))
 }
 
-fn read(value: impl Fn(&str) -> Option<String>) -> Result<Option<PathBuf>> {
-    if let Some(root) = value(ROOT) {
+fn read(
+    [root, skipped]: [&str; 2],
+    value: impl Fn(&str) -> Option<String>,
+) -> Result<Option<PathBuf>> {
+    if let Some(root) = value(root) {
         return Ok(Some(root.into()));
     }
     let reason =
-        value(SKIP).with_context(|| format!("booted.sh says neither {ROOT} nor {SKIP}"))?;
+        value(skipped).with_context(|| format!("booted.sh says neither {root} nor {skipped}"))?;
     skip(&format!("no host can be booted here: {reason}"));
     Ok(None)
 }

@@ -157,7 +157,7 @@ fn an_updater_that_cannot_start_keeps_no_unit_down() -> Result<()> {
     ensure!(host.health().is_err(), "an updater runs");
     machine.write(path, config, 0o644)?;
     // A person need not wait for the rescue.
-    machine.ask("systemctl reset-failed updater; systemctl restart updater")?;
+    machine.ask("systemctl restart updater")?;
     host.answers()?;
     host.rests()
 }
@@ -244,6 +244,8 @@ fn cut(host: &Member, cut: &Cut) -> Result<()> {
         Afterwards::Start => {
             host.holds()?;
             machine.ask(&format!("rm {DROP_IN} && systemctl daemon-reload"))?;
+            // Its deaths so far were ordered.
+            machine.ask("rm -rf /var/lib/updater/rescue")?;
             machine.ask("systemctl reset-failed updater && systemctl start updater").map(drop)
         }
     })?;
@@ -257,7 +259,6 @@ fn cut(host: &Member, cut: &Cut) -> Result<()> {
 fn die_at(host: &Member, checkpoint: &str) -> Result<()> {
     let text = format!("[Service]\nRestart=no\nEnvironment=UPDATER_CRASH_AT={checkpoint}\n");
     host.machine.write(DROP_IN, text, 0o644)?;
-    host.machine.ask("systemctl mask --runtime --quiet updater-rescue")?;
     host.machine.ask("systemctl daemon-reload && systemctl restart updater")?;
     host.answers()
 }

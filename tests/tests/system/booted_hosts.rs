@@ -7,12 +7,12 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::booted::Lab;
+use fleet_tests::booted::{Debian, Lab};
 use fleet_tests::{LONG, Output, eventually};
 
 #[test]
 fn hosts_boot_talk_lose_their_power_and_leave_nothing() -> Result<()> {
-    let Some(lab) = Lab::open()? else { return Ok(()) };
+    let Some(lab) = Lab::open(Debian::This)? else { return Ok(()) };
     let (one, two) = (lab.host("web-1")?, lab.host("web-2")?);
     std::thread::scope(|scope| {
         let other = scope.spawn(|| two.boot());

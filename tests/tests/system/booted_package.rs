@@ -4,13 +4,14 @@ use std::fs;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::booted::{BootedFleet, package};
-use fleet_tests::{Setup, Tree};
+use fleet_tests::booted::{BootedFleet, Debian, package};
+use fleet_tests::{Setup, Tree, on_each_debian};
 
-#[test]
-fn a_host_lives_from_its_package_to_the_purge() -> Result<()> {
+on_each_debian!(a_host_lives_from_its_package_to_the_purge);
+
+fn a_host_lives_from_its_package_to_the_purge(debian: Debian) -> Result<()> {
     let setup = Setup::default().app("user", "'agent'");
-    let Some(fleet) = BootedFleet::idle(1, &setup)? else { return Ok(()) };
+    let Some(fleet) = BootedFleet::idle(debian, 1, &setup)? else { return Ok(()) };
     let member = fleet.members.first().context("a host")?;
     let machine = &member.machine;
     let config = fs::read_to_string(machine.path("/etc/updater/updater.toml"))?;
@@ -61,13 +62,37 @@ fn a_host_lives_from_its_package_to_the_purge() -> Result<()> {
     ensure!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
     machine.run(["swarm", "--home", "/root/home", "init"])?.good()?;
 
-    machine.run(["dpkg", "--remove", "swarm-updater"])?.good()?;
+    // It has what it pushes.
+    machine.run(["test", "-x", "/usr/lib/swarm/updater"])?.good()?;
+
+    let remove = ["dpkg", "--remove", "swarm-updater"];
+    let removed = machine.run(remove)?.good()?.stdout;
+    ensure!(removed.contains("run on"), "{removed}");
     assert_eq!(machine.show("updater", "ActiveState")?, "inactive");
     assert!(machine.path("/etc/updater/updater.toml").exists());
+    // Installed again, it is as it was.
+    member.install_package(&first)?;
+    member.answers()?;
+    assert_eq!(machine.show("updater", "UnitFileState")?, "enabled");
+    assert_eq!(member.app()?.pid, Some(agent));
+    // One that does not start is told, and stops no package manager.
+    machine.write("/etc/updater/updater.toml", format!("nonsense = 1\n{kept}"), 0o644)?;
+    let upgraded = member.install_package(&second)?;
+    ensure!(upgraded.stdout.contains("updater.service does not start"), "{upgraded:?}");
+    machine.write("/etc/updater/updater.toml", &kept, 0o644)?;
+    machine.run(["systemctl", "restart", "updater"])?.good()?;
+    member.answers()?;
+
+    // A purge also where one of its directories is a mount of its own.
+    machine.run(remove)?.good()?;
+    machine.ask(
+        "mkdir -p /srv/state && mount --bind /srv/state /opt/updater && touch /opt/updater/file",
+    )?;
     let purged = machine.run(["dpkg", "--purge", "swarm-updater"])?.good()?.stdout;
     ensure!(purged.contains("/opt/agent"), "{purged}");
     assert!(machine.path("/opt/agent/current").is_symlink());
-    for gone in ["/etc/updater", "/var/lib/updater", "/opt/updater", "/usr/bin/updater"] {
+    ensure!(fs::read_dir(machine.path("/opt/updater"))?.next().is_none(), "{purged}");
+    for gone in ["/etc/updater", "/var/lib/updater", "/usr/bin/updater"] {
         ensure!(!machine.path(gone).exists(), "{gone} is left");
     }
     ensure!(machine.path(&format!("/proc/{agent}/cwd")).exists(), "the agent was ended");

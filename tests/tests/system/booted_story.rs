@@ -5,8 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::booted::{BootedFleet, Member, package};
-use fleet_tests::{Behaviour, LONG, Output, Packing, Release, Setup, Tree, eventually};
+use fleet_tests::booted::{BootedFleet, Debian, Member, package};
+use fleet_tests::{
+    Behaviour, LONG, Output, Packing, Release, Setup, Tree, eventually, on_each_debian,
+};
 use protocol::Phase;
 
 const UNIT: &str = "agent.service";
@@ -17,15 +19,16 @@ const RUNS: &str = "[Service]\nUser=agent\nEnvironment=AGENT_LISTEN=0.0.0.0:8765
     [Install]\nWantedBy=multi-user.target\n";
 const FAILS: &str = "[Service]\nExecStart=/bin/sh -c 'echo this unit says no >&2; exit 7'\n";
 
-#[test]
-fn a_host_lives_through_good_and_bad_releases_and_a_power_cut() -> Result<()> {
+on_each_debian!(a_host_lives_through_good_and_bad_releases_and_a_power_cut);
+
+fn a_host_lives_through_good_and_bad_releases_and_a_power_cut(debian: Debian) -> Result<()> {
     let setup = Setup::default()
         .app("user", "'agent'")
         .run("kind", "'systemd'")
         .run("units", &format!("['{UNIT}']"))
         .run("unit_files", &format!("['{UNIT}']"))
         .patient();
-    let Some(fleet) = BootedFleet::idle(1, &setup)? else { return Ok(()) };
+    let Some(fleet) = BootedFleet::idle(debian, 1, &setup)? else { return Ok(()) };
     let host = fleet.members.first().context("a host")?;
     let machine = &host.machine;
     join(host)?;

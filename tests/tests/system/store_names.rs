@@ -47,7 +47,7 @@ fn whole_names_are_given_while_an_older_updater_is_kept_and_stay() -> Result<()>
     let host = Host::alone_and_idle(&Setup::default())?;
     let updaters = host.directory.join("state/apps/updater/releases.json");
     fs::create_dir_all(updaters.parent().context("a directory")?)?;
-    // It is what the rescue unit would go back to.
+    // It is what the rescue would go back to.
     let release =
         host.directory.join("self/releases/store").join(Digest::from_bytes([9; 32]).hex());
     fs::create_dir_all(&release)?;

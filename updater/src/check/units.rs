@@ -7,9 +7,9 @@ use nix::unistd::{AccessFlags, access};
 use protocol::AppName;
 
 use crate::config::{AppConfig, Config, Finding, RunnerKind, Strategy};
-use crate::runner::{HandoverObstacle, handover_obstacles};
+use crate::runner::{HandoverObstacle, handover_obstacles, none_stays};
 use crate::systemd::{
-    Bus, BusConnection, Load, SystemdError, UNIT_DIRECTORY, UnitState, is_running,
+    Bus, BusConnection, Load, Systemd, SystemdError, UNIT_DIRECTORY, UnitState, is_running,
 };
 
 use super::account::Account;
@@ -66,8 +66,8 @@ fn check_units(
     if access(Path::new(UNIT_DIRECTORY), AccessFlags::W_OK).is_err() || !service_may_write(bus) {
         findings.push(
             Finding::error(key("kind"), format!("the updater cannot write {UNIT_DIRECTORY}")).hint(
-                "copy share/swarm/drop-ins/units.conf to /etc/systemd/system/updater.service.d, \
-                     and run: systemctl daemon-reload",
+                "if the drop-in is not there yet: install -D -m 644 -t /etc/systemd/system/updater.service.d \
+                     /usr/share/swarm/drop-ins/units.conf && systemctl daemon-reload && systemctl restart updater",
             ),
         );
     }
@@ -112,15 +112,49 @@ fn covers(path: &str, other: &str) -> bool {
 fn look(app: &AppConfig, bus: &Bus, key: &str) -> Result<Vec<Finding>, SystemdError> {
     if app.run.strategy == Strategy::Restart {
         let units = app.run.units.clone();
-        let states = bus.ask(move |systemd| async move { systemd.states(units).await })?;
-        let found = states.iter().map(|(unit, state)| unit_finding(key, app, unit, state));
-        return Ok(found.flatten().collect());
+        let seen = bus.ask(move |systemd| async move { seen(&systemd, units).await })?;
+        let found = seen.iter().filter_map(|(unit, state, _)| unit_finding(key, app, unit, state));
+        let states = seen.iter().map(|(unit, state, _)| (unit.as_str(), state));
+        let found = found.chain(none_stays(states).map(|why| Finding::error(key, why)));
+        return Ok(found.chain(runs_elsewhere(key, app, &seen)).collect());
     }
     let finding = |one: HandoverObstacle| {
         Finding::error(key, format!("{} {}", one.unit, one.why))
             .hint(format!("look at: systemctl cat {}", one.unit))
     };
     Ok(handover_obstacles(&app.run, bus)?.into_iter().map(finding).collect())
+}
+
+/// A unit, how it stands, and what it runs.
+type Seen = (String, UnitState, Vec<String>);
+
+async fn seen(systemd: &Systemd, units: Vec<String>) -> Result<Vec<Seen>, SystemdError> {
+    let mut seen = Vec::new();
+    for (unit, state) in systemd.states(units).await? {
+        let is_service = state.load == Load::Loaded && unit.ends_with(".service");
+        let runs = if is_service { systemd.what_it_runs(&unit).await? } else { Vec::new() };
+        seen.push((unit, state, runs));
+    }
+    Ok(seen)
+}
+
+/// That nothing of the releases is in what the services run: whatever is activated, the same runs on, and repeats
+/// the digest that its unit gives it.
+fn runs_elsewhere(key: &str, app: &AppConfig, seen: &[Seen]) -> Option<Finding> {
+    let services: Vec<&Seen> = seen.iter().filter(|(.., runs)| !runs.is_empty()).collect();
+    let releases = app.install_dir.display().to_string();
+    let concerns = |(.., runs): &&Seen| runs.iter().any(|text| text.contains(&releases));
+    if services.is_empty() || services.iter().any(concerns) {
+        return None;
+    }
+    let names: Vec<&str> = services.iter().map(|(unit, ..)| unit.as_str()).collect();
+    let text = format!(
+        "no command, WorkingDirectory= or RootDirectory= of {} lies in {releases}: they may run the same \
+         program whatever release is active",
+        names.join(", ")
+    );
+    let hint = format!("begin ExecStart= with {releases}/current/");
+    Some(Finding::warning(key, text).hint(hint))
 }
 
 /// Whether units are to be made for an app that has none of its own.
@@ -230,6 +264,21 @@ mod tests {
         assert_eq!(unbounded(&name, &app, false), None);
         app.run.tasks = Some(64);
         assert_eq!(unbounded(&name, &app, true), None);
+    }
+
+    #[test]
+    fn a_unit_that_runs_something_else_is_told() {
+        let app = AppConfig::new("/opt/agent");
+        let runs = |words: &[&str]| {
+            let words = words.iter().map(|word| (*word).to_owned()).collect();
+            [("a.service".to_owned(), UnitState::default(), words)]
+        };
+        let told = |words: &[&str]| runs_elsewhere("k", &app, &runs(words));
+        let said = told(&["", "", "/usr/local/lib/old/bin/agent"]).unwrap().to_string();
+        assert!(said.contains("a.service lies in /opt/agent"), "{said}");
+        assert_eq!(told(&["", "/opt/agent/current", "/usr/bin/python3", "-m", "agent"]), None);
+        assert_eq!(told(&["", "", "/opt/agent/current/bin/agent"]), None);
+        assert_eq!(told(&[]), None);
     }
 
     #[test]

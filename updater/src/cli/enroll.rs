@@ -60,7 +60,7 @@ pub(super) fn enroll_host(
         render(&done, &asked.directory)
     };
     print(&text)?;
-    Ok(fine)
+    Ok(fine && done.service != Some(Service::NoUnit))
 }
 
 /// The users that typed the command: this process's own, and the one that used sudo(8).
@@ -85,6 +85,9 @@ fn render(done: &Done, bundle: &Path) -> String {
         Placed::Kept => writeln!(text, "configuration: {config_shown} is yours, and is kept"),
         _ => writeln!(text, "configuration: written to {config_shown}"),
     };
+    if let Some(user) = done.enrolled.user {
+        let _ = writeln!(text, "its program is built and run as the user {user}");
+    }
     for key in &done.enrolled.keys {
         let _ = writeln!(text, "release key: written to {}", key.display());
     }
@@ -107,8 +110,8 @@ fn next(done: &Done, config: &Path) -> String {
             format!("service: systemd does not run here; start it with: {run}\n")
         }
         Some(Service::NoUnit) => format!(
-            "service: there is no updater.service here; install the package, or start it with: \
-             {run}\n"
+            "service: not started, as there is no updater.service here; install the package (or type \
+             `make install` in the sources), or start it with: {run}\n"
         ),
         Some(Service::OtherConfig) => format!(
             "service: updater.service reads another file; name {config} in a drop-in, or start it \

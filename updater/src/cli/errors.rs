@@ -18,7 +18,7 @@ pub struct CliError {
 }
 
 impl CliError {
-    /// The configuration, the identity or the host itself is at fault: the rescue unit leaves the
+    /// The configuration, the identity or the host itself is at fault: the rescue leaves the
     /// updater's release as it is.
     pub fn of_host(error: impl Error + Send + Sync + 'static) -> Self {
         Self { error: Box::new(error), hint: None, status: EXIT_HOST_FAULT }

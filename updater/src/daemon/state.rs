@@ -23,10 +23,15 @@ use crate::release::Slot;
 use crate::runner::{LeftAgent, RunnerResources, left_agents};
 use crate::self_update::{OwnExecutable, Takeover};
 use crate::sys::{blocking, wall_clock};
-use crate::transaction::{App, AppError, Events, Failure, Recovery};
+use crate::systemd::notify;
+use crate::transaction::{App, AppError, Events, Failure, Recovery, rescue_warning};
 
 /// Names of apps in an error; a host may have thousands.
 const MOST_NAMES: usize = 10;
+
+/// How long the start may take with one app, before systemd holds the updater for hung: it may have an
+/// update to finish or to take back, and asks systemd and its disks again and again.
+const START_OF_ONE: Duration = Duration::from_mins(5);
 
 /// How long an answer waits for the disks to say how much room they have.
 const ROOM_LOOK: Duration = Duration::from_millis(200);
@@ -150,7 +155,7 @@ impl Daemon {
         }
         if let Err(failure) = self.updater_app.settings.record_rescue() {
             let why = failure.problem.detail;
-            tracing::warn!("what the rescue unit did could not be written down: {why}");
+            tracing::warn!("what the rescue did could not be written down: {why}");
         }
         if let Err(error) = self.updater_app.settings.note_short_names(self.digest) {
             // New releases get whole names, which every updater knows.
@@ -163,6 +168,7 @@ impl Daemon {
             tracing::warn!("what a drill left is still there: {}", failed_to(&error));
         }
         for app in self.apps.values() {
+            notify::starting_for(START_OF_ONE);
             app.agent.hold_start();
             if let Err(failure) = app.agent.prevent_boot_start() {
                 tracing::warn!(
@@ -172,6 +178,7 @@ impl Daemon {
             }
         }
         for app in self.apps.values().chain([&self.updater_app]) {
+            notify::starting_for(START_OF_ONE);
             if matches!(app.recover(), Recovery::Locked | Recovery::Blocked(_)) {
                 app.recover_later();
             }
@@ -309,9 +316,16 @@ impl Daemon {
             epoch: self.epoch.highest(),
             longest_watch: Some(self.config.limits.longest_watch),
             drill: self.last_drill(),
-            warnings: self.left.iter().filter_map(LeftAgent::warning).collect(),
+            warnings: self.warnings(),
             apps: apps.map(|(name, app)| (name.clone(), app.health())).collect(),
         }
+    }
+
+    /// What an operator should know of the host beside its apps.
+    fn warnings(&self) -> Vec<String> {
+        let own = self.updater_app.last_transaction();
+        let rescued = own.and_then(|last| rescue_warning(&last, self.digest));
+        rescued.into_iter().chain(self.left.iter().filter_map(LeftAgent::warning)).collect()
     }
 
     /// Notes that `/health` was answered to a master. A new updater has to answer one.

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use common::write_durably;
+use nix::unistd::User;
 use pki::{Identity, IdentityFiles, Paths, place_updater};
 use protocol::HostName;
 use serde::Serialize;
@@ -40,9 +41,15 @@ pub struct Enrolled {
     pub config: PathBuf,
     /// What became of that. One that was there is kept, whatever the bundle has.
     pub config_placed: Placed,
+    /// The user that its program runs as, where the host has the one that the bundle proposes.
+    pub user: Option<&'static str>,
     /// The release keys that the configuration names, and that came with it.
     pub keys: Vec<PathBuf>,
 }
+
+/// The user that the package makes, and that a bundle's configuration proposes in a comment: the master does
+/// not know whether the host has it.
+const PROPOSED_USER: &str = "agent";
 
 /// Checks the bundle in `directory`, which `owners` and root alone may have written, and puts its
 /// identity and its configuration where `config`, or the configuration that is there already, says.
@@ -58,10 +65,15 @@ pub fn enroll(
     let Some(host) = bundle.peer.role.host().cloned() else {
         return Err(EnrollError::Unfit(format!("{} has no host", bundle.peer.role)));
     };
+    let mut user = None;
     let (text, config_placed) = match fs::read_to_string(config) {
         Ok(text) => (text, Placed::Kept),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            (bundle.configuration()?, Placed::Written)
+            let text = bundle.configuration()?;
+            let proposed =
+                User::from_name(PROPOSED_USER).ok().flatten().and_then(|_| as_proposed_user(&text));
+            user = proposed.as_ref().map(|_| PROPOSED_USER);
+            (proposed.unwrap_or(text), Placed::Written)
         }
         Err(source) => return Err(EnrollError::File { path: config.to_owned(), source }),
     };
@@ -92,8 +104,16 @@ pub fn enroll(
         identity_placed,
         config: config.to_owned(),
         config_placed,
+        user,
         keys: keys.into_iter().map(|(path, _)| path).collect(),
     })
+}
+
+/// The configuration with the proposed user; none where it proposes none.
+fn as_proposed_user(text: &str) -> Option<String> {
+    let line = format!("user = \"{PROPOSED_USER}\"\n");
+    let proposal = format!("\n# {line}");
+    text.contains(&proposal).then(|| text.replace(&proposal, &format!("\n{line}")))
 }
 
 /// What is to be done with the identity's place.
@@ -166,4 +186,18 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), EnrollError> {
 fn file_error(path: &Path) -> impl FnOnce(io::Error) -> EnrollError {
     let path = path.to_owned();
     move |source| EnrollError::File { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proposed_user_is_taken_from_the_comment() {
+        let text = "[app.agent]\n# Who runs it.\n# user = \"agent\"\n# links = []\n";
+        let with = as_proposed_user(text).unwrap();
+        assert_eq!(with, "[app.agent]\n# Who runs it.\nuser = \"agent\"\n# links = []\n");
+        assert_eq!(as_proposed_user(&with), None);
+        assert_eq!(as_proposed_user("# the user = \"agent\"\n"), None);
+    }
 }

@@ -31,7 +31,7 @@ pub enum Slot {
     /// Where `active` is about to go.
     #[strum(serialize = "active.new")]
     New,
-    /// What the rescue unit came back from, and no updater has written down yet. Only of the
+    /// What the rescue came back from, and no updater has written down yet. Only of the
     /// updater's own releases.
     Rescued,
 }

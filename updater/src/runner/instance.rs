@@ -3,15 +3,18 @@
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use protocol::Digest;
 use time::OffsetDateTime;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::RunnerError;
 use super::members::{Signs, names};
 use super::record::Record;
 use super::successor::successor;
+use super::units::Amiss;
 use crate::sys::kept::Kept;
 use crate::sys::process::{ProcessHandle, ProcessId};
 use crate::sys::run::describe;
@@ -46,13 +49,16 @@ pub struct ExitReport {
     /// In words: `exited with status 3`; or `ended`, where an earlier updater started the process,
     /// which is not this one's child.
     how: String,
+    /// Whether something else on the host ordered it, which says nothing of the release.
+    pub by_order: bool,
     /// When it was seen.
     pub at: OffsetDateTime,
 }
 
 impl ExitReport {
     fn new(how: Option<String>) -> Self {
-        Self { how: how.unwrap_or_else(|| "ended".to_owned()), at: wall_clock() }
+        let how = how.unwrap_or_else(|| "ended".to_owned());
+        Self { how, by_order: false, at: wall_clock() }
     }
 
     /// In words: `exited with status 3`.
@@ -108,12 +114,15 @@ impl Instance {
     pub(super) fn follow_units(
         record: Record,
         leader: ProcessId,
-        ended: impl Future<Output = String> + Send + 'static,
+        ended: impl Future<Output = Amiss> + Send + 'static,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (sender, exit) = watch::channel(None);
         let following = async move {
             tokio::select! {
-                how = ended => drop(sender.send_replace(Some(ExitReport::new(Some(how))))),
+                Amiss { how, by_order } = ended => {
+                    let report = ExitReport { by_order, ..ExitReport::new(Some(how)) };
+                    drop(sender.send_replace(Some(report)));
+                }
                 () = sender.closed() => {}
             }
         };
@@ -189,6 +198,15 @@ impl Instance {
         let report = exit.wait_for(Option::is_some).await;
         let unknown = || ExitReport::new(None);
         report.ok().and_then(|report| report.clone()).unwrap_or_else(unknown)
+    }
+
+    /// How it ended, where it is units: systemd may be about to say that it did. Blocks for so long at most.
+    pub fn exit_of_units(&self, within: Duration, handle: &Handle) -> Option<ExitReport> {
+        if self.inner.record.units.is_empty() {
+            return self.exit();
+        }
+        let exited = async { tokio::time::timeout(within, self.exited()).await };
+        handle.block_on(exited).ok()
     }
 
     /// How its first process ended, if it has.

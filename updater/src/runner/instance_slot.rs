@@ -113,7 +113,7 @@ impl InstanceSlot {
     pub(super) fn clear(&self, grace: Duration) -> Result<Option<Killed>, RunnerError> {
         let Some(record) = self.read()? else { return Ok(None) };
         let mut killed = None;
-        // Units were stopped by the runner that knows them.
+        // Units were stopped by the runner that knows them, where there is one.
         if record.units.is_empty() {
             // It may be led by another process than is written down.
             let known = self.living().filter(|known| known.is_of(&record));
@@ -122,6 +122,11 @@ impl InstanceSlot {
                 None => record.living_leader()?,
             };
             killed = self.end(&record, leader, grace)?;
+        } else if let Some(systemd) = &self.transient {
+            // The configuration said then that the agent is units.
+            for unit in record.unit_names() {
+                killed = systemd.end_unit(unit, None, grace)?.or(killed);
+            }
         }
         self.forget()?;
         Ok(killed)

@@ -43,6 +43,20 @@ pub(super) struct Signs {
 }
 
 impl Signs {
+    /// All that is in these control groups.
+    pub(super) fn of_groups(groups: Vec<String>) -> Self {
+        Self {
+            leader: None,
+            since: 0,
+            mark: String::new(),
+            user: None,
+            groups,
+            own_group: None,
+            unified: None,
+            keeper: None,
+        }
+    }
+
     /// All living processes of this start.
     pub(super) fn members(&self) -> io::Result<Vec<Stat>> {
         // After a restart of the machine, no number means what it meant.

@@ -48,5 +48,5 @@ pub use resources::RunnerResources;
 pub use socket_store::SocketStore;
 pub use sockets::SocketError;
 pub use stop::Killed;
-pub use units::{HandoverObstacle, check_units, handover_obstacles, read_units};
+pub use units::{HandoverObstacle, check_units, handover_obstacles, none_stays, read_units};
 pub use untaken_sockets::untaken_sockets;

@@ -260,6 +260,12 @@ impl Runner for ProcessRunner {
 
     fn warning(&self) -> Option<String> {
         let start = self.serving.read().ok()??;
+        let runs = self.serving.living().is_some_and(|known| known.is_of(&start));
+        if let Some(former) = self.former(&start).filter(|_| runs) {
+            return Some(format!(
+                "{former}, as the configuration was then: `updater restart` starts it as it is now"
+            ));
+        }
         let is_bounded = start.group.is_some() || start.own_group.is_some();
         self.groups.warning(start.leader.as_ref(), is_bounded)
     }
@@ -321,6 +327,14 @@ impl ProcessRunner {
     fn users(&self) -> Vec<u32> {
         let user = self.user.as_deref().and_then(|name| User::by_name(name).ok());
         User::current().into_iter().chain(user).map(|user| user.uid).collect()
+    }
+
+    /// What of a start is not as it would be now, in words: the units, or the user.
+    fn former(&self, start: &Record) -> Option<String> {
+        let user = self.user().ok()?.uid;
+        let other = start.user.filter(|started| *started != user);
+        let as_user = || other.map(|other| format!("the agent was started as the user {other}"));
+        start.former(&[]).or_else(as_user)
     }
 
     fn end_stray(&self, stray: &Stray, grace: Duration) -> Result<(), RunnerError> {

@@ -93,6 +93,23 @@ impl Record {
         }
     }
 
+    /// The units that were started.
+    pub(super) fn unit_names(&self) -> Vec<String> {
+        self.units.iter().map(|unit| unit.name.clone()).collect()
+    }
+
+    /// As what else it was started than as these units (as a process, where there are none), in words.
+    pub(super) fn former(&self, units: &[String]) -> Option<String> {
+        let started = self.unit_names();
+        let is_same = started.iter().all(|unit| units.contains(unit));
+        match &started[..] {
+            [] if units.is_empty() => None,
+            [] => Some("the agent was started as a process".to_owned()),
+            _ if is_same => None,
+            _ => Some(format!("the agent was started as {}", started.join(", "))),
+        }
+    }
+
     /// The first process, also where the updater was killed between starting it and writing its
     /// number down: then it is the one that carries the mark, leads its session, and is in its group.
     /// Where that cannot be told, it must not be taken that there is none.

@@ -63,6 +63,19 @@ pub(super) fn stop(
     Ok(killed)
 }
 
+/// Kills all that is left in these control groups, of units that were stopped.
+pub(super) fn stop_groups(groups: Vec<String>, kill_timeout: Duration) -> Result<(), RunnerError> {
+    if groups.is_empty() {
+        return Ok(());
+    }
+    let signs = Signs::of_groups(groups);
+    let left = names(&signs.members().map_err(RunnerError::Follow)?);
+    if !left.is_empty() {
+        tracing::warn!("what a stopped unit has left is killed: {left}");
+    }
+    stop(&signs, &Behaviour::default(), Duration::ZERO, kill_timeout).map(drop)
+}
+
 /// Asks them to end. Whether all were gone before the deadline.
 fn ask(signs: &Signs, behaviour: &Behaviour, deadline: Instant) -> Result<bool, RunnerError> {
     if behaviour.kill_mode == KillMode::Group {

@@ -4,7 +4,8 @@
 //! The unit is made for one start and goes with it: systemd does not start it again. It is ended by its
 //! name, since systemd alone can stop what has not begun yet, or what forks faster than it can be looked at.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,7 +19,8 @@ use crate::config::AppConfig;
 use crate::sys::control_group::GroupLimits;
 use crate::sys::spawn::Spawn;
 use crate::systemd::{
-    Bus, BusConnection, JobResult, Property, SystemdError, Variables, command_properties, micros,
+    Bus, BusConnection, JobResult, Property, SystemdError, command_properties, lasting_variables,
+    micros,
 };
 
 /// What the name of an agent's unit begins with.
@@ -36,7 +38,7 @@ pub(super) struct Transient {
     bus: Bus,
     bus_for_scopes: Bus,
     app: String,
-    /// The app's own directory, for a file that is there while one starts.
+    /// The app's own directory, for a file that is there as long as one runs.
     state: PathBuf,
     limits: GroupLimits,
     start_timeout: Duration,
@@ -77,6 +79,11 @@ impl Transient {
         format!("{}.scope", group_name(&self.app, mark))
     }
 
+    /// What its unit reads its variables from.
+    fn variables(&self, mark: &str) -> PathBuf {
+        self.state.join(format!("{}.env", group_name(&self.app, mark)))
+    }
+
     /// The control group that it will be in.
     pub(super) fn group(&self, mark: &str) -> String {
         format!("/system.slice/{}", self.unit(mark))
@@ -92,12 +99,9 @@ impl Transient {
         output: File,
     ) -> Result<u32, RunnerError> {
         let unit = self.unit(mark);
-        let variables = Variables::write(&self.state, &spawn.environment).map_err(|source| {
-            RunnerError::File {
-                act: "write the agent's variables in",
-                path: self.state.clone(),
-                source,
-            }
+        let path = self.variables(mark);
+        let variables = lasting_variables(&path, &spawn.environment).map_err(|source| {
+            RunnerError::File { act: "write the agent's variables to", path, source }
         })?;
         let streams = output.try_clone().map(|copy| [OwnedFd::from(output), copy.into()]);
         let streams = streams.map_err(RunnerError::Follow)?;
@@ -105,8 +109,7 @@ impl Transient {
             command_properties(spawn, format!("The app {} of the updater", self.app));
         let names = ["StandardOutputFileDescriptor", "StandardErrorFileDescriptor"];
         properties.extend(names.into_iter().zip(streams.map(|stream| Fd::from(stream).into())));
-        properties
-            .extend([variables.property(), ("TimeoutStopUSec", micros(self.stop_grace).into())]);
+        properties.extend([variables, ("TimeoutStopUSec", micros(self.stop_grace).into())]);
         properties.extend([
             ("KillSignal", behaviour.signal().as_raw().into()),
             ("KillMode", behaviour.unit_kill_mode().into()),
@@ -165,7 +168,15 @@ impl Transient {
         behaviour: &Behaviour,
         grace: Duration,
     ) -> Result<Option<Killed>, SystemdError> {
-        self.end_unit(self.unit(mark), Some(behaviour.stop_signal), grace)
+        let killed = self.end_unit(self.unit(mark), Some(behaviour.stop_signal), grace)?;
+        let path = self.variables(mark);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!("{} cannot be removed: {error}", path.display());
+            }
+            _ => {}
+        }
+        Ok(killed)
     }
 
     /// The same, of the unit of this name, which is asked by this signal.

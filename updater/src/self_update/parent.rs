@@ -48,7 +48,7 @@ pub enum ParentError {
 const PATIENCE: u32 = 6;
 
 /// The exit status of an updater where no other release would do better: `EX_CONFIG` of `sysexits(3)`.
-/// Neither the parent nor the rescue unit goes back to another one for it.
+/// Neither the parent nor the rescue goes back to another one for it.
 pub const EXIT_HOST_FAULT: u8 = 78;
 
 struct Updater {

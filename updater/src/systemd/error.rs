@@ -20,6 +20,9 @@ pub enum SystemdError {
     /// It has not done it in time.
     #[error("{act} {unit} within {deadline}")]
     Late { act: &'static str, unit: String, deadline: Period },
+    /// What was stopped was started again by something else, each time.
+    #[error("stop {unit}: something starts it again whenever it is stopped")]
+    StartedAgain { unit: String },
     /// The thread that speaks to it is gone.
     #[error("speak to systemd")]
     Thread(#[source] io::Error),

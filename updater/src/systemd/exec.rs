@@ -15,13 +15,15 @@ const UNSET: [&str; 4] = ["INVOCATION_ID", "JOURNAL_STREAM", "SHELL", "SYSTEMD_E
 /// user of the host may read those.
 pub(crate) fn command_properties(spawn: &Spawn, description: String) -> Vec<Property<'static>> {
     let program = spawn.program.display().to_string();
-    let words = std::iter::once(&program).chain(&spawn.arguments).cloned();
-    // A dollar sign in a word is a dollar sign.
-    let start = (program.clone(), words.collect::<Vec<_>>(), vec!["no-env-expand".to_owned()]);
+    let words = std::iter::once(&program).chain(&spawn.arguments);
+    // A dollar sign in a word is a dollar sign. (`ExecStartEx` could say so without, but systemd 252 cannot read
+    // again what it writes down of that.)
+    let words = words.map(|word| word.replace('$', "$$"));
+    let start = (program.clone(), words.collect::<Vec<_>>(), false);
     vec![
         ("Description", description.into()),
         ("Type", "exec".into()),
-        ("ExecStartEx", Variant::from(vec![start])),
+        ("ExecStart", Variant::from(vec![start])),
         ("User", spawn.user.name.clone().into()),
         ("Group", spawn.user.gid.to_string().into()),
         ("WorkingDirectory", spawn.directory.display().to_string().into()),

@@ -7,6 +7,8 @@ pub(crate) type Property<'a> = (&'a str, Variant<'a>);
 /// A unit in a list, its name first.
 type Listed =
     (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+/// A command of a service: its program and its words; then whether its failure is none, and how its last run went.
+type ExecCommand = (String, Vec<String>, bool, u64, u64, u64, u64, u32, i32, i32);
 /// Units that would come with it; there are never any.
 pub(super) type Auxiliary<'a> = (&'a str, Vec<Property<'a>>);
 
@@ -23,6 +25,8 @@ pub(super) trait Manager {
     fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn kill_unit(&self, name: &str, whom: &str, signal: i32) -> zbus::Result<()>;
     fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
+    fn ref_unit(&self, name: &str) -> zbus::Result<()>;
+    fn unref_unit(&self, name: &str) -> zbus::Result<()>;
     fn list_units_by_patterns(
         &self,
         states: &[&str],
@@ -58,6 +62,9 @@ pub(super) trait Unit {
     fn sub_state(&self) -> zbus::Result<String>;
     #[zbus(property, name = "InvocationID")]
     fn invocation_id(&self) -> zbus::Result<Vec<u8>>;
+    /// When it last began to go down, in microseconds since the machine was started.
+    #[zbus(property)]
+    fn active_exit_timestamp_monotonic(&self) -> zbus::Result<u64>;
     #[zbus(property)]
     fn triggers(&self) -> zbus::Result<Vec<String>>;
     #[zbus(property)]
@@ -81,6 +88,12 @@ pub(super) trait Service {
     #[zbus(property)]
     fn result(&self) -> zbus::Result<String>;
     #[zbus(property)]
+    fn exec_start(&self) -> zbus::Result<Vec<ExecCommand>>;
+    #[zbus(property)]
+    fn root_directory(&self) -> zbus::Result<String>;
+    #[zbus(property)]
+    fn working_directory(&self) -> zbus::Result<String>;
+    #[zbus(property)]
     fn protect_system(&self) -> zbus::Result<String>;
     #[zbus(property)]
     fn read_write_paths(&self) -> zbus::Result<Vec<String>>;
@@ -98,4 +111,7 @@ pub(super) trait Service {
     fn exec_main_code(&self) -> zbus::Result<i32>;
     #[zbus(property)]
     fn exec_main_status(&self) -> zbus::Result<i32>;
+    /// When its main process ended, in microseconds since the machine was started.
+    #[zbus(property)]
+    fn exec_main_exit_timestamp_monotonic(&self) -> zbus::Result<u64>;
 }

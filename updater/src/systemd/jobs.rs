@@ -1,7 +1,7 @@
 //! Orders to systemd, each waited for until systemd says what became of it.
 
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use protocol::Period;
@@ -13,6 +13,8 @@ use super::{Systemd, SystemdError};
 
 /// A new job takes the place of one that contradicts it.
 const MODE: &str = "replace";
+/// How often a unit is ordered to stop that something starts again meanwhile.
+const STOPS: usize = 5;
 
 /// What became of a job (systemd's `JobRemoved`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,16 +62,39 @@ impl Systemd {
         wait: Duration,
     ) -> Result<bool, SystemdError> {
         if !grace.is_zero() {
-            match self.stop(unit, grace).await {
+            match self.stop_against_starts(unit, grace).await {
                 Err(SystemdError::Late { .. }) => {}
                 Err(error) => return Err(error),
                 // As systemd calls it when the unit's own time was over.
-                Ok(_) => return Ok(self.state(unit).await?.result == "timeout"),
+                Ok(()) => return Ok(self.state(unit).await?.result == "timeout"),
             }
         }
         self.kill(unit).await?;
-        self.stop(unit, wait).await?;
+        self.stop_against_starts(unit, wait).await?;
         Ok(!grace.is_zero())
+    }
+
+    /// Stops a unit. An order to start it, which anything on the host may give, takes the place of one to stop
+    /// it that still waits for its dependents: it is then ordered again.
+    async fn stop_against_starts(
+        &self,
+        unit: &str,
+        deadline: Duration,
+    ) -> Result<(), SystemdError> {
+        let until = Instant::now() + deadline;
+        for _ in 0..STOPS {
+            let left = until.saturating_duration_since(Instant::now());
+            let stopped = self.stop(unit, left).await.map_err(|error| match error {
+                SystemdError::Late { act, unit, .. } => {
+                    SystemdError::Late { act, unit, deadline: Period(deadline) }
+                }
+                other => other,
+            })?;
+            if stopped == JobResult::Done || self.state(unit).await?.is_down() {
+                return Ok(());
+            }
+        }
+        Err(SystemdError::StartedAgain { unit: unit.to_owned() })
     }
 
     /// Makes a unit of these properties that lives until it ends, and starts it.

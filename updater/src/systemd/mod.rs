@@ -32,4 +32,4 @@ pub use jobs::JobResult;
 pub use journal::read_journal;
 pub use state::{Load, UnitState};
 pub use unit_name::{UNIT_DIRECTORY, is_template, is_unit_name, template_of};
-pub(crate) use variables::{Variables, variables_text};
+pub(crate) use variables::{Variables, lasting_variables, variables_text};

@@ -11,6 +11,12 @@ pub fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// The start goes on, and what it does now may take so long. Afterwards it counts as hung.
+pub fn starting_for(at_most: Duration) {
+    let microseconds = u32::try_from(at_most.as_micros()).unwrap_or(u32::MAX);
+    tell(&[NotifyState::ExtendTimeoutUsec(microseconds)]);
+}
+
 /// The updater was asked to end, and does.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);

@@ -45,6 +45,35 @@ impl Systemd {
         self.answer(read).await.map_err(Self::refused("look at", unit))
     }
 
+    /// Keeps systemd from forgetting how a unit ended, as long as this connection lasts or until `forget`. One
+    /// that is not loaded has nothing to be kept.
+    pub async fn remember(&self, unit: &str) {
+        let _ = self.answer(self.manager.ref_unit(unit)).await;
+    }
+
+    /// Lets systemd forget a unit when it has ended.
+    pub async fn forget(&self, unit: &str) {
+        let _ = self.answer(self.manager.unref_unit(unit)).await;
+    }
+
+    /// What a service runs, and where: the words of its commands, its root and its working directory.
+    pub async fn what_it_runs(&self, unit: &str) -> Result<Vec<String>, SystemdError> {
+        let read = async {
+            let unit = self.unit(unit).await?;
+            let service = self.service(&unit).await?;
+            let commands = service.exec_start().await?;
+            let mut texts =
+                vec![service.root_directory().await?, service.working_directory().await?];
+            texts.extend(
+                commands
+                    .into_iter()
+                    .flat_map(|command| std::iter::once(command.0).chain(command.1)),
+            );
+            Ok(texts)
+        };
+        self.answer(read).await.map_err(Self::refused("look at", unit))
+    }
+
     /// Whether a service may make a system call, by its name (systemd.exec(5), `SystemCallFilter=`).
     /// One that has no unit file may make all of them.
     pub async fn permits(&self, unit: &str, call: &str) -> Result<bool, SystemdError> {
@@ -90,6 +119,9 @@ impl Systemd {
             state.main_pid = service.main_pid().await?;
             state.control_group = service.control_group().await?;
             state.exit = (service.exec_main_code().await?, service.exec_main_status().await?);
+            let went_down = unit.active_exit_timestamp_monotonic().await?;
+            state.was_told_to_end =
+                (1..service.exec_main_exit_timestamp_monotonic().await?).contains(&went_down);
         }
         Ok(state)
     }

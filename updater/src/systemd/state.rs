@@ -49,6 +49,8 @@ pub struct UnitState {
     pub control_group: String,
     /// Of a service, `ExecMainCode` and `ExecMainStatus`.
     pub exit: (i32, i32),
+    /// Of a service, whether it was going down before its main process ended, and not because of that.
+    pub was_told_to_end: bool,
 }
 
 impl From<String> for Load {
@@ -71,6 +73,16 @@ impl UnitState {
     /// Whether it is neither up nor on its way there or from there.
     pub fn is_down(&self) -> bool {
         matches!(self.active.as_str(), "inactive" | "failed")
+    }
+
+    /// Whether it is stopped, or being stopped, by an order, and not by systemd's own judgement of it.
+    pub fn was_stopped(&self) -> bool {
+        let told = match self.active.as_str() {
+            "deactivating" => self.was_told_to_end || self.main_pid != 0,
+            "inactive" => self.was_told_to_end,
+            _ => false,
+        };
+        told && self.result == "success"
     }
 
     /// Whether it does its work and is done, as migrations and the like do.

@@ -25,22 +25,41 @@ impl Variables {
         directory: &Path,
         variables: &BTreeMap<String, String>,
     ) -> io::Result<Self> {
-        if let Some(name) = variables.keys().find(|name| !is_name(name)) {
-            // It would be left out without a word.
-            let why = format!("systemd gives no unit a variable of the name {name:?}");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
-        }
-        let mut file = temporary_in(directory)?;
-        file.write_all(variables_text(variables).as_bytes())?;
-        Ok(Self { file })
+        Ok(Self { file: written(directory, variables)? })
     }
 
     /// The property of the unit that names the file.
     pub(crate) fn property(&self) -> Property<'static> {
-        let must_be_there = false;
-        let path = self.file.path().display().to_string();
-        ("EnvironmentFiles", vec![(path, must_be_there)].into())
+        of_file(self.file.path())
     }
+}
+
+/// Writes them into a file that is there as long as its unit, which an administrator, or a tool after an
+/// upgrade of a library, may start again. The property that names it.
+pub(crate) fn lasting_variables(
+    path: &Path,
+    variables: &BTreeMap<String, String>,
+) -> io::Result<Property<'static>> {
+    let directory = path.parent().unwrap_or(path);
+    written(directory, variables)?.persist(path).map_err(|failed| failed.error)?;
+    Ok(of_file(path))
+}
+
+/// A file that its owner alone can read.
+fn written(directory: &Path, variables: &BTreeMap<String, String>) -> io::Result<NamedTempFile> {
+    if let Some(name) = variables.keys().find(|name| !is_name(name)) {
+        // It would be left out without a word.
+        let why = format!("systemd gives no unit a variable of the name {name:?}");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    let mut file = temporary_in(directory)?;
+    file.write_all(variables_text(variables).as_bytes())?;
+    Ok(file)
+}
+
+fn of_file(path: &Path) -> Property<'static> {
+    let must_be_there = false;
+    ("EnvironmentFiles", vec![(path.display().to_string(), must_be_there)].into())
 }
 
 /// A file of variables (systemd.exec(5), `EnvironmentFile=`).

@@ -220,6 +220,11 @@ impl App {
         });
     }
 
+    /// The last transaction that touched it.
+    pub fn last_transaction(&self) -> Option<LastTransaction> {
+        self.status.get().last
+    }
+
     /// Looks again how much room the disk has.
     pub fn refresh_room(&self) {
         let room = self.settings.room();

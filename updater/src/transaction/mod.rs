@@ -41,6 +41,7 @@ pub use parts::{
     AgentControl, AgentProcess, AppError, AppSettings, KeptError, ProbeState, Status, StatusBoard,
 };
 pub use recovery::Recovery;
+pub use rescue::rescue_warning;
 pub use run_without_daemon::run_without_daemon;
 
 use files::{Entered, Ran, evidence};

@@ -1,14 +1,26 @@
-//! What the rescue unit did while no updater could (`systemd/rescue`): it took the updater's release
+//! What the rescue did while no updater could (`systemd/rescue`): it took the updater's release
 //! back, and left a link to the one that kept dying. The next updater writes it down.
 
-use protocol::{CallerKind, Code, FORMAT, Kind, LastTransaction, Outcome, TransactionId};
+use protocol::{CallerKind, Code, Digest, FORMAT, Kind, LastTransaction, Outcome, TransactionId};
 use uuid::Uuid;
 
 use super::{AppSettings, Failure, add_line};
 use crate::release::Slot;
 use crate::sys::wall_clock;
 
-const WHY: &str = "the updater kept dying, and the rescue unit went back to the release before";
+const WHY: &str = "the updater kept dying, and its rescue went back to the release before";
+
+/// What an operator should know until another updater runs here; of the updater's own last transaction.
+pub fn rescue_warning(last: &LastTransaction, running: Digest) -> Option<String> {
+    let left = last.from.filter(|_| last.caller == CallerKind::Rescue)?;
+    let is_what_it_went_to = last.to.is_none_or(|to| to == running);
+    is_what_it_went_to.then(|| {
+        format!(
+            "its updater was rescued from {}, which kept dying: push another updater (see journalctl -u updater there)",
+            left.short()
+        )
+    })
+}
 
 impl AppSettings {
     /// Writes a rescue down, if there was one: the release that was left has failed here, and the history
@@ -51,8 +63,6 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
-    use protocol::Digest;
-
     use super::*;
     use crate::config::Config;
     use crate::systemd::BusConnection;
@@ -87,5 +97,10 @@ mod tests {
         assert_eq!(history().len(), 1);
         assert_eq!((history()[0].from, history()[0].to), (Some(bad), Some(good)));
         assert!(settings.release_states().unwrap().failed_here(&bad));
+
+        let last = history().remove(0);
+        let told = rescue_warning(&last, good).unwrap();
+        assert!(told.contains("rescued from 02020202"), "{told}");
+        assert_eq!(rescue_warning(&last, digest(3)), None);
     }
 }

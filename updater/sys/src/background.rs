@@ -6,7 +6,7 @@
 //! memory: a loop that were started again on it could do to an agent what no test has ever seen. What is
 //! on the disk is known, and the start from there is the one way back that every checkpoint is tested for.
 //! Agents, their sockets and their connections outlive it; the pauses between two starts are kept by the
-//! process that starts it; and the rescue unit goes back from a release of the updater that goes on dying.
+//! process that starts it; and the rescue goes back from a release of the updater that goes on dying.
 
 use std::any::Any;
 use std::io;

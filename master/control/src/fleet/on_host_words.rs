@@ -34,7 +34,7 @@ fn place(caller: &CallerKind, by: Option<&OperatorName>) -> String {
     match (by, caller) {
         (Some(by), _) => format!("on the host by {by}"),
         (None, CallerKind::Master) => "by another order".to_owned(),
-        (None, CallerKind::Rescue) => "on the host by its rescue unit".to_owned(),
+        (None, CallerKind::Rescue) => "on the host by its rescue".to_owned(),
         (None, _) => "on the host".to_owned(),
     }
 }

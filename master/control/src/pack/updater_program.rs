@@ -11,10 +11,18 @@ use crate::pack::{PackError, Packed, inflated};
 /// Where the program stands in the archive.
 const PROGRAM: &str = "bin/updater";
 
-/// The updater that lies beside the running program.
+/// The updater that came with the running program: it lies beside it, or where the master's package has it,
+/// which must not own the name of a host's own.
 pub fn beside_this_program() -> Result<PathBuf, PackError> {
     let program = std::env::current_exe().map_err(PackError::read("/proc/self/exe"))?;
-    Ok(program.with_file_name("updater"))
+    Ok(came_with(&program))
+}
+
+fn came_with(program: &Path) -> PathBuf {
+    let beside = program.with_file_name("updater");
+    let prefix = program.parent().and_then(Path::parent);
+    let packaged = prefix.map(|prefix| prefix.join("lib/swarm/updater"));
+    packaged.filter(|packaged| !beside.exists() && packaged.exists()).unwrap_or(beside)
 }
 
 /// Looks whether an archive holds an updater: its program, where the updater looks for it.
@@ -62,4 +70,26 @@ pub fn pack_updater(
         left_out: Vec::new(),
         notices: Vec::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_package_s_updater_is_found_where_none_lies_beside() {
+        let prefix = tempfile::tempdir().unwrap();
+        let (swarm, beside, packaged) = ["bin/swarm", "bin/updater", "lib/swarm/updater"]
+            .map(|path| prefix.path().join(path))
+            .into();
+        assert_eq!(came_with(&swarm), beside);
+        fs::create_dir_all(packaged.parent().unwrap()).unwrap();
+        fs::write(&packaged, "").unwrap();
+        assert_eq!(came_with(&swarm), packaged);
+        fs::create_dir_all(beside.parent().unwrap()).unwrap();
+        fs::write(&beside, "").unwrap();
+        assert_eq!(came_with(&swarm), beside);
+    }
 }

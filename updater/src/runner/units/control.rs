@@ -7,11 +7,11 @@ use time::OffsetDateTime;
 
 use super::order::stop_order;
 use super::shipped::{is_among, kept_units};
-use super::{Started, follow};
+use super::{Started, follow, none_stays};
 use crate::config::RunConfig;
 use crate::runner::instance_slot::InstanceSlot;
 use crate::runner::record::Record;
-use crate::runner::{Instance, Killed, Launch, RunnerError};
+use crate::runner::{Instance, Killed, Launch, RunnerError, stop};
 use crate::sys::excerpt::Excerpt;
 use crate::sys::process::{ProcessId, boot_id};
 use crate::sys::{proc, wall_clock};
@@ -50,7 +50,13 @@ impl Control {
             let why = "is of the release, and `unit_files` does not name it".to_owned();
             return Err(RunnerError::UnusableUnit { unit: unit.clone(), why, shipped: false });
         }
-        for (unit, state) in self.states(units)? {
+        let states = self.states(units)?;
+        let known = states.iter().map(|(unit, state)| (unit.as_str(), state));
+        if let Some(why) = none_stays(known).filter(|_| shipped.is_empty()) {
+            let unit = units.join(", ");
+            return Err(RunnerError::UnusableUnit { unit, why, shipped: false });
+        }
+        for (unit, state) in states {
             let shipped = is_among(&shipped, &unit);
             // One without a file, or with a bad one, is mended by the file that is shipped.
             let mended = shipped && state.load != Load::Masked;
@@ -59,6 +65,31 @@ impl Control {
             }
         }
         Ok(())
+    }
+
+    /// Those that a timer among the units starts, and that do their work and end: to start such a one would be to
+    /// do its work at each update.
+    fn left_to_timers(&self, units: &[String]) -> Result<Vec<String>, RunnerError> {
+        let is_timer =
+            |unit: &&String| unit.rsplit_once('.').is_some_and(|(_, kind)| kind == "timer");
+        let timers: Vec<_> = units.iter().filter(is_timer).cloned().collect();
+        if timers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (states, triggered) = (
+            self.states(units)?,
+            self.bus.ask(move |systemd| async move {
+                let mut triggered = Vec::new();
+                for timer in &timers {
+                    triggered.extend(systemd.activation(timer).await?.triggers);
+                }
+                Ok(triggered)
+            })?,
+        );
+        let left = states
+            .into_iter()
+            .filter(|(unit, state)| state.is_oneshot() && triggered.contains(unit));
+        Ok(left.map(|(unit, _)| unit).collect())
     }
 
     /// How units stand, in their order.
@@ -79,7 +110,8 @@ impl Control {
         let begun = record.started_at;
         let failed =
             |unit, how| RunnerError::Unit { unit, how, output: self.shown_output(units, begun) };
-        for unit in units {
+        let left = self.left_to_timers(units)?;
+        for unit in units.iter().filter(|unit| !left.contains(unit)) {
             match self.start_unit(unit)? {
                 Start::Done => {}
                 Start::Unusable(why) => {
@@ -102,6 +134,18 @@ impl Control {
         }
         let instance = self.take_up(seat, record, started)?;
         instance.ok_or_else(|| RunnerError::NoMainProcess { units: units.join(", ") })
+    }
+
+    /// Stops what something else has started since the release before was stopped: an administrator, a timer, a
+    /// tool that keeps units running. It may be that release, and to start it would change nothing.
+    pub(super) fn end_strays(&self, units: &[String]) -> Result<(), RunnerError> {
+        let up = self.states(units)?.into_iter().filter(|(_, state)| !state.is_down());
+        let up: Vec<String> = up.map(|(unit, _)| unit).collect();
+        if !up.is_empty() {
+            tracing::warn!("{} was started by something else, and is stopped", up.join(", "));
+            self.stop(&up, self.kill_timeout)?;
+        }
+        Ok(())
     }
 
     /// Starts one unit, after whatever became of it before.
@@ -133,12 +177,23 @@ impl Control {
     }
 
     /// Stops units, those first that would start others. What their own settings do not end within
-    /// the grace is killed; says which those were.
+    /// the grace is killed; says which those were. So is what they leave behind (`KillMode=process`): in the
+    /// same control group it would count as the next release's.
     pub(super) fn stop(
         &self,
         units: &[String],
         grace: Duration,
     ) -> Result<Option<Killed>, RunnerError> {
+        let own = |(unit, state): (String, UnitState)| {
+            Some(state.control_group).filter(|group| group.ends_with(&unit))
+        };
+        let groups = self.states(units)?.into_iter().filter_map(own).collect();
+        let killed = self.stop_units(units, grace)?;
+        stop::stop_groups(groups, self.kill_timeout)?;
+        Ok(killed)
+    }
+
+    fn stop_units(&self, units: &[String], grace: Duration) -> Result<Option<Killed>, RunnerError> {
         let (units, wait) = (stop_order(units), self.kill_timeout);
         let killed = self.bus.ask(move |systemd| async move {
             let mut killed = Vec::new();

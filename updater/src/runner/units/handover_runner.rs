@@ -101,8 +101,7 @@ impl Runner for HandoverUnitsRunner {
             None => self.everything(),
         };
         // What was started before the configuration named other units.
-        let recorded = self.serving.read()?.map(|record| record.units).unwrap_or_default();
-        let recorded: Vec<String> = recorded.into_iter().map(|unit| unit.name).collect();
+        let recorded = self.serving.read()?.map(|record| record.unit_names()).unwrap_or_default();
         units.extend(
             recorded.into_iter().filter(|unit| !self.units(&TemplateInstance::BOTH).contains(unit)),
         );

@@ -22,5 +22,6 @@ pub use handover_obstacles::{HandoverObstacle, handover_obstacles};
 pub(super) use handover_runner::HandoverUnitsRunner;
 pub(super) use runner::UnitsRunner;
 pub use shipped::{check_units, read_units};
-pub(super) use started::Started;
+pub use started::none_stays;
+pub(super) use started::{Amiss, Started};
 pub(super) use template_instance::TemplateInstance;

@@ -24,6 +24,7 @@ pub(in crate::runner) struct UnitsRunner {
     /// Unit files that a release may ship.
     unit_files: Vec<String>,
     control: Control,
+    stop_grace: Duration,
     files: UnitFiles,
     seat: InstanceSlot,
     /// `release.env`, which the units' drop-ins name.
@@ -43,6 +44,7 @@ impl UnitsRunner {
             units: config.units.clone(),
             unit_files: config.unit_files.clone(),
             control: Control::new(config, connection),
+            stop_grace: config.stop_grace.0,
             files: UnitFiles::new(Path::new(UNIT_DIRECTORY), state.join("units.json")),
             seat: InstanceSlot::new(
                 state.join("instance.json"),
@@ -63,6 +65,8 @@ impl Runner for UnitsRunner {
 
     fn start(&self, launch: &Launch) -> Result<Instance, RunnerError> {
         self.seat.prepare()?;
+        self.end_former()?;
+        self.control.end_strays(&self.units)?;
         environment_file::write(&self.variables, launch, None)?;
         let mut wanted = kept_units(launch)?;
         wanted.retain(|unit, _| self.unit_files.contains(unit));
@@ -81,8 +85,9 @@ impl Runner for UnitsRunner {
     }
 
     fn clear(&self, grace: Duration) -> Result<Option<Killed>, RunnerError> {
-        let killed = self.control.stop(&self.units, grace)?;
-        // What an updater without units has started, too.
+        let units = [self.units.clone(), self.former_units()?].concat();
+        let killed = self.control.stop(&units, grace)?;
+        // What was started while it was no unit, too.
         let left = self.seat.clear(grace)?;
         Ok(killed.or(left))
     }
@@ -91,9 +96,17 @@ impl Runner for UnitsRunner {
         if let Some(known) = self.seat.living() {
             return Ok(Some(known));
         }
-        let Some(record) = self.seat.read()?.filter(|record| !record.units.is_empty()) else {
-            return Ok(None);
-        };
+        let Some(record) = self.seat.read()? else { return Ok(None) };
+        if record.units.is_empty() {
+            return self.seat.find();
+        }
+        if !self.former_units()?.is_empty() {
+            let units = record.unit_names();
+            let found = self.control.find(&self.seat, record.clone(), &units, false)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
         // systemd has started them again, or an administrator has. Which release that was is known
         // only where no link can have moved since.
         self.control.find(&self.seat, record, &self.units, !self.journal.exists())
@@ -116,12 +129,39 @@ impl Runner for UnitsRunner {
         self.seat.read().ok().flatten().as_ref().is_some_and(is_of_this_boot)
     }
 
+    fn warning(&self) -> Option<String> {
+        let record = self.seat.read().ok()??;
+        let runs = self.seat.living().is_some_and(|known| known.is_of(&record));
+        let former = record.former(&self.units).filter(|_| runs)?;
+        Some(format!(
+            "{former}, as the configuration was then: `updater restart` starts it as it is now"
+        ))
+    }
+
     fn read_output(&self, instance: &Instance, on_line: &mut dyn FnMut(&str)) {
         self.control.read_output(&self.units, instance.started_at(), on_line);
     }
 }
 
 impl UnitsRunner {
+    /// Units that were started last and that the configuration does not name any more.
+    fn former_units(&self) -> Result<Vec<String>, RunnerError> {
+        let started = self.seat.read()?.map(|record| record.unit_names()).unwrap_or_default();
+        Ok(started.into_iter().filter(|unit| !self.units.contains(unit)).collect())
+    }
+
+    /// Ends what was started as the configuration was then, of which a new start would make a second one.
+    fn end_former(&self) -> Result<(), RunnerError> {
+        let units = self.former_units()?;
+        if !units.is_empty() {
+            self.control.end(&units, self.stop_grace)?;
+        }
+        if self.seat.read()?.is_some_and(|record| record.units.is_empty()) {
+            self.seat.clear(self.stop_grace)?;
+        }
+        Ok(())
+    }
+
     /// What the services of the app have of the updater's, whatever the release.
     fn drop_ins(&self) -> BTreeMap<String, String> {
         let services = self.units.iter().filter(|unit| unit.ends_with(".service"));

@@ -18,6 +18,17 @@ pub(crate) struct Started {
     oneshot: bool,
 }
 
+/// Why no process could prove to be of a release: all services among these units do their work and end. What
+/// is not loaded may be another kind when it is.
+pub fn none_stays<'a>(units: impl Iterator<Item = (&'a str, &'a UnitState)>) -> Option<String> {
+    let services: Vec<_> = units.filter(|(unit, _)| unit.ends_with(".service")).collect();
+    let all_end = services.iter().all(|(_, state)| state.is_oneshot());
+    let (unit, _) = services.first().filter(|_| all_end)?;
+    Some(format!(
+        "has no process that stays, as {unit} is Type=oneshot: an agent takes a service that runs on"
+    ))
+}
+
 impl Started {
     /// A unit that is up now, or has done what it is for; else how it stands.
     pub(super) fn take(name: &str, state: &UnitState) -> Result<Self, String> {
@@ -39,18 +50,38 @@ impl Started {
         self.restarts > 0
     }
 
-    /// What is amiss with it now, in words that follow its name. A unit that runs again is not the
+    /// What is amiss with it now. A unit that runs again is not the
     /// one that was started, though it may look alive nine times out of ten.
-    pub(super) fn amiss(&self, now: &UnitState) -> Option<String> {
+    pub(super) fn amiss(&self, now: &UnitState) -> Option<Amiss> {
+        let by_itself = |how: String| Some(Amiss { how, by_order: false });
+        let by_order = |how: &str| Some(Amiss { how: how.to_owned(), by_order: true });
         if self.oneshot {
-            return (now.active == "failed").then(|| now.describe());
+            return if now.active == "failed" { by_itself(now.describe()) } else { None };
+        }
+        if now.was_stopped() {
+            return by_order("was stopped by something else on this host");
         }
         if !now.is_active() {
-            return Some(now.describe());
+            return by_itself(now.describe());
         }
-        let same = now.invocation == self.invocation && now.restarts == self.restarts;
-        (!same).then(|| "was started again by systemd".to_owned())
+        if now.invocation == self.invocation && now.restarts == self.restarts {
+            return None;
+        }
+        // What systemd starts by itself it counts; an order begins to count anew.
+        match now.restarts {
+            0 => by_order("was started again by something else on this host"),
+            _ => by_itself("was started again by systemd".to_owned()),
+        }
     }
+}
+
+/// How a unit is not as it was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::runner) struct Amiss {
+    /// In words that follow its name.
+    pub(in crate::runner) how: String,
+    /// Whether something else ordered it, which says nothing of the release.
+    pub(in crate::runner) by_order: bool,
 }
 
 #[cfg(test)]
@@ -75,6 +106,31 @@ mod tests {
         ] {
             assert!(started.amiss(&other).is_some(), "{other:?}");
         }
+    }
+
+    #[test]
+    fn what_was_ordered_is_told_from_what_happened() {
+        let started = Started::take("a.service", &state("active", "one", 0)).unwrap();
+        let by_order = |now: &UnitState| started.amiss(now).unwrap().by_order;
+        assert!(by_order(&state("active", "two", 0)));
+        assert!(!by_order(&state("active", "two", 1)));
+        let result = "success".to_owned();
+        let ended = UnitState { result, ..state("inactive", "one", 0) };
+        assert!(!by_order(&ended));
+        assert!(by_order(&UnitState { was_told_to_end: true, ..ended.clone() }));
+        let hung = UnitState { result: "watchdog".to_owned(), was_told_to_end: true, ..ended };
+        assert!(!by_order(&hung));
+    }
+
+    #[test]
+    fn units_of_which_none_stays_are_no_agent() {
+        let kind = |kind: &str| UnitState { kind: kind.to_owned(), ..UnitState::default() };
+        let (oneshot, simple) = (kind("oneshot"), kind("simple"));
+        let timer = UnitState::default();
+        let why = none_stays([("a.timer", &timer), ("a.service", &oneshot)].into_iter()).unwrap();
+        assert!(why.contains("a.service is Type=oneshot"), "{why}");
+        assert_eq!(none_stays([("a.service", &oneshot), ("b.service", &simple)].into_iter()), None);
+        assert_eq!(none_stays([("a.timer", &timer)].into_iter()), None);
     }
 
     #[test]

@@ -1,18 +1,21 @@
 //! Switching to a release, restarting its agent, and the way back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::failed_to;
 use protocol::{Code, Digest, Problem};
 
 use super::Engine;
 use crate::hooks::Hook;
-use crate::runner::{Instance, RunnerError, untaken_sockets};
+use crate::runner::{ExitReport, Instance, RunnerError, untaken_sockets};
 use crate::sys::checkpoint;
 use crate::sys::executable::Fault;
 use crate::transaction::Failure;
 use crate::transaction::machine::Direction;
 
+/// In so long systemd has told what became of a unit that does not answer any more.
+const UNITS_SAY: Duration = Duration::from_millis(500);
 /// Stands before what the program answered, behind what it printed.
 const ANSWER: &str = "its answer to the probe began:";
 
@@ -103,14 +106,18 @@ impl Engine {
     /// What was started could not be proven, for a reason that the operator is told with what
     /// the agent printed.
     pub(super) fn unproven(&mut self, detail: &str, instance: Option<&Instance>) -> Failure {
+        let exit = instance.and_then(|agent| agent.exit_of_units(UNITS_SAY, &self.app.handle));
         if self.journal.direction == Direction::Forward {
-            let exit = instance.and_then(Instance::exit);
-            self.evidence.agent_exit = exit.map(|exit| exit.describe());
+            self.evidence.agent_exit = exit.as_ref().map(ExitReport::describe);
         }
         let mut output = self.agent_output();
         let sockets = &self.app.settings.config.run.sockets;
         let untaken = instance.and_then(|agent| untaken_sockets(agent, sockets, &output));
-        let all = [Some(detail.to_owned()), untaken].into_iter().flatten().collect::<Vec<_>>();
+        let ordered = exit.filter(|exit| exit.by_order).map(|exit| exit.describe());
+        let by_order = ordered.is_some();
+        let ordered = ordered.filter(|how| !detail.contains(how));
+        let all =
+            [Some(detail.to_owned()), ordered, untaken].into_iter().flatten().collect::<Vec<_>>();
         // Where it is one short line, the detail has it.
         let answer = &self.evidence.answer;
         if answer.len() > 1 || answer.iter().any(|line| !detail.contains(line)) {
@@ -118,7 +125,8 @@ impl Engine {
             output.extend(answer.iter().cloned());
         }
         let problem = Problem::new(Code::RolledBack, all.join("; "));
-        Failure::release_problem(Problem { output, ..problem })
+        let problem = Problem { output, ..problem };
+        if by_order { Failure::host_problem(problem) } else { Failure::release_problem(problem) }
     }
 
     /// Whether the old agent still runs because it was never stopped.

@@ -42,7 +42,7 @@ pub struct RecordedState {
     /// Refused until a caller says otherwise, or it is proven.
     #[serde(default)]
     pub quarantined: bool,
-    /// The rescue unit came back from it: it has failed, though it was proven.
+    /// The rescue came back from it: it has failed, though it was proven.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rescued_from: bool,
     /// Of a release of the updater: it finds releases by their short names.
@@ -165,10 +165,12 @@ impl ReleaseStates {
         state.quarantined = state.proven_at.is_none();
     }
 
-    /// The rescue unit came back from it: it did not last, whatever was proven before.
+    /// The rescue came back from it: it did not last, whatever was proven before. It is not taken again.
     pub fn rescued_from(&mut self, digest: Digest, why: &str, now: OffsetDateTime) {
         self.failed(digest, why, now);
-        self.entry(digest, now).rescued_from = true;
+        let state = self.entry(digest, now);
+        state.rescued_from = true;
+        state.quarantined = true;
     }
 
     /// This release of the updater has said that it knows short names. Nothing is noted of one that is not
@@ -258,8 +260,9 @@ mod tests {
 
         states.rescued_from(DIGEST, "it kept dying", NOW);
         assert!(states.failed_here(&DIGEST) && !states.proven(&DIGEST));
+        assert!(states.quarantined(&DIGEST), "it would be taken again, and rescued from again");
         states.proved(DIGEST, NOW);
-        assert!(states.proven(&DIGEST));
+        assert!(states.proven(&DIGEST) && !states.quarantined(&DIGEST));
     }
 
     #[test]

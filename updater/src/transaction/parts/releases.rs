@@ -47,7 +47,7 @@ impl AppSettings {
     }
 
     /// How long the names of new releases are: short, unless an updater is kept here that knows only whole
-    /// ones. The rescue unit goes back to such a one without asking it, and it would find no release.
+    /// ones. The rescue goes back to such a one without asking it, and it would find no release.
     pub(in crate::transaction) fn name_length(&self) -> Result<NameLength, StateFileError> {
         let updaters = ReleaseStates::read(&self.updaters)?;
         let mut proven = updaters.iter().filter(|(_, state)| state.state() == ReleaseState::Proven);
