@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::files::{Death, Deaths};
 use super::parts::ProbeState;
-use super::{App, AppSettings, Failure, Unproven, UnprovenKind, try_lock};
+use super::{AgentProcess, App, AppSettings, Failure, Unproven, UnprovenKind, try_lock};
 use crate::probe::{Answer, Expectation, prove};
 use crate::release::Slot;
 use crate::runner::Instance;
@@ -198,7 +198,11 @@ impl App {
         if let Err(error) = state_file::write(&self.settings.files.deaths(), &deaths) {
             tracing::warn!(%app, "{app}: what the agent died of is not kept: {}", failed_to(&error));
         }
-        self.status.update(|status| status.deaths = Some(deaths));
+        // In one: who sees the death must not see the process that died as one that runs.
+        self.status.update(|status| {
+            status.deaths = Some(deaths);
+            status.agent = AgentProcess::Dead;
+        });
     }
 }
 
