@@ -1,21 +1,26 @@
 //! `swarm status`: what runs where, and whether it should.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use clap::Args;
 use control::fleet::{AppStatus, Fleet, HostStatus, MetCertificates, known, status};
 use control::rollout::{ReleaseNames, rollout_status};
 use engine::describe_rollout;
-use explain::{Exit, Failure, plain};
+use explain::{Exit, Failure, plain, span, when};
 use protocol::AgentState;
-use store::RolloutId;
+use store::{EventType, Events, RolloutId, Store, StoreError};
+use time::OffsetDateTime;
 
 use crate::cli::Context;
 use crate::cli::renew::announce;
 use crate::cli::runtime::block_on;
 use crate::cli::selection::{SelectionOrAll, warn_of_names};
-use crate::output::Table;
+use crate::cli::table_args::TableArgs;
+use crate::output::{Output, Table, Tone, wrapped};
+
+/// So many of a host's events are looked at for its last word.
+const LOOKED_AT: u32 = 50;
 
 /// The words of `swarm status`.
 #[derive(Debug, Args)]
@@ -23,6 +28,9 @@ pub struct StatusArgs {
     /// Which hosts.
     #[command(flatten)]
     pub selection: SelectionOrAll,
+    /// Which columns.
+    #[command(flatten)]
+    pub table: TableArgs,
 }
 
 /// Asks the hosts. Exits with 1 if one is not as it should be.
@@ -38,7 +46,17 @@ pub(super) fn run(arguments: &StatusArgs, context: &Context) -> Result<Exit, Fai
     if output.json() {
         output.document(&hosts);
     } else {
-        output.data(&text(&hosts, ReleaseNames::read(store)?, output.columns()));
+        let names = learned(ReleaseNames::read(store)?, &hosts);
+        let heard = |host: &HostStatus| last_heard(store, host);
+        let table = table(&hosts, &names, (context.now)());
+        output.data(&arguments.table.applied(table, output)?.render());
+        if arguments.table.is_for_programs() {
+            return Ok(exit(&hosts));
+        }
+        let notes = hosts.iter().map(|host| Ok(notes(host, heard(host)?)));
+        let notes = notes.collect::<Result<Vec<_>, StoreError>>()?.concat();
+        let gap = if notes.is_empty() { "" } else { "\n" };
+        output.data(&format!("{gap}{notes}\n{}", totals(&hosts, &names, output)));
         let open: BTreeSet<_> =
             hosts.iter().filter_map(|host| host.rollout.as_ref()).map(|held| held.id).collect();
         for id in open {
@@ -64,52 +82,174 @@ fn open_rollout(context: &Context, id: RolloutId) -> Result<String, Failure> {
     Ok(plain(&format!("rollout {} ({asked}): {stands}", id.short())))
 }
 
-fn text(hosts: &[HostStatus], mut names: ReleaseNames, columns: Option<usize>) -> String {
+/// What the hosts call the releases that they run.
+fn learned(mut names: ReleaseNames, hosts: &[HostStatus]) -> ReleaseNames {
     for active in hosts.iter().flat_map(|host| &host.apps).filter_map(|app| app.active.as_ref()) {
         names.learn(active.digest, active.version.as_deref());
     }
-    let headings = ["HOST", "APP", "STATE", "AGENT", "RUNS", "PREV", "SHOULD RUN", "UPDATER"];
-    // Without the updater's version, and then without the release before.
-    let mut table = Table::new(headings).within(columns).spare(&[7, 5]);
-    let mut notes = String::new();
-    for host in hosts {
-        if let Some(reason) = &host.held {
-            let _infallible = writeln!(notes, "{}: {}", host.host, plain(reason));
-        }
-        if let Some(reason) = &host.skipped {
-            table.row([host.host.as_str(), "", "skipped", "", "", "", "", ""]);
-            let _infallible = writeln!(notes, "{}: {reason}", host.host);
-        } else if let Some(error) = &host.error {
+    names
+}
+
+/// A row an app: hosts that are not as they should be first, then those that run the same together.
+fn table(hosts: &[HostStatus], names: &ReleaseNames, now: OffsetDateTime) -> Table {
+    let headings = [
+        "HOST",
+        "APP",
+        "STATE",
+        "AGENT",
+        "RUNS",
+        "PREV",
+        "SHOULD RUN",
+        "RESTARTS",
+        "AGE",
+        "UPDATER",
+    ];
+    let apps: BTreeSet<_> = hosts.iter().flat_map(|host| &host.apps).map(|app| &app.app).collect();
+    // Without the updater's version first; the app's name goes only where there is one.
+    // What should run goes where nothing else runs.
+    let drifts = hosts.iter().any(|host| !host.reachable || host.apps.iter().any(|app| app.drift));
+    let spare = [Some(9), Some(5), (apps.len() < 2).then_some(1), (!drifts).then_some(6)];
+    let spare: Vec<_> = spare.into_iter().flatten().chain([8, 7]).collect();
+    let mut table = Table::new(headings).spare(&spare);
+    let runs = |host: &HostStatus| {
+        let active = host.apps.first().and_then(|app| app.active.as_ref());
+        names.of(active.map(|active| &active.digest))
+    };
+    let mut sorted: Vec<_> = hosts.iter().collect();
+    sorted.sort_by_key(|host| (host.is_well(), host.skipped.is_some(), runs(host), &host.host));
+    for host in sorted {
+        let updater = updater(host, hosts);
+        if host.skipped.is_some() {
+            table.row([host.host.as_str(), "", "skipped", "", "", "", "", "", "", ""]);
+            table.tone(2, Tone::Faint);
+        } else if host.error.is_some() {
             let state = if host.reachable { "bad answer" } else { "unreachable" };
             let should: Vec<_> =
                 host.apps.iter().map(|app| names.of(app.desired.as_ref())).collect();
             let should = should.join(", ");
-            table.row([host.host.as_str(), "", state, "", "", "", &should, ""]);
-            let _infallible = writeln!(notes, "{}: {}", host.host, plain(error));
+            table.row([host.host.as_str(), "", state, "", "", "", &should, "", "", ""]);
+            table.tone(2, Tone::Bad);
         }
-        for warning in &host.warnings {
-            let _infallible = writeln!(notes, "{}: {}", host.host, plain(warning));
-        }
-        let updater = updater(host, hosts);
-        for app in &host.apps {
-            if host.reachable {
-                row(&mut table, host, app, &updater, &names);
-            }
-            if let Some(drift) = app.drift_words() {
-                let _infallible = writeln!(notes, "{} {}: {}", host.host, app.app, plain(&drift));
-            }
-            if app.is_stopped() {
-                let how = plain(&app.why_stopped());
-                let _infallible = writeln!(notes, "{} {}: {how}", host.host, app.app);
-            }
-            for complaint in app.complaints().into_iter().chain(app.survived()) {
-                let said = plain(&complaint);
-                let _infallible = writeln!(notes, "{} {}: {said}", host.host, app.app);
-            }
+        for app in host.apps.iter().filter(|_| host.reachable) {
+            row(&mut table, host, app, &updater, names, now);
         }
     }
-    let gap = if notes.is_empty() { "" } else { "\n" };
-    format!("{}{gap}{notes}", table.render())
+    table
+}
+
+fn row(
+    table: &mut Table,
+    host: &HostStatus,
+    app: &AppStatus,
+    updater: &str,
+    names: &ReleaseNames,
+    now: OffsetDateTime,
+) {
+    let desired = names.of(app.desired.as_ref());
+    let should = match (app.drift, &host.held) {
+        (true, None) => format!("{desired} (drift)"),
+        (true, Some(_)) => format!("{desired} (held)"),
+        (false, _) => desired,
+    };
+    let restarts = app.state.map(|_| app.died.as_ref().map_or(0, |death| death.times).to_string());
+    let age = |since: OffsetDateTime| {
+        let seconds = u64::try_from((now - since).whole_seconds()).unwrap_or(0);
+        if seconds < 60 { format!("{seconds} s") } else { span(seconds * 1000) }
+    };
+    table.row([
+        host.host.as_str(),
+        app.app.as_str(),
+        app.state.map_or("gone", |phase| phase.into_str()),
+        &app.agent.as_ref().map(agent_words).unwrap_or_default(),
+        &names.of(app.active.as_ref().map(|active| &active.digest)),
+        &names.of(app.prev.as_ref()),
+        &should,
+        &restarts.unwrap_or_default(),
+        &app.since.map(age).unwrap_or_default(),
+        updater,
+    ]);
+    table.tone(3, if app.healthy { Tone::Good } else { Tone::Bad });
+    let is_worn = app.died.is_some();
+    table.tone(7, if is_worn { Tone::Warning } else { Tone::Plain });
+    if app.drift {
+        table.tone(6, Tone::Warning);
+    }
+}
+
+/// What is to be said of a host, a line each.
+fn notes(host: &HostStatus, heard: Option<OffsetDateTime>) -> String {
+    let mut lines = Vec::new();
+    lines.extend(host.held.clone());
+    lines.extend(host.skipped.clone().or_else(|| host.error.clone()));
+    if let Some(heard) = heard {
+        lines.push(format!("it was last heard of {}", when(heard)));
+    }
+    lines.extend(host.warnings.iter().cloned());
+    let mut text = String::new();
+    let mut line = |of: &str, said: &str| {
+        let _infallible = writeln!(text, "{of}: {}", plain(said));
+    };
+    for said in &lines {
+        line(host.host.as_str(), said);
+    }
+    for app in &host.apps {
+        let of = format!("{} {}", host.host, app.app);
+        let stopped = app.is_stopped().then(|| app.why_stopped());
+        let complaints = app.complaints().into_iter().chain(app.survived());
+        for said in app.drift_words().into_iter().chain(stopped).chain(complaints) {
+            line(&of, &said);
+        }
+    }
+    text
+}
+
+/// When a host that does not answer last answered something that was kept.
+fn last_heard(store: &Store, host: &HostStatus) -> Result<Option<OffsetDateTime>, StoreError> {
+    if host.reachable || host.skipped.is_some() {
+        return Ok(None);
+    }
+    let events = store.events(Events::Host(&host.host), LOOKED_AT)?;
+    let is_its_word = |kind: &EventType| {
+        matches!(kind, EventType::HostPhase | EventType::HostUpdated | EventType::HostRolledBack)
+    };
+    Ok(events.iter().rfind(|event| is_its_word(&event.kind)).map(|event| event.time))
+}
+
+/// How many hosts run what, and which ones are not as they should be.
+fn totals(hosts: &[HostStatus], names: &ReleaseNames, output: &Output) -> String {
+    let mut runs: BTreeMap<_, usize> = BTreeMap::new();
+    for app in hosts.iter().filter(|host| host.reachable).flat_map(|host| &host.apps) {
+        let release = names.of(app.active.as_ref().map(|active| &active.digest));
+        *runs.entry((&app.app, release)).or_default() += 1;
+    }
+    let apps: BTreeSet<_> = runs.keys().map(|(app, _)| *app).collect();
+    let counted = runs.iter().map(|((app, release), count)| {
+        let run = if *count == 1 { "runs" } else { "run" };
+        let release = if release.is_empty() { "nothing" } else { release };
+        let app = if apps.len() > 1 { format!(" as {app}") } else { String::new() };
+        format!("{count} {run} {release}{app}")
+    });
+    let silent = hosts.iter().filter(|host| !host.reachable && host.skipped.is_none()).count();
+    let skipped = hosts.iter().filter(|host| host.skipped.is_some()).count();
+    let others = [(silent, "unreachable"), (skipped, "skipped")];
+    let others = others.iter().filter(|(count, _)| *count > 0);
+    let others = others.map(|(count, word)| format!("{count} {word}"));
+    let counted: Vec<_> = counted.chain(others).collect();
+    let plural = if hosts.len() == 1 { "host" } else { "hosts" };
+    let all = plain(&format!("{} {plural}: {}", hosts.len(), counted.join(", ")));
+    let bad: Vec<_> =
+        hosts.iter().filter(|host| !host.is_well()).map(|host| host.host.as_str()).collect();
+    let lines =
+        [(Tone::Plain, all), (Tone::Bad, format!("not as they should be: {}", bad.join(", ")))];
+    let lines = lines.iter().take(if bad.is_empty() { 1 } else { 2 });
+    let columns = output.columns();
+    lines
+        .flat_map(|(tone, line)| {
+            let parts =
+                columns.map_or_else(|| vec![line.clone()], |columns| wrapped(line, columns));
+            parts.into_iter().map(|part| format!("{}\n", output.style().paint(*tone, &part)))
+        })
+        .collect()
 }
 
 /// The updater's version, and its digest where other hosts run another one of the same version.
@@ -129,25 +269,6 @@ fn agent_words(agent: &AgentState) -> String {
         AgentState::NoProcess => "no process".to_owned(),
         agent => agent.to_string(),
     }
-}
-
-fn row(table: &mut Table, host: &HostStatus, app: &AppStatus, updater: &str, names: &ReleaseNames) {
-    let desired = names.of(app.desired.as_ref());
-    let should = match (app.drift, &host.held) {
-        (true, None) => format!("{desired} (drift)"),
-        (true, Some(_)) => format!("{desired} (held)"),
-        (false, _) => desired,
-    };
-    table.row([
-        host.host.as_str(),
-        app.app.as_str(),
-        app.state.map_or("gone", |phase| phase.into_str()),
-        &app.agent.as_ref().map(agent_words).unwrap_or_default(),
-        &names.of(app.active.as_ref().map(|active| &active.digest)),
-        &names.of(app.prev.as_ref()),
-        &should,
-        updater,
-    ]);
 }
 
 #[cfg(test)]
@@ -171,11 +292,7 @@ mod tests {
         let broken = status(Some("failed to ask this host: swarm itself failed"));
         assert_eq!(exit(&[status(None)]), Exit::Success);
         assert_eq!(exit(&[status(None), broken.clone()]), Exit::Failed);
-        let shown = text(&[broken], ReleaseNames::default(), None);
-        assert!(
-            shown.contains("\nweb-1: failed to ask this host: swarm itself failed\n"),
-            "{shown}"
-        );
+        assert_eq!(notes(&broken, None), "web-1: failed to ask this host: swarm itself failed\n");
     }
 
     #[test]
