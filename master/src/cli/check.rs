@@ -178,6 +178,10 @@ mod tests {
         ];
         assert_eq!(hosts.each_ref().map(|host| host.fine), [true, false, false, false, true]);
         insta::assert_snapshot!(format!("{}{}", table(&hosts).render(), totals(&hosts)));
+        for columns in [40, 80, 120, 220] {
+            let text = table(&hosts).within(Some(columns)).render();
+            insta::assert_snapshot!(format!("check_{columns}"), text);
+        }
         let narrow = table(&hosts).within(Some(80)).render();
         assert!(narrow.lines().all(|line| line.len() <= 80), "{narrow}");
     }

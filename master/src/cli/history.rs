@@ -158,5 +158,9 @@ mod tests {
         let text = table(&past, &ReleaseNames::default()).within(Some(80)).render();
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         insta::assert_snapshot!(text);
+        for columns in [40, 120, 220] {
+            let text = table(&past, &ReleaseNames::default()).within(Some(columns)).render();
+            insta::assert_snapshot!(format!("history_{columns}"), text);
+        }
     }
 }

@@ -1,14 +1,12 @@
 //! `swarm status`: what runs where, and whether it should.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
 
 use clap::Args;
-use control::fleet::{AppStatus, Fleet, HostStatus, MetCertificates, known, status};
+use control::fleet::{Fleet, HostStatus, MetCertificates, known, status};
 use control::rollout::{ReleaseNames, rollout_status};
 use engine::describe_rollout;
-use explain::{Exit, Failure, plain, span, when};
-use protocol::AgentState;
+use explain::{Exit, Failure, plain};
 use store::{EventType, Events, RolloutId, Store, StoreError};
 use time::OffsetDateTime;
 
@@ -16,8 +14,8 @@ use crate::cli::Context;
 use crate::cli::renew::announce;
 use crate::cli::runtime::block_on;
 use crate::cli::selection::{SelectionOrAll, warn_of_names};
+use crate::cli::status_view::{learned, notes, table, totals};
 use crate::cli::table_args::TableArgs;
-use crate::output::{Output, Table, Tone, wrapped};
 
 /// So many of a host's events are looked at for its last word.
 const LOOKED_AT: u32 = 50;
@@ -56,7 +54,8 @@ pub(super) fn run(arguments: &StatusArgs, context: &Context) -> Result<Exit, Fai
         let notes = hosts.iter().map(|host| Ok(notes(host, heard(host)?)));
         let notes = notes.collect::<Result<Vec<_>, StoreError>>()?.concat();
         let gap = if notes.is_empty() { "" } else { "\n" };
-        output.data(&format!("{gap}{notes}\n{}", totals(&hosts, &names, output)));
+        let totals = totals(&hosts, &names, output.columns(), output.style());
+        output.data(&format!("{gap}{notes}\n{totals}"));
         let open: BTreeSet<_> =
             hosts.iter().filter_map(|host| host.rollout.as_ref()).map(|held| held.id).collect();
         for id in open {
@@ -82,127 +81,6 @@ fn open_rollout(context: &Context, id: RolloutId) -> Result<String, Failure> {
     Ok(plain(&format!("rollout {} ({asked}): {stands}", id.short())))
 }
 
-/// What the hosts call the releases that they run.
-fn learned(mut names: ReleaseNames, hosts: &[HostStatus]) -> ReleaseNames {
-    for active in hosts.iter().flat_map(|host| &host.apps).filter_map(|app| app.active.as_ref()) {
-        names.learn(active.digest, active.version.as_deref());
-    }
-    names
-}
-
-/// A row an app: hosts that are not as they should be first, then those that run the same together.
-fn table(hosts: &[HostStatus], names: &ReleaseNames, now: OffsetDateTime) -> Table {
-    let headings = [
-        "HOST",
-        "APP",
-        "STATE",
-        "AGENT",
-        "RUNS",
-        "PREV",
-        "SHOULD RUN",
-        "RESTARTS",
-        "AGE",
-        "UPDATER",
-    ];
-    let apps: BTreeSet<_> = hosts.iter().flat_map(|host| &host.apps).map(|app| &app.app).collect();
-    // Without the updater's version first; the app's name goes only where there is one.
-    // What should run goes where nothing else runs.
-    let drifts = hosts.iter().any(|host| !host.reachable || host.apps.iter().any(|app| app.drift));
-    let spare = [Some(9), Some(5), (apps.len() < 2).then_some(1), (!drifts).then_some(6)];
-    let spare: Vec<_> = spare.into_iter().flatten().chain([8, 7]).collect();
-    let mut table = Table::new(headings).spare(&spare);
-    let runs = |host: &HostStatus| {
-        let active = host.apps.first().and_then(|app| app.active.as_ref());
-        names.of(active.map(|active| &active.digest))
-    };
-    let mut sorted: Vec<_> = hosts.iter().collect();
-    sorted.sort_by_key(|host| (host.is_well(), host.skipped.is_some(), runs(host), &host.host));
-    for host in sorted {
-        let updater = updater(host, hosts);
-        if host.skipped.is_some() {
-            table.row([host.host.as_str(), "", "skipped", "", "", "", "", "", "", ""]);
-            table.tone(2, Tone::Faint);
-        } else if host.error.is_some() {
-            let state = if host.reachable { "bad answer" } else { "unreachable" };
-            let should: Vec<_> =
-                host.apps.iter().map(|app| names.of(app.desired.as_ref())).collect();
-            let should = should.join(", ");
-            table.row([host.host.as_str(), "", state, "", "", "", &should, "", "", ""]);
-            table.tone(2, Tone::Bad);
-        }
-        for app in host.apps.iter().filter(|_| host.reachable) {
-            row(&mut table, host, app, &updater, names, now);
-        }
-    }
-    table
-}
-
-fn row(
-    table: &mut Table,
-    host: &HostStatus,
-    app: &AppStatus,
-    updater: &str,
-    names: &ReleaseNames,
-    now: OffsetDateTime,
-) {
-    let desired = names.of(app.desired.as_ref());
-    let should = match (app.drift, &host.held) {
-        (true, None) => format!("{desired} (drift)"),
-        (true, Some(_)) => format!("{desired} (held)"),
-        (false, _) => desired,
-    };
-    let restarts = app.state.map(|_| app.died.as_ref().map_or(0, |death| death.times).to_string());
-    let age = |since: OffsetDateTime| {
-        let seconds = u64::try_from((now - since).whole_seconds()).unwrap_or(0);
-        if seconds < 60 { format!("{seconds} s") } else { span(seconds * 1000) }
-    };
-    table.row([
-        host.host.as_str(),
-        app.app.as_str(),
-        app.state.map_or("gone", |phase| phase.into_str()),
-        &app.agent.as_ref().map(agent_words).unwrap_or_default(),
-        &names.of(app.active.as_ref().map(|active| &active.digest)),
-        &names.of(app.prev.as_ref()),
-        &should,
-        &restarts.unwrap_or_default(),
-        &app.since.map(age).unwrap_or_default(),
-        updater,
-    ]);
-    table.tone(3, if app.healthy { Tone::Good } else { Tone::Bad });
-    let is_worn = app.died.is_some();
-    table.tone(7, if is_worn { Tone::Warning } else { Tone::Plain });
-    if app.drift {
-        table.tone(6, Tone::Warning);
-    }
-}
-
-/// What is to be said of a host, a line each.
-fn notes(host: &HostStatus, heard: Option<OffsetDateTime>) -> String {
-    let mut lines = Vec::new();
-    lines.extend(host.held.clone());
-    lines.extend(host.skipped.clone().or_else(|| host.error.clone()));
-    if let Some(heard) = heard {
-        lines.push(format!("it was last heard of {}", when(heard)));
-    }
-    lines.extend(host.warnings.iter().cloned());
-    let mut text = String::new();
-    let mut line = |of: &str, said: &str| {
-        let _infallible = writeln!(text, "{of}: {}", plain(said));
-    };
-    for said in &lines {
-        line(host.host.as_str(), said);
-    }
-    for app in &host.apps {
-        let of = format!("{} {}", host.host, app.app);
-        let stopped = app.is_stopped().then(|| app.why_stopped());
-        let complaints = app.complaints().into_iter().chain(app.survived());
-        for said in app.drift_words().into_iter().chain(stopped).chain(complaints) {
-            line(&of, &said);
-        }
-    }
-    text
-}
-
 /// When a host that does not answer last answered something that was kept.
 fn last_heard(store: &Store, host: &HostStatus) -> Result<Option<OffsetDateTime>, StoreError> {
     if host.reachable || host.skipped.is_some() {
@@ -213,62 +91,6 @@ fn last_heard(store: &Store, host: &HostStatus) -> Result<Option<OffsetDateTime>
         matches!(kind, EventType::HostPhase | EventType::HostUpdated | EventType::HostRolledBack)
     };
     Ok(events.iter().rfind(|event| is_its_word(&event.kind)).map(|event| event.time))
-}
-
-/// How many hosts run what, and which ones are not as they should be.
-fn totals(hosts: &[HostStatus], names: &ReleaseNames, output: &Output) -> String {
-    let mut runs: BTreeMap<_, usize> = BTreeMap::new();
-    for app in hosts.iter().filter(|host| host.reachable).flat_map(|host| &host.apps) {
-        let release = names.of(app.active.as_ref().map(|active| &active.digest));
-        *runs.entry((&app.app, release)).or_default() += 1;
-    }
-    let apps: BTreeSet<_> = runs.keys().map(|(app, _)| *app).collect();
-    let counted = runs.iter().map(|((app, release), count)| {
-        let run = if *count == 1 { "runs" } else { "run" };
-        let release = if release.is_empty() { "nothing" } else { release };
-        let app = if apps.len() > 1 { format!(" as {app}") } else { String::new() };
-        format!("{count} {run} {release}{app}")
-    });
-    let silent = hosts.iter().filter(|host| !host.reachable && host.skipped.is_none()).count();
-    let skipped = hosts.iter().filter(|host| host.skipped.is_some()).count();
-    let others = [(silent, "unreachable"), (skipped, "skipped")];
-    let others = others.iter().filter(|(count, _)| *count > 0);
-    let others = others.map(|(count, word)| format!("{count} {word}"));
-    let counted: Vec<_> = counted.chain(others).collect();
-    let plural = if hosts.len() == 1 { "host" } else { "hosts" };
-    let all = plain(&format!("{} {plural}: {}", hosts.len(), counted.join(", ")));
-    let bad: Vec<_> =
-        hosts.iter().filter(|host| !host.is_well()).map(|host| host.host.as_str()).collect();
-    let lines =
-        [(Tone::Plain, all), (Tone::Bad, format!("not as they should be: {}", bad.join(", ")))];
-    let lines = lines.iter().take(if bad.is_empty() { 1 } else { 2 });
-    let columns = output.columns();
-    lines
-        .flat_map(|(tone, line)| {
-            let parts =
-                columns.map_or_else(|| vec![line.clone()], |columns| wrapped(line, columns));
-            parts.into_iter().map(|part| format!("{}\n", output.style().paint(*tone, &part)))
-        })
-        .collect()
-}
-
-/// The updater's version, and its digest where other hosts run another one of the same version.
-fn updater(host: &HostStatus, hosts: &[HostStatus]) -> String {
-    let version = host.updater_version.clone().unwrap_or_default();
-    let same = |other: &&HostStatus| other.updater_version == host.updater_version;
-    let differs =
-        hosts.iter().filter(same).any(|other| other.updater_digest != host.updater_digest);
-    match host.updater_digest {
-        Some(digest) if differs => format!("{version} ({})", digest.short()),
-        _ => version,
-    }
-}
-
-fn agent_words(agent: &AgentState) -> String {
-    match agent {
-        AgentState::NoProcess => "no process".to_owned(),
-        agent => agent.to_string(),
-    }
 }
 
 #[cfg(test)]
@@ -291,26 +113,6 @@ mod tests {
         };
         let broken = status(Some("failed to ask this host: swarm itself failed"));
         assert_eq!(exit(&[status(None)]), Exit::Success);
-        assert_eq!(exit(&[status(None), broken.clone()]), Exit::Failed);
-        assert_eq!(notes(&broken, None), "web-1: failed to ask this host: swarm itself failed\n");
-    }
-
-    #[test]
-    fn an_updater_is_told_from_another_of_its_version() {
-        let status = |name: &str, version: &str, digest: u8| HostStatus {
-            host: name.parse().unwrap(),
-            skipped: None,
-            reachable: true,
-            error: None,
-            updater_version: Some(version.to_owned()),
-            updater_digest: Some(protocol::Digest::from_bytes([digest; 32])),
-            held: None,
-            warnings: Vec::new(),
-            rollout: None,
-            apps: Vec::new(),
-        };
-        let hosts = [status("a", "1.0", 1), status("b", "1.0", 2), status("c", "1.1", 3)];
-        let shown = hosts.each_ref().map(|host| updater(host, &hosts));
-        assert_eq!(shown, ["1.0 (01010101)", "1.0 (02020202)", "1.1"]);
+        assert_eq!(exit(&[status(None), broken]), Exit::Failed);
     }
 }

@@ -80,3 +80,26 @@ fn text(answer: &Why, columns: Option<usize>) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_a_few_lines_on_a_screen_and_one_in_a_pipe() {
+        let answer = Why {
+            host: "web-1".parse().unwrap(),
+            app: Some("agent".parse().unwrap()),
+            line:
+                "idle, waits for nothing; runs 1.7.0 (9f86d081), and should run 1.8.0 (60303ae2): \
+                   missed in 3f9a61c2, rolled_back; last update, 2 min ago: rolled_back: the agent \
+                   exited with status 3"
+                    .to_owned(),
+            output: vec!["Traceback:".to_owned(), "\u{1b}[31mboom".to_owned()],
+        };
+        for columns in [40, 80, 120, 220] {
+            insta::assert_snapshot!(format!("why_{columns}"), text(&answer, Some(columns)));
+        }
+        assert_eq!(text(&answer, None).lines().count(), 3);
+    }
+}
