@@ -125,7 +125,7 @@ mod tests {
         let (stream, mut fed) = (Stream::default(), 0);
         let mut show = |stream: &Stream, terminal: &mut vt100::Parser| {
             let text = stream.text();
-            terminal.process(text[fed..].as_bytes());
+            terminal.process(&text.as_bytes()[fed..]);
             fed = text.len();
         };
         let lines =
