@@ -51,7 +51,7 @@ pub(super) fn run(arguments: &StatusArgs, context: &Context) -> Result<Exit, Fai
         if arguments.table.is_for_programs() {
             return Ok(exit(&hosts));
         }
-        let notes = hosts.iter().map(|host| Ok(notes(host, heard(host)?)));
+        let notes = hosts.iter().map(|host| Ok(notes(host, heard(host)?, output.columns())));
         let notes = notes.collect::<Result<Vec<_>, StoreError>>()?.concat();
         let gap = if notes.is_empty() { "" } else { "\n" };
         let totals = totals(&hosts, &names, output.columns(), output.style());

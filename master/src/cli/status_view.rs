@@ -9,7 +9,12 @@ use explain::{plain, span, when};
 use protocol::AgentState;
 use time::OffsetDateTime;
 
-use crate::output::{Style, Table, Tone, wrapped};
+use crate::output::{Style, Table, Tone, hanging, wrapped};
+
+/// So many hosts that are not as they should be are named in the totals.
+const NAMED: usize = 10;
+/// A note goes on so far to the right below its first line.
+const BELOW: usize = 2;
 
 /// What the hosts call the releases that they run.
 pub(super) fn learned(mut names: ReleaseNames, hosts: &[HostStatus]) -> ReleaseNames {
@@ -105,8 +110,12 @@ fn row(
     }
 }
 
-/// What is to be said of a host, a line each.
-pub(super) fn notes(host: &HostStatus, heard: Option<OffsetDateTime>) -> String {
+/// What is to be said of a host, a line each; on a screen, what is longer goes on below, to the right.
+pub(super) fn notes(
+    host: &HostStatus,
+    heard: Option<OffsetDateTime>,
+    columns: Option<usize>,
+) -> String {
     let mut lines = Vec::new();
     lines.extend(host.held.clone());
     lines.extend(host.skipped.clone().or_else(|| host.error.clone()));
@@ -116,7 +125,9 @@ pub(super) fn notes(host: &HostStatus, heard: Option<OffsetDateTime>) -> String 
     lines.extend(host.warnings.iter().cloned());
     let mut text = String::new();
     let mut line = |of: &str, said: &str| {
-        let _infallible = writeln!(text, "{of}: {}", plain(said));
+        let line = format!("{of}: {}", plain(said));
+        let line = columns.map_or_else(|| line.clone(), |columns| hanging(&line, columns, BELOW));
+        let _infallible = writeln!(text, "{line}");
     };
     for said in &lines {
         line(host.host.as_str(), said);
@@ -161,16 +172,27 @@ pub(super) fn totals(
     let all = plain(&format!("{} {plural}: {}", hosts.len(), counted.join(", ")));
     let bad: Vec<_> =
         hosts.iter().filter(|host| !host.is_well()).map(|host| host.host.as_str()).collect();
-    let lines =
-        [(Tone::Plain, all), (Tone::Bad, format!("not as they should be: {}", bad.join(", ")))];
-    let lines = lines.iter().take(if bad.is_empty() { 1 } else { 2 });
-    lines
-        .flat_map(|(tone, line)| {
-            let parts =
-                columns.map_or_else(|| vec![line.clone()], |columns| wrapped(line, columns));
-            parts.into_iter().map(|part| format!("{}\n", style.paint(*tone, &part)))
-        })
-        .collect()
+    let mut text = fitted(&all, Tone::Plain, columns, style);
+    if !bad.is_empty() {
+        text.push_str(&fitted(&not_well(&bad), Tone::Bad, columns, style));
+    }
+    text
+}
+
+/// `3 are not as they should be: web-1, web-2, web-3`
+fn not_well(bad: &[&str]) -> String {
+    let shown = bad.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    let more = bad.len().saturating_sub(NAMED);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    match bad.len() {
+        1 => format!("1 is not as it should be: {shown}"),
+        count => format!("{count} are not as they should be: {shown}{more}"),
+    }
+}
+
+fn fitted(line: &str, tone: Tone, columns: Option<usize>, style: Style) -> String {
+    let parts = columns.map_or_else(|| vec![line.to_owned()], |columns| wrapped(line, columns));
+    parts.iter().flat_map(|part| [style.paint(tone, part), "\n".to_owned()]).collect()
 }
 
 /// The updater's version, and its digest where other hosts run another one of the same version.

@@ -185,6 +185,8 @@ fn what_runs_where_and_what_was_done_can_be_asked() -> Result<()> {
                 shown = shown.replace(&port.to_string(), "PORT");
             }
         }
+        // How long it has run is some seconds.
+        let shown = regex::Regex::new(r"\b\d+ s\b")?.replace_all(&shown, "DURATION").into_owned();
         told.push(wording(&format!("{command}:\n{shown}")));
         let json: Value = fleet
             .swarm(["--json", command].iter().chain(all))?

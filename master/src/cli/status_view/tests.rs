@@ -98,7 +98,7 @@ fn screen(hosts: &[HostStatus], columns: Option<usize>) -> String {
     let names = learned(ReleaseNames::default(), hosts);
     let table = table(hosts, &names, at(NOW)).within(columns).render();
     let heard = |host: &HostStatus| (!host.reachable).then(|| at(NOW - 400));
-    let notes: String = hosts.iter().map(|host| notes(host, heard(host))).collect();
+    let notes: String = hosts.iter().map(|host| notes(host, heard(host), columns)).collect();
     let totals = totals(hosts, &names, columns, Style::default());
     format!("{table}\n{notes}\n{totals}")
 }
@@ -111,7 +111,7 @@ fn what_is_wrong_comes_first_and_the_totals_last_at_every_width() {
     }
     let piped = screen(&fleet(), None);
     assert!(piped.ends_with(
-        "not as they should be: web-3.fra.example.org, web-4.fra.example.org, web-5.fra.example.org\n"
+        "3 are not as they should be: web-3.fra.example.org, web-4.fra.example.org, web-5.fra.example.org\n"
     ));
 }
 
@@ -129,7 +129,7 @@ fn a_host_of_which_nothing_is_known_says_why() {
         apps: Vec::new(),
         ..host("web-1", app(1, 1))
     };
-    assert_eq!(notes(&broken, None), "web-1: failed to ask this host: swarm itself failed\n");
+    assert_eq!(notes(&broken, None, None), "web-1: failed to ask this host: swarm itself failed\n");
 }
 
 #[test]
