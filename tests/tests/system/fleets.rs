@@ -176,6 +176,8 @@ fn what_runs_where_and_what_was_done_can_be_asked() -> Result<()> {
     let digest = release.as_str().context("a digest")?;
     let short = &digest["sha256:".len().."sha256:".len() + 8];
     let mut told = Vec::new();
+    // How long each has run is some seconds.
+    let seconds = regex::Regex::new(r"\b\d+(\.\d)? s\b")?;
     for command in ["status", "list", "check", "history"] {
         let all: &[&str] = if ["status", "check"].contains(&command) { &["--all"] } else { &[] };
         let output = fleet.swarm(std::iter::once(&command).chain(all))?.good()?;
@@ -185,8 +187,7 @@ fn what_runs_where_and_what_was_done_can_be_asked() -> Result<()> {
                 shown = shown.replace(&port.to_string(), "PORT");
             }
         }
-        // How long it has run is some seconds.
-        let shown = regex::Regex::new(r"\b\d+ s\b")?.replace_all(&shown, "DURATION").into_owned();
+        let shown = seconds.replace_all(&shown, "DURATION");
         told.push(wording(&format!("{command}:\n{shown}")));
         let json: Value = fleet
             .swarm(["--json", command].iter().chain(all))?
