@@ -23,6 +23,7 @@ mod booted_service;
 mod booted_sockets;
 mod booted_story;
 mod booted_strangers;
+mod booted_unit_changes;
 mod booted_units;
 mod build_caches;
 mod builds;

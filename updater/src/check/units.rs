@@ -214,7 +214,10 @@ fn unit_finding(key: &str, app: &AppConfig, unit: &str, state: &UnitState) -> Op
     let why = state.unusable()?;
     let text = format!("{unit} {why}");
     if state.load != Load::Masked && app.run.unit_files.iter().any(|shipped| shipped == unit) {
-        return Some(Finding::note(key, text).hint("a release may ship it"));
+        return Some(Finding::note(
+            key,
+            format!("{text}, and is started for releases that ship it"),
+        ));
     }
     let hint = match state.load {
         Load::Masked => format!("run: systemctl unmask {unit}"),
