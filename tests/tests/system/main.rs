@@ -50,6 +50,7 @@ mod invariants;
 mod legitimate_archives;
 mod local;
 mod logs;
+mod lost_releases;
 mod migrations;
 mod operator;
 mod orders;

@@ -53,6 +53,8 @@ struct SeenOnDisk {
     unproven: Option<UnprovenKind>,
     warnings: Vec<String>,
     start_refused: Option<String>,
+    /// What its history knows and its directory does not have.
+    lost: Option<String>,
 }
 
 impl SeenOnDisk {
@@ -174,7 +176,11 @@ impl App {
             .as_ref()
             .and_then(|active| settings.refuse_foreign_data(&active.digest).err())
             .map(|failure| failure.problem.detail);
-        SeenOnDisk { active, slots, last: history.pop(), deaths, unproven, warnings, start_refused }
+        // Of the updater's own the package's program is what runs where there is none.
+        let has_none = active.is_none() && self.self_update.is_none();
+        let lost = has_none.then(|| settings.lost_release().ok().flatten()).flatten();
+        let latest = history.pop();
+        SeenOnDisk { active, slots, last: latest, deaths, unproven, warnings, start_refused, lost }
     }
 
     /// What the last transaction that touched the app left, if it proved nothing. An updater that did not
@@ -216,6 +222,7 @@ impl App {
             status.unproven = seen.unproven;
             status.warnings = seen.warnings;
             status.start_refused = seen.start_refused;
+            status.lost = seen.lost;
             status.agent = agent;
         });
     }

@@ -39,6 +39,7 @@ pub use operate::Operation;
 pub use order::{Order, Target};
 pub use parts::{
     AgentControl, AgentProcess, AppError, AppSettings, KeptError, ProbeState, Status, StatusBoard,
+    lost_release,
 };
 pub use recovery::Recovery;
 pub use rescue::rescue_warning;

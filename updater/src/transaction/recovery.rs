@@ -126,6 +126,7 @@ impl App {
             self.status.update(|status| status.blocked = None);
             return Ok(Recovery::Idle);
         };
+        settings.refuse_lost_store(&journal)?;
         let active = settings.layout.slot(Slot::Active)?;
         if journal.outcome.is_none() {
             self.status.update(|status| status.blocked = None);
