@@ -15,6 +15,7 @@ mod booted_handover;
 mod booted_hooks;
 mod booted_hosts;
 mod booted_journal;
+mod booted_network;
 mod booted_package;
 mod booted_power;
 mod booted_rescue;
