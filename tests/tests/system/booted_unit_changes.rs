@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result, ensure};
 use fleet_tests::booted::{BootedFleet, Debian, Member};
-use fleet_tests::{Behaviour, Packing, Release, Setup, Tree, on_each_debian};
-use protocol::{Code, Status};
+use fleet_tests::{Behaviour, LONG, Packing, Release, Setup, Tree, eventually, on_each_debian};
+use protocol::{AgentState, AppHealth, Code, Status};
 
 const AGENT: &str = "[Service]\nUser=daemon\nEnvironment=AGENT_LISTEN=0.0.0.0:8765\n\
     WorkingDirectory=/opt/agent/current\nExecStart=/opt/agent/current/bin/agent\n";
@@ -68,7 +68,26 @@ fn a_release_adds_units_and_drops_them_both_ways(debian: Debian) -> Result<()> {
     let problem = host.push(&four)?.problem()?;
     assert_eq!(problem.code, Code::RolledBack, "{problem:?}\n{}", host.journals());
     host.runs(&one.digest)?;
-    are(host, &added, "not-found", "inactive")
+    are(host, &added, "not-found", "inactive")?;
+    what_others_start_is_told(host)
+}
+
+/// An agent that an operator stopped and an administrator started runs, and is not told as stopped.
+fn what_others_start_is_told(host: &Member) -> Result<()> {
+    let told = |app: &AppHealth| app.warnings.iter().any(|text| text.contains("was stopped"));
+    host.machine.ask("updater stop && systemctl start agent")?;
+    let pid = host.machine.show("agent.service", "MainPID")?;
+    let app = eventually("what runs to be told", LONG, || {
+        host.app().ok().filter(|app| app.agent == AgentState::Running)
+    })
+    .with_context(|| host.journals())?;
+    ensure!(told(&app) && app.pid.map(|pid| pid.to_string()) == Some(pid), "{app:?}");
+    host.machine.ask("updater stop")?;
+    are(host, &["agent.service"], "loaded", "inactive")?;
+    host.machine.ask("systemctl start agent && updater start")?;
+    let app = host.app()?;
+    ensure!(app.agent == AgentState::Running && !told(&app), "{app:?}\n{}", host.journals());
+    Ok(())
 }
 
 /// A release with these units, whose agent crashes with these words, if there are any.

@@ -20,6 +20,10 @@ use crate::runner::RunnerResources;
 use crate::self_update::{OwnExecutable, Takeover};
 use crate::sys::{SpareThread, wall_clock};
 
+/// The warning where an agent runs that was stopped.
+const STARTED_BY_OTHERS: &str = "the agent runs though it was stopped: something else than the updater has \
+    started it; `updater stop` stops it, `updater start` takes it over";
+
 pub struct App {
     pub settings: Arc<AppSettings>,
     pub status: StatusBoard,
@@ -115,8 +119,11 @@ impl App {
 
     /// Reads again what `/health` tells: from the disk, and whether the agent runs.
     pub fn refresh(&self) {
-        let seen = self.look_at_disk();
+        let mut seen = self.look_at_disk();
         let agent = self.agent.state(seen.digest(), seen.deaths.as_ref(), wall_clock());
+        if matches!(agent, AgentProcess::Running(_)) && self.agent.instance().is_none() {
+            seen.warnings.push(STARTED_BY_OTHERS.to_owned());
+        }
         let port_taken = self.port_taken(agent, seen.unproven);
         self.show(seen, agent);
         self.status.update(|status| status.port_taken = port_taken);

@@ -109,6 +109,13 @@ impl Control {
         Ok(self.bus.ask(move |systemd| async move { systemd.states(units).await })?)
     }
 
+    /// The main process of the first of these units that is up and has one.
+    pub(super) fn main_process(&self, units: &[String]) -> Option<u32> {
+        let states = self.states(units).ok()?;
+        let mut up = states.into_iter().filter(|(_, state)| state.is_active());
+        up.find_map(|(_, state)| Some(state.main_pid).filter(|pid| *pid != 0))
+    }
+
     /// Starts units of a release, one after the other, and takes them for the agent of a place. What
     /// `record` says of them is written there.
     pub(super) fn start(

@@ -166,6 +166,10 @@ impl Runner for HandoverUnitsRunner {
         self.serving.read().ok().flatten().as_ref().is_some_and(is_of_this_boot)
     }
 
+    fn started_by_others(&self) -> Option<u32> {
+        self.control.main_process(&self.units(&TemplateInstance::BOTH))
+    }
+
     fn read_output(&self, instance: &Instance, on_line: &mut dyn FnMut(&str)) {
         self.control.read_output(&instance.units(), instance.started_at(), on_line);
     }

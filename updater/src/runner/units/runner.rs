@@ -147,6 +147,10 @@ impl Runner for UnitsRunner {
         ))
     }
 
+    fn started_by_others(&self) -> Option<u32> {
+        self.control.main_process(&self.all_units().ok()?)
+    }
+
     fn read_output(&self, instance: &Instance, on_line: &mut dyn FnMut(&str)) {
         self.control.read_output(&instance.units(), instance.started_at(), on_line);
     }
