@@ -13,10 +13,11 @@ use crate::systemd::{
 };
 
 use super::account::Account;
+use super::low_ports;
 use crate::sys::control_group::ControlGroupError;
 
 /// As packages and `make install` name it.
-const OWN_SERVICE: &str = "updater.service";
+pub(super) const OWN_SERVICE: &str = "updater.service";
 /// The system call that sockets of a running agent are taken with.
 const TAKING: &str = "pidfd_getfd";
 
@@ -34,8 +35,10 @@ pub(super) fn check(
             RunnerKind::Process if systemd.has_bus() => {
                 check_made_units(name, app, own, &bus, findings);
                 check_sockets(name, app, &bus, findings);
+                low_ports::check(name, app, Some(&bus), findings);
             }
             RunnerKind::Process => {
+                low_ports::check(name, app, None, findings);
                 if makes_units(app, own) {
                     findings.push(no_bus(name));
                 }
