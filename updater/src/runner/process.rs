@@ -46,6 +46,11 @@ pub trait Runner: Debug + Send + Sync {
     /// dead. When this returns, nothing of any start is left; it says what had to be killed.
     fn clear(&self, grace: Duration) -> Result<Option<Killed>, RunnerError>;
 
+    /// The agent that has ended while no updater looked, where it is known how.
+    fn ended_unseen(&self) -> Result<Option<Instance>, RunnerError> {
+        Ok(None)
+    }
+
     /// The agent that runs, started by this updater, an earlier one, or systemd.
     fn find(&self) -> Result<Option<Instance>, RunnerError>;
 
@@ -211,6 +216,10 @@ impl Runner for ProcessRunner {
         adopted.map_or(Ok(()), |stray| self.adopt(stray))
     }
 
+    fn ended_unseen(&self) -> Result<Option<Instance>, RunnerError> {
+        self.serving.ended_unseen()
+    }
+
     fn find(&self) -> Result<Option<Instance>, RunnerError> {
         let found = self.serving.find()?;
         if let Some(instance) = &found {
@@ -341,6 +350,7 @@ impl ProcessRunner {
         let (pid, release) = (stray.leader.pid, stray.digest.short());
         tracing::warn!("an agent of {release} that no file names is ended: process {pid}");
         let behaviour = Behaviour::default();
+        self.serving.exits(&stray.mark).remove();
         let killed = stop::stop(
             &stray.signs(&self.serving.grouping.app),
             &behaviour,

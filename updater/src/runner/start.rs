@@ -86,21 +86,14 @@ impl ProcessRunner {
         } else {
             spawn.output = Output::File(output);
             spawn.admission = own_group.map(|group| self.groups.admission(&record.mark, &group));
-            match unified.map(|group| group.open()).transpose() {
-                Ok(Some(joined)) => {
-                    spawn.group = Some(joined);
-                    // Not reaped yet, so it has a line in `/proc` even if it is dead.
-                    let started = spawn.start().map_err(RunnerError::from);
-                    started.and_then(|child| found(child.id()))
-                }
-                Ok(None) => {
-                    spawn.start_kept().map_err(RunnerError::from).map(|(kept, keeper, first)| {
-                        record.keeper = Some(keeper);
-                        (first, Some(kept))
-                    })
-                }
-                Err(error) => Err(RunnerError::Follow(error)),
-            }
+            spawn.exits = seat.make_exits(&record.mark);
+            let joined = unified.map(|group| group.open()).transpose();
+            joined.map_err(RunnerError::Follow).and_then(|joined| {
+                spawn.group = joined;
+                let (kept, keeper, first) = spawn.start_kept()?;
+                record.keeper = Some(keeper);
+                Ok((first, Some(kept)))
+            })
         };
         let started = started.and_then(|started| {
             record.leader = Some(started.0.id().clone());
