@@ -33,6 +33,11 @@ impl Expectation {
         self.instance.as_ref().is_some_and(|instance| !instance.is_alive())
     }
 
+    /// Whether the agent has ended, or is about to.
+    pub(super) fn agent_is_ending(&self) -> bool {
+        self.instance.as_ref().is_some_and(Instance::is_ending)
+    }
+
     /// Waits for the end of the agent, and for ever where there is none.
     pub(super) async fn agent_exited(&self) -> ExitReport {
         match &self.instance {

@@ -183,6 +183,11 @@ impl Instance {
         self.process().is_alive() && (self.inner.record.units.is_empty() || self.exit().is_none())
     }
 
+    /// Whether the process that leads it has ended, or is about to.
+    pub fn is_ending(&self) -> bool {
+        self.process().is_ending()
+    }
+
     /// What no other start has.
     pub fn mark(&self) -> &str {
         &self.inner.record.mark
