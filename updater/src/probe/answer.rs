@@ -88,6 +88,8 @@ pub struct Answer {
 pub enum Suspicion {
     /// It is known already.
     Known(ProbeMistake),
+    /// A TLS handshake came to no end, and nothing said why.
+    NoHandshake,
     /// What came is no answer in clear.
     NotUnderstood,
     /// The connection was refused.
