@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use protocol::{Digest, FORMAT};
@@ -88,6 +88,9 @@ pub trait Runner: Debug + Send + Sync {
     /// its end.
     fn read_output(&self, instance: &Instance, on_line: &mut dyn FnMut(&str));
 
+    /// The same of the last start, where that failed.
+    fn read_failed_start(&self, _on_line: &mut dyn FnMut(&str)) {}
+
     /// What is shown of that, where it was just started.
     fn shown_output(&self, instance: &Instance) -> Vec<String> {
         let mut output = Excerpt::default();
@@ -155,6 +158,7 @@ pub fn for_app(config: &AppConfig, state: &Path, resources: &RunnerResources) ->
         user: config.user.clone(),
         store: Layout::new(&config.install_dir).store(),
         log: AgentLog::new(state, config.run.log_bytes.0, resources.program.clone()),
+        failed_at: Mutex::default(),
         sockets: Sockets::new(app.clone(), &config.run.sockets, resources.sockets.clone()),
         serving: seat("instance.json"),
         beside: seat("beside.json"),
@@ -168,6 +172,8 @@ pub(super) struct ProcessRunner {
     /// Where its releases are.
     store: PathBuf,
     pub(super) log: AgentLog,
+    /// Where in the log the output of the last start begins, if that failed.
+    pub(super) failed_at: Mutex<Option<u64>>,
     pub(super) sockets: Sockets,
     /// The agent that serves, or should.
     pub(super) serving: InstanceSlot,
@@ -246,6 +252,13 @@ impl Runner for ProcessRunner {
             }
         }
         self.log.read(instance.log_start(), on_line);
+    }
+
+    fn read_failed_start(&self, on_line: &mut dyn FnMut(&str)) {
+        let failed = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(log_start) = failed {
+            self.log.read(log_start, on_line);
+        }
     }
 
     fn tend_log(&self) -> Result<(), RunnerError> {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::ExitStatus;
+use std::sync::PoisonError;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,7 @@ impl ProcessRunner {
         launch: &Launch,
         flag: Option<&str>,
     ) -> Result<Instance, RunnerError> {
+        self.note_failed_at(None);
         let user = self.user()?;
         let uid = user.uid;
         let mut variables = launch.variables();
@@ -124,9 +126,14 @@ impl ProcessRunner {
                 // No thread follows them, which would.
                 children.iter().flatten().for_each(|child| reap(child, seat.kill_timeout));
                 close(Some(&closed));
+                self.note_failed_at(Some(log_start));
                 Err(self.with_output(error, log_start))
             }
         }
+    }
+
+    fn note_failed_at(&self, log_start: Option<u64>) {
+        *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = log_start;
     }
 
     /// What a program printed before it failed to start is in the log.
