@@ -34,7 +34,7 @@ pub struct Policy {
     pub deadlines: Deadlines,
 }
 
-/// What is done when the breaker trips.
+/// What to do when the breaker trips.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]

@@ -26,7 +26,7 @@ use crate::demo::{AgentArgs, run_agent, tell};
 use crate::environment::Environment;
 use crate::output::Output;
 
-/// Puts releases on the hosts of a fleet, proves that they run, and takes bad ones back.
+/// Updates the hosts of a fleet, proves that each release runs, and undoes bad ones.
 #[derive(Debug, Parser)]
 #[command(name = "swarm", version, max_term_width = 100)]
 pub struct Cli {
@@ -45,7 +45,7 @@ pub struct Cli {
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub json: bool,
 
-    /// Give up on a host that says nothing for this long; a slow build is no silence
+    /// Give up on a host after this long without a response (slow builds do not count)
     #[arg(
         long,
         global = true,
@@ -66,8 +66,8 @@ pub struct Cli {
 pub enum Command {
     /// Make a master: the CA, the master's own identity and the store
     ///
-    /// Everything goes into the master's directory (see --home), which is closed to all but its
-    /// owner. Where a master is already, nothing is changed.
+    /// Everything goes into the master's directory (see --home), which only its owner can read.
+    /// If there is a master already, nothing changes.
     Init(init::InitArgs),
     /// What needs a master that is there.
     #[command(flatten)]
@@ -77,17 +77,17 @@ pub enum Command {
     /// List, remove, sign and forgive releases
     #[command(subcommand)]
     Release(ReleaseCommand),
-    /// Roll through a fleet that is made up, and see what would become of it
+    /// Simulate a rollout on an imaginary fleet
     ///
-    /// The same planning, engine and driver as with real hosts, in a simulated time. Exits with 1
-    /// only if something was broken that must always hold: no host in two rollouts, no more harm
-    /// than the plan's worst case, nothing reported that is not so, no rollout without an end.
+    /// Planning, engine and driver are those for real hosts; the time is simulated. Exits with 1 only
+    /// if a guarantee was broken: no host in two rollouts, no more harm than the plan's worst case,
+    /// nothing reported that is false, no rollout without an end.
     Simulate(Box<simulate::SimulateArgs>),
-    /// Write what a shell needs to complete swarm's words
+    /// Write shell completions
     Completions(completions::CompletionsArgs),
     /// Write the manual pages
     Man(man::ManArgs),
-    /// Show a fleet on this machine, from nothing to a bad release that was taken back
+    /// Show it all on this machine: a fleet, updates, and bad releases that are undone
     Demo(DemoArgs),
     /// The service that the demonstration releases
     #[command(hide = true)]
@@ -97,7 +97,7 @@ pub enum Command {
 /// The words of `swarm demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Leave the fleet up, and say how to go on with it
+    /// Keep the fleet running, and show how to go on with it
     #[arg(long)]
     pub keep: bool,
 }
@@ -108,67 +108,68 @@ pub enum FleetCommand {
     /// Add a host to the fleet, and write the files that it needs
     ///
     /// DIR/agent gets the agent's certificate; with --updater, DIR/updater gets the updater's, and
-    /// DIR/updater.toml a configuration to start from. Copy DIR to the host, where `updater
-    /// enroll DIR` puts it in place. Nothing that is there is overwritten.
+    /// DIR/updater.toml a configuration to start from. Copy DIR to the host, and run `updater
+    /// enroll DIR` there. Existing files are never overwritten.
     Enroll(enroll::EnrollArgs),
-    /// List the hosts of the fleet, or those that a selection means
+    /// List hosts, without asking them
     List(list::ListArgs),
-    /// Ask the hosts whether they are there and well
+    /// Check that hosts answer and are healthy
     ///
-    /// For each host: the updater's version, until when its certificate holds, and whether its
-    /// agent runs. Exits with 1 if one of them is not fine.
+    /// Shows for each host the updater's version, the end of its certificate, and whether its agent
+    /// runs. Exits with 1 if a host is not fine.
     Check(check::CheckArgs),
-    /// Show all that is known of a host, without asking it
+    /// Show everything that the master knows of a host, without asking it
     Show(show::ShowArgs),
     /// Set and remove labels of a host
     Label(label::LabelArgs),
-    /// Change where a host is reached, and what is noted of it
+    /// Change a host's address, ports or notes
     Set(set::SetArgs),
-    /// Keep a host out of rollouts for a while
+    /// Keep a host out of rollouts
     ///
-    /// No rollout gives it a new release, not one under way either; its rows, `swarm list`, `status` and `why` say by whom and why.
+    /// No rollout gives it a new release, not even one in progress. `swarm list`, `status`, `why` and
+    /// its rows say who holds it, and why.
     Hold(hold::HoldArgs),
     /// Let a host take part in rollouts again
     Unhold(hold::UnholdArgs),
     /// Give the master a new certificate
     ///
-    /// It lasts 90 days; `check`, `status` and `update` say so from 21 days before its end. Hosts know
-    /// the master by the fleet's CA and by its role, so that nothing changes there.
+    /// It lasts 90 days; `check`, `status` and `update` warn from 21 days before its end. Nothing
+    /// changes on the hosts, which know the master by the fleet's CA and its role.
     Renew(renew::RenewArgs),
     /// Take a host out of the fleet
     ///
-    /// It is not addressed any more, and its updater's certificate is not taken any more. What it
-    /// did stays in the history.
+    /// The host is no longer asked or updated, and its updater's certificate is no longer accepted.
+    /// Its history stays.
     Decommission(decommission::DecommissionArgs),
-    /// Put a release on hosts, prove that it runs there, and take it back where it does not
+    /// Update hosts to a release, prove that it runs, and undo it where it does not
     Update(Box<UpdateArgs>),
-    /// Say what an update would do, and keep it as a plan
+    /// Show what an update would do, and keep it as a plan
     ///
     /// Asks the hosts, and changes nothing on them. `swarm update --plan DIGEST` then does exactly
-    /// what is shown, and nothing on a host that has changed meanwhile.
+    /// what is shown; a host that has changed meanwhile is refused.
     #[command(mut_arg("plan", |plan| plan.help("Show this plan again, as it was made")))]
     Plan(Box<UpdateArgs>),
-    /// Take hosts back to the release that they ran before
+    /// Return hosts to the release that they ran before
     Rollback(Box<RollbackArgs>),
-    /// Look at rollouts, and answer them
+    /// Show rollouts, and answer them
     #[command(subcommand)]
     Rollout(RolloutCommand),
-    /// Have hosts try on themselves that updates, recovery and rollback work there
+    /// Run a self-test of update, recovery and rollback on hosts
     ///
-    /// Beside the real programs a scratch one is installed, updated, killed, recovered and taken
-    /// back, on the same disks and as the same user. Nothing real is touched, and nothing is left.
+    /// Each host installs a scratch program beside the real ones, updates it, kills it, recovers it and
+    /// undoes it, on the same disks and as the same user. No real program is touched, and nothing stays.
     Drill(drill::DrillArgs),
-    /// Show what runs where, and what does not run as it should
+    /// Show what runs where, what should, and what is wrong
     ///
-    /// A screen too narrow for all of it does without UPDATER, and then without PREV; a pipe and
-    /// --json have everything.
+    /// On a narrow screen, UPDATER and then PREV are left out; a pipe and --json have everything.
+    /// Exits with 1 if something is wrong.
     Status(StatusArgs),
-    /// Say what a host is waiting for, or why it is as it is
+    /// Explain what a host is doing, and what is wrong with it
     Why(WhyArgs),
     /// Show who did what to a host, when, with what result
     ///
-    /// What was done on the host itself (`updater stop`, `start`, `restart`, `rollback`) is told by the
-    /// host, at the time of its clock. One that cannot be asked is noted, and the rest is shown.
+    /// The host itself reports what was done there (`updater stop`, `start`, `restart`, `rollback`), with
+    /// the time of its clock. If it does not answer, that is noted, and the rest is shown.
     Log(log::LogArgs),
     /// Show the rollouts, and how they ended
     History(history::HistoryArgs),

@@ -28,11 +28,11 @@ pub struct EnrollArgs {
     #[arg(long, required_unless_present = "renew", value_parser = reachable)]
     address: Option<Address>,
 
-    /// Give this host of the fleet new keys and certificates; all else that is known of it stays
+    /// Give this host new keys and certificates; everything else stays
     #[arg(long, value_name = "NAME", conflicts_with_all = ENROLLED)]
     renew: Option<HostName>,
 
-    /// Give it an updater, so that releases can be put on it
+    /// Give it an updater, so that it can be updated
     #[arg(long)]
     updater: bool,
 
@@ -44,21 +44,21 @@ pub struct EnrollArgs {
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     sans: Vec<AltName>,
 
-    /// Where its agent listens; with --updater, its health is asked there [default with --updater:
+    /// The agent's port; with --updater, its health is checked there [default with --updater:
     /// 8765, asked for on a terminal]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     agent_port: Option<u16>,
 
-    /// Write no probe: a release then counts as good if its program only stays up
+    /// Write no probe: a release is then good if its program stays up
     #[arg(long, conflicts_with = "agent_port", requires = "updater")]
     no_probe: bool,
 
-    /// Where its updater listens
+    /// The updater's port
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_UPDATER_PORT,
           value_parser = clap::value_parser!(u16).range(1..))]
     updater_port: u16,
 
-    /// A line of your own
+    /// A note of your own
     #[arg(long, value_name = "TEXT")]
     notes: Option<String>,
 

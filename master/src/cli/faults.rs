@@ -6,40 +6,40 @@ use engine::simulate::{Faults, Rate};
 /// Shares are of the hosts, unless they say otherwise.
 #[derive(Debug, Args)]
 pub(super) struct FaultArgs {
-    /// Hosts on which the release fails, and is taken back
+    /// Share of hosts on which the release fails and is taken back
     #[arg(long, value_name = "SHARE", default_value = "0%", help_heading = "Faults")]
     bad: Rate,
-    /// Hosts whose own fault it is: no space, a build that fails
+    /// Share of hosts with a fault of their own: no space, a failing build
     #[arg(long, value_name = "SHARE", default_value = "0%", help_heading = "Faults")]
     broken: Rate,
-    /// Hosts that fail without saying whose fault it is
+    /// Share of hosts that fail for an unknown reason
     #[arg(long, value_name = "SHARE", default_value = "0%", help_heading = "Faults")]
     unclear: Rate,
-    /// Hosts that begin, and never end
+    /// Share of hosts that begin and never end
     #[arg(long, value_name = "SHARE", default_value = "0%", help_heading = "Faults")]
     hung: Rate,
-    /// Hosts that are cut off by the release, and are not heard of any more
+    /// Share of hosts that the release cuts off for good
     #[arg(long, value_name = "SHARE", default_value = "0%", help_heading = "Faults")]
     gone: Rate,
-    /// Hosts that are not well before it begins
+    /// Share of hosts that are unhealthy before the rollout
     #[arg(long, value_name = "SHARE", default_value = "0%", help_heading = "Faults")]
     unwell: Rate,
-    /// Hosts that take twenty times as long
+    /// Share of hosts that take twenty times as long
     #[arg(long, value_name = "SHARE", default_value = "1%", help_heading = "Faults")]
     slow: Rate,
-    /// Hosts that cannot be reached at all
+    /// Share of hosts that cannot be reached at all
     #[arg(long, value_name = "SHARE", default_value = "0%", help_heading = "Faults")]
     down: Rate,
-    /// Hosts that can be reached every other few minutes
+    /// Share of hosts that come and go every few minutes
     #[arg(long, value_name = "SHARE", default_value = "0%", help_heading = "Faults")]
     flapping: Rate,
-    /// Replies that are lost, with their connection
+    /// Share of replies that are lost, with their connection
     #[arg(long, value_name = "SHARE", default_value = "0%", help_heading = "Faults")]
     lost: Rate,
-    /// How often a third of the hosts is cut off for a while
+    /// Number of times that a third of the hosts is cut off for a while
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Faults")]
     partitions: u32,
-    /// How often the master dies, right after it has stored something, and is started again
+    /// Number of times that the master dies after storing something, and is restarted
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Faults")]
     deaths: u32,
 }

@@ -14,7 +14,7 @@ pub struct ForgiveArgs {
     /// The release: a digest, its beginning, or NAME@VERSION
     #[arg(value_name = "RELEASE")]
     pub release: String,
-    /// Why, for the history
+    /// The reason, for the history
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub because: String,
 }

@@ -14,7 +14,7 @@ use crate::output::Table;
 /// The words of `swarm history`.
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
-    /// How many of the last rollouts
+    /// Number of rollouts, the latest ones
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: u32,
 }

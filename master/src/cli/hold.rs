@@ -19,11 +19,11 @@ pub struct HoldArgs {
     #[arg(value_name = "HOST")]
     host: HostName,
 
-    /// Why; it stands in every row and list that the host is in
+    /// The reason; it is shown wherever the host is
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     because: String,
 
-    /// When the hold ends by itself: a time as 2026-12-01T06:00:00Z, or how long it lasts: 12h, 3d
+    /// When the hold ends: a time such as 2026-12-01T06:00:00Z, or a duration such as 12h or 3d
     #[arg(long, value_name = "TIME")]
     until: Option<Until>,
 }

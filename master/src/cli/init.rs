@@ -19,7 +19,7 @@ use crate::output::Output;
 /// The words of `swarm init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// The fleet's name; it stands in every certificate
+    /// The fleet's name, which is part of every certificate
     #[arg(long, value_name = "NAME", default_value = "swarm")]
     fleet: FleetName,
 

@@ -18,7 +18,7 @@ pub struct LabelArgs {
     #[arg(value_name = "HOST")]
     host: HostName,
 
-    /// KEY=VALUE sets a label, KEY- takes it away
+    /// KEY=VALUE sets a label, KEY- removes it
     #[arg(value_name = "KEY=VALUE|KEY-", required = true)]
     changes: Vec<Change>,
 }

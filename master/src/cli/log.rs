@@ -27,11 +27,11 @@ pub struct LogArgs {
     #[arg(value_name = "HOST")]
     host: HostName,
 
-    /// How many of the last events
+    /// Number of events, the latest ones
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: u32,
 
-    /// Show each phase that an update went through as well
+    /// Show every phase of each update
     #[arg(long, short = 'v')]
     phases: bool,
 

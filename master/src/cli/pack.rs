@@ -28,7 +28,7 @@ pub struct PackArgs {
     /// Leave this out (may be repeated); without a slash it is looked for at every depth
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
-    /// Take this too, though git does not track it or builds leave it lying about (may be repeated)
+    /// Pack this too, even if git does not track it or it is a build's leftover (may be repeated)
     #[arg(long, value_name = "GLOB")]
     pub include: Vec<String>,
 }

@@ -26,29 +26,29 @@ pub struct PolicyArgs {
     /// Spread each batch over the values of this label
     #[arg(long, value_name = "LABEL", help_heading = "Policy")]
     pub spread: Option<String>,
-    /// Watch the release at least so long, if the host's own configuration says less: 2m
+    /// Minimum time to watch the release: 2m (a host's own setting may be longer)
     #[arg(long, value_name = "TIME", help_heading = "Policy")]
     pub watch: Option<Period>,
-    /// How long a host's whole order may take, not counting its watch
+    /// Time limit for a host's whole order, without its watch
     #[arg(long, value_name = "TIME", default_value = "6h", value_parser = more_than_nothing,
         help_heading = "Policy")]
     pub order_timeout: Period,
-    /// If another rollout has some of the hosts, wait so long for it: 10m
+    /// How long to wait for another rollout that has some of the hosts: 10m
     #[arg(long, value_name = "TIME", value_parser = more_than_nothing, help_heading = "Policy")]
     pub wait: Option<Period>,
-    /// Do it again on hosts that have the release already
+    /// Install it again on hosts that have it already
     #[arg(long, help_heading = "Policy")]
     pub force: bool,
-    /// Try a release again where it failed before
+    /// Try a release again on hosts where it failed before
     #[arg(long, help_heading = "Policy")]
     pub retry_quarantined: bool,
-    /// Take the release back on a host that this master does not reach again afterwards
+    /// Undo the release on a host that the master cannot reach again afterwards
     #[arg(long, help_heading = "Policy")]
     pub confirm: bool,
-    /// Go back even over a migration that cannot be undone; the data stays as it is then
+    /// Go back even over a migration that cannot be undone; the data stays as it is
     #[arg(long, help_heading = "Policy")]
     pub irreversible: bool,
-    /// Say what would happen, and change nothing
+    /// Show what would happen, and change nothing
     #[arg(long, help_heading = "Policy")]
     pub dry_run: bool,
 }
@@ -56,28 +56,28 @@ pub struct PolicyArgs {
 /// How the hosts of a rollout are gone through, real ones or made up.
 #[derive(Debug, Args)]
 pub struct CourseArgs {
-    /// Begin with so many hosts, and stop if the release fails on one of them
+    /// Number of hosts to update first; the rollout stops if the release fails on one
     #[arg(long, value_name = "N", default_value = "0", help_heading = "Policy")]
     canary: u32,
-    /// Then go on in batches of so many hosts: 5 or 10% [default: all that are left]
+    /// Size of the batches after that: 5 or 10% [default: all at once]
     #[arg(long, value_name = "N|N%", help_heading = "Policy")]
     batch: Option<Amount>,
-    /// How many hosts at once
+    /// Maximum number of hosts in progress at once
     #[arg(long, value_name = "N", default_value = "16", help_heading = "Policy")]
     parallel: NonZeroU32,
-    /// Wait so long between two batches: 10m
+    /// Pause between two batches: 10m
     #[arg(long, value_name = "TIME", default_value = "0", help_heading = "Policy")]
     delay: Period,
-    /// The breaker trips when the release has failed on so many hosts one after the other
+    /// Number of failures in a row that stops the rollout (trips the breaker)
     #[arg(long, value_name = "N", default_value = "2", help_heading = "Policy")]
     max_consecutive_failures: NonZeroU32,
-    /// And when it has failed on so many in all: 5 or 10% of those that are changed
+    /// Number of failures in all that stops it: 5, or 10% of the hosts that change
     #[arg(long, value_name = "N|N%", help_heading = "Policy")]
     max_failures: Option<Amount>,
-    /// What is done when the breaker trips
+    /// What to do when the breaker trips
     #[arg(long, value_name = "WHAT", value_enum, default_value = "pause", help_heading = "Policy")]
     on_trip: Choice<OnTrip>,
-    /// Where an operator has to agree before it goes on
+    /// What an operator must approve first
     #[arg(
         long,
         value_name = "WHERE",
@@ -86,7 +86,7 @@ pub struct CourseArgs {
         help_heading = "Policy"
     )]
     approve: Choice<Approve>,
-    /// Go on though hosts are not well
+    /// Proceed although hosts are unhealthy
     #[arg(long, help_heading = "Policy")]
     allow_unhealthy: bool,
 }

@@ -37,7 +37,7 @@ pub enum ReleaseCommand {
     /// What was left half packed goes, too. A release that a host runs, should run or would go back to,
     /// as far as is known here, or that a rollout which has not ended sends, stays, and is named.
     Rm(release_list::RemoveArgs),
-    /// Let a release go out again that failed on a host
+    /// Lift a release's quarantine
     Forgive(ForgiveArgs),
 }
 
@@ -54,7 +54,7 @@ pub struct ManifestArgs {
     /// 20261124200509 and the like]
     #[arg(long, value_name = "N")]
     pub counter: Option<u64>,
-    /// How long hosts may take it: 12h, 90d
+    /// How long hosts accept it: 12h, 90d
     #[arg(long, value_name = "TIME", default_value = "90d")]
     pub not_after: Period,
     /// The manifest to write [default: ARCHIVE.manifest]

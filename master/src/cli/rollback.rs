@@ -30,9 +30,9 @@ pub struct RollbackArgs {
     /// Go to this release instead of the one before: a digest or NAME@VERSION
     #[arg(long, value_name = "RELEASE")]
     pub to: Option<String>,
-    /// Take each host back one further, wherever that is for it
+    /// Take each host back one release, even if they end on different ones
     ///
-    /// Without this, a rollback is refused where the hosts would go to different releases, or where some
+    /// Without this, a rollback is refused if the hosts would go to different releases, or where some
     /// took their last release back by themselves.
     #[arg(long, conflicts_with = "to")]
     pub each: bool,

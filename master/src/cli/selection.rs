@@ -28,7 +28,7 @@ pub struct SelectionArgs {
     /// Hosts by name or label: 'web*', 'role=web', 'a:b' (or), 'a:&b' (and), 'a:!b' (not), '@FILE'
     #[arg(long, value_name = "PATTERN", help_heading = "Selection")]
     select: Option<String>,
-    /// Take the hosts in the order in which they are named, or by name
+    /// The order in which hosts are taken
     #[arg(long, value_name = "ORDER", value_enum, default_value_t, help_heading = "Selection")]
     order: Choice<HostOrder>,
 }

@@ -31,7 +31,7 @@ pub struct SetArgs {
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     agent_port: Option<u16>,
 
-    /// A line of your own; an empty one takes it away
+    /// A note of your own; an empty one removes it
     #[arg(long, value_name = "TEXT")]
     notes: Option<String>,
 }

@@ -16,20 +16,20 @@ use crate::output::{Output, Table};
 /// The words of `swarm simulate`.
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
-    /// How many hosts there are
+    /// Number of hosts
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = value_parser!(u32).range(1..=10_000_000))]
     hosts: u32,
-    /// Which luck they have: a seed comes to the same on every machine
+    /// The random seed; the same seed gives the same result on every machine
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Run so many, each with the next seed
+    /// Number of runs, each with the next seed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u64).range(1..))]
     seeds: u64,
-    /// Let the seed decide on policy, faults and answers, too; meanwhile another operator begins a second
+    /// Let the seed choose policy, faults and answers too; meanwhile another operator starts a second
     /// rollout of the same hosts, and presses Ctrl-C
     #[arg(long, conflicts_with_all = ["answer"])]
     any: bool,
-    /// What the operator answers when it asks how to go on
+    /// The operator's answer when the rollout pauses
     #[arg(long, value_enum, value_name = "ANSWER", default_value_t, help_heading = "Policy")]
     answer: Choice<Answer>,
     /// How.

@@ -66,10 +66,10 @@ pub struct UpdateArgs {
     /// How.
     #[command(flatten)]
     pub policy: PolicyArgs,
-    /// Then update the updaters themselves, with the one that lies beside this program
+    /// Then update the updaters too, with the one beside this program
     #[arg(long, help_heading = "Policy")]
     pub include_self: bool,
-    /// The updaters' own release, instead of the one beside this program
+    /// The updater's own archive, instead of the program beside this one
     #[arg(long, value_name = "FILE", requires = "include_self", help_heading = "Policy")]
     pub updater_archive: Option<PathBuf>,
 }
@@ -87,17 +87,17 @@ pub struct SourceArgs {
     pub archive: Option<PathBuf>,
     /// Its signed manifest [default: FILE.manifest beside the archive, if it is there]
     ///
-    /// The signature is looked for beside it, in MANIFEST.minisig.
+    /// The signature is expected beside it, in MANIFEST.minisig.
     #[arg(long, value_name = "MANIFEST", requires = "archive", help_heading = "Source")]
     pub manifest: Option<PathBuf>,
-    /// Send a release that was packed here before: NAME@VERSION or a digest
+    /// Send a release that the master keeps: NAME@VERSION or a digest
     #[arg(long, value_name = "RELEASE", help_heading = "Source")]
     pub release: Option<String>,
     /// Leave this out of the tree (may be repeated)
     #[arg(long, value_name = "GLOB", conflicts_with_all = ["archive", "release"],
         help_heading = "Source")]
     pub exclude: Vec<String>,
-    /// Take this of the tree too, though git does not track it or builds leave it lying about (may be
+    /// Pack this too, even if git does not track it or it is a build's leftover (may be
     /// repeated)
     #[arg(long, value_name = "GLOB", conflicts_with_all = ["archive", "release"],
         help_heading = "Source")]

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use fleet_tests::{Output, program};
-use protocol::{Code, Outcome, Phase, SignatureRule};
+use protocol::{AgentState, Code, HostOutcome, Outcome, Phase, SignatureRule};
 use strum::VariantArray as _;
 use updater::server::Audience;
 
@@ -96,6 +96,44 @@ fn every_state_and_every_outcome_is_explained() -> Result<()> {
     Ok(())
 }
 
+/// Every word that a state has on a screen is explained, and by that word.
+#[test]
+fn every_word_of_a_state_is_among_the_words() -> Result<()> {
+    let rows = rows(&page("docs/words.md")?);
+    let hosts = HostOutcome::VARIANTS.iter().map(|outcome| outcome.to_string());
+    let agents = AgentState::ALL.iter().map(ToString::to_string);
+    let phases = Phase::VARIANTS.iter().map(|phase| phase.into_str().to_owned());
+    for word in hosts.chain(agents).chain(phases) {
+        assert!(rows.contains_key(&word), "{word} is not explained");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_policies_of_the_book_harm_as_many_hosts_as_it_says() -> Result<()> {
+    let page = page("docs/rollouts.md")?;
+    let policies = page.lines().filter_map(|line| {
+        let cells: Vec<_> = line.strip_prefix("| ")?.split('|').map(str::trim).collect();
+        let flags = cells.get(1)?.strip_prefix("`--canary")?.strip_suffix('`')?;
+        Some((cells.clone(), format!("--canary{flags}")))
+    });
+    let mut tried = 0;
+    for (cells, flags) in policies {
+        let mut simulate = Command::new(program("swarm")?);
+        simulate.args(["simulate", "--bad", "100%", "--hosts", cells[0]]);
+        let said = Output::of(simulate.args(flags.split(' ')))?.good()?.stdout;
+        let everywhere = format!("harmed: {} of {}", cells[2], cells[0]);
+        let worst = format!("at most {} in the worst case", cells[3]);
+        let batches = format!("{} batches", cells[4]);
+        for part in [everywhere, worst, batches] {
+            assert!(said.contains(&part), "{flags}: {part}: {said}");
+        }
+        tried += 1;
+    }
+    assert_eq!(tried, 3, "the table is not there");
+    Ok(())
+}
+
 #[test]
 fn every_link_leads_somewhere() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -104,6 +142,7 @@ fn every_link_leads_somewhere() -> Result<()> {
     for entry in std::fs::read_dir(root.join("docs"))? {
         pages.push(entry?.path());
     }
+    pages.retain(|page| page.extension().is_some_and(|kind| kind == "md"));
     for path in pages {
         let text = std::fs::read_to_string(&path)?;
         let directory = path.parent().context("a page is in a directory")?;

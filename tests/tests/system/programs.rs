@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::{Fleet, Host, Output, Setup, Tree, build_environment};
+use fleet_tests::{Example, Fleet, Host, Output, Setup, Tree, build_environment};
 use serde_json::Value;
 
 /// A fleet of one host, which builds what it gets.
@@ -147,6 +147,30 @@ fn a_compiled_service_is_built_on_its_host() -> Result<()> {
     assert!(row["output"].to_string().contains("mismatched types"), "{row}");
     fleet.swarm(["rollback", "--all", "--each"])?.good()?;
     assert_eq!(version()?, "1.0.0");
+    Ok(())
+}
+
+#[test]
+fn the_rust_example_is_built_on_its_host() -> Result<()> {
+    let example = Example::named("rust");
+    let fleet = fleet(Setup::of_example(&example)?)?;
+    let host = &fleet.hosts[0];
+    let says = || -> Result<String> {
+        let mut stream = TcpStream::connect(host.agent)?;
+        write!(stream, "GET / HTTP/1.0\r\n\r\n")?;
+        Ok(BufReader::new(stream).lines().last().context("an answer")??)
+    };
+    let changed = |from: &str, to: &str| -> Result<Tree> {
+        let tree = example.tree(host.agent)?;
+        tree.replace("src/main.rs", from, to)?;
+        Ok(tree)
+    };
+    updated(&fleet, &example.tree(host.agent)?)?;
+    assert_eq!(says()?, "release 1");
+    updated(&fleet, &changed("release 1", "release 2")?)?;
+    assert_eq!(says()?, "release 2");
+    undone(&fleet, &changed("200 OK", "500 Oh")?)?;
+    assert_eq!(says()?, "release 2");
     Ok(())
 }
 

@@ -21,19 +21,19 @@ pub struct Arguments {
 pub enum Command {
     /// Run the daemon: this is what the systemd unit starts
     Run(Common),
-    /// Say everything that is wrong with the configuration, the identity and the directories
+    /// Report every problem with the configuration, the identity and the directories
     Check(CheckArgs),
-    /// Put the files that `swarm enroll --out-dir` made in their place, check them, and start the
+    /// Install the files that `swarm enroll --out-dir` made, check them, and start the
     /// service
     Enroll(EnrollArgs),
     /// Show what runs here, and how the last update ended
     Status(StatusArgs),
-    /// Go back to the previous release, or to another one that is kept here
+    /// Go back to the previous release, or to another one on this host
     ///
-    /// After a rollback the previous release is the one that was left: a second one is refused without
+    /// After a rollback, the previous release is the one just left: a second rollback is refused without
     /// --to.
     Rollback(RollbackArgs),
-    /// Try on this machine, beside the real programs, that updates, recovery and rollback work
+    /// Run a self-test of update, recovery and rollback on this machine
     Drill(AgentArgs),
     /// What a drill lets an updater do
     #[command(hide = true)]
@@ -41,15 +41,15 @@ pub enum Command {
     /// Write what a program prints to its log: the updater starts this beside each program
     #[command(hide = true)]
     LogWriter(LogWriterArgs),
-    /// Stop a program, and leave it so: over reboots too, until `start` or the next update
+    /// Stop a program, and keep it stopped, even after a reboot, until `start` or an update
     Stop(AgentArgs),
-    /// Start a program that was stopped
+    /// Start a stopped program
     Start(AgentArgs),
-    /// Stop a program and start it: the same release, no update
+    /// Restart a program, with the same release
     Restart(AgentArgs),
-    /// Show the highest counter of a signed release that was taken, or forget it
+    /// Show or reset the highest accepted counter of a signed release
     Trust(TrustArgs),
-    /// Remove what builds have left for the next ones: what they downloaded, and their home
+    /// Clean the caches of builds
     Cache(CacheArgs),
     /// Write the manual pages
     Man(ManArgs),
@@ -68,7 +68,7 @@ pub struct Common {
 pub struct CheckArgs {
     #[command(flatten)]
     pub(super) common: Common,
-    /// Expect the daemon to be running: its port is then taken, as it should be
+    /// The daemon is running, so that its port may be taken
     #[arg(long)]
     pub running: bool,
     /// Print JSON
@@ -84,7 +84,7 @@ pub struct EnrollArgs {
     pub directory: PathBuf,
     #[command(flatten)]
     pub(super) common: Common,
-    /// Put the identity in place of another one, which is kept beside it
+    /// Replace another identity, which is kept beside the new one
     #[arg(long)]
     pub force: bool,
     /// Do not start the service
@@ -110,7 +110,7 @@ pub struct StatusArgs {
 pub struct AgentArgs {
     #[command(flatten)]
     pub(super) common: Common,
-    /// Which app's program
+    /// The app
     #[arg(long, default_value = protocol::DEFAULT_APP)]
     pub app: AppName,
     /// Print JSON
@@ -136,11 +136,11 @@ pub struct DrillActArgs {
 pub struct TrustArgs {
     #[command(flatten)]
     pub(super) common: Common,
-    /// Of which app; `updater` for the updater itself
+    /// The app; `updater` for the updater itself
     #[arg(long, default_value = protocol::DEFAULT_APP)]
     pub app: AppName,
-    /// Let the counter begin anew, after a key that leaked has driven it to its end: a release that is
-    /// older may then be taken, if a trusted key has signed it
+    /// Reset the counter, after a leaked key has used it up: then older releases are accepted too, if a
+    /// trusted key has signed them
     #[arg(long)]
     pub reset_counter: bool,
 }
@@ -150,10 +150,10 @@ pub struct TrustArgs {
 pub struct CacheArgs {
     #[command(flatten)]
     pub(super) common: Common,
-    /// What to do with it
+    /// What to do
     #[arg(value_enum)]
     pub act: CacheAct,
-    /// Of which app; of all if it is not said
+    /// The app [default: all]
     #[arg(long)]
     pub app: Option<AppName>,
 }
@@ -161,7 +161,7 @@ pub struct CacheArgs {
 /// What can be done with what builds have left.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum CacheAct {
-    /// Remove it: the next build downloads what it needs
+    /// Remove them; the next build downloads what it needs
     Clean,
 }
 
@@ -179,7 +179,7 @@ pub struct LogWriterArgs {
 /// `updater man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// The directory that they go into, one for each command
+    /// The directory for them, one page a command
     #[arg(long, value_name = "DIR")]
     pub out_dir: PathBuf,
 }
@@ -189,10 +189,10 @@ pub struct ManArgs {
 pub struct RollbackArgs {
     #[command(flatten)]
     pub(super) common: Common,
-    /// Of which app
+    /// The app
     #[arg(long, default_value = protocol::DEFAULT_APP)]
     pub app: AppName,
-    /// To which release: its digest, as `updater status` shows it; the previous one if absent
+    /// The release's digest, as `updater status` shows it [default: the previous release]
     #[arg(long, value_name = "DIGEST")]
     pub to: Option<Digest>,
     /// Go back even over a migration that cannot be undone; the data stays as it is

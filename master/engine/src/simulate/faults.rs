@@ -5,29 +5,29 @@ use crate::simulate::Rate;
 /// Shares are of the hosts, unless they say otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// Hosts on which the release fails, and is taken back
+    /// Share of hosts on which the release fails and is taken back
     pub bad: Rate,
-    /// Hosts whose own fault it is: no space, a build that fails
+    /// Share of hosts with a fault of their own: no space, a failing build
     pub broken: Rate,
-    /// Hosts that fail without saying whose fault it is
+    /// Share of hosts that fail for an unknown reason
     pub unclear: Rate,
-    /// Hosts that begin, and never end
+    /// Share of hosts that begin and never end
     pub hung: Rate,
-    /// Hosts that are cut off by the release, and are not heard of any more
+    /// Share of hosts that the release cuts off for good
     pub gone: Rate,
-    /// Hosts that are not well before it begins
+    /// Share of hosts that are unhealthy before the rollout
     pub unwell: Rate,
-    /// Hosts that take twenty times as long
+    /// Share of hosts that take twenty times as long
     pub slow: Rate,
-    /// Hosts that cannot be reached at all
+    /// Share of hosts that cannot be reached at all
     pub down: Rate,
-    /// Hosts that can be reached every other few minutes
+    /// Share of hosts that come and go every few minutes
     pub flapping: Rate,
-    /// Replies that are lost, with their connection
+    /// Share of replies that are lost, with their connection
     pub lost: Rate,
-    /// How often a third of the hosts is cut off for a while
+    /// Number of times that a third of the hosts is cut off for a while
     pub partitions: u32,
-    /// How often the master dies, right after it has stored something, and is started again
+    /// Number of times that the master dies after storing something, and is restarted
     pub deaths: u32,
 }
 

@@ -12,7 +12,7 @@ use crate::{Amount, Approve, OnTrip, Policy};
 /// One simulation. Two that are the same come to the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scenario {
-    /// How many hosts there are.
+    /// Number of hosts.
     pub hosts: u32,
     /// Which luck they have.
     pub seed: u64,

@@ -16,30 +16,30 @@ pub enum RolloutCommand {
     List(list::ListArgs),
     /// Show where a rollout stands, host by host
     Show(show::ShowArgs),
-    /// Follow a rollout until it rests
+    /// Follow a rollout until it ends or pauses
     Watch(Which),
-    /// Agree to what a rollout waits for, and let it go on
+    /// Approve what a rollout waits for
     Approve {
         /// Which rollout.
         #[command(flatten)]
         decided: Decided,
-        /// Only if this is its plan
+        /// Only if its plan has this digest
         #[arg(long, value_name = "DIGEST")]
         digest: Option<Digest>,
     },
-    /// Do not agree: the rollout ends, and hosts stay as they are
+    /// Reject what a rollout waits for: it ends, and hosts stay as they are
     Reject(Decided),
-    /// Start no further host; those under way are waited for
+    /// Start no further host; wait for those in progress
     Pause(Which),
-    /// Go on with a rollout that was paused, interrupted or killed
+    /// Continue a rollout that was paused, interrupted or killed
     Resume(Which),
-    /// Go on though the breaker tripped: the failures so far do not count any more
+    /// Continue although the breaker tripped; failures so far no longer count
     Continue(Decided),
-    /// Take back every host that the rollout updated; a watch is not waited for
+    /// Return every host that the rollout updated, without waiting for watches
     Rollback(Which),
-    /// End a rollout, and leave all hosts as they are; a watch is not waited for
+    /// End a rollout, and leave all hosts as they are, without waiting for watches
     Abort(Decided),
-    /// Take the hosts that a rollout changed back to what each ran before, one that is over too
+    /// Undo a rollout, even a finished one: its hosts return to what each ran before
     Undo(undo::UndoArgs),
 }
 
@@ -57,7 +57,7 @@ pub struct Decided {
     /// Which one.
     #[command(flatten)]
     which: Which,
-    /// Why, for the history
+    /// The reason, for the history
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     because: Option<String>,
 }

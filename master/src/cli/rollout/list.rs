@@ -15,7 +15,7 @@ pub struct ListArgs {
     /// Only those that are not over
     #[arg(long)]
     open: bool,
-    /// How many of the last rollouts
+    /// Number of rollouts, the latest ones
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: u32,
 }

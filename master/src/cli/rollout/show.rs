@@ -21,7 +21,7 @@ pub struct ShowArgs {
     /// Which rollout.
     #[command(flatten)]
     which: Which,
-    /// Show every host, those too of which there is nothing to say
+    /// Show every host, not only the failed ones and those in progress
     #[arg(long)]
     all: bool,
 }

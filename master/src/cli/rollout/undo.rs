@@ -22,7 +22,7 @@ pub struct UndoArgs {
     /// Which rollout.
     #[command(flatten)]
     which: Which,
-    /// Say what would happen, and change nothing
+    /// Show what would happen, and change nothing
     #[arg(long)]
     dry_run: bool,
 }

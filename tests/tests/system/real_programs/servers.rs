@@ -65,6 +65,19 @@ fn nginx() -> Result<()> {
 }
 
 #[test]
+fn python() -> Result<()> {
+    let server = Server {
+        example: "python",
+        user: "mail",
+        program: "/usr/bin/python3",
+        package: "python3",
+        answers_from: "server.py",
+        broken_by: ("server.py", "import BaseHTTP", "import NoSuchName, BaseHTTP"),
+    };
+    server.lives()
+}
+
+#[test]
 fn php() -> Result<()> {
     let server = Server {
         example: "php",
