@@ -119,9 +119,10 @@ mod tests {
 
     #[test]
     fn a_keeper_that_is_asked_to_ends_all_that_it_keeps() {
-        let (_kept, keeper, first) = kept("trap '' TERM; setsid sleep 1000 & sleep 1000");
+        let (kept, keeper, first) = kept("trap '' TERM; setsid sleep 1000 & sleep 1000");
         let keeper = keeper.open().unwrap().unwrap();
         keeper.signal(Signal::TERM).unwrap();
+        assert_eq!(kept.status().unwrap().signal(), Some(9), "it tells of what it has ended, too");
         keeper.wait(None).unwrap();
         assert!(keeper.reap().is_some());
         assert!(!first.id().is_alive());

@@ -105,24 +105,7 @@ unsafe fn keep(child: libc::pid_t, of: KeeperOf, watched: &libc::sigset_t) -> ! 
         let (mut ended, mut seen) = (None, 0_usize);
         loop {
             let signal = libc::sigwaitinfo(watched, std::ptr::null_mut());
-            let left = loop {
-                let (pid, status) = next_ended();
-                if pid <= 0 {
-                    break pid == 0;
-                }
-                // Before it is reaped: an updater looks when it is gone.
-                if matches!(of, KeeperOf::Agent { exits: Some(_), .. }) {
-                    write_down(seen, pid, status);
-                    seen = seen.wrapping_add(1);
-                }
-                libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG);
-                if pid == child {
-                    ended = Some(status);
-                    if matches!(of, KeeperOf::Agent { .. }) {
-                        tell(status);
-                    }
-                }
-            };
+            let left = reap_ended(child, of, &mut seen, &mut ended);
             let is_over = match of {
                 KeeperOf::Command { .. } => ended.is_some(),
                 KeeperOf::Agent { .. } => !left,
@@ -133,7 +116,7 @@ unsafe fn keep(child: libc::pid_t, of: KeeperOf, watched: &libc::sigset_t) -> ! 
         }
         match of {
             KeeperOf::Command { .. } => end_all_children(child),
-            KeeperOf::Agent { .. } => end_all_in_rounds(child),
+            KeeperOf::Agent { .. } => end_all_in_rounds(child, of, &mut seen, &mut ended),
         }
         match ended {
             Some(status) if libc::WIFEXITED(status) => libc::_exit(libc::WEXITSTATUS(status)),
@@ -149,6 +132,37 @@ unsafe fn tell(number: libc::c_int) {
     // SAFETY: as in `fork_under_keeper`; the buffer is as long as it says.
     unsafe {
         libc::write(0, bytes.as_ptr().cast(), bytes.len());
+    }
+}
+
+/// Reaps all that have ended, and tells of each. Whether there are children left. `seen` counts them, and `ended`
+/// is how the first process did.
+unsafe fn reap_ended(
+    child: libc::pid_t,
+    of: KeeperOf,
+    seen: &mut usize,
+    ended: &mut Option<libc::c_int>,
+) -> bool {
+    // SAFETY: as in `fork_under_keeper`.
+    unsafe {
+        loop {
+            let (pid, status) = next_ended();
+            if pid <= 0 {
+                return pid == 0;
+            }
+            // Before it is reaped: an updater looks when it is gone.
+            if matches!(of, KeeperOf::Agent { exits: Some(_), .. }) {
+                write_down(*seen, pid, status);
+                *seen = seen.wrapping_add(1);
+            }
+            libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG);
+            if pid == child {
+                *ended = Some(status);
+                if matches!(of, KeeperOf::Agent { .. }) {
+                    tell(status);
+                }
+            }
+        }
     }
 }
 
@@ -233,21 +247,20 @@ unsafe fn end_all_children(group: libc::pid_t) {
 /// The same for what has no bound on its processes: the dead would fill the machine's numbers, and what forks
 /// on and on would be ahead of a look at all of them. So they are reaped in each round: no other process can
 /// have the number of a child before that, and when there is no child, there is nothing that descends from one.
-unsafe fn end_all_in_rounds(group: libc::pid_t) {
+unsafe fn end_all_in_rounds(
+    child: libc::pid_t,
+    of: KeeperOf,
+    seen: &mut usize,
+    ended: &mut Option<libc::c_int>,
+) {
     // SAFETY: as in `fork_under_keeper`.
     unsafe {
         loop {
             let Some((_, alive)) = kill_children() else {
-                libc::kill(-group, libc::SIGKILL);
+                libc::kill(-child, libc::SIGKILL);
                 return;
             };
-            let reaped = loop {
-                let reaped = libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG);
-                if reaped <= 0 && !(reaped == -1 && was_interrupted()) {
-                    break reaped;
-                }
-            };
-            if reaped == -1 {
+            if !reap_ended(child, of, seen, ended) {
                 return;
             }
             if alive > 0 {
