@@ -143,11 +143,8 @@ impl EnrollArgs {
             context.output.note(&lost);
         }
         if enrolled.host.has_updater {
-            let (dir, name) = (out_dir.display(), &enrolled.host.name);
-            context.output.note(&format!(
-                "next: look through {dir}/updater.toml, copy {dir} to {name}, and there, as root: \
-                 updater enroll {dir}"
-            ));
+            let look = format!("look through {}/updater.toml, ", out_dir.display());
+            context.output.note(&next(&look, out_dir, &enrolled.host.name));
         }
         Ok(Exit::Success)
     }
@@ -197,6 +194,15 @@ impl Explain for Unasked {
     }
 }
 
+/// What an operator does with the directory. On the host it lies where `scp -r` puts it.
+fn next(before: &str, out_dir: &Path, name: &HostName) -> String {
+    let copied = out_dir.file_name().unwrap_or(out_dir.as_os_str()).display();
+    let dir = out_dir.display();
+    format!(
+        "next: {before}copy {dir} to {name} (scp -r), and there, as root: updater enroll {copied}"
+    )
+}
+
 /// New certificates for a host that is in the fleet.
 fn renewed(context: &Context, name: &HostName, out_dir: &Path) -> Result<Exit, Failure> {
     let Context { home, store, who, now, output, .. } = context;
@@ -206,8 +212,7 @@ fn renewed(context: &Context, name: &HostName, out_dir: &Path) -> Result<Exit, F
         return Ok(Exit::Success);
     }
     output.data(&text(&renewed, "new certificates for"));
-    let dir = out_dir.display();
-    output.note(&format!("next: copy {dir} to {name}, and there, as root: updater enroll {dir}"));
+    output.note(&next("", out_dir, name));
     let between = match renewed.host.pinned.between.len() {
         0 => String::new(),
         1 => ", and by that of the renewal before".to_owned(),

@@ -77,7 +77,7 @@ pub(super) fn tell(output: &Output, packed: &Packed) {
         1 => "1 file, ".to_owned(),
         files => format!("{files} files, "),
     });
-    let label = packed.label.as_ref().map_or_else(String::new, |label| format!(", {label}"));
+    let label = packed.label.as_ref().map_or_else(String::new, |label| format!(", commit {label}"));
     let digest = packed.digest.short();
     let release = packed
         .version

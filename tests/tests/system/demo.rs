@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use fleet_tests::{Output, program};
 
 fn left_in_temp() -> Result<BTreeSet<String>> {
@@ -23,5 +23,13 @@ fn the_demo_shows_it_all_and_leaves_nothing_behind() -> Result<()> {
         assert!(screen.contains(part), "{part} is not shown: {screen}");
     }
     assert_eq!(left_in_temp()?, before);
+    let lines = screen.lines().count();
+    assert!(lines < 150, "{lines} lines: {screen}");
+    let (_, more) = screen.split_once("Go on with:\n").context("what to do next")?;
+    assert_eq!(
+        more.lines().filter(|line| line.starts_with("  ") && line.contains("swarm ")).count(),
+        3,
+        "{more}"
+    );
     Ok(())
 }

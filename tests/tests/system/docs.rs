@@ -100,7 +100,7 @@ fn every_state_and_every_outcome_is_explained() -> Result<()> {
 #[test]
 fn every_word_of_a_state_is_among_the_words() -> Result<()> {
     let rows = rows(&page("docs/words.md")?);
-    let hosts = HostOutcome::VARIANTS.iter().map(|outcome| outcome.to_string());
+    let hosts = HostOutcome::VARIANTS.iter().map(ToString::to_string);
     let agents = AgentState::ALL.iter().map(ToString::to_string);
     let phases = Phase::VARIANTS.iter().map(|phase| phase.into_str().to_owned());
     for word in hosts.chain(agents).chain(phases) {

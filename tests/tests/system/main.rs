@@ -6,6 +6,7 @@ mod agents;
 mod archives;
 mod before_switch;
 mod booted_agents;
+mod booted_book;
 mod booted_builds;
 mod booted_bus;
 mod booted_cuts;
