@@ -2,13 +2,16 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 
 use crate::config::{Config, Finding};
+use crate::release::{Layout, Slot};
 use crate::runner::{LeftAgent, left_agents};
+use crate::self_update::{NewerPackage, PACKAGED};
 
 pub(super) fn check(config: &Config, daemon_runs: bool, findings: &mut Vec<Finding>) {
     if let Ok(address) = config.listen.parse::<SocketAddr>()
@@ -17,6 +20,10 @@ pub(super) fn check(config: &Config, daemon_runs: bool, findings: &mut Vec<Findi
     {
         findings.push(port_taken(address, &error));
     }
+    let layout = Layout::new(&config.self_update.install_dir);
+    let active = layout.slot(Slot::Active).ok().flatten();
+    let newer = active.and_then(|it| NewerPackage::find(&layout, &it, Path::new(PACKAGED)));
+    findings.extend(newer.map(|it| Finding::warning("self", it.warning())));
     let left = left_agents(config);
     findings
         .extend(left.iter().filter_map(LeftAgent::warning).map(|it| Finding::warning("app", it)));

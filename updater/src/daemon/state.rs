@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use crate::daemon::Epoch;
 use crate::drill::{read_last, sweep as sweep_drill};
 use crate::release::Slot;
 use crate::runner::{LeftAgent, RunnerResources, left_agents};
-use crate::self_update::{OwnExecutable, Takeover};
+use crate::self_update::{NewerPackage, OwnExecutable, PACKAGED, Takeover};
 use crate::sys::{blocking, wall_clock};
 use crate::systemd::notify;
 use crate::transaction::{App, AppError, Events, Failure, Recovery, rescue_warning};
@@ -54,6 +54,7 @@ pub struct Daemon {
     pub(super) drill: Mutex<Option<DrillReport>>,
     /// Agents of apps that are not configured any more.
     left: Vec<LeftAgent>,
+    newer_package: Option<NewerPackage>,
     epoch: Epoch,
     started: Instant,
     charge: watch::Sender<Charge>,
@@ -121,12 +122,15 @@ impl Daemon {
             App::of_updater(&config, executable, takeover, Arc::clone(&events), handle.clone());
         let updater_app = updater_app.map_err(|source| DaemonError::Own { source })?;
         let active = updater_app.settings.layout.slot(Slot::Active).ok().flatten();
+        let newer_package =
+            NewerPackage::find(&updater_app.settings.layout, &digest, Path::new(PACKAGED));
         let label = updater_app.settings.slot_release(ReleaseSlot::Store, &digest).sha;
         Ok(Arc::new(Self {
             updater_app: Arc::new(updater_app),
             drill: Mutex::new(drill),
             config_file,
             left: left_agents(&config),
+            newer_package,
             epoch,
             started: Instant::now(),
             charge: watch::Sender::new(if candidate {
@@ -325,7 +329,9 @@ impl Daemon {
     fn warnings(&self) -> Vec<String> {
         let own = self.updater_app.last_transaction();
         let rescued = own.and_then(|last| rescue_warning(&last, self.digest));
-        rescued.into_iter().chain(self.left.iter().filter_map(LeftAgent::warning)).collect()
+        let package = self.newer_package.iter().map(|package| package.warning().to_owned());
+        let left = self.left.iter().filter_map(LeftAgent::warning);
+        rescued.into_iter().chain(package).chain(left).collect()
     }
 
     /// Notes that `/health` was answered to a master. A new updater has to answer one.

@@ -12,6 +12,7 @@
 mod channel;
 mod executable;
 mod launch;
+mod newer_package;
 mod parent;
 mod socket;
 mod start;
@@ -22,6 +23,7 @@ mod unit;
 pub use channel::{Channel, ChannelError, FromParent, ToParent};
 pub use executable::{Foreign, OwnExecutable, PROGRAM, own_digest};
 pub use launch::become_active;
+pub use newer_package::{NewerPackage, PACKAGED};
 pub use parent::{EXIT_HOST_FAULT, ParentError, run_parent};
 pub use socket::{SocketError, listening_socket};
 pub use start::StartError;
