@@ -5,12 +5,14 @@ DESTDIR ?=
 CARGO ?= cargo
 
 bindir = $(DESTDIR)$(PREFIX)/bin
-mandir = $(DESTDIR)$(PREFIX)/share/man/man1
+mandir = $(DESTDIR)$(PREFIX)/share/man
 unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 sysusersdir = $(DESTDIR)$(PREFIX)/lib/sysusers.d
 tmpfilesdir = $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 sharedir = $(DESTDIR)$(PREFIX)/share/swarm
 libdir = $(DESTDIR)$(PREFIX)/lib/updater
+# journalctl reads them nowhere else.
+catalogdir = $(DESTDIR)/usr/lib/systemd/catalog
 bashdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 zshdir = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
@@ -68,19 +70,24 @@ bench: tools build
 
 package: tools build
 	packaging/package.sh release packages
+	! command -v lintian || lintian --allow-root --display-info packages/*.deb
 
 install: build
-	install -d $(bindir) $(mandir) $(unitdir) $(sysusersdir) $(tmpfilesdir) $(sharedir)/drop-ins $(libdir) \
+	install -d $(bindir) $(unitdir) $(sysusersdir) $(tmpfilesdir) $(sharedir)/drop-ins $(libdir) $(catalogdir) \
 	  $(bashdir) $(zshdir) $(fishdir)
 	install -m 0755 target/release/swarm target/release/updater $(bindir)
 	sed -E 's#^(Exec[A-Za-z]+=-?)/usr/#\1$(PREFIX)/#' systemd/updater.service > $(unitdir)/updater.service
 	install -m 0644 systemd/updater.socket $(unitdir)
 	install -m 0755 systemd/rescue $(libdir)
 	install -m 0644 systemd/sysusers.d/updater.conf $(sysusersdir)
+	install -m 0644 systemd/catalog/updater.catalog $(catalogdir)
 	install -m 0644 systemd/tmpfiles.d/updater.conf $(tmpfilesdir)
 	install -m 0644 systemd/drop-ins/*.conf $(sharedir)/drop-ins
-	target/release/swarm man --out-dir $(mandir)
-	target/release/updater man --out-dir $(mandir)
+	rm -rf target/release/man
+	target/release/swarm man --out-dir target/release/man
+	target/release/updater man --out-dir target/release/man
+	for section in 1 5 8; do \
+	  install -D -m 0644 -t $(mandir)/man$$section target/release/man/*.$$section || exit 1; done
 	target/release/swarm completions bash > $(bashdir)/swarm
 	target/release/swarm completions zsh > $(zshdir)/_swarm
 	target/release/swarm completions fish > $(fishdir)/swarm.fish

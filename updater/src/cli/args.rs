@@ -191,7 +191,7 @@ pub struct LogWriterArgs {
 /// `updater man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// The directory for them, one page a command
+    /// The directory for them, one page a command and a file
     #[arg(long, value_name = "DIR")]
     pub out_dir: PathBuf,
 }
