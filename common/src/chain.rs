@@ -10,13 +10,17 @@ pub fn causes<'a>(
     successors(error.source(), |&error| error.source())
 }
 
-/// The message of an error and of each of its causes, joined by `: `.
+/// The message of an error and of each of its causes, joined by `: `. What a library has in its message and gives
+/// as its cause besides stands there once.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
-    let messages = std::iter::once(error).chain(causes(error));
-    messages
-        .map(|error| without_address(&error.to_string()).to_owned())
-        .collect::<Vec<_>>()
-        .join(": ")
+    let mut messages: Vec<String> = Vec::new();
+    for error in std::iter::once(error).chain(causes(error)) {
+        let message = without_address(&error.to_string()).to_owned();
+        if !messages.last().is_some_and(|before| before.ends_with(&message)) {
+            messages.push(message);
+        }
+    }
+    messages.join(": ")
 }
 
 /// The message without the address of a page at its end: libraries name those of their own manual,
@@ -38,6 +42,16 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("start the updater")]
     struct Outer(#[source] std::io::Error);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("I/O error: {0}")]
+    struct Repeating(#[source] std::io::Error);
+
+    #[test]
+    fn a_cause_that_is_in_the_message_stands_there_once() {
+        let repeating = Repeating(std::io::Error::from_raw_os_error(111));
+        assert_eq!(chain(&repeating), "I/O error: Connection refused (os error 111)");
+    }
 
     #[test]
     fn causes_follow_in_their_order() {

@@ -55,10 +55,7 @@ fn table(hosts: &[CheckedHost]) -> Table {
         let agents: Vec<_> = host
             .apps
             .iter()
-            .map(|app| match &app.agent {
-                Some(agent) => format!("{} {agent}", app.app),
-                None => format!("{} not known", app.app),
-            })
+            .map(|app| (app.app.as_str(), app.agent.as_ref().map(ToString::to_string)))
             .collect();
         let verdict = match host {
             CheckedHost { skipped: true, .. } => "skipped",
@@ -70,7 +67,7 @@ fn table(hosts: &[CheckedHost]) -> Table {
             verdict,
             host.updater_version.as_deref().unwrap_or_default(),
             &when_if(host.certificate_until),
-            &some_of(&agents),
+            &agents_in_short(&agents),
             host.detail.as_deref().unwrap_or_default(),
         ]);
         let tone = match host {
@@ -95,13 +92,22 @@ fn totals(hosts: &[CheckedHost]) -> String {
     format!("\n{} {plural}: {}", hosts.len(), counts.join(", "))
 }
 
-/// The first of them, and how many there are besides: a host may have thousands.
-fn some_of(words: &[String]) -> String {
-    const MOST: usize = 10;
-    let more = words.len().saturating_sub(MOST);
-    let more = (more > 0).then(|| format!("and {more} more"));
-    let shown = words.iter().take(MOST).chain(&more).map(String::as_str);
-    shown.collect::<Vec<_>>().join(", ")
+/// The agents of a host, which may have thousands: of more than a few those that do not run, and how many do.
+fn agents_in_short(agents: &[(&str, Option<String>)]) -> String {
+    const MOST: usize = 3;
+    let words = |(app, agent): &(&str, Option<String>)| {
+        format!("{app} {}", agent.as_deref().unwrap_or("not known"))
+    };
+    if agents.len() <= MOST {
+        return agents.iter().map(words).collect::<Vec<_>>().join(", ");
+    }
+    let runs = |(_, agent): &&(&str, Option<String>)| agent.as_deref() == Some("running");
+    let (running, others): (Vec<_>, Vec<_>) = agents.iter().partition(runs);
+    let mut shown: Vec<_> = others.iter().take(MOST).map(|agent| words(agent)).collect();
+    let more = others.len().saturating_sub(MOST);
+    shown.extend((more > 0).then(|| format!("{more} more not running")));
+    shown.extend((!running.is_empty()).then(|| format!("{} running", running.len())));
+    shown.join(", ")
 }
 
 #[cfg(test)]
@@ -113,10 +119,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cell_of_many_words_is_bounded() {
-        let words: Vec<String> = (0..3000).map(|number| format!("app-{number} running")).collect();
-        assert_eq!(some_of(&words[..2]), "app-0 running, app-1 running");
-        assert!(some_of(&words).ends_with("app-9 running, and 2990 more"));
+    fn a_cell_of_many_agents_is_bounded() {
+        let running = || Some("running".to_owned());
+        assert_eq!(
+            agents_in_short(&[("web", running()), ("job", None)]),
+            "web running, job not known"
+        );
+        let mut agents = vec![("app", running()); 25];
+        assert_eq!(agents_in_short(&agents), "25 running");
+        agents.push(("db", Some("dead".to_owned())));
+        assert_eq!(agents_in_short(&agents), "db dead, 25 running");
+        agents.extend(vec![("job", Some("stopped".to_owned())); 3000]);
+        let shown = "db dead, job stopped, job stopped, 2998 more not running, 25 running";
+        assert_eq!(agents_in_short(&agents), shown);
     }
 
     fn app(agent: AgentState, healthy: bool) -> AppStatus {

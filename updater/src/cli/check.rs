@@ -58,11 +58,56 @@ pub(super) fn daemon_runs(path: &Path) -> bool {
 
 pub(super) fn render(findings: &[Finding]) -> String {
     let mut text = String::new();
-    for finding in findings {
+    for finding in each_once(findings) {
         let _ = writeln!(text, "{}: {finding}", finding.severity.into_str());
     }
     if !has_errors(findings) {
         text.push_str("ok: the updater can run with this configuration\n");
     }
     text
+}
+
+/// What is so of several keys stands there once, with the first of them: a host may have thousands of apps.
+fn each_once(findings: &[Finding]) -> Vec<Finding> {
+    const MOST: usize = 3;
+    let mut all: Vec<(Finding, Vec<&str>)> = Vec::new();
+    for finding in findings {
+        let is_same = |(known, _): &&mut (Finding, Vec<&str>)| {
+            (known.severity, &known.message, &known.hint)
+                == (finding.severity, &finding.message, &finding.hint)
+        };
+        match all.iter_mut().find(is_same) {
+            Some((_, keys)) => keys.push(&finding.key),
+            None => all.push((finding.clone(), vec![&finding.key])),
+        }
+    }
+    let named = |(finding, keys): (Finding, Vec<&str>)| {
+        if keys.len() == 1 {
+            return finding;
+        }
+        let more = keys.len().saturating_sub(MOST);
+        let more = (more > 0).then(|| format!("and {more} more"));
+        let shown = keys.into_iter().take(MOST).chain(more.as_deref());
+        let key = shown.filter(|key| !key.is_empty()).collect::<Vec<_>>().join(", ");
+        Finding { key, line: None, ..finding }
+    };
+    all.into_iter().map(named).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_cause_of_many_apps_stands_there_once() {
+        let of =
+            |number| Finding::warning(format!("app.a{number}.user"), "is not set").hint("set it");
+        let mut findings: Vec<_> = (1..=27).map(of).collect();
+        findings.insert(1, Finding::error("listen", "is taken").line(3));
+        assert_eq!(
+            render(&findings),
+            "warning: app.a1.user, app.a2.user, app.a3.user, and 24 more: is not set (set it)\n\
+             error: line 3: listen: is taken\n"
+        );
+    }
 }

@@ -60,6 +60,7 @@ impl CheckedHost {
         let well = status.is_well();
         wrong.extend(status.error);
         wrong.extend(status.warnings);
+        let mut complaints: Vec<(String, Vec<&str>)> = Vec::new();
         for app in status.apps.iter().filter(|_| status.reachable) {
             if app.is_stopped() {
                 wrong.push(format!("{}: {}", app.app, app.why_stopped()));
@@ -69,9 +70,14 @@ impl CheckedHost {
                 // It is kept out on purpose.
                 if status.held.is_some() { held.push(drift) } else { wrong.push(drift) }
             }
-            let complaints = app.complaints().into_iter();
-            wrong.extend(complaints.map(|complaint| format!("{}: {complaint}", app.app)));
+            for complaint in app.complaints() {
+                match complaints.iter_mut().find(|(known, _)| *known == complaint) {
+                    Some((_, apps)) => apps.push(app.app.as_str()),
+                    None => complaints.push((complaint, vec![app.app.as_str()])),
+                }
+            }
         }
+        wrong.extend(complaints.iter().map(|(complaint, apps)| told_once(complaint, apps)));
         let (fine, detail) = match status.skipped {
             Some(ref reason) => (true, Some(reason.clone())),
             None if wrong.is_empty() && well => (true, (!held.is_empty()).then(|| held.join("; "))),
@@ -86,5 +92,26 @@ impl CheckedHost {
             certificate_until: until,
             apps: status.apps,
         }
+    }
+}
+
+/// What is amiss with several apps of a host, of which there may be thousands, with the first of them.
+fn told_once(complaint: &str, apps: &[&str]) -> String {
+    const MOST: usize = 3;
+    let more = apps.len().saturating_sub(MOST);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}: {complaint}", apps[..apps.len().min(MOST)].join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_amiss_with_many_apps_is_told_once() {
+        assert_eq!(told_once("it is dead", &["web"]), "web: it is dead");
+        let apps: Vec<String> = (1..=29).map(|number| format!("a{number}")).collect();
+        let apps: Vec<&str> = apps.iter().map(String::as_str).collect();
+        assert_eq!(told_once("it is dead", &apps), "a1, a2, a3 and 26 more: it is dead");
     }
 }
