@@ -150,7 +150,8 @@ fn exchange(connection: &mut BufReader<TcpStream>, keeps: bool) -> Result<bool> 
     while connection.read_line(&mut head).context("read the answer")? > 2 {}
     ensure!(head.starts_with("HTTP/1.1 200 "), "the answer is {head:?}");
     let header = |name: &str| {
-        head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).map(str::trim)
+        let mut pairs = head.lines().filter_map(|line| line.split_once(": "));
+        pairs.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     };
     let length = header("content-length").context("a length")?.parse()?;
     let mut body = vec![0; length];

@@ -7,7 +7,7 @@ use nix::unistd::{AccessFlags, access};
 use protocol::AppName;
 
 use crate::config::{AppConfig, Config, Finding, RunnerKind, Strategy};
-use crate::runner::{HandoverObstacle, handover_obstacles, none_stays};
+use crate::runner::{HandoverObstacle, handover_obstacles, none_reloads, none_stays};
 use crate::systemd::{
     Bus, BusConnection, Load, Systemd, SystemdError, UNIT_DIRECTORY, UnitState, is_running,
 };
@@ -113,11 +113,14 @@ fn covers(path: &str, other: &str) -> bool {
 }
 
 fn look(app: &AppConfig, bus: &Bus, key: &str) -> Result<Vec<Finding>, SystemdError> {
-    if app.run.strategy == Strategy::Restart {
+    if app.run.strategy != Strategy::Handover {
         let units = app.run.units.clone();
         let seen = bus.ask(move |systemd| async move { seen(&systemd, units).await })?;
         let found = seen.iter().filter_map(|(unit, state, _)| unit_finding(key, app, unit, state));
         let states = seen.iter().map(|(unit, state, _)| (unit.as_str(), state));
+        let reloads = app.run.strategy == Strategy::Reload;
+        let cannot = none_reloads(states.clone()).filter(|_| reloads);
+        let found = found.chain(cannot.map(|why| Finding::error(key, why)));
         let found = found.chain(none_stays(states).map(|why| Finding::error(key, why)));
         return Ok(found.chain(runs_elsewhere(key, app, &seen)).collect());
     }

@@ -33,6 +33,11 @@ impl Expectation {
         self.instance.as_ref().is_some_and(|instance| !instance.is_alive())
     }
 
+    /// Whether the agent ran before, and was told to follow the release.
+    pub(super) fn was_reloaded(&self) -> bool {
+        self.instance.as_ref().is_some_and(|instance| instance.reloaded().is_some())
+    }
+
     /// Whether the agent has ended, or is about to.
     pub(super) fn agent_is_ending(&self) -> bool {
         self.instance.as_ref().is_some_and(Instance::is_ending)

@@ -56,6 +56,7 @@ pub(super) async fn ask_tcp(address: &str, expected: &Expectation) -> Answer {
     };
     let proof = match ends.look(expected).await {
         Standing::NotAsked => Ok(Shown::WithoutProcess),
+        Standing::Listens if expected.was_reloaded() => Err(CLOSED_AT_ONCE.to_owned()),
         Standing::Accepted | Standing::Listens => Ok(Shown::By(Proof::Process)),
         Standing::Foreign(who) | Standing::Unseen(who) => Err(who),
         Standing::Unknown => Err(UNKNOWN.to_owned()),
@@ -65,6 +66,8 @@ pub(super) async fn ask_tcp(address: &str, expected: &Expectation) -> Answer {
 }
 
 const UNKNOWN_NOTE: &str = "; the process that answers could not be established";
+const CLOSED_AT_ONCE: &str = "no process holds the connection any more, and what answered may be older than the \
+                             reload: let the server keep connections, or set release_pointer";
 const UNKNOWN: &str = "the process that answers could not be established";
 
 /// A question is sent, and its answer looked at.
@@ -224,6 +227,7 @@ fn prove(
     match after {
         Standing::NotAsked => Ok(Shown::WithoutProcess),
         Standing::Accepted => Ok(Shown::By(Proof::Process)),
+        Standing::Listens if expected.was_reloaded() => Err(CLOSED_AT_ONCE.to_owned()),
         // A server may close at once. Then what listened has to have been the agent's all the time.
         Standing::Listens if matches!(before, Standing::Accepted | Standing::Listens) => {
             Ok(Shown::By(Proof::Process))

@@ -109,8 +109,14 @@ fn look(instance: &Instance, local: SocketAddr, peer: SocketAddr) -> Option<Stan
         let text = format!("{who} listens at {} and is not of the new release", other.local);
         return Some(Standing::Foreign(text));
     }
-    if accepted.is_some() {
-        return Some(Standing::Accepted);
+    if let Some(accepted) = accepted {
+        return Some(match older_than_reload(instance, &members, accepted.inode) {
+            Some(pid) => Standing::Unseen(format!(
+                "{peer} is answered by {}, which is older than the reload",
+                describe(pid)
+            )),
+            None => Standing::Accepted,
+        });
     }
     if listening.is_empty() {
         return Some(Standing::Unknown);
@@ -127,6 +133,16 @@ fn look(instance: &Instance, local: SocketAddr, peer: SocketAddr) -> Option<Stan
             describe(pid)
         ))),
     }
+}
+
+/// A process of an agent that was told to follow the release and holds this socket, where all that do so were there
+/// before it was told.
+fn older_than_reload(agent: &Instance, members: &[u32], inode: u64) -> Option<u32> {
+    let since = agent.reloaded()?;
+    let holders = || members.iter().filter(|pid| proc::sockets(**pid).contains(&inode));
+    let is_younger = |pid: &u32| proc::stat(*pid).is_some_and(|stat| stat.start_time >= since);
+    let first = holders().next()?;
+    (!holders().any(is_younger)).then_some(*first)
 }
 
 /// The other end of a connection, if a process has it.

@@ -84,6 +84,15 @@ pub enum RunnerError {
         /// Whether the release shipped it.
         shipped: bool,
     },
+    /// A unit that runs did not take the release.
+    #[error("reload {unit}: it {how}")]
+    Reload {
+        unit: String,
+        /// What became of it, in words that follow its name.
+        how: String,
+        /// What is shown of its output.
+        output: Vec<String>,
+    },
     /// A unit was started, and is not up.
     #[error("start {unit}: it {how}")]
     Unit {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use protocol::Digest;
 use time::OffsetDateTime;
@@ -20,6 +20,9 @@ use crate::sys::kept::Kept;
 use crate::sys::process::{ProcessHandle, ProcessId};
 use crate::sys::run::describe;
 use crate::sys::wall_clock;
+
+/// Between two looks at which processes there are.
+const NEXT_LOOK: Duration = Duration::from_millis(20);
 
 /// One start of an agent. Cheap to clone; it holds nothing that keeps the agent alive.
 #[derive(Debug, Clone)]
@@ -207,6 +210,29 @@ impl Instance {
     pub fn members(&self) -> Vec<u32> {
         let members = self.signs().members().unwrap_or_default();
         members.into_iter().map(|stat| stat.pid).collect()
+    }
+
+    /// Since when it is of its release, in clock ticks since the machine was started, where it was told to follow
+    /// it: what answers has to have begun later.
+    pub fn reloaded(&self) -> Option<u64> {
+        self.inner.record.reloaded
+    }
+
+    /// Whether a process of it began after it was told to follow its release, at the latest within this time. Blocks.
+    pub fn has_followed(&self, within: Duration) -> bool {
+        let Some(since) = self.reloaded() else { return true };
+        let deadline = Instant::now() + within;
+        loop {
+            let members = self.signs().members().unwrap_or_default();
+            if members.iter().any(|stat| stat.start_time >= since) {
+                return true;
+            }
+            if deadline <= Instant::now() {
+                return false;
+            }
+            // No event tells that a process was begun.
+            std::thread::park_timeout(NEXT_LOOK);
+        }
     }
 
     /// Whether a process is one of its own.

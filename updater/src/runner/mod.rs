@@ -21,6 +21,7 @@ mod members;
 mod own_group;
 mod process;
 mod record;
+mod reload;
 mod resources;
 mod socket_store;
 mod sockets;
@@ -44,9 +45,12 @@ pub use launch::{Launch, command_of, release_path_variable};
 pub use left_agents::{LeftAgent, left_agents};
 pub use log_writer::write_log;
 pub use process::{Runner, for_app};
+pub use reload::Reload;
 pub use resources::RunnerResources;
 pub use socket_store::SocketStore;
 pub use sockets::SocketError;
 pub use stop::Killed;
-pub use units::{HandoverObstacle, check_units, handover_obstacles, none_stays, read_units};
+pub use units::{
+    HandoverObstacle, check_units, handover_obstacles, none_reloads, none_stays, read_units,
+};
 pub use untaken_sockets::untaken_sockets;

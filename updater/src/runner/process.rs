@@ -18,7 +18,7 @@ use super::stop;
 use super::strays::{self, Stray};
 use super::transient::Transient;
 use super::units::{HandoverUnitsRunner, UnitsRunner};
-use super::{Behaviour, Handover, Instance, Killed, Launch, RunnerError, RunnerResources};
+use super::{Behaviour, Handover, Instance, Killed, Launch, Reload, RunnerError, RunnerResources};
 use crate::config::{AppConfig, RunnerKind, Strategy};
 use crate::release::Layout;
 use crate::sys::excerpt::Excerpt;
@@ -131,6 +131,11 @@ pub trait Runner: Debug + Send + Sync {
     fn handover(&self) -> Option<&dyn Handover> {
         None
     }
+
+    /// How it tells an agent that runs to follow a release, if that is how one follows another here.
+    fn reload(&self) -> Option<&dyn Reload> {
+        None
+    }
 }
 
 /// The runner that an app's configuration asks for. `state` is the app's own state directory, and has
@@ -139,7 +144,9 @@ pub fn for_app(config: &AppConfig, state: &Path, resources: &RunnerResources) ->
     let systemd = &resources.systemd;
     if config.run.kind == RunnerKind::Systemd {
         return match config.run.strategy {
-            Strategy::Restart => Box::new(UnitsRunner::new(&config.run, state, systemd)),
+            Strategy::Restart | Strategy::Reload => {
+                Box::new(UnitsRunner::new(&config.run, state, systemd))
+            }
             Strategy::Handover => Box::new(HandoverUnitsRunner::new(config, state, systemd)),
         };
     }
@@ -413,6 +420,7 @@ impl ProcessRunner {
             version: stray.version,
             release_path: stray.release_path,
             started_at: wall_clock(),
+            reloaded: None,
             log_start: 0,
             log: None,
             behaviour: Behaviour::default(),

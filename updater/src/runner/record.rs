@@ -59,6 +59,10 @@ pub(super) struct Record {
     pub(super) release_path: PathBuf,
     #[serde(with = "time::serde::rfc3339")]
     pub(super) started_at: OffsetDateTime,
+    /// Since when it is of this release, where it was told to follow it: those of its processes show it that began
+    /// later, in clock ticks since the machine was started. The others may be of the release before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) reloaded: Option<u64>,
     /// Where in the log its output begins.
     #[serde(default)]
     pub(super) log_start: u64,
@@ -91,6 +95,7 @@ impl Record {
             version: launch.version.clone(),
             release_path: launch.release_path.clone(),
             started_at: begun,
+            reloaded: None,
             log_start: 0,
             log: None,
             behaviour: Behaviour::default(),

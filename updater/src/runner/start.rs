@@ -78,6 +78,7 @@ impl ProcessRunner {
             version: launch.version.clone(),
             release_path: launch.release_path.clone(),
             started_at: wall_clock(),
+            reloaded: None,
             log_start,
             log: Some(pipe),
             behaviour: launch.behaviour.clone(),

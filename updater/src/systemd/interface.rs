@@ -22,6 +22,7 @@ pub(super) trait Manager {
     fn reload(&self) -> zbus::Result<()>;
     fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
     fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+    fn reload_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     fn kill_unit(&self, name: &str, whom: &str, signal: i32) -> zbus::Result<()>;
     fn reset_failed_unit(&self, name: &str) -> zbus::Result<()>;
@@ -53,6 +54,8 @@ pub(super) trait Manager {
 #[proxy(default_service = "org.freedesktop.systemd1", interface = "org.freedesktop.systemd1.Unit")]
 pub(super) trait Unit {
     #[zbus(property)]
+    fn id(&self) -> zbus::Result<String>;
+    #[zbus(property)]
     fn load_state(&self) -> zbus::Result<String>;
     #[zbus(property)]
     fn load_error(&self) -> zbus::Result<(String, String)>;
@@ -65,6 +68,8 @@ pub(super) trait Unit {
     /// When it last began to go down, in microseconds since the machine was started.
     #[zbus(property)]
     fn active_exit_timestamp_monotonic(&self) -> zbus::Result<u64>;
+    #[zbus(property)]
+    fn can_reload(&self) -> zbus::Result<bool>;
     #[zbus(property)]
     fn triggers(&self) -> zbus::Result<Vec<String>>;
     #[zbus(property)]
@@ -89,6 +94,8 @@ pub(super) trait Service {
     fn result(&self) -> zbus::Result<String>;
     #[zbus(property)]
     fn exec_start(&self) -> zbus::Result<Vec<ExecCommand>>;
+    #[zbus(property)]
+    fn exec_start_pre(&self) -> zbus::Result<Vec<ExecCommand>>;
     #[zbus(property)]
     fn root_directory(&self) -> zbus::Result<String>;
     #[zbus(property)]

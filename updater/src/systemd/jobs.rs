@@ -44,6 +44,15 @@ impl Systemd {
         self.job("start", unit, deadline, self.manager.start_unit(unit, MODE)).await
     }
 
+    /// Tells a unit to read its configuration again, and waits until its `ExecReload=` has ended.
+    pub async fn reload_unit(
+        &self,
+        unit: &str,
+        deadline: Duration,
+    ) -> Result<JobResult, SystemdError> {
+        self.job("reload", unit, deadline, self.manager.reload_unit(unit, MODE)).await
+    }
+
     /// Stops a unit, and waits until it is: none of its processes is left. One that is not there is
     /// stopped.
     pub async fn stop(&self, unit: &str, deadline: Duration) -> Result<JobResult, SystemdError> {

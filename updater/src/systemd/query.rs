@@ -1,7 +1,7 @@
 //! What systemd knows of units, asked once.
 
 use super::interface::UnitProxy;
-use super::state::UnitState;
+use super::state::{FirstCommand, UnitState};
 use super::{Systemd, SystemdError};
 
 /// So often is a unit looked at again that changes while it is being looked at.
@@ -113,6 +113,7 @@ impl Systemd {
 
     async fn look(&self, unit: &UnitProxy<'_>, name: &str) -> zbus::Result<UnitState> {
         let mut state = UnitState {
+            id: unit.id().await?,
             load: unit.load_state().await?.into(),
             load_error: unit.load_error().await?.1,
             active: unit.active_state().await?,
@@ -121,6 +122,7 @@ impl Systemd {
             ..UnitState::default()
         };
         if name.ends_with(".service") {
+            state.can_reload = unit.can_reload().await?;
             let service = self.service(unit).await?;
             state.result = service.result().await?;
             state.kind = service.kind().await?;
@@ -128,6 +130,10 @@ impl Systemd {
             state.main_pid = service.main_pid().await?;
             state.control_group = service.control_group().await?;
             state.exit = (service.exec_main_code().await?, service.exec_main_status().await?);
+            let before = service.exec_start_pre().await?.into_iter();
+            state.before = before
+                .map(|command| FirstCommand { program: command.0, exit: (command.8, command.9) })
+                .collect();
             let went_down = unit.active_exit_timestamp_monotonic().await?;
             state.was_told_to_end =
                 (1..service.exec_main_exit_timestamp_monotonic().await?).contains(&went_down);

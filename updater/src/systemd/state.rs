@@ -27,6 +27,8 @@ pub enum Load {
 /// A unit at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UnitState {
+    /// Its own name, where it was asked for by another one that it has.
+    pub id: String,
     /// Whether it can be started.
     pub load: Load,
     /// Why it cannot be, if systemd says so.
@@ -49,8 +51,20 @@ pub struct UnitState {
     pub control_group: String,
     /// Of a service, `ExecMainCode` and `ExecMainStatus`.
     pub exit: (i32, i32),
+    /// Of a service, whether it can be told to read its configuration again.
+    pub can_reload: bool,
+    /// Of a service, its commands of `ExecStartPre=`.
+    pub before: Vec<FirstCommand>,
     /// Of a service, whether it was going down before its main process ended, and not because of that.
     pub was_told_to_end: bool,
+}
+
+/// A command that runs before a service's main process, and how it last ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FirstCommand {
+    pub program: String,
+    /// As of a main process.
+    pub exit: (i32, i32),
 }
 
 impl From<String> for Load {
@@ -130,19 +144,34 @@ impl UnitState {
 
     /// How its last process ended, in words; unknown of one that systemd has forgotten.
     pub fn how_it_ended(&self) -> Option<String> {
-        let process = match self.exit {
-            (EXITED, status) => Some(format!("exited with status {status}")),
-            (KILLED | DUMPED, number) => Some(match Signal::try_from(number) {
-                Ok(signal) => format!("was killed by {signal}"),
-                Err(_) => format!("was killed by signal {number}"),
-            }),
-            _ => None,
-        };
+        let process = exit_words(self.exit).or_else(|| self.what_came_before());
         match (self.result.as_str(), process) {
             ("" | "success" | "exit-code" | "signal" | "core-dump", process) => process,
             (result, Some(process)) => Some(format!("{process} ({result})")),
             (result, None) => Some(format!("failed ({result})")),
         }
+    }
+
+    /// How one of its first commands failed, so that its main process was never started.
+    fn what_came_before(&self) -> Option<String> {
+        let failed = self.before.iter().find(|command| !matches!(command.exit, (0 | EXITED, 0)))?;
+        Some(format!(
+            "did not start: its ExecStartPre={} {}",
+            failed.program,
+            exit_words(failed.exit)?
+        ))
+    }
+}
+
+/// How a process ended, in words.
+fn exit_words(exit: (i32, i32)) -> Option<String> {
+    match exit {
+        (EXITED, status) => Some(format!("exited with status {status}")),
+        (KILLED | DUMPED, number) => Some(match Signal::try_from(number) {
+            Ok(signal) => format!("was killed by {signal}"),
+            Err(_) => format!("was killed by signal {number}"),
+        }),
+        _ => None,
     }
 }
 
@@ -182,6 +211,18 @@ mod tests {
         ] {
             assert_eq!(state("failed", "failed", result, exit).has_run(), has_run, "{result}");
         }
+    }
+
+    #[test]
+    fn what_failed_before_the_main_process_is_named() {
+        let command = |program: &str, exit| FirstCommand { program: program.to_owned(), exit };
+        let before = vec![command("/bin/true", (1, 0)), command("/bin/mount", (1, 32))];
+        let state = UnitState { before, ..state("failed", "failed", "exit-code", (0, 0)) };
+        assert_eq!(
+            state.describe(),
+            "did not start: its ExecStartPre=/bin/mount exited with status 32"
+        );
+        assert!(!state.has_run());
     }
 
     #[test]

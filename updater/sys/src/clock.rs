@@ -33,6 +33,28 @@ impl BootTime {
     }
 }
 
+/// Clock ticks a second in what the kernel tells programs, on every machine (`USER_HZ`, time(7)).
+const TICKS: u64 = 100;
+
+impl BootTime {
+    /// As the start times of processes are told: every process that is started after this moment, and none that was
+    /// before it, has this one or a later one.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a tick is a tenth of a blink, and no event ends it"
+    )]
+    pub fn next_tick() -> u64 {
+        let begun = Self::now().millis * TICKS / 1000;
+        loop {
+            std::thread::sleep(Duration::from_millis(2));
+            let now = Self::now().millis * TICKS / 1000;
+            if now > begun {
+                return now;
+            }
+        }
+    }
+}
+
 /// The wall clock, for what people read. It may jump: nothing is decided by it.
 pub fn wall_clock() -> OffsetDateTime {
     OffsetDateTime::now_utc()
@@ -41,6 +63,17 @@ pub fn wall_clock() -> OffsetDateTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_is_told_from_those_that_began_before_a_tick() {
+        let tick = BootTime::next_tick();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let started = crate::proc::stat(child.id()).unwrap().start_time;
+        let own = crate::proc::stat(std::process::id()).unwrap().start_time;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(own < tick && tick <= started, "{own} {tick} {started}");
+    }
 
     #[test]
     fn time_since_another_boot_is_unknown() {

@@ -110,4 +110,6 @@ pub enum Strategy {
     Restart,
     /// Start the new one beside the old one, on the same sockets.
     Handover,
+    /// Tell what runs to read its configuration again: it goes on, and has new workers.
+    Reload,
 }

@@ -37,6 +37,7 @@ pub(super) fn validate(
     }
     validate_run(&format!("{section}.run"), &app.run, findings);
     super::handover::validate(section, app, findings);
+    super::reload::validate(section, app, findings);
 }
 
 fn validate_user(section: &str, app: &AppConfig, findings: &mut Vec<Finding>) {

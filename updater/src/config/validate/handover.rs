@@ -20,7 +20,7 @@ pub(super) fn validate(section: &str, app: &AppConfig, findings: &mut Vec<Findin
                 .hint("with units, a socket unit opens them"),
         );
     }
-    if run.strategy == Strategy::Restart {
+    if run.strategy != Strategy::Handover {
         if health.ready_url.is_some() {
             let text = "means nothing without the strategy \"handover\"";
             findings.push(Finding::warning(key("health.ready_url"), text));

@@ -7,6 +7,7 @@ mod handover;
 mod health_probe;
 mod links;
 mod paths;
+mod reload;
 mod signatures;
 mod units;
 

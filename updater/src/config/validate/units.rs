@@ -32,7 +32,7 @@ pub(super) fn validate(section: &str, run: &RunConfig, findings: &mut Vec<Findin
         );
     }
     let templates = run.units.iter().filter(|unit| is_template(unit));
-    for unit in templates.filter(|_| run.strategy == Strategy::Restart) {
+    for unit in templates.filter(|_| run.strategy != Strategy::Handover) {
         findings.push(
             Finding::error(format!("{section}.units"), format!("{unit} is a template"))
                 .hint("name an instance of it: agent@1.service"),

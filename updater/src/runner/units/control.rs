@@ -19,6 +19,9 @@ use crate::sys::process::{ProcessId, boot_id};
 use crate::sys::{proc, wall_clock};
 use crate::systemd::{Bus, BusConnection, JobResult, Load, SystemdError, UnitState, read_journal};
 
+/// How long before a start its units' files were read, at most.
+const READ_BEFORE: Duration = Duration::from_secs(10);
+
 /// Gives orders to systemd, and waits for what comes of them.
 #[derive(Debug)]
 pub(super) struct Control {
@@ -134,6 +137,7 @@ impl Control {
                 Start::Done => {}
                 Start::Unusable(why) => {
                     let shipped = is_among(kept_units(&launch.release_path)?.keys(), unit);
+                    let why = self.with_line(unit, &why, begun);
                     return Err(RunnerError::UnusableUnit { unit: unit.clone(), why, shipped });
                 }
                 Start::Failed(how) => return Err(failed(unit.clone(), how)),
@@ -149,6 +153,41 @@ impl Control {
                 Ok(up) => started.push((up, state.main_pid)),
                 Err(how) => return Err(failed(unit, how)),
             }
+        }
+        let instance = self.take_up(seat, record, started)?;
+        instance.ok_or_else(|| RunnerError::NoMainProcess { units: units.join(", ") })
+    }
+
+    /// Tells units of a start to follow another release, one after the other, and takes them for its agent. `record`
+    /// is what is written down of that.
+    pub(super) fn reload_units(
+        &self,
+        seat: &InstanceSlot,
+        units: &[String],
+        record: Record,
+    ) -> Result<Instance, RunnerError> {
+        let begun = wall_clock();
+        let failed =
+            |unit, how| RunnerError::Reload { unit, how, output: self.shown_output(units, begun) };
+        let (states, deadline) = (self.states(units)?, self.start_timeout);
+        for (unit, _) in states.into_iter().filter(|(_, state)| state.can_reload) {
+            let name = unit.clone();
+            let reloaded = self
+                .bus
+                .ask_once(move |systemd| async move { systemd.reload_unit(&name, deadline).await });
+            match reloaded {
+                Ok(JobResult::Done) => {}
+                Ok(JobResult::Not(word)) => return Err(failed(unit, format!("did not ({word})"))),
+                Err(SystemdError::Late { .. }) => {
+                    return Err(failed(unit, format!("has not within {}", Period(deadline))));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let mut started = Vec::new();
+        for (unit, state) in self.states(units)? {
+            let up = Started::take(&unit, &state).map_err(|how| failed(unit, how))?;
+            started.push((up, state.main_pid));
         }
         let instance = self.take_up(seat, record, started)?;
         instance.ok_or_else(|| RunnerError::NoMainProcess { units: units.join(", ") })
@@ -202,8 +241,9 @@ impl Control {
         units: &[String],
         grace: Duration,
     ) -> Result<Option<Killed>, RunnerError> {
-        let own = |(unit, state): (String, UnitState)| {
-            Some(state.control_group).filter(|group| group.ends_with(&unit))
+        let own = |(_, state): (String, UnitState)| {
+            let is_its = |group: &String| !state.id.is_empty() && group.ends_with(&state.id);
+            Some(state.control_group).filter(is_its)
         };
         let groups = self.states(units)?.into_iter().filter_map(own).collect();
         let killed = self.stop_units(units, grace)?;
@@ -273,8 +313,11 @@ impl Control {
             return Ok(None);
         }
         let now = wall_clock();
-        let record =
-            if same { record } else { Record { mark: mark_of(now), started_at: now, ..record } };
+        let record = if same {
+            record
+        } else {
+            Record { mark: mark_of(now), started_at: now, reloaded: None, ..record }
+        };
         let mut started = Vec::new();
         for (unit, state) in states {
             let Ok(up) = Started::take(&unit, &state) else { return Ok(None) };
@@ -316,7 +359,22 @@ impl Control {
         since: OffsetDateTime,
         on_line: &mut dyn FnMut(&str),
     ) {
+        // The journal knows a unit by its own name alone.
+        let own = self.states(units).unwrap_or_default().into_iter().map(|(_, state)| state.id);
+        let own: Vec<String> = own.filter(|id| !id.is_empty()).collect();
+        let units = if own.is_empty() { units } else { &own };
         read_journal(units, since, self.bus_timeout, on_line);
+    }
+
+    /// Why a unit's file cannot be used, with the line that systemd complained of when it read it.
+    fn with_line(&self, unit: &str, why: &str, since: OffsetDateTime) -> String {
+        let mut complaint = None;
+        self.read_output(&[unit.to_owned()], since - READ_BEFORE, &mut |line| {
+            if is_of_a_line(line, unit) {
+                complaint = Some(line.to_owned());
+            }
+        });
+        complaint.map_or(why.to_owned(), |complaint| format!("{why}: {complaint}"))
     }
 
     /// What is shown of it.
@@ -325,6 +383,12 @@ impl Control {
         self.read_output(units, since, &mut |line| output.push(line));
         output.shown()
     }
+}
+
+/// Whether systemd complains of a line of a unit's file: `/etc/systemd/system/a.service:3: Unknown …`.
+fn is_of_a_line(line: &str, unit: &str) -> bool {
+    let rest = line.split_once(&format!("/{unit}:")).map(|(_, rest)| rest);
+    rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// What became of the start of a unit.

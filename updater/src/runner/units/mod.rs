@@ -23,6 +23,6 @@ pub use handover_obstacles::{HandoverObstacle, handover_obstacles};
 pub(super) use handover_runner::HandoverUnitsRunner;
 pub(super) use runner::UnitsRunner;
 pub use shipped::{check_units, read_units};
-pub use started::none_stays;
 pub(super) use started::{Amiss, Started};
+pub use started::{none_reloads, none_stays};
 pub(super) use template_instance::TemplateInstance;

@@ -8,20 +8,23 @@ use std::time::Duration;
 use super::control::{Control, is_of_this_boot};
 use super::environment_file;
 use super::files::UnitFiles;
+use super::none_reloads;
 use super::of_release::NamedUnits;
 use super::own_processes::is_of_units;
 use super::shipped::kept_units;
-use crate::config::RunConfig;
+use crate::config::{RunConfig, Strategy};
 use crate::runner::instance_slot::{Grouping, InstanceSlot};
 use crate::runner::process::Runner;
 use crate::runner::record::Record;
-use crate::runner::{Instance, Killed, Launch, RunnerError};
-use crate::sys::checkpoint;
+use crate::runner::{Instance, Killed, Launch, Reload, RunnerError};
+use crate::sys::{BootTime, checkpoint, wall_clock};
 use crate::systemd::{BusConnection, UNIT_DIRECTORY};
 
 #[derive(Debug)]
 pub(in crate::runner) struct UnitsRunner {
     named: NamedUnits,
+    /// Whether what runs is told to follow a release.
+    reloads: bool,
     control: Control,
     stop_grace: Duration,
     files: UnitFiles,
@@ -41,6 +44,7 @@ impl UnitsRunner {
     ) -> Self {
         Self {
             named: NamedUnits::new(config),
+            reloads: config.strategy == Strategy::Reload,
             control: Control::new(config, connection),
             stop_grace: config.stop_grace.0,
             files: UnitFiles::new(Path::new(UNIT_DIRECTORY), state.join("units.json")),
@@ -61,7 +65,19 @@ impl Runner for UnitsRunner {
         let shipped = kept_units(&launch.release_path)?;
         let units = self.named.of_release(&shipped);
         let running = self.seat.read()?.map(|record| record.unit_names()).unwrap_or_default();
-        self.control.check(&self.named, &units, &shipped, &running)
+        self.control.check(&self.named, &units, &shipped, &running)?;
+        // What a release ships is not loaded before it is its turn.
+        if !self.reloads || !shipped.is_empty() {
+            return Ok(());
+        }
+        let states = self.control.states(&units)?;
+        match none_reloads(states.iter().map(|(unit, state)| (unit.as_str(), state))) {
+            None => Ok(()),
+            Some(why) => {
+                let unit = units.join(", ");
+                Err(RunnerError::UnusableUnit { unit, why, shipped: false })
+            }
+        }
     }
 
     fn start(&self, launch: &Launch) -> Result<Instance, RunnerError> {
@@ -70,13 +86,7 @@ impl Runner for UnitsRunner {
         self.seat.prepare()?;
         self.end_former(&units)?;
         self.control.end_strays(&units)?;
-        environment_file::write(&self.variables, launch, None)?;
-        let mut wanted = shipped.clone();
-        wanted.extend(self.drop_ins(&units));
-        // systemd would let it run on, and know no file of it any more.
-        self.control.end(&self.files.leaving(&wanted)?, self.stop_grace)?;
-        self.files.bring_about(&wanted, || self.control.reload())?;
-        checkpoint("units_placed");
+        self.place_files(&units, &shipped, launch)?;
         let units = self.named.to_start(&shipped, self.control.states(&units)?);
         self.control.start(&self.seat, &units, launch, Record::of_units(launch, None))
     }
@@ -154,9 +164,64 @@ impl Runner for UnitsRunner {
     fn read_output(&self, instance: &Instance, on_line: &mut dyn FnMut(&str)) {
         self.control.read_output(&instance.units(), instance.started_at(), on_line);
     }
+
+    fn reload(&self) -> Option<&dyn Reload> {
+        if self.reloads { Some(self) } else { None }
+    }
+}
+
+impl Reload for UnitsRunner {
+    /// What runs has to be the units that would be started, of the same files.
+    fn is_possible(&self, launch: &Launch) -> Result<bool, RunnerError> {
+        let Some(record) = self.seat.read()? else { return Ok(false) };
+        let shipped = self.shipped(&launch.release_path)?;
+        if self.shipped(&record.release_path)? != shipped || self.find()?.is_none() {
+            return Ok(false);
+        }
+        let units = self.named.of_release(&shipped);
+        let units = self.named.to_start(&shipped, self.control.states(&units)?);
+        let started = record.unit_names();
+        Ok(started.len() == units.len() && started.iter().all(|unit| units.contains(unit)))
+    }
+
+    fn reload(&self, launch: &Launch) -> Result<Instance, RunnerError> {
+        let gone = || RunnerError::NoMainProcess { units: self.named.units.join(", ") };
+        let record = self.seat.read()?.ok_or_else(gone)?;
+        let shipped = self.shipped(&launch.release_path)?;
+        self.place_files(&self.named.of_release(&shipped), &shipped, launch)?;
+        // Written first: whatever becomes of the order, the release may be in force from now on.
+        let record = Record {
+            digest: launch.digest,
+            version: launch.version.clone(),
+            release_path: launch.release_path.clone(),
+            started_at: wall_clock(),
+            reloaded: Some(BootTime::next_tick()),
+            ..record
+        };
+        self.seat.write(&record)?;
+        let units = record.unit_names();
+        self.control.reload_units(&self.seat, &units, record)
+    }
 }
 
 impl UnitsRunner {
+    /// What the units of a release read of it, and the units themselves.
+    fn place_files(
+        &self,
+        units: &[String],
+        shipped: &BTreeMap<String, String>,
+        launch: &Launch,
+    ) -> Result<(), RunnerError> {
+        environment_file::write(&self.variables, launch, None)?;
+        let mut wanted = shipped.clone();
+        wanted.extend(self.drop_ins(units));
+        // systemd would let it run on, and know no file of it any more.
+        self.control.end(&self.files.leaving(&wanted)?, self.stop_grace)?;
+        self.files.bring_about(&wanted, || self.control.reload())?;
+        checkpoint("units_placed");
+        Ok(())
+    }
+
     /// What a release ships and this host takes.
     fn shipped(&self, release: &Path) -> Result<BTreeMap<String, String>, RunnerError> {
         let mut shipped = kept_units(release)?;

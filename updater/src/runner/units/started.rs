@@ -29,6 +29,14 @@ pub fn none_stays<'a>(units: impl Iterator<Item = (&'a str, &'a UnitState)>) -> 
     ))
 }
 
+/// Why these units cannot be told to follow a release: none of the services has a command for it.
+pub fn none_reloads<'a>(units: impl Iterator<Item = (&'a str, &'a UnitState)>) -> Option<String> {
+    let services: Vec<_> = units.filter(|(unit, _)| unit.ends_with(".service")).collect();
+    let none = services.iter().all(|(_, state)| !state.can_reload);
+    let (unit, _) = services.first().filter(|_| none)?;
+    Some(format!("cannot be reloaded: {unit} has no ExecReload="))
+}
+
 impl Started {
     /// A unit that is up now, or has done what it is for; else how it stands.
     pub(super) fn take(name: &str, state: &UnitState) -> Result<Self, String> {
@@ -131,6 +139,15 @@ mod tests {
         assert!(why.contains("a.service is Type=oneshot"), "{why}");
         assert_eq!(none_stays([("a.service", &oneshot), ("b.service", &simple)].into_iter()), None);
         assert_eq!(none_stays([("a.timer", &timer)].into_iter()), None);
+    }
+
+    #[test]
+    fn a_service_that_has_no_command_for_it_cannot_be_reloaded() {
+        let able = |can_reload| UnitState { can_reload, ..UnitState::default() };
+        let why = none_reloads([("a.service", &able(false))].into_iter()).unwrap();
+        assert!(why.contains("ExecReload="), "{why}");
+        let both = [("a.service", &able(false)), ("b.service", &able(true))];
+        assert_eq!(none_reloads(both.into_iter()), None);
     }
 
     #[test]

@@ -16,8 +16,18 @@ use crate::transaction::machine::Direction;
 
 /// In so long systemd has told what became of a unit that does not answer any more.
 const UNITS_SAY: Duration = Duration::from_millis(500);
+/// In so long a program that was told to follow a release has begun a process for it.
+const FOLLOWS: Duration = Duration::from_secs(5);
 /// Stands before what the program answered, behind what it printed.
 const ANSWER: &str = "its answer to the probe began:";
+
+/// Whether the agent that runs was told to follow the release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tried {
+    Not,
+    InVain,
+    Done,
+}
 
 impl Engine {
     /// Points `active` to the release.
@@ -68,11 +78,18 @@ impl Engine {
             }
         }
         self.refuse_other_form(&release)?;
+        let tried = self.try_reload(&release)?;
+        if tried == Tried::Done {
+            self.app.refresh();
+            return Ok(());
+        }
         self.stop_agent()?;
         // An order for a release wants it to run, also where an operator stopped the one before.
         app.agent.forget_stopped()?;
         checkpoint("agent_stopped");
-        self.run_hook_between_agents()?;
+        if tried == Tried::Not {
+            self.run_hook_between_agents()?;
+        }
         if let Some(launch) = app.agent.launch(&release)? {
             self.await_port()?;
             let started = runner.start(&launch);
@@ -85,6 +102,36 @@ impl Engine {
         }
         self.app.refresh();
         Ok(())
+    }
+
+    /// Tells the agent that runs to follow the release, where it can; it is never stopped then. On the way back, one
+    /// that does not follow is stopped and started like any other.
+    fn try_reload(&mut self, release: &Digest) -> Result<Tried, Failure> {
+        let app = Arc::clone(&self.app);
+        let Some(runner) = app.agent.runner().reload() else { return Ok(Tried::Not) };
+        let Some(launch) = app.agent.launch(release)? else { return Ok(Tried::Not) };
+        // What is done to its data is not done beside it.
+        if self.journal.migration.is_some() || !runner.is_possible(&launch)? {
+            return Ok(Tried::Not);
+        }
+        self.run_hook_between_agents()?;
+        let back = self.journal.direction == Direction::Back;
+        match runner.reload(&launch) {
+            // There is no other release to go to: one that did not hear it would never be proven.
+            Ok(reloaded) if back && !reloaded.has_followed(FOLLOWS) => Ok(Tried::InVain),
+            Ok(reloaded) => {
+                checkpoint("agent_started");
+                self.started = Some(reloaded);
+                Ok(Tried::Done)
+            }
+            Err(error) if back => {
+                let name = &app.settings.name;
+                let why = failed_to(&error);
+                tracing::warn!(app = %name, "{name}: it is stopped, and started again: {why}");
+                Ok(Tried::InVain)
+            }
+            Err(error) => Err(start_failure(&error)),
+        }
     }
 
     /// Ends the agent, and in a handover the one beside it.
@@ -148,7 +195,9 @@ pub(super) fn start_failure(error: &RunnerError) -> Failure {
         | RunnerError::UnusableUnit { shipped: true, .. } => Vec::new(),
         RunnerError::Start(error) if error.is_of_the_program() => Vec::new(),
         RunnerError::Unexecutable(error) if error.fault == Fault::Program => Vec::new(),
-        RunnerError::Unit { output, .. } | RunnerError::Background { output, .. } => output.clone(),
+        RunnerError::Unit { output, .. }
+        | RunnerError::Reload { output, .. }
+        | RunnerError::Background { output, .. } => output.clone(),
         _ => return Failure::host(error),
     };
     let problem = Problem::new(Code::RolledBack, failed_to(error));
