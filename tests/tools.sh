@@ -28,6 +28,7 @@ if [ "${1-}" != build ]; then
     need ip iproute2
     # Packages, and the versions of the libraries that they need.
     need dpkg-shlibdeps dpkg-dev
+    need lintian lintian
     need redis-server redis-server
     need npm npm
     need minisign minisign

@@ -21,6 +21,8 @@ const SYSTEMD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../systemd");
 /// As `updater.socket` has it.
 const UPDATER_PORT: u16 = 8766;
 const AGENT_PORT: u16 = 8765;
+/// The master's home on a host that it was moved to.
+const MOVED_HOME: &str = "/root/fleet";
 
 /// A host whose updater the test speaks to.
 #[derive(Debug)]
@@ -135,6 +137,16 @@ impl BootedFleet {
         })
     }
 
+    /// Puts a copy of the master's home on a host that has the master's package: [`Member::swarm`] is the master
+    /// from then on.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn move_master(&self, to: &Member) -> Result<()> {
+        to.copy_tree(&self.master_home(), MOVED_HOME)?;
+        to.machine.run(["chmod", "--recursive", "go=", MOVED_HOME])?.good().map(drop)
+    }
+
     fn master_home(&self) -> PathBuf {
         self.home.path().join("home")
     }
@@ -192,6 +204,22 @@ impl Member {
             .shell("mkdir -p /opt/agent /opt/updater && systemctl daemon-reload")?
             .good()?;
         Ok(())
+    }
+
+    /// Copies a directory of this machine to a path of the host, with the modes of its files.
+    ///
+    /// # Errors
+    /// When either disk refuses.
+    pub fn copy_tree(&self, from: &Path, to: &str) -> Result<()> {
+        copy_tree(&self.machine, from, to)
+    }
+
+    /// Runs the `swarm` that is installed on the host, as the master that was moved there.
+    ///
+    /// # Errors
+    /// When the host is off.
+    pub fn swarm<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<Output> {
+        self.machine.run(["swarm", "--home", MOVED_HOME].into_iter().chain(arguments))
     }
 
     /// Waits until the updater answers its master.

@@ -1,29 +1,64 @@
 //! The Debian packages, as `make package` makes them, of the programs that the tests run.
 
+use std::env;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::Member;
-use crate::{Output, program};
+use crate::Output;
 
-/// Packages one of the programs (`updater`, `master`), and says where the package lies below
-/// `directory`.
+/// Where the package of one of the programs lies (`updater`, `master`). It is made once a run.
 ///
 /// # Errors
 /// When it cannot be made.
-pub fn package(crate_name: &str, revision: &str, directory: &Path) -> Result<PathBuf> {
-    let release = program("updater")?.parent().is_some_and(|parent| parent.ends_with("release"));
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/package.sh");
-    let directory = directory.join(format!("{crate_name}-{revision}"));
-    fs::create_dir(&directory)?;
-    let mut command = Command::new(script);
-    command.arg(if release { "release" } else { "dev" }).arg(&directory);
-    Output::of(command.args([revision, crate_name]))?.good()?;
-    let mut files = fs::read_dir(&directory)?;
-    Ok(files.next().context("there is no package")??.path())
+pub fn package(crate_name: &str) -> Result<PathBuf> {
+    let directory = match env::var_os("FLEET_PACKAGES") {
+        Some(made) => PathBuf::from(made),
+        None => make()?,
+    };
+    let name = format!("swarm-{crate_name}_");
+    for file in fs::read_dir(&directory)? {
+        let path = file?.path();
+        if path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&name)) {
+            return Ok(path);
+        }
+    }
+    anyhow::bail!("there is no {name} in {}", directory.display())
+}
+
+/// What `tests/packages.sh` says: it ran before the tests, or runs now.
+fn make() -> Result<PathBuf> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packages.sh");
+    let said = Command::new(script).stderr(Stdio::inherit()).output().context("run packages.sh")?;
+    ensure!(said.status.success(), "packages.sh ended with {}", said.status);
+    let text = String::from_utf8(said.stdout)?;
+    let made = text.lines().find_map(|line| line.strip_prefix("FLEET_PACKAGES="));
+    Ok(made.context("packages.sh says no FLEET_PACKAGES")?.into())
+}
+
+/// The package of the updater in its next revision, with a program of its own.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn next_package(package: &Path, revision: u32, directory: &Path) -> Result<PathBuf> {
+    let tree = directory.join(format!("revision-{revision}"));
+    let made = tree.with_extension("deb");
+    Output::of(Command::new("dpkg-deb").arg("--raw-extract").arg(package).arg(&tree))?.good()?;
+    let control = tree.join("DEBIAN/control");
+    let text = fs::read_to_string(&control)?;
+    let next = text.replace("-1\n", &format!("-{revision}\n"));
+    ensure!(next != text, "{text}");
+    fs::write(&control, next)?;
+    // What comes after the end of a program is never looked at.
+    let mut program = fs::File::options().append(true).open(tree.join("usr/bin/updater"))?;
+    write!(program, "{revision}")?;
+    let build = ["--root-owner-group", "-Zgzip", "-z1", "--build"];
+    Output::of(Command::new("dpkg-deb").args(build).arg(&tree).arg(&made))?.good()?;
+    Ok(made)
 }
 
 impl Member {

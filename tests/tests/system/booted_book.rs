@@ -70,7 +70,7 @@ fn the_first_page_works_as_it_is_typed() -> Result<()> {
     }
     fs::create_dir(tree.join("packages"))?;
     for part in ["updater", "master"] {
-        let made = package(part, "1", place.path())?;
+        let made = package(part)?;
         let name = made.file_name().context("a package has a name")?;
         fs::copy(&made, tree.join("packages").join(name))?;
     }
@@ -141,8 +141,7 @@ fn the_example_of_a_unit_lives_as_one() -> Result<()> {
     let member = fleet.members.first().context("a host")?;
     let machine = &member.machine;
     give_web_server(machine)?;
-    let directory = tempfile::tempdir()?;
-    member.install_package(&package("updater", "1", directory.path())?)?;
+    member.install_package(&package("updater")?)?;
     machine.add_drop_in("units.conf")?;
     machine.ask("systemctl daemon-reload && systemctl start updater")?;
     member.answers()?;

@@ -1,5 +1,5 @@
 //! Which updater a unit runs when its releases are no good, or the package has another one: the
-//! rescue goes back to the release before, or to the package's program.
+//! rescue goes back to the release before, or to the package's program. One that hangs is in `booted_package`.
 
 use std::fs;
 
@@ -10,7 +10,6 @@ use protocol::{CallerKind, Code, Digest, Outcome, Status};
 
 on_each_debian!(
     lesson_21_an_updater_that_keeps_dying_is_put_back,
-    an_updater_that_hangs_at_its_start_is_put_back,
     a_configuration_that_no_updater_could_use_is_no_release_s_fault,
     lesson_21_without_a_release_before_the_package_is_gone_back_to,
 );
@@ -47,24 +46,6 @@ fn lesson_21_an_updater_that_keeps_dying_is_put_back(debian: Debian) -> Result<(
     let checked = fleet.swarm(["check"])?;
     ensure!(!checked.stdout.contains("rescued"), "{checked:?}");
     Ok(())
-}
-
-fn an_updater_that_hangs_at_its_start_is_put_back(debian: Debian) -> Result<()> {
-    let Some(fleet) = BootedFleet::of_debian(debian, 1, &Setup::default())? else { return Ok(()) };
-    let member = fleet.members.first().context("a host")?;
-    let before = member.health()?.digest;
-    // Its 90 seconds are too long for a test.
-    member.machine.write(
-        "/etc/systemd/system/updater.service.d/start.conf",
-        "[Service]\nTimeoutStartSec=3s\n",
-        0o644,
-    )?;
-    member.machine.ask("systemctl daemon-reload")?;
-    let hung = Tree::updater_behind("hung", &later_start("exec sleep infinity"))?;
-    replaced(member, &hung)?;
-    member.kill_updater()?;
-    member.is_now(&before)?;
-    was_rescued(member, &hung.digest, Some(before))
 }
 
 fn a_configuration_that_no_updater_could_use_is_no_release_s_fault(debian: Debian) -> Result<()> {

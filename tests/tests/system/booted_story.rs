@@ -82,8 +82,7 @@ fn join(host: &Member) -> Result<()> {
     machine.ask("rm -r /etc/updater")?;
     let config = config.replace("'/etc/updater/identity'", "'updater'");
     machine.write("/root/bundle/updater.toml", config, 0o644)?;
-    let directory = tempfile::tempdir()?;
-    host.install_package(&package("updater", "1", directory.path())?)?;
+    host.install_package(&package("updater")?)?;
     // Somebody forgets what the documentation says of units, and is told before anything is started.
     let early = machine.run(["updater", "enroll", "/root/bundle"])?;
     ensure!(early.code == 1 && format!("{early:?}").contains("units.conf"), "{early:?}");
