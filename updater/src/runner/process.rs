@@ -113,6 +113,12 @@ pub trait Runner: Debug + Send + Sync {
         None
     }
 
+    /// The first process of an agent that runs though nothing of it is written down: systemd takes orders of
+    /// others.
+    fn started_by_others(&self) -> Option<u32> {
+        None
+    }
+
     /// How it runs two agents at once, if it can.
     fn handover(&self) -> Option<&dyn Handover> {
         None
@@ -148,6 +154,7 @@ pub fn for_app(config: &AppConfig, state: &Path, resources: &RunnerResources) ->
     Box::new(ProcessRunner {
         groups,
         user: config.user.clone(),
+        command: config.run.command.as_ref().map(|command| command.0.clone()),
         store: Layout::new(&config.install_dir).store(),
         log: AgentLog::new(state, config.run.log_bytes.0, resources.program.clone()),
         sockets: Sockets::new(app.clone(), &config.run.sockets, resources.sockets.clone()),
@@ -160,6 +167,8 @@ pub fn for_app(config: &AppConfig, state: &Path, resources: &RunnerResources) ->
 pub(super) struct ProcessRunner {
     pub(super) groups: GroupMaker,
     user: Option<String>,
+    /// What the configuration says instead of each release.
+    command: Option<Vec<String>>,
     /// Where its releases are.
     store: PathBuf,
     pub(super) log: AgentLog,
@@ -334,7 +343,13 @@ impl ProcessRunner {
         let user = self.user().ok()?.uid;
         let other = start.user.filter(|started| *started != user);
         let as_user = || other.map(|other| format!("the agent was started as the user {other}"));
-        start.former(&[]).or_else(as_user)
+        let is_other =
+            |command: &&Vec<String>| !start.command.is_empty() && **command != start.command;
+        let with_command = || {
+            self.command.as_ref().filter(is_other)?;
+            Some(format!("the agent was started with the command {:?}", start.command.join(" ")))
+        };
+        start.former(&[]).or_else(as_user).or_else(with_command)
     }
 
     fn end_stray(&self, stray: &Stray, grace: Duration) -> Result<(), RunnerError> {
@@ -365,6 +380,7 @@ impl ProcessRunner {
             mark: stray.mark,
             since: Some(stray.leader.start_time),
             user: Some(stray.user),
+            command: Vec::new(),
             unified_group: unified,
             keeper: keeper_of(&stray.leader),
             leader: Some(stray.leader),

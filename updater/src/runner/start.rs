@@ -67,6 +67,7 @@ impl ProcessRunner {
             leader: None,
             since: None,
             user: Some(uid),
+            command: launch.command.clone(),
             keeper: None,
             own_group: own_group.clone(),
             units: Vec::new(),

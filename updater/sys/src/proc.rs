@@ -120,6 +120,13 @@ fn words(pid: u32, name: &str) -> Vec<Vec<u8>> {
     all.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
 }
 
+/// The capabilities that this process has, as bits (`CapEff`).
+pub fn own_capabilities() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
 /// The control groups that a process is in (cgroups(7)), where systemd may have put it: in the unified
 /// hierarchy, and in systemd's own where there are several.
 pub fn control_groups(pid: u32) -> Vec<String> {
