@@ -260,5 +260,7 @@ mod tests {
         let second = store.take_over(u64::from(u32::MAX), "ada", at(5)).unwrap();
         assert!(1 < first && first < second);
         assert_eq!(store.epoch().unwrap(), second);
+        assert_eq!(store.rise_above(second, "ada", at(5)).unwrap(), second + 1);
+        assert_eq!(store.rise_above(first, "ada", at(5)).unwrap(), second + 1);
     }
 }

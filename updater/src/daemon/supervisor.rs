@@ -31,6 +31,8 @@ pub(super) fn supervise(app: Arc<App>) {
         let mut pause = Duration::ZERO;
         let stopping = Arc::clone(&app);
         blocking(LOOKING, move || keep_stopped(&stopping)).await;
+        let looking = Arc::clone(&app);
+        blocking(LOOKING, move || looking.note_unseen_death()).await;
         loop {
             let looking = Arc::clone(&app);
             let taken = app.agent.times_taken();

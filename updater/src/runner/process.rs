@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use protocol::{Digest, FORMAT};
@@ -46,6 +46,11 @@ pub trait Runner: Debug + Send + Sync {
     /// dead. When this returns, nothing of any start is left; it says what had to be killed.
     fn clear(&self, grace: Duration) -> Result<Option<Killed>, RunnerError>;
 
+    /// The agent that has ended while no updater looked, where it is known how.
+    fn ended_unseen(&self) -> Result<Option<Instance>, RunnerError> {
+        Ok(None)
+    }
+
     /// The agent that runs, started by this updater, an earlier one, or systemd.
     fn find(&self) -> Result<Option<Instance>, RunnerError>;
 
@@ -82,6 +87,9 @@ pub trait Runner: Debug + Send + Sync {
     /// Tells what an agent has printed since it was started, line by line; of very much, its beginning and
     /// its end.
     fn read_output(&self, instance: &Instance, on_line: &mut dyn FnMut(&str));
+
+    /// The same of the last start, where that failed.
+    fn read_failed_start(&self, _on_line: &mut dyn FnMut(&str)) {}
 
     /// What is shown of that, where it was just started.
     fn shown_output(&self, instance: &Instance) -> Vec<String> {
@@ -157,6 +165,7 @@ pub fn for_app(config: &AppConfig, state: &Path, resources: &RunnerResources) ->
         command: config.run.command.as_ref().map(|command| command.0.clone()),
         store: Layout::new(&config.install_dir).store(),
         log: AgentLog::new(state, config.run.log_bytes.0, resources.program.clone()),
+        failed_at: Mutex::default(),
         sockets: Sockets::new(app.clone(), &config.run.sockets, resources.sockets.clone()),
         serving: seat("instance.json"),
         beside: seat("beside.json"),
@@ -172,6 +181,8 @@ pub(super) struct ProcessRunner {
     /// Where its releases are.
     store: PathBuf,
     pub(super) log: AgentLog,
+    /// Where in the log the output of the last start begins, if that failed.
+    pub(super) failed_at: Mutex<Option<u64>>,
     pub(super) sockets: Sockets,
     /// The agent that serves, or should.
     pub(super) serving: InstanceSlot,
@@ -220,6 +231,10 @@ impl Runner for ProcessRunner {
         adopted.map_or(Ok(()), |stray| self.adopt(stray))
     }
 
+    fn ended_unseen(&self) -> Result<Option<Instance>, RunnerError> {
+        self.serving.ended_unseen()
+    }
+
     fn find(&self) -> Result<Option<Instance>, RunnerError> {
         let found = self.serving.find()?;
         if let Some(instance) = &found {
@@ -246,6 +261,13 @@ impl Runner for ProcessRunner {
             }
         }
         self.log.read(instance.log_start(), on_line);
+    }
+
+    fn read_failed_start(&self, on_line: &mut dyn FnMut(&str)) {
+        let failed = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(log_start) = failed {
+            self.log.read(log_start, on_line);
+        }
     }
 
     fn tend_log(&self) -> Result<(), RunnerError> {
@@ -356,6 +378,7 @@ impl ProcessRunner {
         let (pid, release) = (stray.leader.pid, stray.digest.short());
         tracing::warn!("an agent of {release} that no file names is ended: process {pid}");
         let behaviour = Behaviour::default();
+        self.serving.exits(&stray.mark).remove();
         let killed = stop::stop(
             &stray.signs(&self.serving.grouping.app),
             &behaviour,

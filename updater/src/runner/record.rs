@@ -38,7 +38,7 @@ pub(super) struct Record {
     /// The directory of the control group that was made for it, where the updater started it itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unified_group: Option<PathBuf>,
-    /// The process to which all falls that it starts, where no control group could be had.
+    /// The process to which all falls that it starts; absent of units, and of some starts by older updaters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) keeper: Option<ProcessId>,
     /// The group that bounds it, where it is a child of the updater.

@@ -8,6 +8,7 @@ mod clock;
 pub mod control_group;
 pub mod excerpt;
 pub mod executable;
+pub mod exits;
 pub mod fs;
 mod gate;
 pub mod job;
