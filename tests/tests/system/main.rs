@@ -38,6 +38,7 @@ mod fleets;
 mod full;
 mod fuzzed;
 mod handover;
+mod handover_ready;
 mod health;
 mod hooks;
 mod host_log;
