@@ -154,7 +154,11 @@ impl Scenario {
             _ => &[Outcome::RolledBack, Outcome::Interrupted],
         };
         if is_reversed_for_deaths(last) {
-            ensure!(last.to == run.active, "{self:?} was not reversed to {:?}: {last:?}", run.active);
+            ensure!(
+                last.to == run.active,
+                "{self:?} was not reversed to {:?}: {last:?}",
+                run.active
+            );
             return Ok(());
         }
         ensure!(expected.contains(&last.outcome), "{self:?} ended as {last:?}");
@@ -173,7 +177,8 @@ impl Scenario {
 /// turns around.
 fn is_reversed_for_deaths(last: &LastTransaction) -> bool {
     let said = last.detail.as_deref().unwrap_or_default();
-    last.outcome == Outcome::RolledBack && said.starts_with("reversed: the host or the updater died")
+    last.outcome == Outcome::RolledBack
+        && said.starts_with("reversed: the host or the updater died")
 }
 
 impl FromStr for Scenario {
