@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use explain::{Exit, Explain, Failure};
 use manual::{Chapter, Page, chapter_page, command_pages, write_pages};
 
-use crate::cli::Cli;
+use crate::cli::help;
 use crate::output::Output;
 
 /// Of commands for everybody.
@@ -63,7 +63,7 @@ impl ManArgs {
 
 /// The page of `swarm`, and then those of its commands and of theirs, and of the files.
 fn pages() -> io::Result<Vec<Page>> {
-    let mut pages = command_pages(Cli::command(), SECTION)?;
+    let mut pages = command_pages(help::command(), SECTION)?;
     pages.extend(CHAPTERS.iter().map(chapter_page));
     Ok(pages)
 }
@@ -76,7 +76,7 @@ mod tests {
     fn every_command_and_file_has_a_page() {
         let pages = pages().unwrap();
         let has = |file: &str| pages.iter().any(|page| page.file == file);
-        for command in Cli::command().get_subcommands() {
+        for command in help::command().get_subcommands() {
             let page = format!("swarm-{}.1", command.get_name());
             assert_eq!(has(&page), !command.is_hide_set(), "{command}");
         }

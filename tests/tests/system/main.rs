@@ -89,3 +89,4 @@ mod take_over;
 mod undoing;
 mod updates;
 mod without_process;
+mod words;
