@@ -4,6 +4,7 @@
 
 mod backoff;
 mod chain;
+mod colour;
 mod durable;
 mod field_names;
 mod random;
@@ -11,6 +12,7 @@ pub mod state_file;
 
 pub use backoff::{Attempts, Backoff, is_worth_logging};
 pub use chain::{causes, chain, failed_to};
+pub use colour::{ColourChoice, Style, TerminalEnvironment, Tone};
 pub use durable::{
     append_durably, remove_durably, sweep_unfinished, sync_directory, temporary_in, write_durably,
 };

@@ -4,12 +4,18 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use common::TerminalEnvironment;
 use control::home::HomeEnvironment;
 use control::rollout::RolloutEnvironment;
 
 /// After which kept event of a rollout this process dies, as in a power cut: 1 for the first. For
 /// tests.
 const CRASH_AFTER_EVENT: &str = "SWARM_CRASH_AFTER_EVENT";
+
+/// What decides how a terminal is written to.
+pub fn terminal_environment() -> TerminalEnvironment {
+    TerminalEnvironment::of(|name| std::env::var_os(name))
+}
 
 /// All that `swarm` takes from it.
 #[derive(Debug, Clone)]

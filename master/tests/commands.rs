@@ -121,9 +121,9 @@ fn lesson_45_hosts_survive_the_process_that_enrolled_them() {
     out(&shell.enroll("tool-1", ""));
     out(&shell.run("label web-1 zone=a role-"));
     insta::assert_snapshot!(out(&shell.run("list")), @r"
-    HOST    ADDRESS    UPDATER                      AGENT  LABELS  NOTES
-    tool-1  127.0.0.1  enrolled without an updater  -      -       -
-    web-1   127.0.0.1  8766                         8765   zone=a  -
+    HOST    ADDRESS    UPDATER PORT                 AGENT PORT  LABELS  NOTES
+    tool-1  127.0.0.1  enrolled without an updater  -           -       -
+    web-1   127.0.0.1  8766                         8765        zone=a  -
     ");
     let shown = json(&shell.run("--json show web-1"));
     assert_eq!(shown["labels"]["zone"], "a");

@@ -9,6 +9,8 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 
+use common::TerminalEnvironment;
+
 use crate::sys::CRASH_AT;
 
 /// Tells an updater which descriptor its socket is.
@@ -54,6 +56,11 @@ impl Environment {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
         Self(variables.filter_map(text).collect())
+    }
+
+    /// What decides how a terminal is written to.
+    pub fn terminal(&self) -> TerminalEnvironment {
+        TerminalEnvironment::of(|name| self.text(name).map(OsString::from))
     }
 
     /// What is logged, if not the usual.

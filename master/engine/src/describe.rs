@@ -18,13 +18,12 @@ pub fn describe_host(state: &State, name: &HostName) -> Option<String> {
         HostActivity::Updating(_) => "the release is proven there, or taken back",
         HostActivity::RollingBack(_) => "the release before is proven there",
     };
-    let (doing, since) = (host.name(), when(host.since));
-    let phase = host.phase().map(|phase| format!(" ({phase})")).unwrap_or_default();
+    let (doing, since) = (host.word(), when(host.since));
     let limit = state.under_way.get(&index).map(|&limit| match host.due {
         Some(due) if due == limit => format!("; it has to come to its end until {}", when(due)),
         _ => format!("; if nothing is heard of it until {}, it is unclear", when(limit)),
     });
-    Some(format!("{doing}{phase} since {since}; next: {next}{}", limit.unwrap_or_default()))
+    Some(format!("{doing} since {since}; next: {next}{}", limit.unwrap_or_default()))
 }
 
 /// The line for a host that has its result.

@@ -31,12 +31,21 @@ pub trait Executor {
 pub enum DriverEvent {
     /// An event of the rollout.
     Event(Event),
-    /// Bytes went to a host. It is shown and not stored.
-    Progress { host: HostName, bytes: u64, total: u64 },
+    /// An order comes along. It is shown and not stored.
+    Progress { host: HostName, progress: HostProgress },
     /// The process is asked to end: once to start no host any more, twice to leave.
     StopRequested,
     /// The time that was waited for has come.
     TimeReached,
+}
+
+/// What is shown of a host's order between its phases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostProgress {
+    /// So many bytes of the archive went to the host.
+    Sent { bytes: u64, total: u64 },
+    /// The release was asked for the `attempt`th time, from 1, in the phase that the host is in.
+    Probed { attempt: u32, passed: bool },
 }
 
 /// One step, as it is stored.
@@ -74,8 +83,8 @@ pub trait Ledger {
     /// Renews the driver's lease. Fails if another process drives the rollout now.
     fn renew(&mut self, now: OffsetDateTime) -> Result<(), Self::Error>;
 
-    /// Shows that bytes went to a host. It is not stored.
-    fn progress(&mut self, now: OffsetDateTime, host: &HostName, bytes: u64, total: u64);
+    /// Shows how a host's order comes along. It is not stored.
+    fn progress(&mut self, now: OffsetDateTime, host: &HostName, progress: HostProgress);
 
     /// Shows that the process was asked to end.
     fn stop_requested(&mut self);
@@ -98,9 +107,9 @@ pub async fn drive<X: Executor, L: Ledger>(
         let until = deadline.map_or(heartbeat, |deadline| deadline.min(heartbeat));
         match driver.executor.next(until).await {
             DriverEvent::Event(event) => driver.take(&event)?,
-            DriverEvent::Progress { host, bytes, total } => {
+            DriverEvent::Progress { host, progress } => {
                 let now = driver.executor.now();
-                driver.ledger.progress(now, &host, bytes, total);
+                driver.ledger.progress(now, &host, progress);
             }
             DriverEvent::StopRequested if stop_requested => break,
             DriverEvent::StopRequested => {

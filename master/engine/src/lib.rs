@@ -36,6 +36,7 @@ mod status;
 mod step;
 mod summary;
 mod transition;
+mod words;
 mod worst_case;
 
 pub use amount::{Amount, AmountError};
@@ -44,7 +45,9 @@ pub use blame::{Blame, blame};
 pub use breaker::Trip;
 pub use command::{Command, HostOrder};
 pub use describe::{describe_host, describe_rollout};
-pub use driver::{AppendOutcome, DriverEvent, Executor, HEARTBEAT, Ledger, Step, drive};
+pub use driver::{
+    AppendOutcome, DriverEvent, Executor, HEARTBEAT, HostProgress, Ledger, Step, drive,
+};
 pub use event::{AppReport, Event, HostReport, Observation};
 pub use host_check::is_left_out;
 pub use host_check::no_space_detail;
@@ -60,4 +63,5 @@ pub use state::State;
 pub use status::{Activity, Gate, Pause, Status};
 pub use step::{fold, step};
 pub use summary::{Urgency, by_urgency, count_hosts, host_results};
+pub use words::outcome_word;
 pub use worst_case::{WorstCase, worst_case};

@@ -106,6 +106,13 @@ impl Plan {
 }
 
 impl PlannedHost {
+    /// How long the host watches the release, where that is known: what the policy asks for, or what it is
+    /// configured with, if that is longer.
+    pub fn watch(&self, policy: &Policy) -> Option<Duration> {
+        let own = self.own_watch().map(|own| own.0.min(LONGEST_WATCH));
+        policy.options.watch.map(|watch| watch.0).max(own)
+    }
+
     fn own_watch(&self) -> Option<Period> {
         match self.observation.as_ref()? {
             Observation::Reported(report) => report.app.as_ref()?.watch,

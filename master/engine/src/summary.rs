@@ -79,14 +79,20 @@ pub enum Urgency {
 
 impl Urgency {
     fn of(host: &HostState) -> Self {
-        match (host.activity, host.result.as_ref().map(|result| result.outcome)) {
-            (HostActivity::Done, Some(HostOutcome::Updated | HostOutcome::AlreadyCurrent)) => {
-                Self::Good
-            }
-            (HostActivity::Done, Some(HostOutcome::Skipped)) => Self::LeftOut,
-            (HostActivity::Done, _) => Self::Failed,
+        match (host.activity, &host.result) {
+            (HostActivity::Done, Some(result)) => Self::of_result(result),
+            (HostActivity::Done, None) => Self::Failed,
             (HostActivity::Pending, _) => Self::Waiting,
             _ => Self::UnderWay,
+        }
+    }
+
+    /// How much a host matters that has come to this.
+    pub fn of_result(result: &HostResult) -> Self {
+        match result.outcome {
+            HostOutcome::Skipped => Self::LeftOut,
+            _ if result.is_bad() => Self::Failed,
+            _ => Self::Good,
         }
     }
 
@@ -96,13 +102,13 @@ impl Urgency {
     }
 }
 
-/// How many hosts are in each state, by the state's name.
-pub fn count_hosts(state: &State) -> BTreeMap<&'static str, usize> {
+/// How many hosts are where, by the word for it, the most urgent first.
+pub fn count_hosts(state: &State) -> Vec<(Urgency, &'static str, usize)> {
     let mut counts = BTreeMap::new();
     for host in &state.hosts {
-        *counts.entry(host.name()).or_default() += 1;
+        *counts.entry((Urgency::of(host), host.word())).or_default() += 1;
     }
-    counts
+    counts.into_iter().map(|((urgency, word), count)| (urgency, word, count)).collect()
 }
 
 /// What a rollout that has gone forward to its end has come to: completed where every host runs what it was

@@ -16,4 +16,4 @@ pub use failure::{Explain, Failure};
 pub use nearest::nearest;
 pub use plain::{plain, plain_json};
 pub use span::span;
-pub use when::{when, when_if};
+pub use when::{clock, when, when_if};

@@ -9,6 +9,12 @@ pub fn when(time: OffsetDateTime) -> String {
     time.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_else(|_| time.to_string())
 }
 
+/// `10:41:21Z`: the time of the day alone, for lines that are read as they come.
+pub fn clock(time: OffsetDateTime) -> String {
+    let form = format_description!("[hour]:[minute]:[second]Z");
+    time.to_offset(time::UtcOffset::UTC).format(form).unwrap_or_else(|_| time.to_string())
+}
+
 /// [`when`], or nothing.
 pub fn when_if(time: Option<OffsetDateTime>) -> String {
     time.map(when).unwrap_or_default()
@@ -22,6 +28,7 @@ mod tests {
     fn times_are_in_utc() {
         let time = time::macros::datetime!(2026-11-21 01:02:03.456 +02:00);
         assert_eq!(when(time), "2026-11-20 23:02:03Z");
+        assert_eq!(clock(time), "23:02:03Z");
         assert_eq!(when_if(None), "");
     }
 }

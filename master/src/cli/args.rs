@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
 use control::home::Home;
 use control::updater_client::Timeouts;
@@ -24,7 +25,7 @@ use crate::cli::{
 };
 use crate::demo::{AgentArgs, run_agent, tell};
 use crate::environment::Environment;
-use crate::output::Output;
+use crate::output::{ColourChoice, Output, OutputSettings};
 
 /// Updates the hosts of a fleet, proves that each release runs, and undoes bad ones.
 #[derive(Debug, Parser)]
@@ -56,9 +57,42 @@ pub struct Cli {
     )]
     pub timeout: Period,
 
+    /// Show no progress and no messages: only the result, and errors
+    #[arg(
+        long,
+        short = 'q',
+        global = true,
+        conflicts_with = "verbose",
+        help_heading = "Everywhere"
+    )]
+    pub quiet: bool,
+
+    /// Show each phase that a host goes through as well
+    #[arg(long, short = 'v', global = true, help_heading = "Everywhere")]
+    pub verbose: bool,
+
+    /// When to colour words: on a terminal, unless `NO_COLOR` is set; or where `CLICOLOR_FORCE` is
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        value_parser = PossibleValuesParser::new(ColourChoice::WORDS).map(|it| ColourChoice::of(&it)),
+        help_heading = "Everywhere"
+    )]
+    pub color: ColourChoice,
+
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// What is said of the output.
+    pub const fn output(&self) -> OutputSettings {
+        let Self { json, quiet, verbose, color, .. } = *self;
+        OutputSettings { json, quiet, verbose, colour: color }
+    }
 }
 
 /// What `swarm` can do.

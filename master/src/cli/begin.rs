@@ -6,7 +6,7 @@ use control::fleet::{Fleet, Member, MetCertificates};
 use control::interrupt::Interrupt;
 use control::rollout::{
     Archives, ReleaseNames, RolloutError, RolloutRequest, Sources, Summary, UpdaterClients, build,
-    inspect, seen_above,
+    inspect, rollout_status, seen_above,
 };
 use control::updater_client::ClientError;
 use engine::{Action, Plan};
@@ -16,7 +16,7 @@ use store::{RolloutId, SkipReason};
 
 use crate::cli::Context;
 use crate::cli::plan_view::show_plan;
-use crate::output::{Progress, show_summary};
+use crate::output::{Progress, Shown, show_summary};
 
 /// What becomes of the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,15 +180,29 @@ pub(super) async fn drive(
 ) -> Result<Summary, Failure> {
     let rollouts = context.rollouts();
     let (plan, _) = rollouts.begun(id)?;
-    let hosts: Vec<_> = plan.hosts.iter().map(|host| host.host.clone()).collect();
-    let expected = rollouts.estimate(&plan)?;
     let names = ReleaseNames::read(&context.store)?;
-    let progress = Progress::new(&context.output, &hosts, &names, expected.as_ref());
+    let progress = follow(context, id, &plan, &names, true)?;
     let ended = rollouts.drive(id, archives, clients, interrupt, &progress).await;
-    progress.leave();
+    drop(progress);
     let summary = ended?;
     show_summary(&context.output, &summary, &names);
     Ok(summary)
+}
+
+/// The screen of a rollout that this process drives, or another one.
+pub(super) fn follow<'a>(
+    context: &'a Context,
+    id: RolloutId,
+    plan: &Plan,
+    names: &'a ReleaseNames,
+    driven_here: bool,
+) -> Result<Progress<'a>, Failure> {
+    let Context { store, output, now, .. } = context;
+    let status = rollout_status(store, store.rollout(id)?, now())?;
+    let expected = context.rollouts().estimate(plan)?;
+    let style = output.message_style();
+    let shown = Shown { names: names.clone(), expected, style, now: *now };
+    Ok(Progress::new(output, status, driven_here, names, shown))
 }
 
 /// The updaters of a plan's hosts; of one that was taken out of the fleet since, why it has none.

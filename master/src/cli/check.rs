@@ -9,13 +9,17 @@ use crate::cli::Context;
 use crate::cli::renew::announce;
 use crate::cli::runtime::block_on;
 use crate::cli::selection::{SelectionOrAll, warn_of_names};
-use crate::output::Table;
+use crate::cli::table_args::TableArgs;
+use crate::output::{Table, Tone};
 
 /// The words of `swarm check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     #[command(flatten)]
     selection: SelectionOrAll,
+    /// Which columns.
+    #[command(flatten)]
+    table: TableArgs,
 }
 
 impl CheckArgs {
@@ -30,7 +34,10 @@ impl CheckArgs {
         if output.json() {
             output.document(&hosts);
         } else {
-            output.data(&table(&hosts, output.columns()));
+            output.data(&self.table.applied(table(&hosts), output)?.render());
+            if !self.table.is_for_programs() {
+                output.data(&totals(&hosts));
+            }
         }
         warn_of_names(context, &known);
         let fine = announce(context)? != Standing::Urgent && hosts.iter().all(|host| host.fine);
@@ -38,10 +45,13 @@ impl CheckArgs {
     }
 }
 
-fn table(hosts: &[CheckedHost], columns: Option<usize>) -> String {
+/// A row a host, those that are not fine first.
+fn table(hosts: &[CheckedHost]) -> Table {
     let headings = ["HOST", "CHECK", "UPDATER", "CERTIFICATE UNTIL", "AGENT", "DETAIL"];
-    let mut table = Table::new(headings).within(columns);
-    for host in hosts {
+    let mut table = Table::new(headings).spare(&[2, 3]);
+    let mut sorted: Vec<_> = hosts.iter().collect();
+    sorted.sort_by_key(|host| (host.fine, host.skipped));
+    for host in sorted {
         let agents: Vec<_> = host
             .apps
             .iter()
@@ -63,8 +73,26 @@ fn table(hosts: &[CheckedHost], columns: Option<usize>) -> String {
             &some_of(&agents),
             host.detail.as_deref().unwrap_or_default(),
         ]);
+        let tone = match host {
+            CheckedHost { skipped: true, .. } => Tone::Faint,
+            CheckedHost { fine: true, .. } => Tone::Good,
+            _ => Tone::Bad,
+        };
+        table.tone(1, tone);
     }
-    table.render()
+    table
+}
+
+/// `12 hosts: 10 fine, 1 not fine, 1 skipped`
+fn totals(hosts: &[CheckedHost]) -> String {
+    let skipped = hosts.iter().filter(|host| host.skipped).count();
+    let fine = hosts.iter().filter(|host| host.fine && !host.skipped).count();
+    let bad = hosts.len() - skipped - fine;
+    let counts = [(bad, "not fine"), (fine, "fine"), (skipped, "skipped")];
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<_> = counts.map(|(count, word)| format!("{count} {word}")).collect();
+    let plural = if hosts.len() == 1 { "host" } else { "hosts" };
+    format!("\n{} {plural}: {}", hosts.len(), counts.join(", "))
 }
 
 /// The first of them, and how many there are besides: a host may have thousands.
@@ -149,8 +177,12 @@ mod tests {
             CheckedHost::of(out, None, at(0)),
         ];
         assert_eq!(hosts.each_ref().map(|host| host.fine), [true, false, false, false, true]);
-        insta::assert_snapshot!(table(&hosts, None));
-        let narrow = table(&hosts, Some(80));
+        insta::assert_snapshot!(format!("{}{}", table(&hosts).render(), totals(&hosts)));
+        for columns in [40, 80, 120, 220] {
+            let text = table(&hosts).within(Some(columns)).render();
+            insta::assert_snapshot!(format!("check_{columns}"), text);
+        }
+        let narrow = table(&hosts).within(Some(80)).render();
         assert!(narrow.lines().all(|line| line.len() <= 80), "{narrow}");
     }
 }

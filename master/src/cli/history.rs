@@ -3,13 +3,14 @@
 use api::{PastRollout, past_rollouts};
 use clap::Args;
 use control::rollout::ReleaseNames;
-use engine::NoticeBody;
-use explain::{Exit, Failure, when};
+use engine::{NoticeBody, outcome_word};
+use explain::{Exit, Failure, span, when};
 use store::{Event, EventType, HostResultRecord};
 
 use crate::cli::Context;
 use crate::cli::event_line::short_line;
-use crate::output::Table;
+use crate::cli::table_args::TableArgs;
+use crate::output::{Table, Tone};
 
 /// The words of `swarm history`.
 #[derive(Debug, Args)]
@@ -17,6 +18,9 @@ pub struct HistoryArgs {
     /// Number of rollouts, the latest ones
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: u32,
+    /// Which columns.
+    #[command(flatten)]
+    table: TableArgs,
 }
 
 impl HistoryArgs {
@@ -29,8 +33,12 @@ impl HistoryArgs {
         } else if past.is_empty() {
             context.output.note("no rollouts yet");
         } else {
-            let (columns, names) = (context.output.columns(), ReleaseNames::read(store)?);
-            context.output.data(&table(&past, &names, columns));
+            let names = ReleaseNames::read(store)?;
+            let table = self.table.applied(table(&past, &names), &context.output)?;
+            context.output.data(&table.render());
+            if self.table.is_for_programs() {
+                return Ok(Exit::Success);
+            }
             let forgiven = store.events_of(&[EventType::ReleaseForgiven], self.limit)?;
             if !forgiven.is_empty() {
                 let lines: Vec<_> =
@@ -42,19 +50,34 @@ impl HistoryArgs {
     }
 }
 
-fn table(past: &[PastRollout], names: &ReleaseNames, columns: Option<usize>) -> String {
-    let headings = ["ROLLOUT", "STARTED", "RESULT", "WHAT"];
-    let mut table = Table::new(headings).within(columns);
+fn table(past: &[PastRollout], names: &ReleaseNames) -> Table {
+    let headings = ["ROLLOUT", "STARTED", "TOOK", "RESULT", "RELEASE", "WHAT"];
+    // What it was for is in the last column too.
+    let mut table = Table::new(headings).hidden(&[4]).spare(&[2]);
     for PastRollout { rollout, hosts, decisions } in past {
         let results = if hosts.is_empty() { String::new() } else { format!(": {}", counts(hosts)) };
+        let took = rollout.finished_at.map(|end| (end - rollout.started_at).whole_milliseconds());
+        let result = rollout.result.map_or(&*rollout.state, |result| result.into_str());
         table.row([
             &rollout.id.short(),
             &when(rollout.started_at),
-            rollout.result.map_or(&*rollout.state, |result| result.into_str()),
+            &took.map(|took| span(u64::try_from(took).unwrap_or(0))).unwrap_or_default(),
+            result,
+            &names.of(rollout.release.as_ref()),
             &format!("{}{results}{}", names.asked(rollout), decided(decisions)),
         ]);
+        table.tone(3, tone(result));
     }
-    table.render()
+    table
+}
+
+/// What the result of a rollout means, by its name.
+fn tone(result: &str) -> Tone {
+    match result {
+        "completed" => Tone::Good,
+        "failed" | "unclear" => Tone::Bad,
+        _ => Tone::Warning,
+    }
 }
 
 /// `; eve approved batch 2`, for each that an operator decided.
@@ -74,16 +97,18 @@ fn decided(decisions: &[Event]) -> String {
     decisions.iter().filter_map(words).collect()
 }
 
-/// `2 updated, 1 rolled_back`, in the order in which they come first.
+/// `2 updated, 1 rolled back`, in the order in which they come first.
 fn counts(hosts: &[HostResultRecord]) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
-    for name in hosts.iter().map(|host| host.outcome.into_str()) {
+    let word = |host: &HostResultRecord| outcome_word(host.outcome, host.code.as_deref());
+    for name in hosts.iter().map(word) {
         match counts.iter_mut().find(|(known, _)| *known == name) {
             Some((_, count)) => *count += 1,
             None => counts.push((name, 1)),
         }
     }
-    let counts: Vec<_> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    let counts: Vec<_> =
+        counts.iter().map(|(name, count)| format!("{count} {}", name.replace('_', " "))).collect();
     counts.join(", ")
 }
 
@@ -130,8 +155,12 @@ mod tests {
             PastRollout { rollout: killed, hosts: Vec::new(), decisions: Vec::new() },
             PastRollout { rollout, hosts, decisions: Vec::new() },
         ];
-        let text = table(&past, &ReleaseNames::default(), Some(80));
+        let text = table(&past, &ReleaseNames::default()).within(Some(80)).render();
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         insta::assert_snapshot!(text);
+        for columns in [40, 120, 220] {
+            let text = table(&past, &ReleaseNames::default()).within(Some(columns)).render();
+            insta::assert_snapshot!(format!("history_{columns}"), text);
+        }
     }
 }

@@ -7,6 +7,7 @@ use store::Host;
 
 use crate::cli::Context;
 use crate::cli::selection::{SelectionOrAll, warn_of_names};
+use crate::cli::table_args::TableArgs;
 use crate::output::Table;
 
 /// The words of `swarm list`.
@@ -15,6 +16,9 @@ pub struct ListArgs {
     /// Which hosts.
     #[command(flatten)]
     selection: SelectionOrAll,
+    /// Which columns.
+    #[command(flatten)]
+    table: TableArgs,
 }
 
 impl ListArgs {
@@ -35,14 +39,16 @@ impl ListArgs {
         } else if hosts.is_empty() {
             context.output.note("no hosts yet; run: swarm enroll");
         } else {
-            context.output.data(&table(&hosts));
+            let table = self.table.applied(table(&hosts), &context.output)?;
+            context.output.data(&table.render());
         }
         Ok(Exit::Success)
     }
 }
 
-fn table(hosts: &[Host]) -> String {
-    let mut table = Table::new(["HOST", "ADDRESS", "UPDATER", "AGENT", "LABELS", "NOTES"]);
+fn table(hosts: &[Host]) -> Table {
+    let headings = ["HOST", "ADDRESS", "UPDATER PORT", "AGENT PORT", "LABELS", "NOTES"];
+    let mut table = Table::new(headings);
     for host in hosts {
         let updater =
             host.skip_reason().map_or_else(|| host.updater_port.to_string(), |it| it.to_string());
@@ -57,5 +63,5 @@ fn table(hosts: &[Host]) -> String {
             host.notes.as_deref().unwrap_or_default(),
         ]);
     }
-    table.render()
+    table
 }

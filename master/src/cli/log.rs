@@ -31,8 +31,8 @@ pub struct LogArgs {
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: u32,
 
-    /// Show every phase of each update
-    #[arg(long, short = 'v')]
+    /// Show every phase of each update, as --verbose does
+    #[arg(long)]
     phases: bool,
 
     /// Show all that is known of each event, each on one line: transactions, too
@@ -81,7 +81,7 @@ impl LogArgs {
     /// under way. Programs get all of it.
     fn events(&self, host: &Host, context: &Context) -> Result<Vec<Event>, Failure> {
         let (store, name) = (&context.store, &host.name);
-        if self.phases || context.output.json() {
+        if self.phases || context.output.verbose() || context.output.json() {
             return Ok(store.events(Events::Host(name), self.limit)?);
         }
         let mut events = store.events(Events::HostOperations(name), self.limit)?;

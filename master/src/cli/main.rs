@@ -9,8 +9,8 @@ use explain::{Exit, Explain, Failure};
 use time::OffsetDateTime;
 
 use crate::cli::Cli;
-use crate::environment::Environment;
-use crate::output::Output;
+use crate::environment::{Environment, terminal_environment};
+use crate::output::{Output, OutputSettings};
 
 /// Runs the program. `now` is the one clock that there is.
 pub fn main(now: fn() -> OffsetDateTime) -> ExitCode {
@@ -18,7 +18,7 @@ pub fn main(now: fn() -> OffsetDateTime) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misread(&error),
     };
-    let output = Output::standard(cli.json);
+    let output = Output::standard(cli.output(), &terminal_environment());
     let timeouts = Timeouts::of(cli.timeout.0);
     let ended =
         cli.command.run(cli.home.as_deref(), Environment::read(), output.clone(), now, timeouts);
@@ -35,7 +35,9 @@ pub fn main(now: fn() -> OffsetDateTime) -> ExitCode {
 fn misread(error: &clap::Error) -> ExitCode {
     let json = std::env::args_os().any(|word| word == OsStr::new("--json"));
     if json && error.use_stderr() {
-        return failed(&Output::standard(true), &Usage(summary(error)).into());
+        let settings = OutputSettings { json, ..OutputSettings::default() };
+        let output = Output::standard(settings, &terminal_environment());
+        return failed(&output, &Usage(summary(error)).into());
     }
     match error.print() {
         Err(_) => Exit::Failed.into(),

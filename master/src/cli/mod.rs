@@ -39,6 +39,8 @@ mod set;
 mod show;
 mod simulate;
 mod status;
+mod status_view;
+mod table_args;
 mod update;
 mod why;
 

@@ -6,11 +6,12 @@ use control::rollout::ReleaseNames;
 use explain::{Exit, Failure, plain, when};
 use protocol::HostName;
 use serde_json::Value;
-use store::{Event, SkipReason};
+use store::{Event, Events, SkipReason};
 
 use crate::cli::Context;
 use crate::cli::drill::times;
 use crate::cli::event_line::short_line;
+use crate::output::hanging;
 
 /// The words of `swarm show`.
 #[derive(Debug, Args)]
@@ -28,18 +29,36 @@ impl ShowArgs {
         if context.output.json() {
             context.output.document(&known);
         } else {
-            context.output.data(&text(&known, &ReleaseNames::read(store)?));
+            let columns = context.output.columns();
+            let names = ReleaseNames::read(store)?;
+            let events = store.events(Events::HostOperations(&self.host), EVENTS)?;
+            context.output.data(&text(&known, &events, &names, columns));
         }
         Ok(Exit::Success)
     }
 }
 
-fn text(known: &HostDocument, names: &ReleaseNames) -> String {
+/// So many of the last events are shown; phases are none.
+const EVENTS: u32 = 10;
+/// Where the values stand, and where what an event is about begins.
+const VALUES: usize = 14;
+const BEHIND_TIME: usize = 22;
+
+/// One page: what the host is, what should run there, and what happened last.
+fn text(
+    known: &HostDocument,
+    events: &[Event],
+    names: &ReleaseNames,
+    columns: Option<usize>,
+) -> String {
     let host = &known.host;
+    let fitted = |line: String, under| {
+        columns.map_or_else(|| line.clone(), |columns| hanging(&line, columns, under))
+    };
     let mut lines = Vec::new();
     let mut line = |name: &str, value: &str| {
         if !value.is_empty() {
-            lines.push(format!("{name:<13} {}", plain(value)));
+            lines.push(fitted(format!("{name:<13} {}", plain(value)), VALUES));
         }
     };
     line("host", host.name.as_str());
@@ -71,9 +90,10 @@ fn text(known: &HostDocument, names: &ReleaseNames) -> String {
         line("last drill", &format!("{outcome}, {}", when(drill.time)));
         line("", &times);
     }
-    if !known.recent.is_empty() {
+    if !events.is_empty() {
         lines.push(String::new());
-        lines.extend(known.recent.iter().map(|event| short_line(event, names)));
+        lines.push("last events".to_owned());
+        lines.extend(events.iter().map(|event| fitted(short_line(event, names), BEHIND_TIME)));
     }
     lines.join("\n")
 }
@@ -139,6 +159,11 @@ mod tests {
             }],
             host,
         };
-        insta::assert_snapshot!(text(&known, &ReleaseNames::default()));
+        let names = ReleaseNames::default();
+        insta::assert_snapshot!(text(&known, &known.recent, &names, None));
+        for columns in [40, 80, 120, 220] {
+            let page = text(&known, &known.recent, &names, Some(columns));
+            insta::assert_snapshot!(format!("page_{columns}"), page);
+        }
     }
 }

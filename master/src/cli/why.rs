@@ -11,6 +11,7 @@ use protocol::HostName;
 
 use crate::cli::Context;
 use crate::cli::runtime::block_on;
+use crate::output::hanging;
 
 /// The words of `swarm why`.
 #[derive(Debug, Args)]
@@ -40,6 +41,7 @@ pub(super) fn run(arguments: &WhyArgs, context: &Context) -> Result<Exit, Failur
     if output.json() {
         output.document(&answers);
     } else {
+        let text = |answer| text(answer, output.columns());
         output.data(&answers.iter().map(text).collect::<String>());
     }
     let asked = answers.iter().any(|answer| answer.app.is_some());
@@ -55,11 +57,49 @@ fn in_its_rollout(context: &Context, host: &HostName) -> Result<Option<String>, 
     Ok(Some(format!("in the rollout {id}: {line}")))
 }
 
-fn text(answer: &Why) -> String {
+/// Below its first line an answer goes on so far to the right.
+const BELOW: usize = 2;
+
+/// What is said of a host or an app: on a screen a line for each part of it.
+fn text(answer: &Why, columns: Option<usize>) -> String {
     let app = answer.app.as_ref().map(|app| format!(" {app}")).unwrap_or_default();
-    let mut text = format!("{}{app}: {}\n", answer.host, plain(&answer.line));
+    let line = format!("{}{app}: {}", answer.host, plain(&answer.line));
+    let mut text = match columns {
+        None => format!("{line}\n"),
+        Some(columns) => {
+            let parts = line.split("; ").enumerate();
+            let parts = parts.map(|(number, part)| match number {
+                0 => format!("{}\n", hanging(part, columns, BELOW)),
+                _ => format!("  {}\n", hanging(part, columns.saturating_sub(BELOW), BELOW)),
+            });
+            parts.collect()
+        }
+    };
     for line in &answer.output {
         let _infallible = writeln!(text, "  | {}", plain(line));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_a_few_lines_on_a_screen_and_one_in_a_pipe() {
+        let answer = Why {
+            host: "web-1".parse().unwrap(),
+            app: Some("agent".parse().unwrap()),
+            line:
+                "idle, waits for nothing; runs 1.7.0 (9f86d081), and should run 1.8.0 (60303ae2): \
+                   missed in 3f9a61c2, rolled_back; last update, 2 min ago: rolled_back: the agent \
+                   exited with status 3"
+                    .to_owned(),
+            output: vec!["Traceback:".to_owned(), "\u{1b}[31mboom".to_owned()],
+        };
+        for columns in [40, 80, 120, 220] {
+            insta::assert_snapshot!(format!("why_{columns}"), text(&answer, Some(columns)));
+        }
+        assert_eq!(text(&answer, None).lines().count(), 3);
+    }
 }

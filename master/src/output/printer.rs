@@ -7,9 +7,12 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use common::TerminalEnvironment;
 use console::Term;
 use explain::{Explain, Failure, plain, plain_json};
 use serde::Serialize;
+
+use crate::output::{ColourChoice, Style, Tone, wrapped};
 
 /// Why the output is not whole.
 #[derive(Debug, thiserror::Error)]
@@ -18,13 +21,28 @@ pub struct OutputError(#[source] io::Error);
 
 impl Explain for OutputError {}
 
+/// What the command line says of the output.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OutputSettings {
+    pub json: bool,
+    /// No progress, and no messages but errors.
+    pub quiet: bool,
+    /// Each phase of a host too.
+    pub verbose: bool,
+    pub colour: ColourChoice,
+}
+
 /// Where a command's data and messages go. Clones write to the same streams.
 #[derive(Clone)]
 pub struct Output {
-    json: bool,
+    settings: OutputSettings,
     terminal: bool,
     /// Of the terminal that stdout is, if it is one.
     columns: Option<usize>,
+    /// The same of stderr.
+    message_columns: Option<usize>,
+    /// Of stdout, and of stderr.
+    styles: (Style, Style),
     streams: Arc<Mutex<Streams>>,
 }
 
@@ -36,42 +54,69 @@ struct Streams {
 
 impl Output {
     /// This process's stdout and stderr.
-    pub fn standard(json: bool) -> Self {
-        let terminal = io::stderr().is_terminal();
+    pub fn standard(settings: OutputSettings, terminal: &TerminalEnvironment) -> Self {
+        let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        let style = |is_terminal| terminal.style(settings.colour, is_terminal);
         let (_, columns) = Term::stdout().size();
-        let columns = io::stdout().is_terminal().then(|| columns.into());
-        let output = Self::new(json, terminal, Box::new(io::stdout()), Box::new(io::stderr()));
-        Self { columns, ..output }
+        let (_, message_columns) = Term::stderr().size();
+        Self {
+            columns: out.then(|| columns.into()),
+            message_columns: err.then(|| message_columns.into()),
+            styles: (style(out), style(err)),
+            ..Self::new(
+                settings,
+                err && terminal.is_drawn_on(),
+                Box::new(io::stdout()),
+                Box::new(io::stderr()),
+            )
+        }
     }
 
     /// Any two streams. `terminal` says whether a person looks at `err` as it is written.
     pub fn new(
-        json: bool,
+        settings: OutputSettings,
         terminal: bool,
         out: Box<dyn Write + Send>,
         err: Box<dyn Write + Send>,
     ) -> Self {
         Self {
-            json,
+            settings,
             terminal,
             columns: None,
+            message_columns: None,
+            styles: (Style::default(), Style::default()),
             streams: Arc::new(Mutex::new(Streams { out, err, fault: None })),
         }
     }
 
     /// Whether data is wanted as JSON.
     pub const fn json(&self) -> bool {
-        self.json
+        self.settings.json
     }
 
-    /// Whether progress may be drawn on stderr: it is a terminal, and JSON was not asked for.
+    /// Whether each phase of a host is wanted as well.
+    pub const fn verbose(&self) -> bool {
+        self.settings.verbose
+    }
+
+    /// Whether progress may be drawn on stderr: it is a terminal, and neither JSON nor silence was asked for.
     pub const fn draws(&self) -> bool {
-        self.terminal && !self.json
+        self.terminal && !self.settings.json && !self.settings.quiet
     }
 
     /// How wide the screen is on which data is looked at; none, if a program or a file takes it.
     pub const fn columns(&self) -> Option<usize> {
         self.columns
+    }
+
+    /// How data is coloured.
+    pub const fn style(&self) -> Style {
+        self.styles.0
+    }
+
+    /// How messages are coloured.
+    pub const fn message_style(&self) -> Style {
+        self.styles.1
     }
 
     /// Data for people, on stdout. What comes from an updater has been through
@@ -91,18 +136,32 @@ impl Output {
         self.serialised(serde_json::to_string(document));
     }
 
-    /// A message for the operator who watches, on stderr. With `--json` there is none: stderr is for errors
-    /// then.
+    /// A message for the operator who watches, on stderr. With `--json` or `--quiet` there is none: stderr
+    /// is for errors then.
     pub fn note(&self, text: &str) {
-        if !self.json {
-            self.streams().write_err(&format!("{}\n", plain(text)));
+        let text = plain(text);
+        match self.message_columns {
+            Some(columns) => self.painted_note(&wrapped(&text, columns).join("\n")),
+            None => self.painted_note(&text),
+        }
+    }
+
+    /// The same, of which each part has been made plain and painted.
+    pub(crate) fn painted_note(&self, text: &str) {
+        if !self.settings.json && !self.settings.quiet {
+            self.streams().write_err(&format!("{text}\n"));
         }
     }
 
     /// A failure, on stderr: text, or with `--json` one line of JSON.
     pub fn failure(&self, failure: &Failure) {
-        let text =
-            if self.json { format!("{}\n", plain_json(&failure.json())) } else { failure.text() };
+        let text = if self.json() {
+            format!("{}\n", plain_json(&failure.json()))
+        } else {
+            let (first, rest) = ("error:", failure.text());
+            let rest = rest.strip_prefix(first).unwrap_or(&rest);
+            format!("{}{rest}", self.message_style().paint(Tone::Bad, first))
+        };
         self.streams().write_err(&text);
     }
 
@@ -192,7 +251,12 @@ mod tests {
         for (kind, ended_well) in
             [(io::ErrorKind::BrokenPipe, true), (io::ErrorKind::StorageFull, false)]
         {
-            let output = Output::new(false, false, Box::new(Refuses(kind)), Box::new(io::sink()));
+            let output = Output::new(
+                OutputSettings::default(),
+                false,
+                Box::new(Refuses(kind)),
+                Box::new(io::sink()),
+            );
             output.data("one");
             output.data("two");
             assert_eq!(output.finish().is_ok(), ended_well, "{kind:?}");

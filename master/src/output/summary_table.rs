@@ -1,61 +1,152 @@
-//! The end of a rollout: a table with a row for each host, the last lines of what failed, one line that
-//! sums it up, and what has to be typed next. With `--json`, one line.
+//! The end of a rollout: a table of what the hosts came to, the bad ones first, the last lines of what
+//! failed, one line that sums it up, and what has to be typed next. With `--json`, one line.
+//!
+//! A pipe gets a row a host. On a screen rows that say the same are one, so that the end stays on it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use control::rollout::{ReleaseNames, Summary};
-use engine::{HostResult, RolloutResult};
-use explain::{plain, span};
+use engine::{HostResult, MasterCode, RolloutResult, Urgency};
+use explain::span;
 use protocol::{Code, HostOutcome};
-use strum::VariantArray as _;
 
+use crate::output::last_lines::last_lines;
 use crate::output::outcome_words::outcome_word;
-use crate::output::{Output, Table};
+use crate::output::{Output, Style, Table, Tone, wrapped};
 
-/// Lines of output that are shown of one host.
-const OUTPUT_LINES: usize = 40;
+/// On a screen, as many hosts of which the same is to be said have a row each; of more, one row is made.
+const ROWS_OF_ONE_KIND: usize = 5;
+/// Lines of names below a table.
+const LINES_OF_NAMES: usize = 3;
 
 /// Shows what a rollout came to.
 pub(crate) fn show_summary(output: &Output, summary: &Summary, names: &ReleaseNames) {
     if output.json() {
         output.line(summary);
-    } else {
-        output.data(&text(summary, names, output.columns()));
+        return;
     }
+    output.data(&text(summary, names, output.columns(), output.style()));
     // A note is one line: what is in it is made plain.
     for line in how_to_go_on(summary).iter().flat_map(|words| words.lines()) {
         output.note(line);
     }
-    if summary.hosts.iter().any(|row| row.code == Some(Code::Quarantined.into())) {
-        output.note(
-            "to try a quarantined release again, because the reason is gone (its host's updater.toml was \
-             changed, for example), give the same command with --retry-quarantined",
-        );
-    }
 }
 
 /// The table, the last lines of what failed, and one line that sums it up.
-fn text(summary: &Summary, names: &ReleaseNames, columns: Option<usize>) -> String {
+fn text(summary: &Summary, names: &ReleaseNames, columns: Option<usize>, style: Style) -> String {
     let headings = ["HOST", "OUTCOME", "FROM", "TO", "TIME", "WHY"];
-    let mut table = Table::new(headings).within(columns);
-    for row in &summary.hosts {
+    // Without the time, and then without what ran before.
+    let mut table = Table::new(headings).within(columns).spare(&[4, 2]).styled(style);
+    let groups = groups(&summary.hosts, names, columns.is_some());
+    for group in &groups {
+        let row = group[0];
         table.row([
-            row.host.as_str(),
-            word(row, names),
+            &host_cell(group),
+            outcome_word(row, names),
             &names.of(row.from.as_ref()),
             &names.of(row.to.as_ref()),
-            &span(row.duration_ms),
-            &why(row, names),
+            &times(group),
+            &said_of(summary, group, names),
         ]);
+        table.tone(1, tone(row));
     }
-    let outputs = summary.hosts.iter().filter(|row| !row.output.is_empty()).map(output);
-    let outputs: String = outputs.collect();
-    format!("{}{outputs}\n{}\n", table.render(), counts(&summary.hosts, names))
+    let large = groups.iter().filter(|group| group.len() > 1 && tone(group[0]) != Tone::Good);
+    let below: String = large.map(|group| hosts_of(group, names, columns)).collect();
+    let below = if below.is_empty() { below } else { format!("\n{below}") };
+    let outputs = last_lines(&summary.hosts, columns);
+    let counts = counts(&summary.hosts, names, style);
+    format!("{}{below}{outputs}\n{counts}\n", table.render())
+}
+
+/// The rows of which the same is said, each in their order, those that are bad first.
+fn groups<'a>(
+    rows: &'a [HostResult],
+    names: &ReleaseNames,
+    on_screen: bool,
+) -> Vec<Vec<&'a HostResult>> {
+    let mut sorted: Vec<_> = rows.iter().collect();
+    sorted.sort_by_key(|row| Urgency::of_result(row));
+    // What differs in words alone, such as an address, is one kind of thing.
+    let said = |row: &HostResult| {
+        (outcome_word(row, names), row.from, row.to, row.target, row.code.clone())
+    };
+    let mut groups: Vec<Vec<&HostResult>> = Vec::new();
+    for row in sorted {
+        match groups.iter_mut().find(|group| said(group[0]) == said(row)) {
+            Some(group) => group.push(row),
+            None => groups.push(vec![row]),
+        }
+    }
+    let is_one = |group: &Vec<_>| on_screen && group.len() > ROWS_OF_ONE_KIND;
+    let split = |group: Vec<&'a HostResult>| {
+        if is_one(&group) { vec![group] } else { group.into_iter().map(|row| vec![row]).collect() }
+    };
+    groups.into_iter().flat_map(split).collect()
+}
+
+/// Why the hosts of one row are as they are.
+fn said_of(summary: &Summary, group: &[&HostResult], names: &ReleaseNames) -> String {
+    let said = said(summary, group[0], names);
+    if group.iter().all(|row| row.detail == group[0].detail) {
+        return said;
+    }
+    format!("{said} (on {}; others alike)", group[0].host)
+}
+
+/// Why a host is as it is. One that was not touched says where the release failed.
+fn said(summary: &Summary, row: &HostResult, names: &ReleaseNames) -> String {
+    let failed: Vec<_> = summary
+        .hosts
+        .iter()
+        .filter(|row| matches!(row.outcome, HostOutcome::RolledBack | HostOutcome::Stranded))
+        .filter(|row| row.is_bad())
+        .map(|row| row.host.as_str())
+        .collect();
+    let is_paused = row.code == Some(MasterCode::Paused.into());
+    match failed.len() {
+        1..=3 if is_paused => format!("paused, the release failed on {}", failed.join(", ")),
+        4.. if is_paused => format!("paused, the release failed on {} hosts", failed.len()),
+        _ => why(row, names),
+    }
+}
+
+fn host_cell(group: &[&HostResult]) -> String {
+    match group {
+        [row] => row.host.to_string(),
+        rows => format!("{} hosts", rows.len()),
+    }
+}
+
+/// How long it took; of many, from the shortest to the longest.
+fn times(group: &[&HostResult]) -> String {
+    let times = || group.iter().map(|row| row.duration_ms);
+    match (times().min().map(span), times().max().map(span)) {
+        (Some(shortest), Some(longest)) if shortest != longest => {
+            format!("{shortest} to {longest}")
+        }
+        (shortest, _) => shortest.unwrap_or_default(),
+    }
+}
+
+/// Which hosts one row is about.
+fn hosts_of(group: &[&HostResult], names: &ReleaseNames, columns: Option<usize>) -> String {
+    let hosts: Vec<_> = group.iter().map(|row| row.host.as_str()).collect();
+    let text = format!("{}: {}", outcome_word(group[0], names), hosts.join(", "));
+    let lines = columns.map_or_else(|| vec![text.clone()], |columns| wrapped(&text, columns));
+    let shown = lines.iter().take(LINES_OF_NAMES);
+    let mut text = shown.map(String::as_str).collect::<Vec<_>>().join("\n");
+    text.push('\n');
+    let left: usize =
+        lines.iter().skip(LINES_OF_NAMES).map(|line| line.split_whitespace().count()).sum();
+    if left > 0 {
+        let _infallible = writeln!(text, "and {left} more");
+    }
+    text
 }
 
 /// Why a host is as it is, with the release that failed there: TO has what runs.
-fn why(row: &HostResult, names: &ReleaseNames) -> String {
+pub(super) fn why(row: &HostResult, names: &ReleaseNames) -> String {
     let failed = row.target.filter(|target| row.to != Some(*target));
     match (failed, row.reason()) {
         (None, reason) => reason,
@@ -64,36 +155,34 @@ fn why(row: &HostResult, names: &ReleaseNames) -> String {
     }
 }
 
-fn output(row: &HostResult) -> String {
-    let first = row.output.len().saturating_sub(OUTPUT_LINES);
-    let mut text = format!("\n{}: the last lines of its output\n", row.host);
-    for line in &row.output[first..] {
-        let _infallible = writeln!(text, "  | {}", plain(line));
+fn tone(row: &HostResult) -> Tone {
+    match Urgency::of_result(row) {
+        Urgency::Failed => Tone::Bad,
+        Urgency::LeftOut => Tone::Warning,
+        _ => Tone::Good,
     }
-    text
 }
 
-fn word(row: &HostResult, names: &ReleaseNames) -> &'static str {
-    outcome_word(row.outcome, row.code.is_some(), (row.from, row.to), names)
-}
-
-fn counts(rows: &[HostResult], names: &ReleaseNames) -> String {
-    let mut counted = Vec::new();
-    for kind in HostOutcome::VARIANTS {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for row in rows.iter().filter(|row| row.outcome == *kind) {
-            *counts.entry(word(row, names)).or_default() += 1;
-        }
-        let words = |(word, count): (&str, usize)| format!("{count} {}", word.replace('_', " "));
-        counted.extend(counts.into_iter().map(words));
+fn counts(rows: &[HostResult], names: &ReleaseNames, style: Style) -> String {
+    let mut counts: BTreeMap<(Urgency, &str), (usize, Tone)> = BTreeMap::new();
+    for row in rows {
+        let of = (Urgency::of_result(row), outcome_word(row, names));
+        counts.entry(of).or_insert((0, tone(row))).0 += 1;
     }
+    let counted: Vec<_> = counts
+        .iter()
+        .map(|((_, word), (count, tone))| {
+            style.paint(*tone, &format!("{count} {}", word.replace('_', " ")))
+        })
+        .collect();
     let hosts = if rows.len() == 1 { "host" } else { "hosts" };
     format!("{} {hosts}: {}", rows.len(), counted.join(", "))
 }
 
-/// What has to be typed next, if the rollout is not over.
+/// What can be typed next.
 fn how_to_go_on(summary: &Summary) -> Option<String> {
-    let id = summary.rollout;
+    let id = summary.rollout.short();
+    let is_quarantined = |row: &HostResult| row.code == Some(Code::Quarantined.into());
     Some(match summary.result {
         RolloutResult::Interrupted => format!("to go on: swarm rollout resume {id}"),
         RolloutResult::Unclear => summary.detail.clone(),
@@ -107,6 +196,16 @@ fn how_to_go_on(summary: &Summary) -> Option<String> {
              rollback {id}\nto leave all as it is: swarm rollout abort {id}",
             summary.detail
         ),
+        _ if summary.hosts.iter().any(is_quarantined) => {
+            "to try a quarantined release again, because \
+             the reason is gone (its host's updater.toml was changed, for example), give the same \
+             command with --retry-quarantined"
+                .to_owned()
+        }
+        RolloutResult::Failed => {
+            let bad = summary.hosts.iter().find(|row| row.is_bad())?;
+            format!("to see what is wrong there: swarm why {}", bad.host)
+        }
         _ => return None,
     })
 }
@@ -151,16 +250,16 @@ mod tests {
     fn the_table_has_a_row_for_each_host_and_the_output_of_what_failed() {
         let mut names = ReleaseNames::default();
         names.learn(Digest::from_bytes([1; 32]), Some("1.0"));
-        insta::assert_snapshot!(text(&summary(), &names, None), @r"
+        insta::assert_snapshot!(text(&summary(), &names, None, Style::default()), @r"
         HOST   OUTCOME      FROM            TO              TIME      WHY
-        db-1   updated      1.0 (01010101)  02020202        1.2 s     -
         web-1  rolled_back  1.0 (01010101)  1.0 (01010101)  1 m 15 s  02020202: its agent \u{1b}[31mdied\nat once
+        db-1   updated      1.0 (01010101)  02020202        1.2 s     -
 
         web-1: the last lines of its output
           | Traceback:
           | \u{1b}]0;boom\u{7}
 
-        2 hosts: 1 updated, 1 rolled back
+        2 hosts: 1 rolled back, 1 updated
         ");
     }
 
@@ -179,11 +278,11 @@ mod tests {
         let row = HostResult { outcome: HostOutcome::RolledBack, ..summary().hosts.remove(0) };
         let back = HostResult { from: row.to, to: row.from, ..row.clone() };
         let went = Summary { hosts: vec![row, back], ..summary() };
-        let shown = text(&went, &ReleaseNames::read(&store).unwrap(), None);
+        let shown = text(&went, &ReleaseNames::read(&store).unwrap(), None, Style::default());
         assert_eq!(shown.matches("went_forward").count(), 1, "{shown}");
-        assert!(shown.contains("1 rolled back, 1 went forward"), "{shown}");
-        let unknown = text(&went, &ReleaseNames::default(), None);
-        assert!(unknown.contains("2 rolled back"), "{unknown}");
+        assert!(shown.contains("1 went back, 1 went forward"), "{shown}");
+        let unknown = text(&went, &ReleaseNames::default(), None, Style::default());
+        assert!(unknown.contains("2 went back"), "{unknown}");
     }
 
     #[test]
@@ -198,7 +297,9 @@ mod tests {
         assert!(!tripped.contains("resume"), "{tripped}");
         assert!(next(RolloutResult::Interrupted).unwrap().contains("swarm rollout resume "));
         assert_eq!(next(RolloutResult::Unclear).as_deref(), Some("why"));
-        assert_eq!((next(RolloutResult::Completed), next(RolloutResult::Failed)), (None, None));
+        assert_eq!(next(RolloutResult::Completed), None);
+        let failed = next(RolloutResult::Failed);
+        assert_eq!(failed.as_deref(), Some("to see what is wrong there: swarm why web-1"));
     }
 
     #[test]
@@ -210,5 +311,36 @@ mod tests {
         for key in ["host", "outcome", "code", "from", "to", "duration_ms", "detail"] {
             assert!(row.contains_key(key), "{key}");
         }
+    }
+
+    /// A canary that failed, and many hosts that were not touched.
+    fn paused() -> Summary {
+        let old = Digest::from_bytes([1; 32]);
+        let bad = HostResult { output: vec!["boom".to_owned()], ..summary().hosts.remove(1) };
+        let left = |number: usize| HostResult {
+            from: Some(old),
+            to: Some(old),
+            ..HostResult::new(&format!("web-{number}").parse().unwrap(), HostOutcome::Skipped)
+                .with_reason(
+                    MasterCode::Paused,
+                    "the rollout is paused: the release failed on web-1",
+                )
+        };
+        let also = HostResult { host: "web-13".parse().unwrap(), ..bad.clone() };
+        let hosts = [bad, also].into_iter().chain((2..=12).map(left)).collect();
+        Summary { result: RolloutResult::Paused, hosts, ..summary() }
+    }
+
+    #[test]
+    fn what_is_the_same_of_many_hosts_is_said_once_on_a_screen() {
+        let names = ReleaseNames::default();
+        for columns in [40, 80, 120, 220] {
+            let shown = text(&paused(), &names, Some(columns), Style::default());
+            assert!(shown.lines().all(|line| line.chars().count() <= columns), "{shown}");
+            insta::assert_snapshot!(format!("paused_{columns}"), shown);
+        }
+        let piped = text(&paused(), &names, None, Style::default());
+        assert_eq!(piped.matches("  skipped  ").count(), 11, "{piped}");
+        assert_eq!(piped.matches("boom").count(), 1, "{piped}");
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use crate::output::Output;
+use crate::output::{Output, OutputSettings};
 
 /// What was written to one stream.
 #[derive(Clone, Default)]
@@ -34,7 +34,8 @@ pub(crate) struct Captured {
 
 /// An output of which everything is kept, as if nothing were drawn while it is written.
 pub(crate) fn captured(json: bool) -> Captured {
+    let settings = OutputSettings { json, ..OutputSettings::default() };
     let (out, err) = (Stream::default(), Stream::default());
-    let output = Output::new(json, false, Box::new(out.clone()), Box::new(err.clone()));
+    let output = Output::new(settings, false, Box::new(out.clone()), Box::new(err.clone()));
     Captured { output, out, err }
 }

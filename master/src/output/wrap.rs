@@ -9,7 +9,12 @@ pub fn wrapped(text: &str, columns: usize) -> Vec<String> {
 pub fn hanging(text: &str, columns: usize, under: usize) -> String {
     let width = |number| if number == 0 { columns } else { columns.saturating_sub(under) };
     let lines = in_widths(text, width);
-    let lines: Vec<_> = lines.iter().map(|line| line.trim()).collect();
+    // What the first line begins with is its own.
+    let line = |(number, line): (usize, &String)| match number {
+        0 => line.trim_end().to_owned(),
+        _ => line.trim().to_owned(),
+    };
+    let lines: Vec<_> = lines.iter().enumerate().map(line).collect();
     lines.join(&format!("\n{}", " ".repeat(under)))
 }
 

@@ -31,6 +31,7 @@ pub fn policy(words: &str) -> Policy {
             "trip" => policy.on_trip = serde_json::from_value(quoted()).unwrap(),
             "approve" => policy.approve = serde_json::from_value(quoted()).unwrap(),
             "delay" => policy.delay = value.parse().unwrap(),
+            "watch" => policy.options.watch = Some(value.parse().unwrap()),
             other => panic!("{other}"),
         }
     }

@@ -57,16 +57,10 @@ fn the_reason_of_a_failure_is_on_the_screen() -> Result<()> {
     1 host: 1 rolled back
     note: TEMPORARY is no git work tree and its release.toml has no [pack]: everything in it is packed, except what looks like a secret and what builds leave behind
     packed SHORT: 2 files, SIZE
-    web-1: receiving
-    web-1: verifying
-    web-1: building
-    web-1: staged: nothing to build
-    web-1: switching
-    web-1: restarting
-    web-1: probing
-    web-1: reversing: the agent exited with status 3
-    SHORT is quarantined on web-1: it failed there
-    web-1: rolled_back, not SHORT
+    TIME  batch 1 of 1: 1 host
+    TIME  SHORT is quarantined on web-1: it failed there
+    TIME  web-1  rolled_back  DURATION: SHORT: the agent exited with status 3; nothing was here before, so nothing runs
+    to see what is wrong there: swarm why web-1
     ");
     Ok(())
 }
@@ -182,6 +176,8 @@ fn what_runs_where_and_what_was_done_can_be_asked() -> Result<()> {
     let digest = release.as_str().context("a digest")?;
     let short = &digest["sha256:".len().."sha256:".len() + 8];
     let mut told = Vec::new();
+    // How long each has run is some seconds.
+    let seconds = regex::Regex::new(r"\b\d+(\.\d)? s\b")?;
     for command in ["status", "list", "check", "history"] {
         let all: &[&str] = if ["status", "check"].contains(&command) { &["--all"] } else { &[] };
         let output = fleet.swarm(std::iter::once(&command).chain(all))?.good()?;
@@ -191,6 +187,7 @@ fn what_runs_where_and_what_was_done_can_be_asked() -> Result<()> {
                 shown = shown.replace(&port.to_string(), "PORT");
             }
         }
+        let shown = seconds.replace_all(&shown, "DURATION");
         told.push(wording(&format!("{command}:\n{shown}")));
         let json: Value = fleet
             .swarm(["--json", command].iter().chain(all))?
@@ -201,12 +198,14 @@ fn what_runs_where_and_what_was_done_can_be_asked() -> Result<()> {
     }
     assert_snapshot!(told.join("\n\n"), @r"
     status:
-    HOST  APP  STATE  AGENT  RUNS  PREV  SHOULD RUN  UPDATER
-    web-1  agent  idle  running  SHORT  -  SHORT  VERSION
-    web-2  agent  idle  running  SHORT  -  SHORT  VERSION
+    HOST  APP  STATE  AGENT  RUNS  PREV  SHOULD RUN  RESTARTS  AGE  UPDATER
+    web-1  agent  idle  running  SHORT  -  SHORT  0  DURATION  VERSION
+    web-2  agent  idle  running  SHORT  -  SHORT  0  DURATION  VERSION
+
+    2 hosts: 2 run SHORT
 
     list:
-    HOST  ADDRESS  UPDATER  AGENT  LABELS  NOTES
+    HOST  ADDRESS  UPDATER PORT  AGENT PORT  LABELS  NOTES
     web-1  ADDRESS  PORT  PORT  -  -
     web-2  ADDRESS  PORT  PORT  -  -
 
@@ -215,9 +214,11 @@ fn what_runs_where_and_what_was_done_can_be_asked() -> Result<()> {
     web-1  fine  VERSION  TIME  agent running  -
     web-2  fine  VERSION  TIME  agent running  -
 
+    2 hosts: 2 fine
+
     history:
-    ROLLOUT  STARTED  RESULT  WHAT
-    SHORT  TIME  completed  update of --all to SHORT, by USER: 2 updated
+    ROLLOUT  STARTED  TOOK  RESULT  WHAT
+    SHORT  TIME  DURATION  completed  update of --all to SHORT, by USER: 2 updated
     ");
     let status = fleet.swarm(["status", "--all"])?.good()?;
     assert!(status.stdout.contains(short), "{status:?}");
@@ -328,7 +329,7 @@ fn a_build_knows_the_commit_and_the_tag_that_it_builds() -> Result<()> {
         let made = command.current_dir(tree.path()).args(git).args(arguments).status()?;
         anyhow::ensure!(made.success(), "{arguments:?}");
     }
-    let output = fleet.swarm(["update", "--all", "--root", &root(&tree)])?.good()?;
+    let output = fleet.swarm(["update", "-v", "--all", "--root", &root(&tree)])?.good()?;
     assert!(output.stderr.contains("staged: built with make from Makefile"), "{}", output.stderr);
     let current = fleet.hosts[0].install().join("current");
     let built = format!("\n{}", fs::read_to_string(current.join("build.env"))?);

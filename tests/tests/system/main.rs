@@ -70,6 +70,7 @@ mod rollouts_cut_off;
 mod rollouts_killed;
 mod rollouts_lessons;
 mod rollouts_resumed;
+mod screens;
 mod self_update;
 mod should_run;
 mod signatures;

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use common::ColourChoice;
 use protocol::{AppName, Digest};
 
 use crate::drill::DrillAction;
@@ -11,6 +13,16 @@ use crate::drill::DrillAction;
 #[derive(Debug, Parser)]
 #[command(name = "updater", version, about, max_term_width = 100)]
 pub struct Arguments {
+    /// When to colour words: on a terminal, unless `NO_COLOR` is set; or where `CLICOLOR_FORCE` is
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        value_parser = PossibleValuesParser::new(ColourChoice::WORDS).map(|it| ColourChoice::of(&it))
+    )]
+    pub color: ColourChoice,
+
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

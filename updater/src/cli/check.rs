@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use common::Style;
+
 use crate::check::check_file;
 use crate::cli::args::CheckArgs;
 use crate::cli::errors::CliError;
@@ -19,6 +21,7 @@ pub(super) fn check(
     asked: &CheckArgs,
     environment: &Environment,
     systemd: &BusConnection,
+    style: Style,
 ) -> Result<bool, CliError> {
     let running = asked.running || daemon_runs(&asked.common.config);
     let checked = check_file(&asked.common.config, wall_clock(), running, systemd);
@@ -29,7 +32,7 @@ pub(super) fn check(
     let text = if asked.json {
         serde_json::to_string_pretty(&findings)? + "\n"
     } else {
-        render(&findings)
+        style.paint_heads(&render(&findings))
     };
     print(&text)?;
     Ok(!has_errors(&findings))

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use common::causes;
+use common::{Style, causes};
 
 use crate::self_update::EXIT_HOST_FAULT;
 
@@ -39,12 +39,12 @@ impl<E: Error + Send + Sync + 'static> From<E> for CliError {
 
 /// Prints what failed to stderr, and turns it into the exit status: 0 fine, 1 not, 78 not and it is
 /// the host's configuration.
-pub fn exit_code(done: Result<bool, CliError>) -> ExitCode {
+pub fn exit_code(done: Result<bool, CliError>, style: Style) -> ExitCode {
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            let _ = std::io::stderr().write_all(render(&error).as_bytes());
+            let _ = std::io::stderr().write_all(style.paint_heads(&render(&error)).as_bytes());
             ExitCode::from(error.status)
         }
     }

@@ -21,6 +21,7 @@ mod trust;
 pub use args::{Arguments, Command};
 pub use errors::{CliError, exit_code, render};
 
+use std::io::{IsTerminal as _, stderr, stdout};
 use std::process::ExitCode;
 
 use crate::cli::system::failed_at;
@@ -36,11 +37,13 @@ pub fn main(arguments: &Arguments, environment: &Environment) -> ExitCode {
         crash_at(wanted);
     }
     let systemd = BusConnection::new(environment.bus_address());
+    let style = |is_terminal| environment.terminal().style(arguments.color, is_terminal);
+    let (out, err) = (style(stdout().is_terminal()), style(stderr().is_terminal()));
     let done = match &arguments.command {
         Command::Run(asked) => run::run(asked, environment),
-        Command::Check(asked) => check::check(asked, environment, &systemd),
+        Command::Check(asked) => check::check(asked, environment, &systemd, out),
         Command::Enroll(asked) => enroll::enroll_host(asked, environment, &systemd),
-        Command::Status(asked) => status::status(asked, systemd),
+        Command::Status(asked) => status::status(asked, systemd, out),
         Command::Rollback(asked) => rollback::rollback(asked, environment, systemd),
         Command::Drill(asked) => drill::drill(asked, &systemd),
         Command::DrillAct(asked) => drill::act(asked, &systemd),
@@ -57,5 +60,5 @@ pub fn main(arguments: &Arguments, environment: &Environment) -> ExitCode {
         Command::Cache(asked) => cache::cache(asked),
         Command::Man(asked) => man::man(asked),
     };
-    exit_code(done)
+    exit_code(done, err)
 }

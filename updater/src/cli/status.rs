@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use common::Style;
 use http::Method;
 use protocol::{
     AgentState, AppHealth, AppName, AppReleases, Bytes, Health, Release, ReleaseState, Releases,
@@ -38,7 +39,11 @@ struct ShownApp {
     build_cache: Option<u64>,
 }
 
-pub(super) fn status(asked: &StatusArgs, systemd: BusConnection) -> Result<bool, CliError> {
+pub(super) fn status(
+    asked: &StatusArgs,
+    systemd: BusConnection,
+    style: Style,
+) -> Result<bool, CliError> {
     let config = Config::load(&asked.common.config)?;
     let runtime = small_runtime()?;
     let shown = runtime.block_on(async {
@@ -52,8 +57,11 @@ pub(super) fn status(asked: &StatusArgs, systemd: BusConnection) -> Result<bool,
             Err(error) => Err(error.into()),
         }
     })?;
-    let text =
-        if asked.json { serde_json::to_string_pretty(&shown)? + "\n" } else { render(&shown) };
+    let text = if asked.json {
+        serde_json::to_string_pretty(&shown)? + "\n"
+    } else {
+        style.paint_heads(&render(&shown))
+    };
     print(&text)?;
     Ok(shown.updater.is_some() && shown.apps.values().all(|app| app.health.healthy))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::{AppendOutcome, Event, Ledger, Notice, State, Step, fold, step};
+use engine::{AppendOutcome, Event, HostProgress, Ledger, Notice, State, Step, fold, step};
 use protocol::HostName;
 use store::{
     Appended, Event as StoredEvent, Lease, Position, Rollout, RolloutId, Sequence, Store,
@@ -70,7 +70,9 @@ impl Ledger for StoreLedger<'_> {
     type Error = RolloutError;
 
     fn read(&mut self, events: Option<u64>) -> Result<(State, u64), RolloutError> {
-        self.record.state(self.store, events)
+        let read = self.record.state(self.store, events)?;
+        self.observer.stands(&read.0);
+        Ok(read)
     }
 
     fn events_after(&mut self, events: u64) -> Result<Vec<(OffsetDateTime, Event)>, RolloutError> {
@@ -81,6 +83,9 @@ impl Ledger for StoreLedger<'_> {
                 self.notifier.notify(&told);
                 self.shown = sequence;
             }
+        }
+        for (time, event) in &read {
+            self.observer.kept(event, *time);
         }
         Ok(read)
     }
@@ -94,6 +99,7 @@ impl Ledger for StoreLedger<'_> {
             Appended::Done(sequence) => {
                 self.crash_point.kept_event();
                 self.shown = self.shown.max(sequence);
+                self.observer.kept(step.event, step.time);
                 for told in &entry.told {
                     self.observer.happened(told);
                     self.notifier.notify(told);
@@ -112,11 +118,18 @@ impl Ledger for StoreLedger<'_> {
         Err(RolloutError::LeaseLost(self.record.rollout.id))
     }
 
-    fn progress(&mut self, now: OffsetDateTime, host: &HostName, bytes: u64, total: u64) {
+    fn progress(&mut self, now: OffsetDateTime, host: &HostName, progress: HostProgress) {
         let Record { rollout, plan, .. } = &self.record;
-        let notice = Notice::progress(plan, host, bytes, total);
-        let event = StoredEvent::of_rollout(rollout.id, &notice, now, &rollout.who);
-        self.observer.happened(&event);
+        match progress {
+            HostProgress::Sent { bytes, total } => {
+                let notice = Notice::progress(plan, host, bytes, total);
+                let event = StoredEvent::of_rollout(rollout.id, &notice, now, &rollout.who);
+                self.observer.happened(&event);
+            }
+            HostProgress::Probed { attempt, passed } => {
+                self.observer.probed(host, attempt, passed);
+            }
+        }
     }
 
     fn stop_requested(&mut self) {

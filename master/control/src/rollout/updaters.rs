@@ -245,7 +245,8 @@ fn progress_callback(
             OrderProgress::ArchiveSent { bytes, total } => {
                 let now = bytes.saturating_mul(STEPS) / total.max(1);
                 if percent.swap(now, Ordering::Relaxed) != now {
-                    drop(sender.send(DriverEvent::Progress { host, bytes, total }));
+                    let progress = engine::HostProgress::Sent { bytes, total };
+                    drop(sender.send(DriverEvent::Progress { host, progress }));
                 }
                 return;
             }
@@ -256,6 +257,11 @@ fn progress_callback(
             OrderProgress::Polled(phase) => (phase, None),
             OrderProgress::Event(event) => match event.kind {
                 EventKind::Phase { phase, detail, .. } => (phase, detail),
+                EventKind::Probe { attempt, passed, .. } => {
+                    let progress = engine::HostProgress::Probed { attempt, passed };
+                    drop(sender.send(DriverEvent::Progress { host, progress }));
+                    return;
+                }
                 _ => return,
             },
         };

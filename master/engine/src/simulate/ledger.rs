@@ -4,7 +4,7 @@ use protocol::HostName;
 use time::OffsetDateTime;
 
 use crate::simulate::simulation_state::Shared;
-use crate::{AppendOutcome, Event, Ledger, State, Step};
+use crate::{AppendOutcome, Event, HostProgress, Ledger, State, Step};
 
 /// The process has died right after it stored an event.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Ledger for SimulatedLedger {
         Ok(())
     }
 
-    fn progress(&mut self, _: OffsetDateTime, _: &HostName, _: u64, _: u64) {}
+    fn progress(&mut self, _: OffsetDateTime, _: &HostName, _: HostProgress) {}
 
     fn stop_requested(&mut self) {}
 }

@@ -406,6 +406,6 @@ fn every_state_says_what_it_waits_for() {
     let mut scripted = ScriptedRollout::new(plan_of(4, policy("parallel=1")), &[]);
     scripted.send(Event::DriverStarted { who: "ada".to_owned(), epoch: 1 });
     insta::assert_snapshot!(describe_rollout(&scripted.state), @"batch 1 of 1: 1 host under way, 3 wait; next: the end");
-    insta::assert_snapshot!(describe_host(&scripted.state, &name(0)).unwrap(), @"updating (receiving) since 2026-01-02 03:04:05Z; next: the release is proven there, or taken back; if nothing is heard of it until 2026-01-02 05:04:05Z, it is unclear");
+    insta::assert_snapshot!(describe_host(&scripted.state, &name(0)).unwrap(), @"receiving since 2026-01-02 03:04:05Z; next: the release is proven there, or taken back; if nothing is heard of it until 2026-01-02 05:04:05Z, it is unclear");
     insta::assert_snapshot!(describe_host(&scripted.state, &name(1)).unwrap(), @"waits for its turn in batch 1 of 1 since 2026-01-02 03:04:05Z: at most 1 host at a time");
 }

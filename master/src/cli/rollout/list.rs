@@ -7,6 +7,7 @@ use explain::{Exit, Failure, when};
 use store::Rollout;
 
 use crate::cli::Context;
+use crate::cli::table_args::TableArgs;
 use crate::output::Table;
 
 /// The words of `swarm rollout list`.
@@ -18,6 +19,9 @@ pub struct ListArgs {
     /// Number of rollouts, the latest ones
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: u32,
+    /// Which columns.
+    #[command(flatten)]
+    table: TableArgs,
 }
 
 impl ListArgs {
@@ -45,20 +49,16 @@ impl ListArgs {
                 .into_iter()
                 .map(|rollout| Ok((waits_for(&rollout)?, rollout)))
                 .collect::<Result<Vec<_>, RolloutError>>()?;
-            output.data(&table(&rollouts, &ReleaseNames::read(store)?, output.columns()));
+            let table = table(&rollouts, &ReleaseNames::read(store)?);
+            output.data(&self.table.applied(table, output)?.render());
         }
         Ok(Exit::Success)
     }
 }
 
 /// Rollouts, and what each waits for that is not over.
-fn table(
-    rollouts: &[(Option<String>, Rollout)],
-    names: &ReleaseNames,
-    columns: Option<usize>,
-) -> String {
-    let headings = ["ROLLOUT", "STARTED", "STATE", "WHAT"];
-    let mut table = Table::new(headings).within(columns);
+fn table(rollouts: &[(Option<String>, Rollout)], names: &ReleaseNames) -> Table {
+    let mut table = Table::new(["ROLLOUT", "STARTED", "STATE", "WHAT"]);
     for (waits_for, rollout) in rollouts {
         let waits_for = waits_for.as_ref().map(|line| format!(": {line}")).unwrap_or_default();
         table.row([
@@ -68,7 +68,7 @@ fn table(
             &format!("{}{waits_for}", names.asked(rollout)),
         ]);
     }
-    table.render()
+    table
 }
 
 #[cfg(test)]
@@ -92,10 +92,10 @@ mod tests {
             ..rollout()
         };
         let rollouts = [(Some(describe_rollout(&waits.state)), open), (None, over)];
-        let text = table(&rollouts, &ReleaseNames::default(), Some(80));
+        let text = table(&rollouts, &ReleaseNames::default()).within(Some(80)).render();
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         insta::assert_snapshot!(text);
-        let piped = table(&rollouts, &ReleaseNames::default(), None);
+        let piped = table(&rollouts, &ReleaseNames::default()).render();
         assert_eq!(piped.lines().count(), 3, "a line a rollout: {piped}");
     }
 }

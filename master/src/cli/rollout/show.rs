@@ -3,7 +3,7 @@
 use api::RolloutDocument;
 use clap::Args;
 use control::rollout::{Estimate, ReleaseNames, RolloutStatus, rollout_status};
-use engine::{HostState, Urgency, by_urgency, count_hosts, describe_rollout};
+use engine::{HostActivity, HostState, Urgency, by_urgency, count_hosts, describe_rollout};
 use explain::{Exit, Failure, plain, span, when};
 use protocol::HostName;
 use time::OffsetDateTime;
@@ -84,10 +84,10 @@ pub(super) fn text(
         }
     }
     let counts: Vec<_> =
-        count_hosts(state).iter().map(|(name, count)| format!("{count} {name}")).collect();
+        count_hosts(state).iter().map(|(_, word, count)| format!("{count} {word}")).collect();
     let more = match left {
         0 => String::new(),
-        left => format!("{left} more are as they should be, or wait: see them with --all\n"),
+        left => format!("{left} more, up to date or waiting (--all shows them)\n"),
     };
     let head: Vec<_> = head.into_iter().flatten().map(|line| fitted(&line, columns)).collect();
     format!("{}\n{}\n{more}{}\n", head.concat(), table.render(), counts.join(", "))
@@ -102,12 +102,12 @@ fn row(
 ) {
     let batch = rollout_status.state.batch_of(name).map(|batch| batch.to_string());
     let passed = u64::try_from((now - host.since).whole_milliseconds()).unwrap_or(0);
-    let why = match (host.phase(), &host.result) {
-        (Some(phase), _) => phase.to_string(),
-        (None, Some(row)) => row.reason(),
-        (None, None) => String::new(),
+    let why = match (host.activity, &host.result) {
+        (HostActivity::RollingBack(phase), _) => phase.to_string(),
+        (_, Some(row)) => row.reason(),
+        (_, None) => String::new(),
     };
-    table.row([name.as_str(), &batch.unwrap_or_default(), host.name(), &span(passed), &why]);
+    table.row([name.as_str(), &batch.unwrap_or_default(), host.word(), &span(passed), &why]);
 }
 
 /// A line, or as many as it takes on a screen.
