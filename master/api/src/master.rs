@@ -38,4 +38,7 @@ pub struct EpochDocument<'a> {
     pub seen: Option<u64>,
     /// Hosts that did not say what they have seen.
     pub silent: &'a [HostName],
+    /// Hosts that have said what no master can have come to, and were left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub impossible: Vec<HostName>,
 }

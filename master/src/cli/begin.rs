@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use control::fleet::{Fleet, Member, MetCertificates};
+use control::fleet::{Fleet, Member, MetCertificates, seen_epochs};
 use control::interrupt::Interrupt;
 use control::rollout::{
     Archives, ReleaseNames, RolloutError, RolloutRequest, Sources, Summary, UpdaterClients, build,
     inspect, rollout_status, seen_above,
 };
+use control::select::Selected;
 use control::updater_client::ClientError;
 use engine::{Action, Plan};
 use explain::{Exit, Explain as _, Failure};
@@ -58,17 +59,26 @@ impl Begin<'_> {
             let Context { store, who, now, .. } = self.context;
             MetCertificates::of(&members).keep(store, who, now())?;
             let epoch = store.epoch()?;
-            if let Some((host, seen)) = seen_above(&inspected, epoch) {
-                return Err(RolloutError::Superseded { host, seen, epoch }.into());
-            }
+            let newer = seen_above(&inspected, epoch);
             let plan = build(request, inspected, (self.context.now)())?;
             rollouts.check(&plan)?;
             if self.how != How::Done {
+                if let Some((host, seen)) = newer {
+                    self.context.output.note(&format!(
+                        "{host} has seen the epoch {seen}, and this master's is {epoch}: to carry this out \
+                         raises it above that"
+                    ));
+                }
                 return self.shown(&plan, sources);
             }
             if let Some((id, plan)) = rollouts.left_half_way(&plan)? {
+                // What was begun goes on under its own epoch.
+                if let Some((host, seen)) = newer {
+                    return Err(RolloutError::Superseded { host, seen, epoch }.into());
+                }
                 return self.go_on(id, archives, &plan).await;
             }
+            self.rise_above(newer)?;
             // What the plan saw of the hosts is of this moment.
             match rollouts.begin(&plan, sources, plan.made_at) {
                 Ok(id) => {
@@ -97,6 +107,16 @@ impl Begin<'_> {
         if let Some((id, plan)) = rollouts.left_half_way(&plan)? {
             return self.go_on(id, archives, &plan).await;
         }
+        let Context { home, store, timeouts, .. } = self.context;
+        let selected = store
+            .hosts()?
+            .into_iter()
+            .filter(|host| plan.hosts.iter().any(|it| it.host == host.name));
+        let selected: Vec<_> =
+            selected.map(|host| Selected { skip: host.skip_reason(), host }).collect();
+        let members = Fleet::open(home, store, *timeouts)?.members(&selected);
+        let (epoch, seen) = (store.epoch()?, seen_epochs(members).await);
+        self.rise_above(seen.highest.filter(|(_, highest)| *highest > epoch))?;
         let until = self.until();
         let id = loop {
             match rollouts.begin(&plan, &sources, (self.context.now)()) {
@@ -108,6 +128,19 @@ impl Begin<'_> {
             }
         };
         self.drive(id, archives, clients(self.context, &plan)?).await
+    }
+
+    /// A new rollout is a new holder of the orders: its epoch is above all that its hosts have seen.
+    fn rise_above(&self, newer: Option<(HostName, u64)>) -> Result<(), Failure> {
+        let Some((host, seen)) = newer else { return Ok(()) };
+        let (event, words) = self.context.rollouts().rise_above(host, seen)?;
+        let output = &self.context.output;
+        if output.json() {
+            output.line(&event);
+        } else {
+            output.note(&words);
+        }
+        Ok(())
     }
 
     /// Says where a host goes, where that is not what would be expected.

@@ -23,8 +23,8 @@ pub struct InitArgs {
     #[arg(long, value_name = "NAME", default_value = "swarm")]
     fleet: FleetName,
 
-    /// Take over from another copy of this master, after a restore from a backup: from now on the
-    /// hosts refuse the other one's orders
+    /// Take over from another copy of this master at once, after a restore from a backup: from now on
+    /// the hosts refuse the other one's orders. The next update or rollback does so too, for its hosts
     #[arg(long, conflicts_with = "fleet")]
     take_over: bool,
 }
@@ -72,7 +72,8 @@ fn take_over(context: &Context) -> Result<Exit, Failure> {
     let epoch = init::take_over(store, &seen, who, now())?;
     if output.json() {
         let (highest, silent) = (seen.highest.map(|(_, epoch)| epoch), &seen.silent);
-        output.document(&EpochDocument { epoch, seen: highest, silent });
+        let impossible = seen.impossible.iter().map(|(host, _)| host.clone()).collect();
+        output.document(&EpochDocument { epoch, seen: highest, silent, impossible });
         return Ok(Exit::Success);
     }
     output.data(&format!("took over: the epoch is {epoch} now"));
@@ -86,6 +87,12 @@ fn take_over(context: &Context) -> Result<Exit, Failure> {
     }
     for host in &seen.silent {
         output.note(&format!("{host} did not answer: what it has seen is not known"));
+    }
+    for (host, said) in &seen.impossible {
+        output.note(&format!(
+            "{host} says {said}, to which no master can have come, and refuses orders until epoch.json there \
+             is put right"
+        ));
     }
     output.note("a host refuses the other master once it had one order from this one");
     Ok(Exit::Success)

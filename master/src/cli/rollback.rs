@@ -57,7 +57,7 @@ pub(super) fn run(arguments: &RollbackArgs, context: &Context) -> Result<Exit, F
     let members = Fleet::open(home, store, context.timeouts)?.members(&selected);
     let request = RolloutRequest {
         each: *each,
-        quarantined: store.quarantined_releases()?,
+        quarantined: store.quarantined_releases(&policy.app)?,
         ..policy.request(Goal::Back(to), &selection)
     };
     let how = if policy.dry_run { How::Shown } else { How::Done };

@@ -33,10 +33,24 @@ impl Store {
     /// new epoch is at least the time in seconds, which no count of take-overs reaches.
     pub fn take_over(&self, seen: u64, who: &str, now: OffsetDateTime) -> Result<u64, StoreError> {
         let seconds = u64::try_from(now.unix_timestamp()).unwrap_or(0);
+        self.raise(who, now, |old| seconds.max(old.max(seen).saturating_add(1)))
+    }
+
+    /// Raises the epoch above `seen`, unless it is above it already, and tells what it is then.
+    pub fn rise_above(&self, seen: u64, who: &str, now: OffsetDateTime) -> Result<u64, StoreError> {
+        self.raise(who, now, |old| old.max(seen.saturating_add(1)))
+    }
+
+    fn raise(
+        &self,
+        who: &str,
+        now: OffsetDateTime,
+        to: impl Fn(u64) -> u64,
+    ) -> Result<u64, StoreError> {
         self.write(|transaction| {
             let old: u64 =
                 transaction.query_row("SELECT epoch FROM lease", [], |row| row.get(0))?;
-            let new = seconds.max(old.max(seen).saturating_add(1));
+            let new = to(old);
             transaction.execute(
                 "UPDATE lease SET epoch = ?1, holder = ?2, since = ?3",
                 params![new, who, Stamp(now)],

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use crate::{StoreError, schema};
 
 /// The version of the store's format that this program writes (`PRAGMA user_version`).
-pub const STORE_FORMAT: u32 = 3;
+pub const STORE_FORMAT: u32 = 4;
 
 /// How long a process waits for another one's write. Writes take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -37,6 +37,7 @@ impl Store {
         transaction.execute_batch(schema::VERSION_1)?;
         transaction.execute_batch(schema::VERSION_2)?;
         transaction.execute_batch(schema::VERSION_3)?;
+        transaction.execute_batch(schema::VERSION_4)?;
         transaction.pragma_update(None, "application_id", schema::APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", STORE_FORMAT)?;
         super::lease::begin(&transaction, who, now)?;
@@ -92,7 +93,8 @@ impl Store {
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let format = number(&transaction, "user_version")?;
-    for (version, added) in [(2, schema::VERSION_2), (3, schema::VERSION_3)] {
+    let versions = [(2, schema::VERSION_2), (3, schema::VERSION_3), (4, schema::VERSION_4)];
+    for (version, added) in versions {
         if format < version {
             transaction.execute_batch(added)?;
         }
@@ -169,6 +171,28 @@ mod tests {
     }
 
     #[test]
+    fn what_version_3_had_quarantined_is_so_as_the_app_of_its_rollout() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("swarm.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(include_str!("../tests/data/store-version-1.sql")).unwrap();
+        old.execute_batch(schema::VERSION_2).unwrap();
+        old.execute_batch(schema::VERSION_3).unwrap();
+        old.pragma_update(None, "user_version", 3).unwrap();
+        let digest = protocol::Digest::from_bytes([7; 32]);
+        let sql = "INSERT INTO quarantine (digest, rollout, host, why, since)
+                   SELECT ?1, id, 'web-1', 'it died', '2026-01-02T03:04:05Z' FROM rollouts LIMIT 1";
+        assert_eq!(old.execute(sql, [digest.to_string()]).unwrap(), 1);
+        drop(old);
+        let store = Store::open(&path).unwrap();
+        let app = store.rollouts(false, 9).unwrap().remove(0).app;
+        assert_eq!(store.quarantined(&app, &digest).unwrap().unwrap().why, "it died");
+        assert!(store.is_quarantined(&digest).unwrap());
+        let other = "another".parse().unwrap();
+        assert_eq!(store.quarantined(&other, &digest).unwrap(), None);
+    }
+
+    #[test]
     fn a_newer_format_is_refused_and_left_as_it_is() {
         let (directory, store) = path_and_store();
         let path = directory.path().join("swarm.db");
@@ -236,5 +260,7 @@ mod tests {
         let second = store.take_over(u64::from(u32::MAX), "ada", at(5)).unwrap();
         assert!(1 < first && first < second);
         assert_eq!(store.epoch().unwrap(), second);
+        assert_eq!(store.rise_above(second, "ada", at(5)).unwrap(), second + 1);
+        assert_eq!(store.rise_above(first, "ada", at(5)).unwrap(), second + 1);
     }
 }

@@ -1,8 +1,8 @@
-//! Releases that failed somewhere: they are sent nowhere until they are forgiven.
+//! Releases that failed somewhere as an app: as that, they are sent nowhere until they are forgiven.
 
 use std::collections::BTreeSet;
 
-use protocol::{Digest, HostName};
+use protocol::{AppName, Digest, HostName};
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -22,25 +22,37 @@ pub struct Quarantined {
 }
 
 impl Store {
-    /// Where a release failed, if it is quarantined.
-    pub fn quarantined(&self, release: &Digest) -> Result<Option<Quarantined>, StoreError> {
-        let sql = "SELECT * FROM quarantine WHERE digest = ?1";
-        Ok(self.connection().query_row(sql, [Text(release)], read).optional()?)
+    /// Where a release failed as this app, if it is quarantined.
+    pub fn quarantined(
+        &self,
+        app: &AppName,
+        release: &Digest,
+    ) -> Result<Option<Quarantined>, StoreError> {
+        let sql = "SELECT * FROM quarantine WHERE app = ?1 AND digest = ?2";
+        let found = self.connection().query_row(sql, params![Text(app), Text(release)], read);
+        Ok(found.optional()?)
     }
 
-    /// The releases that are quarantined.
-    pub fn quarantined_releases(&self) -> Result<BTreeSet<Digest>, StoreError> {
+    /// The releases that are quarantined as this app.
+    pub fn quarantined_releases(&self, app: &AppName) -> Result<BTreeSet<Digest>, StoreError> {
         let connection = self.connection();
-        let mut statement = connection.prepare("SELECT digest FROM quarantine")?;
-        let digests = statement.query_map([], |row| Ok(row.get::<_, Text<_>>(0)?.0))?;
+        let mut statement = connection.prepare("SELECT digest FROM quarantine WHERE app = ?1")?;
+        let digests = statement.query_map([Text(app)], |row| Ok(row.get::<_, Text<_>>(0)?.0))?;
         Ok(digests.collect::<Result<_, _>>()?)
     }
 
-    /// Lifts a quarantine; false if there was none. The event says who did, and why.
+    /// Whether a release is quarantined as any app.
+    pub fn is_quarantined(&self, release: &Digest) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM quarantine WHERE digest = ?1)";
+        Ok(self.connection().query_row(sql, [Text(release)], |row| row.get(0))?)
+    }
+
+    /// Lifts the quarantine of a release, as whichever app; false if there was none. The event says who did, and
+    /// why.
     pub fn forgive(&self, release: &Digest, forgiven: &Event) -> Result<bool, StoreError> {
         self.write(|transaction| {
             let sql = "DELETE FROM quarantine WHERE digest = ?1";
-            let lifted = transaction.execute(sql, [Text(release)])? == 1;
+            let lifted = transaction.execute(sql, [Text(release)])? > 0;
             if lifted {
                 event::insert(transaction, forgiven)?;
             }
@@ -58,8 +70,9 @@ pub(super) fn keep(
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
     transaction.execute(
-        "INSERT INTO quarantine (digest, rollout, host, why, since) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (digest) DO NOTHING",
+        "INSERT INTO quarantine (app, digest, rollout, host, why, since)
+         SELECT app, ?1, id, ?3, ?4, ?5 FROM rollouts WHERE id = ?2
+         ON CONFLICT (app, digest) DO NOTHING",
         params![Text(release), Text(rollout), Text(host), why, Stamp(now)],
     )?;
     Ok(())

@@ -155,3 +155,21 @@ CREATE TABLE quarantine (
 pub(super) const VERSION_3: &str = "
 ALTER TABLE hosts ADD COLUMN held TEXT;
 ";
+
+/// What version 4 changed: the fleet's quarantine is of a release as an app.
+pub(super) const VERSION_4: &str = "
+CREATE TABLE quarantine_by_app (
+    app     TEXT NOT NULL,
+    digest  TEXT NOT NULL,
+    rollout TEXT NOT NULL REFERENCES rollouts (id),
+    host    TEXT NOT NULL,
+    why     TEXT NOT NULL,
+    since   TEXT NOT NULL,
+    PRIMARY KEY (app, digest)
+) STRICT;
+INSERT INTO quarantine_by_app
+    SELECT rollouts.app, digest, rollout, host, why, since
+    FROM quarantine JOIN rollouts ON rollouts.id = rollout;
+DROP TABLE quarantine;
+ALTER TABLE quarantine_by_app RENAME TO quarantine;
+";

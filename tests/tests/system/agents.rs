@@ -118,6 +118,23 @@ fn an_agent_that_goes_into_the_background_is_undone_and_leaves_nothing() -> Resu
 }
 
 #[test]
+fn all_that_a_program_printed_is_kept_that_failed_to_start() -> Result<()> {
+    let setup = Setup::default().run("forks", "true").run("pid_file", "'agent.pid'");
+    let host = Host::alone(&setup)?;
+    let tree = Tree::empty()?;
+    tree.program("bin/agent", "#!/bin/sh\nseq 1 500\necho no such site >&2\nexit 4\n")?;
+    let problem = host.undoes(&tree.pack(Packing::Zstd)?)?;
+    ensure!(problem.detail.contains("exited with status 4"), "{problem:?}");
+    let evidence = fs::read_dir(host.state().join("evidence"))?.next().context("evidence")??;
+    let log = fs::read_to_string(evidence.path().join("agent.log"))?;
+    assert_eq!((log.lines().count(), log.lines().last()), (501, Some("no such site")));
+    let kept: serde_json::Value =
+        serde_json::from_slice(&fs::read(evidence.path().join("evidence.json"))?)?;
+    assert_eq!(kept["agent_log"], "agent.log");
+    host.rests()
+}
+
+#[test]
 fn an_agent_that_lives_and_listens_no_more_is_undone_in_its_watch() -> Result<()> {
     let host = host()?;
     let good = host.installs("good")?;

@@ -23,6 +23,10 @@ fn each_updater_has_the_sockets_of_the_one_before_however_that_ended() -> Result
     host.machine.ask("systemctl stop updater; systemctl start updater.socket updater")?;
     host.answers()?;
     pushes(host, "the first")?;
+    let low = "sed 's/:8765/:80/' /etc/updater/updater.toml >/etc/updater/low.toml; \
+               updater check --running --config /etc/updater/low.toml 2>&1 || true";
+    let checked = host.machine.ask(low)?;
+    ensure!(checked.contains("CapabilityBoundingSet=CAP_NET_BIND_SERVICE"), "{checked}");
     let socket = listening(host, host.agent.port())?;
     is_kept(host, 1)?;
     is_in_a_scope(host)?;

@@ -38,8 +38,7 @@ fn booted(setup: Setup) -> Result<Option<BootedFleet>> {
 #[test]
 fn lesson_18_units_follow_their_release_and_come_back_with_it() -> Result<()> {
     let Some(fleet) = booted(Setup::default())? else { return Ok(()) };
-    let host = &fleet.members[0];
-    let machine = &host.machine;
+    let (host, machine) = (&fleet.members[0], &fleet.members[0].machine);
     let checked = machine.ask("updater check --running 2>&1 || true")?;
     ensure!(!checked.contains("error: app.agent.run"), "{checked}");
 
@@ -115,8 +114,7 @@ fn units_that_fail_in_every_way_are_told_and_undone() -> Result<()> {
     // Here the proof is by the units' control groups.
     let setup = Setup::default().without_echo().health("watch", "'1s'");
     let Some(fleet) = booted(setup)? else { return Ok(()) };
-    let host = &fleet.members[0];
-    let machine = &host.machine;
+    let (host, machine) = (&fleet.members[0], &fleet.members[0].machine);
 
     // A first install that fails leaves the host as it was.
     let crash = |words: &str| Behaviour { crash: Some(words.to_owned()), ..Behaviour::default() };
@@ -167,11 +165,9 @@ fn units_that_fail_in_every_way_are_told_and_undone() -> Result<()> {
     // What cannot be started is told while the old one still runs.
     let pid = machine.show("agent.service", "MainPID")?;
     machine.ask("systemctl mask --runtime --quiet sibling.service; rm -f /etc/systemd/system/sibling.service; systemctl daemon-reload")?;
-    let problem = refused(host, &Tree::healthy("masked")?)?;
-    ensure!(problem.detail.contains("sibling.service: it is masked"), "{problem:?}");
+    refuses(host, "sibling.service: it is masked")?;
     machine.ask("systemctl unmask --runtime --quiet sibling.service; systemctl daemon-reload")?;
-    let problem = refused(host, &Tree::healthy("missing")?)?;
-    ensure!(problem.detail.contains("sibling.service: it has no unit file"), "{problem:?}");
+    refuses(host, "sibling.service: it has no unit file")?;
     assert_eq!(machine.show("agent.service", "MainPID")?, pid, "it was stopped for nothing");
     Ok(())
 }
@@ -181,8 +177,7 @@ fn lesson_19_a_process_is_a_unit_of_its_own_and_dies_as_a_whole() -> Result<()> 
     let setup = Setup::default().app("user", "'daemon'").run("transient", "true").without_echo();
     let setup = setup.run("tasks", "512").run("memory", "'1GiB'");
     let Some(fleet) = BootedFleet::of(1, &setup)? else { return Ok(()) };
-    let host = &fleet.members[0];
-    let machine = &host.machine;
+    let (host, machine) = (&fleet.members[0], &fleet.members[0].machine);
     let leaves = Behaviour { leaves_a_child: true, ..Behaviour::default() };
     let one = Tree::release(&leaves)?;
     assert_eq!(pushed(host, &one)?.status, Status::Updated);
@@ -242,11 +237,7 @@ fn lesson_19_a_process_is_a_unit_of_its_own_and_dies_as_a_whole() -> Result<()> 
 fn lesson_20_whoever_only_looks_like_a_unit_lives_when_that_is_killed() -> Result<()> {
     let Some(fleet) = booted(Setup::default())? else { return Ok(()) };
     let host = &fleet.members[0];
-    // systemd itself would wait for ever.
-    let patient = "[Service]\nTimeoutStopSec=infinity\n";
-    let drop_in = "/etc/systemd/system/agent.service.d/10-patient.conf";
-    host.machine.write(drop_in, patient, 0o644)?;
-    host.machine.ask("systemctl daemon-reload")?;
+    be_patient(host)?;
     kills_its_own(host, || Ok("agent.service".to_owned()))
 }
 
@@ -324,11 +315,8 @@ fn kills_its_own(host: &Member, unit: impl Fn() -> Result<String>) -> Result<()>
 #[test]
 fn lesson_22_a_unit_that_never_ends_is_waited_for_so_long_and_no_longer() -> Result<()> {
     let Some(fleet) = booted(Setup::default())? else { return Ok(()) };
-    let host = &fleet.members[0];
-    let machine = &host.machine;
-    let patient = "[Service]\nTimeoutStopSec=infinity\n";
-    machine.write("/etc/systemd/system/agent.service.d/10-patient.conf", patient, 0o644)?;
-    machine.ask("systemctl daemon-reload")?;
+    let (host, machine) = (&fleet.members[0], &fleet.members[0].machine);
+    be_patient(host)?;
     let stubborn = Behaviour { ignores_term: true, ..Behaviour::default() };
     pushed(host, &Tree::release(&stubborn)?)?;
     let pid = machine.show("agent.service", "MainPID")?;
@@ -343,8 +331,7 @@ fn lesson_22_a_unit_that_never_ends_is_waited_for_so_long_and_no_longer() -> Res
 #[test]
 fn lesson_25_a_later_start_has_the_variables_of_its_release_and_no_others() -> Result<()> {
     let Some(fleet) = booted(Setup::default())? else { return Ok(()) };
-    let host = &fleet.members[0];
-    let machine = &host.machine;
+    let (host, machine) = (&fleet.members[0], &fleet.members[0].machine);
     let good = Tree::healthy("good")?;
     pushed(host, &good)?;
     let variables = || -> Result<Vec<(String, serde_json::Value)>> {
@@ -370,8 +357,7 @@ fn lesson_25_a_later_start_has_the_variables_of_its_release_and_no_others() -> R
 #[test]
 fn a_build_decides_nothing_about_unit_files() -> Result<()> {
     let Some(fleet) = booted(Setup::default().app("build", "'auto'"))? else { return Ok(()) };
-    let host = &fleet.members[0];
-    let machine = &host.machine;
+    let (host, machine) = (&fleet.members[0], &fleet.members[0].machine);
     let text = |name: &str| machine.ask(&format!("cat /etc/systemd/system/{name}"));
 
     // What a dependency might do while it is built, as the app's user.
@@ -421,6 +407,13 @@ fn a_build_decides_nothing_about_unit_files() -> Result<()> {
     Ok(())
 }
 
+/// systemd itself waits for ever until the agent has stopped.
+fn be_patient(host: &Member) -> Result<()> {
+    let drop_in = "/etc/systemd/system/agent.service.d/10-patient.conf";
+    host.machine.write(drop_in, "[Service]\nTimeoutStopSec=infinity\n", 0o644)?;
+    host.machine.ask("systemctl daemon-reload").map(drop)
+}
+
 fn pushed(host: &Member, release: &Release) -> Result<TransactionResult> {
     host.push(release)?.result().with_context(|| host.journals())
 }
@@ -431,6 +424,13 @@ fn refused(host: &Member, release: &Release) -> Result<Problem> {
     let undone = problem.code == Code::RolledBack;
     ensure!(undone, "{problem:?}\n{}", host.journals());
     Ok(problem)
+}
+
+/// Pushes a release that the host cannot start, which is no fault of the release.
+fn refuses(host: &Member, why: &str) -> Result<()> {
+    let problem = host.push(&Tree::healthy(why)?)?.problem()?;
+    ensure!(problem.code == Code::NotSupported && problem.detail.contains(why), "{problem:?}");
+    Ok(())
 }
 
 /// A healthy release with unit files.

@@ -13,6 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use protocol::{AgentState, AppHealth, Outcome, Status};
 use serde_json::Value;
+use time::OffsetDateTime;
 
 /// A host whose program is asked all the time.
 fn often() -> Setup {
@@ -75,6 +76,51 @@ fn what_an_agent_died_of_is_kept_and_a_crash_loop_does_not_run() -> Result<()> {
     assert_eq!(host.push(&release)?.result()?.status, Status::Updated);
     let app = host.app()?;
     assert_eq!((app.agent, app.healthy, app.died), (AgentState::Running, true, None));
+    host.rests()
+}
+
+#[test]
+fn how_an_agent_died_is_known_to_an_updater_that_did_not_start_it() -> Result<()> {
+    let host = Host::alone(&Setup::default().run("backoff_max", "'1h'"))?;
+    let tree = Tree::saying("adopted")?;
+    tree.program("bin/it", &fs::read_to_string(tree.path().join("bin/agent"))?)?;
+    tree.program("bin/agent", "#!/bin/sh\nbin/it & trap \"kill $!; exit 3\" USR1\nwait\n")?;
+    host.push(&tree.pack(Packing::Zstd)?)?.result()?;
+    let running = |what: &str| until(&host, what, |app| app.healthy)?.pid.context("a process");
+    let first = Pid::from_raw(running("the agent to run")?.cast_signed());
+    host.kill()?;
+    host.start()?;
+    kill(first, Signal::SIGUSR1)?;
+    let counted = |times: u32| {
+        let is_kept = |app: &AppHealth| app.died.as_ref().is_some_and(|died| died.times == times);
+        until(&host, "the death to be kept", is_kept)?.died.context("a death")
+    };
+    assert_eq!(counted(1)?.how, "exited with status 3");
+
+    // No updater runs: its keeper alone sees the end.
+    let second = running("the next agent")?;
+    host.kill()?;
+    kill(Pid::from_raw(second.cast_signed()), Signal::SIGKILL)?;
+    let entry = Path::new("/proc").join(second.to_string());
+    eventually("the agent to be gone", LONG, || (!entry.exists()).then_some(()))?;
+    let gone_at = OffsetDateTime::now_utc();
+    host.start()?;
+    let death = counted(2)?;
+    assert_eq!(death.how, "was killed by SIGKILL");
+    ensure!(death.at <= gone_at, "{death:?}");
+    ensure!(death.output.iter().any(|line| line == "agent adopted"), "{death:?}");
+    ensure!(host.log().contains("the agent was killed by SIGKILL"), "{}", host.log());
+    // It is counted once, and what is not started any more has not died.
+    host.kill()?;
+    host.start()?;
+    let third = until(&host, "the third agent", |app| app.pid.is_some())?;
+    assert_eq!(third.died.map(|death| death.times), Some(2));
+    let metrics = host.master().get("/metrics")?.text();
+    ensure!(metrics.contains("updater_app_agent_deaths{app=\"agent\"} 2\n"), "{metrics}");
+    host.local(&["stop"])?.good()?;
+    host.kill()?;
+    host.start()?;
+    assert_eq!(host.idle()?.died.map(|death| death.times), Some(2));
     host.rests()
 }
 

@@ -64,7 +64,41 @@ fn a_watch_survives_the_updaters_restart() -> Result<()> {
     host.start()?;
     let last = host.idle()?.last.context("a last transaction")?;
     assert_eq!((last.outcome, last.to), (Outcome::Updated, Some(release.digest)));
+    let said = last.detail.context("that it died is told")?;
+    assert_eq!(said, "the host or the updater died 2 times during this update");
     Ok(())
+}
+
+#[test]
+fn the_third_death_in_one_update_turns_it_around() -> Result<()> {
+    let host = host()?;
+    let good = host.installs("good")?;
+    let bad = Tree::healthy("what takes its host down")?;
+    drop(host.order_until_watched(&bad)?);
+    let watches = || {
+        eventually("its watch", LONG, || {
+            host.app().ok().filter(|app| app.state == Phase::Watching).map(drop)
+        })
+    };
+    // One that is told to end does not die.
+    for end in [Host::stop, Host::kill, Host::stop, Host::kill, Host::stop] {
+        end(&host)?;
+        host.start()?;
+        watches()?;
+    }
+    host.kill()?;
+    // What dies on the way back does not change the way.
+    host.start_crashing("active_flipped,outcome_written")?;
+    host.answers()?;
+    let last = host.idle()?.last.context("a last transaction")?;
+    assert_eq!((last.outcome, last.to), (Outcome::RolledBack, Some(good)));
+    let said = last.detail.context("why")?;
+    assert_eq!(said, "reversed: the host or the updater died 3 times during this update");
+    host.runs(&good)?;
+    let log = host.log();
+    assert!(log.contains(&said), "{log}");
+    assert_eq!(host.push(&bad)?.problem()?.code, Code::Quarantined);
+    host.keeps(&good, None)
 }
 
 #[test]

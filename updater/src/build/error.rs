@@ -18,13 +18,13 @@ pub enum BuildError {
     #[error("find the user of the build")]
     User(#[source] UserError),
     /// The host lacks a tool.
-    #[error("build the release: {tool} is not in the PATH ({path}){needed}: {hint}", needed = needed_by(*lock), hint = what_to_do(tool, *lock))]
+    #[error("build the release: {tool} is not in the PATH ({path}){needed}: {hint}", needed = needed_by(lock.as_deref()), hint = what_to_do(tool, lock.as_deref()))]
     NoTool {
         tool: String,
         /// Where it was looked for.
         path: String,
         /// The lock file that only this tool reads.
-        lock: Option<&'static str>,
+        lock: Option<String>,
         /// What the commands before it said.
         tail: Vec<String>,
     },

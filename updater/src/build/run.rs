@@ -138,7 +138,7 @@ impl Build<'_> {
         let path = self.environment.get("PATH").map_or(STANDARD_PATH, String::as_str);
         match resolve(&tool.program, self.release, path) {
             Err(SpawnError::NotInPath { program, path }) => {
-                let (lock, tail) = (tool.lock, self.output.shown());
+                let (lock, tail) = (tool.lock.clone(), self.output.shown());
                 Err(BuildError::NoTool { tool: program, path, lock, tail })
             }
             // What else is wrong with it, its start will tell.

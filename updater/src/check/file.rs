@@ -8,7 +8,9 @@ use super::account::{self, Account};
 use super::permissions::others_may_write;
 use super::{directories, identity, keys, machine, units};
 use crate::config::{Config, ConfigError, Finding, Rest, validate};
+use crate::release::Layout;
 use crate::systemd::BusConnection;
+use crate::transaction::{AppFiles, lost_release};
 
 /// All that is wrong, and the configuration if the file has one.
 #[derive(Debug)]
@@ -109,6 +111,11 @@ fn look_at_machine(
         }
         let key = format!("{section}.install_dir");
         directories::check_install(&key, &app.install_dir, user.as_ref(), &own, findings);
+        let files = AppFiles::new(&config.state_dir, name);
+        if let Ok(Some(lost)) = lost_release(&files, &Layout::new(&app.install_dir)) {
+            let hint = "mount it and restart the updater; `--force` installs anew";
+            findings.push(Finding::error(&key, lost).hint(hint));
+        }
         if let Some(user) = &user {
             directories::check_entry("state_dir", &config.state_dir, user, findings);
         }

@@ -7,6 +7,7 @@ mod directories;
 mod file;
 mod identity;
 mod keys;
+mod low_ports;
 mod machine;
 mod permissions;
 mod units;

@@ -13,10 +13,11 @@ use crate::systemd::{
 };
 
 use super::account::Account;
+use super::low_ports;
 use crate::sys::control_group::ControlGroupError;
 
 /// As packages and `make install` name it.
-const OWN_SERVICE: &str = "updater.service";
+pub(super) const OWN_SERVICE: &str = "updater.service";
 /// The system call that sockets of a running agent are taken with.
 const TAKING: &str = "pidfd_getfd";
 
@@ -34,8 +35,10 @@ pub(super) fn check(
             RunnerKind::Process if systemd.has_bus() => {
                 check_made_units(name, app, own, &bus, findings);
                 check_sockets(name, app, &bus, findings);
+                low_ports::check(name, app, Some(&bus), findings);
             }
             RunnerKind::Process => {
+                low_ports::check(name, app, None, findings);
                 if makes_units(app, own) {
                     findings.push(no_bus(name));
                 }
@@ -214,7 +217,10 @@ fn unit_finding(key: &str, app: &AppConfig, unit: &str, state: &UnitState) -> Op
     let why = state.unusable()?;
     let text = format!("{unit} {why}");
     if state.load != Load::Masked && app.run.unit_files.iter().any(|shipped| shipped == unit) {
-        return Some(Finding::note(key, text).hint("a release may ship it"));
+        return Some(Finding::note(
+            key,
+            format!("{text}, and is started for releases that ship it"),
+        ));
     }
     let hint = match state.load {
         Load::Masked => format!("run: systemctl unmask {unit}"),

@@ -16,7 +16,7 @@ use crate::environment::{CHANNEL_FD, Environment, LISTEN_FD};
 use crate::release::Layout;
 use crate::runner::SocketStore;
 use crate::self_update::{Channel, become_active, listening_socket, run_parent};
-use crate::startup::{StartContext, StartError, prepare_state_dir, run_updater};
+use crate::startup::{StartContext, StartError, note_orderly_end, prepare_state_dir, run_updater};
 use crate::sys::adopt_descriptor;
 
 /// What fails where a descriptor is none.
@@ -51,6 +51,7 @@ pub(super) fn run(asked: &Common, environment: &Environment) -> Result<bool, Cli
         return updater(StartContext { config, path, environment, socket, sockets, starter: None });
     }
     run_parent(Layout::new(&config.self_update.install_dir), path, environment, socket)?;
+    note_orderly_end(&config);
     Ok(true)
 }
 

@@ -17,6 +17,9 @@ use crate::transaction::App;
 /// How often it is seen to an agent's log, to the room on the disk, and whether what is amiss still is.
 const LOG_LOOKS: Duration = Duration::from_secs(10);
 
+/// How often it is looked whether something else has started what an operator stopped.
+const STOPPED_LOOKS: Duration = Duration::from_secs(5);
+
 /// What panics there, in the log.
 const LOOKING: &str = "a look at an agent";
 
@@ -28,6 +31,8 @@ pub(super) fn supervise(app: Arc<App>) {
         let mut pause = Duration::ZERO;
         let stopping = Arc::clone(&app);
         blocking(LOOKING, move || keep_stopped(&stopping)).await;
+        let looking = Arc::clone(&app);
+        blocking(LOOKING, move || looking.note_unseen_death()).await;
         loop {
             let looking = Arc::clone(&app);
             let taken = app.agent.times_taken();
@@ -43,8 +48,9 @@ pub(super) fn supervise(app: Arc<App>) {
                 let looking = Arc::clone(&app);
                 blocking(LOOKING, move || note_death(&looking, &instance, life.taken)).await;
             }
+            let next = if app.agent.is_kept_stopped() { pause.min(STOPPED_LOOKS) } else { pause };
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(next) => {}
                 () = app.agent.changed.notified() => pause = Duration::ZERO,
             }
             let (first, most) =
@@ -129,10 +135,11 @@ fn start_if_wanted(app: &App) {
     let _held = app.agent.wait_for_turn();
     let active = app.settings.layout.slot(Slot::Active).ok().flatten();
     let (runner, Some(active)) = (app.agent.runner(), active) else { return };
-    if app.agent.is_kept_stopped()
-        || app.agent.instance().is_some()
-        || app.agent.may_be_in_a_transactions_hands()
-    {
+    if app.agent.is_kept_stopped() {
+        app.refresh();
+        return;
+    }
+    if app.agent.instance().is_some() || app.agent.may_be_in_a_transactions_hands() {
         return;
     }
     if runner.restarts_by_itself() {

@@ -33,6 +33,11 @@ impl Expectation {
         self.instance.as_ref().is_some_and(|instance| !instance.is_alive())
     }
 
+    /// Whether the agent has ended, or is about to.
+    pub(super) fn agent_is_ending(&self) -> bool {
+        self.instance.as_ref().is_some_and(Instance::is_ending)
+    }
+
     /// Waits for the end of the agent, and for ever where there is none.
     pub(super) async fn agent_exited(&self) -> ExitReport {
         match &self.instance {
@@ -83,6 +88,8 @@ pub struct Answer {
 pub enum Suspicion {
     /// It is known already.
     Known(ProbeMistake),
+    /// A TLS handshake came to no end, and nothing said why.
+    NoHandshake,
     /// What came is no answer in clear.
     NotUnderstood,
     /// The connection was refused.

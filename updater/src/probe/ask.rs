@@ -51,8 +51,12 @@ impl Probe {
     /// Asks once, within the configured time.
     pub async fn ask(&self, expected: &Expectation) -> Answer {
         match &self.target {
-            Target::Http(target) => self.within(http::ask_http(target, expected)).await,
-            Target::Tcp(address) => self.within(http::ask_tcp(address, expected)).await,
+            Target::Http(target) => {
+                // Whether TLS, or what came after it, took too long is not known then.
+                let late = target.tls.is_some().then_some(Suspicion::NoHandshake);
+                self.within(http::ask_http(target, expected), late).await
+            }
+            Target::Tcp(address) => self.within(http::ask_tcp(address, expected), None).await,
             // It has its time limit itself, and is ended at it.
             Target::Command(words) => command::ask(words, &self.setting, expected).await,
             Target::Nothing => {
@@ -74,10 +78,14 @@ impl Probe {
         };
         match (answer.suspicion?, &self.target) {
             (Suspicion::Known(mistake), _) => Some(mistake),
+            (Suspicion::NoHandshake, Target::Http(target)) => {
+                let in_clear = http::answers_in_clear(target).await;
+                in_clear.then_some(ProbeMistake::SpeaksNoTls)
+            }
             (Suspicion::NotUnderstood, Target::Http(target)) => {
                 mistake::of_clear_text(target).await
             }
-            (Suspicion::NotUnderstood, _) => None,
+            (Suspicion::NotUnderstood | Suspicion::NoHandshake, _) => None,
             (Suspicion::Refused, _) => {
                 let agent = expected.instance.as_ref()?;
                 let elsewhere = mistake::listens_only_elsewhere(&address, agent).await;
@@ -105,10 +113,15 @@ impl Probe {
         Some(format!("{stranger} listens at {asked}"))
     }
 
-    async fn within(&self, answer: impl Future<Output = Answer>) -> Answer {
+    /// `late` is what it says of the probe where no answer comes in time.
+    async fn within(
+        &self,
+        answer: impl Future<Output = Answer>,
+        late: Option<Suspicion>,
+    ) -> Answer {
         let timeout: Duration = self.plan.timeout;
-        tokio::time::timeout(timeout, answer)
-            .await
-            .unwrap_or_else(|_| Answer::failure(format!("no answer within {timeout:?}")))
+        tokio::time::timeout(timeout, answer).await.unwrap_or_else(|_| {
+            Answer::failure(format!("no answer within {timeout:?}")).because(late)
+        })
     }
 }

@@ -2,13 +2,18 @@
 
 use std::fmt;
 use std::pin::pin;
+use std::time::Duration;
 
 use protocol::ProbeReport;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::answer::Shown;
 use super::{Answer, Expectation, Next, Probe, Verdict, Watch};
 use crate::runner::ExitReport;
+
+/// For so long at most is waited for how an agent ended that refuses connections because it ends: a process shuts
+/// what it has open before it is known how it ended.
+const EXIT_IS_TOLD: Duration = Duration::from_secs(5);
 
 /// Why a watch ended before its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +91,9 @@ pub async fn prove(
                 return report;
             }
             Next::Failed => {
-                if report.attempts == 0 {
+                if let Some(exit) = exit_of_ending(expected, exited).await {
+                    report.detail = format!("the agent {}", exit.describe());
+                } else if report.attempts == 0 {
                     let waited = now - started;
                     report.detail = format!(
                         "nothing answered within {waited:.1?}, the last: {}",
@@ -129,8 +136,22 @@ pub async fn watch(
         on_answer(&answer);
         next = watch.take(asked, Instant::now(), &answer);
         if next == Next::Failed {
+            if let Some(exit) = exit_of_ending(expected, exited).await {
+                return Err(WatchFailure::Exited(exit));
+            }
             let failures = probe.plan().watch_failures;
             return Err(WatchFailure::Unhealthy { failures, detail: answer.words() });
         }
     }
+}
+
+/// How the agent ended, where it has or is about to: what it does not answer any more is no other failure.
+async fn exit_of_ending(
+    expected: &Expectation,
+    exited: impl Future<Output = ExitReport>,
+) -> Option<ExitReport> {
+    if !expected.agent_is_ending() {
+        return None;
+    }
+    timeout(EXIT_IS_TOLD, exited).await.ok()
 }

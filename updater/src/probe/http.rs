@@ -37,6 +37,8 @@ use crate::sys::user::User;
 const BODY_BYTES: usize = 64 * 1024;
 /// How long the beginning of a body is waited for, where it only helps to understand a failure.
 const BEGINNING: Duration = Duration::from_millis(500);
+/// How long an answer in clear is waited for, where TLS came to nothing.
+const IN_CLEAR: Duration = Duration::from_secs(1);
 /// Bytes of a body that are kept.
 const EXCERPT: usize = 1024;
 /// Characters of where a redirect leads.
@@ -272,9 +274,23 @@ pub(super) async fn exchange(
         Ok(connection) => exchange_over(connection, target, driver).await,
         Err(error) => Err(ExchangeError {
             why: tls_words(&error, target),
-            suspicion: mistake::of_handshake(&error).map(Suspicion::Known),
+            suspicion: mistake::of_handshake(&error),
         }),
     }
+}
+
+/// Whether the question of a probe by TLS is answered in clear. Servers that speak TLS answer a request in clear
+/// with 400, if at all: that says nothing.
+pub(super) async fn answers_in_clear(target: &HttpTarget) -> bool {
+    let asked = async {
+        let connection = connect(&target.address()).await.ok()?;
+        let mut in_clear = target.clone();
+        in_clear.tls = None;
+        let mut driver = JoinSet::new();
+        let exchange = exchange(connection, &in_clear, &mut driver).await.ok()?;
+        Some(exchange.status != StatusCode::BAD_REQUEST)
+    };
+    tokio::time::timeout(IN_CLEAR, asked).await.ok().flatten().unwrap_or_default()
 }
 
 async fn exchange_over(

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::ProbeMistake;
+use super::answer::Suspicion;
 use super::connect::connect;
 use super::owner::listens_elsewhere;
 use super::place::Place;
@@ -21,10 +22,14 @@ use crate::runner::Instance;
 const HANDSHAKE: Duration = Duration::from_secs(1);
 
 /// Why a TLS handshake could never come to an end.
-pub(super) fn of_handshake(error: &io::Error) -> Option<ProbeMistake> {
-    match error.get_ref()?.downcast_ref::<TlsFailure>()? {
-        TlsFailure::InvalidCertificate(_) => Some(ProbeMistake::Untrusted),
-        TlsFailure::InvalidMessage(_) => Some(ProbeMistake::SpeaksNoTls),
+pub(super) fn of_handshake(error: &io::Error) -> Option<Suspicion> {
+    let Some(failure) = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsFailure>()) else {
+        // It was broken off without a word of TLS.
+        return Some(Suspicion::NoHandshake);
+    };
+    match failure {
+        TlsFailure::InvalidCertificate(_) => Some(Suspicion::Known(ProbeMistake::Untrusted)),
+        TlsFailure::InvalidMessage(_) => Some(Suspicion::Known(ProbeMistake::SpeaksNoTls)),
         _ => None,
     }
 }

@@ -15,6 +15,7 @@ use super::members::{Signs, names};
 use super::record::Record;
 use super::successor::successor;
 use super::units::Amiss;
+use crate::sys::exits::{Exits, ProcessExit};
 use crate::sys::kept::Kept;
 use crate::sys::process::{ProcessHandle, ProcessId};
 use crate::sys::run::describe;
@@ -43,15 +44,23 @@ struct Leads {
     is_last: bool,
 }
 
+/// By what it is learned how an agent's processes end that are not the updater's children.
+#[derive(Debug)]
+pub(super) struct Ends {
+    /// What its keeper tells of its first process, if this updater has started it.
+    pub(super) kept: Option<Kept>,
+    /// What its keeper writes down.
+    pub(super) exits: Exits,
+}
+
 /// How an agent ended: its first process, or what systemd no longer takes for the same run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExitReport {
-    /// In words: `exited with status 3`; or `ended`, where an earlier updater started the process,
-    /// which is not this one's child.
+    /// In words: `exited with status 3`; or `ended`, where nothing told the updater more.
     how: String,
     /// Whether something else on the host ordered it, which says nothing of the release.
     pub by_order: bool,
-    /// When it was seen.
+    /// When it was, or was seen.
     pub at: OffsetDateTime,
 }
 
@@ -73,7 +82,7 @@ impl Instance {
     pub(super) fn follow(
         record: Record,
         leader: ProcessHandle,
-        kept: Option<Kept>,
+        ends: Ends,
         how: impl FnOnce() -> Option<String> + Send + 'static,
     ) -> Result<Self, RunnerError> {
         let (sender, exit) = watch::channel(None);
@@ -85,7 +94,7 @@ impl Instance {
             .name("agent-exit".to_owned())
             .stack_size(256 * 1024)
             .spawn(move || {
-                let report = following.inner.follow_to_the_end(leader, kept, how);
+                let report = following.inner.follow_to_the_end(leader, ends, how);
                 sender.send_replace(Some(report));
                 following.inner.leads().is_last = true;
                 following.inner.decided.notify_all();
@@ -97,6 +106,14 @@ impl Instance {
             })
             .map_err(RunnerError::Follow)?;
         Ok(instance)
+    }
+
+    /// One that has ended already.
+    pub(super) fn ended(record: Record, leader: ProcessId, exit: ProcessExit) -> Self {
+        let how = Some(describe(exit.status));
+        let report = ExitReport { at: exit.at, ..ExitReport::new(how) };
+        let (_, exit) = watch::channel(Some(report));
+        Self::led_by(record, leader, true, exit)
     }
 
     fn led_by(
@@ -164,6 +181,11 @@ impl Instance {
     /// Whether its first process lives, and its units are as they were started.
     pub fn is_alive(&self) -> bool {
         self.process().is_alive() && (self.inner.record.units.is_empty() || self.exit().is_none())
+    }
+
+    /// Whether the process that leads it has ended, or is about to.
+    pub fn is_ending(&self) -> bool {
+        self.process().is_ending()
     }
 
     /// What no other start has.
@@ -237,14 +259,15 @@ impl Inner {
     fn follow_to_the_end(
         &self,
         mut leader: ProcessHandle,
-        mut kept: Option<Kept>,
+        mut ends: Ends,
         how: impl FnOnce() -> Option<String>,
     ) -> ExitReport {
         let session = leader.id().stat().map_or(leader.id().pid, |stat| stat.session);
         loop {
             // Without a deadline it returns when the process has ended.
             let _ = leader.wait(None);
-            let status = leader.reap().or_else(|| kept.take()?.status());
+            let status = leader.reap().or_else(|| ends.kept.take()?.status());
+            let status = status.or_else(|| self.written_down(leader.id(), &ends.exits));
             // systemd ends what is left of a unit.
             if self.record.group.is_some() {
                 return ExitReport::new(status.map(describe).or_else(how));
@@ -264,6 +287,12 @@ impl Inner {
                 None => return ExitReport::new(ended(status, &names(&left)).or_else(how)),
             }
         }
+    }
+
+    /// How a process ended, by what its keeper has written down.
+    fn written_down(&self, process: &ProcessId, exits: &Exits) -> Option<ExitStatus> {
+        let exit = exits.of_ended(process, self.record.keeper.as_ref()?)?;
+        Some(exit.status)
     }
 
     fn leads(&self) -> MutexGuard<'_, Leads> {

@@ -1,6 +1,6 @@
 //! The slot of one start of an agent: its record on the disk, and the agent that is followed here.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,14 +9,16 @@ use std::time::Duration;
 use common::{chain, state_file, sync_directory};
 use protocol::FORMAT;
 
+use super::instance::Ends;
 use super::members::names;
 use super::own_group::OwnGroup;
 use super::record::Record;
 use super::transient::{Transient, group_name};
 use super::{Instance, Killed, RunnerError, stop};
 use crate::sys::control_group;
+use crate::sys::exits::Exits;
 use crate::sys::kept::Kept;
-use crate::sys::process::{ProcessHandle, ProcessId};
+use crate::sys::process::{ProcessHandle, ProcessId, boot_id};
 use crate::sys::unified_group::UnifiedGroup;
 
 /// How an agent is started that is no unit, and its processes held together.
@@ -57,9 +59,19 @@ impl InstanceSlot {
         let Grouping { app, wanted, .. } = &self.grouping;
         let made = wanted.then(|| UnifiedGroup::create(&group_name(app, mark)))?;
         let told = |error: &io::Error| {
-            tracing::debug!("{app}: the agent has a keeper, and no control group: {error}");
+            tracing::debug!("{app}: the agent has a keeper alone, and no control group: {error}");
         };
         made.inspect_err(told).ok()
+    }
+
+    /// The file to which the keeper of the start of this mark writes how its processes ended. An agent of
+    /// which that cannot be learned later is better than none.
+    pub(super) fn make_exits(&self, mark: &str) -> Option<File> {
+        let app = &self.grouping.app;
+        let told = |error: &io::Error| {
+            tracing::warn!("{app}: how the agent ends is known to this updater alone: {error}");
+        };
+        self.exits(mark).create().inspect_err(told).ok()
     }
 
     /// The agent that lives there, started by this updater or an earlier one.
@@ -79,6 +91,26 @@ impl InstanceSlot {
         Ok(Some(instance))
     }
 
+    /// The agent that is written down, where it has ended while no updater followed it, and its keeper has
+    /// written down how.
+    pub(super) fn ended_unseen(&self) -> Result<Option<Instance>, RunnerError> {
+        let Some(record) = self.read()? else { return Ok(None) };
+        if self.current().as_ref().is_some_and(|known| known.is_of(&record)) {
+            return Ok(None);
+        }
+        let leader = record.living_leader()?;
+        // After a restart of the machine, no number means what it meant.
+        let ended = leader.filter(|leader| !leader.is_alive() && leader.boot_id == boot_id());
+        let (Some(leader), Some(keeper)) = (ended, &record.keeper) else { return Ok(None) };
+        let exit = self.exits(&record.mark).of_ended(&leader, keeper);
+        Ok(exit.map(|exit| Instance::ended(record, leader, exit)))
+    }
+
+    /// What the keeper of a start writes down.
+    pub(super) fn exits(&self, mark: &str) -> Exits {
+        Exits::at(self.record.with_file_name(format!("exits-{mark}")))
+    }
+
     /// The agent that is followed here already, if it lives.
     pub(super) fn living(&self) -> Option<Instance> {
         self.current().as_ref().filter(|known| known.is_alive()).cloned()
@@ -93,7 +125,8 @@ impl InstanceSlot {
     ) -> Result<Instance, RunnerError> {
         let unit = self.transient.clone().filter(|_| record.group.is_some());
         let mark = record.mark.clone();
-        Instance::follow(record, leader, kept, move || unit?.how_it_ended(&mark))
+        let ends = Ends { kept, exits: self.exits(&mark) };
+        Instance::follow(record, leader, ends, move || unit?.how_it_ended(&mark))
     }
 
     /// Whether a process is of the start that is written down, be its first process alive or not.
@@ -140,6 +173,8 @@ impl InstanceSlot {
         grace: Duration,
     ) -> Result<Option<Killed>, RunnerError> {
         let behaviour = &record.behaviour;
+        // What is ended has not died, though this updater may be killed before it has said so.
+        self.exits(&record.mark).remove();
         let unit = self.transient.as_ref().filter(|_| record.group.is_some());
         let ended = match unit.map(|unit| unit.end(&record.mark, behaviour, grace)) {
             // Without a first process, systemd alone knows whether there will be one.

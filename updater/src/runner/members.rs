@@ -1,9 +1,9 @@
 //! Which processes belong to a start of an agent.
 //!
-//! All that are in the control groups that were made for it, or that have fallen to its keeper where none can
-//! be had. Besides, and where an older updater has started it, those in the session or the group of its first
-//! process; those that carry its mark in the environment that they were started with; and all descendants of
-//! these. Where units were started, all that is in their control groups, and nothing else.
+//! All that are in the control groups that were made for it, or that have fallen to its keeper. Besides, and
+//! where an older updater has started it, those in the session or the group of its first process; those that
+//! carry its mark in the environment that they were started with; and all descendants of these. Where units
+//! were started, all that is in their control groups, and nothing else.
 
 use std::collections::BTreeSet;
 use std::io;

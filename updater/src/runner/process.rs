@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use protocol::{Digest, FORMAT};
@@ -46,6 +46,11 @@ pub trait Runner: Debug + Send + Sync {
     /// dead. When this returns, nothing of any start is left; it says what had to be killed.
     fn clear(&self, grace: Duration) -> Result<Option<Killed>, RunnerError>;
 
+    /// The agent that has ended while no updater looked, where it is known how.
+    fn ended_unseen(&self) -> Result<Option<Instance>, RunnerError> {
+        Ok(None)
+    }
+
     /// The agent that runs, started by this updater, an earlier one, or systemd.
     fn find(&self) -> Result<Option<Instance>, RunnerError>;
 
@@ -83,6 +88,9 @@ pub trait Runner: Debug + Send + Sync {
     /// its end.
     fn read_output(&self, instance: &Instance, on_line: &mut dyn FnMut(&str));
 
+    /// The same of the last start, where that failed.
+    fn read_failed_start(&self, _on_line: &mut dyn FnMut(&str)) {}
+
     /// What is shown of that, where it was just started.
     fn shown_output(&self, instance: &Instance) -> Vec<String> {
         let mut output = Excerpt::default();
@@ -110,6 +118,12 @@ pub trait Runner: Debug + Send + Sync {
 
     /// What an operator has to know of how the agent was started.
     fn warning(&self) -> Option<String> {
+        None
+    }
+
+    /// The first process of an agent that runs though nothing of it is written down: systemd takes orders of
+    /// others.
+    fn started_by_others(&self) -> Option<u32> {
         None
     }
 
@@ -148,8 +162,10 @@ pub fn for_app(config: &AppConfig, state: &Path, resources: &RunnerResources) ->
     Box::new(ProcessRunner {
         groups,
         user: config.user.clone(),
+        command: config.run.command.as_ref().map(|command| command.0.clone()),
         store: Layout::new(&config.install_dir).store(),
         log: AgentLog::new(state, config.run.log_bytes.0, resources.program.clone()),
+        failed_at: Mutex::default(),
         sockets: Sockets::new(app.clone(), &config.run.sockets, resources.sockets.clone()),
         serving: seat("instance.json"),
         beside: seat("beside.json"),
@@ -160,9 +176,13 @@ pub fn for_app(config: &AppConfig, state: &Path, resources: &RunnerResources) ->
 pub(super) struct ProcessRunner {
     pub(super) groups: GroupMaker,
     user: Option<String>,
+    /// What the configuration says instead of each release.
+    command: Option<Vec<String>>,
     /// Where its releases are.
     store: PathBuf,
     pub(super) log: AgentLog,
+    /// Where in the log the output of the last start begins, if that failed.
+    pub(super) failed_at: Mutex<Option<u64>>,
     pub(super) sockets: Sockets,
     /// The agent that serves, or should.
     pub(super) serving: InstanceSlot,
@@ -211,6 +231,10 @@ impl Runner for ProcessRunner {
         adopted.map_or(Ok(()), |stray| self.adopt(stray))
     }
 
+    fn ended_unseen(&self) -> Result<Option<Instance>, RunnerError> {
+        self.serving.ended_unseen()
+    }
+
     fn find(&self) -> Result<Option<Instance>, RunnerError> {
         let found = self.serving.find()?;
         if let Some(instance) = &found {
@@ -237,6 +261,13 @@ impl Runner for ProcessRunner {
             }
         }
         self.log.read(instance.log_start(), on_line);
+    }
+
+    fn read_failed_start(&self, on_line: &mut dyn FnMut(&str)) {
+        let failed = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(log_start) = failed {
+            self.log.read(log_start, on_line);
+        }
     }
 
     fn tend_log(&self) -> Result<(), RunnerError> {
@@ -334,13 +365,20 @@ impl ProcessRunner {
         let user = self.user().ok()?.uid;
         let other = start.user.filter(|started| *started != user);
         let as_user = || other.map(|other| format!("the agent was started as the user {other}"));
-        start.former(&[]).or_else(as_user)
+        let is_other =
+            |command: &&Vec<String>| !start.command.is_empty() && **command != start.command;
+        let with_command = || {
+            self.command.as_ref().filter(is_other)?;
+            Some(format!("the agent was started with the command {:?}", start.command.join(" ")))
+        };
+        start.former(&[]).or_else(as_user).or_else(with_command)
     }
 
     fn end_stray(&self, stray: &Stray, grace: Duration) -> Result<(), RunnerError> {
         let (pid, release) = (stray.leader.pid, stray.digest.short());
         tracing::warn!("an agent of {release} that no file names is ended: process {pid}");
         let behaviour = Behaviour::default();
+        self.serving.exits(&stray.mark).remove();
         let killed = stop::stop(
             &stray.signs(&self.serving.grouping.app),
             &behaviour,
@@ -365,6 +403,7 @@ impl ProcessRunner {
             mark: stray.mark,
             since: Some(stray.leader.start_time),
             user: Some(stray.user),
+            command: Vec::new(),
             unified_group: unified,
             keeper: keeper_of(&stray.leader),
             leader: Some(stray.leader),

@@ -32,10 +32,13 @@ pub(super) struct Record {
     /// The user that it was started as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) user: Option<u32>,
+    /// The command that it was started with; empty where that was not written down, or units say it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) command: Vec<String>,
     /// The directory of the control group that was made for it, where the updater started it itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unified_group: Option<PathBuf>,
-    /// The process to which all falls that it starts, where no control group could be had.
+    /// The process to which all falls that it starts; absent of units, and of some starts by older updaters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) keeper: Option<ProcessId>,
     /// The group that bounds it, where it is a child of the updater.
@@ -77,6 +80,7 @@ impl Record {
             leader: None,
             since: None,
             user: None,
+            command: Vec::new(),
             unified_group: None,
             keeper: None,
             own_group: None,

@@ -14,7 +14,7 @@ pub struct RunnerResources {
     pub sockets: Arc<SocketStore>,
     /// The updater's own program, which also writes agents' logs.
     pub program: PathBuf,
-    /// Whether agents get control groups of their own where these can be had, and else a keeper each.
+    /// Whether agents get control groups of their own where these can be had, besides their keepers.
     pub control_groups: bool,
 }
 

@@ -6,16 +6,14 @@
 //! opened itself. It must never accept a connection.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use nix::sys::socket::{Backlog, listen};
 
 use super::{Instance, SocketStore};
 use crate::config::ListenSocket;
 use crate::sys::process::ProcessId;
-use crate::sys::{proc, tcp};
+use crate::sys::{listen, proc, tcp};
 
 /// Why a socket cannot be passed on.
 #[derive(Debug, thiserror::Error)]
@@ -135,9 +133,7 @@ fn copy(address: SocketAddr, members: &[u32]) -> Result<Option<OwnedFd>, SocketE
 }
 
 fn open(address: SocketAddr) -> Result<OwnedFd, SocketError> {
-    let failed = |source| SocketError::Open { address, source };
-    let socket = TcpListener::bind(address).map_err(failed)?;
-    // While no agent accepts, connections wait here. The standard library has room for 128.
-    listen(&socket, Backlog::MAXCONN).map_err(|errno| failed(errno.into()))?;
+    // While no agent accepts, connections wait here.
+    let socket = listen(address).map_err(|source| SocketError::Open { address, source })?;
     Ok(socket.into())
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::ExitStatus;
+use std::sync::PoisonError;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,7 @@ impl ProcessRunner {
         launch: &Launch,
         flag: Option<&str>,
     ) -> Result<Instance, RunnerError> {
+        self.note_failed_at(None);
         let user = self.user()?;
         let uid = user.uid;
         let mut variables = launch.variables();
@@ -67,6 +69,7 @@ impl ProcessRunner {
             leader: None,
             since: None,
             user: Some(uid),
+            command: launch.command.clone(),
             keeper: None,
             own_group: own_group.clone(),
             units: Vec::new(),
@@ -86,21 +89,14 @@ impl ProcessRunner {
         } else {
             spawn.output = Output::File(output);
             spawn.admission = own_group.map(|group| self.groups.admission(&record.mark, &group));
-            match unified.map(|group| group.open()).transpose() {
-                Ok(Some(joined)) => {
-                    spawn.group = Some(joined);
-                    // Not reaped yet, so it has a line in `/proc` even if it is dead.
-                    let started = spawn.start().map_err(RunnerError::from);
-                    started.and_then(|child| found(child.id()))
-                }
-                Ok(None) => {
-                    spawn.start_kept().map_err(RunnerError::from).map(|(kept, keeper, first)| {
-                        record.keeper = Some(keeper);
-                        (first, Some(kept))
-                    })
-                }
-                Err(error) => Err(RunnerError::Follow(error)),
-            }
+            spawn.exits = seat.make_exits(&record.mark);
+            let joined = unified.map(|group| group.open()).transpose();
+            joined.map_err(RunnerError::Follow).and_then(|joined| {
+                spawn.group = joined;
+                let (kept, keeper, first) = spawn.start_kept()?;
+                record.keeper = Some(keeper);
+                Ok((first, Some(kept)))
+            })
         };
         let started = started.and_then(|started| {
             record.leader = Some(started.0.id().clone());
@@ -131,9 +127,14 @@ impl ProcessRunner {
                 // No thread follows them, which would.
                 children.iter().flatten().for_each(|child| reap(child, seat.kill_timeout));
                 close(Some(&closed));
+                self.note_failed_at(Some(log_start));
                 Err(self.with_output(error, log_start))
             }
         }
+    }
+
+    fn note_failed_at(&self, log_start: Option<u64>) {
+        *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = log_start;
     }
 
     /// What a program printed before it failed to start is in the log.

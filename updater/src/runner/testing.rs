@@ -35,7 +35,7 @@ impl App {
         Self::made(true, |run| run.log_bytes = protocol::Bytes(bytes))
     }
 
-    /// Without control groups its agents have a keeper each.
+    /// Without control groups its agents have their keepers alone.
     pub(crate) fn with_control_groups(control_groups: bool) -> Self {
         Self::made(control_groups, |_| {})
     }

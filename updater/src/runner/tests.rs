@@ -182,6 +182,43 @@ fn lesson_19_an_agent_outlives_its_updater_and_the_next_one_finds_it() {
 }
 
 #[test]
+fn an_updater_that_did_not_start_an_agent_learns_how_it_ended() {
+    for control_groups in [true, false] {
+        let app = App::with_control_groups(control_groups);
+        let started = app.runner.start(&app.python("s = connect()\ntime.sleep(1000)")).unwrap();
+        let connection = app.accept();
+        let next = app.another_updater();
+        let found = next.find().unwrap().unwrap();
+        assert!(next.ended_unseen().unwrap().is_none());
+        let leader = started.process().open().unwrap().unwrap();
+        leader.signal(rustix::process::Signal::KILL).unwrap();
+        all_gone(connection);
+        assert_eq!(exit_of(&found).describe(), "was killed by SIGKILL");
+        // And one that was not there, of the next start too.
+        let seen = |runner: &dyn Runner| {
+            runner.ended_unseen().unwrap().map(|ended| ended.exit().unwrap().describe())
+        };
+        let killed = "was killed by SIGKILL".to_owned();
+        assert_eq!(seen(app.another_updater().as_ref()), Some(killed));
+        let second = app.runner.start(&app.launch("#!/bin/sh\nexit 3\n")).unwrap();
+        exit_of(&second);
+        let other = app.another_updater();
+        let ended = other.ended_unseen().unwrap().unwrap();
+        assert!(ended.is_same(&second) && !ended.is_alive());
+        let report = ended.exit().unwrap();
+        assert_eq!(report.describe(), "exited with status 3");
+        assert!(second.started_at() <= report.at && report.at <= sys::wall_clock());
+        // This one has seen it, and what was ended has not died.
+        assert_eq!(seen(app.runner.as_ref()), None);
+        app.runner.clear(Duration::ZERO).unwrap();
+        assert_eq!(seen(app.another_updater().as_ref()), None);
+        let left = fs::read_dir(app.path("")).unwrap().flatten();
+        let exits = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("exits-");
+        assert_eq!(left.filter(|entry| exits(&entry.file_name())).count(), 0);
+    }
+}
+
+#[test]
 fn an_agent_is_found_though_the_updater_died_before_it_wrote_its_number_down() {
     let app = App::new();
     let started = app.runner.start(&app.python("s = connect()\ntime.sleep(1000)")).unwrap();

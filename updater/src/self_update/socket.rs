@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use nix::sys::socket::{Backlog, listen as sys_listen};
+use crate::sys::listen;
 
 /// How long the port may stay with an updater that was killed.
 const LETTING_GO: Duration = Duration::from_secs(5);
@@ -52,17 +52,15 @@ fn passed_socket(mut passed: Vec<OwnedFd>) -> io::Result<Option<TcpListener>> {
 fn bind(address: &str) -> io::Result<TcpListener> {
     let deadline = Instant::now() + LETTING_GO;
     loop {
-        match TcpListener::bind(address) {
+        let bound = match address.parse() {
+            Ok(address) => listen(address),
+            Err(_) => TcpListener::bind(address),
+        };
+        match bound {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
                 std::thread::park_timeout(Duration::from_millis(20));
             }
-            bound => {
-                let socket = bound?;
-                // The standard library asks for a queue of 128. A crowd fills that, and the master
-                // would have to knock again, a second later.
-                sys_listen(&socket, Backlog::MAXCONN)?;
-                return Ok(socket);
-            }
+            bound => return bound,
         }
     }
 }

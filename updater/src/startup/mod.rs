@@ -7,6 +7,7 @@
 mod context;
 mod directories;
 mod error;
+mod orderly_end;
 mod prepare;
 mod starter;
 mod updater;
@@ -14,4 +15,5 @@ mod updater;
 pub use context::StartContext;
 pub use directories::prepare_state_dir;
 pub use error::StartError;
+pub use orderly_end::note_orderly_end;
 pub use updater::run_updater;

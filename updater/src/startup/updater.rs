@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 
 use super::prepare::{Prepared, prepare};
-use super::{StartContext, StartError};
+use super::{StartContext, StartError, note_orderly_end};
 use crate::api::{local_router, refusal, router};
 use crate::daemon::Daemon;
 use crate::self_update::ToParent;
@@ -30,7 +30,11 @@ pub fn run_updater(context: StartContext) -> Result<(), StartError> {
     // the system has no more to give.
     builder.thread_keep_alive(KEPT_THREADS);
     let runtime = builder.worker_threads(2).enable_all().build().map_err(StartError::Threads)?;
+    let config = context.config.clone();
     let served = runtime.block_on(until_sigterm(updater(context)));
+    if served.is_ok() {
+        note_orderly_end(&config);
+    }
     // What is under way is on the disk: the next updater goes on with it. What hangs is left behind.
     runtime.shutdown_background();
     served

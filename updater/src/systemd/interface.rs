@@ -99,6 +99,8 @@ pub(super) trait Service {
     fn read_write_paths(&self) -> zbus::Result<Vec<String>>;
     #[zbus(property)]
     fn system_call_filter(&self) -> zbus::Result<(bool, Vec<String>)>;
+    #[zbus(property)]
+    fn capability_bounding_set(&self) -> zbus::Result<u64>;
     #[zbus(property, name = "Type")]
     fn kind(&self) -> zbus::Result<String>;
     #[zbus(property, name = "NRestarts")]

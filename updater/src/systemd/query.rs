@@ -74,6 +74,15 @@ impl Systemd {
         self.answer(read).await.map_err(Self::refused("look at", unit))
     }
 
+    /// The capabilities that a service may have, as bits. One that has no unit file may have all of them.
+    pub async fn capabilities(&self, unit: &str) -> Result<u64, SystemdError> {
+        let read = async {
+            let unit = self.unit(unit).await?;
+            self.service(&unit).await?.capability_bounding_set().await
+        };
+        self.answer(read).await.map_err(Self::refused("look at", unit))
+    }
+
     /// Whether a service may make a system call, by its name (systemd.exec(5), `SystemCallFilter=`).
     /// One that has no unit file may make all of them.
     pub async fn permits(&self, unit: &str, call: &str) -> Result<bool, SystemdError> {

@@ -113,6 +113,9 @@ impl App {
     fn plan(&self, order: &Order) -> Result<Plan, Failure> {
         self.settings.refuse_obstacles()?;
         if order.kind != Kind::SelfUpdate {
+            if !order.options.force {
+                self.settings.refuse_lost_release()?;
+            }
             // An agent that cannot be found cannot be stopped: better told now than after the switch.
             self.agent.runner().find()?;
         }

@@ -20,6 +20,10 @@ use crate::runner::RunnerResources;
 use crate::self_update::{OwnExecutable, Takeover};
 use crate::sys::{SpareThread, wall_clock};
 
+/// The warning where an agent runs that was stopped.
+const STARTED_BY_OTHERS: &str = "the agent runs though it was stopped: something else than the updater has \
+    started it; `updater stop` stops it, `updater start` takes it over";
+
 pub struct App {
     pub settings: Arc<AppSettings>,
     pub status: StatusBoard,
@@ -53,6 +57,8 @@ struct SeenOnDisk {
     unproven: Option<UnprovenKind>,
     warnings: Vec<String>,
     start_refused: Option<String>,
+    /// What its history knows and its directory does not have.
+    lost: Option<String>,
 }
 
 impl SeenOnDisk {
@@ -113,8 +119,11 @@ impl App {
 
     /// Reads again what `/health` tells: from the disk, and whether the agent runs.
     pub fn refresh(&self) {
-        let seen = self.look_at_disk();
+        let mut seen = self.look_at_disk();
         let agent = self.agent.state(seen.digest(), seen.deaths.as_ref(), wall_clock());
+        if matches!(agent, AgentProcess::Running(_)) && self.agent.instance().is_none() {
+            seen.warnings.push(STARTED_BY_OTHERS.to_owned());
+        }
         let port_taken = self.port_taken(agent, seen.unproven);
         self.show(seen, agent);
         self.status.update(|status| status.port_taken = port_taken);
@@ -174,7 +183,11 @@ impl App {
             .as_ref()
             .and_then(|active| settings.refuse_foreign_data(&active.digest).err())
             .map(|failure| failure.problem.detail);
-        SeenOnDisk { active, slots, last: history.pop(), deaths, unproven, warnings, start_refused }
+        // Of the updater's own the package's program is what runs where there is none.
+        let has_none = active.is_none() && self.self_update.is_none();
+        let lost = has_none.then(|| settings.lost_release().ok().flatten()).flatten();
+        let latest = history.pop();
+        SeenOnDisk { active, slots, last: latest, deaths, unproven, warnings, start_refused, lost }
     }
 
     /// What the last transaction that touched the app left, if it proved nothing. An updater that did not
@@ -216,6 +229,7 @@ impl App {
             status.unproven = seen.unproven;
             status.warnings = seen.warnings;
             status.start_refused = seen.start_refused;
+            status.lost = seen.lost;
             status.agent = agent;
         });
     }

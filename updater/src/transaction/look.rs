@@ -166,16 +166,41 @@ impl App {
         Ok(())
     }
 
+    /// Keeps what an agent died of while no updater looked, unless an updater has kept it already. Not
+    /// while a transaction may have the agent in its hands, or where an operator wants it to stay down.
+    pub(crate) fn note_unseen_death(&self) {
+        let _turn = self.agent.wait_for_turn();
+        if self.agent.is_kept_stopped() || self.agent.may_be_in_a_transactions_hands() {
+            return;
+        }
+        let app = &self.settings.name;
+        match self.agent.runner().ended_unseen() {
+            Ok(Some(instance)) => {
+                let deaths = self.status.get().deaths;
+                if deaths.is_none_or(|deaths| !deaths.ended_with(instance.mark())) {
+                    self.note_death(&instance);
+                }
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%app, "{app}: what the agent died of is not known: {}", failed_to(&error));
+            }
+        }
+    }
+
     /// Keeps what an agent died of. It was in no transaction's hands, and an operator did not stop it.
     pub(crate) fn note_death(&self, instance: &Instance) {
-        let how = instance.exit().map_or_else(|| "ended".to_owned(), |exit| exit.describe());
+        let exit = instance.exit();
+        let at = exit.as_ref().map_or_else(wall_clock, |exit| exit.at);
+        let how = exit.map_or_else(|| "ended".to_owned(), |exit| exit.describe());
         let output = self.agent.runner().last_lines(instance, LAST_LINES);
         let shorten = |line: String| line.chars().take(LINE_LENGTH).collect();
         self.keep_death(Death {
             digest: instance.digest(),
             how,
-            at: wall_clock(),
+            at,
             output: output.into_iter().map(shorten).collect(),
+            mark: Some(instance.mark().to_owned()),
             started_at: Some(instance.started_at()),
         });
     }
@@ -184,7 +209,8 @@ impl App {
     pub(crate) fn note_failed_start(&self, digest: Digest, error: &str) {
         let how = format!("could not be started: {error}");
         let at = wall_clock();
-        self.keep_death(Death { digest, how, at, output: Vec::new(), started_at: None });
+        let output = Vec::new();
+        self.keep_death(Death { digest, how, at, output, mark: None, started_at: None });
     }
 
     fn keep_death(&self, death: Death) {

@@ -174,7 +174,11 @@ const fn next_own(phase: Phase, event: Event) -> Step {
     }
 }
 
-/// What is found of the agent when an updater takes a journal over.
+/// So many deaths of the host or the updater in one transaction, and its release is taken back: it may
+/// be what they die of.
+pub const DEATHS: u32 = 3;
+
+/// What an updater finds that takes a journal over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Recovered {
     /// The agent of the release that the transaction was going to still runs, on the same boot;
@@ -182,6 +186,8 @@ pub struct Recovered {
     pub target_runs: bool,
     /// The `active` link names that release.
     pub target_active: bool,
+    /// How often the host or the updater has died since the transaction began.
+    pub deaths: u32,
 }
 
 /// Decides where a transaction goes on that an earlier updater left in `state`.
@@ -191,6 +197,9 @@ pub const fn recover(state: State, found: Recovered) -> Step {
         // The link moved, or it did not; the updater that runs now was started from it.
         let moved = matches!(state.phase, Phase::Switching) && found.target_active;
         return Step::End(if moved { Outcome::Updated } else { Outcome::Interrupted });
+    }
+    if died_too_often(state, found.deaths) {
+        return next(state, Event::Failed);
     }
     match (state.direction, state.phase) {
         // Reversing is idempotent, so the whole way back is gone again.
@@ -219,6 +228,12 @@ pub const fn recover(state: State, found: Recovered) -> Step {
         (Forward, phase) if after_switch(phase) => Step::Enter(start(state), Forward),
         (Forward, _) => Step::End(Outcome::Interrupted),
     }
+}
+
+/// Whether so many deaths are the failure of a transaction. On the way back they are none: there is no
+/// other way.
+pub const fn died_too_often(state: State, deaths: u32) -> bool {
+    deaths >= DEATHS && matches!(state.direction, Direction::Forward) && after_switch(state.phase)
 }
 
 const fn changes(data: Data) -> bool {

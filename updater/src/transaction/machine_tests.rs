@@ -30,6 +30,10 @@ fn handover(phase: Phase, direction: Direction) -> State {
     State { handover: true, direction, data, ..start(Kind::Update, phase, false, true) }
 }
 
+const fn found(target_runs: bool, target_active: bool, deaths: u32) -> Recovered {
+    Recovered { target_runs, target_active, deaths }
+}
+
 /// What is passed from a state on, if all goes well.
 fn way(mut state: State) -> (Vec<Phase>, Outcome) {
     let mut seen = vec![state.phase];
@@ -47,9 +51,10 @@ fn successors(state: State) -> Vec<Step> {
     vec![
         next(state, Event::Done),
         next(state, Event::Failed),
-        recover(state, Recovered { target_runs: true, target_active: true }),
-        recover(state, Recovered { target_runs: false, target_active: true }),
-        recover(state, Recovered { target_runs: false, target_active: false }),
+        recover(state, found(true, true, 0)),
+        recover(state, found(false, true, 0)),
+        recover(state, found(false, false, 0)),
+        recover(state, found(true, true, DEATHS)),
     ]
 }
 
@@ -132,7 +137,7 @@ fn what_is_asked_to_stop_is_abandoned_before_the_switch_and_undone_after_it() {
 #[test]
 fn a_handover_whose_new_agent_is_gone_starts_it_anew_before_the_old_one_is_drained() {
     for phase in [Phase::Starting, Phase::Switching, Phase::Draining, Phase::Watching] {
-        let found = Recovered { target_runs: false, target_active: true };
+        let found = found(false, true, 0);
         let step = recover(handover(phase, Direction::Forward), found);
         assert_eq!(step, Step::Enter(Phase::Starting, Direction::Forward), "{phase}");
     }
@@ -204,7 +209,7 @@ fn lesson_01_a_first_install_that_fails_ends_without_a_release() {
 fn a_crash_before_the_switch_is_an_interruption() {
     for phase in &PHASES[..4] {
         let state = start(Kind::Update, *phase, false, true);
-        let step = recover(state, Recovered { target_runs: false, target_active: false });
+        let step = recover(state, found(false, false, 0));
         assert_eq!(step, Step::End(Outcome::Interrupted), "{phase}");
     }
 }
@@ -214,10 +219,34 @@ fn lesson_07_a_crash_after_the_switch_is_finished_and_never_forgotten() {
     for phase in &PHASES[4..11] {
         for target_runs in [true, false] {
             let state = start(Kind::Update, *phase, true, true);
-            let step = recover(state, Recovered { target_runs, target_active: true });
+            let step = recover(state, found(target_runs, true, 0));
             assert!(matches!(step, Step::Enter(_, Direction::Forward)), "{phase}: {step:?}");
         }
     }
+}
+
+#[test]
+fn the_third_death_in_a_transaction_turns_it_around() {
+    for phase in &PHASES[4..11] {
+        let state = start(Kind::Update, *phase, true, true);
+        for (target_runs, deaths) in [(true, DEATHS), (false, DEATHS), (true, DEATHS + 1)] {
+            let step = recover(state, found(target_runs, true, deaths));
+            assert_eq!(step, Step::Enter(Phase::Reversing, Direction::Back), "{phase}");
+        }
+        let step = recover(state, found(true, true, DEATHS - 1));
+        assert!(matches!(step, Step::Enter(_, Direction::Forward)), "{phase}: {step:?}");
+    }
+    // What has not switched was never tried, and a way back has no other way.
+    let staged = start(Kind::Stage, Phase::Staged, false, true);
+    assert_eq!(recover(staged, found(false, false, DEATHS)), Step::End(Outcome::Staged));
+    for phase in [Phase::Reversing, Phase::Restarting, Phase::Probing] {
+        let back = State { direction: Direction::Back, ..start(Kind::Update, phase, false, true) };
+        let step = recover(back, found(true, false, 100));
+        assert_eq!(step, Step::Enter(Phase::Reversing, Direction::Back), "{phase}");
+    }
+    // Nor is there one from what cannot be undone.
+    let one_way = State { data: Data::OneWay, ..start(Kind::Update, Phase::Watching, false, true) };
+    assert_eq!(recover(one_way, found(true, true, DEATHS)), Step::End(Outcome::Stranded));
 }
 
 #[test]
@@ -225,7 +254,7 @@ fn a_way_back_that_was_not_written_down_is_gone_to_its_end() {
     for phase in &PHASES[7..11] {
         for target_runs in [true, false] {
             let state = start(Kind::Update, *phase, true, true);
-            let step = recover(state, Recovered { target_runs, target_active: false });
+            let step = recover(state, found(target_runs, false, 0));
             assert_eq!(step, Step::Enter(Phase::Reversing, Direction::Back), "{phase}");
         }
     }

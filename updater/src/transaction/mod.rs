@@ -32,13 +32,14 @@ pub use events::{EventFilter, Events};
 pub use failure::{Failure, FailureOrigin};
 pub use files::{
     AppFiles, AppLock, Applied, Deaths, Evidence, Journal, MigrationPlan, MigrationState,
-    Migrations, Next, Operations, RecordedState, ReleaseStates, Unproven, UnprovenKind, add_line,
-    evidence_file, has_line, read_history, try_lock,
+    Migrations, Next, Operations, OrderlyEnd, RecordedState, ReleaseStates, Unproven, UnprovenKind,
+    add_line, evidence_file, has_line, read_history, try_lock,
 };
 pub use operate::Operation;
 pub use order::{Order, Target};
 pub use parts::{
     AgentControl, AgentProcess, AppError, AppSettings, KeptError, ProbeState, Status, StatusBoard,
+    lost_release,
 };
 pub use recovery::Recovery;
 pub use rescue::rescue_warning;

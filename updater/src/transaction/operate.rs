@@ -85,7 +85,8 @@ impl App {
     /// Whether what is asked for is so: that it was asked for is no act that a history has.
     fn is_so_already(&self, operation: Operation) -> bool {
         match (operation, self.status.get().agent) {
-            (Operation::Start, AgentProcess::Running(_) | AgentProcess::NoProcess) => true,
+            (Operation::Start, AgentProcess::Running(_)) => !self.agent.is_kept_stopped(),
+            (Operation::Start, AgentProcess::NoProcess) => true,
             (Operation::Stop, AgentProcess::Stopped) => self.agent.is_kept_stopped(),
             _ => false,
         }

@@ -12,7 +12,7 @@ use protocol::{AppName, Code, Problem};
 use tracing::Span;
 
 use super::engine::{Ended, Engine};
-use super::{App, AppLock, AppSettings, Failure, Journal, try_lock};
+use super::{App, AppLock, AppSettings, Failure, Journal, OrderlyEnd, try_lock};
 use crate::release::Slot;
 use crate::sys::{blocking, spawn_task, spawn_thread};
 use crate::systemd::{CommandUnits, SystemdError};
@@ -121,10 +121,12 @@ impl App {
             if settings.layout.store().exists() {
                 settings.sweep(self.agent.running_release(), None)?;
             }
+            OrderlyEnd::forget(&files.orderly_end())?;
             self.keep_reserve();
             self.status.update(|status| status.blocked = None);
             return Ok(Recovery::Idle);
         };
+        settings.refuse_lost_store(&journal)?;
         let active = settings.layout.slot(Slot::Active)?;
         if journal.outcome.is_none() {
             self.status.update(|status| status.blocked = None);

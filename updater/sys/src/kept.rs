@@ -64,6 +64,7 @@ mod tests {
     use rustix::process::Signal;
 
     use super::*;
+    use crate::exits::Exits;
     use crate::user::User;
 
     fn kept(script: &str) -> (Kept, ProcessId, ProcessHandle) {
@@ -95,10 +96,33 @@ mod tests {
     }
 
     #[test]
+    fn a_keeper_writes_down_how_each_process_ended_that_fell_to_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let exits = Exits::at(directory.path().join("exits"));
+        let number = directory.path().join("number");
+        let script = format!("sh -c 'echo $$ > {}; kill -9 $$' & exit 3", number.display());
+        let command = ["/bin/sh", "-c", &script];
+        let command = command.map(str::to_owned);
+        let user = User::current().unwrap();
+        let mut spawn = Spawn::new(&command, "/".as_ref(), user, &BTreeMap::new()).unwrap();
+        spawn.exits = Some(exits.create().unwrap());
+        let (kept, keeper, first) = spawn.start_kept().unwrap();
+        first.wait(None).unwrap();
+        let exit = exits.of_ended(first.id(), &keeper).unwrap();
+        assert_eq!((exit.status.code(), kept.status().unwrap().code()), (Some(3), Some(3)));
+        let keeper = keeper.open().unwrap().unwrap();
+        keeper.wait(None).unwrap();
+        keeper.reap();
+        let orphan = std::fs::read_to_string(number).unwrap().trim().parse().unwrap();
+        assert_eq!(exits.of(orphan).unwrap().status.signal(), Some(9));
+    }
+
+    #[test]
     fn a_keeper_that_is_asked_to_ends_all_that_it_keeps() {
-        let (_kept, keeper, first) = kept("trap '' TERM; setsid sleep 1000 & sleep 1000");
+        let (kept, keeper, first) = kept("trap '' TERM; setsid sleep 1000 & sleep 1000");
         let keeper = keeper.open().unwrap().unwrap();
         keeper.signal(Signal::TERM).unwrap();
+        assert_eq!(kept.status().unwrap().signal(), Some(9), "it tells of what it has ended, too");
         keeper.wait(None).unwrap();
         assert!(keeper.reap().is_some());
         assert!(!first.id().is_alive());

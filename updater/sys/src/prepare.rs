@@ -43,6 +43,16 @@ pub enum Lifetime {
     SupervisedChild,
 }
 
+/// A keeper that outlives the updater.
+pub(super) struct AgentKeeper {
+    /// Where it tells of its child.
+    pub(super) report: RawFd,
+    /// The file to which it writes how processes ended.
+    pub(super) exits: Option<RawFd>,
+    /// Which words it has that are not its own.
+    pub(super) words: (usize, usize),
+}
+
 /// What is done in the child before it becomes the command.
 pub(super) struct Preparation {
     pub(super) waiting: Option<Waiting>,
@@ -52,9 +62,8 @@ pub(super) struct Preparation {
     pub(super) no_network: bool,
     pub(super) lifetime: Lifetime,
     pub(super) parent: libc::pid_t,
-    /// Where a keeper that outlives the updater tells of its child, and which words it has that are not its
-    /// own; none without such a keeper.
-    pub(super) keeper: Option<(RawFd, (usize, usize))>,
+    /// Which keeper it gets that outlives the updater.
+    pub(super) keeper: Option<AgentKeeper>,
     /// The control group that it joins.
     pub(super) group: Option<RawFd>,
     pub(super) inherited: Vec<(RawFd, RawFd)>,
@@ -63,21 +72,21 @@ pub(super) struct Preparation {
 impl Preparation {
     /// It could not be started after all: its keeper must not wait for it to be looked at.
     pub(super) fn give_up(&self) {
-        if let Some((report, _)) = self.keeper {
-            unsafe_calls::hang_up(report);
+        if let Some(keeper) = &self.keeper {
+            unsafe_calls::hang_up(keeper.report);
         }
     }
 
     pub(super) fn apply(&self) -> io::Result<()> {
         unsafe_calls::reset_signals()?;
-        // All that it starts is in the group from the first.
-        if let Some(group) = self.group {
-            unsafe_calls::join(group)?;
-        }
-        if let Some((report, words)) = self.keeper {
-            unsafe_calls::fork_under_keeper(KeeperOf::Agent { report, words })?;
+        if let Some(AgentKeeper { report, exits, words }) = self.keeper {
+            unsafe_calls::fork_under_keeper(KeeperOf::Agent { report, exits, words })?;
         } else if self.lifetime == Lifetime::SupervisedChild {
             unsafe_calls::fork_under_keeper(KeeperOf::Command { parent: self.parent })?;
+        }
+        // All that it starts is in the group from the first, and its keeper is not.
+        if let Some(group) = self.group {
+            unsafe_calls::join(group)?;
         }
         if let Some(waiting) = &self.waiting {
             waiting.wait()?;

@@ -53,6 +53,16 @@ pub fn stat(pid: u32) -> Option<Stat> {
     Stat::parse(&String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?))
 }
 
+/// Whether a process is about to end: it has shut what it had open, or soon will, and nothing keeps it.
+pub fn is_exiting(pid: u32) -> bool {
+    /// `PF_EXITING` of the kernel's `sched.h`.
+    const EXITING: u32 = 4;
+    let line = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let line = String::from_utf8_lossy(&line);
+    let flags = line.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(6));
+    flags.and_then(|flags| flags.parse::<u32>().ok()).is_some_and(|flags| flags & EXITING != 0)
+}
+
 /// From where to where the words lie in memory that this process was started with; both 0 where it is not told.
 pub fn own_words() -> (usize, usize) {
     let line = fs::read_to_string("/proc/self/stat").unwrap_or_default();
@@ -118,6 +128,13 @@ fn words(pid: u32, name: &str) -> Vec<Vec<u8>> {
         return Vec::new();
     }
     all.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
+}
+
+/// The capabilities that this process has, as bits (`CapEff`).
+pub fn own_capabilities() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
 }
 
 /// The control groups that a process is in (cgroups(7)), where systemd may have put it: in the unified

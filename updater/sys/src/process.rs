@@ -44,6 +44,11 @@ impl ProcessId {
         self.stat().is_some_and(|stat| !stat.is_dead())
     }
 
+    /// Whether it has ended, or is about to: it takes no connections any more then.
+    pub fn is_ending(&self) -> bool {
+        self.stat().is_none_or(|stat| stat.is_dead()) || proc::is_exiting(self.pid)
+    }
+
     /// What the kernel says of it, zombie or not.
     pub fn stat(&self) -> Option<Stat> {
         proc::stat(self.pid)
@@ -158,12 +163,12 @@ mod tests {
     fn a_zombie_is_not_alive() {
         let mut child = cat();
         let id = ProcessId::of(child.id()).unwrap();
-        assert!(id.is_alive());
+        assert!(id.is_alive() && !id.is_ending());
         let handle = id.open().unwrap().unwrap();
         drop(child.stdin.take());
         assert!(handle.wait(None).unwrap());
         assert!(id.stat().unwrap().is_dead());
-        assert!(!id.is_alive());
+        assert!(!id.is_alive() && id.is_ending() && proc::is_exiting(id.pid));
         assert_eq!(handle.reap().unwrap().code(), Some(0));
         assert_eq!(id.stat(), None);
     }

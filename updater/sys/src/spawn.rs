@@ -16,7 +16,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 
 use super::gate::{Admission, Gate};
 use super::limits::Limits;
-use super::prepare::{Ids, Lifetime, Preparation};
+use super::prepare::{AgentKeeper, Ids, Lifetime, Preparation};
 use super::proc;
 use super::program::{STANDARD_PATH, resolve};
 use super::spawn_error::SpawnError;
@@ -56,6 +56,8 @@ pub struct Spawn {
     pub group: Option<File>,
     /// Where its keeper tells of it, if that outlives this process: see [`Kept`](super::kept::Kept).
     pub(super) report: Option<UnixStream>,
+    /// Where that keeper writes down how processes ended: see [`Exits`](super::exits::Exits).
+    pub exits: Option<File>,
 }
 
 /// Where standard output and error go.
@@ -111,6 +113,7 @@ impl Spawn {
             admission: None,
             group: None,
             report: None,
+            exits: None,
         })
     }
 
@@ -161,6 +164,8 @@ impl Spawn {
         let above = self.inherit.iter().map(|(_, number)| *number).max().unwrap_or(2) + 1;
         let report = self.report.map(|report| fcntl_dupfd_cloexec(&report, above)).transpose();
         let report = report.map_err(|error| failed(&self.program, error.into()))?;
+        let exits = self.exits.map(|exits| fcntl_dupfd_cloexec(&exits, above)).transpose();
+        let exits = exits.map_err(|error| failed(&self.program, error.into()))?;
         let inherited = reserve(self.inherit)
             .map_err(|source| SpawnError::Inherit { program: self.program.clone(), source })?;
         let gate = self.admission.map(Gate::new).transpose();
@@ -173,7 +178,11 @@ impl Spawn {
             no_network: self.no_network,
             lifetime: self.lifetime,
             parent: nix::unistd::getpid().as_raw(),
-            keeper: report.as_ref().map(|report| (report.as_raw_fd(), proc::own_words())),
+            keeper: report.as_ref().map(|report| AgentKeeper {
+                report: report.as_raw_fd(),
+                exits: exits.as_ref().map(AsRawFd::as_raw_fd),
+                words: proc::own_words(),
+            }),
             group: self.group.as_ref().map(AsRawFd::as_raw_fd),
             inherited: inherited.iter().map(|(file, number)| (file.as_raw_fd(), *number)).collect(),
         };
@@ -195,7 +204,7 @@ impl Spawn {
             None => start(),
         };
         let child = child.map_err(|source| failed(&self.program, source))?;
-        drop((inherited, report));
+        drop((inherited, report, exits));
         Ok(child)
     }
 }

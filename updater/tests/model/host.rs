@@ -49,6 +49,8 @@ pub(crate) struct Journal {
     pub(crate) before: Form,
     /// Whether the release is to blame for the failure that turned it around.
     pub(crate) blamed: bool,
+    /// How often an updater has found it.
+    pub(crate) found: u8,
     pub(crate) outcome: Option<Outcome>,
 }
 
@@ -131,6 +133,8 @@ pub(crate) struct Budget {
     pub(crate) faults: u8,
     /// Times that a caller asks a transaction to stop.
     pub(crate) stops: u8,
+    /// Whether the deaths of the updater are counted.
+    pub(crate) counts: bool,
 }
 
 impl Host {

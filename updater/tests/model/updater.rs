@@ -2,7 +2,7 @@
 
 use protocol::{Kind, Outcome, Phase};
 use updater::transaction::machine::{
-    Data, Direction, Event, Recovered, State, Step, after_switch, next, recover,
+    Data, Direction, Event, Recovered, State, Step, after_switch, died_too_often, next, recover,
 };
 
 use crate::acts::{Act, acts, goal};
@@ -125,7 +125,7 @@ impl World {
 
     /// The first thing that an updater does.
     fn start(&mut self) {
-        let Some(journal) = self.host.journal.clone() else {
+        let Some(mut journal) = self.host.journal.clone() else {
             sweep(&mut self.host);
             self.updater = Updater::Idle;
             return;
@@ -142,8 +142,15 @@ impl World {
         } else {
             host.agent.is_some() && host.agent == goal(&journal)
         };
-        let found = Recovered { target_runs, target_active: self.host.active == Some(journal.to) };
+        // It is on the disk before anything else is done. Where there can be too few, none is counted: each
+        // count would be a world of its own.
+        journal.found += u8::from(self.budget.counts);
+        let deaths = u32::from(journal.found);
+        let target_active = self.host.active == Some(journal.to);
+        let found = Recovered { target_runs, target_active, deaths };
         let step = recover(journal.state, found);
+        journal.blamed |= died_too_often(journal.state, deaths);
+        self.host.journal = Some(journal.clone());
         self.follow(journal, step);
     }
 
@@ -209,8 +216,17 @@ impl World {
             let has_from = from.is_some();
             let state = State { kind, phase, direction, confirm, has_from, handover, data };
             let (order, before) = (world.taken, world.host.form);
-            let journal =
-                Journal { order, state, from, prev, to, before, blamed: false, outcome: None };
+            let journal = Journal {
+                order,
+                state,
+                from,
+                prev,
+                to,
+                before,
+                blamed: false,
+                found: 0,
+                outcome: None,
+            };
             world.follow(journal, Step::Enter(phase, direction));
         })
     }

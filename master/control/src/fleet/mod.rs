@@ -21,7 +21,7 @@ pub use certificates::MetCertificates;
 pub use check::{CheckedHost, check};
 pub use connect::{Fleet, Member};
 pub use drill::{HostDrill, drill, record_drill};
-pub use epochs::{SeenEpochs, seen_epochs};
+pub use epochs::{SeenEpochs, is_plausible, seen_epochs};
 pub use error::FleetError;
 pub use expected::{Expected, HeldBy, Known, Missed, known};
 pub use host_log::{LogEntry, host_history, host_log};

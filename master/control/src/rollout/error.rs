@@ -66,6 +66,11 @@ pub enum RolloutError {
     /// Another copy of this master, or this one before it was restored, has given orders since.
     #[error("give orders: {host} has seen the epoch {seen}, and this master's is {epoch}")]
     Superseded { host: HostName, seen: u64, epoch: u64 },
+    /// A host says what no copy of this master can have come to.
+    #[error(
+        "give orders: {host} says that it has seen the epoch {seen}, to which no copy of this master (epoch {epoch}) can have come"
+    )]
+    ImplausibleEpoch { host: HostName, seen: u64, epoch: u64 },
     /// The rollout changed no host.
     #[error("undo the rollout {0}: it changed no host")]
     NothingToUndo(RolloutId),
@@ -177,6 +182,10 @@ impl Explain for RolloutError {
                  swarm init --take-over"
                     .to_owned(),
             ),
+            Self::ImplausibleEpoch { host, .. } => Some(format!(
+                "look at {host}, and leave it out: --select '!{host}'; if what it says can be trusted, run: swarm \
+                 init --take-over"
+            )),
             Self::Forward(_) => Some("say where with --to RELEASE".to_owned()),
             Self::CutShort { rollout, source, .. } => Some(format!(
                 "{}go on with: swarm rollout resume {rollout}",

@@ -103,7 +103,7 @@ pub fn kept_releases(home: &Home, store: &Store) -> Result<Vec<KeptRelease>, Sto
             hosts: hosts.get(&release.digest).into_iter().flatten().cloned().collect(),
             kept_for: kept_for.get(&release.digest).into_iter().flatten().cloned().collect(),
             in_rollout: sent.contains(&release.digest),
-            quarantined: store.quarantined(&release.digest)?.is_some(),
+            quarantined: store.is_quarantined(&release.digest)?,
             release,
         })
     };

@@ -17,6 +17,7 @@ mod host_orders;
 mod kept_releases;
 mod ledger;
 mod left_out;
+mod newer_master;
 mod observer;
 mod plan;
 mod process;

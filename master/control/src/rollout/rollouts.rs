@@ -54,7 +54,7 @@ impl Rollouts<'_> {
         if plan.kind == Kind::Rollback || plan.policy.options.retry_quarantined {
             return Ok(());
         }
-        match self.store.quarantined(&release)? {
+        match self.store.quarantined(&plan.app, &release)? {
             Some(at) => Err(RolloutError::Quarantined { release, at: Box::new(at) }),
             None => Ok(()),
         }

@@ -136,10 +136,16 @@ fn lesson_48_a_release_that_failed_is_kept_away_until_somebody_forgives_it() {
     let quarantined = Some((release, "web-1".parse().unwrap(), "it died".to_owned()));
     let bad = Entry { quarantined, ..entry("web-1", HostOutcome::RolledBack) };
     store.append(position(&rollout, 0), &bad).unwrap();
-    let found = store.quarantined(&release).unwrap().unwrap();
+    let app = rollout.app.clone();
+    let found = store.quarantined(&app, &release).unwrap().unwrap();
     assert_eq!((found.rollout, found.why.as_str()), (rollout.id, "it died"));
+    // As another app it may be well: what failed may have been this one's port, or its user.
+    let other = "another".parse().unwrap();
+    assert_eq!(store.quarantined(&other, &release).unwrap(), None);
+    assert!(store.quarantined_releases(&other).unwrap().is_empty());
+    assert!(store.quarantined_releases(&app).unwrap().contains(&release));
     let forgiven = Event::new(EventType::ReleaseForgiven, at(2), "ada");
     assert!(store.forgive(&release, &forgiven).unwrap());
     assert!(!store.forgive(&release, &forgiven).unwrap());
-    assert_eq!(store.quarantined(&release).unwrap(), None);
+    assert_eq!(store.quarantined(&app, &release).unwrap(), None);
 }

@@ -47,6 +47,11 @@ impl Contents {
         self.names.contains(name)
     }
 
+    /// The names at the root that fit.
+    pub(super) fn names(&self, fits: impl Fn(&str) -> bool) -> Vec<&str> {
+        self.names.iter().map(String::as_str).filter(|name| fits(name)).collect()
+    }
+
     /// The first of these names of which there is a file.
     pub(super) fn first_of(&self, names: &[&'static str]) -> Option<&'static str> {
         names.iter().copied().find(|name| self.has(name))

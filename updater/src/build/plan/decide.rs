@@ -35,7 +35,7 @@ pub struct BuildPlan {
     pub tools: Vec<Tool>,
     pub versions: Vec<WantedVersion>,
     /// The lock file that it passes over, because the release says so.
-    pub ignored_lock: Option<&'static str>,
+    pub ignored_lock: Option<String>,
     /// What an operator may not expect of it.
     pub notes: Vec<String>,
 }
@@ -45,7 +45,7 @@ pub struct BuildPlan {
 pub struct Tool {
     pub program: String,
     /// The lock file that only this program reads.
-    pub lock: Option<&'static str>,
+    pub lock: Option<String>,
 }
 
 /// Plans the build of a release that contains `contents`.
@@ -107,7 +107,7 @@ fn of_recipe(recipe: Recipe, base: BuildPlan) -> BuildPlan {
     for program in recipe.commands.iter().filter_map(|command| command.first()) {
         // What has a slash in it is made by a command before.
         if !program.contains('/') && !tools.iter().any(|tool| tool.program == *program) {
-            let lock = recipe.lock.filter(|_| program == recipe.by.0);
+            let lock = recipe.lock.clone().filter(|_| program == recipe.by.0);
             tools.push(Tool { program: program.clone(), lock });
         }
     }
@@ -216,7 +216,7 @@ mod tests {
             assert_eq!(refused.file(), lock);
             let ignored = "[build]\nlock = 'ignore'";
             let plan = planned("", ignored, &[lock, "requirements.txt"]);
-            assert_eq!((plan.kind, plan.ignored_lock), (BuildKind::Python, Some(lock)));
+            assert_eq!((plan.kind, plan.ignored_lock.as_deref()), (BuildKind::Python, Some(lock)));
             let named = "[build]\npython = { requirements = true }";
             assert_eq!(planned("", named, &[lock, "requirements.txt"]).ignored_lock, None);
         }
@@ -224,7 +224,10 @@ mod tests {
         // Another lock is whole.
         let plan = planned("", "", &["Pipfile.lock", "pylock.toml"]);
         assert_eq!(plan.with.as_deref(), Some("uv from pylock.toml"));
-        assert_eq!(plan.tools[0], Tool { program: "uv".to_owned(), lock: Some("pylock.toml") });
+        assert_eq!(
+            plan.tools[0],
+            Tool { program: "uv".to_owned(), lock: Some("pylock.toml".into()) }
+        );
     }
 
     #[test]
@@ -241,7 +244,8 @@ mod tests {
     #[test]
     fn the_program_of_a_lock_file_is_looked_for_first() {
         let tools = planned("", "", &["poetry.lock", "pyproject.toml"]).tools;
-        let tools: Vec<_> = tools.iter().map(|tool| (tool.program.as_str(), tool.lock)).collect();
+        let tools: Vec<_> =
+            tools.iter().map(|tool| (tool.program.as_str(), tool.lock.as_deref())).collect();
         assert_eq!(tools, [("poetry", Some("poetry.lock")), ("python3", None)]);
         let plan = planned("", "", &["package.json", "package-lock.json"]);
         assert_eq!(plan.words(), "built with npm from package-lock.json");

@@ -21,6 +21,13 @@ pub enum PlanError {
         lock: &'static str,
         project: &'static str,
     },
+    /// It has several lock files of no program's own, and none is the first.
+    #[error(
+        "build the release: it has {}, and nothing says which: name the one to be held to pylock.toml, or leave the others \
+         out, or say `lock = \"ignore\"` in [build]",
+        locks.join(", ")
+    )]
+    SeveralLocks { locks: Vec<String> },
     /// It is to be installed itself, and nothing says how it is built.
     #[error(
         "install the release's own package: pip takes no project that has neither a pyproject.toml nor a setup.py: add a \
@@ -34,10 +41,11 @@ pub enum PlanError {
 
 impl PlanError {
     /// The file of the release that is behind it.
-    pub const fn file(&self) -> &'static str {
+    pub fn file(&self) -> &str {
         match self {
             Self::UnknownBuild { file } | Self::NotInstallable { file } => file,
             Self::LockAlone { lock, .. } => lock,
+            Self::SeveralLocks { locks } => locks.first().map_or("", String::as_str),
         }
     }
 }

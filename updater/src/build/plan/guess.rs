@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(command(&locked[..1]), "cargo build --release");
         let ignore = BuildSection { lock: LockUse::Ignore, ..BuildSection::default() };
         let recipe = guess(&Contents::of(&locked), &ignore).unwrap().unwrap();
-        assert_eq!(recipe.ignored_lock, Some("Cargo.lock"));
+        assert_eq!(recipe.ignored_lock.as_deref(), Some("Cargo.lock"));
         assert_eq!(recipe.commands[0].join(" "), "cargo build --release");
     }
 

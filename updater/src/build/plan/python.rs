@@ -18,9 +18,8 @@ use super::version_range::VersionRange;
 /// Whether the release is a Python project: what it says, or has, declares one.
 pub(super) fn is_project(contents: &Contents, section: &PythonSection) -> bool {
     *section != PythonSection::default()
-        || ["requirements.txt", "setup.py", "Pipfile.lock", "pylock.toml"]
-            .iter()
-            .any(|name| contents.has(name))
+        || ["requirements.txt", "setup.py", "Pipfile.lock"].iter().any(|name| contents.has(name))
+        || !python_lock::of_no_program(contents).is_empty()
         || is_setup_cfg_of_project(contents.text("setup.cfg"))
         || contents.toml("pyproject.toml").is_some_and(|pyproject| declares_project(&pyproject))
 }
@@ -33,7 +32,7 @@ pub(super) fn recipe(contents: &Contents, section: &BuildSection) -> Result<Reci
         (lock, _) => by_pip(contents, pyproject.as_ref(), section)?.ignoring(lock),
     };
     let range = pyproject.as_ref().and_then(requires_python);
-    if !recipe.lock.is_some_and(python_lock::finds_python) {
+    if !recipe.lock.as_deref().is_some_and(python_lock::finds_python) {
         let said = "requires-python in pyproject.toml";
         recipe = recipe.wanting("python3", range, said);
     }
@@ -43,7 +42,7 @@ pub(super) fn recipe(contents: &Contents, section: &BuildSection) -> Result<Reci
 }
 
 fn by_lock(
-    lock: &'static str,
+    lock: &str,
     contents: &Contents,
     pyproject: Option<&Table>,
     section: &BuildSection,
@@ -305,7 +304,7 @@ mod tests {
         assert_eq!(built(&files, "").with(), "uv from uv.lock");
         let ignoring = built(&files, "lock = 'ignore'");
         assert_eq!(ignoring.with(), "pip from pyproject.toml");
-        assert_eq!(ignoring.ignored_lock, Some("uv.lock"));
+        assert_eq!(ignoring.ignored_lock.as_deref(), Some("uv.lock"));
         // The release names what is installed.
         let named = built(&files, "python = { requirements = 'r.txt' }");
         assert_eq!((named.by.0, named.ignored_lock), ("pip", None));

@@ -6,43 +6,60 @@ use super::contents::Contents;
 use super::error::PlanError;
 use super::recipe::{Recipe, words};
 
-/// The lock file that is no program's own (PEP 751).
+/// The lock file that is no program's own (PEP 751). One of several has a name in its name: `pylock.web.toml`.
 const OF_NO_PROGRAM: &str = "pylock.toml";
 
-/// The lock files, and the project file that is read with each.
-const LOCKS: [(&str, Option<&str>); 5] = [
-    ("uv.lock", Some("pyproject.toml")),
-    ("poetry.lock", Some("pyproject.toml")),
-    ("pdm.lock", Some("pyproject.toml")),
-    ("Pipfile.lock", Some("Pipfile")),
-    (OF_NO_PROGRAM, None),
+/// The lock files of programs, and the project file that is read with each.
+const LOCKS: [(&str, &str); 4] = [
+    ("uv.lock", "pyproject.toml"),
+    ("poetry.lock", "pyproject.toml"),
+    ("pdm.lock", "pyproject.toml"),
+    ("Pipfile.lock", "Pipfile"),
 ];
 
 /// The lock file of the release, unless it names its requirements. One that cannot be read is not passed over
 /// in silence.
-pub(super) fn lock_file(
-    contents: &Contents,
+pub(super) fn lock_file<'a>(
+    contents: &'a Contents,
     section: &BuildSection,
-) -> Result<Option<&'static str>, PlanError> {
+) -> Result<Option<&'a str>, PlanError> {
     let named = &section.python.requirements;
     if matches!(named, Some(Requirements::File(_) | Requirements::Default(true))) {
         return Ok(None);
     }
     let there = || LOCKS.into_iter().filter(|(lock, _)| contents.has(lock));
-    let lacks = |project: Option<&'static str>| project.filter(|file| !contents.has(file));
-    let found = there().find(|(_, project)| lacks(*project).is_none()).or_else(|| there().next());
-    let Some((lock, project)) = found else { return Ok(None) };
-    match lacks(project) {
-        Some(project) if section.lock == LockUse::Frozen => {
-            Err(PlanError::LockAlone { lock, project })
-        }
-        _ => Ok(Some(lock)),
+    if let Some((lock, _)) = there().find(|(_, project)| contents.has(project)) {
+        return Ok(Some(lock));
     }
+    let is_frozen = section.lock == LockUse::Frozen;
+    match (&of_no_program(contents)[..], there().next()) {
+        ([lock], _) => Ok(Some(lock)),
+        ([], Some((lock, project))) if is_frozen => Err(PlanError::LockAlone { lock, project }),
+        ([], lock) => Ok(lock.map(|(lock, _)| lock)),
+        (several, _) if is_frozen => {
+            let locks = several.iter().map(|lock| (*lock).to_owned()).collect();
+            Err(PlanError::SeveralLocks { locks })
+        }
+        ([first, ..], _) => Ok(Some(first)),
+    }
+}
+
+/// The lock files that are no program's own: the one without a name in its name, else all that have one.
+pub(super) fn of_no_program(contents: &Contents) -> Vec<&str> {
+    match contents.names(|name| name == OF_NO_PROGRAM) {
+        own if own.is_empty() => contents.names(is_of_no_program),
+        own => own,
+    }
+}
+
+fn is_of_no_program(lock: &str) -> bool {
+    let name = lock.strip_prefix("pylock.").and_then(|rest| rest.strip_suffix(".toml"));
+    lock == OF_NO_PROGRAM || name.is_some_and(|name| !name.is_empty() && !name.contains('.'))
 }
 
 /// Whether the program of the lock file installs the project as well.
 pub(super) fn installs_project(lock: &str) -> bool {
-    lock != OF_NO_PROGRAM
+    !is_of_no_program(lock)
 }
 
 /// Whether the program of the lock file looks for a fitting interpreter itself.
@@ -52,7 +69,7 @@ pub(super) fn finds_python(lock: &str) -> bool {
 
 /// Installs just what the lock says into `.venv`, without what is for development, and fails where
 /// the lock does not fit the project.
-pub(super) fn recipe(lock: &'static str, extras: &[String]) -> Recipe {
+pub(super) fn recipe(lock: &str, extras: &[String]) -> Recipe {
     let of = |program| Recipe::locked(BuildKind::Python, program, lock);
     let each = |option: &str| -> Vec<String> {
         extras.iter().flat_map(|extra| [option.to_owned(), extra.clone()]).collect()
@@ -80,10 +97,10 @@ pub(super) fn recipe(lock: &'static str, extras: &[String]) -> Recipe {
                 .told(&[("PIPENV_VENV_IN_PROJECT", "1"), ("PIPENV_NOSPIN", "1")]),
             Vec::new(),
         ),
-        OF_NO_PROGRAM => (
+        lock if is_of_no_program(lock) => (
             of("uv")
                 .run(&venv)
-                .run(&[&["uv", "pip", "sync"][..], &UV_PIP, &[OF_NO_PROGRAM]].concat())
+                .run(&[&["uv", "pip", "sync"][..], &UV_PIP, &[lock]].concat())
                 .told(&UV_COPIES),
             each("--extra"),
         ),
@@ -135,9 +152,14 @@ fn requirements(text: &str) -> impl Iterator<Item = &str> {
 mod tests {
     use super::*;
 
-    fn locked(files: &[&str]) -> Option<&'static str> {
+    fn tried(files: &[&str], lock: LockUse) -> Result<Option<String>, PlanError> {
         let files: Vec<_> = files.iter().map(|name| (*name, "")).collect();
-        lock_file(&Contents::of(&files), &BuildSection::default()).unwrap()
+        let section = BuildSection { lock, ..BuildSection::default() };
+        lock_file(&Contents::of(&files), &section).map(|lock| lock.map(str::to_owned))
+    }
+
+    fn locked(files: &[&str]) -> Option<String> {
+        tried(files, LockUse::Frozen).unwrap()
     }
 
     #[test]
@@ -160,12 +182,30 @@ mod tests {
                 ["pylock.toml", "requirements.txt"],
                 "uv pip sync --python .venv/bin/python --compile-bytecode pylock.toml --extra web",
             ),
+            (
+                ["pylock.web.toml", "setup.py"],
+                "uv pip sync --python .venv/bin/python --compile-bytecode pylock.web.toml --extra web",
+            ),
         ] {
-            let recipe = recipe(locked(&files).unwrap(), &["web".to_owned()]);
+            let recipe = recipe(&locked(&files).unwrap(), &["web".to_owned()]);
             assert_eq!(recipe.commands.last().unwrap().join(" "), install);
-            assert_eq!(recipe.lock, Some(files[0]));
+            assert_eq!(recipe.lock.as_deref(), Some(files[0]));
         }
         assert_eq!(locked(&["pyproject.toml"]), None);
+    }
+
+    #[test]
+    fn of_several_locks_of_no_program_none_is_guessed() {
+        let several = ["pylock.dev.toml", "pylock.web.toml"];
+        let refused = tried(&several, LockUse::Frozen).unwrap_err().to_string();
+        assert!(refused.contains("pylock.dev.toml, pylock.web.toml"), "{refused}");
+        assert_eq!(tried(&several, LockUse::Ignore).unwrap().as_deref(), Some(several[0]));
+        let of = |more: &str| locked(&[several[0], several[1], more, "pyproject.toml"]);
+        assert_eq!(of("pylock.toml").as_deref(), Some("pylock.toml"));
+        assert_eq!(of("uv.lock").as_deref(), Some("uv.lock"));
+        for other in ["pylock..toml", "pylock.a.b.toml", "pylock.web.toml.bak", "mypylock.toml"] {
+            assert_eq!(locked(&[other]), None, "{other}");
+        }
     }
 
     #[test]

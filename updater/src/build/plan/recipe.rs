@@ -18,10 +18,10 @@ pub(super) struct Recipe {
     /// What its tools are told.
     pub(super) environment: BTreeMap<String, String>,
     /// The lock file that only its program reads.
-    pub(super) lock: Option<&'static str>,
+    pub(super) lock: Option<String>,
     pub(super) versions: Vec<WantedVersion>,
     /// The lock file that it passes over, because the release says so.
-    pub(super) ignored_lock: Option<&'static str>,
+    pub(super) ignored_lock: Option<String>,
     /// What an operator may not expect of it.
     pub(super) notes: Vec<String>,
 }
@@ -52,8 +52,8 @@ impl Recipe {
     }
 
     /// The same, where the file is a lock that no other program reads.
-    pub(super) fn locked(kind: BuildKind, program: &'static str, lock: &'static str) -> Self {
-        Self { lock: Some(lock), ..Self::new(kind, program, lock) }
+    pub(super) fn locked(kind: BuildKind, program: &'static str, lock: &str) -> Self {
+        Self { lock: Some(lock.to_owned()), ..Self::new(kind, program, lock) }
     }
 
     pub(super) fn run(mut self, command: &[&str]) -> Self {
@@ -79,11 +79,11 @@ impl Recipe {
     }
 
     /// It passes over this lock file, because the release says so.
-    pub(super) fn ignoring(mut self, lock: Option<&'static str>) -> Self {
+    pub(super) fn ignoring(mut self, lock: Option<&str>) -> Self {
         self.notes.extend(lock.map(|lock| {
             format!("{lock} is ignored ([build] lock = \"ignore\"): what is newest is installed")
         }));
-        Self { ignored_lock: lock, ..self }
+        Self { ignored_lock: lock.map(str::to_owned), ..self }
     }
 
     /// What it is built with, for people: `uv from uv.lock`.

@@ -1,10 +1,12 @@
 //! Orders to several units at once, and looks at them: what the runners of units have in common.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use protocol::Period;
 use time::OffsetDateTime;
 
+use super::of_release::NamedUnits;
 use super::order::stop_order;
 use super::shipped::{is_among, kept_units};
 use super::{Started, follow, none_stays};
@@ -36,32 +38,41 @@ impl Control {
         }
     }
 
-    /// Looks for what would keep these units from being started for a release. `allowed` are the unit
-    /// files that it may ship.
+    /// Looks for what would keep these units from being started for a release that ships these files.
+    /// `running` are those that run for the release before.
     pub(super) fn check(
         &self,
+        named: &NamedUnits,
         units: &[String],
-        allowed: &[String],
-        launch: &Launch,
+        shipped: &BTreeMap<String, String>,
+        running: &[String],
     ) -> Result<(), RunnerError> {
+        let unusable =
+            |unit: String, why| Err(RunnerError::UnusableUnit { unit, why, shipped: false });
         // The host may have taken it when it was sent, and not any more.
-        let shipped = kept_units(launch)?;
-        if let Some(unit) = shipped.keys().find(|unit| !allowed.contains(unit)) {
+        if let Some(unit) = shipped.keys().find(|unit| !named.unit_files.contains(unit)) {
             let why = "is of the release, and `unit_files` does not name it".to_owned();
-            return Err(RunnerError::UnusableUnit { unit: unit.clone(), why, shipped: false });
+            return unusable(unit.clone(), why);
         }
-        let states = self.states(units)?;
+        // One that runs, and whose file was taken away by something else, is missed all the same.
+        let (left_out, states): (Vec<_>, Vec<_>) =
+            self.states(units)?.into_iter().partition(|(unit, state)| {
+                named.is_of_another_release(unit, state, shipped) && !running.contains(unit)
+            });
+        if !states.iter().any(|(unit, _)| unit.ends_with(".service"))
+            && let Some((unit, state)) = left_out.into_iter().next()
+        {
+            return unusable(unit, state.unusable().unwrap_or_default());
+        }
         let known = states.iter().map(|(unit, state)| (unit.as_str(), state));
         if let Some(why) = none_stays(known).filter(|_| shipped.is_empty()) {
-            let unit = units.join(", ");
-            return Err(RunnerError::UnusableUnit { unit, why, shipped: false });
+            return unusable(units.join(", "), why);
         }
         for (unit, state) in states {
-            let shipped = is_among(&shipped, &unit);
             // One without a file, or with a bad one, is mended by the file that is shipped.
-            let mended = shipped && state.load != Load::Masked;
+            let mended = is_among(shipped.keys(), &unit) && state.load != Load::Masked;
             if let Some(why) = state.unusable().filter(|_| !mended) {
-                return Err(RunnerError::UnusableUnit { unit, why, shipped });
+                return unusable(unit, why);
             }
         }
         Ok(())
@@ -98,6 +109,13 @@ impl Control {
         Ok(self.bus.ask(move |systemd| async move { systemd.states(units).await })?)
     }
 
+    /// The main process of the first of these units that is up and has one.
+    pub(super) fn main_process(&self, units: &[String]) -> Option<u32> {
+        let states = self.states(units).ok()?;
+        let mut up = states.into_iter().filter(|(_, state)| state.is_active());
+        up.find_map(|(_, state)| Some(state.main_pid).filter(|pid| *pid != 0))
+    }
+
     /// Starts units of a release, one after the other, and takes them for the agent of a place. What
     /// `record` says of them is written there.
     pub(super) fn start(
@@ -115,7 +133,7 @@ impl Control {
             match self.start_unit(unit)? {
                 Start::Done => {}
                 Start::Unusable(why) => {
-                    let shipped = is_among(&kept_units(launch)?, unit);
+                    let shipped = is_among(kept_units(&launch.release_path)?.keys(), unit);
                     return Err(RunnerError::UnusableUnit { unit: unit.clone(), why, shipped });
                 }
                 Start::Failed(how) => return Err(failed(unit.clone(), how)),

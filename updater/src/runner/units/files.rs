@@ -15,6 +15,7 @@ use protocol::FORMAT;
 use serde::{Deserialize, Serialize};
 
 use crate::runner::RunnerError;
+use crate::systemd::{is_template, is_unit_name};
 
 /// The files of one app's units.
 #[derive(Debug)]
@@ -79,6 +80,16 @@ impl UnitFiles {
         }
         notes.before.retain(|name, _| wanted.contains_key(name));
         self.write_if_changed(&notes, &written)
+    }
+
+    /// Units whose files are the updater's, and that what is wanted now has no file for: these go.
+    pub(super) fn leaving(
+        &self,
+        wanted: &BTreeMap<String, String>,
+    ) -> Result<Vec<String>, RunnerError> {
+        let there = self.read()?.before.into_keys();
+        let is_unit = |name: &String| is_unit_name(name) && !is_template(name);
+        Ok(there.filter(|name| is_unit(name) && !wanted.contains_key(name)).collect())
     }
 
     /// Puts files there that every release wants. Of others nothing changes, and systemd reads them at
@@ -275,6 +286,16 @@ mod tests {
         host.bring_about(&[]);
         assert_eq!(host.read("a.service").as_deref(), Some("by hand"));
         assert!(!host.path("b.service").exists());
+    }
+
+    #[test]
+    fn units_whose_files_go_are_told_before() {
+        let host = Host::new();
+        host.bring_about(&[A, B, DROP_IN, ("t@.service", "t")]);
+        assert_eq!(host.files.leaving(&texts(&[A, DROP_IN])).unwrap(), [B.0]);
+        assert_eq!(host.files.leaving(&texts(&[])).unwrap(), [A.0, B.0]);
+        host.bring_about(&[]);
+        assert_eq!(host.files.leaving(&texts(&[])).unwrap(), [""; 0]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::control::{Control, Start, is_of_this_boot};
 use super::environment_file;
 use super::files::UnitFiles;
 use super::handover_obstacles::handover_obstacles;
+use super::of_release::NamedUnits;
 use super::own_processes::is_of_units;
 use super::shipped::kept_units;
 use super::template_instance::TemplateInstance;
@@ -74,8 +75,10 @@ impl HandoverUnitsRunner {
 
 impl Runner for HandoverUnitsRunner {
     fn check(&self, launch: &Launch) -> Result<(), RunnerError> {
-        let all = [self.sockets.clone(), self.units(&TemplateInstance::BOTH)].concat();
-        self.control.check(&all, &self.config.unit_files, launch)
+        let units = [self.sockets.clone(), self.units(&TemplateInstance::BOTH)].concat();
+        let named = NamedUnits { units, unit_files: self.config.unit_files.clone() };
+        let shipped = kept_units(&launch.release_path)?;
+        self.control.check(&named, &named.units, &shipped, &named.units)
     }
 
     fn start(&self, launch: &Launch) -> Result<Instance, RunnerError> {
@@ -161,6 +164,10 @@ impl Runner for HandoverUnitsRunner {
     /// systemd does, from the first start after a boot on: that one may be the updater's to make.
     fn restarts_by_itself(&self) -> bool {
         self.serving.read().ok().flatten().as_ref().is_some_and(is_of_this_boot)
+    }
+
+    fn started_by_others(&self) -> Option<u32> {
+        self.control.main_process(&self.units(&TemplateInstance::BOTH))
     }
 
     fn read_output(&self, instance: &Instance, on_line: &mut dyn FnMut(&str)) {
@@ -291,7 +298,7 @@ impl HandoverUnitsRunner {
 
     /// Brings the unit files about that a release wants. They are those of both sides.
     fn put_files(&self, launch: &Launch) -> Result<(), RunnerError> {
-        let mut wanted = kept_units(launch)?;
+        let mut wanted = kept_units(&launch.release_path)?;
         wanted.retain(|unit, _| self.config.unit_files.contains(unit));
         wanted.extend(self.drop_ins());
         self.files.bring_about(&wanted, || self.control.reload())?;

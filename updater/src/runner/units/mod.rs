@@ -10,6 +10,7 @@ mod files;
 mod follow;
 mod handover_obstacles;
 mod handover_runner;
+mod of_release;
 mod order;
 mod own_processes;
 mod runner;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::control::{Control, is_of_this_boot};
 use super::environment_file;
 use super::files::UnitFiles;
+use super::of_release::NamedUnits;
 use super::own_processes::is_of_units;
 use super::shipped::kept_units;
 use crate::config::RunConfig;
@@ -20,9 +21,7 @@ use crate::systemd::{BusConnection, UNIT_DIRECTORY};
 
 #[derive(Debug)]
 pub(in crate::runner) struct UnitsRunner {
-    units: Vec<String>,
-    /// Unit files that a release may ship.
-    unit_files: Vec<String>,
+    named: NamedUnits,
     control: Control,
     stop_grace: Duration,
     files: UnitFiles,
@@ -41,8 +40,7 @@ impl UnitsRunner {
         connection: &BusConnection,
     ) -> Self {
         Self {
-            units: config.units.clone(),
-            unit_files: config.unit_files.clone(),
+            named: NamedUnits::new(config),
             control: Control::new(config, connection),
             stop_grace: config.stop_grace.0,
             files: UnitFiles::new(Path::new(UNIT_DIRECTORY), state.join("units.json")),
@@ -60,24 +58,31 @@ impl UnitsRunner {
 
 impl Runner for UnitsRunner {
     fn check(&self, launch: &Launch) -> Result<(), RunnerError> {
-        self.control.check(&self.units, &self.unit_files, launch)
+        let shipped = kept_units(&launch.release_path)?;
+        let units = self.named.of_release(&shipped);
+        let running = self.seat.read()?.map(|record| record.unit_names()).unwrap_or_default();
+        self.control.check(&self.named, &units, &shipped, &running)
     }
 
     fn start(&self, launch: &Launch) -> Result<Instance, RunnerError> {
+        let shipped = self.shipped(&launch.release_path)?;
+        let units = self.named.of_release(&shipped);
         self.seat.prepare()?;
-        self.end_former()?;
-        self.control.end_strays(&self.units)?;
+        self.end_former(&units)?;
+        self.control.end_strays(&units)?;
         environment_file::write(&self.variables, launch, None)?;
-        let mut wanted = kept_units(launch)?;
-        wanted.retain(|unit, _| self.unit_files.contains(unit));
-        wanted.extend(self.drop_ins());
+        let mut wanted = shipped.clone();
+        wanted.extend(self.drop_ins(&units));
+        // systemd would let it run on, and know no file of it any more.
+        self.control.end(&self.files.leaving(&wanted)?, self.stop_grace)?;
         self.files.bring_about(&wanted, || self.control.reload())?;
         checkpoint("units_placed");
-        self.control.start(&self.seat, &self.units, launch, Record::of_units(launch, None))
+        let units = self.named.to_start(&shipped, self.control.states(&units)?);
+        self.control.start(&self.seat, &units, launch, Record::of_units(launch, None))
     }
 
     fn owns(&self, pid: u32) -> bool {
-        is_of_units(pid, &self.units)
+        is_of_units(pid, &self.all_units().unwrap_or_else(|_| self.named.units.clone()))
     }
 
     fn stop(&self, _instance: &Instance, grace: Duration) -> Result<Option<Killed>, RunnerError> {
@@ -85,8 +90,7 @@ impl Runner for UnitsRunner {
     }
 
     fn clear(&self, grace: Duration) -> Result<Option<Killed>, RunnerError> {
-        let units = [self.units.clone(), self.former_units()?].concat();
-        let killed = self.control.stop(&units, grace)?;
+        let killed = self.control.stop(&self.all_units()?, grace)?;
         // What was started while it was no unit, too.
         let left = self.seat.clear(grace)?;
         Ok(killed.or(left))
@@ -100,28 +104,33 @@ impl Runner for UnitsRunner {
         if record.units.is_empty() {
             return self.seat.find();
         }
-        if !self.former_units()?.is_empty() {
+        let units = self.units_of(&record);
+        if !self.former_units(&units)?.is_empty() {
             let units = record.unit_names();
             let found = self.control.find(&self.seat, record.clone(), &units, false)?;
             if found.is_some() {
                 return Ok(found);
             }
         }
+        let shipped = self.shipped(&record.release_path).unwrap_or_default();
+        let units = self.named.to_start(&shipped, self.control.states(&units)?);
         // systemd has started them again, or an administrator has. Which release that was is known
         // only where no link can have moved since.
-        self.control.find(&self.seat, record, &self.units, !self.journal.exists())
+        self.control.find(&self.seat, record, &units, !self.journal.exists())
     }
 
     fn order_boot_after_updater(&self) -> Result<(), RunnerError> {
-        self.files.add(&self.drop_ins())
+        self.files.add(&self.drop_ins(&self.all_units()?))
     }
 
     fn prevent_boot_start(&self) -> Result<(), RunnerError> {
-        self.control.prevent_boot_start(&self.units)
+        self.control.prevent_boot_start(&self.all_units()?)
     }
 
     fn remove_host_files(&self) -> Result<(), RunnerError> {
-        self.files.bring_about(&BTreeMap::new(), || self.control.reload())
+        let wanted = BTreeMap::new();
+        self.control.end(&self.files.leaving(&wanted)?, self.stop_grace)?;
+        self.files.bring_about(&wanted, || self.control.reload())
     }
 
     /// systemd does, from the first start after a boot on: that one may be the updater's to make.
@@ -132,29 +141,54 @@ impl Runner for UnitsRunner {
     fn warning(&self) -> Option<String> {
         let record = self.seat.read().ok()??;
         let runs = self.seat.living().is_some_and(|known| known.is_of(&record));
-        let former = record.former(&self.units).filter(|_| runs)?;
+        let former = record.former(&self.units_of(&record)).filter(|_| runs)?;
         Some(format!(
             "{former}, as the configuration was then: `updater restart` starts it as it is now"
         ))
     }
 
+    fn started_by_others(&self) -> Option<u32> {
+        self.control.main_process(&self.all_units().ok()?)
+    }
+
     fn read_output(&self, instance: &Instance, on_line: &mut dyn FnMut(&str)) {
-        self.control.read_output(&self.units, instance.started_at(), on_line);
+        self.control.read_output(&instance.units(), instance.started_at(), on_line);
     }
 }
 
 impl UnitsRunner {
-    /// Units that were started last and that the configuration does not name any more.
-    fn former_units(&self) -> Result<Vec<String>, RunnerError> {
-        let started = self.seat.read()?.map(|record| record.unit_names()).unwrap_or_default();
-        Ok(started.into_iter().filter(|unit| !self.units.contains(unit)).collect())
+    /// What a release ships and this host takes.
+    fn shipped(&self, release: &Path) -> Result<BTreeMap<String, String>, RunnerError> {
+        let mut shipped = kept_units(release)?;
+        shipped.retain(|unit, _| self.named.unit_files.contains(unit));
+        Ok(shipped)
     }
 
-    /// Ends what was started as the configuration was then, of which a new start would make a second one.
-    fn end_former(&self) -> Result<(), RunnerError> {
-        let units = self.former_units()?;
-        if !units.is_empty() {
-            self.control.end(&units, self.stop_grace)?;
+    /// The units of what was started, as the configuration has them now.
+    fn units_of(&self, record: &Record) -> Vec<String> {
+        // A release that cannot be read is told elsewhere.
+        self.named.of_release(&self.shipped(&record.release_path).unwrap_or_default())
+    }
+
+    /// Units that were started last and are not among these.
+    fn former_units(&self, units: &[String]) -> Result<Vec<String>, RunnerError> {
+        let started = self.seat.read()?.map(|record| record.unit_names()).unwrap_or_default();
+        Ok(started.into_iter().filter(|unit| !units.contains(unit)).collect())
+    }
+
+    /// All that may run: of what was started last, and as the configuration is now.
+    fn all_units(&self) -> Result<Vec<String>, RunnerError> {
+        let record = self.seat.read()?;
+        let units = record.as_ref().map_or(self.named.units.clone(), |it| self.units_of(it));
+        Ok([units.clone(), self.former_units(&units)?].concat())
+    }
+
+    /// Ends what was started last and is not started again: beside a new start it would be a second one, of
+    /// another release.
+    fn end_former(&self, units: &[String]) -> Result<(), RunnerError> {
+        let former = self.former_units(units)?;
+        if !former.is_empty() {
+            self.control.end(&former, self.stop_grace)?;
         }
         if self.seat.read()?.is_some_and(|record| record.units.is_empty()) {
             self.seat.clear(self.stop_grace)?;
@@ -162,9 +196,9 @@ impl UnitsRunner {
         Ok(())
     }
 
-    /// What the services of the app have of the updater's, whatever the release.
-    fn drop_ins(&self) -> BTreeMap<String, String> {
-        let services = self.units.iter().filter(|unit| unit.ends_with(".service"));
+    /// What services have of the updater's, whatever the release.
+    fn drop_ins(&self, units: &[String]) -> BTreeMap<String, String> {
+        let services = units.iter().filter(|unit| unit.ends_with(".service"));
         let named = |unit: &String| {
             (environment_file::drop_in_name(unit), environment_file::of_service(&self.variables))
         };

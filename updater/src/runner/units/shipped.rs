@@ -13,7 +13,6 @@ use protocol::UnitsSection;
 
 use crate::config::{RunConfig, RunnerKind};
 use crate::release::{RecordError, read_record};
-use crate::runner::Launch;
 use crate::sys::fs::read_plain;
 use crate::systemd::{is_unit_name, template_of};
 
@@ -56,14 +55,14 @@ pub fn read_units(
 
 /// The texts of the unit files of a release, by their names, from its record. One that was kept before
 /// records had them ships none.
-pub(super) fn kept_units(launch: &Launch) -> Result<BTreeMap<String, String>, RecordError> {
-    Ok(read_record(&launch.release_path)?.units)
+pub(super) fn kept_units(release: &Path) -> Result<BTreeMap<String, String>, RecordError> {
+    Ok(read_record(release)?.units)
 }
 
 /// Whether the file of a unit, or of the template that it is made from, is among these.
-pub(super) fn is_among(files: &BTreeMap<String, String>, unit: &str) -> bool {
-    let names = [Some(unit.to_owned()), template_of(unit)];
-    names.into_iter().flatten().any(|name| files.contains_key(&name))
+pub(super) fn is_among<'a>(files: impl Iterator<Item = &'a String>, unit: &str) -> bool {
+    let template = template_of(unit);
+    files.into_iter().any(|name| name == unit || Some(name) == template.as_ref())
 }
 
 #[cfg(test)]

@@ -198,7 +198,7 @@ impl Engine {
             entries,
             build: plan.kind.clone(),
             built_with: plan.with.clone(),
-            ignored_lock: plan.ignored_lock.map(str::to_owned),
+            ignored_lock: plan.ignored_lock.clone(),
             commit,
             describe,
             files_alone: self.files_alone,

@@ -90,6 +90,20 @@ impl Engine {
         Ended { outcome, is_written_down }
     }
 
+    /// Keeps what an agent printed that did not come to be, where that is what the transaction fails of.
+    pub(super) fn keep_output_of_failed_start(&mut self) {
+        if self.journal.direction == Direction::Back || !self.evidence.agent_output.is_empty() {
+            return;
+        }
+        let app = Arc::clone(&self.app);
+        let directory = app.settings.files.evidence();
+        let print = |on_line: &mut dyn FnMut(&str)| app.agent.runner().read_failed_start(on_line);
+        if let Err(error) = self.evidence.take_agent_output(&directory, print) {
+            let (name, why) = (&app.settings.name, failed_to(&error));
+            tracing::warn!("{name}: what the agent printed is not kept: {why}");
+        }
+    }
+
     /// Keeps what is known of the failure, before anything is cleaned up.
     pub(super) fn keep_evidence(&mut self) {
         let settings = &self.app.settings;

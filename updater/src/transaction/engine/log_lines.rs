@@ -59,8 +59,12 @@ impl Engine {
         let (kind, phase) = (self.journal.kind, self.journal.phase);
         let to = self.to();
         tracing::info!(
-            "{}: finishing the {kind} to {to}, found in {phase}",
-            self.app.settings.name
+            "{}: finishing the {kind} to {to}, found in {phase}{}",
+            self.app.settings.name,
+            match self.journal.deaths {
+                0 => String::new(),
+                deaths => format!("; deaths of the host or the updater meanwhile: {deaths}"),
+            }
         );
     }
 

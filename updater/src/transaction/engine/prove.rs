@@ -12,7 +12,8 @@ use crate::sys::{BootTime, checkpoint};
 use crate::transaction::machine::Direction;
 use crate::transaction::{Evidence, Failure, FailureOrigin, StatusBoard};
 
-/// How long the program that runs is asked whether the probe is wrong in itself.
+/// How long the program that runs is asked whether the probe is wrong in itself; by TLS, so long after the time
+/// that an answer may take.
 const MISTAKE_LOOK: Duration = Duration::from_secs(3);
 
 impl Engine {
@@ -108,7 +109,9 @@ impl Engine {
             let mistake = probe.mistake(&answer, expected).await;
             mistake.map(|mistake| (mistake, answer))
         };
-        let looked = async { tokio::time::timeout(MISTAKE_LOOK, looking).await };
+        let by_tls = probe.kind() == ProbeKind::Https;
+        let patience = MISTAKE_LOOK + if by_tls { probe.plan().timeout } else { Duration::ZERO };
+        let looked = async { tokio::time::timeout(patience, looking).await };
         self.app.handle.block_on(looked).ok().flatten()
     }
 

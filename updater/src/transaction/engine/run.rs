@@ -11,7 +11,6 @@ use super::Engine;
 use super::finish::Ended;
 use super::state::RETRY_PAUSES;
 use crate::build::BuildPlan;
-use crate::config::RunnerKind;
 use crate::release::Slot;
 use crate::runner::{Launch, RunnerError};
 use crate::sys::executable::Fault;
@@ -164,12 +163,8 @@ impl Engine {
         };
         let launch = self.app.agent.launch(&self.destination()?).map_err(refused)?;
         let Some(launch) = launch else { return self.refuse_handover_to_nothing() };
-        let run = &self.app.settings.config.run;
-        if run.kind == RunnerKind::Process {
-            let runner = self.app.agent.runner();
-            runner.check(&launch).map_err(|error| unstartable(&error, &launch))?;
-        }
-        Ok(())
+        let checked = self.app.agent.runner().check(&launch);
+        checked.map_err(|error| unstartable(&error, &launch))
     }
 
     /// Without a process there is nothing to hand over to.
@@ -217,6 +212,8 @@ fn unstartable(error: &RunnerError, launch: &Launch) -> Failure {
             Fault::Machine => Code::PlatformMismatch,
             Fault::Host => Code::Internal,
         },
+        // The host's own: nothing that a release ships could mend it.
+        RunnerError::UnusableUnit { .. } => Code::NotSupported,
         _ => return Failure::host(error),
     };
     let problem = Problem::new(code, detail);

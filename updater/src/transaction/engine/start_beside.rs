@@ -51,7 +51,10 @@ impl Engine {
                     // What was active before this app was handed over: all there is to do is to end the new one.
                     return self.stop_agent();
                 };
-                handover.start_beside(&launch).map_err(|error| start_failure(&error))?
+                handover.start_beside(&launch).map_err(|error| {
+                    self.keep_output_of_failed_start();
+                    start_failure(&error)
+                })?
             }
         };
         self.started = Some(started.clone());

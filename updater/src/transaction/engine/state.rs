@@ -121,6 +121,7 @@ impl Engine {
             confirm: order.options.confirm && order.kind != Kind::Stage,
             handover: app.agent.hands_over(order.kind),
             old_agent: None,
+            deaths: 0,
             migration: None,
             failure: None,
             outcome: None,

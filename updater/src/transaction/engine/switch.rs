@@ -76,8 +76,10 @@ impl Engine {
         if let Some(launch) = app.agent.launch(&release)? {
             self.await_port()?;
             let started = runner.start(&launch);
-            let failed = |error| self.or_of_who_has_the_port(start_failure(&error), None);
-            let started = started.map_err(failed)?;
+            let started = started.map_err(|error| {
+                self.keep_output_of_failed_start();
+                self.or_of_who_has_the_port(start_failure(&error), None)
+            })?;
             self.started = Some(started);
             checkpoint("agent_started");
         }

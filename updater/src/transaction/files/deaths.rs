@@ -17,6 +17,9 @@ pub struct Deaths {
     digest: Digest,
     #[serde(flatten)]
     pub last: AgentDeath,
+    /// Which start the last one ended; absent if the agent could not be started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mark: Option<String>,
     /// How many of them in a row came soon after a start.
     #[serde(default)]
     in_a_row: u32,
@@ -29,6 +32,8 @@ pub struct Death {
     pub how: String,
     pub at: OffsetDateTime,
     pub output: Vec<String>,
+    /// Which start it ended.
+    pub mark: Option<String>,
     /// When the agent was started; absent if it could not be.
     pub started_at: Option<OffsetDateTime>,
 }
@@ -36,7 +41,7 @@ pub struct Death {
 impl Deaths {
     /// These deaths, and one more. What lived for `settled` has begun a new row.
     pub fn and(before: Option<Self>, death: Death, settled: Duration) -> Self {
-        let Death { digest, how, at, output, started_at } = death;
+        let Death { digest, how, at, output, mark, started_at } = death;
         let before = before.filter(|before| before.digest == digest);
         let lived = started_at.is_some_and(|started| at - started >= settled);
         let in_a_row = before.as_ref().map_or(0, |before| before.in_a_row);
@@ -46,8 +51,14 @@ impl Deaths {
             format: FORMAT,
             digest,
             last: AgentDeath { how, at, times: times.saturating_add(1), since, output },
+            mark,
             in_a_row: if lived { 1 } else { in_a_row.saturating_add(1) },
         }
+    }
+
+    /// Whether the last of them was the end of this start.
+    pub fn ended_with(&self, mark: &str) -> bool {
+        self.mark.as_deref() == Some(mark)
     }
 
     /// Whether they are of this release, and none of them was before it was last proven.
@@ -80,7 +91,8 @@ mod tests {
         let at = started_at + Duration::from_secs(seconds);
         let digest = Digest::from_bytes([of; 32]);
         let how = "exited with status 7".to_owned();
-        Death { digest, how, at, output: Vec::new(), started_at: Some(started_at) }
+        let mark = Some("a start".to_owned());
+        Death { digest, how, at, output: Vec::new(), mark, started_at: Some(started_at) }
     }
 
     #[test]
@@ -113,6 +125,6 @@ mod tests {
             Digest::from_bytes([1; 32])
         );
         let deaths: Deaths = serde_json::from_str(&text).unwrap();
-        assert_eq!(deaths.last.times, 2);
+        assert_eq!((deaths.last.times, deaths.mark), (2, None));
     }
 }

@@ -52,6 +52,9 @@ pub struct Journal {
     /// In a handover: the mark of the agent that served when it began, until it is drained.
     #[serde(default)]
     pub old_agent: Option<String>,
+    /// How often the host or the updater has died since it began.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub deaths: u32,
     /// What it does to stored data, if anything.
     #[serde(default, rename = "course", skip_serializing_if = "Option::is_none")]
     pub migration: Option<MigrationPlan>,
@@ -120,6 +123,11 @@ impl Journal {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_none(deaths: &u32) -> bool {
+    *deaths == 0
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -154,7 +162,7 @@ mod tests {
         let path = directory.path().join("journal.json");
         fs::write(&path, VERSION_1).unwrap();
         let journal = Journal::read(&path).unwrap().unwrap();
-        assert_eq!(journal.phase, Phase::Watching);
+        assert_eq!((journal.phase, journal.deaths), (Phase::Watching, 0));
         journal.write(&path).unwrap();
         assert_eq!(Journal::read(&path).unwrap().unwrap(), journal);
         Journal::remove(&path).unwrap();

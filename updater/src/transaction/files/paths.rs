@@ -26,6 +26,11 @@ impl AppFiles {
         self.directory.join("journal.json")
     }
 
+    /// Present where the updater was told to end while a transaction was under way.
+    pub fn orderly_end(&self) -> PathBuf {
+        self.directory.join("orderly_end.json")
+    }
+
     /// Every transaction that ended.
     pub fn history(&self) -> PathBuf {
         self.directory.join("history.jsonl")

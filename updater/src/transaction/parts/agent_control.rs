@@ -142,8 +142,17 @@ impl AgentControl {
                 AgentProcess::Crashing(instance.process().pid)
             }
             Some(instance) => AgentProcess::Running(instance.process().pid),
-            None => self.state_on_disk(active),
+            None => match self.started_by_others() {
+                Some(pid) => AgentProcess::Running(pid),
+                None => self.state_on_disk(active),
+            },
         }
+    }
+
+    /// The process of an agent that an operator stopped, and that something else has started since.
+    pub(in crate::transaction) fn started_by_others(&self) -> Option<u32> {
+        let rests = self.is_kept_stopped() && !self.may_be_in_a_transactions_hands();
+        rests.then(|| self.runner().started_by_others())?
     }
 
     /// What can be said of the agent before systemd has been asked: one that was not seen to be healthy is

@@ -38,6 +38,9 @@ pub(super) fn reason(status: &Status) -> Option<String> {
 }
 
 fn what_is_amiss(status: &Status) -> Option<String> {
+    if let Some(lost) = status.lost.as_ref().filter(|_| status.running.is_none()) {
+        return Some(lost.clone());
+    }
     match status.unproven {
         Some(UnprovenKind::Stranded) => return Some(STRANDED.to_owned()),
         Some(UnprovenKind::Nothing) if status.active.is_none() => {

@@ -4,6 +4,7 @@
 mod agent_control;
 mod cleanup;
 mod condition;
+mod lost_release;
 mod releases;
 mod self_update;
 mod settings;
@@ -13,6 +14,7 @@ mod stored_data;
 
 pub use agent_control::AgentControl;
 pub use condition::ProbeState;
+pub use lost_release::lost_release;
 pub use releases::KeptError;
 pub(super) use self_update::SelfUpdate;
 pub use settings::{AppError, AppSettings};

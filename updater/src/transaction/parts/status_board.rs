@@ -54,6 +54,8 @@ pub struct Status {
     pub warnings: Vec<String>,
     /// Why a start of its stopped agent would be refused.
     pub start_refused: Option<String>,
+    /// What its history knows and its directory does not have.
+    pub lost: Option<String>,
     /// Why nothing can be done with the app, until an operator looks at it.
     pub blocked: Option<String>,
 }
@@ -161,6 +163,7 @@ impl Status {
             room: None,
             warnings: Vec::new(),
             start_refused: None,
+            lost: None,
             blocked: None,
         }
     }

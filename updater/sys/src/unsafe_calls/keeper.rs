@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 
 use nix::libc;
 
+use super::super::exits::{ENTRIES, ENTRY_BYTES};
 use super::calls::{checked, close_range, die_with_parent, open_limit, reset_signals};
 
 /// What a keeper keeps, and so when it ends.
@@ -18,6 +19,8 @@ pub(crate) enum KeeperOf {
         /// A socket. To it the keeper writes the number of its child, and later how that ended; before it
         /// reaps anything it reads a byte from it, or its end.
         report: RawFd,
+        /// The file to which it writes how each process ended that fell to it.
+        exits: Option<RawFd>,
         /// From where to where the words lie that the updater was started with. They are not the keeper's.
         words: (usize, usize),
     },
@@ -79,9 +82,12 @@ unsafe fn keep(child: libc::pid_t, of: KeeperOf, watched: &libc::sigset_t) -> ! 
                 close_from(0);
                 c"build-keeper"
             }
-            KeeperOf::Agent { report, words: (first, end) } => {
+            KeeperOf::Agent { report, exits, words: (first, end) } => {
                 libc::dup2(report, 0);
-                close_from(1);
+                if let Some(exits) = exits {
+                    libc::dup2(exits, EXITS);
+                }
+                close_from(if exits.is_some() { EXITS + 1 } else { EXITS });
                 // The updater may have ended meanwhile.
                 libc::signal(libc::SIGPIPE, libc::SIG_IGN);
                 libc::chdir(c"/".as_ptr());
@@ -96,22 +102,10 @@ unsafe fn keep(child: libc::pid_t, of: KeeperOf, watched: &libc::sigset_t) -> ! 
         };
         libc::setsid();
         libc::prctl(libc::PR_SET_NAME, name.as_ptr());
-        let mut ended = None;
+        let (mut ended, mut seen) = (None, 0_usize);
         loop {
             let signal = libc::sigwaitinfo(watched, std::ptr::null_mut());
-            let mut status = 0;
-            let left = loop {
-                let reaped = libc::waitpid(-1, &raw mut status, libc::WNOHANG);
-                if reaped == child {
-                    ended = Some(status);
-                    if matches!(of, KeeperOf::Agent { .. }) {
-                        tell(status);
-                    }
-                }
-                if reaped <= 0 {
-                    break reaped == 0;
-                }
-            };
+            let left = reap_ended(child, of, &mut seen, &mut ended);
             let is_over = match of {
                 KeeperOf::Command { .. } => ended.is_some(),
                 KeeperOf::Agent { .. } => !left,
@@ -122,7 +116,7 @@ unsafe fn keep(child: libc::pid_t, of: KeeperOf, watched: &libc::sigset_t) -> ! 
         }
         match of {
             KeeperOf::Command { .. } => end_all_children(child),
-            KeeperOf::Agent { .. } => end_all_in_rounds(child),
+            KeeperOf::Agent { .. } => end_all_in_rounds(child, of, &mut seen, &mut ended),
         }
         match ended {
             Some(status) if libc::WIFEXITED(status) => libc::_exit(libc::WEXITSTATUS(status)),
@@ -138,6 +132,74 @@ unsafe fn tell(number: libc::c_int) {
     // SAFETY: as in `fork_under_keeper`; the buffer is as long as it says.
     unsafe {
         libc::write(0, bytes.as_ptr().cast(), bytes.len());
+    }
+}
+
+/// Reaps all that have ended, and tells of each. Whether there are children left. `seen` counts them, and `ended`
+/// is how the first process did.
+unsafe fn reap_ended(
+    child: libc::pid_t,
+    of: KeeperOf,
+    seen: &mut usize,
+    ended: &mut Option<libc::c_int>,
+) -> bool {
+    // SAFETY: as in `fork_under_keeper`.
+    unsafe {
+        loop {
+            let (pid, status) = next_ended();
+            if pid <= 0 {
+                return pid == 0;
+            }
+            // Before it is reaped: an updater looks when it is gone.
+            if matches!(of, KeeperOf::Agent { exits: Some(_), .. }) {
+                write_down(*seen, pid, status);
+                *seen = seen.wrapping_add(1);
+            }
+            libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG);
+            if pid == child {
+                *ended = Some(status);
+                if matches!(of, KeeperOf::Agent { .. }) {
+                    tell(status);
+                }
+            }
+        }
+    }
+}
+
+/// The number that the file of the ends has in a keeper.
+const EXITS: RawFd = 1;
+
+/// A child that has ended and is not reaped, and how (wait(2)); 0 if there is none, -1 if there is no child.
+unsafe fn next_ended() -> (libc::pid_t, libc::c_int) {
+    // SAFETY: as in `fork_under_keeper`; the kernel fills `info`, or leaves its zeros.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        if libc::waitid(libc::P_ALL, 0, &raw mut info, options) != 0 {
+            return (-1, 0);
+        }
+        let status = match info.si_code {
+            libc::CLD_EXITED => (info.si_status() & 0xff) << 8,
+            libc::CLD_DUMPED => info.si_status() | 0x80,
+            _ => info.si_status(),
+        };
+        (info.si_pid(), status)
+    }
+}
+
+/// Writes down how a process has ended, in place of the oldest end: see [`Exits`](crate::exits::Exits).
+unsafe fn write_down(seen: usize, pid: libc::pid_t, status: libc::c_int) {
+    // SAFETY: as in `fork_under_keeper`; the kernel fills `now`, and the buffer is as long as it says.
+    unsafe {
+        let mut now: libc::timespec = std::mem::zeroed();
+        libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut now);
+        let at = now.tv_sec.wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec);
+        let mut entry = [0_u8; ENTRY_BYTES];
+        let fields =
+            pid.to_ne_bytes().into_iter().chain(status.to_ne_bytes()).chain(at.to_ne_bytes());
+        entry.iter_mut().zip(fields).for_each(|(place, byte)| *place = byte);
+        let offset = libc::off_t::try_from(seen % ENTRIES * ENTRY_BYTES).unwrap_or_default();
+        libc::pwrite(EXITS, entry.as_ptr().cast(), entry.len(), offset);
     }
 }
 
@@ -185,21 +247,20 @@ unsafe fn end_all_children(group: libc::pid_t) {
 /// The same for what has no bound on its processes: the dead would fill the machine's numbers, and what forks
 /// on and on would be ahead of a look at all of them. So they are reaped in each round: no other process can
 /// have the number of a child before that, and when there is no child, there is nothing that descends from one.
-unsafe fn end_all_in_rounds(group: libc::pid_t) {
+unsafe fn end_all_in_rounds(
+    child: libc::pid_t,
+    of: KeeperOf,
+    seen: &mut usize,
+    ended: &mut Option<libc::c_int>,
+) {
     // SAFETY: as in `fork_under_keeper`.
     unsafe {
         loop {
             let Some((_, alive)) = kill_children() else {
-                libc::kill(-group, libc::SIGKILL);
+                libc::kill(-child, libc::SIGKILL);
                 return;
             };
-            let reaped = loop {
-                let reaped = libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG);
-                if reaped <= 0 && !(reaped == -1 && was_interrupted()) {
-                    break reaped;
-                }
-            };
-            if reaped == -1 {
+            if !reap_ended(child, of, seen, ended) {
                 return;
             }
             if alive > 0 {

@@ -1,0 +1,83 @@
+//! Ports that not every process may listen at: whether the updater may open them for its apps.
+
+use std::fs;
+
+use protocol::AppName;
+
+use super::units::OWN_SERVICE;
+use crate::config::{AppConfig, Finding, ListenSocket};
+use crate::sys::proc::own_capabilities;
+use crate::systemd::Bus;
+
+/// `CAP_NET_BIND_SERVICE` among the bits of capabilities (capabilities(7)).
+const NET_BIND_SERVICE: u64 = 1 << 10;
+/// The first port that takes no capability, where the kernel does not say otherwise.
+const FIRST_FREE: u16 = 1024;
+
+/// That the updater may listen on the sockets of an app. `bus` is there where systemd can be asked.
+pub(super) fn check(
+    name: &AppName,
+    app: &AppConfig,
+    bus: Option<&Bus>,
+    findings: &mut Vec<Finding>,
+) {
+    let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    let first = first.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(FIRST_FREE);
+    if !app.run.sockets.iter().any(|socket| socket.address.port() < first) {
+        return;
+    }
+    // The process that checks may have more than the service has.
+    let service = bus.and_then(|bus| {
+        bus.ask(|systemd| async move { systemd.capabilities(OWN_SERVICE).await }).ok()
+    });
+    let may = Capabilities { own: own_capabilities().unwrap_or(u64::MAX), service };
+    findings.extend(judge(&format!("app.{name}.run.sockets"), &app.run.sockets, first, &may));
+}
+
+/// Capabilities as bits: of this process, and those that the updater's service may have.
+struct Capabilities {
+    own: u64,
+    service: Option<u64>,
+}
+
+fn judge(key: &str, sockets: &[ListenSocket], first: u16, may: &Capabilities) -> Option<Finding> {
+    let low = sockets.iter().find(|socket| socket.address.port() < first)?;
+    let of_service = may.service.is_some_and(|service| service & NET_BIND_SERVICE == 0);
+    if !of_service && may.own & NET_BIND_SERVICE != 0 {
+        return None;
+    }
+    let address = low.address;
+    let text = format!(
+        "listen on {address}: a port below {first} takes the capability NET_BIND_SERVICE, which the updater \
+         does not have"
+    );
+    let hint = if of_service {
+        "write CapabilityBoundingSet=CAP_NET_BIND_SERVICE below [Service] in \
+         /etc/systemd/system/updater.service.d/sockets.conf, and run: systemctl daemon-reload && \
+         systemctl restart updater"
+    } else {
+        "run the updater as root, or use another port"
+    };
+    Some(Finding::error(key, text).hint(hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_low_port_without_the_capability_is_an_error_with_the_line_that_helps() {
+        let sockets = |address: &str| [ListenSocket::try_from(address.to_owned()).unwrap()];
+        let judged = |address, own, service| {
+            judge("k", &sockets(address), FIRST_FREE, &Capabilities { own, service })
+        };
+        let (all, without) = (u64::MAX, !NET_BIND_SERVICE);
+        assert_eq!(judged("0.0.0.0:1024", 0, Some(0)), None);
+        assert_eq!(judged("0.0.0.0:80", all, None), None);
+        assert_eq!(judged("0.0.0.0:80", all, Some(all)), None);
+        let shipped = judged("0.0.0.0:80", all, Some(without)).unwrap();
+        assert!(shipped.to_string().contains("0.0.0.0:80"), "{shipped}");
+        assert!(shipped.hint.unwrap().contains("CapabilityBoundingSet=CAP_NET_BIND_SERVICE"));
+        assert!(judged("[::]:1", without, None).unwrap().hint.unwrap().contains("as root"));
+    }
+}
