@@ -20,6 +20,8 @@ pub fn terminal_environment() -> TerminalEnvironment {
 /// All that `swarm` takes from it.
 #[derive(Debug, Clone)]
 pub struct Environment {
+    /// The home that `SWARM_HOME` names, for what runs before the command line is read.
+    pub named_home: Option<PathBuf>,
     /// What decides where the master's home is.
     pub home: HomeEnvironment,
     /// What hooks are given, and where a test has the process die.
@@ -38,6 +40,7 @@ impl Environment {
         let names = std::env::vars_os().map(|(name, _)| name);
         let user_home = path("HOME");
         Self {
+            named_home: path("SWARM_HOME"),
             home: HomeEnvironment {
                 root: nix::unistd::geteuid().is_root(),
                 data_home: path("XDG_DATA_HOME").filter(|path| path.is_absolute()),

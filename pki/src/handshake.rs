@@ -45,7 +45,7 @@ pub enum HandshakeError {
     #[error("trust the other side's certificate")]
     NoRole(#[from] PeerError),
     /// The certificate is good, and of another role or host.
-    #[error("trust the other side: it is {found}, not {expected}")]
+    #[error("trust the other side: it is {found}, not {expected}; is the address right?")]
     WrongRole {
         /// Who should have answered.
         expected: RoleUri,
@@ -72,7 +72,9 @@ pub enum HandshakeError {
     #[error("agree on TLS 1.3: the other side offers only older versions")]
     OldVersion,
     /// What answered does not speak TLS.
-    #[error("speak TLS: the other side answers with something else")]
+    #[error(
+        "speak TLS: the other side answers with something else; is this the updater's port (8766 by default), not the agent's?"
+    )]
     NotTls,
     /// The other side ended the handshake.
     #[error("be let in: the other side {0}")]

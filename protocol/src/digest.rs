@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Digest([u8; 32]);
 
+/// So many characters of an id are enough to name a thing by: with fewer, the same words soon mean
+/// another one.
+pub const SHORTEST_ID: usize = 4;
+
 /// Why a text is not a digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
@@ -42,6 +46,13 @@ impl Digest {
     /// The first eight hex digits, for tables.
     pub fn short(&self) -> String {
         hex::encode(&self.0[..4])
+    }
+
+    /// Whether an operator means this digest by `name`: the digest itself, or at least the first
+    /// [`SHORTEST_ID`] of its hex digits, in either case, with or without `sha256:`.
+    pub fn begins_with(&self, name: &str) -> bool {
+        let digits = name.strip_prefix("sha256:").unwrap_or(name).to_ascii_lowercase();
+        digits.len() >= SHORTEST_ID && self.hex().starts_with(&digits)
     }
 }
 

@@ -43,7 +43,7 @@ pub use build_files::{
 };
 pub use build_section::{BuildSection, LockUse, PythonSection, Requirements};
 pub use command::{Command, program_command, run_or_command};
-pub use digest::{Digest, DigestError, content_digest, parse_content_digest};
+pub use digest::{Digest, DigestError, SHORTEST_ID, content_digest, parse_content_digest};
 pub use drill::{DrillLine, DrillReport, DrillStatus, DrillStep};
 pub use error_code::{Code, CodeError, UnknownCode};
 pub use event::{Event, EventKind};

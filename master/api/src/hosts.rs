@@ -45,7 +45,7 @@ pub struct HeldDocument<'a> {
 
 /// The labels that a host has now.
 #[derive(Debug, Serialize)]
-pub struct LabelsDocument<'a> {
-    pub host: &'a HostName,
-    pub labels: &'a BTreeMap<String, String>,
+pub struct LabelsDocument {
+    pub host: HostName,
+    pub labels: BTreeMap<String, String>,
 }

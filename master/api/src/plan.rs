@@ -15,6 +15,9 @@ pub struct PlanDocument<'a> {
     /// Whether it was kept, so that it can be carried out by its digest.
     kept: bool,
     release: Option<Digest>,
+    /// Why it is done, in the operator's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
     migration: Option<Migrates>,
     /// How many bytes would be sent.
     bytes: u64,
@@ -42,6 +45,7 @@ impl<'a> PlanDocument<'a> {
             plan: plan.digest(),
             kept,
             release: plan.target,
+            message: plan.message.as_deref(),
             migration: plan.migration,
             bytes: plan.bytes(),
             batches: &plan.batches,

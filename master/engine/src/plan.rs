@@ -32,6 +32,9 @@ pub struct Plan {
     pub migration: Option<Migrates>,
     /// The selection of hosts, as the operator wrote it.
     pub selection: String,
+    /// Why it is done, in the operator's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// Whether the operator named each host: then one that is left out is a failure.
     #[serde(rename = "named")]
     pub by_name: bool,

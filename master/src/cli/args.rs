@@ -181,9 +181,17 @@ pub enum FleetCommand {
     ///
     /// Asks the hosts, and changes nothing on them. `swarm update --plan DIGEST` then does exactly
     /// what is shown; a host that has changed meanwhile is refused.
-    #[command(mut_arg("plan", |plan| plan.help("Show this plan again, as it was made")))]
+    #[command(mut_arg("plan", |plan| plan
+        .long("show")
+        .alias("plan")
+        .help("Show this plan again, as it was made: its digest, or the beginning of it")))]
+    #[command(mut_arg("dry_run", |dry_run| dry_run.help("Do not keep the plan")))]
     Plan(Box<UpdateArgs>),
     /// Return hosts to the release that they ran before
+    #[command(mut_arg("retry_quarantined", |retry| retry
+        .help("Go back even to a release that failed on the host before")))]
+    #[command(mut_arg("force", |force| force.help("Go there again on hosts that run it already")))]
+    #[command(mut_arg("allow_unhealthy", |allow| allow.hide(true)))]
     Rollback(Box<RollbackArgs>),
     /// Show rollouts, and answer them
     #[command(subcommand)]
@@ -241,10 +249,7 @@ impl Command {
             Self::Release(ReleaseCommand::Manifest(args)) => {
                 release::manifest(args, &output, now())
             }
-            Self::Completions(args) => {
-                args.run(&output);
-                Ok(Exit::Success)
-            }
+            Self::Completions(args) => args.run(&output),
             Self::Man(args) => args.run(&output),
             Self::Demo(arguments) => Ok(tell(arguments.keep).map(|()| Exit::Success)?),
             Self::DemoAgent(arguments) => Ok(run_agent(arguments).map(|()| Exit::Success)?),

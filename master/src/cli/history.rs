@@ -8,6 +8,7 @@ use explain::{Exit, Failure, span, when};
 use store::{Event, EventType, HostResultRecord};
 
 use crate::cli::Context;
+use crate::cli::count::at_least_one;
 use crate::cli::event_line::short_line;
 use crate::cli::table_args::TableArgs;
 use crate::output::{Table, Tone};
@@ -16,7 +17,8 @@ use crate::output::{Table, Tone};
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
     /// Number of rollouts, the latest ones
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, allow_negative_numbers = true,
+        value_parser = at_least_one)]
     limit: u32,
     /// Which columns.
     #[command(flatten)]
@@ -115,7 +117,7 @@ fn counts(hosts: &[HostResultRecord]) -> String {
 #[cfg(test)]
 mod tests {
     use engine::RolloutResult;
-    use protocol::HostOutcome;
+    use protocol::{HostOutcome, Kind};
     use store::Rollout;
     use testing::{at, rollout};
 
@@ -145,6 +147,7 @@ mod tests {
             host("web-3", HostOutcome::Updated),
         ];
         let killed = Rollout {
+            kind: Kind::Rollback,
             result: None,
             finished_at: None,
             release: None,

@@ -12,6 +12,7 @@ use protocol::{AppName, HostHistoryEntry, HostName};
 use store::{Event, EventType, Events, Host, SkipReason};
 
 use crate::cli::Context;
+use crate::cli::count::at_least_one;
 use crate::cli::event_line::{full_line, short_line};
 use crate::cli::on_host_line::on_host_line;
 use crate::cli::runtime::block_on;
@@ -28,7 +29,8 @@ pub struct LogArgs {
     host: HostName,
 
     /// Number of events, the latest ones
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true,
+        value_parser = at_least_one)]
     limit: u32,
 
     /// Show every phase of each update, as --verbose does

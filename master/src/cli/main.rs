@@ -3,18 +3,24 @@
 use std::ffi::OsStr;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 use control::updater_client::Timeouts;
 use explain::{Exit, Explain, Failure};
 use time::OffsetDateTime;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, completions, help};
 use crate::environment::{Environment, terminal_environment};
 use crate::output::{Output, OutputSettings};
 
 /// Runs the program. `now` is the one clock that there is.
 pub fn main(now: fn() -> OffsetDateTime) -> ExitCode {
-    let cli = match Cli::try_parse() {
+    match completions::answer() {
+        Ok(false) => {}
+        Ok(true) => return Exit::Success.into(),
+        Err(error) => return misread(&error),
+    }
+    let matches = help::command().try_get_matches();
+    let cli = match matches.and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches)) {
         Ok(cli) => cli,
         Err(error) => return misread(&error),
     };
@@ -78,6 +84,8 @@ mod tests {
 
     #[test]
     fn a_mistake_is_told_on_one_line() {
+        use clap::Parser as _;
+
         let error = Cli::try_parse_from(["swarm", "enroll", "--name", "web-1"]).unwrap_err();
         assert_eq!(
             summary(&error),
@@ -88,7 +96,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        use clap::CommandFactory as _;
-        Cli::command().debug_assert();
+        help::command().debug_assert();
     }
 }

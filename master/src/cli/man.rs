@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use clap::{Args, Command, CommandFactory as _};
+use clap::{Args, Command};
 use clap_mangen::Man;
 use explain::{Exit, Explain, Failure};
 
-use crate::cli::Cli;
+use crate::cli::help;
 use crate::output::Output;
 
 /// The words of `swarm man`.
@@ -30,7 +30,7 @@ impl ManArgs {
     pub(super) fn run(&self, output: &Output) -> Result<Exit, Failure> {
         if let Some(directory) = &self.out_dir {
             std::fs::create_dir_all(directory).map_err(ManError)?;
-            clap_mangen::generate_to(Cli::command(), directory).map_err(ManError)?;
+            clap_mangen::generate_to(help::command(), directory).map_err(ManError)?;
         } else {
             output.data(&pages().map_err(ManError)?);
         }
@@ -40,7 +40,7 @@ impl ManArgs {
 
 /// The page of `swarm`, and then those of its commands and of theirs.
 fn pages() -> io::Result<String> {
-    let mut command = Cli::command();
+    let mut command = help::command();
     command.build();
     let mut pages = Vec::new();
     render(&command, "swarm", &mut pages)?;
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn every_command_has_a_page() {
         let pages = pages().unwrap();
-        for command in Cli::command().get_subcommands() {
+        for command in help::command().get_subcommands() {
             let page = format!("swarm\\-{}", command.get_name());
             assert_eq!(pages.contains(&page), !command.is_hide_set(), "{command}");
         }

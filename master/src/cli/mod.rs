@@ -4,16 +4,19 @@
 
 mod args;
 mod begin;
+mod candidates;
 mod check;
 mod choice;
 mod completions;
 mod context;
+mod count;
 mod decommission;
 mod drill;
 mod enroll;
 mod event_line;
 mod faults;
 mod forgive;
+mod help;
 mod history;
 mod hold;
 mod init;

@@ -53,14 +53,15 @@ fn text(
     }
     let digest = plan.digest();
     let next = if kept {
-        format!("to do just this: swarm update --plan {digest}")
+        format!("to do just this: swarm update --plan {}", digest.short())
     } else {
         "this is a plan: nothing was changed".to_owned()
     };
+    let message = plan.message.as_ref().map(|why| format!("why: {why}\n")).unwrap_or_default();
     let migration =
         plan.migration.map(|found| format!("{}\n", migration(found))).unwrap_or_default();
     format!(
-        "{}\n{}\n{migration}{}\n{}\nplan {digest}\n{next}\n",
+        "{}\n{}\n{message}{migration}{}\n{}\nplan {digest}\n{next}\n",
         table.render(),
         batches(plan),
         breaker(plan),

@@ -11,7 +11,9 @@ use engine::{Amount, Approve, Deadlines, OnTrip, Policy};
 use protocol::{AppName, OrderOptions, Period};
 
 use crate::cli::choice::Choice;
+use crate::cli::count::whole;
 use crate::cli::period::more_than_nothing;
+use crate::cli::reason::reason;
 
 /// The policy of a rollout.
 #[derive(Debug, Args)]
@@ -51,13 +53,16 @@ pub struct PolicyArgs {
     /// Show what would happen, and change nothing
     #[arg(long, help_heading = "Policy")]
     pub dry_run: bool,
+    /// Why it is done: kept with the rollout, and shown in the history
+    #[arg(long, short, value_name = "TEXT", value_parser = reason, help_heading = "Policy")]
+    pub message: Option<String>,
 }
 
 /// How the hosts of a rollout are gone through, real ones or made up.
 #[derive(Debug, Args)]
 pub struct CourseArgs {
     /// Number of hosts to update first; the rollout stops if the release fails on one
-    #[arg(long, value_name = "N", default_value = "0", help_heading = "Policy")]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = whole, help_heading = "Policy")]
     canary: u32,
     /// Size of the batches after that: 5 or 10% [default: all at once]
     #[arg(long, value_name = "N|N%", help_heading = "Policy")]
@@ -101,6 +106,7 @@ impl PolicyArgs {
             migration: None,
             policy: self.policy(),
             selection: selection.describe(),
+            message: self.message.clone(),
             by_name: selection.is_by_name(),
             each: false,
             quarantined: BTreeSet::new(),

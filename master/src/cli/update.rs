@@ -7,9 +7,11 @@ use control::fleet::Fleet;
 use control::interrupt::Interrupt;
 use control::pack::says_it_is_a_release;
 use control::rollout;
-use control::rollout::{Archives, RolloutRequest, Source, Sources};
+use control::rollout::{Archives, Goal, RolloutRequest, Source, Sources, failed_hosts};
+use control::select::{Chosen, HostOrder, Selection};
 use explain::{Exit, Explain, Failure};
 use protocol::Digest;
+use store::Store;
 
 use crate::cli::Context;
 use crate::cli::begin::{Begin, How};
@@ -20,7 +22,7 @@ use crate::cli::runtime::block_on;
 use crate::cli::selection::{SelectionArgs, warn_of_names};
 
 /// What a plan has said already.
-const PLANNED: [&str; 27] = [
+const PLANNED: [&str; 30] = [
     "root",
     "archive",
     "manifest",
@@ -46,20 +48,32 @@ const PLANNED: [&str; 27] = [
     "dry_run",
     "order",
     "include_self",
+    "self_only",
     "updater_archive",
     "select",
+    "failed_in",
+    "message",
 ];
+
+/// What says which release the apps get.
+const OF_A_RELEASE: [&str; 8] =
+    ["root", "archive", "manifest", "release", "exclude", "include", "force", "include_self"];
 
 /// The words of `swarm update`.
 #[derive(Debug, Args)]
+#[group(skip)]
+#[command(group = ArgGroup::new("updaters").args(["include_self", "self_only"]))]
 pub struct UpdateArgs {
     /// Which hosts.
     #[command(flatten)]
     pub selection: SelectionArgs,
-    /// Carry out this plan, exactly as `swarm plan` made it
+    /// The hosts that failed in this rollout, went back by themselves or were not reached
+    #[arg(long, value_name = "ROLLOUT", group = "selection", help_heading = "Selection")]
+    pub failed_in: Option<String>,
+    /// Carry out this plan, exactly as `swarm plan` made it: its digest, or the beginning of it
     #[arg(long, value_name = "DIGEST", group = "selection", help_heading = "Selection",
         conflicts_with_all = PLANNED)]
-    pub plan: Option<Digest>,
+    pub plan: Option<String>,
     /// Which release.
     #[command(flatten)]
     pub source: SourceArgs,
@@ -69,8 +83,11 @@ pub struct UpdateArgs {
     /// Then update the updaters too, with the one beside this program
     #[arg(long, help_heading = "Policy")]
     pub include_self: bool,
+    /// Update the updaters alone; the apps keep the release that they run
+    #[arg(long, conflicts_with_all = OF_A_RELEASE, help_heading = "Policy")]
+    pub self_only: bool,
     /// The updater's own archive, instead of the program beside this one
-    #[arg(long, value_name = "FILE", requires = "include_self", help_heading = "Policy")]
+    #[arg(long, value_name = "FILE", requires = "updaters", help_heading = "Policy")]
     pub updater_archive: Option<PathBuf>,
 }
 
@@ -106,7 +123,7 @@ pub struct SourceArgs {
 
 /// Packs the release once, and sends it to all.
 pub(super) fn run(arguments: &UpdateArgs, context: &Context) -> Result<Exit, Failure> {
-    let how = match (arguments.plan, arguments.policy.dry_run) {
+    let how = match (arguments.kept_plan(context)?, arguments.policy.dry_run) {
         (Some(digest), _) => How::AsPlanned(digest),
         (None, true) => How::Shown,
         (None, false) => How::Done,
@@ -116,7 +133,7 @@ pub(super) fn run(arguments: &UpdateArgs, context: &Context) -> Result<Exit, Fai
 
 /// Says what an update would do, and keeps it, so that just that can be done.
 pub(super) fn plan(arguments: &UpdateArgs, context: &Context) -> Result<Exit, Failure> {
-    let how = match arguments.plan {
+    let how = match arguments.kept_plan(context)? {
         Some(digest) => How::ShownAgain(digest),
         None if arguments.policy.dry_run => How::Shown,
         None => How::Kept,
@@ -134,17 +151,29 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
             return begin.kept(&digest).await;
         }
         announce(context)?;
-        let selection = selection.selection();
+        let selection = match &arguments.failed_in {
+            Some(name) => failed_in(store, name, selection.selection().order)?,
+            None => selection.selection(),
+        };
         let known = store.hosts()?;
         let selected = selection.resolve(&known)?;
         warn_of_names(context, &known);
         let members = Fleet::open(home, store, context.timeouts)?.members(&selected);
         let sources = context.sources(&interrupt);
-        let updater = if arguments.include_self {
+        let updater = if arguments.include_self || arguments.self_only {
             Some(rollout::own_archive(&sources, updater_archive.as_deref()).await?)
         } else {
             None
         };
+        if arguments.self_only {
+            let request = RolloutRequest {
+                updater: updater.as_ref().map(|(archive, _)| archive.digest),
+                ..policy.request(Goal::UpdatersOnly, &selection)
+            };
+            let sources = Sources::of_updaters(updater_archive.as_ref());
+            let archives = Archives::of_updaters(updater);
+            return begin.wished(&request, members, archives, &sources).await;
+        }
         let source = arguments.source.source()?;
         let keep = how != How::Shown;
         let prepared = source.prepare(&sources, keep).await?;
@@ -163,6 +192,21 @@ fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failu
         let archives = Archives::of(prepared, updater, &sources);
         begin.wished(&request, members, archives, &sources).await
     })?
+}
+
+/// The hosts that failed in a rollout, in the order that was asked for.
+fn failed_in(store: &Store, name: &str, order: HostOrder) -> Result<Selection, Failure> {
+    let rollout = store.find_rollout(name)?;
+    let hosts = failed_hosts(store, &rollout)?;
+    let chosen = Chosen::FailedIn { rollout: rollout.id.short(), hosts };
+    Ok(Selection { chosen, order })
+}
+
+impl UpdateArgs {
+    /// The plan that was named, if one was.
+    fn kept_plan(&self, context: &Context) -> Result<Option<Digest>, Failure> {
+        Ok(self.plan.as_deref().map(|name| context.store.find_plan(name)).transpose()?)
+    }
 }
 
 /// The working directory is packed where nothing else is named, and only if it says that it is a release.

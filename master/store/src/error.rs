@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use explain::{Exit, Explain};
-use protocol::{Digest, HostName};
+use protocol::{Digest, HostName, SHORTEST_ID};
 
 use crate::{RolloutId, STORE_FORMAT};
 
@@ -51,9 +51,23 @@ pub enum StoreError {
     NoSuchRollout(String),
     #[error("find the rollout {name}: {count} rollouts are meant by it")]
     ManyRollouts { name: String, count: usize },
+    /// A part of an id that is too short to mean one thing tomorrow as well.
+    #[error(
+        "find the {what} {name:?}: fewer than {SHORTEST_ID} characters of an id are not enough"
+    )]
+    ShortId { what: &'static str, name: String },
     /// No plan has this digest.
     #[error("find the plan {0}")]
     UnknownPlan(Digest),
+    /// No plan's digest begins so.
+    #[error("find the plan {name}: there is no such plan")]
+    NoSuchPlan {
+        name: String,
+        /// The newest of those that there are, by the beginnings of their digests.
+        kept: Vec<String>,
+    },
+    #[error("find the plan {name}: {count} plans begin so")]
+    ManyPlans { name: String, count: usize },
 }
 
 impl From<rusqlite::Error> for StoreError {
@@ -90,7 +104,14 @@ impl Explain for StoreError {
                 Some("run: swarm rollout list".to_owned())
             }
             Self::ManyRollouts { .. } => Some("write more of its end".to_owned()),
-            Self::UnknownPlan(_) => Some("make one with: swarm plan".to_owned()),
+            Self::ManyPlans { .. } => Some("write more of its beginning".to_owned()),
+            Self::ShortId { .. } => Some("write more of it".to_owned()),
+            Self::NoSuchPlan { kept, .. } if !kept.is_empty() => {
+                Some(format!("plans kept here: {}", kept.join(", ")))
+            }
+            Self::UnknownPlan(_) | Self::NoSuchPlan { .. } => {
+                Some("make one with: swarm plan".to_owned())
+            }
             Self::Decommissioned(_) => Some("enroll it again under its name".to_owned()),
             _ => None,
         }
@@ -102,6 +123,9 @@ impl Explain for StoreError {
             | Self::UnknownRollout(_)
             | Self::NoSuchRollout(_)
             | Self::ManyRollouts { .. }
+            | Self::ShortId { .. }
+            | Self::NoSuchPlan { .. }
+            | Self::ManyPlans { .. }
             | Self::UnknownPlan(_) => Exit::Usage,
             _ => Exit::Failed,
         }

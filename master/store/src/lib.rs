@@ -23,6 +23,7 @@ mod quarantine;
 mod releases;
 mod rollouts;
 mod schema;
+mod short_id;
 mod skip_reason;
 
 pub use address::{Address, AddressError};

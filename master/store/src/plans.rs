@@ -5,7 +5,11 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use time::OffsetDateTime;
 
 use crate::column::{Json, Stamp, Text};
+use crate::short_id::check_length;
 use crate::{Planned, Store, StoreError};
+
+/// So many plans are named where another was meant.
+const NAMED: usize = 5;
 
 /// A plan, in the engine's own form.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +39,30 @@ impl Store {
             )?;
             Ok(())
         })
+    }
+
+    /// The digest of the plan whose digest this is, or of the only one whose digest begins so; four
+    /// characters at least.
+    pub fn find_plan(&self, name: &str) -> Result<Digest, StoreError> {
+        check_length("plan", name.strip_prefix("sha256:").unwrap_or(name))?;
+        let kept = self.plans()?;
+        let found: Vec<_> = kept.iter().filter(|plan| plan.begins_with(name)).collect();
+        match found[..] {
+            [plan] => Ok(*plan),
+            [] => Err(StoreError::NoSuchPlan {
+                name: name.to_owned(),
+                kept: kept.iter().take(NAMED).map(Digest::short).collect(),
+            }),
+            _ => Err(StoreError::ManyPlans { name: name.to_owned(), count: found.len() }),
+        }
+    }
+
+    /// The digests of all plans that are kept, the newest first.
+    pub fn plans(&self) -> Result<Vec<Digest>, StoreError> {
+        let connection = self.connection();
+        let mut statement = connection.prepare("SELECT digest FROM plans ORDER BY made_at DESC")?;
+        let read = |row: &Row<'_>| Ok(row.get::<_, Text<Digest>>(0)?.0);
+        Ok(statement.query_map([], read)?.collect::<Result<_, _>>()?)
     }
 
     /// The plan of that digest.

@@ -12,8 +12,11 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::column::{Json, Stamp, Text};
+use crate::short_id::check_length;
 use crate::{Store, StoreError};
 
+/// A rollout's row, with what its plan says of why it was begun.
+const SELECT: &str = "SELECT *, json_extract(planned, '$.message') AS message FROM rollouts";
 /// Letters of a rollout's name that are drawn by chance, and that are enough to tell it.
 const SHORT: usize = 8;
 
@@ -77,6 +80,9 @@ pub struct Rollout {
     pub state: String,
     /// The digest of its plan; absent if format 1 wrote it.
     pub plan: Option<Digest>,
+    /// Why it was begun, in the operator's words. It is kept in the plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// What a host came to in a rollout.
@@ -100,15 +106,16 @@ impl Store {
     pub fn rollout(&self, id: RolloutId) -> Result<Rollout, StoreError> {
         let connection = self.connection();
         connection
-            .query_row("SELECT * FROM rollouts WHERE id = ?1", [Text(id)], read_rollout)
+            .query_row(&format!("{SELECT} WHERE id = ?1"), [Text(id)], read_rollout)
             .optional()?
             .ok_or(StoreError::UnknownRollout(id))
     }
 
-    /// The rollout whose id this is, or the only one whose id ends so.
+    /// The rollout whose id this is, or the only one whose id ends so; four characters at least.
     pub fn find_rollout(&self, name: &str) -> Result<Rollout, StoreError> {
+        check_length("rollout", name)?;
         let connection = self.connection();
-        let mut statement = connection.prepare("SELECT * FROM rollouts ORDER BY rowid DESC")?;
+        let mut statement = connection.prepare(&format!("{SELECT} ORDER BY rowid DESC"))?;
         let all = statement.query_map([], read_rollout)?.collect::<Result<Vec<_>, _>>()?;
         let ends = |rollout: &Rollout| rollout.id.to_string().ends_with(name);
         let mut found: Vec<_> = all.into_iter().filter(ends).collect();
@@ -147,9 +154,9 @@ impl Store {
     /// the order in which they were begun: clocks go back, and two may begin in one instant.
     pub fn rollouts(&self, open: bool, limit: u32) -> Result<Vec<Rollout>, StoreError> {
         let connection = self.connection();
-        let mut statement = connection.prepare(
-            "SELECT * FROM rollouts WHERE NOT ?1 OR finished_at IS NULL ORDER BY rowid DESC LIMIT ?2",
-        )?;
+        let mut statement = connection.prepare(&format!(
+            "{SELECT} WHERE NOT ?1 OR finished_at IS NULL ORDER BY rowid DESC LIMIT ?2"
+        ))?;
         let rollouts = statement.query_map(params![open, limit], read_rollout)?;
         Ok(rollouts.collect::<Result<_, _>>()?)
     }
@@ -215,6 +222,7 @@ fn read_rollout(row: &Row<'_>) -> rusqlite::Result<Rollout> {
         result: row.get::<_, Option<Text<_>>>("result")?.map(|text| text.0),
         state: row.get("state")?,
         plan: row.get::<_, Option<Text<_>>>("plan")?.map(|text| text.0),
+        message: row.get("message")?,
     })
 }
 

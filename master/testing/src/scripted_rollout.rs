@@ -62,6 +62,7 @@ pub fn plan_of(hosts: u32, policy: Policy) -> Plan {
         updater: None,
         migration: None,
         selection: "--all".to_owned(),
+        message: None,
         by_name: false,
         batches: Batch::split(hosts, &policy),
         policy,

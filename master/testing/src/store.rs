@@ -35,6 +35,7 @@ pub fn rollout() -> Rollout {
         result: None,
         state: "planned".to_owned(),
         plan: Some(Digest::from_bytes([9; 32])),
+        message: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use common::ColourChoice;
-use protocol::{AppName, Digest};
+use protocol::AppName;
 
 use crate::drill::DrillAction;
 
@@ -204,9 +204,10 @@ pub struct RollbackArgs {
     /// The app
     #[arg(long, default_value = protocol::DEFAULT_APP)]
     pub app: AppName,
-    /// The release's digest, as `updater status` shows it [default: the previous release]
+    /// The release's digest or the beginning of it, as `updater status` shows it [default: the
+    /// previous release]
     #[arg(long, value_name = "DIGEST")]
-    pub to: Option<Digest>,
+    pub to: Option<String>,
     /// Go back even over a migration that cannot be undone; the data stays as it is
     #[arg(long)]
     pub irreversible: bool,

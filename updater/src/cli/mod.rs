@@ -8,6 +8,7 @@ mod client;
 mod drill;
 mod enroll;
 mod errors;
+mod kept_release;
 mod logging;
 mod man;
 mod operate;

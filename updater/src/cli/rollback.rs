@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use http::Method;
 use protocol::{
-    AppHealth, CallerKind, Digest, Health, Kind, OperatorName, OrderOptions, Outcome,
-    RollbackOrder, TransactionResult,
+    AppHealth, CallerKind, Digest, Health, Kind, OperatorName, OrderOptions, Outcome, Release,
+    Releases, RollbackOrder, TransactionResult,
 };
 
 use crate::cli::alone::{AloneError, recover};
 use crate::cli::args::RollbackArgs;
 use crate::cli::client::{ClientError, ask, ask_again};
 use crate::cli::errors::CliError;
+use crate::cli::kept_release;
 use crate::cli::operator::operator;
 use crate::cli::system::{print, runtime};
 use crate::config::Config;
@@ -30,7 +31,6 @@ pub(super) fn rollback(
     let config = Config::load(&asked.common.config)?;
     let runtime = runtime()?;
     let options = OrderOptions { irreversible: asked.irreversible, ..OrderOptions::default() };
-    let order = RollbackOrder { digest: asked.to, options: options.clone() };
     let path = format!("/rollback?app={}", asked.app);
     let by = operator(environment);
     let result = runtime.block_on(async {
@@ -41,6 +41,12 @@ pub(super) fn rollback(
         {
             refuse_forward(app)?;
         }
+        let Some(kept) = kept(&config, asked).await? else {
+            return alone(&config, asked, options, by, systemd).await;
+        };
+        let find = |name: &String| kept_release::find(name, &kept);
+        let digest = asked.to.as_ref().map(find).transpose()?;
+        let order = RollbackOrder { digest, options: options.clone() };
         match ask(&config.state_dir, Method::POST, &path, by.as_ref(), Some(&order)).await {
             Err(ClientError::NotRunning(_)) => alone(&config, asked, options, by, systemd).await,
             answered => Ok(answered?),
@@ -50,6 +56,21 @@ pub(super) fn rollback(
         if asked.json { serde_json::to_string_pretty(&result)? + "\n" } else { render(&result) };
     print(&text)?;
     Ok(result.problem.is_none())
+}
+
+/// What the daemon keeps of the app, for an operator that names a release; none if the daemon is dead.
+async fn kept(config: &Config, asked: &RollbackArgs) -> Result<Option<Vec<Release>>, ClientError> {
+    if asked.to.is_none() {
+        return Ok(Some(Vec::new()));
+    }
+    match ask_again::<Releases>(&config.state_dir, Method::GET, "/releases", None).await {
+        Ok(mut kept) => {
+            let kept = kept.apps.remove(&asked.app);
+            Ok(Some(kept.map(|app| app.releases).unwrap_or_default()))
+        }
+        Err(ClientError::NotRunning(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The daemon is dead: this process holds the lock, finishes what the daemon began, and rolls back.
@@ -66,13 +87,17 @@ async fn alone(
     let app = Arc::new(App::new(asked.app.clone(), config, events, &resources, handle)?);
     let recovering = Arc::clone(&app);
     blocking("a recovery", move || recover(&recovering)).await?;
-    if asked.to.is_none() {
+    let to = match &asked.to {
+        Some(name) => Some(kept_release::find(name, &app.settings.releases(None)?.releases)?),
+        None => None,
+    };
+    if to.is_none() {
         app.refresh();
         refuse_forward(&app.health())?;
     }
     let order = Order {
         kind: Kind::Rollback,
-        target: asked.to.map_or(Target::Previous, Target::Digest),
+        target: to.map_or(Target::Previous, Target::Digest),
         options,
         caller: CallerKind::Local,
         by,

@@ -46,7 +46,8 @@ impl Sink {
         let file = tempfile::Builder::new()
             .prefix(".swarm-")
             .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(directory(path))?;
+            .tempfile_in(directory(path))
+            .map_err(|error| without_path(&error))?;
         let hashed = Hashed { file, hash: Sha256::new(), bytes: 0 };
         let encoder = if is_gzip(path) {
             let header = GzBuilder::new().mtime(0).operating_system(255);
@@ -94,6 +95,14 @@ impl Sealed {
 fn is_gzip(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     [".tar.gz", ".tgz"].iter().any(|end| name.ends_with(end))
+}
+
+/// The error alone: the name of a temporary file would tell nobody anything.
+fn without_path(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => io::Error::from(error.kind()),
+    }
 }
 
 fn directory(path: &Path) -> &Path {

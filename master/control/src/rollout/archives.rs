@@ -39,6 +39,17 @@ impl Archives {
         }
     }
 
+    /// The updaters' own release alone.
+    pub fn of_updaters(updater: Option<(ReleaseArchive, Option<TempDir>)>) -> Self {
+        let (updater, kept) = updater.unzip();
+        Self {
+            goal: Goal::UpdatersOnly,
+            updater,
+            left_out: Vec::new(),
+            _temporary: kept.flatten().into_iter().collect(),
+        }
+    }
+
     /// None: the hosts have what they go to.
     pub const fn none(goal: Goal) -> Self {
         Self { goal, updater: None, left_out: Vec::new(), _temporary: Vec::new() }
@@ -64,7 +75,6 @@ pub struct Sources {
 impl Sources {
     /// Where the archive of a source is, and what was not packed into it.
     pub fn of(source: &Source, packed: Option<&Packed>, updater: Option<&PathBuf>) -> Self {
-        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let archive = match source {
             Source::Archive { path, manifest } => {
                 Some((absolute(path), manifest.as_ref().map(absolute)))
@@ -76,6 +86,11 @@ impl Sources {
         Self { archive, updater: updater.map(absolute), left_out }
     }
 
+    /// Where the updaters' own release is, if it is not the one beside this program.
+    pub fn of_updaters(updater: Option<&PathBuf>) -> Self {
+        Self { updater: updater.map(absolute), ..Self::default() }
+    }
+
     /// Finds the archives of a plan again. What has changed since is not taken for them.
     pub async fn find(
         &self,
@@ -85,7 +100,7 @@ impl Sources {
         let mut temporary = Vec::new();
         let goal = match (plan.kind, plan.target) {
             (Kind::Rollback, target) => Goal::Back(target),
-            (_, None) => return Err(SourceError::Unknown("of the plan".to_owned())),
+            (_, None) => Goal::UpdatersOnly,
             (_, Some(target)) if !plan.has_archive => Goal::Activate(target),
             (_, Some(target)) => {
                 let source = match &self.archive {
@@ -115,4 +130,8 @@ impl Sources {
         };
         Ok(Archives { goal, updater, left_out: self.left_out.clone(), _temporary: temporary })
     }
+}
+
+fn absolute(path: &PathBuf) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.clone())
 }

@@ -25,7 +25,9 @@ pub(super) fn asked_for(rollout: RolloutId, step: &Step<'_>) -> Vec<Desired> {
             asked.extend(result.to.map(|to| (result.host.clone(), to)));
         }
     }
-    if step.state.is_over() {
+    // Where only the updaters are replaced, no release is asked for.
+    let of_updaters = step.state.plan().kind == Kind::Update && step.state.plan().target.is_none();
+    if step.state.is_over() && !of_updaters {
         let left = step.state.hosts().filter_map(|(planned, host)| {
             Some((planned.host.clone(), left_with(step, planned, host)?))
         });

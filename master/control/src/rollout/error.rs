@@ -8,7 +8,7 @@ use store::{Locked, Quarantined, RolloutId, StoreError};
 
 use crate::fleet::FleetError;
 use crate::rollout::SourceError;
-use protocol::{Digest, HostName, Period};
+use protocol::{AppName, Digest, HostName, Period};
 
 /// Why a rollout did not begin, or did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +66,9 @@ pub enum RolloutError {
     /// Another copy of this master, or this one before it was restored, has given orders since.
     #[error("give orders: {host} has seen the epoch {seen}, and this master's is {epoch}")]
     Superseded { host: HostName, seen: u64, epoch: u64 },
+    /// Every host of the rollout came to what was asked, or was left out.
+    #[error("find hosts that failed in the rollout {0}: there are none in the fleet")]
+    NoneFailed(RolloutId),
     /// A host says what no copy of this master can have come to.
     #[error(
         "give orders: {host} says that it has seen the epoch {seen}, to which no copy of this master (epoch {epoch}) can have come"
@@ -81,6 +84,13 @@ pub enum RolloutError {
         /// What goes on, on which hosts.
         under_way: String,
         source: StoreError,
+    },
+    /// None of the hosts that answered has the app.
+    #[error("begin: no host has an app {app} ({})", has_apps(.found))]
+    UnknownApp {
+        app: AppName,
+        /// How many hosts have which app.
+        found: BTreeMap<AppName, usize>,
     },
     /// No host has the label.
     #[error("spread over {0:?}: no host that was selected has such a label")]
@@ -136,6 +146,15 @@ const fn themselves(hosts: &[HostName]) -> &'static str {
     if hosts.len() == 1 { "itself" } else { "themselves" }
 }
 
+/// `12 have agent, 3 have worker`.
+fn has_apps(found: &BTreeMap<AppName, usize>) -> String {
+    let has = |(app, count): (&AppName, &usize)| match count {
+        1 => format!("1 has {app}"),
+        count => format!("{count} have {app}"),
+    };
+    found.iter().map(has).collect::<Vec<_>>().join(", ")
+}
+
 fn targets(targets: &BTreeMap<Digest, Vec<HostName>>) -> String {
     let target = |(digest, hosts): (&Digest, &Vec<HostName>)| {
         format!("{} to {}", names(hosts), digest.short())
@@ -169,6 +188,12 @@ impl Explain for RolloutError {
             Self::Refused(RequestError::NeedsDecision(
                 Pause::Tripped(_) | Pause::Unclear { .. },
             )) => Some("say how: swarm rollout continue, rollback or abort".to_owned()),
+            Self::Refused(RequestError::AlreadyOver { .. }) => Some(
+                "to take back what it did: swarm rollout undo ID; to try again where it failed: swarm \
+                 update --failed-in ID"
+                    .to_owned(),
+            ),
+            Self::UnknownApp { .. } => Some("say which with --app APP".to_owned()),
             Self::WatchTooLong { .. } => {
                 Some("say less with --watch, or raise longest_watch in its [limits]".to_owned())
             }
@@ -182,6 +207,7 @@ impl Explain for RolloutError {
                  swarm init --take-over"
                     .to_owned(),
             ),
+            Self::NoneFailed(id) => Some(format!("run: swarm rollout show {}", id.short())),
             Self::ImplausibleEpoch { host, .. } => Some(format!(
                 "look at {host}, and leave it out: --select '!{host}'; if what it says can be trusted, run: swarm \
                  init --take-over"
@@ -200,7 +226,10 @@ impl Explain for RolloutError {
     fn exit(&self) -> Exit {
         match self {
             Self::Locked(..) | Self::Driven { .. } => Exit::Locked,
-            Self::NoDomains(_) | Self::WatchTooLong { .. } => Exit::Usage,
+            Self::NoDomains(_)
+            | Self::WatchTooLong { .. }
+            | Self::UnknownApp { .. }
+            | Self::NoneFailed(_) => Exit::Usage,
             Self::Source(error) => error.exit(),
             Self::Store(error) => error.exit(),
             _ => Exit::Failed,

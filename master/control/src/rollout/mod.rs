@@ -12,6 +12,7 @@ mod archives;
 mod asked_for;
 mod end_message;
 mod error;
+mod failed_hosts;
 mod history;
 mod host_orders;
 mod kept_releases;
@@ -41,6 +42,7 @@ mod updaters;
 
 pub use archives::{Archives, Sources};
 pub use error::RolloutError;
+pub use failed_hosts::failed_hosts;
 pub use kept_releases::{
     KeptRelease, RemoveError, kept_releases, remove_release, superfluous, sweep_half_packed,
 };

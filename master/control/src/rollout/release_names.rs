@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::Digest;
+use protocol::{Digest, Kind};
 use store::{Rollout, Store, StoreError};
 
 /// The names of the releases that this master knows.
@@ -37,14 +37,17 @@ impl ReleaseNames {
         place(one).zip(place(other)).is_some_and(|(one, other)| one < other)
     }
 
-    /// What a rollout was begun for, and by whom: `update of --all to 1.2 (9f86d081), by ada`.
+    /// What a rollout was begun for, by whom and why: `update of --all to 1.2 (9f86d081), by ada: a
+    /// repaired login`.
     pub fn asked(&self, rollout: &Rollout) -> String {
-        let Rollout { kind, selection, release, who, .. } = rollout;
-        let to = match release {
-            Some(release) => self.of(Some(release)),
-            None => "what ran before".to_owned(),
+        let Rollout { kind, selection, release, who, message, .. } = rollout;
+        let what = match release {
+            Some(release) => format!("of {selection} to {}", self.of(Some(release))),
+            None if *kind == Kind::Update => format!("of the updaters of {selection}"),
+            None => format!("of {selection} to what ran before"),
         };
-        format!("{kind} of {selection} to {to}, by {who}")
+        let why = message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+        format!("{kind} {what}, by {who}{why}")
     }
 
     /// `1.2 (9f86d081)`, or `9f86d081`; nothing for none.

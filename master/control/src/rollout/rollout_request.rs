@@ -18,6 +18,8 @@ pub enum Goal {
     Back(Option<Digest>),
     /// Go back to what each ran before a rollout that changed it.
     Undo(BTreeMap<HostName, Change>),
+    /// Run what it runs; only its updater is replaced.
+    UpdatersOnly,
 }
 
 /// What a rollout did to a host.
@@ -42,6 +44,8 @@ pub struct RolloutRequest {
     pub policy: Policy,
     /// Which hosts were asked for, as it was written.
     pub selection: String,
+    /// Why, in the operator's words.
+    pub message: Option<String>,
     /// Whether each host was asked for by its name: then one that is left out is a failure.
     pub by_name: bool,
     /// Whether hosts that go back each go to their own release before, wherever that is, also those that
@@ -55,18 +59,18 @@ impl Goal {
     /// `update` or `rollback`.
     pub const fn kind(&self) -> Kind {
         match self {
-            Self::Push(_) | Self::Activate(_) => Kind::Update,
+            Self::Push(_) | Self::Activate(_) | Self::UpdatersOnly => Kind::Update,
             Self::Back(_) | Self::Undo(_) => Kind::Rollback,
         }
     }
 
-    /// The release that all hosts are to run; none for "what each ran before".
+    /// The release that all hosts are to run; none for "what each ran before" and for "what it runs".
     pub fn target(&self) -> Option<Digest> {
         match self {
             Self::Push(archive) => Some(archive.digest),
             Self::Activate(digest) => Some(*digest),
             Self::Back(digest) => *digest,
-            Self::Undo(_) => None,
+            Self::Undo(_) | Self::UpdatersOnly => None,
         }
     }
 }

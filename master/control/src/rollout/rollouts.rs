@@ -97,6 +97,7 @@ impl Rollouts<'_> {
             result: None,
             state: "planned".to_owned(),
             plan: Some(plan.digest()),
+            message: plan.message.clone(),
         };
         let told = StoredEvent::of_rollout(rollout.id, &Notice::planned(plan), begun_at, self.who);
         let addressed = plan.hosts.iter().filter(|host| host.action.host_answered());

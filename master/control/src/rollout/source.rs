@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use explain::{Exit, Explain};
+use explain::{Exit, Explain, nearest};
 use protocol::{Digest, Migrates, MigrationsSection, ReleaseManifest};
 use store::{KnownRelease, Store, StoreError};
 use tempfile::TempDir;
@@ -63,8 +63,12 @@ pub enum SourceError {
     #[error("find the archive of {0}: what is there now is another release")]
     Changed(Digest),
     /// No release is called that.
-    #[error("find the release {0:?}")]
-    Unknown(String),
+    #[error("find the release {name:?}")]
+    Unknown {
+        name: String,
+        /// One that could have been meant.
+        near: Option<String>,
+    },
     #[error("find the release {name:?}: it means {}", all(.digests))]
     Ambiguous { name: String, digests: Vec<Digest> },
 }
@@ -74,7 +78,10 @@ impl Explain for SourceError {
         match self {
             Self::Pack(error) => error.hint(),
             Self::Signing(error) => error.hint(),
-            Self::Unknown(_) => Some(
+            Self::Unknown { near: Some(near), .. } => {
+                Some(format!("did you mean {near}? (swarm release list)"))
+            }
+            Self::Unknown { near: None, .. } => Some(
                 "name it by its digest or as NAME@VERSION, as it was when this master packed it; \
                  those that there are: swarm release list"
                     .to_owned(),
@@ -88,7 +95,7 @@ impl Explain for SourceError {
         match self {
             Self::Pack(error) => error.exit(),
             Self::Signing(error) => error.exit(),
-            Self::Unknown(_) | Self::Ambiguous { .. } => Exit::Usage,
+            Self::Unknown { .. } | Self::Ambiguous { .. } => Exit::Usage,
             Self::Blocking(error) => error.exit(),
             Self::Keep { .. } | Self::Store(_) | Self::Changed(_) => Exit::Failed,
         }
@@ -245,23 +252,35 @@ async fn beside<T: Send + 'static>(
 }
 
 fn find(store: &Store, name: &str) -> Result<KnownRelease, SourceError> {
-    let hex = name.strip_prefix("sha256:").unwrap_or(name);
-    let is_beginning = hex.len() >= 6 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
     let fits = |release: &KnownRelease| match name.rsplit_once('@') {
         Some((name, version)) => {
             release.name.as_deref() == Some(name) && release.version.as_deref() == Some(version)
         }
-        None => is_beginning && release.digest.hex().starts_with(&hex.to_ascii_lowercase()),
+        None => release.digest.begins_with(name),
     };
-    let mut found: Vec<_> = store.releases()?.into_iter().filter(fits).collect();
+    let releases = store.releases()?;
+    let near = near(name, &releases);
+    let mut found: Vec<_> = releases.into_iter().filter(fits).collect();
     match found.len() {
-        0 => Err(SourceError::Unknown(name.to_owned())),
+        0 => Err(SourceError::Unknown { name: name.to_owned(), near }),
         1 => Ok(found.remove(0)),
         _ => Err(SourceError::Ambiguous {
             name: name.to_owned(),
             digests: found.iter().map(|release| release.digest).collect(),
         }),
     }
+}
+
+/// The newest release of which only the version or only the name was written, or else the nearest word.
+fn near(written: &str, releases: &[KnownRelease]) -> Option<String> {
+    let called = |release: &KnownRelease| {
+        let (name, version) = (release.name.clone()?, release.version.clone()?);
+        Some((format!("{name}@{version}"), name, version))
+    };
+    let called: Vec<_> = releases.iter().filter_map(called).collect();
+    let half = called.iter().find(|(_, name, version)| version == written || name == written);
+    half.map(|(whole, ..)| whole.clone())
+        .or_else(|| nearest(written, called.iter().map(|(whole, ..)| whole.as_str())))
 }
 
 fn all(digests: &[Digest]) -> String {

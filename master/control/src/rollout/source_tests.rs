@@ -83,10 +83,10 @@ async fn a_release_that_was_packed_is_found_again() {
     let source = Source::Release("web@1.2".to_owned());
     let found = master.prepare(&source, true).await.unwrap();
     assert!(matches!(found.goal, Goal::Activate(found) if found == digest));
-    for name in ["web@1.3", "web", "@", "", "zzzzzz", &hex[..5]] {
+    for name in ["web@1.3", "web", "@", "", "zzzzzz", &hex[..3]] {
         let source = Source::Release(name.to_owned());
         let unknown = master.prepare(&source, true).await;
-        assert!(matches!(unknown, Err(SourceError::Unknown(_))), "{name}");
+        assert!(matches!(unknown, Err(SourceError::Unknown { .. })), "{name}");
     }
 }
 

@@ -160,6 +160,7 @@ pub(super) fn request(goal: Goal) -> RolloutRequest {
         migration: None,
         policy: Policy::default(),
         selection: "--all".to_owned(),
+        message: None,
         by_name: false,
         each: false,
         quarantined: std::collections::BTreeSet::new(),

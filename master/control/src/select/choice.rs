@@ -24,6 +24,12 @@ pub enum Chosen {
     Named(Vec<HostName>),
     /// Those that a pattern means, as [`Pattern::parse`] reads it.
     Pattern(String),
+    /// Those that failed in a rollout.
+    FailedIn {
+        /// Its id, as far as it takes to tell it.
+        rollout: String,
+        hosts: Vec<HostName>,
+    },
 }
 
 /// In which order hosts are taken.
@@ -56,7 +62,7 @@ impl Selection {
         let mut chosen = match &self.chosen {
             Chosen::Pattern(text) => Pattern::parse(text)?.select(hosts)?,
             Chosen::All => in_fleet(hosts)?,
-            Chosen::Named(names) => named(names, hosts)?,
+            Chosen::Named(names) | Chosen::FailedIn { hosts: names, .. } => named(names, hosts)?,
         };
         if self.order == HostOrder::Sorted {
             chosen.sort_by(|one, other| one.name.cmp(&other.name));
@@ -74,6 +80,7 @@ impl Selection {
                 let names: Vec<_> = names.iter().map(|name| format!("--host {name}")).collect();
                 names.join(" ")
             }
+            Chosen::FailedIn { rollout, .. } => format!("--failed-in {rollout}"),
         };
         match self.order {
             HostOrder::Given => chosen,

@@ -15,7 +15,7 @@ pub enum ClientError {
     /// There is no such host any more.
     #[error("find this host in the fleet: it is {0}")]
     NotInFleet(String),
-    #[error("connect to {address}")]
+    #[error("connect to {address}{}", what_to_look_at(.source))]
     Connect { address: String, source: io::Error },
     /// The host did not answer in time.
     #[error("{what} within {} ms", .limit.as_millis())]
@@ -51,6 +51,19 @@ pub enum ClientError {
     /// The host was lost while the order may have been under way.
     #[error("learn what became of the order")]
     Lost(#[source] Box<Self>),
+}
+
+/// What an operator looks at, where the kernel's word for it says which.
+fn what_to_look_at(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::ConnectionRefused => {
+            ", where nothing listens; is the updater running there (systemctl status updater)?"
+        }
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            ", to which there is no way from here"
+        }
+        _ => "",
+    }
 }
 
 impl ClientError {

@@ -27,6 +27,7 @@ pub(super) fn of(fleet: &mut Fleet, policy: &Policy, release: Digest, now: Time)
         updater: None,
         migration: None,
         selection: "--all".to_owned(),
+        message: None,
         by_name: false,
         policy: policy.clone(),
         batches,

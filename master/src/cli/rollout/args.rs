@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use engine::Request;
 use explain::{Exit, Failure};
 use protocol::Digest;
+use store::Store;
 
 use crate::cli::Context;
 use crate::cli::reason::reason;
@@ -23,9 +24,9 @@ pub enum RolloutCommand {
         /// Which rollout.
         #[command(flatten)]
         decided: Decided,
-        /// Only if its plan has this digest
+        /// Only if its plan has this digest, or one that begins so
         #[arg(long, value_name = "DIGEST")]
-        digest: Option<Digest>,
+        digest: Option<String>,
     },
     /// Reject what a rollout waits for: it ends, and hosts stay as they are
     Reject(Decided),
@@ -75,11 +76,24 @@ impl RolloutCommand {
             }
             Self::Pause(which) => return answer::run(which, &Request::Pause, None, context),
             Self::Resume(which) => return answer::run(which, &Request::Resume, None, context),
-            Self::Approve { decided, digest } => (decided, Request::Approve { digest: *digest }),
+            Self::Approve { decided, digest } => {
+                let meant = |name: &String| meant_plan(name, &decided.which, &context.store);
+                let digest = digest.as_ref().map(meant).transpose()?;
+                (decided, Request::Approve { digest })
+            }
             Self::Reject(decided) => (decided, Request::Reject),
             Self::Continue(decided) => (decided, Request::Continue),
             Self::Abort(decided) => (decided, Request::Abort),
         };
         answer::run(&decided.which, &request, decided.because.as_deref(), context)
+    }
+}
+
+/// The plan that is meant by its digest or the beginning of it: the rollout's own, or another that is kept.
+fn meant_plan(name: &str, which: &Which, store: &Store) -> Result<Digest, Failure> {
+    let plan = store.find_rollout(&which.id)?.plan;
+    match (plan.filter(|plan| plan.begins_with(name)), name.parse()) {
+        (Some(plan), _) | (None, Ok(plan)) => Ok(plan),
+        (None, Err(_)) => Ok(store.find_plan(name)?),
     }
 }

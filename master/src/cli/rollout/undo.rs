@@ -12,6 +12,7 @@ use explain::{Exit, Failure};
 
 use crate::cli::Context;
 use crate::cli::begin::{Begin, How};
+use crate::cli::reason::reason;
 use crate::cli::rollout::answer;
 use crate::cli::rollout::args::Which;
 use crate::cli::runtime::block_on;
@@ -25,6 +26,9 @@ pub struct UndoArgs {
     /// Show what would happen, and change nothing
     #[arg(long)]
     dry_run: bool,
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    message: Option<String>,
 }
 
 impl UndoArgs {
@@ -52,6 +56,7 @@ impl UndoArgs {
             migration: None,
             policy: undo_policy(&plan.policy),
             selection: format!("what the rollout {} changed", rollout.id.short()),
+            message: self.message.clone(),
             by_name: true,
             each: true,
             quarantined: BTreeSet::new(),

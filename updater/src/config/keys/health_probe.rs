@@ -32,7 +32,7 @@ section! {
         /// to 299 says that it is ready. Absent for what `url` or `tcp` says.
         pub ready_url: Option<String> = None,
         /// How long the new agent has to become ready.
-        pub ready_timeout: Period = minutes(1),
+        pub ready_timeout: Period = seconds(10),
         /// Where in the answer's JSON the release's digest or path stands (RFC 6901). With it, only
         /// that counts.
         pub release_pointer: Option<String> = None,

@@ -6,7 +6,7 @@ use engine::{
     Action, AppReport, Batch, HostReport, MasterCode, Observation, Plan, PlannedHost, ResultCode,
     no_space_detail,
 };
-use protocol::{AppReleases, Code, Digest, HostName, Phase};
+use protocol::{AppName, AppReleases, Code, Digest, HostName, Phase};
 use store::SkipReason;
 use time::OffsetDateTime;
 
@@ -24,12 +24,15 @@ pub fn build(
     inspected: Vec<Inspected>,
     made_at: OffsetDateTime,
 ) -> Result<Plan, RolloutError> {
-    let RolloutRequest { app, goal, updater, migration, policy, selection, by_name, .. } = request;
+    let RolloutRequest {
+        app, goal, updater, migration, policy, selection, by_name, message, ..
+    } = request;
     if let Some(label) = &policy.spread
         && !inspected.iter().any(|host| host.labels.contains_key(label))
     {
         return Err(RolloutError::NoDomains(label.clone()));
     }
+    check_app(app, &inspected)?;
     check_watch(request, &inspected)?;
     let mut ways = BTreeMap::new();
     let hosts = inspected.into_iter().map(|host| planned(request, host, &mut ways));
@@ -48,12 +51,31 @@ pub fn build(
         updater: *updater,
         migration: *migration,
         selection: selection.clone(),
+        message: message.clone(),
         by_name: *by_name,
         batches: Batch::split(count, policy),
         policy: policy.clone(),
         hosts: [changed, left].concat(),
         made_at,
     })
+}
+
+/// Refuses an app that none of the hosts has, where some told what they have.
+fn check_app(app: &AppName, inspected: &[Inspected]) -> Result<(), RolloutError> {
+    let answered = || {
+        inspected.iter().filter_map(|host| match &host.found {
+            Ok(Ok(found)) => Some(&found.health.apps),
+            _ => None,
+        })
+    };
+    if answered().next().is_none() || answered().any(|apps| apps.contains_key(app)) {
+        return Ok(());
+    }
+    let mut found = BTreeMap::new();
+    for name in answered().flat_map(BTreeMap::keys) {
+        *found.entry(name.clone()).or_insert(0) += 1;
+    }
+    Err(RolloutError::UnknownApp { app: app.clone(), found })
 }
 
 /// Refuses a watch that is longer than hosts allow.
@@ -141,6 +163,7 @@ fn of_found(
     };
     let from = app.active.as_ref().map(|active| active.digest);
     let (to, note) = match &request.goal {
+        Goal::UpdatersOnly => (from, None),
         Goal::Push(_) | Goal::Activate(_) | Goal::Back(Some(_)) => (request.goal.target(), None),
         Goal::Back(None) => {
             let way = way_back(app, releases.as_ref(), &request.quarantined);
@@ -166,6 +189,10 @@ fn of_found(
     if app.state != Phase::Idle && !undone {
         let detail = format!("another transaction is {} there", app.state);
         return refuse(&blank, Code::UpdateInProgress.into(), detail);
+    }
+    if matches!(request.goal, Goal::UpdatersOnly) {
+        let action = if updater.is_some() { Action::UpdateSelf } else { Action::AlreadyCurrent };
+        return PlannedHost { action, updater, ..blank };
     }
     let Some(to) = to else {
         return refuse(
@@ -212,7 +239,7 @@ fn of_found(
     }
     let (action, bytes) = match &request.goal {
         Goal::Push(archive) if !has => (Action::Update, archive.bytes),
-        Goal::Push(_) | Goal::Activate(_) => (Action::Update, 0),
+        Goal::Push(_) | Goal::Activate(_) | Goal::UpdatersOnly => (Action::Update, 0),
         Goal::Back(_) | Goal::Undo(_) => (Action::Rollback, 0),
     };
     let detail = note.or_else(|| blank.detail.clone());
