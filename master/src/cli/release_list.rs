@@ -9,6 +9,7 @@ use indicatif::HumanBytes;
 use protocol::HostName;
 
 use crate::cli::Context;
+use crate::cli::table_args::TableArgs;
 use crate::output::Table;
 
 /// Hosts that are named of each release.
@@ -20,6 +21,9 @@ pub struct ListArgs {
     /// Only those of this name
     #[arg(value_name = "NAME")]
     name: Option<String>,
+    /// Which columns.
+    #[command(flatten)]
+    table: TableArgs,
 }
 
 /// The words of `swarm release rm`.
@@ -43,7 +47,8 @@ impl ListArgs {
         } else if kept.is_empty() {
             context.output.note("no releases yet; swarm update keeps what it packs");
         } else {
-            context.output.data(&table(&kept, context.output.columns()));
+            let table = self.table.applied(table(&kept), &context.output)?;
+            context.output.data(&table.render());
         }
         Ok(Exit::Success)
     }
@@ -124,9 +129,9 @@ fn called(kept: &KeptRelease) -> String {
     }
 }
 
-fn table(kept: &[KeptRelease], columns: Option<usize>) -> String {
+fn table(kept: &[KeptRelease]) -> Table {
     let headings = ["NAME", "VERSION", "DIGEST", "SIZE", "WHEN", "SHOULD RUN ON", "NOTES"];
-    let mut table = Table::new(headings).within(columns);
+    let mut table = Table::new(headings).spare(&[3, 4]);
     for kept in kept {
         let release = &kept.release;
         let shown: Vec<_> = kept.hosts.iter().take(HOSTS).map(HostName::as_str).collect();
@@ -157,5 +162,5 @@ fn table(kept: &[KeptRelease], columns: Option<usize>) -> String {
             &notes.join(", "),
         ]);
     }
-    table.render()
+    table
 }

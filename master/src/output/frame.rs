@@ -208,7 +208,8 @@ fn in_seconds(seconds: u64) -> String {
     if seconds < 60 { format!("{seconds} s") } else { span(seconds * 1000) }
 }
 
-const fn tone(urgency: Urgency) -> Tone {
+/// What it means that a host matters so much.
+pub(crate) const fn tone(urgency: Urgency) -> Tone {
     match urgency {
         Urgency::Failed => Tone::Bad,
         Urgency::UnderWay => Tone::Warning,

@@ -15,6 +15,7 @@ pub(crate) mod testing;
 mod wrap;
 
 pub use common::{ColourChoice, Style, Tone};
+pub(crate) use frame::tone;
 pub(crate) use live::Shown;
 pub use printer::{Output, OutputSettings};
 pub(crate) use progress::Progress;

@@ -211,7 +211,7 @@ impl Streams {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::testing::{Captured, captured};
+    use crate::output::testing::{Captured, Stream, captured};
 
     struct Refuses(io::ErrorKind);
 
@@ -233,6 +233,19 @@ mod tests {
         assert_eq!(out.text(), "a table\n");
         assert_eq!(err.text(), "a \\u{1b}[1mword\n");
         assert!(output.finish().is_ok());
+    }
+
+    #[test]
+    fn what_is_quiet_has_its_data_and_its_errors() {
+        let (out, err) = (Stream::default(), Stream::default());
+        let settings = OutputSettings { quiet: true, ..OutputSettings::default() };
+        let output = Output::new(settings, true, Box::new(out.clone()), Box::new(err.clone()));
+        assert!(!output.draws());
+        output.note("batch 1 of 2");
+        output.data("1 host: 1 updated");
+        output.failure(&Failure::from(OutputError(io::Error::other("full"))));
+        assert_eq!(out.text(), "1 host: 1 updated\n");
+        assert_eq!(err.text(), "error: failed to write the output\ncaused by: full\n");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::cli::Context;
 use crate::cli::rollout::args::Which;
-use crate::output::{Table, wrapped};
+use crate::output::{Style, Table, tone, wrapped};
 
 /// Of hosts that are as they should be, or wait, or were left out, so many are shown of each kind.
 const SHOWN: usize = 10;
@@ -38,26 +38,27 @@ impl ShowArgs {
             let names = ReleaseNames::read(store)?;
             let shown =
                 Shown { names: &names, expected: expected.as_ref(), now: now(), all: self.all };
-            output.data(&text(&rollout_status, &shown, output.columns()));
+            output.data(&text(&rollout_status, &shown, output.columns(), output.style()));
         }
         Ok(Exit::Success)
     }
 }
 
 /// What a rollout is shown with.
-pub(super) struct Shown<'a> {
-    pub(super) names: &'a ReleaseNames,
-    pub(super) expected: Option<&'a Estimate>,
-    pub(super) now: OffsetDateTime,
+struct Shown<'a> {
+    names: &'a ReleaseNames,
+    expected: Option<&'a Estimate>,
+    now: OffsetDateTime,
     /// Every host, however many there are.
-    pub(super) all: bool,
+    all: bool,
 }
 
 /// What it is and how it stands, then the hosts that matter most first, then how many stand where.
-pub(super) fn text(
+fn text(
     rollout_status: &RolloutStatus,
     shown: &Shown<'_>,
     columns: Option<usize>,
+    style: Style,
 ) -> String {
     let RolloutStatus { rollout, state, driver } = rollout_status;
     let Shown { names, expected, now, all } = *shown;
@@ -71,7 +72,8 @@ pub(super) fn text(
         Some(rollout_status.progress(expected, now)),
         driver.or_else(|| rollout_status.abandoned()),
     ];
-    let mut table = Table::new(["HOST", "BATCH", "STATE", "FOR", "WHY"]).within(columns);
+    let headings = ["HOST", "BATCH", "STATE", "FOR", "WHY"];
+    let mut table = Table::new(headings).within(columns).styled(style);
     let mut left = 0;
     let mut kind: Option<(Urgency, usize)> = None;
     for (weight, planned, host) in by_urgency(state) {
@@ -81,6 +83,7 @@ pub(super) fn text(
             left += 1;
         } else {
             row(&mut table, rollout_status, &planned.host, host, now);
+            table.tone(2, tone(weight));
         }
     }
     let counts: Vec<_> =
@@ -90,7 +93,8 @@ pub(super) fn text(
         left => format!("{left} more, up to date or waiting (--all shows them)\n"),
     };
     let head: Vec<_> = head.into_iter().flatten().map(|line| fitted(&line, columns)).collect();
-    format!("{}\n{}\n{more}{}\n", head.concat(), table.render(), counts.join(", "))
+    let counts = fitted(&counts.join(", "), columns);
+    format!("{}\n{}\n{more}{counts}", head.concat(), table.render())
 }
 
 fn row(
@@ -125,22 +129,25 @@ mod tests {
     use super::*;
     use protocol::Phase;
 
-    fn of(scripted: &ScriptedRollout, seconds: i64, all: bool) -> String {
+    fn of(scripted: &ScriptedRollout, columns: usize, all: bool) -> String {
         let rollout_status =
             RolloutStatus { rollout: rollout(), state: scripted.state.clone(), driver: None };
         let names = ReleaseNames::default();
-        let shown = Shown { names: &names, expected: None, now: at(seconds), all };
-        text(&rollout_status, &shown, Some(80))
+        let shown = Shown { names: &names, expected: None, now: at(75), all };
+        text(&rollout_status, &shown, Some(columns), Style::default())
     }
 
     #[test]
     fn five_hundred_hosts_are_shown_by_those_that_matter() {
         let fates = [(3, HostScript::Full), (7, HostScript::Bad), (8, HostScript::Bad)];
         let scripted = run(500, "canary=2 batch=10% parallel=4 row=2", &fates);
-        let text = of(&scripted, 75, false);
+        let text = of(&scripted, 80, false);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         insta::assert_snapshot!(text);
-        assert!(of(&scripted, 75, true).lines().count() > 500);
+        for columns in [40, 120, 220] {
+            insta::assert_snapshot!(format!("show_{columns}"), of(&scripted, columns, false));
+        }
+        assert!(of(&scripted, 80, true).lines().count() > 500);
     }
 
     #[test]
@@ -153,6 +160,6 @@ mod tests {
         let names = ReleaseNames::default();
         let expected = Estimate { seconds: 250, basis: String::new() };
         let shown = Shown { names: &names, expected: Some(&expected), now: at(12), all: false };
-        insta::assert_snapshot!(text(&rollout_status, &shown, None));
+        insta::assert_snapshot!(text(&rollout_status, &shown, None, Style::default()));
     }
 }
