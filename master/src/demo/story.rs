@@ -9,16 +9,16 @@ use super::fleet::{DemoError, Fleet, io_error, write_release};
 
 /// On a terminal: time to read a command before it runs, and a chapter before the next.
 const BEFORE_COMMAND: Duration = Duration::from_millis(1200);
-const AFTER_CHAPTER: Duration = Duration::from_secs(3);
+const AFTER_CHAPTER: Duration = Duration::from_secs(4);
 
 const SUMMARY: &str = "
 ── What you have seen ──
 
-Three hosts were updated, and each update was proven by the program's own answer.
-Three bad releases came: one crashed, one answered 500, one died while it was watched.
-The hosts undid each of them without being told; --canary 1 kept the second to one
-host. A rollback went where it was told, and an updater replaced itself while its
-program ran on. Nothing is left behind.
+Three hosts were updated; each update was proven by the program's own answer.
+Three bad releases came: one crashed, one answered 500, one died in its watch.
+The hosts undid each of them by themselves; --canary 1 kept the second to one
+host. A rollback went where it was told, and an updater replaced itself while
+its program ran on. Nothing is left behind.
 
 Go on with:
   SWARM demo --keep  # the same fleet, left running for you to try
@@ -63,7 +63,7 @@ impl Story {
     }
 
     fn enroll(&mut self) -> Result<(), DemoError> {
-        self.chapter("A fleet from nothing: a CA, three hosts, three updaters")?;
+        self.title("A fleet from nothing: a CA, three hosts, three updaters")?;
         self.swarm(&["init"], 0)?;
         for number in 0..self.fleet.hosts.len() {
             let host = &self.fleet.hosts[number];
@@ -186,6 +186,10 @@ impl Story {
 
     fn chapter(&self, title: &str) -> Result<(), DemoError> {
         self.pause(AFTER_CHAPTER);
+        self.title(title)
+    }
+
+    fn title(&self, title: &str) -> Result<(), DemoError> {
         self.say(&format!("\n── {title} ──"))
     }
 

@@ -1,6 +1,6 @@
 //! The book says what is so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -134,6 +134,16 @@ fn the_policies_of_the_book_harm_as_many_hosts_as_it_says() -> Result<()> {
     Ok(())
 }
 
+/// The headings of a page, as links name them.
+fn headings(text: &str) -> BTreeSet<String> {
+    let heading = |line: &str| {
+        let kept = |letter: &char| letter.is_alphanumeric() || " -_".contains(*letter);
+        let name: String = line.trim_start_matches('#').trim().chars().filter(kept).collect();
+        name.to_lowercase().replace(' ', "-")
+    };
+    text.lines().filter(|line| line.starts_with('#')).map(heading).collect()
+}
+
 #[test]
 fn every_link_leads_somewhere() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -147,11 +157,17 @@ fn every_link_leads_somewhere() -> Result<()> {
         let text = std::fs::read_to_string(&path)?;
         let directory = path.parent().context("a page is in a directory")?;
         for part in text.split("](").skip(1) {
-            let target = part.split([')', '#']).next().unwrap_or_default();
-            if target.is_empty() || target.contains("://") {
+            let link = part.split(')').next().unwrap_or_default();
+            if link.contains("://") {
                 continue;
             }
-            assert!(directory.join(target).exists(), "{} → {target}", path.display());
+            let (target, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if target.is_empty() { path.clone() } else { directory.join(target) };
+            assert!(target.exists(), "{} → {link}", path.display());
+            if !heading.is_empty() {
+                let found = headings(&std::fs::read_to_string(&target)?).contains(heading);
+                assert!(found, "{} → {link}", path.display());
+            }
         }
     }
     Ok(())

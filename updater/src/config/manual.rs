@@ -7,6 +7,9 @@ use super::{Config, has_errors, validate};
 
 const MANUAL: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md"));
 
+/// The page that adds the times up.
+const HOW_LONG: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/how-long.md"));
+
 /// The first block of TOML: the whole file.
 fn example() -> &'static str {
     let (_, rest) = MANUAL.split_once("```toml\n").unwrap();
@@ -92,4 +95,25 @@ fn required_after(prefix: &str) -> &'static str {
     } else {
         "[app.agent]\ninstall_dir = '/opt/agent'\n"
     }
+}
+
+#[test]
+fn how_long_a_start_may_take_is_said_as_it_is() {
+    let config = Config::parse("[app.agent]\ninstall_dir = '/opt/agent'\n").unwrap();
+    let health = &config.apps.values().next().unwrap().health;
+    let tries = health.interval.0 * health.attempts;
+    let whole = health.warm_up.0 + tries + health.timeout.0;
+    let sum = format!(
+        "{} s + {} × {} s + {} s   =   {} s",
+        health.warm_up.0.as_secs(),
+        health.attempts,
+        health.interval.0.as_secs(),
+        health.timeout.0.as_secs(),
+        whole.as_secs()
+    );
+    assert!(HOW_LONG.contains(&sum), "{sum}");
+    let proven =
+        format!("**{} s** until it answers at all, then {} s", whole.as_secs(), tries.as_secs());
+    assert!(HOW_LONG.contains(&proven), "{proven}");
+    assert_eq!(health.watch.0.as_secs(), 60, "the page says one minute");
 }
