@@ -90,6 +90,8 @@ fn how_an_agent_died_is_known_to_an_updater_that_did_not_start_it() -> Result<()
     let first = Pid::from_raw(running("the agent to run")?.cast_signed());
     host.kill()?;
     host.start()?;
+    // Followed by then: it was asked.
+    running("the agent to be followed")?;
     kill(first, Signal::SIGUSR1)?;
     let counted = |times: u32| {
         let is_kept = |app: &AppHealth| app.died.as_ref().is_some_and(|died| died.times == times);
