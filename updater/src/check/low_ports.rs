@@ -4,10 +4,9 @@ use std::fs;
 
 use protocol::AppName;
 
-use super::units::OWN_SERVICE;
 use crate::config::{AppConfig, Finding, ListenSocket};
 use crate::sys::proc::own_capabilities;
-use crate::systemd::Bus;
+use crate::systemd::{Bus, OWN_SERVICE};
 
 /// `CAP_NET_BIND_SERVICE` among the bits of capabilities (capabilities(7)).
 const NET_BIND_SERVICE: u64 = 1 << 10;

@@ -9,15 +9,14 @@ use protocol::AppName;
 use crate::config::{AppConfig, Config, Finding, RunnerKind, Strategy};
 use crate::runner::{HandoverObstacle, handover_obstacles, none_reloads, none_stays};
 use crate::systemd::{
-    Bus, BusConnection, Load, Systemd, SystemdError, UNIT_DIRECTORY, UnitState, is_running,
+    Bus, BusConnection, Load, OWN_SERVICE, Systemd, SystemdError, UNIT_DIRECTORY, UnitState,
+    is_running,
 };
 
 use super::account::Account;
 use super::low_ports;
 use crate::sys::control_group::ControlGroupError;
 
-/// As packages and `make install` name it.
-pub(super) const OWN_SERVICE: &str = "updater.service";
 /// The system call that sockets of a running agent are taken with.
 const TAKING: &str = "pidfd_getfd";
 

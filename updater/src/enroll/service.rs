@@ -6,8 +6,8 @@ use std::process::{Command, Output};
 
 use serde::Serialize;
 
-/// The unit, as packages and `make install` name it.
-const UNIT: &str = "updater.service";
+use crate::systemd::OWN_SERVICE;
+
 /// The configuration that the unit starts with.
 const UNIT_CONFIG: &str = "/etc/updater/updater.toml";
 /// Made by systemd where it is the init system: `sd_booted(3)`.
@@ -43,13 +43,15 @@ pub fn start_service(config: &Path, changed: bool) -> Result<Service, ServiceErr
     if !Path::new(BOOTED).is_dir() {
         return Ok(Service::NoSystemd);
     }
-    if !run(&["cat", UNIT])?.status.success() {
+    if !run(&["cat", OWN_SERVICE])?.status.success() {
         return Ok(Service::NoUnit);
     }
     if config != Path::new(UNIT_CONFIG) {
         return Ok(Service::OtherConfig);
     }
-    for arguments in [["enable", UNIT], [if changed { "restart" } else { "start" }, UNIT]] {
+    for arguments in
+        [["enable", OWN_SERVICE], [if changed { "restart" } else { "start" }, OWN_SERVICE]]
+    {
         let output = run(&arguments)?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();

@@ -31,5 +31,5 @@ pub(crate) use interface::Property;
 pub use jobs::JobResult;
 pub use journal::read_journal;
 pub use state::{Load, UnitState};
-pub use unit_name::{UNIT_DIRECTORY, is_template, is_unit_name, template_of};
+pub use unit_name::{OWN_SERVICE, UNIT_DIRECTORY, is_template, is_unit_name, template_of};
 pub(crate) use variables::{Variables, lasting_variables, variables_text};

@@ -3,6 +3,9 @@
 /// Where an administrator's unit files are.
 pub const UNIT_DIRECTORY: &str = "/etc/systemd/system";
 
+/// The updater's own unit, as packages and `make install` name it.
+pub const OWN_SERVICE: &str = "updater.service";
+
 /// Kinds of units that there are files of (systemd.unit(5)).
 const KINDS: [&str; 9] =
     ["service", "socket", "target", "timer", "path", "slice", "mount", "automount", "swap"];
