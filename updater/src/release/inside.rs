@@ -72,7 +72,7 @@ mod tests {
             fs::create_dir_all(&release).unwrap();
             fs::create_dir_all(directory.path().join("app/shared/run")).unwrap();
             fs::create_dir(directory.path().join("outside")).unwrap();
-            symlink("../../../shared/run", release.join("run")).unwrap();
+            symlink(Path::new("../../..").join("shared/run"), release.join("run")).unwrap();
             for place in ["app/shared/run/file", "app/releases/store/0123/file", "outside/file"] {
                 fs::write(directory.path().join(place), place).unwrap();
             }
@@ -94,7 +94,8 @@ mod tests {
         let install = Install::new();
         assert_eq!(install.read("run/file").unwrap(), "app/shared/run/file");
         assert_eq!(install.read("file").unwrap(), "app/releases/store/0123/file");
-        symlink("../../../shared/run/file", install.release.join("alone")).unwrap();
+        symlink(Path::new("../../..").join("shared/run/file"), install.release.join("alone"))
+            .unwrap();
         assert_eq!(install.read("alone").unwrap(), "app/shared/run/file");
         assert_eq!(install.read(install.path("outside/file")).unwrap(), "outside/file");
         assert_eq!(install.read("run/none").unwrap_err().kind(), io::ErrorKind::NotFound);

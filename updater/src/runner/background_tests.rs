@@ -214,7 +214,8 @@ fn a_pid_file_below_a_link_into_shared_is_followed_and_one_that_is_missing_is_to
     let app = App::new();
     let shared = app.path("install/shared/run");
     std::fs::create_dir_all(&shared).unwrap();
-    std::os::unix::fs::symlink("../../../shared/run", app.release().join("run")).unwrap();
+    let beside = std::path::Path::new("../../..").join("shared/run");
+    std::os::unix::fs::symlink(beside, app.release().join("run")).unwrap();
     let writes = "open('run/d.pid', 'w').write(str(os.getpid()))";
     let instance = app.runner.start(&daemon_that(&app, writes, "run/d.pid")).unwrap();
     let mut connection = app.accept();
