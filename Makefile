@@ -30,7 +30,7 @@ help:
 	@echo 'make long      these three: what takes hours, and is run before a release'
 	@echo 'make bench     measure against tar and sync; writes bench.json'
 	@echo 'make build     release binaries in target/release'
-	@echo 'make package   Debian packages of both programs, in packages/'
+	@echo 'make package   Debian and rpm packages of both programs, in packages/ (TARGET: for another processor)'
 	@echo 'make install   binaries, units, man pages and completions (PREFIX, DESTDIR)'
 
 build:
@@ -68,7 +68,7 @@ fuzz: tools
 bench: tools build
 	$(CARGO) run --release --locked --package fleet-tests --bin bench
 
-package: tools build
+package: tools
 	packaging/package.sh release packages
 	! command -v lintian || lintian --allow-root --display-info packages/*.deb
 

@@ -1,8 +1,9 @@
 #!/bin/sh
 # The Debian roots that the booted hosts of the tests share, made once and kept outside of the work
-# tree: one of this machine's own suite, and one of the suite after it, whose systemd does some things
-# otherwise. Says FLEET_BOOTED_ROOT=DIRECTORY and FLEET_BOOTED_ROOT_NEXT=DIRECTORY; or FLEET_BOOTED_SKIP=REASON
-# or FLEET_BOOTED_SKIP_NEXT=REASON, where no such host can be booted.
+# tree: one of this machine's own suite, one of the suite after it, whose systemd does some things
+# otherwise, and one of the suite before it, whose libraries are older than this machine's. Says
+# FLEET_BOOTED_ROOT=DIRECTORY, and the same with _NEXT and _FORMER; or FLEET_BOOTED_SKIP=REASON, and the same
+# with _NEXT and _FORMER, where no such host can be booted.
 set -eu
 
 cache=/var/cache/swarm-booted
@@ -15,6 +16,7 @@ skip() {
     echo "SKIPPED: the tests that boot hosts (booted_*): $1" >&2
     tell "FLEET_BOOTED_SKIP=$1"
     tell "FLEET_BOOTED_SKIP_NEXT=$1"
+    tell "FLEET_BOOTED_SKIP_FORMER=$1"
     exit 0
 }
 
@@ -26,15 +28,16 @@ grep -q ' - cgroup2 ' /proc/self/mountinfo || skip 'no cgroup2 hierarchy is moun
 suite=$(. /etc/os-release && echo "${VERSION_CODENAME-}")
 [ -e "/usr/share/debootstrap/scripts/$suite" ] ||
     skip "this machine's debootstrap knows no suite \"$suite\"; the programs are built for its libraries"
-# The one after it has all libraries that the programs were built for.
+# The one after it has all libraries that the programs were built for; on the one before it only those of the
+# packages run.
 case $suite in
-bookworm) next=trixie ;;
-trixie) next=forky ;;
-*) next='' ;;
+bookworm) next=trixie former=bullseye ;;
+trixie) next=forky former=bookworm ;;
+*) next='' former='' ;;
 esac
 
 # A change here is another root.
-packages=systemd-sysv,dbus,python3-minimal,nginx,haproxy
+packages=systemd-sysv,dbus,python3,nginx,haproxy
 recipe=$(sha256sum "$0" | cut -c 1-12)
 
 root_of() { # root_of SUITE
@@ -74,11 +77,17 @@ exec 9>"$cache/lock"
 flock 9
 [ -d "$(root_of "$suite")" ] || make_root "$suite"
 tell "FLEET_BOOTED_ROOT=$(root_of "$suite")"
-if [ -z "$next" ] || [ ! -e "/usr/share/debootstrap/scripts/$next" ]; then
-    reason="this machine's debootstrap knows no suite after \"$suite\""
-    echo "SKIPPED: the tests that boot hosts of the next Debian (booted_*::next_debian): $reason" >&2
-    tell "FLEET_BOOTED_SKIP_NEXT=$reason"
-    exit 0
-fi
-[ -d "$(root_of "$next")" ] || make_root "$next"
-tell "FLEET_BOOTED_ROOT_NEXT=$(root_of "$next")"
+
+other() { # other NEXT|FORMER SUITE
+    if [ -z "$2" ] || [ ! -e "/usr/share/debootstrap/scripts/$2" ]; then
+        reason="this machine's debootstrap knows no such suite beside \"$suite\""
+        echo "SKIPPED: the tests that boot hosts of another Debian ($1): $reason" >&2
+        tell "FLEET_BOOTED_SKIP_$1=$reason"
+        return
+    fi
+    [ -d "$(root_of "$2")" ] || make_root "$2"
+    tell "FLEET_BOOTED_ROOT_$1=$(root_of "$2")"
+}
+
+other NEXT "$next"
+other FORMER "$former"

@@ -29,6 +29,7 @@ if [ "${1-}" != build ]; then
     # Packages, and the versions of the libraries that they need.
     need dpkg-shlibdeps dpkg-dev
     need lintian lintian
+    need rpmbuild rpm
     need redis-server redis-server
     need npm npm
     need minisign minisign
@@ -97,6 +98,12 @@ if ! command -v uv >/dev/null 2>&1; then
     $sudo /usr/bin/python3 -m venv /usr/local/lib/uv
     $sudo /usr/local/lib/uv/bin/pip install --quiet uv
     $sudo ln -sf /usr/local/lib/uv/bin/uv /usr/local/bin/uv
+fi
+# What links for older systems, with the libraries of those.
+zig=/usr/local/lib/zig
+if [ ! -x $zig/bin/cargo-zigbuild ]; then
+    $sudo /usr/bin/python3 -m venv $zig
+    $sudo $zig/bin/pip install --quiet ziglang cargo-zigbuild
 fi
 command -v pnpm >/dev/null 2>&1 || $sudo npm install --global --silent pnpm@9
 [ "${1-}" != programs ] || command -v yarn >/dev/null 2>&1 || $sudo npm install --global --silent yarn@1

@@ -268,8 +268,7 @@ impl Member {
     /// # Errors
     /// When it does not run.
     pub fn kill_updater(&self) -> Result<()> {
-        let kill = ["systemctl", "kill", "--kill-whom=main", "--signal=KILL", "updater"];
-        self.machine.run(kill)?.good().map(drop)
+        self.machine.ask(&format!("kill -KILL {}", self.main_process()?)).map(drop)
     }
 
     /// What the updater and its rescue have told the journal.

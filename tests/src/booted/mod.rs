@@ -47,7 +47,7 @@ mod root;
 pub use fleet::{BootedFleet, Member};
 pub use host::BootedHost;
 pub use lab::Lab;
-pub use package::{next_package, package};
+pub use package::{next_package, package, rpm_package};
 pub use root::Debian;
 
 /// The same tests on hosts of each [`Debian`]: functions that take it, and give a result.

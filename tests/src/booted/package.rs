@@ -16,14 +16,25 @@ use crate::Output;
 /// # Errors
 /// When it cannot be made.
 pub fn package(crate_name: &str) -> Result<PathBuf> {
+    made(&format!("swarm-{crate_name}_"))
+}
+
+/// The same, for systems with rpm.
+///
+/// # Errors
+/// As of [`package`].
+pub fn rpm_package(crate_name: &str) -> Result<PathBuf> {
+    made(&format!("swarm-{crate_name}-"))
+}
+
+fn made(name: &str) -> Result<PathBuf> {
     let directory = match env::var_os("FLEET_PACKAGES") {
         Some(made) => PathBuf::from(made),
         None => make()?,
     };
-    let name = format!("swarm-{crate_name}_");
     for file in fs::read_dir(&directory)? {
         let path = file?.path();
-        if path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(&name)) {
+        if path.file_name().is_some_and(|file| file.to_string_lossy().starts_with(name)) {
             return Ok(path);
         }
     }

@@ -15,6 +15,8 @@ pub enum Debian {
     This,
     /// The suite after it, with a newer systemd.
     Next,
+    /// The suite before it, where programs that were built for this machine do not run.
+    Former,
 }
 
 impl Debian {
@@ -23,6 +25,7 @@ impl Debian {
         match self {
             Self::This => ["FLEET_BOOTED_ROOT", "FLEET_BOOTED_SKIP"],
             Self::Next => ["FLEET_BOOTED_ROOT_NEXT", "FLEET_BOOTED_SKIP_NEXT"],
+            Self::Former => ["FLEET_BOOTED_ROOT_FORMER", "FLEET_BOOTED_SKIP_FORMER"],
         }
     }
 }

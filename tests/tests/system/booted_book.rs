@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use fleet_tests::booted::{BootedFleet, BootedHost, Debian, Lab, package};
+use fleet_tests::booted::{BootedFleet, Debian, Lab, package};
 use fleet_tests::{Example, Output, Setup, program};
 
 /// What stands in for the parts of a network that a lab does not have: `ssh HOST LINE`, and `scp` to a home.
@@ -37,19 +37,6 @@ fn blocks(page: &str) -> Result<Vec<String>> {
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let blocks = text.split("```sh\n").skip(1);
     Ok(blocks.filter_map(|rest| Some(rest.split_once("```")?.0.to_owned())).collect())
-}
-
-/// A booted host has the smallest part of Python's library: this is what a web server needs besides.
-fn give_web_server(host: &BootedHost) -> Result<()> {
-    let find = "import os, sysconfig; print(sysconfig.get_path('stdlib'))";
-    let library = Output::of(Command::new("/usr/bin/python3").args(["-c", find]))?.good()?.stdout;
-    let library = Path::new(library.trim());
-    let modules = ["http/__init__", "http/client", "http/server", "html/__init__", "html/entities"];
-    for module in modules.into_iter().chain(["mimetypes", "shutil", "socketserver"]) {
-        let file = library.join(module).with_extension("py");
-        host.copy(&file, &file.display().to_string(), 0o644)?;
-    }
-    Ok(())
 }
 
 #[test]
@@ -87,10 +74,7 @@ fn the_first_page_works_as_it_is_typed() -> Result<()> {
         machines.push(host);
     }
     std::thread::scope(|scope| {
-        let all: Vec<_> = machines
-            .iter()
-            .map(|host| scope.spawn(|| host.boot().and_then(|()| give_web_server(host))))
-            .collect();
+        let all: Vec<_> = machines.iter().map(|host| scope.spawn(|| host.boot())).collect();
         all.into_iter().try_for_each(|one| one.join().ok().context("it does not panic")?)
     })?;
     for host in &machines {
@@ -140,7 +124,6 @@ fn the_example_of_a_unit_lives_as_one() -> Result<()> {
     let Some(fleet) = BootedFleet::idle(Debian::This, 1, &setup)? else { return Ok(()) };
     let member = fleet.members.first().context("a host")?;
     let machine = &member.machine;
-    give_web_server(machine)?;
     member.install_package(&package("updater")?)?;
     machine.add_drop_in("units.conf")?;
     machine.ask("systemctl daemon-reload && systemctl start updater")?;

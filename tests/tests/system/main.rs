@@ -16,6 +16,7 @@ mod booted_hooks;
 mod booted_hosts;
 mod booted_journal;
 mod booted_network;
+mod booted_older;
 mod booted_package;
 mod booted_power;
 mod booted_reload;

@@ -1,11 +1,11 @@
-//! What Debian's own checker says of the packages.
+//! What Debian's own checker says of the packages, and what rpm makes of those for it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use fleet_tests::Output;
-use fleet_tests::booted::package;
+use fleet_tests::booted::{package, rpm_package};
 use skip::skip;
 
 #[test]
@@ -43,4 +43,40 @@ fn without_programs(crate_name: &str, directory: &Path) -> Result<PathBuf> {
     command.args(["-c", line, "sh"]).arg(package(crate_name)?).args([&tree, &made]);
     Output::of(&mut command)?.good()?;
     Ok(made)
+}
+
+/// Into an empty root, as no system that has it is here. Its scripts are tried on a booted host: `booted_older`.
+#[test]
+fn rpm_unpacks_what_it_is_given() -> Result<()> {
+    if Command::new("rpm").arg("--version").output().is_err() {
+        skip("this machine has no rpm");
+        return Ok(());
+    }
+    let directory = tempfile::tempdir()?;
+    for (crate_name, program) in [("updater", "usr/bin/updater"), ("master", "usr/bin/swarm")] {
+        let package = rpm_package(crate_name)?;
+        let root = directory.path().join(crate_name);
+        let ask = |query: &str| -> Result<String> {
+            Ok(Output::of(Command::new("rpm").args(["-qp", query]).arg(&package))?.good()?.stdout)
+        };
+        let needs = ask("--requires")?;
+        let known = |line: &str| {
+            ["/bin/sh", "systemd", "glibc >= 2.17"].contains(&line) || line.starts_with("rpmlib(")
+        };
+        ensure!(needs.lines().all(known) && needs.contains("glibc"), "{needs}");
+        let mut install = Command::new("rpm");
+        install.arg("--root").arg(&root).args(["--install", "--nodeps", "--noscripts"]);
+        Output::of(install.arg(&package))?.good()?;
+        let told = Output::of(Command::new(root.join(program)).arg("--version"))?.good()?;
+        ensure!(told.stdout.contains(env!("CARGO_PKG_VERSION")), "{told:?}");
+        if crate_name == "updater" {
+            let scripts = ask("--scripts")?;
+            for name in ["postinst", "prerm", "postrm"] {
+                let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/updater");
+                let script = std::fs::read_to_string(source.join(name)).context(name)?;
+                ensure!(scripts.contains(script.trim()), "{name} is not in it: {scripts}");
+            }
+        }
+    }
+    Ok(())
 }
