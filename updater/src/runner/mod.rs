@@ -9,6 +9,7 @@ mod behaviour;
 mod beside;
 mod bounded_log;
 mod error;
+mod former_start;
 #[cfg(test)]
 mod group_tests;
 mod instance;

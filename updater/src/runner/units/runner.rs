@@ -13,6 +13,7 @@ use super::of_release::NamedUnits;
 use super::own_processes::is_of_units;
 use super::shipped::kept_units;
 use crate::config::{RunConfig, Strategy};
+use crate::runner::former_start::told;
 use crate::runner::instance_slot::{Grouping, InstanceSlot};
 use crate::runner::process::Runner;
 use crate::runner::record::Record;
@@ -148,13 +149,11 @@ impl Runner for UnitsRunner {
         self.seat.read().ok().flatten().as_ref().is_some_and(is_of_this_boot)
     }
 
-    fn warning(&self) -> Option<String> {
+    fn warning(&self, _active: Option<&Launch>) -> Option<String> {
         let record = self.seat.read().ok()??;
         let runs = self.seat.living().is_some_and(|known| known.is_of(&record));
         let former = record.former(&self.units_of(&record)).filter(|_| runs)?;
-        Some(format!(
-            "{former}, as the configuration was then: `updater restart` starts it as it is now"
-        ))
+        Some(told(&former))
     }
 
     fn started_by_others(&self) -> Option<u32> {

@@ -149,6 +149,13 @@ impl AgentControl {
         }
     }
 
+    /// What an operator has to know of how the agent was started.
+    pub(in crate::transaction) fn warning(&self, active: Option<&Digest>) -> Option<String> {
+        // That a release cannot be read is told elsewhere.
+        let launch = active.and_then(|active| self.launch(active).ok().flatten());
+        self.runner().warning(launch.as_ref())
+    }
+
     /// The process of an agent that an operator stopped, and that something else has started since.
     pub(in crate::transaction) fn started_by_others(&self) -> Option<u32> {
         let rests = self.is_kept_stopped() && !self.may_be_in_a_transactions_hands();
