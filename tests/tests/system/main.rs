@@ -10,6 +10,7 @@ mod booted_book;
 mod booted_builds;
 mod booted_bus;
 mod booted_cuts;
+mod booted_deaths;
 mod booted_former;
 mod booted_handover;
 mod booted_hooks;
