@@ -34,10 +34,10 @@ pub(super) fn check(
             RunnerKind::Process if systemd.has_bus() => {
                 check_made_units(name, app, own, &bus, findings);
                 check_sockets(name, app, &bus, findings);
-                low_ports::check(name, app, Some(&bus), findings);
+                low_ports::check(name, app, Some(&bus), systemd.makes_units(), findings);
             }
             RunnerKind::Process => {
-                low_ports::check(name, app, None, findings);
+                low_ports::check(name, app, None, false, findings);
                 if makes_units(app, own) {
                     findings.push(no_bus(name));
                 }

@@ -9,6 +9,7 @@ mod behaviour;
 mod beside;
 mod bounded_log;
 mod error;
+mod forbidden_port;
 mod former_start;
 #[cfg(test)]
 mod group_tests;
@@ -41,6 +42,7 @@ mod untaken_sockets;
 pub use behaviour::Behaviour;
 pub use beside::Handover;
 pub use error::RunnerError;
+pub use forbidden_port::{ForbiddenPort, NET_BIND_SERVICE, first_free_port};
 pub use instance::{ExitReport, Instance};
 pub use launch::{Launch, command_of, release_path_variable};
 pub use left_agents::{LeftAgent, left_agents};

@@ -15,14 +15,18 @@ use crate::config::{Config, RunnerKind, Strategy};
 use crate::probe::{Probe, Readiness};
 use crate::release::{Slot, read_record};
 use crate::runner::{
-    Behaviour, Handover, Instance, Killed, Launch, Runner, RunnerResources, command_of, for_app,
+    Behaviour, ForbiddenPort, Handover, Instance, Killed, Launch, Runner, RunnerResources,
+    command_of, for_app,
 };
+use crate::sys::proc::own_capabilities;
+use crate::systemd::BusConnection;
 use crate::transaction::machine::after_switch;
 use crate::transaction::{Deaths, Failure, Journal, read_manifest};
 
 pub struct AgentControl {
     settings: Arc<AppSettings>,
     runner: Box<dyn Runner>,
+    systemd: BusConnection,
     pub(in crate::transaction) probe: Probe,
     pub(in crate::transaction) readiness: Readiness,
     /// Held while the probe is asked outside of transactions: one question at a time.
@@ -67,6 +71,7 @@ impl AgentControl {
             may_start: watch::Sender::new(true),
             held: Mutex::new(()),
             taken: AtomicU64::new(0),
+            systemd: resources.systemd.clone(),
             runner: for_app(app, settings.files.directory(), resources),
             settings,
         })
@@ -123,6 +128,14 @@ impl AgentControl {
             "{stranger}, where [app.{}.health] asks, and is no agent of this updater: end it, or mend the address",
             self.settings.name
         ))
+    }
+
+    /// Why no agent can open the port where it is asked, and what helps.
+    pub(in crate::transaction) fn forbidden_port(&self) -> Option<String> {
+        let (settings, units) = (&self.settings, self.systemd.makes_units());
+        let own = own_capabilities().unwrap_or(u64::MAX);
+        let found = ForbiddenPort::of(&settings.name, &settings.config, units, own)?;
+        Some(format!("{}: {}", found.text, found.hint))
     }
 
     /// What the agent is doing; `active` is the release that should run.
