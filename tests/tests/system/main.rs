@@ -72,6 +72,7 @@ mod pushes;
 mod real_programs;
 mod recovery;
 mod reference_clients;
+mod reloads;
 mod rollouts;
 mod rollouts_back;
 mod rollouts_cut_off;

@@ -117,7 +117,7 @@ fn look(app: &AppConfig, bus: &Bus, key: &str) -> Result<Vec<Finding>, SystemdEr
         let seen = bus.ask(move |systemd| async move { seen(&systemd, units).await })?;
         let found = seen.iter().filter_map(|(unit, state, _)| unit_finding(key, app, unit, state));
         let states = seen.iter().map(|(unit, state, _)| (unit.as_str(), state));
-        let reloads = app.run.strategy == Strategy::Reload;
+        let reloads = app.run.strategy == Strategy::Reload && app.run.reload.is_none();
         let cannot = none_reloads(states.clone()).filter(|_| reloads);
         let found = found.chain(cannot.map(|why| Finding::error(key, why)));
         let found = found.chain(none_stays(states).map(|why| Finding::error(key, why)));

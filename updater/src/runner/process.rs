@@ -14,6 +14,7 @@ use super::log::{AgentLog, LogPipe};
 use super::members::keeper_of;
 use super::own_group::GroupMaker;
 use super::record::Record;
+use super::reload_command::ReloadCommand;
 use super::sockets::Sockets;
 use super::stop;
 use super::strays::{self, Stray};
@@ -172,6 +173,8 @@ pub fn for_app(config: &AppConfig, state: &Path, resources: &RunnerResources) ->
         groups,
         user: config.user.clone(),
         command: config.run.command.as_ref().map(|command| command.0.clone()),
+        reload: ReloadCommand::of(&config.run),
+        install: config.install_dir.clone(),
         store: Layout::new(&config.install_dir).store(),
         log: AgentLog::new(state, config.run.log_bytes.0, resources.program.clone()),
         failed_at: Mutex::default(),
@@ -187,6 +190,9 @@ pub(super) struct ProcessRunner {
     pub(super) user: Option<String>,
     /// What the configuration says instead of each release.
     pub(super) command: Option<Vec<String>>,
+    /// By what a release follows another, where none is stopped for that.
+    pub(super) reload: Option<ReloadCommand>,
+    pub(super) install: PathBuf,
     /// Where its releases are.
     store: PathBuf,
     pub(super) log: AgentLog,
@@ -310,6 +316,10 @@ impl Runner for ProcessRunner {
 
     fn handover(&self) -> Option<&dyn Handover> {
         Some(self)
+    }
+
+    fn reload(&self) -> Option<&dyn Reload> {
+        self.reload.as_ref().map(|_| self as &dyn Reload)
     }
 }
 
