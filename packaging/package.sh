@@ -25,6 +25,7 @@ mkdir -p "$pages"
 "$target/$built/updater" man --out-dir "$pages/updater"
 for shell in bash zsh fish; do
     "$target/$built/swarm" completions $shell >"$pages/swarm.$shell"
+    "$target/$built/updater" completions $shell >"$pages/updater.$shell"
 done
 gzip --best --no-name "$pages"/*/*.[158]
 gzip --best --no-name --stdout CHANGELOG.md >"$pages/changelog.gz"
