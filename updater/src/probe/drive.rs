@@ -96,7 +96,8 @@ pub async fn prove(
                 } else if report.attempts == 0 {
                     let waited = now - started;
                     report.detail = format!(
-                        "nothing answered within {waited:.1?}, the last: {}",
+                        "nothing answered within {waited:.1?}, the last: {} (if it starts slowly, raise `attempts` in its \
+                         section `health` of updater.toml)",
                         report.detail
                     );
                 }
