@@ -16,6 +16,8 @@ use crate::sys::user::User;
 const LOOKED_AT: &str = "--lines=200";
 /// What says of which run an entry is.
 const IDS: &str = "INVOCATION_ID,_SYSTEMD_INVOCATION_ID";
+/// That, and what was printed.
+const ALL: &str = "MESSAGE,INVOCATION_ID,_SYSTEMD_INVOCATION_ID";
 /// Bytes that are read where only ids are wanted.
 const ID_BYTES: usize = 256 << 10;
 
@@ -25,6 +27,9 @@ pub(crate) struct JournalEntry {
     /// Its place.
     #[serde(rename = "__CURSOR")]
     pub(crate) cursor: String,
+    /// When it was, in microseconds.
+    #[serde(rename = "__REALTIME_TIMESTAMP")]
+    time: String,
     /// What was printed: text, or the bytes of what is none.
     #[serde(rename = "MESSAGE", default)]
     message: Option<Message>,
@@ -55,9 +60,23 @@ impl JournalEntry {
         }
     }
 
+    /// When it was, in microseconds.
+    pub(crate) fn time(&self) -> u64 {
+        self.time.parse().unwrap_or_default()
+    }
+
     fn invocation(&self) -> Option<&String> {
         self.about.as_ref().or(self.of.as_ref())
     }
+}
+
+/// Units of which there is one run after the other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RunUnits<'a> {
+    /// The one that has the last run, under each of its names.
+    pub(crate) last: &'a [String],
+    /// Where the run before it is wanted: those that may have had it.
+    pub(crate) before: Option<&'a [String]>,
 }
 
 /// Asks the journal, for so long at most each time. What it does not tell is not there. All of it blocks.
@@ -69,35 +88,30 @@ pub(crate) struct JournalRuns {
 impl JournalRuns {
     /// The journal takes in what was printed a moment ago.
     pub(crate) fn sync(&self) {
-        self.run(&["--sync".to_owned()], ID_BYTES);
+        self.journalctl(&["--sync".to_owned()], ID_BYTES);
     }
 
-    /// The last run of these units.
-    pub(crate) fn last_run(&self, units: &[String]) -> Option<String> {
-        let entries = self.ids_backwards(units, None);
-        entries.iter().find_map(JournalEntry::invocation).cloned()
-    }
-
-    /// The run of these units that was there before this one began.
-    pub(crate) fn run_before(&self, units: &[String], run: &str) -> Option<String> {
-        let first = self.entries(&matches(&[run.to_owned()]), IDS, ID_BYTES).into_iter().next()?;
-        let entries = self.ids_backwards(units, Some(format!("--cursor={}", first.cursor)));
-        let other = |entry: &JournalEntry| entry.invocation().filter(|id| *id != run).cloned();
-        entries.iter().find_map(other)
-    }
-
-    /// The last entries of these runs, the latest at the end.
-    pub(crate) fn last_entries(
+    /// The last entries of the last run of these units, or of the one before it; the latest at the end. None if there
+    /// was no such run.
+    pub(crate) fn run(
         &self,
-        runs: &[String],
+        units: &RunUnits<'_>,
         entries: usize,
         bytes: usize,
-    ) -> Vec<JournalEntry> {
-        let mut words = vec!["--reverse".to_owned(), format!("--lines={entries}")];
-        words.extend(matches(runs));
-        let mut entries = self.entries(&words, "MESSAGE", bytes);
-        entries.reverse();
-        entries
+    ) -> Option<Vec<JournalEntry>> {
+        let ids = self.backwards(units.last, &[LOOKED_AT], IDS, ID_BYTES);
+        let last = ids.iter().find_map(JournalEntry::invocation)?.clone();
+        let lines = format!("--lines={entries}");
+        let Some(all) = units.before else {
+            let told = self.backwards(units.last, &[&lines], ALL, bytes);
+            return Some(of_run(told, &last));
+        };
+        let first = self.entries(&matches(&last), IDS, ID_BYTES).into_iter().next()?;
+        let from = format!("--cursor={}", first.cursor);
+        let ids = self.backwards(all, &[LOOKED_AT, &from], IDS, ID_BYTES);
+        let before =
+            ids.iter().filter_map(JournalEntry::invocation).find(|id| **id != last)?.clone();
+        Some(of_run(self.backwards(all, &[&lines, &from], ALL, bytes), &before))
     }
 
     /// What these units have told behind an entry.
@@ -127,10 +141,16 @@ impl JournalRuns {
         self.entries(&words, "MESSAGE", bytes)
     }
 
-    fn ids_backwards(&self, units: &[String], from: Option<String>) -> Vec<JournalEntry> {
-        let words = ["--reverse", LOOKED_AT].map(str::to_owned).into_iter();
+    fn backwards(
+        &self,
+        units: &[String],
+        more: &[&str],
+        fields: &str,
+        bytes: usize,
+    ) -> Vec<JournalEntry> {
+        let words = std::iter::once("--reverse").chain(more.iter().copied()).map(str::to_owned);
         let units = units.iter().map(|unit| of_unit(unit));
-        self.entries(&words.chain(units).chain(from).collect::<Vec<_>>(), IDS, ID_BYTES)
+        self.entries(&words.chain(units).collect::<Vec<_>>(), fields, bytes)
     }
 
     fn entries(&self, words: &[String], fields: &str, bytes: usize) -> Vec<JournalEntry> {
@@ -138,13 +158,13 @@ impl JournalRuns {
         let mut all = form.to_vec();
         all.push(format!("--output-fields={fields}"));
         all.extend_from_slice(words);
-        let printed = self.run(&all, bytes);
+        let printed = self.journalctl(&all, bytes);
         // A last one that is not whole is none.
         let lines = printed.split(|byte| *byte == b'\n');
         lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
     }
 
-    fn run(&self, words: &[String], bytes: usize) -> Vec<u8> {
+    fn journalctl(&self, words: &[String], bytes: usize) -> Vec<u8> {
         let command: Vec<String> =
             std::iter::once("journalctl".to_owned()).chain(words.iter().cloned()).collect();
         let Ok(user) = User::current() else { return Vec::new() };
@@ -160,18 +180,28 @@ fn of_unit(unit: &str) -> String {
     format!("--unit={unit}")
 }
 
-/// What the processes of these runs have printed, and what systemd has told of them.
-fn matches(runs: &[String]) -> Vec<String> {
-    let mut words = Vec::new();
-    for run in runs {
-        for field in ["_SYSTEMD_INVOCATION_ID", "INVOCATION_ID"] {
-            if !words.is_empty() {
-                words.push("+".to_owned());
+/// What the processes of a run have printed, and what systemd has told of it.
+fn matches(run: &str) -> Vec<String> {
+    let field = |field: &str| format!("{field}={run}");
+    vec![field("_SYSTEMD_INVOCATION_ID"), "+".to_owned(), field("INVOCATION_ID")]
+}
+
+/// Those of a run, of entries with the latest first; the latest at the end. What a process printed just before its
+/// end may say of no run that it is its: it is of the one that has told something before.
+fn of_run(entries: Vec<JournalEntry>, run: &str) -> Vec<JournalEntry> {
+    let (mut own, mut unsaid) = (Vec::new(), Vec::new());
+    for entry in entries {
+        match entry.invocation() {
+            None => unsaid.push(entry),
+            Some(id) if id == run => {
+                own.append(&mut unsaid);
+                own.push(entry);
             }
-            words.push(format!("{field}={run}"));
+            Some(_) => unsaid.clear(),
         }
     }
-    words
+    own.reverse();
+    own
 }
 
 #[cfg(test)]
@@ -181,7 +211,9 @@ mod tests {
     #[test]
     fn an_entry_is_read_whatever_its_message_is() {
         let read = |message: &str| {
-            let text = format!(r#"{{"__CURSOR":"s=1","MESSAGE":{message},"INVOCATION_ID":"ab"}}"#);
+            let text = format!(
+                r#"{{"__CURSOR":"s=1","__REALTIME_TIMESTAMP":"7","MESSAGE":{message},"INVOCATION_ID":"ab"}}"#
+            );
             let entry: JournalEntry = serde_json::from_str(&text).unwrap();
             assert_eq!(
                 (entry.cursor.as_str(), entry.invocation().unwrap().as_str()),
@@ -196,10 +228,29 @@ mod tests {
     }
 
     #[test]
-    fn runs_are_asked_for_by_what_they_printed_and_what_systemd_told_of_them() {
+    fn what_says_of_no_run_that_it_is_its_is_of_the_one_before_it() {
+        let entry = |cursor: &str, run: Option<&str>| -> JournalEntry {
+            let document = serde_json::json!({
+                "__CURSOR": cursor, "__REALTIME_TIMESTAMP": "1", "_SYSTEMD_INVOCATION_ID": run,
+            });
+            serde_json::from_value(document).unwrap()
+        };
+        let entries = || {
+            vec![
+                entry("6", Some("b")),
+                entry("5", None),
+                entry("4", Some("b")),
+                entry("3", None),
+                entry("2", Some("a")),
+                entry("1", None),
+            ]
+        };
+        let found = |run| -> Vec<String> {
+            of_run(entries(), run).into_iter().map(|entry| entry.cursor).collect()
+        };
         assert_eq!(
-            matches(&["a".to_owned(), "b".to_owned()]).join(" "),
-            "_SYSTEMD_INVOCATION_ID=a + INVOCATION_ID=a + _SYSTEMD_INVOCATION_ID=b + INVOCATION_ID=b"
+            (found("b"), found("a")),
+            (vec!["4".into(), "5".into(), "6".into()], vec!["2".into(), "3".into()])
         );
     }
 }

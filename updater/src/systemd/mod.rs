@@ -31,7 +31,7 @@ pub(crate) use exec::{command_properties, micros};
 pub(crate) use interface::Property;
 pub use jobs::JobResult;
 pub use journal::read_journal;
-pub(crate) use journal_runs::{JournalEntry, JournalRuns};
+pub(crate) use journal_runs::{JournalEntry, JournalRuns, RunUnits};
 pub use state::{Load, UnitState};
 pub use unit_name::{OWN_SERVICE, UNIT_DIRECTORY, is_template, is_unit_name, template_of};
 pub(crate) use variables::{Variables, lasting_variables, variables_text};

@@ -12,7 +12,11 @@ use crate::runner::program_log::{
 };
 use crate::sys::output::printable_within;
 use crate::sys::wall_clock;
-use crate::systemd::JournalEntry;
+use crate::systemd::{JournalEntry, RunUnits};
+
+/// Entries that are read beyond those that are wanted: the latest ones may be of no run, and one is the place to go
+/// on from.
+const MORE: usize = 50;
 
 /// A unit whose output is an app's.
 pub(super) struct LoggedUnit {
@@ -45,21 +49,19 @@ impl ProgramLog for HandoverUnitsRunner {
 fn read_run(control: &Control, units: &[LoggedUnit], run: LoggedRun, lines: usize) -> LogRead {
     let (journal, began) = (control.journal_runs(), wall_clock());
     journal.sync();
+    let (most, is_previous) = (lines.saturating_add(MORE), run == LoggedRun::Previous);
     let of_unit = |unit: &LoggedUnit| {
-        let serves = control.known_as(std::slice::from_ref(&unit.serves));
-        let last = journal.last_run(&serves)?;
-        match run {
-            LoggedRun::Last => Some(last),
-            LoggedRun::Previous => journal.run_before(&control.known_as(&unit.all), &last),
-        }
+        let last = &control.known_as(std::slice::from_ref(&unit.serves));
+        let before = is_previous.then(|| control.known_as(&unit.all));
+        journal.run(&RunUnits { last, before: before.as_deref() }, most, PAST_BYTES)
     };
-    let runs: Vec<String> = units.iter().filter_map(of_unit).collect();
+    let runs: Vec<_> = units.iter().filter_map(of_unit).collect();
     if runs.is_empty() {
-        let items = if run == LoggedRun::Previous { vec![no_previous()] } else { Vec::new() };
+        let items = if is_previous { vec![no_previous()] } else { Vec::new() };
         return LogRead { items, position: since(began) };
     }
-    // One more, so that there is a place to go on from also where no line is wanted.
-    let mut entries = journal.last_entries(&runs, lines.max(1), PAST_BYTES);
+    let mut entries: Vec<_> = runs.into_iter().flatten().collect();
+    entries.sort_by_key(JournalEntry::time);
     let place = entries.last().map(|entry| JournalPosition::Cursor(entry.cursor.clone()));
     entries.drain(..entries.len().saturating_sub(lines));
     let position = place.map_or_else(|| since(began), LogPosition::Journal);
