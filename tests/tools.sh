@@ -42,6 +42,9 @@ if [ "${1-}" != build ]; then
     need prometheus-node-exporter prometheus-node-exporter
     [ -e /usr/share/java/h2.jar ] || packages="$packages libh2-java"
     [ -d /usr/lib/python3/dist-packages/django ] || packages="$packages python3-django"
+    # What reads our JSON, and holds it against its schemas.
+    need jq jq
+    /usr/bin/python3 -c 'import jsonschema' >/dev/null 2>&1 || packages="$packages python3-jsonschema"
     # Clocks that jump.
     need faketime faketime
     # Builds run with the standard PATH, so it is the system's Python that counts.

@@ -5,6 +5,7 @@
 mod backoff;
 mod chain;
 mod colour;
+mod document;
 mod durable;
 mod field_names;
 mod random;
@@ -13,6 +14,7 @@ pub mod state_file;
 pub use backoff::{Attempts, Backoff, is_worth_logging};
 pub use chain::{causes, chain, failed_to};
 pub use colour::{ColourChoice, Style, TerminalEnvironment, Tone};
+pub use document::{document_line, pretty_document};
 pub use durable::{
     append_durably, remove_durably, sweep_unfinished, sync_directory, temporary_in, write_durably,
 };

@@ -66,6 +66,13 @@ pub struct AppHealth {
     pub reason: Option<String>,
     /// What its agent is doing.
     pub agent: AgentState,
+    /// Since when it is stopped on purpose, if it is.
+    #[serde(
+        default,
+        with = "time::serde::rfc3339::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub stopped_since: Option<OffsetDateTime>,
     /// The agent's process, if it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,

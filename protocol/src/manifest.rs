@@ -37,6 +37,14 @@ pub enum ManifestError {
     },
 }
 
+impl ManifestError {
+    /// What is wrong, without the file that it is in.
+    pub fn fault(&self) -> String {
+        let text = self.to_string();
+        text.split_once(": ").map_or_else(|| text.clone(), |(_, fault)| fault.to_owned())
+    }
+}
+
 /// The whole file. What the host's configuration sets wins over it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -225,7 +233,7 @@ impl ReleaseManifest {
             if let (false, Some(other)) = (ours.is_empty(), others.first()) {
                 let what = match toml::from_str::<Self>(text) {
                     Err(error) => in_one_line(&error, text),
-                    Ok(_) => format!("unknown field `{other}`"),
+                    Ok(_) => format!("unknown key {other}"),
                 };
                 return Err(ManifestError::Mixed { what });
             }
@@ -371,7 +379,7 @@ mod tests {
         let said = ReleaseManifest::parse("name = 'x'\n[build]\ncmd = 'make'\n").unwrap_err();
         let said = said.to_string();
         assert!(
-            said.starts_with("read release.toml: line 3, column 1: unknown field `cmd`"),
+            said.starts_with("read release.toml: line 3, column 1: unknown key `cmd`"),
             "{said}"
         );
         assert!(!said.contains('\n'), "{said}");
@@ -386,12 +394,9 @@ mod tests {
     fn a_mistyped_key_is_told_with_the_nearest_known_one() {
         let said = |text: &str| ReleaseManifest::parse(text).unwrap_err().to_string();
         let mistyped = said("[run]\ncomand = 'x'");
-        assert!(
-            mistyped.ends_with("unknown field `comand`: did you mean `command`?"),
-            "{mistyped}"
-        );
+        assert!(mistyped.ends_with("unknown key comand (did you mean command?)"), "{mistyped}");
         let strange = said("[run]\nxyz = 'x'");
-        assert!(strange.contains("unknown field `xyz`, expected one of"), "{strange}");
+        assert!(strange.contains("unknown key `xyz`, expected one of"), "{strange}");
     }
 
     #[test]
@@ -404,7 +409,7 @@ mod tests {
             assert!(matches!(read(text), Ok(ManifestRead::Ours(_))), "{text}");
         }
         let mixed = read(&format!("name = 'x'\n{others}")).unwrap_err().to_string();
-        assert!(mixed.contains("line 2, column 1: unknown field `allow-branch`"), "{mixed}");
+        assert!(mixed.contains("line 2, column 1: unknown key `allow-branch`"), "{mixed}");
         assert!(mixed.contains("swarm-release.toml"), "{mixed}");
         // What was meant for us is ours, and wrong.
         for text in ["nmae = 'x'", "versoin = '1'", "hook = 3", "[migration]", "name = ", "[biuld]"]

@@ -19,8 +19,8 @@ fn with_nearest(message: String) -> String {
     };
     let nearest = names.map(|name| (strsim::damerau_levenshtein(unknown, name), name)).min();
     match nearest.filter(|(distance, _)| *distance <= unknown.chars().count().max(3) / 3) {
-        Some((_, name)) => format!("unknown field `{unknown}`: did you mean `{name}`?"),
-        None => message.clone(),
+        Some((_, name)) => format!("unknown key {unknown} (did you mean {name}?)"),
+        None => message.replacen("unknown field", "unknown key", 1),
     }
 }
 

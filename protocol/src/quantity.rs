@@ -95,6 +95,19 @@ macro_rules! text_form {
 text_form!(Bytes);
 text_form!(Period);
 
+impl Bytes {
+    /// For people, to a tenth of the largest unit: `39.1 MiB`.
+    pub fn about(self) -> String {
+        let fits = |(_, factor): &&(&str, u64)| self.0 >= *factor;
+        let (unit, factor) = SIZES.iter().find(fits).copied().unwrap_or(("B", 1));
+        let tenths = u128::from(self.0) * 10 / u128::from(factor);
+        match tenths % 10 {
+            0 => format!("{} {unit}", tenths / 10),
+            tenth => format!("{}.{tenth} {unit}", tenths / 10),
+        }
+    }
+}
+
 impl fmt::Display for Bytes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write(formatter, self.0, &SIZES)
@@ -111,6 +124,20 @@ impl fmt::Display for Period {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn people_read_a_size_to_a_tenth() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1136, "1.1 KiB"),
+            (64 << 20, "64 MiB"),
+            (41_000_000, "39.1 MiB"),
+            (u64::MAX, "16777215.9 TiB"),
+        ] {
+            assert_eq!(Bytes(bytes).about(), text);
+        }
+    }
 
     #[test]
     fn what_is_written_is_what_is_shown() {

@@ -1,7 +1,7 @@
 //! `swarm history`: the rollouts that were, and what each host came to.
 
 use serde::Serialize;
-use store::{Event, EventType, HostResultRecord, Rollout, Store, StoreError};
+use store::{Event, EventType, HostResultRecord, Rollout, RolloutId, Store, StoreError};
 
 /// How many decisions are looked through, at most.
 const DECISIONS: u32 = 10_000;
@@ -9,6 +9,9 @@ const DECISIONS: u32 = 10_000;
 /// A rollout, as the store has it, and its hosts.
 #[derive(Debug, Serialize)]
 pub struct PastRollout {
+    /// Its name, which stands under `id` too.
+    #[serde(rename = "rollout")]
+    pub id: RolloutId,
     #[serde(flatten)]
     pub rollout: Rollout,
     pub hosts: Vec<HostResultRecord>,
@@ -25,7 +28,7 @@ pub fn past_rollouts(store: &Store, limit: u32) -> Result<Vec<PastRollout>, Stor
         let hosts = store.host_results(rollout.id)?;
         let of_rollout = decisions.iter().filter(|event| event.rollout == Some(rollout.id));
         let decisions = of_rollout.cloned().collect();
-        Ok(PastRollout { rollout, hosts, decisions })
+        Ok(PastRollout { id: rollout.id, rollout, hosts, decisions })
     };
     store.rollouts(false, limit)?.into_iter().map(with_hosts).collect()
 }

@@ -17,9 +17,12 @@ mod simulations;
 
 pub use drills::{DrillStepLine, DrillSummary};
 pub use history::{PastRollout, past_rollouts};
-pub use hosts::{HeldDocument, HostDocument, LabelsDocument};
+pub use hosts::{
+    CheckDocument, DesiredRelease, EnrolledDocument, HeldDocument, HostDocument, HostRecord,
+    LabelsDocument,
+};
 pub use master::{EpochDocument, MasterDocument};
 pub use plan::PlanDocument;
 pub use releases::{DescribedRelease, ForgivenRelease, SignedRelease};
-pub use rollouts::RolloutDocument;
+pub use rollouts::{ListedRollout, RolloutDocument, SummaryDocument};
 pub use simulations::{SimulationDocument, SimulationsDocument};

@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use explain::{Exit, Explain};
+use explain::{Exit, Explain, FailureCode};
 use protocol::Digest;
 
 /// A master's directory. Only its owner may look into it.
@@ -47,6 +47,16 @@ pub enum HomeError {
 }
 
 impl Explain for HomeError {
+    fn code(&self) -> FailureCode {
+        match self {
+            Self::Nowhere | Self::NotInitialised(_) => FailureCode::NoMaster,
+            Self::Closed { .. } | Self::Foreign { .. } | Self::Open { .. } => {
+                FailureCode::NotPermitted
+            }
+            Self::Make { .. } | Self::Look { .. } => FailureCode::Failed,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Nowhere => Some("say where with --home DIR or SWARM_HOME".to_owned()),

@@ -1,6 +1,6 @@
 //! Whether a host may be ordered, as it is now.
 
-use protocol::{Code, Digest, HostOutcome, Kind, Phase};
+use protocol::{Bytes, Code, Digest, HostOutcome, Kind, Phase};
 
 use crate::{
     Action, AppReport, HostResult, MasterCode, Observation, Plan, PlannedHost, ResultCode,
@@ -79,7 +79,8 @@ pub(super) fn check_host(
     }
     if let Some(room) = app.room.filter(|room| *room < planned.bytes) {
         let detail = no_space_detail(planned.bytes, room);
-        return HostCheck::NotOrdered(failed(active).with_reason(Code::NoSpace, &detail));
+        let result = failed(active).with_shortage(planned.bytes, room);
+        return HostCheck::NotOrdered(result.with_reason(Code::NoSpace, &detail));
     }
     let again = plan.policy.options.force || planned.mends || app.is_to_be_started();
     let repair = (again && active == planned.to) || plan.kind == Kind::Rollback;
@@ -103,7 +104,9 @@ pub fn no_space_detail(bytes: u64, room: u64) -> String {
     match room {
         0 => format!("its disk has no room for an archive beyond {reserve}"),
         _ => format!(
-            "the archive has {bytes} bytes, and its disk has room for {room} beyond {reserve}"
+            "the archive has {}, and its disk has room for {} beyond {reserve}",
+            Bytes(bytes).about(),
+            Bytes(room).about()
         ),
     }
 }
@@ -125,6 +128,6 @@ mod tests {
             "its disk has no room for an archive beyond what is kept free there (limits.reserve_bytes, reserve_inodes)"
         );
         let some = no_space_detail(500, 7);
-        assert!(some.starts_with("the archive has 500 bytes, and its disk has room for 7 beyond "));
+        assert!(some.starts_with("the archive has 500 B, and its disk has room for 7 B beyond "));
     }
 }

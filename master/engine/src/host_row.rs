@@ -17,6 +17,11 @@ pub struct HostResult {
     /// The release that it was ordered to run, where it got an order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Digest>,
+    /// Bytes that it wants, and has, where it has too few.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needed: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free: Option<u64>,
     pub duration_ms: u64,
     pub detail: Option<String>,
     /// The last lines of what the build or the agent printed.
@@ -50,11 +55,19 @@ impl HostResult {
             from: None,
             to: None,
             target: None,
+            needed: None,
+            free: None,
             duration_ms: 0,
             detail: None,
             output: Vec::new(),
             transaction: None,
         }
+    }
+
+    /// The same result of a host that has too few bytes free.
+    #[must_use]
+    pub fn with_shortage(self, needed: u64, free: u64) -> Self {
+        Self { needed: Some(needed), free: Some(free), ..self }
     }
 
     /// The same result with a code and a detail.

@@ -76,6 +76,11 @@ pub struct PlannedHost {
     /// The same in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Bytes that it wants, and has, where it has too few.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needed: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free: Option<u64>,
     /// What the host's updater is replaced by afterwards, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updater: Option<Digest>,

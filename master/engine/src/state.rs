@@ -389,6 +389,8 @@ fn unchanged_result(planned: &PlannedHost) -> HostResult {
         detail: planned.detail.clone(),
         from: planned.from,
         to: planned.from.filter(|_| reached),
+        needed: planned.needed,
+        free: planned.free,
         ..HostResult::new(&planned.host, outcome)
     }
 }

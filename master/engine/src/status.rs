@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::{ResultCode, Trip};
 
 /// The states of a rollout.
-#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr)]
+#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Status {
     /// No process has driven it yet.

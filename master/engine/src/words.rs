@@ -57,9 +57,12 @@ pub fn outcome_word(outcome: HostOutcome, code: Option<&str>) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use strum::VariantArray as _;
+    use std::collections::BTreeSet;
+
+    use strum::{VariantArray as _, VariantNames as _};
 
     use super::*;
+    use crate::{RolloutResult, Status};
 
     #[test]
     fn the_book_has_every_word() {
@@ -70,6 +73,16 @@ mod tests {
             let is_row = |line: &str| line.starts_with('|') && line.contains(&format!("`{word}`"));
             assert!(book.lines().any(is_row), "{word} is not in docs/words.md");
         }
+    }
+
+    #[test]
+    fn the_book_has_every_word_for_where_a_rollout_stands() {
+        let book = include_str!("../../../docs/words.md");
+        let (_, section) = book.split_once("## Where a rollout stands").unwrap();
+        let word = |line: &'static str| line.strip_prefix("| `")?.split('`').next();
+        let rows: BTreeSet<&str> = section.lines().filter_map(word).collect();
+        let words = Status::VARIANTS.iter().chain(RolloutResult::VARIANTS).copied();
+        assert_eq!(rows, words.collect());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use common::causes;
 use serde_json::json;
 
-use crate::{Exit, plain};
+use crate::{Exit, FailureCode, plain};
 
 /// An error that a command may end with.
 pub trait Explain: Error + Send + Sync + 'static {
@@ -22,6 +22,11 @@ pub trait Explain: Error + Send + Sync + 'static {
     fn exit(&self) -> Exit {
         Exit::Failed
     }
+
+    /// What programs tell it by.
+    fn code(&self) -> FailureCode {
+        FailureCode::of_exit(self.exit())
+    }
 }
 
 /// How a command failed. It is rendered once, at the top.
@@ -30,11 +35,13 @@ pub struct Failure {
     error: Box<dyn Error + Send + Sync>,
     hint: Option<String>,
     exit: Exit,
+    code: FailureCode,
 }
 
 impl<E: Explain> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { hint: error.hint(), exit: error.exit(), error: Box::new(error) }
+        let (hint, exit, code) = (error.hint(), error.exit(), error.code());
+        Self { hint, exit, code, error: Box::new(error) }
     }
 }
 
@@ -56,11 +63,12 @@ impl Failure {
         text
     }
 
-    /// For programs: one line, `{"error": {"message", "causes", "hint", "exit"}}`.
+    /// For programs: one line, `{"error": {"code", "message", "causes", "hint", "exit"}}`.
     pub fn json(&self) -> String {
         let messages = self.messages();
         let (first, causes) = messages.split_first().map_or(("", &[][..]), |(a, b)| (a, b));
         json!({"error": {
+            "code": self.code.into_str(),
             "message": format!("failed to {first}"),
             "causes": causes,
             "hint": self.hint,
@@ -110,6 +118,6 @@ mod tests {
     #[test]
     fn a_failure_is_one_line_of_json() {
         let failure = Failure::from(Outer(Inner));
-        insta::assert_snapshot!(failure.json(), @r#"{"error":{"causes":["read its header: \\u{1b}[31mno such file"],"exit":2,"hint":"run: swarm init","message":"failed to open the store /x/swarm.db"}}"#);
+        insta::assert_snapshot!(failure.json(), @r#"{"error":{"causes":["read its header: \\u{1b}[31mno such file"],"code":"usage","exit":2,"hint":"run: swarm init","message":"failed to open the store /x/swarm.db"}}"#);
     }
 }

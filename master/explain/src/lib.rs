@@ -6,6 +6,7 @@
 
 mod exit;
 mod failure;
+mod failure_code;
 mod nearest;
 mod plain;
 mod span;
@@ -13,6 +14,7 @@ mod when;
 
 pub use exit::Exit;
 pub use failure::{Explain, Failure};
+pub use failure_code::FailureCode;
 pub use nearest::nearest;
 pub use plain::{plain, plain_json};
 pub use span::span;

@@ -17,7 +17,7 @@ use crate::cli::release::ReleaseCommand;
 use crate::cli::rollback::RollbackArgs;
 use crate::cli::rollout::RolloutCommand;
 use crate::cli::status::StatusArgs;
-use crate::cli::update::UpdateArgs;
+use crate::cli::update::{PlanArgs, UpdateArgs};
 use crate::cli::why::WhyArgs;
 use crate::cli::{
     check, completions, decommission, drill, enroll, evidence, history, hold, init, label, list,
@@ -187,7 +187,7 @@ pub enum FleetCommand {
         .alias("plan")
         .help("Show this plan again, as it was made: its digest, or the beginning of it")))]
     #[command(mut_arg("dry_run", |dry_run| dry_run.help("Do not keep the plan")))]
-    Plan(Box<UpdateArgs>),
+    Plan(Box<PlanArgs>),
     /// Return hosts to the release that they ran before
     #[command(mut_arg("retry_quarantined", |retry| retry
         .help("Go back even to a release that failed on the host before")))]
@@ -246,7 +246,7 @@ impl Command {
                 let context = Context::open(home()?, environment, output, now)?;
                 command.run(&Context { timeouts, ..context })
             }
-            Self::Simulate(args) => Ok(args.run(&output, now)),
+            Self::Simulate(args) => Ok(args.run(&output, now)?),
             Self::Pack(arguments) => pack::run(arguments, environment.git_variables, &output),
             Self::Release(ReleaseCommand::Forgive(args)) => {
                 args.run(&Context::open(home()?, environment, output, now)?)

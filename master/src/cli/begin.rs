@@ -17,6 +17,7 @@ use store::{RolloutId, SkipReason};
 
 use crate::cli::Context;
 use crate::cli::plan_view::show_plan;
+use crate::cli::table_args::TableArgs;
 use crate::output::{Progress, Shown, show_summary};
 
 /// What becomes of the plan.
@@ -41,6 +42,8 @@ pub(super) struct Begin<'a> {
     /// How long is waited for hosts that another rollout has.
     pub(super) wait: Option<Period>,
     pub(super) interrupt: Interrupt,
+    /// How a plan is shown.
+    pub(super) table: TableArgs,
 }
 
 impl Begin<'_> {
@@ -159,7 +162,7 @@ impl Begin<'_> {
         if self.how == How::Kept {
             self.context.rollouts().keep(plan, sources)?;
         }
-        show_plan(self.context, plan, self.how != How::Shown)?;
+        show_plan(self.context, plan, self.how != How::Shown, &self.table)?;
         Ok(Exit::Success)
     }
 
@@ -218,7 +221,7 @@ pub(super) async fn drive(
     let ended = rollouts.drive(id, archives, clients, interrupt, &progress).await;
     drop(progress);
     let summary = ended?;
-    show_summary(&context.output, &summary, &names);
+    show_summary(&context.output, &summary, &names, (context.now)());
     Ok(summary)
 }
 

@@ -1,8 +1,9 @@
 //! `swarm check`: are the hosts there, and are they well?
 
+use api::CheckDocument;
 use clap::Args;
 use control::fleet::{CheckedHost, Fleet, check};
-use control::master_identity::Standing;
+use control::master_identity::{Standing, certificate_validity};
 use explain::{Exit, Failure, when_if};
 
 use crate::cli::Context;
@@ -32,7 +33,9 @@ impl CheckArgs {
         let members = Fleet::open(home, store, context.timeouts)?.members(&selected);
         let hosts = block_on(check(store, members, (&context.who, context.now)))??;
         if output.json() {
-            output.document(&hosts);
+            let until = certificate_validity(home)?.until;
+            let document = |checked| CheckDocument { checked, master_certificate_until: until };
+            output.document(&hosts.iter().map(document).collect::<Vec<_>>());
         } else {
             output.data(&self.table.applied(table(&hosts), output)?.render());
             if !self.table.is_for_programs() {
@@ -112,6 +115,8 @@ fn agents_in_short(agents: &[(&str, Option<String>)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use control::fleet::{AppStatus, HostStatus};
     use protocol::{AgentState, Phase};
     use testing::at;
@@ -140,6 +145,7 @@ mod tests {
             state: Some(Phase::Idle),
             since: None,
             agent: Some(agent),
+            stopped_since: None,
             healthy,
             reason: None,
             probe: None,
@@ -160,6 +166,7 @@ mod tests {
     fn status(name: &str) -> HostStatus {
         HostStatus {
             host: name.parse().unwrap(),
+            labels: BTreeMap::new(),
             skipped: None,
             held: None,
             reachable: true,

@@ -3,7 +3,7 @@
 use control::config::Config;
 use control::home::Home;
 use control::interrupt::Interrupt;
-use control::rollout::{Rollouts, SourceContext};
+use control::rollout::{ReleaseNames, Rollouts, SourceContext};
 use control::updater_client::Timeouts;
 use explain::Failure;
 use store::Store;
@@ -41,6 +41,8 @@ impl Context {
         let config = Config::load(&home.config())?;
         let store = Store::open(&home.store())?;
         store.end_holds(now())?;
+        let output =
+            if output.json() { output.naming(&ReleaseNames::read(&store)?) } else { output };
         let (timeouts, who) = (Timeouts::default(), caller(&environment));
         Ok(Self { home, config, store, environment, timeouts, output, now, who })
     }

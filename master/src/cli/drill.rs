@@ -9,7 +9,8 @@ use protocol::{AppName, DrillReport, DrillStep, HostName};
 use crate::cli::Context;
 use crate::cli::runtime::block_on;
 use crate::cli::selection::SelectionArgs;
-use crate::output::Table;
+use crate::cli::table_args::TableArgs;
+use crate::output::{Table, Tone};
 
 /// The words of `swarm drill`.
 #[derive(Debug, Args)]
@@ -19,6 +20,9 @@ pub struct DrillArgs {
     /// Beside which app: its disks, its user and its bounds are what is tried
     #[arg(long, default_value = protocol::DEFAULT_APP)]
     app: AppName,
+    /// Which columns.
+    #[command(flatten)]
+    table: TableArgs,
 }
 
 impl DrillArgs {
@@ -42,7 +46,10 @@ impl DrillArgs {
         if output.json() {
             output.line(&DrillSummary { hosts: &hosts });
         } else {
-            output.data(&table(&hosts, output.columns()));
+            output.data(&self.table.applied(table(&hosts), output)?.render());
+            if !self.table.is_for_programs() {
+                output.data(&totals(&hosts));
+            }
         }
         Ok(exit(&hosts))
     }
@@ -70,9 +77,12 @@ fn line(host: &HostName, step: &DrillStep) -> String {
     format!("{host}  {}  {verdict}, {}{detail}", step.step, span(step.duration_ms))
 }
 
-fn table(hosts: &[HostDrill], columns: Option<usize>) -> String {
-    let mut table = Table::new(["HOST", "DRILL", "TOOK", "DETAIL"]).within(columns);
-    for host in hosts {
+/// A row a host, those that did not pass first.
+fn table(hosts: &[HostDrill]) -> Table {
+    let mut table = Table::new(["HOST", "DRILL", "TOOK", "DETAIL"]).spare(&[2]);
+    let mut sorted: Vec<_> = hosts.iter().collect();
+    sorted.sort_by_key(|host| (host.is_fine(), host.status == "passed"));
+    for host in sorted {
         let report = host.report.as_ref();
         let longest = || report.map(|report| format!("longest: {}", times(report)));
         table.row([
@@ -81,8 +91,24 @@ fn table(hosts: &[HostDrill], columns: Option<usize>) -> String {
             &report.map(|report| span(report.duration_ms)).unwrap_or_default(),
             &host.detail.clone().or_else(longest).unwrap_or_default(),
         ]);
+        let tone = match host.status {
+            "passed" => Tone::Good,
+            _ if host.is_fine() => Tone::Faint,
+            _ => Tone::Bad,
+        };
+        table.tone(1, tone);
     }
-    table.render()
+    table
+}
+
+/// `3 hosts: 1 failed, 2 passed`
+fn totals(hosts: &[HostDrill]) -> String {
+    let words = ["failed", "unreachable", "passed", "skipped"];
+    let count = |word: &&str| hosts.iter().filter(|host| host.status == *word).count();
+    let counts = words.iter().filter(|word| count(word) > 0);
+    let counts: Vec<_> = counts.map(|word| format!("{} {word}", count(word))).collect();
+    let plural = if hosts.len() == 1 { "host" } else { "hosts" };
+    format!("\n{} {plural}: {}", hosts.len(), counts.join(", "))
 }
 
 #[cfg(test)]
@@ -118,9 +144,12 @@ mod tests {
             report: None,
         };
         let hosts = [passed, refused];
-        insta::assert_snapshot!(table(&hosts, None));
+        insta::assert_snapshot!(format!("{}{}", table(&hosts).render(), totals(&hosts)));
         assert_eq!((exit(&hosts[..1]), exit(&hosts)), (Exit::Success, Exit::Failed));
-        let narrow = table(&hosts, Some(80));
-        assert!(narrow.lines().all(|line| line.len() <= 80), "{narrow}");
+        for columns in [40, 80, 120, 220] {
+            let text = table(&hosts).within(Some(columns)).render();
+            assert!(text.lines().all(|line| line.len() <= columns), "{text}");
+            insta::assert_snapshot!(format!("drill_{columns}"), text);
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _, stderr, stdin};
 use std::path::{Path, PathBuf};
 
+use api::EnrolledDocument;
 use clap::Args;
 use common::failed_to;
 use control::hosts::{Enrolled, Enrollment, enroll, renew};
@@ -135,7 +136,7 @@ impl EnrollArgs {
         let now = (context.now)();
         let enrolled = enroll(&context.home, &context.store, &wanted, &context.who, now)?;
         if context.output.json() {
-            context.output.document(&enrolled);
+            context.output.document(&EnrolledDocument::of(&enrolled));
             return Ok(Exit::Success);
         }
         context.output.data(&text(&enrolled, "enrolled"));
@@ -208,7 +209,7 @@ fn renewed(context: &Context, name: &HostName, out_dir: &Path) -> Result<Exit, F
     let Context { home, store, who, now, output, .. } = context;
     let renewed = renew(home, store, name, out_dir, (who, now()))?;
     if output.json() {
-        output.document(&renewed);
+        output.document(&EnrolledDocument::of(&renewed));
         return Ok(Exit::Success);
     }
     output.data(&text(&renewed, "new certificates for"));

@@ -210,6 +210,35 @@ mod tests {
         words
     }
 
+    /// The commands that do something, by all their words.
+    fn leaves(command: &Command, path: &str, found: &mut Vec<String>) {
+        if !command.has_subcommands() {
+            found.push(path.to_owned());
+        }
+        for own in command.get_subcommands().filter(|own| own.get_name() != "help") {
+            leaves(own, &format!("{path} {}", own.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn every_command_has_a_schema_in_the_book() {
+        // They write what is no JSON, whatever is asked.
+        const WITHOUT: [&str; 4] =
+            ["swarm completions", "swarm man", "swarm demo", "swarm demo-agent"];
+        let book = include_str!("../../../docs/json.md");
+        let mut commands = Vec::new();
+        leaves(&command(), "swarm", &mut commands);
+        commands.retain(|command| !WITHOUT.contains(&command.as_str()));
+        assert!(commands.len() > 30, "{commands:?}");
+        for command in commands {
+            let row = format!("| `{command}` | [");
+            assert!(
+                book.lines().any(|line| line.starts_with(&row)),
+                "{command} is not in docs/json.md"
+            );
+        }
+    }
+
     #[test]
     fn the_first_screen_is_as_it_was_looked_at() {
         insta::assert_snapshot!(command().term_width(100).render_help().to_string());

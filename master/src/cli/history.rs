@@ -56,7 +56,7 @@ fn table(past: &[PastRollout], names: &ReleaseNames) -> Table {
     let headings = ["ROLLOUT", "STARTED", "TOOK", "RESULT", "RELEASE", "WHAT"];
     // What it was for is in the last column too.
     let mut table = Table::new(headings).hidden(&[4]).spare(&[2]);
-    for PastRollout { rollout, hosts, decisions } in past {
+    for PastRollout { rollout, hosts, decisions, .. } in past {
         let results = if hosts.is_empty() { String::new() } else { format!(": {}", counts(hosts)) };
         let took = rollout.finished_at.map(|end| (end - rollout.started_at).whole_milliseconds());
         let result = rollout.result.map_or(&*rollout.state, |result| result.into_str());
@@ -138,6 +138,9 @@ mod tests {
             detail: None,
             from: None,
             to: None,
+            target: None,
+            needed: None,
+            free: None,
             transaction: None,
             duration_ms: None,
         };
@@ -155,8 +158,13 @@ mod tests {
             ..rollout.clone()
         };
         let past = [
-            PastRollout { rollout: killed, hosts: Vec::new(), decisions: Vec::new() },
-            PastRollout { rollout, hosts, decisions: Vec::new() },
+            PastRollout {
+                id: killed.id,
+                rollout: killed,
+                hosts: Vec::new(),
+                decisions: Vec::new(),
+            },
+            PastRollout { id: rollout.id, rollout, hosts, decisions: Vec::new() },
         ];
         let text = table(&past, &ReleaseNames::default()).within(Some(80)).render();
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");

@@ -23,7 +23,7 @@ pub struct PackArgs {
     #[arg(value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
     /// The archive to write: zstd, or gzip if it ends in .tar.gz or .tgz
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", value_parser = archive_name)]
     pub output: PathBuf,
     /// Leave this out (may be repeated); without a slash it is looked for at every depth
     #[arg(long, value_name = "GLOB")]
@@ -31,6 +31,17 @@ pub struct PackArgs {
     /// Pack this too, even if git does not track it or it is a build's leftover (may be repeated)
     #[arg(long, value_name = "GLOB")]
     pub include: Vec<String>,
+}
+
+/// Endings of archives that are not written here.
+const OTHER_ARCHIVES: [&str; 7] = [".zip", ".7z", ".tar", ".tar.xz", ".txz", ".tar.bz2", ".tbz2"];
+
+/// A name that does not promise another kind of archive.
+fn archive_name(text: &str) -> Result<PathBuf, String> {
+    if OTHER_ARCHIVES.iter().any(|ending| text.to_lowercase().ends_with(ending)) {
+        return Err("expected a name that ends in .tar.zst, .tar.gz or .tgz".to_owned());
+    }
+    Ok(text.into())
 }
 
 /// Packs, and says what was left out.

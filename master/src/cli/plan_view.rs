@@ -3,36 +3,44 @@
 use api::PlanDocument;
 use control::rollout::{Estimate, ReleaseNames};
 use engine::{Action, BatchRanges, Plan, WorstCase, worst_case};
-use explain::Failure;
+use explain::{Failure, plain};
 use protocol::Migrates;
 
 use crate::cli::Context;
-use crate::output::Table;
+use crate::cli::table_args::TableArgs;
+use crate::output::{Table, Tone, wrapped};
 
 /// Shows a plan: host by host, and what it comes to at best and at worst.
-pub(super) fn show_plan(context: &Context, plan: &Plan, kept: bool) -> Result<(), Failure> {
+pub(super) fn show_plan(
+    context: &Context,
+    plan: &Plan,
+    kept: bool,
+    columns: &TableArgs,
+) -> Result<(), Failure> {
     let estimate = context.rollouts().estimate(plan)?;
+    let names = ReleaseNames::read(&context.store)?;
     if context.output.json() {
-        context.output.document(&PlanDocument::of(plan, kept, estimate.as_ref()));
+        let document = PlanDocument::of(plan, kept, estimate.as_ref());
+        context.output.naming(&names).document(&document);
     } else {
-        let names = ReleaseNames::read(&context.store)?;
-        let columns = context.output.columns();
-        context.output.data(&text(plan, estimate.as_ref(), &names, kept, columns));
+        let table = columns.applied(table(plan, &names), &context.output)?;
+        context.output.data(&table.render());
+        if !columns.is_for_programs() {
+            let columns = context.output.columns();
+            context.output.data(&below(plan, estimate.as_ref(), kept, columns));
+        }
     }
     Ok(())
 }
 
-fn text(
-    plan: &Plan,
-    estimate: Option<&Estimate>,
-    names: &ReleaseNames,
-    kept: bool,
-    columns: Option<usize>,
-) -> String {
+/// A row a host: those first that would not come to what is asked, the others in the plan's order.
+fn table(plan: &Plan, names: &ReleaseNames) -> Table {
     let headings = ["HOST", "BATCH", "WOULD", "FROM", "TO", "BYTES", "WHY"];
-    let mut table = Table::new(headings).within(columns);
+    let mut table = Table::new(headings).spare(&[5, 3]);
     let division = BatchRanges::of(&plan.batches);
-    for (place, host) in plan.hosts.iter().enumerate() {
+    let mut sorted: Vec<_> = plan.hosts.iter().enumerate().collect();
+    sorted.sort_by_key(|(_, host)| tone(host.action) != Tone::Bad);
+    for (place, host) in sorted {
         let batch = division.batch_of(place);
         let updater = host.updater.map(|updater| format!("then its updater: {}", updater.short()));
         let domain = host.domain.as_ref().map(|domain| format!("in {domain}"));
@@ -50,7 +58,22 @@ fn text(
             &host.bytes.to_string(),
             &why.join("; "),
         ]);
+        table.tone(2, tone(host.action));
     }
+    table
+}
+
+const fn tone(action: Action) -> Tone {
+    match action {
+        Action::Refuse | Action::Unreachable => Tone::Bad,
+        Action::Skip => Tone::Warning,
+        Action::AlreadyCurrent => Tone::Good,
+        Action::Update | Action::Rollback | Action::UpdateSelf => Tone::Plain,
+    }
+}
+
+/// What it comes to at best and at worst, and what can be typed next.
+fn below(plan: &Plan, estimate: Option<&Estimate>, kept: bool, columns: Option<usize>) -> String {
     let digest = plan.digest();
     let next = if kept {
         format!("to do just this: swarm update --plan {}", digest.short())
@@ -60,13 +83,18 @@ fn text(
     let message = plan.message.as_ref().map(|why| format!("why: {why}\n")).unwrap_or_default();
     let migration =
         plan.migration.map(|found| format!("{}\n", migration(found))).unwrap_or_default();
-    format!(
-        "{}\n{}\n{message}{migration}{}\n{}\nplan {digest}\n{next}\n",
-        table.render(),
+    let text = format!(
+        "{}\n{message}{migration}{}\n{}\nplan {digest}\n{next}\n",
         batches(plan),
         breaker(plan),
         time(plan, estimate)
-    )
+    );
+    let fitted = |line: &str| {
+        let line = plain(line);
+        columns.map_or_else(|| line.clone(), |columns| wrapped(&line, columns).join("\n"))
+    };
+    let lines: Vec<_> = text.lines().map(fitted).collect();
+    format!("\n{}", lines.join("\n"))
 }
 
 /// What becomes of stored data.
@@ -119,11 +147,36 @@ fn time(plan: &Plan, estimate: Option<&Estimate>) -> String {
         Some(Estimate { seconds, basis }) => {
             format!("about {} min {:02} s ({basis})", seconds / 60, seconds % 60)
         }
-        None => "how long it takes is not known: no host has been measured yet".to_owned(),
+        None => format!("how long it takes is not known: no {} has been measured yet", plan.kind),
     };
     format!("{} to send; {time}", indicatif::HumanBytes(plan.bytes()))
 }
 
 fn count(number: u32, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use testing::{plan_of, policy};
+
+    use super::*;
+
+    #[test]
+    fn a_plan_says_first_what_it_cannot_do() {
+        let mut plan = plan_of(4, policy("canary=1 batch=2"));
+        plan.hosts[2].action = Action::Unreachable;
+        plan.hosts[2].detail =
+            Some("failed to connect to 10.0.0.12:8766: Connection refused".to_owned());
+        plan.hosts[3].action = Action::AlreadyCurrent;
+        let names = ReleaseNames::default();
+        for columns in [40, 80, 120, 220] {
+            let table = table(&plan, &names).within(Some(columns)).render();
+            let text = format!("{table}{}", below(&plan, None, true, Some(columns)));
+            // No word is broken, not even a digest.
+            let fits = |line: &str| line.starts_with("sha256:") || line.len() <= columns;
+            assert!(text.lines().all(fits), "{text}");
+            insta::assert_snapshot!(format!("plan_{columns}"), text);
+        }
+    }
 }

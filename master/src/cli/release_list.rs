@@ -4,7 +4,7 @@ use clap::Args;
 use control::rollout::{
     KeptRelease, kept_releases, remove_release, resolve, superfluous, sweep_half_packed,
 };
-use explain::{Exit, Explain, Failure, when};
+use explain::{Exit, Explain, Failure, FailureCode, when};
 use indicatif::HumanBytes;
 use protocol::HostName;
 
@@ -112,6 +112,10 @@ impl RemoveArgs {
 struct Unknown(String);
 
 impl Explain for Unknown {
+    fn code(&self) -> FailureCode {
+        FailureCode::UnknownRelease
+    }
+
     fn hint(&self) -> Option<String> {
         Some("run: swarm release list".to_owned())
     }
@@ -163,4 +167,42 @@ fn table(kept: &[KeptRelease]) -> Table {
         ]);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::Digest;
+    use store::KnownRelease;
+    use testing::at;
+
+    use super::*;
+
+    #[test]
+    fn a_list_of_releases_fits_every_screen() {
+        let kept = |fill: u8, version: &str, hosts: u32| KeptRelease {
+            release: KnownRelease {
+                digest: Digest::from_bytes([fill; 32]),
+                name: Some("greeter".to_owned()),
+                version: Some(version.to_owned()),
+                sha: None,
+                size: 41_000_000,
+                packed_at: at(0),
+            },
+            archive: true,
+            hosts: (1..=hosts).map(|number| format!("web-{number}").parse().unwrap()).collect(),
+            kept_for: Vec::new(),
+            in_rollout: false,
+            quarantined: false,
+        };
+        let all = [
+            KeptRelease { in_rollout: true, ..kept(3, "1.9.0", 12) },
+            KeptRelease { quarantined: true, archive: false, ..kept(2, "1.8.0", 0) },
+            kept(1, "1.7.0", 0),
+        ];
+        for columns in [40, 80, 120, 220] {
+            let text = table(&all).within(Some(columns)).render();
+            assert!(text.lines().all(|line| line.len() <= columns), "{text}");
+            insta::assert_snapshot!(format!("releases_{columns}"), text);
+        }
+    }
 }

@@ -19,6 +19,7 @@ use crate::cli::policy_args::PolicyArgs;
 use crate::cli::rollout::{Which, answer};
 use crate::cli::runtime::block_on;
 use crate::cli::selection::SelectionArgs;
+use crate::cli::table_args::TableArgs;
 use crate::output::show_summary;
 
 /// The words of `swarm rollback`.
@@ -63,7 +64,8 @@ pub(super) fn run(arguments: &RollbackArgs, context: &Context) -> Result<Exit, F
     let how = if policy.dry_run { How::Shown } else { How::Done };
     block_on(async {
         let interrupt = Interrupt::listen()?;
-        let begin = Begin { context, how, wait: policy.wait, interrupt };
+        let table = TableArgs::default();
+        let begin = Begin { context, how, wait: policy.wait, interrupt, table };
         begin.wished(&request, members, Archives::none(Goal::Back(to)), &Sources::default()).await
     })?
 }
@@ -106,7 +108,7 @@ fn take_back(id: RolloutId, context: &Context) -> Result<Exit, Failure> {
     })??;
     let state = rollout_status(store, store.rollout(id)?, now())?.state;
     let summary = Summary::of(id, &state);
-    show_summary(output, &summary, &ReleaseNames::read(store)?);
+    show_summary(output, &summary, &ReleaseNames::read(store)?, now());
     Ok(match summary.result {
         _ if interrupted => Exit::Interrupted,
         RolloutResult::RolledBack => Exit::Success,

@@ -1,5 +1,6 @@
 //! `swarm set`: where a host is reached, and what is noted of it.
 
+use api::HostRecord;
 use clap::{ArgGroup, Args};
 use control::hosts::change;
 use explain::{Exit, Failure};
@@ -48,7 +49,7 @@ impl SetArgs {
         };
         let host = change(store, &self.host, &wanted, who, now())?;
         if output.json() {
-            output.document(&host);
+            output.document(&HostRecord::of(&host));
             return Ok(Exit::Success);
         }
         let agent =

@@ -1,6 +1,6 @@
 //! `swarm show`: all that is known of a host, without asking it.
 
-use api::HostDocument;
+use api::{DesiredRelease, HostDocument};
 use clap::Args;
 use control::rollout::ReleaseNames;
 use explain::{Exit, Failure, plain, when};
@@ -81,7 +81,7 @@ fn text(
         line("certificate", &format!("{role}, until {until}{pinned}"));
         line("", &certificate.fingerprint.to_string());
     }
-    for desired in &known.desired {
+    for DesiredRelease { desired, .. } in &known.desired {
         let release = names.of(Some(&desired.digest));
         line("should run", &format!("{} {release}, since {}", desired.app, when(desired.since)));
     }
@@ -133,13 +133,17 @@ mod tests {
             not_after: at(90 * 86_400),
         };
         let known = HostDocument {
+            name: host.name.clone(),
             certificates: vec![certificate("agent", "cd"), certificate("updater", "ab")],
-            desired: vec![Desired {
-                host: host.name.clone(),
-                app: "agent".parse().unwrap(),
-                digest: protocol::Digest::from_bytes([7; 32]),
-                rollout: None,
-                since: at(60),
+            desired: vec![DesiredRelease {
+                version: None,
+                desired: Desired {
+                    host: host.name.clone(),
+                    app: "agent".parse().unwrap(),
+                    digest: protocol::Digest::from_bytes([7; 32]),
+                    rollout: None,
+                    since: at(60),
+                },
             }],
             drill: Some(Event {
                 data: json!({"status": "passed", "detail": null, "report": {

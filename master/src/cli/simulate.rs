@@ -1,7 +1,5 @@
 //! `swarm simulate`: a rollout through a fleet that is made up, in a time that is made up.
 
-use std::fmt::Write as _;
-
 use api::{SimulationDocument, SimulationsDocument};
 use clap::{Args, value_parser};
 use engine::simulate::{Answer, Outcome, Scenario, run};
@@ -11,7 +9,8 @@ use time::OffsetDateTime;
 use crate::cli::choice::Choice;
 use crate::cli::faults::FaultArgs;
 use crate::cli::policy_args::CourseArgs;
-use crate::output::{Output, Table};
+use crate::cli::table_args::TableArgs;
+use crate::output::{Output, Table, Tone, UnknownColumn, wrapped};
 
 /// The words of `swarm simulate`.
 #[derive(Debug, Args)]
@@ -38,12 +37,19 @@ pub struct SimulateArgs {
     /// What goes wrong.
     #[command(flatten)]
     faults: FaultArgs,
+    /// Which columns.
+    #[command(flatten)]
+    table: TableArgs,
 }
 
 impl SimulateArgs {
     /// Simulates. Exits with 1 if something was broken that must hold: never because of what a
     /// rollout came to.
-    pub(super) fn run(&self, output: &Output, now: fn() -> OffsetDateTime) -> Exit {
+    pub(super) fn run(
+        &self,
+        output: &Output,
+        now: fn() -> OffsetDateTime,
+    ) -> Result<Exit, UnknownColumn> {
         let mut many = SimulationsDocument::default();
         for seed in self.seed..self.seed.saturating_add(self.seeds) {
             let begun = now();
@@ -52,7 +58,11 @@ impl SimulateArgs {
                 let (hosts, outcome) = (self.hosts, &outcome);
                 output.document(&SimulationDocument { seed, hosts, outcome });
             } else if self.seeds == 1 {
-                output.data(&text(&outcome));
+                output.data(&self.table.applied(table(&outcome), output)?.render());
+                if self.table.is_for_programs() {
+                    continue;
+                }
+                output.data(&below(&outcome, output.columns()));
                 let took = span(u64::try_from((now() - begun).whole_milliseconds()).unwrap_or(0));
                 output.note(&format!("seed {seed}, simulated in {took}"));
             }
@@ -62,9 +72,9 @@ impl SimulateArgs {
             }
         }
         if self.seeds > 1 {
-            show(output, &many);
+            self.show(output, &many)?;
         }
-        if many.broken == 0 { Exit::Success } else { Exit::Failed }
+        Ok(if many.broken == 0 { Exit::Success } else { Exit::Failed })
     }
 
     fn scenario(&self, seed: u64) -> Scenario {
@@ -108,17 +118,33 @@ fn replay(words: impl Iterator<Item = String>, seed: u64) -> String {
     format!("swarm {} --seed {seed}", kept.join(" "))
 }
 
-fn text(outcome: &Outcome) -> String {
+/// A row an outcome, those that are bad first.
+fn table(outcome: &Outcome) -> Table {
     let mut table = Table::new(["OUTCOME", "HOSTS"]);
-    for (name, hosts) in &outcome.outcomes {
+    let mut sorted: Vec<_> = outcome.outcomes.iter().collect();
+    sorted.sort_by_key(|(name, _)| tone(name) != Tone::Bad);
+    for (name, hosts) in sorted {
         table.row([name, &hosts.to_string()]);
+        table.tone(0, tone(name));
     }
+    table
+}
+
+/// What an outcome means, by its name.
+fn tone(outcome: &str) -> Tone {
+    match outcome {
+        "updated" | "already_current" => Tone::Good,
+        "skipped" => Tone::Warning,
+        _ => Tone::Bad,
+    }
+}
+
+fn below(outcome: &Outcome, columns: Option<usize>) -> String {
     let worst = &outcome.worst_case;
-    let mut text = format!("{}\n{}\n", table.render(), outcome.waits_for);
-    let _infallible = writeln!(
-        text,
-        "harmed: {} of {} (at most {} in the worst case, {} if it is bad everywhere)\n\
+    let text = format!(
+        "{}\nharmed: {} of {} (at most {} in the worst case, {} if it is bad everywhere)\n\
          took: {} of simulated time, {} events, {} batches",
+        outcome.waits_for,
         outcome.harmed,
         worst.hosts,
         worst.harmed,
@@ -127,7 +153,11 @@ fn text(outcome: &Outcome) -> String {
         outcome.events,
         outcome.batches,
     );
-    text
+    let fitted = |line: &str| {
+        columns.map_or_else(|| line.to_owned(), |columns| wrapped(line, columns).join("\n"))
+    };
+    let lines: Vec<_> = text.lines().map(fitted).collect();
+    format!("\n{}\n", lines.join("\n"))
 }
 
 fn add(many: &mut SimulationsDocument, outcome: &Outcome) {
@@ -136,23 +166,27 @@ fn add(many: &mut SimulationsDocument, outcome: &Outcome) {
     many.broken += u64::from(!outcome.broken.is_empty());
 }
 
-fn show(output: &Output, many: &SimulationsDocument) {
-    if output.json() {
-        return output.document(many);
+impl SimulateArgs {
+    fn show(&self, output: &Output, many: &SimulationsDocument) -> Result<(), UnknownColumn> {
+        if output.json() {
+            output.document(many);
+            return Ok(());
+        }
+        let mut table = Table::new(["ROLLOUT", "SEEDS"]);
+        for (status, seeds) in &many.statuses {
+            table.row([status, &seeds.to_string()]);
+        }
+        output.data(&self.table.applied(table, output)?.render());
+        if self.table.is_for_programs() {
+            return Ok(());
+        }
+        let held = match many.broken {
+            0 => "all that must hold held".to_owned(),
+            seeds => format!("what must hold was broken in {seeds}"),
+        };
+        output.data(&format!("\nharmed at most: {} hosts\n{held}\n", many.most_harmed));
+        Ok(())
     }
-    let mut table = Table::new(["ROLLOUT", "SEEDS"]);
-    for (status, seeds) in &many.statuses {
-        table.row([status, &seeds.to_string()]);
-    }
-    let held = match many.broken {
-        0 => "all that must hold held".to_owned(),
-        seeds => format!("what must hold was broken in {seeds}"),
-    };
-    output.data(&format!(
-        "{}\nharmed at most: {} hosts\n{held}\n",
-        table.render(),
-        many.most_harmed
-    ));
 }
 
 #[cfg(test)]
@@ -169,6 +203,16 @@ mod tests {
     #[test]
     fn an_outcome_is_a_table_and_three_lines() {
         let scenario = Scenario::of_chance(3, 12);
-        insta::assert_snapshot!(text(&run(&scenario)));
+        let outcome = run(&scenario);
+        let shown = |columns| {
+            let table = table(&outcome).within(columns).render();
+            format!("{table}{}", below(&outcome, columns))
+        };
+        insta::assert_snapshot!(shown(None));
+        for columns in [40, 80, 120, 220] {
+            let text = shown(Some(columns));
+            assert!(text.lines().all(|line| line.len() <= columns), "{text}");
+            insta::assert_snapshot!(format!("simulate_{columns}"), text);
+        }
     }
 }

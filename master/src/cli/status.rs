@@ -41,10 +41,10 @@ pub(super) fn run(arguments: &StatusArgs, context: &Context) -> Result<Exit, Fai
     let met = MetCertificates::of(&members);
     let hosts = block_on(status(members, known))?;
     met.keep(store, &context.who, (context.now)())?;
+    let names = learned(ReleaseNames::read(store)?, &hosts);
     if output.json() {
-        output.document(&hosts);
+        output.naming(&names).document(&hosts);
     } else {
-        let names = learned(ReleaseNames::read(store)?, &hosts);
         let heard = |host: &HostStatus| last_heard(store, host);
         let table = table(&hosts, &names, (context.now)());
         output.data(&arguments.table.applied(table, output)?.render());
@@ -95,12 +95,15 @@ fn last_heard(store: &Store, host: &HostStatus) -> Result<Option<OffsetDateTime>
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
     fn a_host_of_which_nothing_is_known_fails_the_command() {
         let status = |error: Option<&str>| HostStatus {
             host: "web-1".parse().unwrap(),
+            labels: BTreeMap::new(),
             skipped: None,
             held: None,
             reachable: error.is_none(),

@@ -20,6 +20,7 @@ use crate::cli::policy_args::PolicyArgs;
 use crate::cli::renew::announce;
 use crate::cli::runtime::block_on;
 use crate::cli::selection::{SelectionArgs, warn_of_names};
+use crate::cli::table_args::TableArgs;
 
 /// What a plan has said already.
 const PLANNED: [&str; 30] = [
@@ -91,6 +92,18 @@ pub struct UpdateArgs {
     pub updater_archive: Option<PathBuf>,
 }
 
+/// The words of `swarm plan`.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct PlanArgs {
+    /// Of which update.
+    #[command(flatten)]
+    pub update: UpdateArgs,
+    /// Which columns.
+    #[command(flatten)]
+    pub table: TableArgs,
+}
+
 /// Where the release comes from.
 #[derive(Debug, Args)]
 #[group(skip)]
@@ -128,25 +141,31 @@ pub(super) fn run(arguments: &UpdateArgs, context: &Context) -> Result<Exit, Fai
         (None, true) => How::Shown,
         (None, false) => How::Done,
     };
-    go(arguments, how, context)
+    go(arguments, how, TableArgs::default(), context)
 }
 
 /// Says what an update would do, and keeps it, so that just that can be done.
-pub(super) fn plan(arguments: &UpdateArgs, context: &Context) -> Result<Exit, Failure> {
+pub(super) fn plan(arguments: &PlanArgs, context: &Context) -> Result<Exit, Failure> {
+    let PlanArgs { update: arguments, table } = arguments;
     let how = match arguments.kept_plan(context)? {
         Some(digest) => How::ShownAgain(digest),
         None if arguments.policy.dry_run => How::Shown,
         None => How::Kept,
     };
-    go(arguments, how, context)
+    go(arguments, how, table.clone(), context)
 }
 
-fn go(arguments: &UpdateArgs, how: How, context: &Context) -> Result<Exit, Failure> {
+fn go(
+    arguments: &UpdateArgs,
+    how: How,
+    table: TableArgs,
+    context: &Context,
+) -> Result<Exit, Failure> {
     let Context { home, store, output, .. } = context;
     let UpdateArgs { selection, policy, updater_archive, .. } = arguments;
     block_on(async {
         let interrupt = Interrupt::listen()?;
-        let begin = Begin { context, how, wait: policy.wait, interrupt: interrupt.clone() };
+        let begin = Begin { context, how, wait: policy.wait, interrupt: interrupt.clone(), table };
         if let How::AsPlanned(digest) | How::ShownAgain(digest) = how {
             return begin.kept(&digest).await;
         }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use control::fleet::{Fleet, MetCertificates, Why, known, why};
+use control::fleet::{Fleet, HostAnswer, MetCertificates, Why, known, why};
 use control::rollout::rollout_status;
 use engine::describe_host;
 use explain::{Exit, Failure, plain};
@@ -30,40 +30,45 @@ pub(super) fn run(arguments: &WhyArgs, context: &Context) -> Result<Exit, Failur
     let known = known(store, [&host.name])?.remove(&host.name).unwrap_or_default();
     let mut answers = block_on(why(&host.name, client, &known.expected, now()))?;
     met.map_or(Ok(()), |met| met.keep(store, &context.who, now()))?;
-    if let Some(line) = in_its_rollout(context, &host.name)? {
-        let why = Why { host: host.name.clone(), app: None, line, output: Vec::new() };
+    if let Some(why) = in_its_rollout(context, &host.name)? {
         answers.insert(0, why);
     }
     if let Some(reason) = host.skip_reason() {
         let line = reason.to_string();
-        answers.insert(0, Why { host: host.name.clone(), app: None, line, output: Vec::new() });
+        let about = HostAnswer { skipped: Some(line.clone()), ..HostAnswer::default() };
+        answers.insert(0, Why::of_host(&host.name, about, line));
     }
     if output.json() {
         output.document(&answers);
     } else {
-        let text = |answer| text(answer, output.columns());
+        let text = |answer: &Why| {
+            let app = answer.app().map(|app| format!(" {app}")).unwrap_or_default();
+            let of = format!("{}{app}", answer.host);
+            text(&of, &answer.line, &answer.output, output.columns())
+        };
         output.data(&answers.iter().map(text).collect::<String>());
     }
-    let asked = answers.iter().any(|answer| answer.app.is_some());
+    let asked = answers.iter().any(|answer| answer.app().is_some());
     Ok(if asked { Exit::Success } else { Exit::Failed })
 }
 
 /// What a host waits for in the rollout that it is in, if it is in one.
-fn in_its_rollout(context: &Context, host: &HostName) -> Result<Option<String>, Failure> {
+fn in_its_rollout(context: &Context, host: &HostName) -> Result<Option<Why>, Failure> {
     let Context { store, now, .. } = context;
     let Some(id) = store.holder(host)? else { return Ok(None) };
     let stand = rollout_status(store, store.rollout(id)?, now())?;
-    let line = describe_host(&stand.state, host).unwrap_or_default();
-    Ok(Some(format!("in the rollout {id}: {line}")))
+    let waits_for = describe_host(&stand.state, host);
+    let line = format!("in the rollout {id}: {}", waits_for.as_deref().unwrap_or_default());
+    let about = HostAnswer { rollout: Some(id), waits_for, ..HostAnswer::default() };
+    Ok(Some(Why::of_host(host, about, line)))
 }
 
 /// Below its first line an answer goes on so far to the right.
 const BELOW: usize = 2;
 
 /// What is said of a host or an app: on a screen a line for each part of it.
-fn text(answer: &Why, columns: Option<usize>) -> String {
-    let app = answer.app.as_ref().map(|app| format!(" {app}")).unwrap_or_default();
-    let line = format!("{}{app}: {}", answer.host, plain(&answer.line));
+fn text(of: &str, line: &str, output: &[String], columns: Option<usize>) -> String {
+    let line = format!("{of}: {}", plain(line));
     let mut text = match columns {
         None => format!("{line}\n"),
         Some(columns) => {
@@ -75,7 +80,7 @@ fn text(answer: &Why, columns: Option<usize>) -> String {
             parts.collect()
         }
     };
-    for line in &answer.output {
+    for line in output {
         let _infallible = writeln!(text, "  | {}", plain(line));
     }
     text
@@ -87,19 +92,14 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_few_lines_on_a_screen_and_one_in_a_pipe() {
-        let answer = Why {
-            host: "web-1".parse().unwrap(),
-            app: Some("agent".parse().unwrap()),
-            line:
-                "idle, waits for nothing; runs 1.7.0 (9f86d081), and should run 1.8.0 (60303ae2): \
-                   missed in 3f9a61c2, rolled_back; last update, 2 min ago: rolled_back: the agent \
-                   exited with status 3"
-                    .to_owned(),
-            output: vec!["Traceback:".to_owned(), "\u{1b}[31mboom".to_owned()],
-        };
+        let line = "idle, waits for nothing; runs 1.7.0 (9f86d081), and should run 1.8.0 (60303ae2): \
+                    missed in 3f9a61c2, rolled_back; last update, 2 min ago: rolled_back: the agent \
+                    exited with status 3";
+        let output = ["Traceback:".to_owned(), "\u{1b}[31mboom".to_owned()];
+        let text = |columns| text("web-1 agent", line, &output, columns);
         for columns in [40, 80, 120, 220] {
-            insta::assert_snapshot!(format!("why_{columns}"), text(&answer, Some(columns)));
+            insta::assert_snapshot!(format!("why_{columns}"), text(Some(columns)));
         }
-        assert_eq!(text(&answer, None).lines().count(), 3);
+        assert_eq!(text(None).lines().count(), 3);
     }
 }

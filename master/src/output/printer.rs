@@ -7,8 +7,9 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use common::TerminalEnvironment;
+use common::{TerminalEnvironment, document_line, pretty_document};
 use console::Term;
+use control::rollout::ReleaseNames;
 use explain::{Explain, Failure, plain, plain_json};
 use serde::Serialize;
 
@@ -43,6 +44,8 @@ pub struct Output {
     message_columns: Option<usize>,
     /// Of stdout, and of stderr.
     styles: (Style, Style),
+    /// How releases are called in documents.
+    names: Arc<ReleaseNames>,
     streams: Arc<Mutex<Streams>>,
 }
 
@@ -85,8 +88,15 @@ impl Output {
             columns: None,
             message_columns: None,
             styles: (Style::default(), Style::default()),
+            names: Arc::default(),
             streams: Arc::new(Mutex::new(Streams { out, err, fault: None })),
         }
+    }
+
+    /// The same output, whose documents call releases by these names too.
+    #[must_use]
+    pub fn naming(&self, names: &ReleaseNames) -> Self {
+        Self { names: Arc::new(names.clone()), ..self.clone() }
     }
 
     /// Whether data is wanted as JSON.
@@ -128,12 +138,12 @@ impl Output {
 
     /// One JSON document, on stdout.
     pub fn document(&self, document: &impl Serialize) {
-        self.serialised(serde_json::to_string_pretty(document));
+        self.serialised(pretty_document(document, &|digest| self.version_of(digest)));
     }
 
     /// One JSON document on one line, on stdout, for what runs.
     pub fn line(&self, document: &impl Serialize) {
-        self.serialised(serde_json::to_string(document));
+        self.serialised(document_line(document, &|digest| self.version_of(digest)));
     }
 
     /// A message for the operator who watches, on stderr. With `--json` or `--quiet` there is none: stderr
@@ -180,6 +190,10 @@ impl Output {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(OutputError(error)),
             _ => Ok(()),
         }
+    }
+
+    fn version_of(&self, digest: &str) -> Option<String> {
+        self.names.version(&digest.parse().ok()?).map(str::to_owned)
     }
 
     fn serialised(&self, text: serde_json::Result<String>) {

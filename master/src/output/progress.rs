@@ -14,7 +14,7 @@ use crate::output::plain_lines::{plain_line, rollout_words};
 
 /// The screen of a rollout. Dropped, it leaves the terminal as it found it.
 pub(crate) struct Progress<'a> {
-    output: &'a Output,
+    output: Output,
     names: &'a ReleaseNames,
     now: fn() -> OffsetDateTime,
     live: Option<Live>,
@@ -23,7 +23,7 @@ pub(crate) struct Progress<'a> {
 impl<'a> Progress<'a> {
     /// `driven_here`: by this process.
     pub(crate) fn new(
-        output: &'a Output,
+        output: &Output,
         status: RolloutStatus,
         driven_here: bool,
         names: &'a ReleaseNames,
@@ -31,7 +31,7 @@ impl<'a> Progress<'a> {
     ) -> Self {
         let now = shown.now;
         let live = output.draws().then(|| Live::new(status, driven_here, shown));
-        Self { output, names, now, live }
+        Self { output: output.naming(names), names, now, live }
     }
 
     /// Where the rollout stands that another process drives.

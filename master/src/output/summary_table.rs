@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use api::SummaryDocument;
 use control::rollout::{ReleaseNames, Summary};
 use engine::{HostResult, MasterCode, RolloutResult, Urgency};
 use explain::span;
 use protocol::{Code, HostOutcome};
+use time::OffsetDateTime;
 
 use crate::output::last_lines::last_lines;
 use crate::output::outcome_words::outcome_word;
@@ -21,9 +23,14 @@ const ROWS_OF_ONE_KIND: usize = 5;
 const LINES_OF_NAMES: usize = 3;
 
 /// Shows what a rollout came to.
-pub(crate) fn show_summary(output: &Output, summary: &Summary, names: &ReleaseNames) {
+pub(crate) fn show_summary(
+    output: &Output,
+    summary: &Summary,
+    names: &ReleaseNames,
+    now: OffsetDateTime,
+) {
     if output.json() {
-        output.line(summary);
+        output.naming(names).line(&SummaryDocument::of(summary, now));
         return;
     }
     output.data(&text(summary, names, output.columns(), output.style()));
@@ -236,8 +243,8 @@ mod tests {
         };
         let id = "019a5c26-0000-7000-8000-000000000001";
         Summary {
-            kind: "rollout.summary",
             rollout: serde_json::from_value::<RolloutId>(id.into()).unwrap(),
+            who: "ada".to_owned(),
             result: RolloutResult::Failed,
             detail: String::new(),
             plan: old,
@@ -266,7 +273,7 @@ mod tests {
     #[test]
     fn a_rollback_to_a_newer_release_is_called_what_it_is() {
         let directory = tempfile::tempdir().unwrap();
-        let now = time::OffsetDateTime::UNIX_EPOCH;
+        let now = OffsetDateTime::UNIX_EPOCH;
         let store = store::Store::create(&directory.path().join("db"), "ada", now).unwrap();
         for digest in [1, 2] {
             let digest = Digest::from_bytes([digest; 32]);
@@ -304,8 +311,17 @@ mod tests {
 
     #[test]
     fn the_last_line_of_json_is_the_summary() {
-        let value = serde_json::to_value(summary()).unwrap();
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let value = serde_json::to_value(SummaryDocument::of(&summary(), now)).unwrap();
         assert_eq!(value["type"], "rollout.summary");
+        // As every event has them.
+        assert_eq!(
+            (&value["time"], &value["who"]),
+            (&"1970-01-01T00:00:00Z".into(), &"ada".into())
+        );
+        for key in ["result", "detail", "plan", "hosts"] {
+            assert_eq!(value["data"][key], value[key], "{key}");
+        }
         assert_eq!(value["result"], "failed");
         let row = value["hosts"][1].as_object().unwrap();
         for key in ["host", "outcome", "code", "from", "to", "duration_ms", "detail"] {

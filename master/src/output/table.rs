@@ -168,7 +168,18 @@ impl Table {
         let mut lines = Vec::new();
         if !matches!(form, Form::Paragraph(_)) {
             let line = shown.iter().map(|column| padded(&self.headings[*column], widths[*column]));
-            lines.push(line.collect());
+            let line: String = line.collect();
+            match (&form, shown.split_last()) {
+                // As its cells stand.
+                (Form::Below(columns), Some((last, others)))
+                    if line.trim_end().chars().count() > *columns =>
+                {
+                    let others = others.iter();
+                    lines.push(others.map(|it| padded(&self.headings[*it], widths[*it])).collect());
+                    lines.push(format!("  {}", self.headings[*last]));
+                }
+                _ => lines.push(line),
+            }
         }
         for row in &self.rows {
             self.lines_of(row, &shown, &widths, &form, &mut lines);

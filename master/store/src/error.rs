@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use explain::{Exit, Explain};
+use explain::{Exit, Explain, FailureCode};
 use protocol::{Digest, HostName, SHORTEST_ID};
 
 use crate::{RolloutId, STORE_FORMAT};
@@ -90,6 +90,21 @@ fn is_disk_full(error: &rusqlite::Error) -> bool {
 }
 
 impl Explain for StoreError {
+    fn code(&self) -> FailureCode {
+        match self {
+            Self::Newer { .. } => FailureCode::NewerFormat,
+            Self::DiskFull(_) => FailureCode::NoSpace,
+            Self::UnknownHost { .. } => FailureCode::UnknownHost,
+            Self::HostExists(_) => FailureCode::HostExists,
+            Self::Decommissioned(_) => FailureCode::Decommissioned,
+            Self::UnknownRollout(_) | Self::NoSuchRollout(_) => FailureCode::UnknownRollout,
+            Self::ManyRollouts { .. } | Self::ManyPlans { .. } => FailureCode::Ambiguous,
+            Self::ShortId { .. } => FailureCode::ShortId,
+            Self::UnknownPlan(_) | Self::NoSuchPlan { .. } => FailureCode::UnknownPlan,
+            Self::Foreign(_) | Self::File { .. } | Self::Sqlite(_) => FailureCode::Failed,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::DiskFull(_) => Some("make room on the disk of the master's home".to_owned()),

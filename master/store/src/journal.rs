@@ -150,8 +150,8 @@ fn keep_result(
     transaction
         .prepare_cached(
             "INSERT OR REPLACE INTO host_results (rollout, host, outcome, code, detail,
-             from_digest, to_digest, transaction_id, duration_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             from_digest, to_digest, transaction_id, duration_ms, target, needed, free)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             Text(rollout),
@@ -163,6 +163,9 @@ fn keep_result(
             result.to.map(Text),
             result.transaction.as_ref().map(Text),
             result.duration_ms,
+            result.target.map(Text),
+            result.needed,
+            result.free,
         ])?;
     Ok(())
 }

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use crate::{StoreError, schema};
 
 /// The version of the store's format that this program writes (`PRAGMA user_version`).
-pub const STORE_FORMAT: u32 = 4;
+pub const STORE_FORMAT: u32 = 5;
 
 /// How long a process waits for another one's write. Writes take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -38,6 +38,7 @@ impl Store {
         transaction.execute_batch(schema::VERSION_2)?;
         transaction.execute_batch(schema::VERSION_3)?;
         transaction.execute_batch(schema::VERSION_4)?;
+        transaction.execute_batch(schema::VERSION_5)?;
         transaction.pragma_update(None, "application_id", schema::APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", STORE_FORMAT)?;
         super::lease::begin(&transaction, who, now)?;
@@ -93,7 +94,12 @@ impl Store {
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let format = number(&transaction, "user_version")?;
-    let versions = [(2, schema::VERSION_2), (3, schema::VERSION_3), (4, schema::VERSION_4)];
+    let versions = [
+        (2, schema::VERSION_2),
+        (3, schema::VERSION_3),
+        (4, schema::VERSION_4),
+        (5, schema::VERSION_5),
+    ];
     for (version, added) in versions {
         if format < version {
             transaction.execute_batch(added)?;

@@ -96,6 +96,13 @@ pub struct HostResultRecord {
     pub detail: Option<String>,
     pub from: Option<Digest>,
     pub to: Option<Digest>,
+    /// The release that it was ordered to run, where it got an order.
+    pub target: Option<Digest>,
+    /// Bytes that it wants, and has, where it has too few.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free: Option<u64>,
     /// The updater's own name for it.
     pub transaction: Option<TransactionId>,
     /// How long it took.
@@ -234,6 +241,9 @@ fn read_result(row: &Row<'_>) -> rusqlite::Result<HostResultRecord> {
         detail: row.get("detail")?,
         from: row.get::<_, Option<Text<_>>>("from_digest")?.map(|text| text.0),
         to: row.get::<_, Option<Text<_>>>("to_digest")?.map(|text| text.0),
+        target: row.get::<_, Option<Text<_>>>("target")?.map(|text| text.0),
+        needed: row.get("needed")?,
+        free: row.get("free")?,
         transaction: row.get::<_, Option<Text<_>>>("transaction_id")?.map(|text| text.0),
         duration_ms: row.get("duration_ms")?,
     })

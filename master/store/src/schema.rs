@@ -173,3 +173,11 @@ INSERT INTO quarantine_by_app
 DROP TABLE quarantine;
 ALTER TABLE quarantine_by_app RENAME TO quarantine;
 ";
+
+/// What version 5 added: the release that a host was ordered to run, and the bytes that it wants and has where
+/// it has too few.
+pub(super) const VERSION_5: &str = "
+ALTER TABLE host_results ADD COLUMN target TEXT;
+ALTER TABLE host_results ADD COLUMN needed INTEGER;
+ALTER TABLE host_results ADD COLUMN free INTEGER;
+";

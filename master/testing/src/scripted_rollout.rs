@@ -49,6 +49,8 @@ pub fn plan_of(hosts: u32, policy: Policy) -> Plan {
         mends: false,
         code: None,
         detail: None,
+        needed: None,
+        free: None,
         updater: None,
         domain: None,
         observation: Some(here(OLD, true)),

@@ -51,6 +51,7 @@ mod hung_disk;
 mod identities;
 mod interrupted;
 mod invariants;
+mod json;
 mod legitimate_archives;
 mod local;
 mod logs;

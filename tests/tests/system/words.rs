@@ -153,6 +153,16 @@ fn a_mistake_says_what_to_type() -> Result<()> {
         let none = fleet.swarm(["history", "--limit", limit])?;
         assert!(none.stderr.contains("a whole number from 1 on"), "{none:?}");
     }
+    let list = fleet.swarm(["rollout", "list", "--limit", "0"])?;
+    assert!(list.stderr.contains("a whole number from 1 on"), "{list:?}");
+    let zip = fleet.swarm(["pack", &root, "--output", "release.zip"])?;
+    assert!(zip.stderr.contains("ends in .tar.zst, .tar.gz or .tgz"), "{zip:?}");
+    let waits = ["--json", "update", "--all", "--force", "--root", &root, "--approve", "start"];
+    let waits = fleet.swarm(waits)?.summary()?;
+    let id = waits["rollout"].as_str().context("an id")?;
+    let resumed = fleet.swarm(["rollout", "resume", id])?;
+    assert!(resumed.stderr.contains("swarm rollout approve ID"), "{resumed:?}");
+    fleet.swarm(["rollout", "abort", id])?.good()?;
     let nowhere = fleet.swarm(["pack", &root, "--output", "/nonexistent/release.tar.zst"])?;
     assert!(!nowhere.stderr.contains(".swarm-"), "{nowhere:?}");
     fleet.hosts[0].stop()?;

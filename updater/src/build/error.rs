@@ -69,7 +69,11 @@ pub enum BuildError {
         tail: Vec<String>,
     },
     /// The build left no room on the disk, and was ended.
-    #[error("build the release and leave room on the disk: `{command}` was ended")]
+    #[error(
+        "build the release: `{command}` was ended, as {} are free on its disk and {} have to stay free \
+         (limits.reserve_bytes){}",
+        Bytes(.free.bytes).about(), Bytes(.needed.bytes).about(), inodes(*.needed, *.free)
+    )]
     NoRoom {
         /// The command that ran then.
         command: String,
@@ -131,6 +135,14 @@ impl BuildError {
             | Self::Run { tail, .. } => tail,
         }
     }
+}
+
+/// Where it is inodes that ran out.
+fn inodes(needed: Space, free: Space) -> String {
+    if free.inodes >= needed.inodes {
+        return String::new();
+    }
+    format!("; of inodes {} and {} (limits.reserve_inodes)", free.inodes, needed.inodes)
 }
 
 fn needed_by(lock: Option<&str>) -> String {

@@ -78,6 +78,10 @@ fn check_obstacles(key: &str, path: &Path, findings: &mut Vec<Finding>) {
 }
 
 fn check_writable(key: &str, path: &Path, findings: &mut Vec<Finding>) {
+    // Which one it is depends on where the updater is started; that is found in the configuration itself.
+    if path.is_relative() {
+        return;
+    }
     let nearest = match nearest_existing(path) {
         Ok((nearest, metadata)) if metadata.is_dir() => nearest,
         Ok((nearest, _)) => {

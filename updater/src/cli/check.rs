@@ -10,7 +10,7 @@ use common::Style;
 use crate::check::check_file;
 use crate::cli::args::CheckArgs;
 use crate::cli::errors::CliError;
-use crate::cli::system::print;
+use crate::cli::system::{pretty, print};
 use crate::config::{Config, Finding, has_errors};
 use crate::environment::Environment;
 use crate::server::LOCAL_SOCKET;
@@ -29,11 +29,8 @@ pub(super) fn check(
     findings.extend(
         checked.config.zip(environment.listening()).and_then(|(config, now)| moved(&config, now)),
     );
-    let text = if asked.json {
-        serde_json::to_string_pretty(&findings)? + "\n"
-    } else {
-        style.paint_heads(&render(&findings))
-    };
+    let text =
+        if asked.json { pretty(&findings)? + "\n" } else { style.paint_heads(&render(&findings)) };
     print(&text)?;
     Ok(!has_errors(&findings))
 }

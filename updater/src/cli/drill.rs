@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 
+use common::document_line;
 use protocol::{CallerKind, DrillLine, DrillReport};
 
 use crate::cli::alone::AloneError;
@@ -26,7 +27,7 @@ pub(super) fn drill(asked: &AgentArgs, systemd: &BusConnection) -> Result<bool, 
     let path = format!("/drill?app={}", asked.app);
     let mut report = None;
     let mut hear = |line: DrillLine| -> std::io::Result<()> {
-        let text = if asked.json { serde_json::to_string(&line)? + "\n" } else { render(&line) };
+        let text = if asked.json { document_line(&line, &|_| None)? + "\n" } else { render(&line) };
         if let DrillLine::Result(ended) = line {
             report = Some(ended);
         }

@@ -10,7 +10,7 @@ use crate::check::check_file;
 use crate::cli::args::EnrollArgs;
 use crate::cli::check;
 use crate::cli::errors::CliError;
-use crate::cli::system::print;
+use crate::cli::system::{pretty, print};
 use crate::config::{Finding, has_errors};
 use crate::enroll::{Enrolled, Placed, Service, enroll, start_service};
 use crate::environment::Environment;
@@ -54,11 +54,7 @@ pub(super) fn enroll_host(
         None
     };
     let done = Done { enrolled, findings, service };
-    let text = if asked.json {
-        serde_json::to_string_pretty(&done)? + "\n"
-    } else {
-        render(&done, &asked.directory)
-    };
+    let text = if asked.json { pretty(&done)? + "\n" } else { render(&done, &asked.directory) };
     print(&text)?;
     Ok(fine && done.service != Some(Service::NoUnit))
 }

@@ -10,7 +10,7 @@ use crate::cli::args::AgentArgs;
 use crate::cli::client::{ClientError, ask_again};
 use crate::cli::errors::CliError;
 use crate::cli::operator::operator;
-use crate::cli::system::{print, runtime};
+use crate::cli::system::{pretty, print, runtime};
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::runner::RunnerResources;
@@ -34,7 +34,7 @@ pub(super) fn operate(
         }
     })?;
     let text = if asked.json {
-        serde_json::to_string_pretty(&operated)?
+        pretty(&operated)?
     } else {
         words(operation, asked.app.as_str(), &operated)
     };

@@ -15,7 +15,7 @@ use crate::cli::client::{ClientError, ask, ask_again};
 use crate::cli::errors::CliError;
 use crate::cli::kept_release;
 use crate::cli::operator::operator;
-use crate::cli::system::{print, runtime};
+use crate::cli::system::{pretty, print, runtime};
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::runner::RunnerResources;
@@ -52,8 +52,7 @@ pub(super) fn rollback(
             answered => Ok(answered?),
         }
     })?;
-    let text =
-        if asked.json { serde_json::to_string_pretty(&result)? + "\n" } else { render(&result) };
+    let text = if asked.json { pretty(&result)? + "\n" } else { render(&result) };
     print(&text)?;
     Ok(result.problem.is_none())
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use common::Style;
+use common::{Style, pretty_document};
 use http::Method;
 use protocol::{
     AgentState, AppHealth, AppName, AppReleases, Bytes, Health, Release, ReleaseState, Releases,
@@ -39,6 +39,14 @@ struct ShownApp {
     build_cache: Option<u64>,
 }
 
+impl Shown {
+    /// The version of a release that is kept here.
+    fn version_of(&self, digest: &str) -> Option<String> {
+        let mut kept = self.apps.values().flat_map(|app| &app.releases.releases);
+        kept.find(|release| release.digest.to_string() == digest)?.version.clone()
+    }
+}
+
 pub(super) fn status(
     asked: &StatusArgs,
     systemd: BusConnection,
@@ -58,7 +66,7 @@ pub(super) fn status(
         }
     })?;
     let text = if asked.json {
-        serde_json::to_string_pretty(&shown)? + "\n"
+        pretty_document(&shown, &|digest| shown.version_of(digest))? + "\n"
     } else {
         style.paint_heads(&render(&shown))
     };

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write as _};
 
+use common::pretty_document;
+use serde::Serialize;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::errors::CliError;
@@ -23,6 +25,11 @@ pub(super) fn failed_at(act: &'static str) -> impl FnOnce(io::Error) -> CliError
 /// Writes a command's output.
 pub(super) fn print(text: &str) -> Result<(), CliError> {
     io::stdout().write_all(text.as_bytes()).map_err(failed_at("write the output"))
+}
+
+/// What a command tells programs.
+pub(super) fn pretty(document: &impl Serialize) -> serde_json::Result<String> {
+    pretty_document(document, &|_| None)
 }
 
 /// A runtime for a command that only asks the daemon.

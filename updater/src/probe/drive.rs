@@ -63,6 +63,7 @@ pub async fn prove(
     let mut verdict = Verdict::new(probe.plan().clone(), started);
     let mut exited = pin!(expected.agent_exited());
     let mut at = verdict.first(started);
+    let mut tries = 0_u32;
     loop {
         let asked = async {
             sleep_until(at).await;
@@ -76,6 +77,7 @@ pub async fn prove(
             }
             answer = asked => answer,
         };
+        tries += 1;
         let now = Instant::now();
         let next = verdict.take(asked, now, &answer);
         report.attempts = verdict.attempts();
@@ -96,8 +98,8 @@ pub async fn prove(
                 } else if report.attempts == 0 {
                     let waited = now - started;
                     report.detail = format!(
-                        "nothing answered within {waited:.1?}, the last: {} (if it starts slowly, raise `attempts` in its \
-                         section `health` of updater.toml)",
+                        "nothing answered within {waited:.1?} ({tries} tries; the program still runs), the \
+                         last: {}; if it starts slowly, raise health.attempts or health.warm_up",
                         report.detail
                     );
                 }

@@ -1,14 +1,17 @@
 //! Taking an order: whether it may begin, and what it comes to before anything is touched.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use common::failed_to;
 use protocol::{
-    Code, Digest, Kind, Problem, ReleaseSlot, Space, Status, TransactionId, TransactionResult,
+    Bytes, Code, Digest, Kind, Problem, ReleaseSlot, Space, Status, TransactionId,
+    TransactionResult,
 };
 
 use super::engine::Engine;
 use super::{App, Failure, Order, ReleaseStates, Target};
+use crate::config::LimitsConfig;
 use crate::release::Slot;
 use crate::sys::spawn_thread;
 use crate::trust::VerifiedManifest;
@@ -250,15 +253,27 @@ impl App {
         if free.bytes >= needed.bytes && free.inodes >= needed.inodes {
             return Ok(());
         }
-        let detail = format!(
-            "{} has {} bytes and {} inodes free; {} bytes and {} inodes are needed",
-            self.settings.layout.install().display(),
-            free.bytes,
-            free.inodes,
-            needed.bytes,
-            needed.inodes
-        );
+        let detail = no_space(self.settings.layout.install(), length, limits, free);
         let problem = Problem::new(Code::NoSpace, detail);
         Err(Problem { needed: Some(needed), free: Some(free), ..problem })
     }
+}
+
+/// What is free, and what has to be: of bytes, or else of inodes.
+fn no_space(directory: &Path, length: Option<u64>, limits: &LimitsConfig, free: Space) -> String {
+    let (archive, reserve) = (length.unwrap_or(0), limits.reserve_bytes);
+    let there = directory.display();
+    if free.bytes >= archive.saturating_add(reserve.0) {
+        let (free, reserve) = (free.inodes, limits.reserve_inodes);
+        return format!(
+            "{there} has {free} inodes free; {reserve} have to stay free (limits.reserve_inodes)"
+        );
+    }
+    format!(
+        "{there} has {} free; it needs {} for the archive, and {} that have to stay free \
+         (limits.reserve_bytes)",
+        Bytes(free.bytes).about(),
+        Bytes(archive).about(),
+        reserve.about()
+    )
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use common::{failed_to, state_file};
 use protocol::{
-    ActiveRelease, AppHealth, AppName, CallerKind, Digest, FORMAT, Kind, LastTransaction,
-    OperationKind, OperatorName, Phase, ProbeKind, SlotRelease, TransactionId,
+    ActiveRelease, AgentState, AppHealth, AppName, CallerKind, Digest, FORMAT, Kind,
+    LastTransaction, OperationKind, OperatorName, Phase, ProbeKind, SlotRelease, TransactionId,
 };
 use tokio::runtime::Handle;
 
@@ -114,7 +114,10 @@ impl App {
     pub fn health(&self) -> AppHealth {
         let watch = Some(self.settings.config.health.watch);
         let has_run_command = Some(self.settings.config.run.says_how());
-        AppHealth { watch, has_run_command, ..self.status.get().health() }
+        let health = self.status.get().health();
+        let stopped = health.agent == AgentState::Stopped;
+        let stopped_since = stopped.then(|| self.agent.stopped_since()).flatten();
+        AppHealth { watch, has_run_command, stopped_since, ..health }
     }
 
     /// Reads again what `/health` tells: from the disk, and whether the agent runs.

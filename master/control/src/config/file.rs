@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use common::field_names;
-use explain::{Exit, Explain, nearest};
+use explain::{Exit, Explain, FailureCode, nearest};
 use serde::Deserialize;
 use toml::de::DeTable;
 
@@ -108,6 +108,10 @@ impl fmt::Display for Faults {
 }
 
 impl Explain for ConfigError {
+    fn code(&self) -> FailureCode {
+        FailureCode::BadConfiguration
+    }
+
     fn exit(&self) -> Exit {
         Exit::Usage
     }

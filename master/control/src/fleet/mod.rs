@@ -15,6 +15,7 @@ mod expected;
 mod host_log;
 mod on_host_words;
 mod status;
+mod why_answer;
 mod why_text;
 
 pub use ask::{TaskPanicked, ask_hosts};
@@ -29,4 +30,5 @@ pub use expected::{Expected, HeldBy, Known, Missed, known};
 pub use host_log::{LogEntry, host_history, host_log};
 pub use on_host_words::{operation_words, transaction_words};
 pub use status::{AppStatus, HostStatus, status};
-pub use why_text::{Why, why};
+pub use why_answer::{HostAnswer, Subject, Why};
+pub use why_text::why;

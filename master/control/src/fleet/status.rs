@@ -19,6 +19,8 @@ const AT_ONCE: usize = 64;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HostStatus {
     pub host: HostName,
+    /// By which it is selected.
+    pub labels: BTreeMap<String, String>,
     /// Why it was not asked, if it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
@@ -50,6 +52,9 @@ pub struct AppStatus {
     pub since: Option<OffsetDateTime>,
     /// What its agent is doing.
     pub agent: Option<AgentState>,
+    /// Since when it is stopped on purpose.
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub stopped_since: Option<OffsetDateTime>,
     /// Whether its program is well.
     pub healthy: bool,
     /// Why it is not, by the host's own word.
@@ -67,8 +72,8 @@ pub struct AppStatus {
     pub prev: Option<Digest>,
     /// What the last update or rollback asked for.
     pub desired: Option<Digest>,
-    /// Its version, where this master knows it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Its version, where this master knows it; documents have that of every release.
+    #[serde(skip_serializing)]
     pub desired_version: Option<String>,
     /// Whether something else runs than was asked for, and nothing is under way.
     pub drift: bool,
@@ -92,6 +97,7 @@ impl HostStatus {
     fn unknown(host: HostName) -> Self {
         Self {
             host,
+            labels: BTreeMap::new(),
             skipped: None,
             held: None,
             reachable: false,
@@ -179,13 +185,13 @@ where
 }
 
 async fn ask_host(member: Member, known: Known) -> HostStatus {
-    let Member { host, skip, client, .. } = member;
+    let Member { host, labels, skip, client } = member;
     let Known { expected, rollout } = known;
     let (held, skipped) = match skip {
         Some(held @ SkipReason::Held(_)) => (Some(held.to_string()), None),
         other => (None, other.map(|reason| reason.to_string())),
     };
-    let blank = HostStatus { skipped, held, rollout, ..HostStatus::unknown(host) };
+    let blank = HostStatus { labels, skipped, held, rollout, ..HostStatus::unknown(host) };
     if blank.skipped.is_some() {
         return blank;
     }
@@ -236,7 +242,7 @@ fn apps(health: Health, releases: Option<&Releases>, expected: &[Expected]) -> V
     apps
 }
 
-fn of_app(
+pub(super) fn of_app(
     app: AppName,
     health: AppHealth,
     prev: Option<Digest>,
@@ -255,6 +261,7 @@ fn of_app(
         state: Some(health.state),
         since: Some(health.since),
         agent: Some(health.agent),
+        stopped_since: health.stopped_since,
         healthy: health.healthy,
         reason: health.reason,
         probe: health.probe,
@@ -285,6 +292,7 @@ fn of_silent(expected: &Expected) -> AppStatus {
         state: None,
         since: None,
         agent: None,
+        stopped_since: None,
         healthy: false,
         reason: None,
         probe: None,

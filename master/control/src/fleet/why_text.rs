@@ -3,23 +3,13 @@
 use protocol::{
     AgentDeath, AgentState, AppHealth, AppName, Code, HostName, LastTransaction, Phase,
 };
-use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
 use crate::fleet::Expected;
 use crate::fleet::drift::named;
+use crate::fleet::status::of_app;
+use crate::fleet::why_answer::{HostAnswer, Subject, Why};
 use crate::updater_client::{ClientError, UpdaterClient};
-
-/// The answer for one app.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Why {
-    pub host: HostName,
-    /// The app; absent where the host could not be asked.
-    pub app: Option<AppName>,
-    pub line: String,
-    /// What is shown of what the build, a command and the agent of a failed transaction printed.
-    pub output: Vec<String>,
-}
 
 /// Asks the host. `expected` is what its apps should run.
 pub async fn why(
@@ -28,10 +18,11 @@ pub async fn why(
     expected: &[Expected],
     now: OffsetDateTime,
 ) -> Vec<Why> {
-    let unasked = |line| Why { host: host.clone(), app: None, line, output: Vec::new() };
     let failed = |error: &ClientError| {
-        let missed = expected.iter().filter_map(missed);
-        std::iter::once(error.one_line()).chain(missed).map(unasked).collect()
+        let line = error.one_line();
+        let about = HostAnswer { error: Some(line.clone()), ..HostAnswer::default() };
+        let missed = expected.iter().filter_map(|expected| missed(host, expected));
+        std::iter::once(Why::of_host(host, about, line)).chain(missed).collect()
     };
     let client = match client {
         Ok(client) => client,
@@ -41,6 +32,8 @@ pub async fn why(
         Ok(health) => health,
         Err(error) => return failed(&error),
     };
+    // What is kept there is no reason to say nothing.
+    let releases = client.releases().await.ok();
     let mut answers = Vec::new();
     for (app, health) in health.apps {
         let output = match (&health.died, &health.last) {
@@ -53,7 +46,11 @@ pub async fn why(
         };
         let expected = expected.iter().find(|expected| expected.desired.app == app);
         let line = line(&health, expected, now);
-        answers.push(Why { host: host.clone(), app: Some(app), line, output });
+        let next = (health.state != Phase::Idle).then(|| next(health.state));
+        let prev = releases.as_ref().and_then(|all| all.apps.get(&app)).and_then(|app| app.prev);
+        let status = Box::new(of_app(app, health, prev, expected));
+        let about = Subject::App { status, next };
+        answers.push(Why { host: host.clone(), about, line, output });
     }
     answers
 }
@@ -84,10 +81,13 @@ async fn output(client: &UpdaterClient, app: &AppName, last: &LastTransaction) -
 }
 
 /// What a host that does not answer should run, where it has missed that.
-fn missed(expected: &Expected) -> Option<String> {
-    let missed = expected.missed.as_ref()?.words();
+fn missed(host: &HostName, expected: &Expected) -> Option<Why> {
+    let missed = expected.missed.clone()?;
     let app = &expected.desired.app;
-    Some(format!("{app} should run {}: {missed}", named_desired(expected)))
+    let line = format!("{app} should run {}: {}", named_desired(expected), missed.words());
+    let desired = Some(expected.desired.digest);
+    let about = HostAnswer { desired, missed: Some(missed), ..HostAnswer::default() };
+    Some(Why::of_host(host, about, line))
 }
 
 fn line(app: &AppHealth, expected: Option<&Expected>, now: OffsetDateTime) -> String {
@@ -238,7 +238,7 @@ mod tests {
         })
         .await;
         let answers = why(&"web-1".parse().unwrap(), Ok(client), &[], NOW).await;
-        assert_eq!(answers[0].app, Some(app()));
+        assert_eq!(answers[0].app(), Some(&app()));
         assert_eq!(
             answers[0].output,
             [

@@ -9,10 +9,9 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use explain::{Exit, Explain};
+use explain::{Exit, Explain, FailureCode};
 use pki::{AltName, Authority, AuthorityError, FileError, Issued, Request, Role, write_bundles};
 use protocol::HostName;
-use serde::Serialize;
 use serde_json::json;
 use store::{Address, Certificate, Event, EventType, Host, Pinned, Store, StoreError};
 use time::OffsetDateTime;
@@ -43,7 +42,7 @@ pub struct Enrollment {
 }
 
 /// A host that was enrolled.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Enrolled {
     pub host: Host,
     pub certificates: Vec<Certificate>,
@@ -63,6 +62,9 @@ pub enum EnrollError {
     /// The configuration is there already.
     #[error("write {}: it is there already, and is never overwritten", .0.display())]
     AlreadyThere(PathBuf),
+    /// Something else is in the directory that is to be copied to the host.
+    #[error("write into {}: it is not empty, and what is there is never overwritten", .0.display())]
+    InUse(PathBuf),
     /// The directory, or the configuration in it.
     #[error("write {}", .path.display())]
     Write { path: PathBuf, source: io::Error },
@@ -75,11 +77,18 @@ pub enum EnrollError {
 }
 
 impl Explain for EnrollError {
+    fn code(&self) -> FailureCode {
+        match self {
+            Self::Store(error) => error.code(),
+            _ => FailureCode::of_exit(self.exit()),
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Store(error) => error.hint(),
             Self::Reserved(_) => Some("give it another name".to_owned()),
-            Self::AlreadyThere(_) | Self::File(FileError::AlreadyThere(_)) => {
+            Self::AlreadyThere(_) | Self::InUse(_) | Self::File(FileError::AlreadyThere(_)) => {
                 Some("name another --out-dir".to_owned())
             }
             _ => None,
@@ -103,6 +112,10 @@ pub fn enroll(
 ) -> Result<Enrolled, EnrollError> {
     if is_reserved(&wanted.name) {
         return Err(EnrollError::Reserved(wanted.name.clone()));
+    }
+    let mut there = fs::read_dir(&wanted.out_dir).into_iter().flatten();
+    if there.next().is_some() {
+        return Err(EnrollError::InUse(wanted.out_dir.clone()));
     }
     let authority = Authority::load(home.root())?;
     let issued = |role| issue(&authority, role, &wanted.address, &wanted.sans, now);

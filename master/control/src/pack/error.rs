@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use explain::{Exit, Explain};
+use explain::{Exit, Explain, FailureCode};
 use protocol::ManifestError;
 
 use crate::interrupt::Cancelled;
@@ -24,8 +24,8 @@ pub enum PackError {
     #[error("write {}", .path.display())]
     Write { path: PathBuf, source: io::Error },
     /// The release's own description is wrong.
-    #[error("read {}", .path.display())]
-    Manifest { path: PathBuf, source: ManifestError },
+    #[error("read {}, {}", .path.display(), .fault.fault())]
+    Manifest { path: PathBuf, fault: ManifestError },
     /// A pattern that means nothing.
     #[error("read {glob:?} as a glob")]
     Glob {
@@ -123,6 +123,14 @@ fn leave_out(all: &[Refusal]) -> String {
 }
 
 impl Explain for PackError {
+    fn code(&self) -> FailureCode {
+        match self {
+            Self::Cancelled(_) => FailureCode::Interrupted,
+            Self::Read { .. } | Self::Write { .. } => FailureCode::Failed,
+            _ => FailureCode::BadRelease,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         let words = match self {
             Self::Refused(all) => {

@@ -76,7 +76,7 @@ pub fn needs_command(path: &Path, cancel: &CancelToken) -> Result<bool, PackErro
 
 fn read(path: &Path, found: &ManifestText) -> Result<ManifestRead, PackError> {
     let read = ReleaseManifest::read(found.file, &found.text);
-    read.map_err(|source| PackError::Manifest { path: path.to_owned(), source })
+    read.map_err(|fault| PackError::Manifest { path: path.to_owned(), fault })
 }
 
 fn chunks<'a>(

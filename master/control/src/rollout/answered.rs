@@ -59,6 +59,8 @@ pub(super) fn of_answer(
         transaction: answer.transaction,
         from,
         target: Some(asked),
+        needed: answer.needed,
+        free: answer.free,
         ..HostResult::new(host, HostOutcome::Failed)
     };
     let back = kind == Kind::Rollback;
@@ -148,6 +150,8 @@ mod tests {
             from: Some(OLD),
             to,
             duration_ms: None,
+            needed: None,
+            free: None,
         }
     }
 

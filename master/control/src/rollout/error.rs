@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use engine::{Pause, RequestError};
-use explain::{Exit, Explain, when};
+use explain::{Exit, Explain, FailureCode, when};
 use store::{Locked, Quarantined, RolloutId, StoreError};
 
 use crate::fleet::FleetError;
@@ -163,6 +163,25 @@ fn targets(targets: &BTreeMap<Digest, Vec<HostName>>) -> String {
 }
 
 impl Explain for RolloutError {
+    fn code(&self) -> FailureCode {
+        match self {
+            Self::Store(error) | Self::CutShort { source: error, .. } => error.code(),
+            Self::Source(error) => error.code(),
+            Self::Locked(..) => FailureCode::InRollout,
+            Self::Driven { .. } | Self::LeaseLost(_) => FailureCode::AlreadyDriven,
+            Self::Refused(_) | Self::TooOld(_) => FailureCode::WrongState,
+            Self::Quarantined { .. } => FailureCode::Quarantined,
+            Self::Uneven(_) | Self::WentBack { .. } | Self::Forward(_) => {
+                FailureCode::RollbackUneven
+            }
+            Self::Superseded { .. } | Self::ImplausibleEpoch { .. } => FailureCode::StaleMaster,
+            Self::NoneFailed(_) | Self::NothingToUndo(_) => FailureCode::NothingToDo,
+            Self::UnknownApp { .. } => FailureCode::UnknownApp,
+            Self::WatchTooLong { .. } | Self::NoDomains(_) => FailureCode::Usage,
+            Self::Fleet(_) | Self::Unreadable(_) => FailureCode::Failed,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Locked(Locked { rollout: id, .. }, Holder { way_on, .. }) => {
@@ -192,6 +211,9 @@ impl Explain for RolloutError {
                 "to take back what it did: swarm rollout undo ID; to try again where it failed: swarm \
                  update --failed-in ID"
                     .to_owned(),
+            ),
+            Self::Refused(RequestError::NotNow { state: "awaiting_approval", .. }) => Some(
+                "it waits for: swarm rollout approve ID; to end it: swarm rollout reject ID".to_owned(),
             ),
             Self::UnknownApp { .. } => Some("say which with --app APP".to_owned()),
             Self::WatchTooLong { .. } => {

@@ -76,6 +76,9 @@ fn host_record(result: &HostResult) -> HostResultRecord {
         detail: result.detail.clone(),
         from: result.from,
         to: result.to,
+        target: result.target,
+        needed: result.needed,
+        free: result.free,
         transaction: result.transaction.clone(),
         duration_ms: Some(result.duration_ms),
     }

@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use explain::{Exit, Explain};
+use explain::{Exit, Explain, FailureCode};
 use protocol::{AppName, Digest, HostName};
 use serde::Serialize;
 use store::{Event, EventType, KnownRelease, Store, StoreError};
@@ -69,6 +69,15 @@ pub enum RemoveError {
 }
 
 impl Explain for RemoveError {
+    fn code(&self) -> FailureCode {
+        match self {
+            Self::Needed { .. } | Self::KeptFor { .. } | Self::InRollout(_) => {
+                FailureCode::ReleaseInUse
+            }
+            _ => FailureCode::Failed,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Needed { .. } | Self::KeptFor { .. } => {

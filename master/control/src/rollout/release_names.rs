@@ -31,6 +31,11 @@ impl ReleaseNames {
         }
     }
 
+    /// The version of a release, where it is known.
+    pub fn version(&self, digest: &Digest) -> Option<&str> {
+        self.versions.get(digest).map(String::as_str)
+    }
+
     /// Whether this master has had the one in hand later than the other, as far as it knows both.
     pub fn is_newer(&self, one: &Digest, other: &Digest) -> bool {
         let place = |digest| self.seen.iter().position(|seen| seen == digest);

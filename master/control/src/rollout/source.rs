@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use explain::{Exit, Explain, nearest};
+use explain::{Exit, Explain, FailureCode, nearest};
 use protocol::{Digest, Migrates, MigrationsSection, ReleaseManifest};
 use store::{KnownRelease, Store, StoreError};
 use tempfile::TempDir;
@@ -74,6 +74,18 @@ pub enum SourceError {
 }
 
 impl Explain for SourceError {
+    fn code(&self) -> FailureCode {
+        match self {
+            Self::Pack(error) => error.code(),
+            Self::Signing(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Blocking(error) => error.code(),
+            Self::Unknown { .. } | Self::Changed(_) => FailureCode::UnknownRelease,
+            Self::Ambiguous { .. } => FailureCode::Ambiguous,
+            Self::Keep { .. } => FailureCode::Failed,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::Pack(error) => error.hint(),

@@ -1,18 +1,16 @@
-//! How a rollout stands when it rests: the last line of its stream.
+//! How a rollout stands when it rests.
 
 use engine::{HostResult, RolloutResult, State, describe_rollout, host_results};
 use explain::Exit;
 use protocol::Digest;
-use serde::Serialize;
 use store::RolloutId;
 
 /// How it stands, and what each host came to.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Summary {
-    /// Always `rollout.summary`.
-    #[serde(rename = "type")]
-    pub kind: &'static str,
     pub rollout: RolloutId,
+    /// Who drove it.
+    pub who: String,
     pub result: RolloutResult,
     /// The same in words: what it waits for, or why it ended.
     pub detail: String,
@@ -27,8 +25,8 @@ impl Summary {
     /// Sums a state up.
     pub fn of(rollout: RolloutId, state: &State) -> Self {
         Self {
-            kind: "rollout.summary",
             rollout,
+            who: state.driver().to_owned(),
             result: state.result(),
             detail: describe_rollout(state),
             plan: state.plan().digest(),

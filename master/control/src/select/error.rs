@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use explain::{Exit, Explain};
+use explain::{Exit, Explain, FailureCode};
 use protocol::{HostName, NameError};
 
 use crate::select::position::Position;
@@ -90,6 +90,16 @@ const fn are(count: usize) -> &'static str {
 }
 
 impl Explain for SelectError {
+    fn code(&self) -> FailureCode {
+        match self {
+            Self::NoMatch { .. } | Self::NoPosition { .. } | Self::FileHost { .. } => {
+                FailureCode::UnknownHost
+            }
+            Self::NoHosts | Self::Nothing(_) => FailureCode::NoHosts,
+            _ => FailureCode::BadSelection,
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoMatch { nearest: Some(name), .. }

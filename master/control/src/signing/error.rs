@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use explain::{Exit, Explain};
+use explain::{Exit, Explain, FailureCode};
 use minisign::PError;
 use pki::FileError;
 use protocol::SignedManifestError;
@@ -70,6 +70,10 @@ pub enum SigningError {
 }
 
 impl Explain for SigningError {
+    fn code(&self) -> FailureCode {
+        FailureCode::BadSignature
+    }
+
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotSigned { manifest, .. } => {

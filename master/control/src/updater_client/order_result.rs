@@ -31,6 +31,9 @@ pub struct OrderResult {
     pub to: Option<Digest>,
     /// How long the host took.
     pub duration_ms: Option<u64>,
+    /// Bytes that it wants, and has, where it has too few.
+    pub needed: Option<u64>,
+    pub free: Option<u64>,
 }
 
 impl OrderResult {
@@ -52,6 +55,8 @@ impl OrderResult {
             from: typed(value, "from"),
             to: typed(value, "to"),
             duration_ms: typed(value, "duration_ms"),
+            needed: problem.and_then(|problem| problem.needed),
+            free: problem.and_then(|problem| problem.free),
         };
         Ok(match contradiction(value, status) {
             Some(what) => answer.contradictory(what),
@@ -92,6 +97,8 @@ impl OrderResult {
             // In a problem `to` is what was ordered, which is not what runs now.
             to: if rolled_back { typed(value, "from") } else { None },
             duration_ms: None,
+            needed: bytes(value, "needed"),
+            free: bytes(value, "free"),
         }
     }
 
@@ -107,6 +114,8 @@ impl OrderResult {
             from: None,
             to: None,
             duration_ms: None,
+            needed: None,
+            free: None,
         }
     }
 
@@ -137,8 +146,15 @@ impl OrderResult {
             from: last.from,
             to: last.to,
             duration_ms: u64::try_from(duration).ok(),
+            needed: None,
+            free: None,
         }
     }
+}
+
+/// The bytes of an amount, where it is one.
+fn bytes(value: &Value, key: &str) -> Option<u64> {
+    value.get(key)?.get("bytes")?.as_u64()
 }
 
 /// What in a result speaks against its status, if anything does.

@@ -54,6 +54,8 @@ fn planned(fleet: &mut Fleet, host: u32, release: Digest, now: Time) -> PlannedH
         mends: false,
         code: None,
         detail: None,
+        needed: None,
+        free: None,
         updater: None,
         domain: None,
         observation: reaches.then(|| real.seen(now, OLD)),

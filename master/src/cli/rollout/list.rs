@@ -1,12 +1,14 @@
 //! `swarm rollout list`.
 
+use api::ListedRollout;
 use clap::Args;
-use control::rollout::{ReleaseNames, RolloutError, rollout_status};
+use control::rollout::{ReleaseNames, RolloutError, RolloutStatus, rollout_status};
 use engine::describe_rollout;
 use explain::{Exit, Failure, when};
 use store::Rollout;
 
 use crate::cli::Context;
+use crate::cli::count::at_least_one;
 use crate::cli::table_args::TableArgs;
 use crate::output::Table;
 
@@ -17,7 +19,8 @@ pub struct ListArgs {
     #[arg(long)]
     open: bool,
     /// Number of rollouts, the latest ones
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, allow_negative_numbers = true,
+        value_parser = at_least_one)]
     limit: u32,
     /// Which columns.
     #[command(flatten)]
@@ -29,26 +32,25 @@ impl ListArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, Failure> {
         let Context { store, output, now, .. } = context;
         let rollouts = store.rollouts(self.open, self.limit)?;
+        let rollouts = rollouts.into_iter().map(|rollout| {
+            let is_open = rollout.plan.is_some() && rollout.finished_at.is_none();
+            let status = is_open.then(|| rollout_status(store, rollout.clone(), now()));
+            Ok((rollout, status.transpose()?))
+        });
+        let rollouts = rollouts.collect::<Result<Vec<_>, RolloutError>>()?;
         if output.json() {
-            output.document(&rollouts);
+            let rollouts = rollouts.iter();
+            let listed = rollouts.map(|(rollout, it)| ListedRollout::of(rollout, it.as_ref()));
+            output.document(&listed.collect::<Vec<_>>());
         } else if rollouts.is_empty() {
             output.note("no rollouts");
         } else {
-            let waits_for = |rollout: &Rollout| match rollout.plan {
-                Some(_) if rollout.finished_at.is_none() => {
-                    let rollout_status = rollout_status(store, rollout.clone(), now())?;
-                    Ok(Some(
-                        rollout_status
-                            .abandoned()
-                            .unwrap_or_else(|| describe_rollout(&rollout_status.state)),
-                    ))
-                }
-                _ => Ok::<_, RolloutError>(None),
+            let waits_for = |status: RolloutStatus| {
+                status.abandoned().unwrap_or_else(|| describe_rollout(&status.state))
             };
-            let rollouts = rollouts
-                .into_iter()
-                .map(|rollout| Ok((waits_for(&rollout)?, rollout)))
-                .collect::<Result<Vec<_>, RolloutError>>()?;
+            let rollouts = rollouts.into_iter();
+            let rollouts: Vec<_> =
+                rollouts.map(|(rollout, status)| (status.map(waits_for), rollout)).collect();
             let table = table(&rollouts, &ReleaseNames::read(store)?);
             output.data(&self.table.applied(table, output)?.render());
         }

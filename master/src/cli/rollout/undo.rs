@@ -16,6 +16,7 @@ use crate::cli::reason::reason;
 use crate::cli::rollout::answer;
 use crate::cli::rollout::args::Which;
 use crate::cli::runtime::block_on;
+use crate::cli::table_args::TableArgs;
 
 /// The words of `swarm rollout undo`.
 #[derive(Debug, Args)]
@@ -63,7 +64,8 @@ impl UndoArgs {
         };
         let how = if self.dry_run { How::Shown } else { How::Done };
         block_on(async {
-            let begin = Begin { context, how, wait: None, interrupt: Interrupt::listen()? };
+            let (interrupt, table) = (Interrupt::listen()?, TableArgs::default());
+            let begin = Begin { context, how, wait: None, interrupt, table };
             begin.wished(&request, members, Archives::none(goal), &Sources::default()).await
         })?
     }

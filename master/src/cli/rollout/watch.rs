@@ -43,6 +43,6 @@ pub(super) fn run(which: &Which, context: &Context) -> Result<Exit, Failure> {
         }
     })??;
     drop(screen);
-    show_summary(output, &summary, &names);
+    show_summary(output, &summary, &names, now());
     Ok(summary.exit())
 }

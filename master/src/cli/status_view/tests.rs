@@ -15,6 +15,7 @@ fn app(runs: u8, desired: u8) -> AppStatus {
         state: Some(Phase::Idle),
         since: Some(at(NOW - 7500)),
         agent: Some(AgentState::Running),
+        stopped_since: None,
         healthy: true,
         reason: None,
         probe: None,
@@ -40,6 +41,7 @@ fn app(runs: u8, desired: u8) -> AppStatus {
 fn host(name: &str, app: AppStatus) -> HostStatus {
     HostStatus {
         host: name.parse().unwrap(),
+        labels: BTreeMap::new(),
         skipped: None,
         held: None,
         reachable: true,

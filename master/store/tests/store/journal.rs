@@ -32,6 +32,9 @@ fn entry(host: &str, outcome: HostOutcome) -> Entry {
         detail: Some("no such module".to_owned()),
         from: None,
         to: Some(Digest::from_bytes([8; 32])),
+        target: None,
+        needed: None,
+        free: None,
         transaction: Some(TransactionId::new(Uuid::now_v7())),
         duration_ms: Some(1200),
     };

@@ -257,6 +257,12 @@ impl AgentControl {
         self.settings.files.stopped().exists()
     }
 
+    /// Since when, if so.
+    pub(crate) fn stopped_since(&self) -> Option<OffsetDateTime> {
+        let noted = self.settings.files.stopped().metadata().and_then(|file| file.modified());
+        noted.ok().map(OffsetDateTime::from)
+    }
+
     /// Whether a journal says that a transaction has the agent in its hands. One that cannot be read
     /// might.
     pub(crate) fn may_be_in_a_transactions_hands(&self) -> bool {

@@ -197,6 +197,7 @@ impl Status {
             died: self.deaths.as_ref().map(|deaths| deaths.last.clone()),
             stranded: self.unproven == Some(UnprovenKind::Stranded),
             agent,
+            stopped_since: None,
             pid,
             room: self.room,
             watch: None,

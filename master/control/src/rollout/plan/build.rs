@@ -108,6 +108,8 @@ fn planned(
         mends: false,
         code: None,
         detail: None,
+        needed: None,
+        free: None,
         updater: None,
         domain,
         observation: None,
@@ -235,7 +237,7 @@ fn of_found(
         && !has
         && room < archive.bytes
     {
-        return refuse(&blank, Code::NoSpace.into(), no_space_detail(archive.bytes, room));
+        return without_room(&blank, archive.bytes, room);
     }
     let (action, bytes) = match &request.goal {
         Goal::Push(archive) if !has => (Action::Update, archive.bytes),
@@ -244,6 +246,18 @@ fn of_found(
     };
     let detail = note.or_else(|| blank.detail.clone());
     PlannedHost { action, bytes, updater, detail, ..blank }
+}
+
+/// A host that has too little space for the archive.
+fn without_room(host: &PlannedHost, needed: u64, free: u64) -> PlannedHost {
+    PlannedHost {
+        action: Action::Refuse,
+        code: Some(Code::NoSpace.into()),
+        detail: Some(no_space_detail(needed, free)),
+        needed: Some(needed),
+        free: Some(free),
+        ..host.clone()
+    }
 }
 
 /// The host's own copy of the release that it goes to.

@@ -48,12 +48,11 @@ pub fn estimate(plan: &Plan, before: &[(HostName, u64)]) -> Option<Estimate> {
     let pauses = u64::try_from(plan.batches.len().saturating_sub(1)).unwrap_or(u64::MAX);
     let delays = pauses.saturating_mul(plan.policy.delay.0.as_secs());
     let milliseconds = (0..plan.batches.len()).map(batch).fold(0, u64::saturating_add);
-    let basis = format!(
-        "{} hosts before took {}.{} s each in the median",
-        before.len(),
-        all / 1000,
-        all % 1000 / 100
-    );
+    let took = format!("{}.{} s", all / 1000, all % 1000 / 100);
+    let basis = match before.len() {
+        1 => format!("1 host before took {took}"),
+        count => format!("{count} hosts before took {took} each in the median"),
+    };
     Some(Estimate { seconds: milliseconds.div_ceil(1000).saturating_add(delays), basis })
 }
 
