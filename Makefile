@@ -18,7 +18,7 @@ zshdir = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint crash fuzz programs long bench build package install tools
+.PHONY: help demo test lint crash fuzz programs load long bench build package install tools
 
 help:
 	@echo 'make demo      build, then show a fleet on this machine from nothing to a rolled-back bad release'
@@ -27,7 +27,8 @@ help:
 	@echo 'make crash     kill the updater at every checkpoint, twice, and disturb its every call on the disk'
 	@echo 'make fuzz      fuzz what reads bytes from outside, each target for FUZZ_SECONDS (60)'
 	@echo 'make programs  push, upgrade and roll back 37 programs that others wrote, got from where they are published'
-	@echo 'make long      these three: what takes hours, and is run before a release'
+	@echo 'make load      what clients see of updates, by each way in which one release follows another, as a table'
+	@echo 'make long      these four: what takes hours, and is run before a release'
 	@echo 'make bench     measure against tar and sync; writes bench.json'
 	@echo 'make build     release binaries in target/release'
 	@echo 'make package   Debian packages of both programs, in packages/'
@@ -57,7 +58,10 @@ lint: tools
 crash: tools
 	tests/crash.sh $(ARGS)
 
-long: crash fuzz programs
+long: crash fuzz programs load
+
+load: tools
+	tests/load.sh $(ARGS)
 
 programs: tools
 	tests/real-programs.sh $(ARGS)

@@ -34,7 +34,7 @@ trixie) next=forky ;;
 esac
 
 # A change here is another root.
-packages=systemd-sysv,dbus,python3-minimal,nginx,haproxy
+packages=systemd-sysv,dbus,python3-minimal,nginx,haproxy,unattended-upgrades
 recipe=$(sha256sum "$0" | cut -c 1-12)
 
 root_of() { # root_of SUITE
@@ -58,7 +58,7 @@ make_root() { # make_root SUITE
     # What a person or a calendar would need, and a host that lives for a minute does not. Links, as
     # the systemctl of this machine may be older than the root's.
     for unit in console-getty.service getty.target systemd-logind.service apt-daily.timer apt-daily-upgrade.timer \
-        dpkg-db-backup.timer e2scrub_all.timer nginx.service haproxy.service; do
+        dpkg-db-backup.timer e2scrub_all.timer nginx.service haproxy.service unattended-upgrades.service; do
         ln -sf /dev/null "$root.new/etc/systemd/system/$unit"
     done
     # Its one network card has its address written into the host's own file.

@@ -17,6 +17,10 @@ const CLIENTS: u32 = 3;
 /// Between two requests of a client. Each has a rhythm of its own, so that none is in step with
 /// what happens.
 const PAUSE: Duration = Duration::from_millis(20);
+/// The same of a client that asks as often as it can, without using all ports of this machine up.
+const BREATH: Duration = Duration::from_millis(3);
+/// Begins what is said of a request that was answered badly.
+const BAD_ANSWER: &str = "the answer is";
 /// An answer that takes longer will not come.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -40,10 +44,24 @@ pub struct LoadReport {
 impl Load {
     /// Begins to ask the agent that listens there.
     pub fn begin(agent: SocketAddr) -> Self {
+        let pause = |number| PAUSE + Duration::from_micros(700) * number;
+        Self::of(agent, 2 * CLIENTS, |number| number.is_multiple_of(2), pause)
+    }
+
+    /// The same by so many clients, each of which makes a new connection for each request, and hardly pauses.
+    pub fn of_new_connections(agent: SocketAddr, clients: u32) -> Self {
+        Self::of(agent, clients, |_| false, |_| BREATH)
+    }
+
+    fn of(
+        agent: SocketAddr,
+        clients: u32,
+        keeps: impl Fn(u32) -> bool,
+        pause: impl Fn(u32) -> Duration,
+    ) -> Self {
         let end = Arc::new(AtomicBool::new(false));
         let client = |number: u32| {
-            let (ended, keeps) = (Arc::clone(&end), number.is_multiple_of(2));
-            let pause = PAUSE + Duration::from_micros(700) * number;
+            let (ended, keeps, pause) = (Arc::clone(&end), keeps(number), pause(number));
             thread::spawn(move || {
                 let mut waits = LoadReport::default();
                 let mut connection = None;
@@ -54,7 +72,7 @@ impl Load {
                 waits
             })
         };
-        let clients = (0..2 * CLIENTS).map(client).collect();
+        let clients = (0..clients).map(client).collect();
         Self { end, clients }
     }
 
@@ -101,6 +119,16 @@ impl Load {
 }
 
 impl LoadReport {
+    /// How many requests there were.
+    pub fn requests(&self) -> usize {
+        self.answered.len() + self.lost.len()
+    }
+
+    /// Why those got no answer that got none: the others that are lost got a bad one.
+    pub fn refused(&self) -> Vec<&String> {
+        self.lost.iter().filter(|why| !why.contains(BAD_ANSWER)).collect()
+    }
+
     /// The longest that a client waited for an answer.
     pub fn longest(&self) -> Duration {
         self.answered.last().copied().unwrap_or_default()
@@ -148,7 +176,8 @@ fn exchange(connection: &mut BufReader<TcpStream>, keeps: bool) -> Result<bool> 
     connection.get_mut().write_all(request.as_bytes()).context("ask")?;
     let mut head = String::new();
     while connection.read_line(&mut head).context("read the answer")? > 2 {}
-    ensure!(head.starts_with("HTTP/1.1 200 "), "the answer is {head:?}");
+    ensure!(!head.is_empty(), "it was closed without an answer");
+    ensure!(head.starts_with("HTTP/1.1 200 "), "{BAD_ANSWER} {head:?}");
     let header = |name: &str| {
         let mut pairs = head.lines().filter_map(|line| line.split_once(": "));
         pairs.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())

@@ -185,3 +185,37 @@ fn an_update_after_the_agent_died_unseen_is_as_any_other() -> Result<()> {
     host.keeps(&second.digest, Some(&first))?;
     host.rests()
 }
+
+#[test]
+fn a_command_is_told_until_it_is_in_force() -> Result<()> {
+    let host = host()?;
+    let tree = Tree::agent(&Behaviour::default())?;
+    tree.file("release.toml", "[run]\ncommand = ['./bin/agent']\n")?;
+    let release = tree.pack(Packing::Zstd)?;
+    assert_eq!(host.push(&release)?.result()?.status, Status::Updated);
+    let told = || -> Result<bool> {
+        let warnings = host.app()?.warnings;
+        Ok(warnings.iter().any(|text| text.contains("started with the command")))
+    };
+    let configured = |line: &str, new: &str| -> Result<()> {
+        let config = fs::read_to_string(host.config())?;
+        ensure!(config.contains(line), "{config}");
+        fs::write(host.config(), config.replace(line, new))?;
+        host.stop()?;
+        host.start()?;
+        host.runs(&release.digest)
+    };
+    ensure!(!told()?, "nothing has changed");
+    // Without it, what the release says counts.
+    configured("command = ['bin/agent']\n", "")?;
+    ensure!(told()?, "that it is gone is not told: {}", host.log());
+    assert!(host.local(&["restart"])?.good().is_ok());
+    host.runs(&release.digest)?;
+    ensure!(!told()?, "it is in force: {:?}", host.app()?.warnings);
+    configured("[app.agent.run]\n", "[app.agent.run]\ncommand = ['bin/agent', 'more']\n")?;
+    ensure!(told()?, "that it is another one is not told: {}", host.log());
+    let next = Tree::healthy("next")?;
+    assert_eq!(host.push(&next)?.result()?.status, Status::Updated);
+    ensure!(!told()?, "it is in force: {:?}", host.app()?.warnings);
+    host.rests()
+}

@@ -42,7 +42,15 @@ fn what_was_started_otherwise_is_told_and_stopped(debian: Debian) -> Result<()> 
     host.machine.ask("updater stop")?;
     ensure!(host.agents()? == 0, "one runs after its stop: {}", host.journals());
     host.machine.ask("updater start")?;
-    updated(host, &Tree::healthy("three")?)
+    updated(host, &Tree::healthy("three")?)?;
+
+    // A key that is gone is a change like any other.
+    host.machine.ask("sed -i '/^user = /d' /etc/updater/updater.toml")?;
+    restarted(host, "as the user")?;
+    host.machine.ask("updater restart")?;
+    let warnings = host.app()?.warnings;
+    ensure!(warnings.is_empty(), "{warnings:?}\n{}", host.journals());
+    Ok(())
 }
 
 /// Says how the agent is run from now on, and looks that what runs goes on, is the only one, and is told.
@@ -54,6 +62,11 @@ fn configured(host: &Member, lines: &str, told: &str) -> Result<()> {
     let kept: Vec<&str> = section.lines().filter(|line| !is_said(line)).collect();
     let config = format!("{before}[app.agent.run]\n{lines}{}\n", kept.join("\n"));
     host.machine.write(path, config, 0o644)?;
+    restarted(host, told)
+}
+
+/// A restart of the updater touches no agent, and tells how that was started.
+fn restarted(host: &Member, told: &str) -> Result<()> {
     let pid = host.app()?.pid;
     host.machine.ask("systemctl restart updater")?;
     host.answers()?;

@@ -1,36 +1,38 @@
-//! Ports that not every process may listen at: whether the updater may open them for its apps.
-
-use std::fs;
+//! Ports that not every process may open: whether the updater may open them for its apps, or their agents
+//! themselves.
 
 use protocol::AppName;
 
 use crate::config::{AppConfig, Finding, ListenSocket};
+use crate::runner::{ForbiddenPort, NET_BIND_SERVICE, first_free_port};
 use crate::sys::proc::own_capabilities;
 use crate::systemd::{Bus, OWN_SERVICE};
 
-/// `CAP_NET_BIND_SERVICE` among the bits of capabilities (capabilities(7)).
-const NET_BIND_SERVICE: u64 = 1 << 10;
-/// The first port that takes no capability, where the kernel does not say otherwise.
-const FIRST_FREE: u16 = 1024;
-
-/// That the updater may listen on the sockets of an app. `bus` is there where systemd can be asked.
+/// That the updater may listen on the sockets of an app, and its agent where it is asked. `bus` is there where
+/// systemd can be asked, and `makes_units` says whether it makes units for agents.
 pub(super) fn check(
     name: &AppName,
     app: &AppConfig,
     bus: Option<&Bus>,
+    makes_units: bool,
     findings: &mut Vec<Finding>,
 ) {
-    let first = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
-    let first = first.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(FIRST_FREE);
-    if !app.run.sockets.iter().any(|socket| socket.address.port() < first) {
-        return;
-    }
+    let first = first_free_port();
+    let opens_low = app.run.sockets.iter().any(|socket| socket.address.port() < first);
     // The process that checks may have more than the service has.
     let service = bus.and_then(|bus| {
         bus.ask(|systemd| async move { systemd.capabilities(OWN_SERVICE).await }).ok()
     });
     let may = Capabilities { own: own_capabilities().unwrap_or(u64::MAX), service };
-    findings.extend(judge(&format!("app.{name}.run.sockets"), &app.run.sockets, first, &may));
+    if opens_low {
+        let key = format!("app.{name}.run.sockets");
+        findings.extend(judge(&key, &app.run.sockets, first, &may));
+    }
+    let own = may.own & may.service.unwrap_or(u64::MAX);
+    if let Some(found) = ForbiddenPort::of(name, app, makes_units, own) {
+        let key = format!("app.{name}.{}", found.key);
+        findings.push(Finding::warning(key, found.text).hint(found.hint));
+    }
 }
 
 /// Capabilities as bits: of this process, and those that the updater's service may have.
@@ -68,7 +70,7 @@ mod tests {
     fn a_low_port_without_the_capability_is_an_error_with_the_line_that_helps() {
         let sockets = |address: &str| [ListenSocket::try_from(address.to_owned()).unwrap()];
         let judged = |address, own, service| {
-            judge("k", &sockets(address), FIRST_FREE, &Capabilities { own, service })
+            judge("k", &sockets(address), 1024, &Capabilities { own, service })
         };
         let (all, without) = (u64::MAX, !NET_BIND_SERVICE);
         assert_eq!(judged("0.0.0.0:1024", 0, Some(0)), None);

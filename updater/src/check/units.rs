@@ -34,10 +34,10 @@ pub(super) fn check(
             RunnerKind::Process if systemd.has_bus() => {
                 check_made_units(name, app, own, &bus, findings);
                 check_sockets(name, app, &bus, findings);
-                low_ports::check(name, app, Some(&bus), findings);
+                low_ports::check(name, app, Some(&bus), systemd.makes_units(), findings);
             }
             RunnerKind::Process => {
-                low_ports::check(name, app, None, findings);
+                low_ports::check(name, app, None, false, findings);
                 if makes_units(app, own) {
                     findings.push(no_bus(name));
                 }
@@ -117,7 +117,7 @@ fn look(app: &AppConfig, bus: &Bus, key: &str) -> Result<Vec<Finding>, SystemdEr
         let seen = bus.ask(move |systemd| async move { seen(&systemd, units).await })?;
         let found = seen.iter().filter_map(|(unit, state, _)| unit_finding(key, app, unit, state));
         let states = seen.iter().map(|(unit, state, _)| (unit.as_str(), state));
-        let reloads = app.run.strategy == Strategy::Reload;
+        let reloads = app.run.strategy == Strategy::Reload && app.run.reload.is_none();
         let cannot = none_reloads(states.clone()).filter(|_| reloads);
         let found = found.chain(cannot.map(|why| Finding::error(key, why)));
         let found = found.chain(none_stays(states).map(|why| Finding::error(key, why)));

@@ -27,4 +27,4 @@ pub use socket::ListenSocket;
 #[cfg(test)]
 pub(crate) use trusted_key::testing;
 pub use trusted_key::{MalformedKey, TrustedKey};
-pub use validate::validate;
+pub use validate::{leads_to_active, validate};

@@ -35,7 +35,7 @@ fn what_an_agent_forks_is_bounded_and_ended_with_it_however_it_hides() {
     assert_eq!(u64::from(forked[0]), TASKS - 2);
     let group = app.record()["own_group"]["directories"][0].as_str().map(PathBuf::from).unwrap();
     assert!(group.is_dir());
-    assert_eq!(app.runner.warning(), None);
+    assert_eq!(app.runner.warning(None), None);
     // It ends also what an earlier updater has put there.
     app.another_updater().stop(&instance, Duration::ZERO).unwrap();
     all_gone(connection);
@@ -48,12 +48,12 @@ fn limits_that_do_not_hold_are_said() {
     let launch = app.python("control = connect()\ntime.sleep(1000)");
     let instance = app.runner.start(&launch).unwrap();
     let connection = app.accept();
-    assert_eq!(app.runner.warning(), None);
+    assert_eq!(app.runner.warning(None), None);
     // As after a change of the configuration.
     let bounded = app.another_updater_with(|run| run.memory = Some(protocol::Bytes(1 << 30)));
-    let warning = bounded.warning().unwrap();
+    let warning = bounded.warning(None).unwrap();
     assert!(warning.ends_with("it was started before they were set"), "{warning}");
     bounded.stop(&instance, Duration::ZERO).unwrap();
-    assert_eq!(bounded.warning(), None);
+    assert_eq!(bounded.warning(None), None);
     all_gone(connection);
 }

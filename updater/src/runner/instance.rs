@@ -33,10 +33,16 @@ pub struct Instance {
 #[derive(Debug)]
 struct Inner {
     record: Record,
+    leading: Arc<Leading>,
+    exit: watch::Receiver<Option<ExitReport>>,
+}
+
+/// Which process leads an agent, and the news of it.
+#[derive(Debug)]
+struct Leading {
     leads: Mutex<Leads>,
     /// Of a leader that has ended it is known now what follows.
     decided: Condvar,
-    exit: watch::Receiver<Option<ExitReport>>,
 }
 
 /// Which process leads an agent at the moment.
@@ -100,7 +106,7 @@ impl Instance {
                 let report = following.inner.follow_to_the_end(leader, ends, how);
                 sender.send_replace(Some(report));
                 following.inner.leads().is_last = true;
-                following.inner.decided.notify_all();
+                following.inner.leading.decided.notify_all();
                 drop(following);
                 // It is a child of the updater that has started it.
                 if let Some(keeper) = keeper.filter(|keeper| keeper.wait(None).is_ok()) {
@@ -126,7 +132,16 @@ impl Instance {
         exit: watch::Receiver<Option<ExitReport>>,
     ) -> Self {
         let leads = Mutex::new(Leads { leader, is_last });
-        Self { inner: Arc::new(Inner { record, leads, decided: Condvar::new(), exit }) }
+        let leading = Arc::new(Leading { leads, decided: Condvar::new() });
+        Self { inner: Arc::new(Inner { record, leading, exit }) }
+    }
+
+    /// The same processes, told to follow another release, as it is written down. They are followed on as
+    /// before.
+    pub(super) fn of_release(&self, record: Record) -> Self {
+        let Inner { leading, exit, .. } = &*self.inner;
+        let (leading, exit) = (Arc::clone(leading), exit.clone());
+        Self { inner: Arc::new(Inner { record, leading, exit }) }
     }
 
     /// Follows units from now on: `ended` comes to an end when one of them is not as it was started,
@@ -157,7 +172,7 @@ impl Instance {
     /// Waits until it is known of a leader that has ended whether another process follows it: a moment.
     pub(super) fn settle(&self) {
         let waits = |leads: &mut Leads| !leads.is_last && !leads.leader.is_alive();
-        let settled = self.inner.decided.wait_while(self.inner.leads(), waits);
+        let settled = self.inner.leading.decided.wait_while(self.inner.leads(), waits);
         drop(settled.unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -307,7 +322,7 @@ impl Inner {
                         "process {before} of the agent has ended, and {pid} leads it from now on"
                     );
                     self.leads().leader = next.id().clone();
-                    self.decided.notify_all();
+                    self.leading.decided.notify_all();
                     leader = next;
                 }
                 None => return ExitReport::new(ended(status, &names(&left)).or_else(how)),
@@ -322,7 +337,7 @@ impl Inner {
     }
 
     fn leads(&self) -> MutexGuard<'_, Leads> {
-        self.leads.lock().unwrap_or_else(PoisonError::into_inner)
+        self.leading.leads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

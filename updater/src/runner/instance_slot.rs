@@ -86,6 +86,9 @@ impl InstanceSlot {
             return Ok(None);
         };
         let Some(handle) = leader.open().map_err(RunnerError::Follow)? else { return Ok(None) };
+        if let Some(unit) = self.transient.as_ref().filter(|_| record.group.is_some()) {
+            unit.remember(&record.mark)?;
+        }
         let instance = self.followed(record, handle, None)?;
         *current = Some(instance.clone());
         Ok(Some(instance))

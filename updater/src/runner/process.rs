@@ -8,10 +8,11 @@ use std::time::Duration;
 use protocol::Digest;
 
 use super::beside::BESIDE;
+use super::former_start::told;
 use super::instance_slot::{Grouping, InstanceSlot};
 use super::log::{AgentLog, LogPipe};
 use super::own_group::GroupMaker;
-use super::record::Record;
+use super::reload_command::ReloadCommand;
 use super::sockets::Sockets;
 use super::strays::{self, Stray};
 use super::transient::Transient;
@@ -113,8 +114,9 @@ pub trait Runner: Debug + Send + Sync {
         0
     }
 
-    /// What an operator has to know of how the agent was started.
-    fn warning(&self) -> Option<String> {
+    /// What an operator has to know of how the agent was started. `active` is how its release would be
+    /// started now.
+    fn warning(&self, _active: Option<&Launch>) -> Option<String> {
         None
     }
 
@@ -170,6 +172,8 @@ pub fn for_app(config: &AppConfig, state: &Path, resources: &RunnerResources) ->
         groups,
         user: config.user.clone(),
         command: config.run.command.as_ref().map(|command| command.0.clone()),
+        reload: ReloadCommand::of(&config.run),
+        install: config.install_dir.clone(),
         store: Layout::new(&config.install_dir).store(),
         log: AgentLog::new(state, config.run.log_bytes.0, resources.program.clone()),
         failed_at: Mutex::default(),
@@ -182,9 +186,12 @@ pub fn for_app(config: &AppConfig, state: &Path, resources: &RunnerResources) ->
 #[derive(Debug)]
 pub(super) struct ProcessRunner {
     pub(super) groups: GroupMaker,
-    user: Option<String>,
+    pub(super) user: Option<String>,
     /// What the configuration says instead of each release.
-    command: Option<Vec<String>>,
+    pub(super) command: Option<Vec<String>>,
+    /// By what a release follows another, where none is stopped for that.
+    pub(super) reload: Option<ReloadCommand>,
+    pub(super) install: PathBuf,
     /// Where its releases are.
     store: PathBuf,
     pub(super) log: AgentLog,
@@ -300,13 +307,11 @@ impl Runner for ProcessRunner {
         self.log.give_way()
     }
 
-    fn warning(&self) -> Option<String> {
+    fn warning(&self, active: Option<&Launch>) -> Option<String> {
         let start = self.serving.read().ok()??;
         let runs = self.serving.living().is_some_and(|known| known.is_of(&start));
-        if let Some(former) = self.former(&start).filter(|_| runs) {
-            return Some(format!(
-                "{former}, as the configuration was then: `updater restart` starts it as it is now"
-            ));
+        if let Some(former) = self.former(&start, active).filter(|_| runs) {
+            return Some(told(&former));
         }
         let is_bounded = start.group.is_some() || start.own_group.is_some();
         self.groups.warning(start.leader.as_ref(), is_bounded)
@@ -314,6 +319,10 @@ impl Runner for ProcessRunner {
 
     fn handover(&self) -> Option<&dyn Handover> {
         Some(self)
+    }
+
+    fn reload(&self) -> Option<&dyn Reload> {
+        self.reload.as_ref().map(|_| self as &dyn Reload)
     }
 }
 
@@ -369,20 +378,6 @@ impl ProcessRunner {
     fn users(&self) -> Vec<u32> {
         let user = self.user.as_deref().and_then(|name| User::by_name(name).ok());
         User::current().into_iter().chain(user).map(|user| user.uid).collect()
-    }
-
-    /// What of a start is not as it would be now, in words: the units, or the user.
-    fn former(&self, start: &Record) -> Option<String> {
-        let user = self.user().ok()?.uid;
-        let other = start.user.filter(|started| *started != user);
-        let as_user = || other.map(|other| format!("the agent was started as the user {other}"));
-        let is_other =
-            |command: &&Vec<String>| !start.command.is_empty() && **command != start.command;
-        let with_command = || {
-            self.command.as_ref().filter(is_other)?;
-            Some(format!("the agent was started with the command {:?}", start.command.join(" ")))
-        };
-        start.former(&[]).or_else(as_user).or_else(with_command)
     }
 }
 

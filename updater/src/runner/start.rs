@@ -86,7 +86,9 @@ impl ProcessRunner {
         // Before it is started: a crash in between must not leave an agent that no updater knows of.
         seat.write(&record)?;
         let started = if let Some(transient) = transient {
-            transient.start(&record.mark, &spawn, &launch.behaviour, output).and_then(found)
+            let started = transient.start(&record.mark, &spawn, &launch.behaviour, output);
+            // It may be over by now, for which the release is to blame, and not the host.
+            started.and_then(|pid| found(pid)?.ok_or_else(|| transient.has_ended(&record.mark)))
         } else {
             spawn.output = Output::File(output);
             spawn.admission = own_group.map(|group| self.groups.admission(&record.mark, &group));
@@ -157,9 +159,11 @@ impl ProcessRunner {
     }
 }
 
-fn found(pid: u32) -> Result<Started, RunnerError> {
-    let leader = ProcessId::from_stat(&proc::stat(pid).ok_or_else(gone)?);
-    Ok((leader.open().map_err(RunnerError::Follow)?.ok_or_else(gone)?, None))
+/// The first process of a unit, if it lives.
+fn found(pid: u32) -> Result<Option<Started>, RunnerError> {
+    let Some(stat) = proc::stat(pid) else { return Ok(None) };
+    let leader = ProcessId::from_stat(&stat).open().map_err(RunnerError::Follow)?;
+    Ok(leader.map(|leader| (leader, None)))
 }
 
 /// The process that stays, of an agent that goes to the background: its file must name one of its own.

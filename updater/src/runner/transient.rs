@@ -19,8 +19,8 @@ use crate::config::AppConfig;
 use crate::sys::control_group::GroupLimits;
 use crate::sys::spawn::Spawn;
 use crate::systemd::{
-    Bus, BusConnection, JobResult, Property, SystemdError, command_properties, lasting_variables,
-    micros,
+    Bus, BusConnection, JobResult, Property, Systemd, SystemdError, command_properties,
+    lasting_variables, micros,
 };
 
 /// What the name of an agent's unit begins with.
@@ -119,6 +119,8 @@ impl Transient {
             properties.extend([("Type", "forking".into()), ("PIDFile", file.into())]);
         }
         properties.extend(self.limits());
+        // How one ended that ended well is forgotten at once, unless the updater wants to know.
+        properties.push(("AddRef", true.into()));
         let deadline = self.start_timeout;
         let name = unit.clone();
         let started = self.bus.ask_once(move |systemd| async move {
@@ -190,20 +192,46 @@ impl Transient {
         self.bus.ask(move |systemd| async move {
             let was_killed = systemd.end(&unit, grace, wait).await?;
             systemd.reset_failed(&unit).await?;
+            systemd.forget(&unit).await;
             Ok(was_killed.then_some(Killed { what: unit, asked, grace }))
         })
+    }
+
+    /// Keeps systemd from forgetting how a start ends that another updater has made. The bus is not waited for.
+    pub(super) fn remember(&self, mark: &str) -> Result<(), SystemdError> {
+        let (unit, bus) = (self.unit(mark), self.bus.clone());
+        let remembering = async move {
+            let unit = unit.as_str();
+            let remember = |systemd: Systemd| async move {
+                systemd.remember(unit).await;
+                Ok(())
+            };
+            bus.ask_until_answered(unit, remember).await;
+        };
+        self.bus.spawn("the unit of an agent", remembering)
     }
 
     /// How a start has ended, in words: its first process is gone, and systemd will know in a moment.
     pub(super) fn how_it_ended(&self, mark: &str) -> Option<String> {
         let unit = self.unit(mark);
+        let name = unit.clone();
         let ended = self.bus.ask(move |systemd| async move {
             let state = systemd.ended(&unit).await?;
             // It is kept only for this question.
             systemd.reset_failed(&unit).await?;
+            systemd.forget(&unit).await;
             Ok(state.how_it_ended())
         });
-        ended.ok().flatten()
+        let untold = |error: &SystemdError| {
+            tracing::warn!("how {name} ended is not known: {}", failed_to(error));
+        };
+        ended.inspect_err(untold).ok().flatten()
+    }
+
+    /// That a start has ended already.
+    pub(super) fn has_ended(&self, mark: &str) -> RunnerError {
+        let how = self.how_it_ended(mark).unwrap_or_else(|| "ended".to_owned());
+        RunnerError::Unit { unit: self.unit(mark), how, output: Vec::new() }
     }
 }
 

@@ -178,7 +178,7 @@ impl App {
         if unproven == Some(UnprovenKind::Stranded) {
             warnings.push("stranded: no release could be proven healthy here".to_owned());
         }
-        warnings.extend(self.agent.runner().warning());
+        warnings.extend(self.agent.warning(active.as_ref().map(|active| &active.digest)));
         let deaths = self.deaths(active.as_ref(), &mut warnings);
         // That a slot cannot be read, the release store's own checks say.
         let slots = settings.slot_releases().unwrap_or_else(|_| self.status.get().slots);

@@ -44,6 +44,13 @@ impl User {
         Self::with_groups(found)
     }
 
+    /// Looks a user up by its number.
+    pub fn by_number(uid: u32) -> Result<Self, UserError> {
+        let look_up = |source| UserError::LookUp { name: uid.to_string(), source };
+        let found = nix::unistd::User::from_uid(Uid::from_raw(uid)).map_err(look_up)?;
+        Self::with_groups(found.ok_or_else(|| UserError::Unknown(uid.to_string()))?)
+    }
+
     /// The user that this process runs as. A number without a name is its own name, as in a
     /// container.
     pub fn current() -> Result<Self, UserError> {

@@ -34,6 +34,8 @@ section! {
         pub bus_timeout: Period = seconds(30),
         /// How one release follows another.
         pub strategy: Strategy = Strategy::Restart,
+        /// By what a process is told to follow a release, or units without `ExecReload=` are.
+        pub reload: Option<Command> = None,
         /// Where it listens, if the updater opens that and passes it on.
         pub sockets: Vec<ListenSocket> = Vec::new(),
         /// What the agent's environment has besides the small standard one.

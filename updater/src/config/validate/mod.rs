@@ -11,6 +11,8 @@ mod reload;
 mod signatures;
 mod units;
 
+pub use reload::leads_to_active;
+
 use super::{Config, Finding};
 
 /// Each app has threads and files of its own, and a column wherever hosts are shown.

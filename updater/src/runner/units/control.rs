@@ -160,14 +160,8 @@ impl Control {
         instance.ok_or_else(|| RunnerError::NoMainProcess { units: units.join(", ") })
     }
 
-    /// Tells units of a start to follow another release, one after the other, and takes them for its agent. `record`
-    /// is what is written down of that.
-    pub(super) fn reload_units(
-        &self,
-        seat: &InstanceSlot,
-        units: &[String],
-        record: Record,
-    ) -> Result<Instance, RunnerError> {
+    /// Tells units to read their configuration again, one after the other.
+    pub(super) fn reload_units(&self, units: &[String]) -> Result<(), RunnerError> {
         let begun = wall_clock();
         let failed =
             |unit, how| RunnerError::Reload { unit, how, output: self.shown_output(units, begun) };
@@ -186,6 +180,20 @@ impl Control {
                 Err(error) => return Err(error.into()),
             }
         }
+        Ok(())
+    }
+
+    /// Takes units of a start that were told to follow another release for its agent. `record` is what is written
+    /// down of that.
+    pub(super) fn take_reloaded(
+        &self,
+        seat: &InstanceSlot,
+        units: &[String],
+        record: Record,
+    ) -> Result<Instance, RunnerError> {
+        let begun = record.started_at;
+        let failed =
+            |unit, how| RunnerError::Reload { unit, how, output: self.shown_output(units, begun) };
         let mut started = Vec::new();
         for (unit, state) in self.states(units)? {
             let up = Started::take(&unit, &state).map_err(|how| failed(unit, how))?;

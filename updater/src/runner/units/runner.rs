@@ -14,11 +14,14 @@ use super::of_release::NamedUnits;
 use super::own_processes::is_of_units;
 use super::shipped::kept_units;
 use crate::config::{RunConfig, Strategy};
+use crate::runner::former_start::told;
 use crate::runner::instance_slot::{Grouping, InstanceSlot};
 use crate::runner::process::Runner;
 use crate::runner::record::Record;
+use crate::runner::reload_command::ReloadCommand;
 use crate::runner::{Instance, Killed, Launch, ProgramLog, Reload, RunnerError};
-use crate::sys::{BootTime, checkpoint, wall_clock};
+use crate::sys::user::User;
+use crate::sys::{BootTime, checkpoint, proc, wall_clock};
 use crate::systemd::{BusConnection, UNIT_DIRECTORY};
 
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub(in crate::runner) struct UnitsRunner {
     named: NamedUnits,
     /// Whether what runs is told to follow a release.
     reloads: bool,
+    /// By what, where its own `ExecReload=` is not what does it.
+    reload: Option<ReloadCommand>,
     pub(super) control: Control,
     stop_grace: Duration,
     files: UnitFiles,
@@ -46,6 +51,7 @@ impl UnitsRunner {
         Self {
             named: NamedUnits::new(config),
             reloads: config.strategy == Strategy::Reload,
+            reload: ReloadCommand::of(config),
             control: Control::new(config, connection),
             stop_grace: config.stop_grace.0,
             files: UnitFiles::new(Path::new(UNIT_DIRECTORY), state.join("units.json")),
@@ -68,7 +74,7 @@ impl Runner for UnitsRunner {
         let running = self.seat.read()?.map(|record| record.unit_names()).unwrap_or_default();
         self.control.check(&self.named, &units, &shipped, &running)?;
         // What a release ships is not loaded before it is its turn.
-        if !self.reloads || !shipped.is_empty() {
+        if !self.reloads || self.reload.is_some() || !shipped.is_empty() {
             return Ok(());
         }
         let states = self.control.states(&units)?;
@@ -149,13 +155,11 @@ impl Runner for UnitsRunner {
         self.seat.read().ok().flatten().as_ref().is_some_and(is_of_this_boot)
     }
 
-    fn warning(&self) -> Option<String> {
+    fn warning(&self, _active: Option<&Launch>) -> Option<String> {
         let record = self.seat.read().ok()??;
         let runs = self.seat.living().is_some_and(|known| known.is_of(&record));
         let former = record.former(&self.units_of(&record)).filter(|_| runs)?;
-        Some(format!(
-            "{former}, as the configuration was then: `updater restart` starts it as it is now"
-        ))
+        Some(told(&former))
     }
 
     fn started_by_others(&self) -> Option<u32> {
@@ -205,7 +209,16 @@ impl Reload for UnitsRunner {
         };
         self.seat.write(&record)?;
         let units = record.unit_names();
-        self.control.reload_units(&self.seat, &units, record)
+        match &self.reload {
+            None => self.control.reload_units(&units)?,
+            Some(command) => {
+                let main = self.control.main_process(&units).ok_or_else(gone)?;
+                // As systemd runs `ExecReload=`: it may do what the process that it tells may do.
+                let user = User::by_number(proc::user(main).ok_or_else(gone)?)?;
+                command.run(launch, main, user, &units.join(", "))?;
+            }
+        }
+        self.control.take_reloaded(&self.seat, &units, record)
     }
 }
 

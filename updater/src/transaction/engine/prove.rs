@@ -30,7 +30,7 @@ impl Engine {
         let probe = &self.app.agent.probe;
         let proving = prove(probe, &expectation, |answer: &Answer| notes.take(answer));
         let report = stop.or(&self.app.handle, proving)?;
-        let passed = report.passed;
+        let (passed, is_silent) = (report.passed, report.attempts == 0);
         let slow = self.may_be_slow(&report, instance.as_ref());
         let detail = [Some(report.detail.clone()), slow].into_iter().flatten().collect::<Vec<_>>();
         if self.journal.direction == Direction::Forward || passed {
@@ -45,6 +45,7 @@ impl Engine {
             return Err(failure);
         }
         let failure = self.or_of_who_has_the_port(failure, instance.as_ref());
+        let failure = if is_silent { self.or_of_a_forbidden_port(failure) } else { failure };
         Err(self.or_of_the_probe(failure, &expectation))
     }
 

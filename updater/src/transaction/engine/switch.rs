@@ -94,7 +94,8 @@ impl Engine {
             let started = runner.start(&launch);
             let started = started.map_err(|error| {
                 self.keep_output_of_failed_start();
-                self.or_of_who_has_the_port(start_failure(&error), None)
+                let failure = self.or_of_who_has_the_port(start_failure(&error), None);
+                self.or_of_a_forbidden_port(failure)
             })?;
             self.started = Some(started);
             checkpoint("agent_started");

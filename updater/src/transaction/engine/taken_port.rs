@@ -1,5 +1,5 @@
 //! A process that is none of ours may take the program's port while the program is stopped: what goes by
-//! itself is waited for, and what stays is named.
+//! itself is waited for, and what stays is named. And a port may be one that the program is not allowed to open.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Engine;
 use crate::runner::Instance;
-use crate::transaction::Failure;
+use crate::transaction::{Failure, FailureOrigin};
 
 /// Between two looks at a port that is taken.
 const NEXT_LOOK: Duration = Duration::from_millis(250);
@@ -40,6 +40,16 @@ impl Engine {
     ) -> Failure {
         let Some(stranger) = self.app.agent.stranger_at_its_port(agent) else { return failure };
         let detail = format!("{}; {stranger}", failure.problem.detail);
+        Failure::host_problem(Problem { detail, ..*failure.problem })
+    }
+    /// The first release of a host may be well, and no release be allowed to open the port where it is asked. What ran
+    /// before it has shown that it can be opened.
+    pub(super) fn or_of_a_forbidden_port(&self, failure: Failure) -> Failure {
+        if self.journal.from.is_some() || failure.origin == FailureOrigin::Host {
+            return failure;
+        }
+        let Some(why) = self.app.agent.forbidden_port() else { return failure };
+        let detail = format!("{}; {why}", failure.problem.detail);
         Failure::host_problem(Problem { detail, ..*failure.problem })
     }
 }

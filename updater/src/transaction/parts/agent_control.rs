@@ -15,14 +15,18 @@ use crate::config::{Config, RunnerKind, Strategy};
 use crate::probe::{Probe, Readiness};
 use crate::release::{Slot, read_record};
 use crate::runner::{
-    Behaviour, Handover, Instance, Killed, Launch, Runner, RunnerResources, command_of, for_app,
+    Behaviour, ForbiddenPort, Handover, Instance, Killed, Launch, Runner, RunnerResources,
+    command_of, for_app,
 };
+use crate::sys::proc::own_capabilities;
+use crate::systemd::BusConnection;
 use crate::transaction::machine::after_switch;
 use crate::transaction::{Deaths, Failure, Journal, read_manifest};
 
 pub struct AgentControl {
     settings: Arc<AppSettings>,
     runner: Box<dyn Runner>,
+    systemd: BusConnection,
     pub(in crate::transaction) probe: Probe,
     pub(in crate::transaction) readiness: Readiness,
     /// Held while the probe is asked outside of transactions: one question at a time.
@@ -67,6 +71,7 @@ impl AgentControl {
             may_start: watch::Sender::new(true),
             held: Mutex::new(()),
             taken: AtomicU64::new(0),
+            systemd: resources.systemd.clone(),
             runner: for_app(app, settings.files.directory(), resources),
             settings,
         })
@@ -125,6 +130,14 @@ impl AgentControl {
         ))
     }
 
+    /// Why no agent can open the port where it is asked, and what helps.
+    pub(in crate::transaction) fn forbidden_port(&self) -> Option<String> {
+        let (settings, units) = (&self.settings, self.systemd.makes_units());
+        let own = own_capabilities().unwrap_or(u64::MAX);
+        let found = ForbiddenPort::of(&settings.name, &settings.config, units, own)?;
+        Some(format!("{}: {}", found.text, found.hint))
+    }
+
     /// What the agent is doing; `active` is the release that should run.
     pub(in crate::transaction) fn state(
         &self,
@@ -147,6 +160,13 @@ impl AgentControl {
                 None => self.state_on_disk(active),
             },
         }
+    }
+
+    /// What an operator has to know of how the agent was started.
+    pub(in crate::transaction) fn warning(&self, active: Option<&Digest>) -> Option<String> {
+        // That a release cannot be read is told elsewhere.
+        let launch = active.and_then(|active| self.launch(active).ok().flatten());
+        self.runner().warning(launch.as_ref())
     }
 
     /// The process of an agent that an operator stopped, and that something else has started since.
