@@ -92,6 +92,7 @@ install: build
 	target/release/updater man --out-dir target/release/man
 	for section in 1 5 8; do \
 	  install -D -m 0644 -t $(mandir)/man$$section target/release/man/*.$$section || exit 1; done
-	target/release/swarm completions bash > $(bashdir)/swarm
-	target/release/swarm completions zsh > $(zshdir)/_swarm
-	target/release/swarm completions fish > $(fishdir)/swarm.fish
+	for program in swarm updater; do \
+	  target/release/$$program completions bash > $(bashdir)/$$program && \
+	  target/release/$$program completions zsh > $(zshdir)/_$$program && \
+	  target/release/$$program completions fish > $(fishdir)/$$program.fish || exit 1; done

@@ -28,6 +28,7 @@ mkdir -p "$pages" "$out"
 "$speaking/updater" man --out-dir "$pages/updater"
 for shell in bash zsh fish; do
     "$speaking/swarm" completions $shell >"$pages/swarm.$shell"
+    "$speaking/updater" completions $shell >"$pages/updater.$shell"
 done
 gzip --best --no-name "$pages"/*/*.[158]
 gzip --best --no-name --stdout CHANGELOG.md >"$pages/changelog.gz"

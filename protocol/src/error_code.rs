@@ -89,6 +89,8 @@ codes! {
     Irreversible = 409, "irreversible", "A migration cannot be undone";
     /// More archive bytes than the limit.
     ArchiveTooLarge = 413, "archive_too_large", "The archive is too large";
+    /// As many readers of logs are connected as there may be.
+    TooManyReaders = 429, "too_many_readers", "Too many logs are being read";
     /// The head of the request is longer than what is read of one.
     HeadTooLarge = 431, "head_too_large", "The head of the request is too large";
     /// The archive breaks a rule; `entry` and `rule` say where and which.

@@ -19,6 +19,7 @@ mod health;
 mod host_history;
 mod host_outcome;
 mod last_transaction;
+mod log_item;
 mod manifest;
 mod name;
 mod one_line;
@@ -51,6 +52,7 @@ pub use health::{ActiveRelease, AppHealth, Health};
 pub use host_history::{HostHistory, HostHistoryEntry, HostOperation, OperationKind};
 pub use host_outcome::HostOutcome;
 pub use last_transaction::{LastTransaction, ended};
+pub use log_item::{LOG_LINES, LogItem, MOST_LOG_LINES};
 pub use manifest::{
     HooksSection, ManifestError, ManifestRead, Migrates, MigrationsSection, PackSection,
     ReleaseManifest, RunSection, UnitsSection,

@@ -3,9 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use updater::cli::{Arguments, main as carry_out};
+use updater::cli::{Arguments, answer, main as carry_out};
 use updater::environment::Environment;
 
 fn main() -> ExitCode {
-    carry_out(&Arguments::parse(), &Environment::read())
+    match answer() {
+        Ok(false) => carry_out(&Arguments::parse(), &Environment::read()),
+        Ok(true) => ExitCode::SUCCESS,
+        Err(error) => error.exit(),
+    }
 }

@@ -79,6 +79,7 @@ const fn is_of_the_host(code: &Code) -> bool {
         | Code::SelfUpdateFailed
         | Code::SignatureRejected
         | Code::StaleMaster
+        | Code::TooManyReaders
         | Code::UnknownTransaction
         | Code::Unknown(_) => false,
     }

@@ -20,8 +20,8 @@ use crate::cli::status::StatusArgs;
 use crate::cli::update::{PlanArgs, UpdateArgs};
 use crate::cli::why::WhyArgs;
 use crate::cli::{
-    check, completions, decommission, drill, enroll, history, hold, init, label, list, log, man,
-    pack, release, renew, rollback, set, show, simulate, status, update, why,
+    check, completions, decommission, drill, enroll, evidence, history, hold, init, label, list,
+    log, logs, man, pack, release, renew, rollback, set, show, simulate, status, update, why,
 };
 use crate::demo::{AgentArgs, run_agent, tell};
 use crate::environment::Environment;
@@ -31,13 +31,14 @@ use crate::output::{ColourChoice, Output, OutputSettings};
 #[derive(Debug, Parser)]
 #[command(name = "swarm", version, max_term_width = 100)]
 pub struct Cli {
-    /// The master's directory [default: /var/lib/swarm for root, else the user's data directory]
+    /// The master's directory. Its variable is read by [`Environment`]: clap would name it in the usage that it
+    /// shows with each mistake.
     #[arg(
         long,
         global = true,
         value_name = "DIR",
-        env = "SWARM_HOME",
-        hide_env_values = true,
+        help = "The master's directory [default: /var/lib/swarm for root, else the user's data directory] \
+                [env: SWARM_HOME]",
         help_heading = "Everywhere"
     )]
     pub home: Option<PathBuf>,
@@ -213,6 +214,16 @@ pub enum FleetCommand {
     /// The host itself reports what was done there (`updater stop`, `start`, `restart`, `rollback`), with
     /// the time of its clock. If it does not answer, that is noted, and the rest is shown.
     Log(log::LogArgs),
+    /// Show what a program on a host prints
+    ///
+    /// Its updater sends it: of a process from its log, of units from their journal. A program that is started
+    /// again, or gets another release, is followed on. At most 1 MiB a second is sent.
+    Logs(logs::LogsArgs),
+    /// Show what a host has kept of a failed update
+    ///
+    /// The phases, the probe's answers, how the program ended, and what the build and the program printed. A
+    /// host keeps the last 20 failures of each app.
+    Evidence(evidence::EvidenceArgs),
     /// Show the rollouts, and how they ended
     History(history::HistoryArgs),
 }
@@ -227,6 +238,7 @@ impl Command {
         now: fn() -> OffsetDateTime,
         timeouts: Timeouts,
     ) -> Result<Exit, Failure> {
+        let home = home.or(environment.named_home.as_deref());
         let home = || Home::locate(home, &environment.home);
         match self {
             Self::Init(args) => args.run(home()?, environment, output, now),
@@ -272,6 +284,8 @@ impl FleetCommand {
             Self::Decommission(args) => args.run(context),
             Self::Drill(args) => args.run(context),
             Self::Log(args) => args.run(context),
+            Self::Logs(args) => args.run(context),
+            Self::Evidence(args) => args.run(context),
             Self::History(args) => args.run(context),
             Self::Update(arguments) => update::run(arguments, context),
             Self::Plan(arguments) => update::plan(arguments, context),

@@ -9,7 +9,7 @@ use crate::cli::candidates::with_candidates;
 
 /// The commands by what operators do with them.
 const GROUPS: [(&str, &[&str]); 5] = [
-    ("Everyday", &["update", "status", "rollback", "why", "log", "history"]),
+    ("Everyday", &["update", "status", "rollback", "why", "logs", "evidence", "log", "history"]),
     ("Fleet", &["list", "check", "show", "label", "set", "hold", "unhold", "drill"]),
     ("Rollouts", &["plan", "rollout", "simulate"]),
     ("Releases", &["pack", "release"]),
@@ -17,7 +17,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
 ];
 
 /// What is typed, command by command; that of `swarm` itself comes first.
-const EXAMPLES: [(&str, &[&str]); 40] = [
+const EXAMPLES: [(&str, &[&str]); 42] = [
     (
         "swarm",
         &[
@@ -47,6 +47,15 @@ const EXAMPLES: [(&str, &[&str]); 40] = [
     ("swarm check", &["swarm check", "swarm check web-1"]),
     ("swarm why", &["swarm why web-1"]),
     ("swarm log", &["swarm log web-1 --limit 20", "swarm log web-1 -v"]),
+    (
+        "swarm logs",
+        &[
+            "swarm logs web-1 -f",
+            "swarm logs web-1 --app db --previous",
+            "swarm logs web-1 --lines 1000",
+        ],
+    ),
+    ("swarm evidence", &["swarm evidence web-1", "swarm evidence web-1 5e2571e7"]),
     ("swarm history", &["swarm history --limit 5"]),
     ("swarm list", &["swarm list --select 'role=web:!zone=b'"]),
     ("swarm show", &["swarm show web-1"]),
@@ -146,6 +155,8 @@ fn exit_codes(path: &str) -> &'static str {
     if is_one_of(&CHANGING) {
         "Exit codes: 0 as asked; 1 a host failed or was not reached; 2 the command line is wrong; \
          3 waits for an operator; 4 another rollout has the hosts; 130 interrupted"
+    } else if path == "swarm logs" {
+        "Exit codes: 0 all was shown; 1 failed; 2 the command line is wrong; 130 interrupted"
     } else if is_one_of(&LOOKING) {
         "Exit codes: 0 all is well; 1 something is not; 2 the command line is wrong"
     } else {

@@ -175,6 +175,11 @@ impl Output {
         self.streams().write_err(&text);
     }
 
+    /// Whether something went wrong with the writing: the reader may have left.
+    pub fn is_broken(&self) -> bool {
+        self.streams().fault.is_some()
+    }
+
     /// What went wrong with the writing, if something did. A reader that left is no fault.
     pub fn finish(&self) -> Result<(), OutputError> {
         let mut streams = self.streams();

@@ -34,6 +34,16 @@ fn a_unit_that_does_not_come_up_is_told_with_its_cause(debian: Debian) -> Result
     let crash = Behaviour { crash: Some("its last words".to_owned()), ..Behaviour::default() };
     let problem = refused(host, &shipping(&crash, sleeps)?)?;
     ensure!(problem.output.iter().any(|line| line == "its last words"), "{problem:?}");
+
+    // The journal has each run by itself.
+    let logs = |words: &[&str]| -> Result<String> {
+        Ok(fleet.swarm(["logs", "web-1"].iter().chain(words))?.good()?.stdout)
+    };
+    let (last, previous) = (logs(&[])?, logs(&["--previous"])?);
+    let said = "its last words\n";
+    ensure!(previous.contains(said) && !last.contains(said), "{previous}\n---\n{last}");
+    ensure!(last.contains("listening on") && last.contains("agent.service"), "{last}");
+    assert_eq!(logs(&["--lines", "1"])?.lines().count(), 1);
     let before = "[Service]\nExecStartPre=/bin/sh -c 'exit 7'\nExecStart=/bin/sleep infinity\n";
     let problem = refused(host, &shipping(&Behaviour::default(), before)?)?;
     let cause = "extra.service: it did not start: its ExecStartPre=/bin/sh exited with status 7";

@@ -234,7 +234,7 @@ fn what_the_check_finds_keeps_the_service_from_starting() -> Result<()> {
     let output = fixture.enroll("web-1", &[])?;
     assert_eq!(output.code, 1, "{output:?}");
     assert!(output.stdout.contains("nobody-of-this-name"), "{output:?}");
-    assert!(output.stdout.contains("service: not started; mend"), "{output:?}");
+    assert!(output.stdout.contains("service: not started; fix these errors"), "{output:?}");
     Ok(())
 }
 

@@ -254,6 +254,8 @@ fn every_document_is_as_its_schema_says() -> Result<()> {
             all.swarm(&fleet, command, &[host])?;
         }
     }
+    all.swarm(&fleet, "swarm logs", &["web-1"])?;
+    all.swarm(&fleet, "swarm evidence", &["web-3"])?;
     let rows = all.swarm(&fleet, "swarm list", &[])?;
     assert!(
         rows.as_array().context("rows")?.iter().all(|row| row["host"] == row["name"]),

@@ -69,6 +69,7 @@ mod peers_pins;
 mod peers_requests;
 mod power;
 mod probes;
+mod program_logs;
 mod programs;
 mod pushes;
 mod real_programs;

@@ -50,6 +50,42 @@ fn what_an_operator_stopped_stays_stopped_until_it_is_started() -> Result<()> {
 }
 
 #[test]
+fn an_update_that_starts_what_an_operator_stopped_says_so() -> Result<()> {
+    let host = host()?;
+    host.installs("one")?;
+    let mut stop = Command::new(program("updater")?);
+    stop.args(["stop", "--config"]).arg(host.config()).env("SUDO_USER", "ada");
+    Output::of(&mut stop)?.good()?;
+    let said =
+        "the program was stopped on the host by ada (updater stop): this update started it again";
+    let updated = host.push(&Tree::healthy("two")?)?.result()?;
+    assert_eq!(updated.notes, [said]);
+    let last = host.idle()?.last.context("a last transaction")?;
+    assert_eq!(last.detail.as_deref(), Some(said));
+    assert_eq!(host.push(&Tree::healthy("three")?)?.result()?.notes, [""; 0]);
+    Ok(())
+}
+
+#[test]
+fn the_tab_key_offers_apps_and_the_releases_of_this_host() -> Result<()> {
+    let host = host()?;
+    let release = host.installs("one")?;
+    let offered = |words: &[&str]| -> Result<String> {
+        let mut asked = Command::new(program("updater")?);
+        asked.env("UPDATER_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", words.len().to_string());
+        asked.env("_CLAP_IFS", "\n").args(["--", "updater"]).args(words);
+        Ok(Output::of(&mut asked)?.good()?.stdout)
+    };
+    let config = host.config();
+    let config = config.to_str().context("a path")?;
+    assert_eq!(offered(&["stop", "--config", config, "--app", ""])?.trim(), "agent");
+    let to = offered(&["rollback", "--config", config, "--to", ""])?;
+    assert_eq!(to.trim(), release.short());
+    assert_eq!(offered(&["rollback", "--config", "/nonexistent", "--to", ""])?.trim(), "");
+    Ok(())
+}
+
+#[test]
 fn an_operator_needs_no_updater() -> Result<()> {
     let host = host()?;
     let release = host.installs("one")?;

@@ -66,7 +66,7 @@ fn lesson_35_a_canary_lets_a_good_release_through_and_keeps_a_bad_one() -> Resul
     // The whole fleet is kept from it, until somebody says so.
     let again = fleet.update(&bad, &["--canary", "1"])?;
     assert_eq!(again.code, 1);
-    assert_snapshot!(wording(&again.stderr), @r#"{"error":{"causes":[],"exit":1,"hint":"send a repaired one; or, if the fault was elsewhere, lift it with: swarm release forgive SHORT --because TEXT","message":"failed to send DIGEST: it failed on web-1 (the agent exited with status 3) in the rollout ID, and is quarantined for the whole fleet since TIME"}}"#);
+    assert_snapshot!(wording(&again.stderr), @r#"{"error":{"causes":[],"code":"quarantined","exit":1,"hint":"send a repaired one; or, if the fault was elsewhere, lift it with: swarm release forgive SHORT --because TEXT","message":"failed to send DIGEST: it failed on web-1 (the agent exited with status 3) in the rollout ID, and is quarantined for the whole fleet since TIME"}}"#);
     let release = paused.summary()?["release"].as_str().context("a release")?.to_owned();
     fleet.swarm(["release", "forgive", &release, "--because", "the database is back"])?.good()?;
     let once_more = fleet.update(&bad, &["--canary", "1", "--retry-quarantined"])?;

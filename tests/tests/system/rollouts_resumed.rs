@@ -54,7 +54,7 @@ fn lesson_45_a_master_that_was_killed_is_gone_on_with_to_the_same_end() -> Resul
             let id = last(&fleet)?;
             let other = fleet.update(&tree, &["--batch", "1"])?;
             assert_eq!(other.code, 4, "{other:?}");
-            assert_snapshot!(wording(&other.stderr), @r#"{"error":{"causes":["USER started it TIME; batch 1 of 2: 1 host under way, 1 waits; next: batch 2 of 2; expected to be done about TIME; the swarm process that drove it is gone"],"exit":4,"hint":"go on with it: swarm rollout resume ID; or take back what it did: swarm rollout rollback ID; or leave all as it is: swarm rollout abort ID","message":"failed to begin: web-1, web-2, web-3, web-4 are in the rollout ID"}}"#);
+            assert_snapshot!(wording(&other.stderr), @r#"{"error":{"causes":["USER started it TIME; batch 1 of 2: 1 host under way, 1 waits; next: batch 2 of 2; expected to be done about TIME; the swarm process that drove it is gone"],"code":"in_rollout","exit":4,"hint":"go on with it: swarm rollout resume ID; or take back what it did: swarm rollout rollback ID; or leave all as it is: swarm rollout abort ID","message":"failed to begin: web-1, web-2, web-3, web-4 are in the rollout ID"}}"#);
             // Who waits for it is told at once what there is to do.
             let mut waits = fleet.command(["update", "--all", "--batch", "1", "--wait", "1ms"])?;
             let waits = Output::of(waits.arg("--root").arg(tree.path()))?;
@@ -159,7 +159,7 @@ fn lesson_49_two_rollouts_do_not_share_a_host_and_a_pending_one_is_not_replaced(
     let other = Tree::saying("two")?;
     let refused = fleet.update(&other, &[])?;
     assert_eq!(refused.code, 4, "{refused:?}");
-    assert_snapshot!(wording(&refused.stderr), @r#"{"error":{"causes":["USER started it TIME; waits since TIME for an operator to approve the start; next: it goes on, or ends if it is rejected; without an answer it ends TIME"],"exit":4,"hint":"wait for it with --wait 10m, or see: swarm rollout show ID","message":"failed to begin: web-1, web-2 are in the rollout ID"}}"#);
+    assert_snapshot!(wording(&refused.stderr), @r#"{"error":{"causes":["USER started it TIME; waits since TIME for an operator to approve the start; next: it goes on, or ends if it is rejected; without an answer it ends TIME"],"code":"in_rollout","exit":4,"hint":"wait for it with --wait 10m, or see: swarm rollout show ID","message":"failed to begin: web-1, web-2 are in the rollout ID"}}"#);
     // Lesson 44: the plan that waits is the one that was made.
     let shown = fleet.swarm(["--json", "rollout", "show", &first])?.good()?.json()?;
     assert_eq!(

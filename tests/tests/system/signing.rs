@@ -60,7 +60,7 @@ fn a_release_is_signed_here_or_where_the_key_is_and_minisign_agrees() -> Result<
     fleet.swarm(["release", "manifest", &away, "--counter", &next])?.good()?;
     let unsigned = update(&fleet, &away)?;
     assert_eq!(unsigned.code, 2, "{unsigned:?}");
-    assert_snapshot!(wording(&unsigned.stderr), @r#"{"error":{"causes":["find the signature of SANDBOX/away.tar.zst.manifest: SANDBOX/away.tar.zst.manifest.minisig is not there"],"exit":2,"hint":"run: minisign -S -H -m SANDBOX/away.tar.zst.manifest","message":"failed to use the release's signature"}}"#);
+    assert_snapshot!(wording(&unsigned.stderr), @r#"{"error":{"causes":["find the signature of SANDBOX/away.tar.zst.manifest: SANDBOX/away.tar.zst.manifest.minisig is not there"],"code":"bad_signature","exit":2,"hint":"run: minisign -S -H -m SANDBOX/away.tar.zst.manifest","message":"failed to use the release's signature"}}"#);
     key.sign_file(&with_suffix(&away, ".manifest"))?;
     let updated = update(&fleet, &away)?.good()?;
     assert_eq!(updated.row("web-1")?["outcome"], "updated");

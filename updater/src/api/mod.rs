@@ -15,6 +15,7 @@ mod headers;
 mod health;
 mod history;
 mod label;
+mod logs;
 mod metrics;
 mod older_form;
 mod operator;

@@ -12,7 +12,7 @@ use http::Method;
 use protocol::{Code, Problem};
 
 use crate::api::{
-    ApiError, agent, drill, events, head, health, history, metrics, older_form, orders, trust,
+    ApiError, agent, drill, events, head, health, history, logs, metrics, older_form, orders, trust,
 };
 use crate::daemon::Daemon;
 use crate::server::{Audience, Caller};
@@ -35,6 +35,7 @@ pub fn routes() -> Vec<Route> {
         route(Method::GET, "/metrics", Monitors, get(metrics::metrics)),
         route(Method::GET, "/releases", Masters, get(health::releases)),
         route(Method::GET, "/history", Masters, get(history::history)),
+        route(Method::GET, "/logs", Masters, get(logs::logs)),
         route(Method::PUT, "/releases/{digest}", Masters, put(orders::stage)),
         route(Method::POST, "/update", Masters, post(orders::update)),
         route(Method::DELETE, "/update", Masters, delete(orders::stop)),

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use common::ColourChoice;
 use protocol::AppName;
 
+use crate::cli::completions::CompletionsArgs;
 use crate::drill::DrillAction;
 
 /// Keeps the programs of this host up to date.
@@ -63,15 +64,20 @@ pub enum Command {
     Trust(TrustArgs),
     /// Clean the caches of builds
     Cache(CacheArgs),
+    /// Write shell completions
+    Completions(CompletionsArgs),
     /// Write the manual pages
     Man(ManArgs),
 }
+
+/// Where the configuration is, unless it is said.
+pub(super) const CONFIG: &str = "/etc/updater/updater.toml";
 
 /// What every subcommand needs.
 #[derive(Debug, Clone, Args)]
 pub struct Common {
     /// The configuration
-    #[arg(long, value_name = "FILE", default_value = "/etc/updater/updater.toml")]
+    #[arg(long, value_name = "FILE", default_value = CONFIG)]
     pub config: PathBuf,
 }
 

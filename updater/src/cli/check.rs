@@ -74,6 +74,7 @@ fn each_once(findings: &[Finding]) -> Vec<Finding> {
                 == (finding.severity, &finding.message, &finding.hint)
         };
         match all.iter_mut().find(is_same) {
+            Some((_, keys)) if keys.contains(&finding.key.as_str()) => {}
             Some((_, keys)) => keys.push(&finding.key),
             None => all.push((finding.clone(), vec![&finding.key])),
         }

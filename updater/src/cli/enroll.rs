@@ -114,7 +114,9 @@ fn next(done: &Done, config: &Path) -> String {
              with: {run}\n"
         ),
         None if has_errors(&done.findings) => {
-            format!("service: not started; mend {config} and type this again\n")
+            format!(
+                "service: not started; fix these errors (the configuration is {config}), and run this again\n"
+            )
         }
         None => format!("service: not started, as you wished; start it with: {run}\n"),
     }

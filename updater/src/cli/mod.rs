@@ -3,8 +3,10 @@
 mod alone;
 mod args;
 mod cache;
+mod candidates;
 mod check;
 mod client;
+mod completions;
 mod drill;
 mod enroll;
 mod errors;
@@ -20,6 +22,7 @@ mod system;
 mod trust;
 
 pub use args::{Arguments, Command};
+pub use completions::answer;
 pub use errors::{CliError, exit_code, render};
 
 use std::io::{IsTerminal as _, stderr, stdout};
@@ -59,6 +62,7 @@ pub fn main(arguments: &Arguments, environment: &Environment) -> ExitCode {
         }
         Command::Trust(asked) => trust::trust(asked, environment),
         Command::Cache(asked) => cache::cache(asked),
+        Command::Completions(asked) => completions::completions(asked),
         Command::Man(asked) => man::man(asked),
     };
     exit_code(done, err)

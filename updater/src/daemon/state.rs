@@ -14,7 +14,7 @@ use protocol::{
     ReleaseSlot, SELF_APP, UpdaterState,
 };
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::config::{Config, RunnerKind};
 use crate::daemon::Epoch;
@@ -36,6 +36,9 @@ const START_OF_ONE: Duration = Duration::from_mins(5);
 /// How long an answer waits for the disks to say how much room they have.
 const ROOM_LOOK: Duration = Duration::from_millis(200);
 
+/// So many may read what programs print at a time.
+const LOG_READERS: usize = 16;
+
 pub struct Daemon {
     /// The host's name, from its certificate.
     pub host: HostName,
@@ -49,6 +52,8 @@ pub struct Daemon {
     pub apps: BTreeMap<AppName, Arc<App>>,
     pub updater_app: Arc<App>,
     pub events: Arc<Events>,
+    /// So many may read what programs print.
+    pub log_readers: Arc<Semaphore>,
     pub(super) resources: RunnerResources,
     pub(super) config_file: PathBuf,
     pub(super) drill: Mutex<Option<DrillReport>>,
@@ -147,6 +152,7 @@ impl Daemon {
             config,
             apps,
             events,
+            log_readers: Arc::new(Semaphore::new(LOG_READERS)),
             resources,
         }))
     }

@@ -12,11 +12,13 @@ use std::time::{Duration, Instant};
 use common::failed_to;
 use serde::{Deserialize, Serialize};
 
-use super::RunnerError;
 use super::bounded_log::BoundedLog;
+use super::log_starts::LogStarts;
 use super::log_writer::{self, pipe_of, start_writer};
+use super::{Launch, RunnerError};
 use crate::sys::output::printable;
 use crate::sys::process::{ProcessHandle, ProcessId};
+use crate::sys::wall_clock;
 
 /// Bytes that are read of what one start has printed, at most: a quarter at its beginning, the rest at its
 /// end.
@@ -59,10 +61,11 @@ impl AgentLog {
     }
 
     /// Opens it for an agent that starts.
-    pub(super) fn begin(&self) -> Result<BegunLog, RunnerError> {
+    pub(super) fn begin(&self, launch: &Launch) -> Result<BegunLog, RunnerError> {
         self.file.cut_to_bound().or_else(absent).map_err(|source| self.error("cut", source))?;
         // It is there, also of an agent that prints nothing; but for a disk on which it cannot be.
         drop(self.file.lock_now());
+        LogStarts::add(self.path(), launch, wall_clock());
         let start = std::fs::metadata(self.file.path()).map_or(0, |metadata| metadata.len());
         let (reader, writer) = io::pipe().map_err(|source| self.error("make a pipe to", source))?;
         let output = log_writer::open_both_ways(&writer);
@@ -147,6 +150,15 @@ impl AgentLog {
                 on_line(&printable(line));
             }
         }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// The file that was put aside when it was full.
+    pub(super) fn older(&self) -> PathBuf {
+        self.file.older()
     }
 
     fn error(&self, act: &'static str, source: io::Error) -> RunnerError {

@@ -5,29 +5,25 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use protocol::{Digest, FORMAT};
+use protocol::Digest;
 
 use super::beside::BESIDE;
 use super::former_start::told;
 use super::instance_slot::{Grouping, InstanceSlot};
 use super::log::{AgentLog, LogPipe};
-use super::members::keeper_of;
 use super::own_group::GroupMaker;
-use super::record::Record;
 use super::reload_command::ReloadCommand;
 use super::sockets::Sockets;
-use super::stop;
 use super::strays::{self, Stray};
 use super::transient::Transient;
 use super::units::{HandoverUnitsRunner, UnitsRunner};
-use super::{Behaviour, Handover, Instance, Killed, Launch, Reload, RunnerError, RunnerResources};
+use super::{Handover, Instance, Killed, Launch, ProgramLog, Reload, RunnerError, RunnerResources};
 use crate::config::{AppConfig, RunnerKind, Strategy};
 use crate::release::Layout;
 use crate::sys::excerpt::Excerpt;
 use crate::sys::executable::check_executable;
 use crate::sys::spawn::Spawn;
 use crate::sys::user::User;
-use crate::sys::{proc, wall_clock};
 
 /// What starts, stops and finds one app's agent. All of it blocks; for a plain thread.
 pub trait Runner: Debug + Send + Sync {
@@ -129,6 +125,9 @@ pub trait Runner: Debug + Send + Sync {
     fn started_by_others(&self) -> Option<u32> {
         None
     }
+
+    /// Where what it prints is kept.
+    fn logs(&self) -> &dyn ProgramLog;
 
     /// How it runs two agents at once, if it can.
     fn handover(&self) -> Option<&dyn Handover> {
@@ -285,6 +284,10 @@ impl Runner for ProcessRunner {
         }
     }
 
+    fn logs(&self) -> &dyn ProgramLog {
+        &self.log
+    }
+
     fn tend_log(&self) -> Result<(), RunnerError> {
         let Some(instance) = self.serving.living() else { return Ok(()) };
         let record = self.serving.read()?.filter(|record| instance.is_of(record));
@@ -375,58 +378,6 @@ impl ProcessRunner {
     fn users(&self) -> Vec<u32> {
         let user = self.user.as_deref().and_then(|name| User::by_name(name).ok());
         User::current().into_iter().chain(user).map(|user| user.uid).collect()
-    }
-
-    fn end_stray(&self, stray: &Stray, grace: Duration) -> Result<(), RunnerError> {
-        let (pid, release) = (stray.leader.pid, stray.digest.short());
-        tracing::warn!("an agent of {release} that no file names is ended: process {pid}");
-        let behaviour = Behaviour::default();
-        self.serving.exits(&stray.mark).remove();
-        let killed = stop::stop(
-            &stray.signs(&self.serving.grouping.app),
-            &behaviour,
-            grace,
-            self.serving.kill_timeout,
-        )?;
-        killed.inspect(|killed| tracing::warn!("{killed}"));
-        Ok(())
-    }
-
-    fn adopt(&self, stray: Stray) -> Result<(), RunnerError> {
-        let (pid, release) = (stray.leader.pid, stray.digest.short());
-        let Some(handle) = stray.leader.open().map_err(RunnerError::Follow)? else { return Ok(()) };
-        let groups = proc::control_groups(pid);
-        let group = self.serving.transient.as_ref().map(|unit| unit.group(&stray.mark));
-        let unified =
-            stray.unified(&self.serving.grouping.app).map(|group| group.directory().to_owned());
-        let record = Record {
-            format: FORMAT,
-            group: group.filter(|group| groups.contains(group)),
-            own_group: self.groups.plan(&stray.mark).filter(|group| group.holds(pid)),
-            mark: stray.mark,
-            since: Some(stray.leader.start_time),
-            user: Some(stray.user),
-            command: Vec::new(),
-            unified_group: unified,
-            keeper: keeper_of(&stray.leader),
-            leader: Some(stray.leader),
-            units: Vec::new(),
-            side: None,
-            digest: stray.digest,
-            version: stray.version,
-            release_path: stray.release_path,
-            started_at: wall_clock(),
-            reloaded: None,
-            log_start: 0,
-            log: None,
-            behaviour: Behaviour::default(),
-        };
-        self.serving.prepare()?;
-        self.serving.write(&record)?;
-        let instance = self.serving.followed(record, handle, None)?;
-        self.serving.follow(instance);
-        tracing::warn!("an agent of {release} that no file named was found again: process {pid}");
-        Ok(())
     }
 }
 

@@ -53,7 +53,7 @@ impl ProcessRunner {
         self.sockets.hold(self.serving.find()?.as_ref())?;
         spawn.pass_sockets(self.sockets.copies().map_err(RunnerError::Follow)?);
         seat.prepare()?;
-        let BegunLog { output, pipe, start: log_start } = self.log.begin()?;
+        let BegunLog { output, pipe, start: log_start } = self.log.begin(launch)?;
         let closed = pipe.clone();
         let transient = seat.transient.as_ref().filter(|transient| transient.wanted);
         let (unified, own_group) = if transient.is_some() {

@@ -26,6 +26,14 @@ impl App {
         Ok(newest_first(transactions, self.operations.read()?))
     }
 
+    /// Who has stopped the program last, where that is known.
+    pub(super) fn stopped_by(&self) -> Option<OperatorName> {
+        let operations = self.operations.read().ok()?;
+        let stop =
+            operations.into_iter().rev().find(|done| done.operation == OperationKind::Stop)?;
+        stop.by
+    }
+
     /// Keeps what an operator on the host did. It was done: a disk that does not take the line does not
     /// change that. `done` is what is to be known of it besides, or why it failed.
     pub(super) fn keep_operation(

@@ -80,11 +80,16 @@ pub fn pass_on(reader: PipeReader, mut to: impl Write) {
 /// A line as it may stand on a terminal and in a log: without its end, with control characters
 /// escaped, and of bounded length.
 pub fn printable(line: &[u8]) -> String {
+    printable_within(line, LINE_CHARACTERS)
+}
+
+/// The same of a line of which so many characters are shown.
+pub fn printable_within(line: &[u8], most: usize) -> String {
     let text = String::from_utf8_lossy(line);
     let text = text.trim_end_matches(['\n', '\r']);
     let mut shown = String::new();
     for (index, character) in text.chars().enumerate() {
-        if index == LINE_CHARACTERS {
+        if index == most {
             shown.push('…');
             break;
         }

@@ -4,7 +4,7 @@
 //! which every orphan falls, whatever sessions it made. The limit of that: where the updater is not
 //! root, a command runs as the updater's own user and could kill its keeper.
 
-use std::io::{self, PipeReader, PipeWriter};
+use std::io::{self, PipeReader, PipeWriter, Read as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
@@ -100,6 +100,39 @@ pub fn run_job<J: Job>(
     }
 }
 
+/// Runs a command to its end, for so long and until it has printed so many bytes at most, and gives these as
+/// they came. Blocks; for a plain thread.
+pub fn run_for_bytes(
+    mut spawn: Spawn,
+    timeout: Duration,
+    most: usize,
+) -> Result<Vec<u8>, RunError> {
+    let deadline = Instant::now() + timeout;
+    let (mut reader, writer) = io::pipe().map_err(RunError::Follow)?;
+    rustix::fs::fcntl_setfl(&reader, rustix::fs::OFlags::NONBLOCK)
+        .map_err(|error| RunError::Follow(error.into()))?;
+    spawn.output = Output::Pipe(writer);
+    spawn.lifetime = Lifetime::SupervisedChild;
+    let mut running = Running { job: SupervisedChild::new(spawn.start()?)?, output_open: true };
+    let mut bytes = Vec::new();
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || bytes.len() >= most {
+            // Dropped, it is ended.
+            return Ok(bytes);
+        }
+        let ended = running.wait_or_readable(&reader, left)?;
+        let room = (most - bytes.len()) as u64;
+        match (&mut reader).take(room).read_to_end(&mut bytes) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                return Err(RunError::Follow(error));
+            }
+            _ if ended => return Ok(bytes),
+            _ => {}
+        }
+    }
+}
+
 struct Running<J> {
     job: J,
     output_open: bool,
@@ -133,7 +166,6 @@ impl<J: Job> Running<J> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::io::Read as _;
     use std::os::unix::net::UnixListener;
     use std::path::Path;
 
@@ -181,6 +213,14 @@ mod tests {
     fn a_death_by_signal_is_told_as_one() {
         let finished = run_bounded(shell("kill -SEGV $$"), bounds(60), |_| {}).unwrap();
         assert_eq!(describe(finished.status), "was killed by SIGSEGV");
+    }
+
+    #[test]
+    fn raw_output_comes_as_it_is_and_is_bounded() {
+        let raw =
+            |script, most| run_for_bytes(shell(script), Duration::from_mins(1), most).unwrap();
+        assert_eq!(raw("printf 'a\\033[2J\\nb'", 100), b"a\x1b[2J\nb");
+        assert_eq!(raw("yes", 1000).len(), 1000);
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub async fn host_history(
     asked.await.unwrap_or(Err(late))
 }
 
-async fn whole_history(
+pub(super) async fn whole_history(
     client: &UpdaterClient,
 ) -> Result<Vec<(AppName, HostHistoryEntry)>, ClientError> {
     let apps = client.health().await?.apps.into_keys();

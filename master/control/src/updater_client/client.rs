@@ -108,6 +108,14 @@ impl UpdaterClient {
         Ok(FailureEvidence::from_json(&value))
     }
 
+    /// The same, as the host has it.
+    pub async fn evidence_document(
+        &self,
+        transaction: &TransactionId,
+    ) -> Result<Value, ClientError> {
+        self.get_value(&format!("/evidence/{transaction}"), &[]).await
+    }
+
     /// `DELETE /update`: the host ends what is under way for the app, and takes it back.
     pub async fn stop(&self, app: &AppName) -> Result<OrderResult, ClientError> {
         let progress: ProgressCallback = Arc::new(|_| {});

@@ -37,6 +37,12 @@ impl Lines {
         Self { body, address: address.to_owned(), received: LineBuffer::default() }
     }
 
+    /// Of a body that goes on for as long as it is read.
+    pub(super) fn unending(body: Incoming, address: &str) -> Self {
+        let received = LineBuffer { is_unending: true, ..LineBuffer::default() };
+        Self { body, address: address.to_owned(), received }
+    }
+
     /// The next line that is not empty, without its end; `None` after the last.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, ClientError> {
         loop {
@@ -64,6 +70,8 @@ pub struct LineBuffer {
     searched: usize,
     total: u64,
     ended: bool,
+    /// Whether all lines together may be of any length.
+    is_unending: bool,
 }
 
 impl LineBuffer {
@@ -104,7 +112,7 @@ impl LineBuffer {
                     "a line is longer than {MOST_BYTES} bytes"
                 )));
             }
-            if self.total > MOST_IN_ALL {
+            if self.total > MOST_IN_ALL && !self.is_unending {
                 return Err(ClientError::Malformed("it does not end".to_owned()));
             }
             if !line.trim_ascii().is_empty() {

@@ -17,7 +17,9 @@ use crate::runner::{Instance, Killed, Launch, RunnerError, stop};
 use crate::sys::excerpt::Excerpt;
 use crate::sys::process::{ProcessId, boot_id};
 use crate::sys::{proc, wall_clock};
-use crate::systemd::{Bus, BusConnection, JobResult, Load, SystemdError, UnitState, read_journal};
+use crate::systemd::{
+    Bus, BusConnection, JobResult, JournalRuns, Load, SystemdError, UnitState, read_journal,
+};
 
 /// How long before a start its units' files were read, at most.
 const READ_BEFORE: Duration = Duration::from_secs(10);
@@ -367,11 +369,19 @@ impl Control {
         since: OffsetDateTime,
         on_line: &mut dyn FnMut(&str),
     ) {
-        // The journal knows a unit by its own name alone.
+        read_journal(&self.known_as(units), since, self.bus_timeout, on_line);
+    }
+
+    /// The names of units as the journal knows them: by their own alone.
+    pub(super) fn known_as(&self, units: &[String]) -> Vec<String> {
         let own = self.states(units).unwrap_or_default().into_iter().map(|(_, state)| state.id);
         let own: Vec<String> = own.filter(|id| !id.is_empty()).collect();
-        let units = if own.is_empty() { units } else { &own };
-        read_journal(units, since, self.bus_timeout, on_line);
+        if own.is_empty() { units.to_vec() } else { own }
+    }
+
+    /// What the journal has of units, run by run.
+    pub(super) const fn journal_runs(&self) -> JournalRuns {
+        JournalRuns { timeout: self.bus_timeout }
     }
 
     /// Why a unit's file cannot be used, with the line that systemd complained of when it read it.

@@ -16,6 +16,7 @@ use super::control::{Control, Start, is_of_this_boot};
 use super::environment_file;
 use super::files::UnitFiles;
 use super::handover_obstacles::handover_obstacles;
+use super::journal_log::LoggedUnit;
 use super::of_release::NamedUnits;
 use super::own_processes::is_of_units;
 use super::shipped::kept_units;
@@ -26,7 +27,7 @@ use crate::runner::beside::BESIDE;
 use crate::runner::instance_slot::{Grouping, InstanceSlot};
 use crate::runner::process::Runner;
 use crate::runner::record::Record;
-use crate::runner::{Behaviour, Handover, Instance, Killed, Launch, RunnerError};
+use crate::runner::{Behaviour, Handover, Instance, Killed, Launch, ProgramLog, RunnerError};
 use crate::sys::checkpoint;
 use crate::systemd::{BusConnection, UNIT_DIRECTORY, is_template};
 
@@ -37,7 +38,7 @@ pub(in crate::runner) struct HandoverUnitsRunner {
     templates: Vec<String>,
     /// What they take their sockets from.
     sockets: Vec<String>,
-    control: Control,
+    pub(super) control: Control,
     files: UnitFiles,
     layout: Layout,
     state: PathBuf,
@@ -174,6 +175,10 @@ impl Runner for HandoverUnitsRunner {
         self.control.read_output(&instance.units(), instance.started_at(), on_line);
     }
 
+    fn logs(&self) -> &dyn ProgramLog {
+        self
+    }
+
     fn handover(&self) -> Option<&dyn Handover> {
         Some(self)
     }
@@ -266,6 +271,17 @@ impl HandoverUnitsRunner {
             self.templates.iter().map(|template| side.unit(template)).collect()
         };
         sides.iter().flat_map(|side| -> Vec<String> { of_side(side) }).collect()
+    }
+
+    /// Services whose output is the app's.
+    pub(super) fn logged_units(&self) -> Vec<LoggedUnit> {
+        let serving = side_of(&self.serving).ok().flatten().unwrap_or(TemplateInstance::A);
+        let both = |template: &String| TemplateInstance::BOTH.map(|side| side.unit(template));
+        let logged = |template: &String| LoggedUnit {
+            serves: serving.unit(template),
+            all: both(template).to_vec(),
+        };
+        self.templates.iter().map(logged).collect()
     }
 
     /// All that there is. Without the sockets, a connection would start a unit again.

@@ -10,6 +10,7 @@ mod files;
 mod follow;
 mod handover_obstacles;
 mod handover_runner;
+mod journal_log;
 mod of_release;
 mod order;
 mod own_processes;

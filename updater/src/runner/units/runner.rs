@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::control::{Control, is_of_this_boot};
 use super::environment_file;
 use super::files::UnitFiles;
+use super::journal_log::LoggedUnit;
 use super::none_reloads;
 use super::of_release::NamedUnits;
 use super::own_processes::is_of_units;
@@ -18,7 +19,7 @@ use crate::runner::instance_slot::{Grouping, InstanceSlot};
 use crate::runner::process::Runner;
 use crate::runner::record::Record;
 use crate::runner::reload_command::ReloadCommand;
-use crate::runner::{Instance, Killed, Launch, Reload, RunnerError};
+use crate::runner::{Instance, Killed, Launch, ProgramLog, Reload, RunnerError};
 use crate::sys::user::User;
 use crate::sys::{BootTime, checkpoint, proc, wall_clock};
 use crate::systemd::{BusConnection, UNIT_DIRECTORY};
@@ -30,7 +31,7 @@ pub(in crate::runner) struct UnitsRunner {
     reloads: bool,
     /// By what, where its own `ExecReload=` is not what does it.
     reload: Option<ReloadCommand>,
-    control: Control,
+    pub(super) control: Control,
     stop_grace: Duration,
     files: UnitFiles,
     seat: InstanceSlot,
@@ -169,6 +170,10 @@ impl Runner for UnitsRunner {
         self.control.read_output(&instance.units(), instance.started_at(), on_line);
     }
 
+    fn logs(&self) -> &dyn ProgramLog {
+        self
+    }
+
     fn reload(&self) -> Option<&dyn Reload> {
         if self.reloads { Some(self) } else { None }
     }
@@ -259,6 +264,13 @@ impl UnitsRunner {
         let record = self.seat.read()?;
         let units = record.as_ref().map_or(self.named.units.clone(), |it| self.units_of(it));
         Ok([units.clone(), self.former_units(&units)?].concat())
+    }
+
+    /// Services whose output is the app's.
+    pub(super) fn logged_units(&self) -> Vec<LoggedUnit> {
+        let units = self.all_units().unwrap_or_else(|_| self.named.units.clone());
+        let services = units.into_iter().filter(|unit| unit.ends_with(".service"));
+        services.map(|unit| LoggedUnit { all: vec![unit.clone()], serves: unit }).collect()
     }
 
     /// Ends what was started last and is not started again: beside a new start it would be a second one, of

@@ -42,9 +42,7 @@ impl Engine {
                     // The new agent goes on serving until the old release can.
                     self.promote(Duration::ZERO)?;
                 }
-                // An order for a release wants it to run, also where an operator stopped the one
-                // before.
-                app.agent.forget_stopped()?;
+                self.let_it_run()?;
                 self.note_killed(handover.clear_beside(limit)?);
                 self.run_hook_between_agents()?;
                 let Some(launch) = app.agent.launch(&release)? else {

@@ -84,8 +84,7 @@ impl Engine {
             return Ok(());
         }
         self.stop_agent()?;
-        // An order for a release wants it to run, also where an operator stopped the one before.
-        app.agent.forget_stopped()?;
+        self.let_it_run()?;
         checkpoint("agent_stopped");
         if tried == Tried::Not {
             self.run_hook_between_agents()?;
@@ -133,6 +132,20 @@ impl Engine {
             }
             Err(error) => Err(start_failure(&error)),
         }
+    }
+
+    /// An order for a release wants it to run, also where an operator stopped the one before: the operator is
+    /// told that.
+    pub(super) fn let_it_run(&mut self) -> Result<(), Failure> {
+        let app = Arc::clone(&self.app);
+        if app.agent.is_kept_stopped() {
+            let by = app.stopped_by().map(|by| format!(" by {by}")).unwrap_or_default();
+            let kind = self.journal.kind;
+            self.notes.push(format!(
+                "the program was stopped on the host{by} (updater stop): this {kind} started it again"
+            ));
+        }
+        Ok(app.agent.forget_stopped()?)
     }
 
     /// Ends the agent, and in a handover the one beside it.
