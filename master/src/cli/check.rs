@@ -99,7 +99,12 @@ fn totals(hosts: &[CheckedHost]) -> String {
 fn agents_in_short(agents: &[(&str, Option<String>)]) -> String {
     const MOST: usize = 3;
     let words = |(app, agent): &(&str, Option<String>)| {
-        format!("{app} {}", agent.as_deref().unwrap_or("not known"))
+        let word = match agent.as_deref() {
+            Some("none") => "has no release yet",
+            Some(word) => word,
+            None => "not known",
+        };
+        format!("{app} {word}")
     };
     if agents.len() <= MOST {
         return agents.iter().map(words).collect::<Vec<_>>().join(", ");
@@ -130,6 +135,8 @@ mod tests {
             agents_in_short(&[("web", running()), ("job", None)]),
             "web running, job not known"
         );
+        let fresh = [("web", Some("none".to_owned()))];
+        assert_eq!(agents_in_short(&fresh), "web has no release yet");
         let mut agents = vec![("app", running()); 25];
         assert_eq!(agents_in_short(&agents), "25 running");
         agents.push(("db", Some("dead".to_owned())));
