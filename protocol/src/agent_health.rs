@@ -63,9 +63,10 @@ impl AgentDeath {
     }
 }
 
+/// As tables write it.
 fn seconds(time: OffsetDateTime) -> String {
     let whole = time.replace_nanosecond(0).unwrap_or(time);
-    whole.format(&Rfc3339).unwrap_or_default()
+    whole.format(&Rfc3339).unwrap_or_default().replacen('T', " ", 1)
 }
 
 #[cfg(test)]
@@ -84,13 +85,13 @@ mod tests {
             since,
             output: vec!["one".to_owned(), "license expired".to_owned()],
         };
-        assert_eq!(death.to_string(), "exited with status 7 at 2026-01-02T03:04:05Z");
+        assert_eq!(death.to_string(), "exited with status 7 at 2026-01-02 03:04:05Z");
         assert_eq!(death.last_words(), "; its last line was: license expired");
         let killed = AgentDeath { how: "was killed by SIGKILL".to_owned(), ..death.clone() };
         assert_eq!(killed.last_words(), "");
         let again = AgentDeath { times: 3, output: Vec::new(), ..death };
         let told =
-            "exited with status 7 at 2026-01-02T03:04:05Z, 3 times since 2026-01-02T03:04:05Z";
+            "exited with status 7 at 2026-01-02 03:04:05Z, 3 times since 2026-01-02 03:04:05Z";
         assert_eq!(again.to_string(), told);
     }
 }

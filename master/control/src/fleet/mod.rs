@@ -14,6 +14,7 @@ mod evidence;
 mod expected;
 mod host_log;
 mod on_host_words;
+mod room;
 mod status;
 mod why_answer;
 mod why_text;

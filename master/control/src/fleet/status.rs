@@ -10,6 +10,7 @@ use serde::Serialize;
 use store::SkipReason;
 use time::OffsetDateTime;
 
+use crate::fleet::room::full_disk;
 use crate::fleet::{Expected, HeldBy, Known, Member, Missed, TaskPanicked, ask_hosts};
 use crate::updater_client::{ClientError, UpdaterClient};
 
@@ -252,6 +253,7 @@ pub(super) fn of_app(
     let desired = expected.map(|expected| expected.desired.digest);
     let drift = desired.is_some() && runs != desired && health.state == Phase::Idle;
     let drifts = expected.filter(|_| drift);
+    let full = full_disk(&health).map(str::to_owned);
     AppStatus {
         app,
         drift,
@@ -271,7 +273,7 @@ pub(super) fn of_app(
         prev: health.undoes_to.or(prev),
         desired,
         last: health.last,
-        warnings: health.warnings,
+        warnings: health.warnings.into_iter().chain(full).collect(),
         start_refused: health.start_refused,
     }
 }

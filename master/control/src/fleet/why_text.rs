@@ -7,6 +7,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::fleet::Expected;
 use crate::fleet::drift::named;
+use crate::fleet::room::full_disk;
 use crate::fleet::status::of_app;
 use crate::fleet::why_answer::{HostAnswer, Subject, Why};
 use crate::updater_client::{ClientError, UpdaterClient};
@@ -118,7 +119,8 @@ fn line(app: &AppHealth, expected: Option<&Expected>, now: OffsetDateTime) -> St
     };
     let last = app.last.as_ref().map_or_else(String::new, |last| last_words(last, now));
     let drift = expected.and_then(|expected| drift(app, expected)).unwrap_or_default();
-    format!("idle, waits for nothing; {runs}{drift}{agent}{last}")
+    let full = full_disk(app).map(|text| format!("; {text}")).unwrap_or_default();
+    format!("idle, waits for nothing; {runs}{drift}{agent}{full}{last}")
 }
 
 fn drift(app: &AppHealth, expected: &Expected) -> Option<String> {
@@ -221,6 +223,18 @@ mod tests {
                 digest(1).short()
             )
         );
+    }
+
+    #[test]
+    fn a_full_disk_is_told_before_a_release_comes() {
+        let mut full = health("idle", None, &Value::Null);
+        full["apps"]["agent"]["room"] = json!(0);
+        assert!(of(&full).contains("; no release fits on its disk"), "{}", of(&full));
+        let told = serde_json::from_value(full["apps"]["agent"].clone()).unwrap();
+        let status = of_app(app(), told, None, None);
+        assert!(status.complaints()[0].starts_with("no release fits on its disk"));
+        full["apps"]["agent"]["room"] = json!(1);
+        assert!(!of(&full).contains("no release fits"), "{}", of(&full));
     }
 
     #[tokio::test]

@@ -57,10 +57,10 @@ pub enum ClientError {
 fn what_to_look_at(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::ConnectionRefused => {
-            ", where nothing listens; is the updater running there (systemctl status updater)?"
+            " (nothing listens there: is the updater running? systemctl status updater)"
         }
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-            ", to which there is no way from here"
+            " (there is no way to it from here)"
         }
         _ => "",
     }
