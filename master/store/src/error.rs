@@ -118,7 +118,7 @@ impl Explain for StoreError {
             Self::UnknownRollout(_) | Self::NoSuchRollout(_) => {
                 Some("run: swarm rollout list".to_owned())
             }
-            Self::ManyRollouts { .. } => Some("write more of its end".to_owned()),
+            Self::ManyRollouts { .. } => Some("write more of its id".to_owned()),
             Self::ManyPlans { .. } => Some("write more of its beginning".to_owned()),
             Self::ShortId { .. } => Some("write more of it".to_owned()),
             Self::NoSuchPlan { kept, .. } if !kept.is_empty() => {

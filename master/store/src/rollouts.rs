@@ -118,14 +118,17 @@ impl Store {
             .ok_or(StoreError::UnknownRollout(id))
     }
 
-    /// The rollout whose id this is, or the only one whose id ends so; four characters at least.
+    /// The rollout whose id this is, or the only one whose id ends so, or whose short form begins so; four
+    /// characters at least.
     pub fn find_rollout(&self, name: &str) -> Result<Rollout, StoreError> {
         check_length("rollout", name)?;
         let connection = self.connection();
         let mut statement = connection.prepare(&format!("{SELECT} ORDER BY rowid DESC"))?;
         let all = statement.query_map([], read_rollout)?.collect::<Result<Vec<_>, _>>()?;
-        let ends = |rollout: &Rollout| rollout.id.to_string().ends_with(name);
-        let mut found: Vec<_> = all.into_iter().filter(ends).collect();
+        let is_it = |rollout: &Rollout| {
+            rollout.id.to_string().ends_with(name) || rollout.id.short().starts_with(name)
+        };
+        let mut found: Vec<_> = all.into_iter().filter(is_it).collect();
         match found.len() {
             1 => Ok(found.remove(0)),
             0 => Err(StoreError::NoSuchRollout(name.to_owned())),

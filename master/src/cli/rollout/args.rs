@@ -47,7 +47,7 @@ pub enum RolloutCommand {
 /// One rollout.
 #[derive(Debug, Args)]
 pub struct Which {
-    /// The rollout's id, or the end of it
+    /// The rollout's id as lists show it, or four characters of its beginning or end
     #[arg(value_name = "ID")]
     pub id: String,
 }

@@ -79,6 +79,11 @@ fn lesson_45_a_restarted_master_knows_what_it_rolled() {
     assert_eq!(store.host_results(done.id).unwrap(), results);
     assert_eq!(store.journal(done.id, 1).unwrap(), [(at(9), json!({"event": "tick"}))]);
     assert_eq!(store.find_rollout(&cut.id.short()).unwrap(), cut);
+    assert_eq!(
+        store.find_rollout(&cut.id.short()[..6]).unwrap(),
+        cut,
+        "the beginning of what lists show"
+    );
     let durations = store.durations(&done.app, Kind::Update, 9).unwrap();
     assert_eq!(durations, [("web-1".parse().unwrap(), 1200)]);
 }
