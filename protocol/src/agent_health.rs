@@ -45,9 +45,9 @@ pub struct AgentDeath {
 /// What fits after "its agent": how and when, and how often.
 impl fmt::Display for AgentDeath {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} at {}", self.how, seconds(self.at))?;
+        write!(formatter, "{} at {}", self.how, in_seconds(self.at))?;
         if self.times > 1 {
-            write!(formatter, ", {} times since {}", self.times, seconds(self.since))?;
+            write!(formatter, ", {} times since {}", self.times, in_seconds(self.since))?;
         }
         Ok(())
     }
@@ -63,8 +63,8 @@ impl AgentDeath {
     }
 }
 
-/// As tables write it.
-fn seconds(time: OffsetDateTime) -> String {
+/// A time as tables write it, to the second.
+pub fn in_seconds(time: OffsetDateTime) -> String {
     let whole = time.replace_nanosecond(0).unwrap_or(time);
     whole.format(&Rfc3339).unwrap_or_default().replacen('T', " ", 1)
 }

@@ -38,7 +38,7 @@ mod stop_signal;
 mod transaction_result;
 mod words;
 
-pub use agent_health::{AgentDeath, LastProbe};
+pub use agent_health::{AgentDeath, LastProbe, in_seconds};
 pub use build_files::{
     GUESSED_BUILD_FILES, is_setup_cfg_of_project, unguessed_build_file, unguessed_words,
 };

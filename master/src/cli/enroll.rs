@@ -200,7 +200,7 @@ fn next(before: &str, out_dir: &Path, name: &HostName) -> String {
     let copied = out_dir.file_name().unwrap_or(out_dir.as_os_str()).display();
     let dir = out_dir.display();
     format!(
-        "next: {before}copy {dir} to {name} (scp -r), and there, as root: updater enroll {copied}"
+        "next: {before}copy the directory to the host (scp -r {dir} root@{name}:), and there, as root: updater enroll {copied}"
     )
 }
 

@@ -7,9 +7,9 @@ use common::{Style, pretty_document};
 use http::Method;
 use protocol::{
     AgentState, AppHealth, AppName, AppReleases, Bytes, Health, Release, ReleaseState, Releases,
+    in_seconds,
 };
 use serde::Serialize;
-use time::format_description::well_known::Rfc3339;
 
 use crate::build::size_of_caches;
 use crate::cli::args::StatusArgs;
@@ -149,7 +149,7 @@ fn render_app(text: &mut String, name: &AppName, app: &ShownApp) {
     }
     if let Some(probe) = &health.probe {
         let verdict = if probe.passed { "passed" } else { "failed" };
-        let at = probe.at.format(&Rfc3339).unwrap_or_default();
+        let at = in_seconds(probe.at);
         let _ = writeln!(text, "  probe {verdict} at {at}: {}", probe.detail);
     }
     for release in &app.releases.releases {
@@ -177,7 +177,7 @@ fn render_app(text: &mut String, name: &AppName, app: &ShownApp) {
         let _ = writeln!(text, "  builds have left {size} for the next ones (updater cache clean)");
     }
     if let Some(last) = &health.last {
-        let when = last.ended_at.format(&Rfc3339).unwrap_or_default();
+        let when = in_seconds(last.ended_at);
         let _ = writeln!(text, "  last: {} {} at {when}", last.kind, last.ended());
         if let Some(detail) = &last.detail {
             let _ = writeln!(text, "        {detail}");

@@ -28,7 +28,7 @@ pub struct KeptEvidence {
 pub enum EvidenceError {
     #[error("ask {host} what it has kept")]
     Client { host: HostName, source: ClientError },
-    #[error("find a failure on {0}: none is in its history")]
+    #[error("find a failed update on {0}: none is in its history")]
     NoFailure(HostName),
     #[error("find the transaction {name} on {host}")]
     Unknown { host: HostName, name: String, known: Vec<String> },
@@ -46,9 +46,9 @@ impl Explain for EvidenceError {
             Self::Unknown { known, .. } if !known.is_empty() => {
                 Some(format!("those that failed: {}", known.join(", ")))
             }
-            Self::NoFailure(host) | Self::NotKept { host, .. } => {
-                Some(format!("what was done there: swarm log {host}"))
-            }
+            Self::NoFailure(host) | Self::NotKept { host, .. } => Some(format!(
+                "what was done there: swarm log {host}; what its program printed before it died: swarm logs {host} --previous"
+            )),
             _ => None,
         }
     }
