@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use control::fleet::{Fleet, HostAnswer, MetCertificates, Why, known, why};
+use control::fleet::{Fleet, HostAnswer, MetCertificates, Subject, Why, known, why};
 use control::rollout::rollout_status;
 use engine::describe_host;
 use explain::{Exit, Failure, plain};
-use protocol::HostName;
+use protocol::{DEFAULT_APP, HostName, Phase};
 
 use crate::cli::Context;
 use crate::cli::runtime::block_on;
@@ -44,12 +44,39 @@ pub(super) fn run(arguments: &WhyArgs, context: &Context) -> Result<Exit, Failur
         let text = |answer: &Why| {
             let app = answer.app().map(|app| format!(" {app}")).unwrap_or_default();
             let of = format!("{}{app}", answer.host);
-            text(&of, &answer.line, &answer.output, output.columns())
+            let mut text = text(&of, &answer.line, &answer.output, output.columns());
+            if let Some(step) = next_step(answer) {
+                let _infallible = writeln!(text, "  next: {step}");
+            }
+            text
         };
         output.data(&answers.iter().map(text).collect::<String>());
     }
     let asked = answers.iter().any(|answer| answer.app().is_some());
     Ok(if asked { Exit::Success } else { Exit::Failed })
+}
+
+/// What an operator types about a program that dies, or that was changed on its host.
+fn next_step(answer: &Why) -> Option<String> {
+    let Subject::App { status, .. } = &answer.about else { return None };
+    let host = &answer.host;
+    let app = match status.app.as_str() {
+        DEFAULT_APP => String::new(),
+        app => format!(" --app {app}"),
+    };
+    if status.state != Some(Phase::Idle) || status.is_stopped() {
+        return None;
+    }
+    if !status.healthy && status.died.is_some() {
+        let back = status.prev.map(|_| format!("; to go back: swarm rollback {host}{app}"));
+        let back = back.unwrap_or_default();
+        return Some(format!("what it printed: swarm logs {host}{app} --previous{back}"));
+    }
+    let desired = status.desired.filter(|_| status.drift && status.missed.is_none())?;
+    let was_asked_here = status.last.as_ref().is_some_and(|last| last.code.is_some());
+    let release = desired.short();
+    (!was_asked_here)
+        .then(|| format!("to bring it back: swarm update {host}{app} --release {release}"))
 }
 
 /// What a host waits for in the rollout that it is in, if it is in one.

@@ -230,6 +230,24 @@ fn a_program_that_hangs_stops_a_rollout_before_its_first_host() -> Result<()> {
 }
 
 #[test]
+fn of_a_program_that_keeps_dying_why_says_what_to_type() -> Result<()> {
+    let fleet = Fleet::of(1, &Setup::default().run("backoff_max", "'1h'"))?;
+    let host = &fleet.hosts[0];
+    for release in ["one", "two"] {
+        fleet.update(&Tree::saying(release)?, &[])?.good()?;
+    }
+    dies(host, 1)?;
+    until(host, "it to run again", |app| app.healthy)?;
+    dies(host, 2)?;
+    until(host, "it to be given up for a while", |app| !app.healthy && app.died.is_some())?;
+    let why = fleet.swarm(["why", "web-1"])?.good()?;
+    let step =
+        "next: what it printed: swarm logs web-1 --previous; to go back: swarm rollback web-1";
+    ensure!(why.stdout.contains(step), "{why:?}");
+    Ok(())
+}
+
+#[test]
 fn a_stopped_program_is_started_and_never_called_current() -> Result<()> {
     let fleet = Fleet::of(1, &Setup::default())?;
     let (host, tree) = (&fleet.hosts[0], Tree::saying("one")?);

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use fleet_tests::{Fleet, Host, Output, Setup, Tree, program, wording};
 use insta::assert_snapshot;
 use protocol::{FORMAT, HostHistory, HostHistoryEntry, OperationKind};
@@ -68,6 +68,10 @@ fn what_was_done_on_a_host_is_in_its_log_and_a_host_that_is_down_has_the_rest() 
     assert!(history.entries.is_sorted_by_key(|entry| std::cmp::Reverse(entry.ended_at())));
     let HostHistoryEntry::Operation(start) = &history.entries[1] else { panic!("{history:?}") };
     assert_eq!(start.operation, OperationKind::Start);
+
+    let why = fleet.swarm(["why", "web-1"])?.good()?;
+    let step = "next: to bring it back: swarm update web-1 --release ";
+    ensure!(why.stdout.contains(step), "{why:?}");
 
     // What is done while the updater is dead is told by the next one.
     host.kill()?;
