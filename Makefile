@@ -18,11 +18,12 @@ zshdir = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint crash fuzz programs load long bench build package install tools
+.PHONY: help demo first-page test lint crash fuzz programs load long bench build package install tools
 
 help:
 	@echo 'make demo      build, then show a fleet on this machine from nothing to a rolled-back bad release'
 	@echo 'make test      install what the tests need, then lint, build and run every test'
+	@echo 'make first-page  type docs/getting-started.md on three booted hosts as it is written, and say how long it took'
 	@echo 'make lint      format, clippy, cargo-deny, units, rustdoc'
 	@echo 'make crash     kill the updater at every checkpoint, twice, and disturb its every call on the disk'
 	@echo 'make fuzz      fuzz what reads bytes from outside, each target for FUZZ_SECONDS (60)'
@@ -46,6 +47,9 @@ tools:
 
 test: tools lint
 	CARGO='$(CARGO)' tests/run.sh
+
+first-page: tools
+	FIRST_PAGE_AS_WRITTEN=1 $(CARGO) nextest run --workspace --locked --no-capture -E 'test(the_first_page_works_as_it_is_typed)'
 
 lint: tools
 	$(CARGO) fmt --all --check
